@@ -1,0 +1,516 @@
+//! Genesis: what every replica of one exchange starts from. Its hash is the network id.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::key::PublicKey;
+use crate::limits::{
+    GENESIS_BYTES_MAX, MARKETS_MAX, OPEN_ORDERS_MAX, REPLICAS_MAX, STEP_DIGITS_MAX,
+    SYMBOL_LENGTH_MAX, TOKEN_DECIMALS_MAX, TOKENS_MAX,
+};
+use crate::units::{Atoms, Decimal};
+
+/// The genesis file, as JSON. Unknown keys are errors.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Genesis {
+    /// The format of this file; 1.
+    pub version: u32,
+    /// A name that people see, 1 to 64 characters.
+    pub name: String,
+    /// The name under which batches are posted to the sequencer, 1 to 64 of `a-z0-9_-`.
+    pub app_name: String,
+    /// Whether orders in the integration guide's format are accepted.
+    pub guide_orders: bool,
+    /// The tokens; their order is their index.
+    pub tokens: Vec<Token>,
+    /// The markets; their order is their index.
+    pub markets: Vec<MarketSpec>,
+    /// Bounds that this exchange chooses.
+    pub limits: GenesisLimits,
+    /// The replicas that attest to roots, with their weights.
+    pub replicas: Vec<ReplicaSpec>,
+}
+
+/// A token of genesis.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    /// 1 to 12 of `A-Z0-9`.
+    pub symbol: String,
+    /// Digits after the point; an atom is `10^-decimals`. 0 to 18.
+    pub decimals: u8,
+    /// The key that signs deposits of this token.
+    pub issuer: PublicKey,
+    /// What a faucet credits to a key that asks; no faucet without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub faucet: Option<Decimal>,
+}
+
+/// A market of genesis.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MarketSpec {
+    /// Symbol of the token that is bought and sold.
+    pub base: String,
+    /// Symbol of the token that prices are in.
+    pub quote: String,
+    /// The price step, in quote per base.
+    pub tick_size: Decimal,
+    /// The quantity step, in base.
+    pub lot_size: Decimal,
+    /// The least that quantity × price of an order may be, in quote.
+    pub notional_min: Decimal,
+}
+
+/// Bounds that an exchange chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenesisLimits {
+    /// Open orders of one account in one market, at most; 1 to 10,000.
+    pub open_orders_per_account: u32,
+}
+
+/// A replica that attests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplicaSpec {
+    /// The key that its attestations are signed with.
+    pub public_key: PublicKey,
+    /// Its weight; more than zero.
+    pub weight: u32,
+}
+
+/// Why a genesis is refused. Each names the place and what would be right.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum GenesisError {
+    /// Not JSON of the expected shape.
+    #[error("genesis is not valid JSON of the expected shape: {0}")]
+    Json(String),
+    /// Larger than a genesis can be.
+    #[error("genesis has {0} bytes; at most {GENESIS_BYTES_MAX} are read")]
+    TooLarge(usize),
+    /// A version that this program does not know.
+    #[error("version: genesis has version {0}; this program reads version 1")]
+    Version(u32),
+    /// A value out of its range.
+    #[error("{place}: {found} is out of range; {valid}")]
+    Range {
+        /// Where in the file, like `tokens[1].decimals`.
+        place: String,
+        /// What stands there.
+        found: String,
+        /// What may stand there.
+        valid: &'static str,
+    },
+    /// Two entries with one name or key.
+    #[error("{place}: {found} stands there a second time")]
+    Duplicate {
+        /// Where in the file.
+        place: String,
+        /// What is repeated.
+        found: String,
+    },
+    /// A market names a token that does not exist.
+    #[error("{place}: there is no token {found}; add it to tokens or name another")]
+    UnknownToken {
+        /// Where in the file.
+        place: String,
+        /// The symbol.
+        found: String,
+    },
+    /// A lot is no whole number of base atoms.
+    #[error(
+        "markets[{market}].lot_size: {lot} is not a whole number of atoms of {base}, which has {decimals} decimals"
+    )]
+    LotNotWhole {
+        /// Index of the market.
+        market: usize,
+        /// Its lot size.
+        lot: Decimal,
+        /// Its base.
+        base: String,
+        /// Decimals of the base.
+        decimals: u8,
+    },
+    /// One tick times one lot is no whole number of quote atoms, so trades would round.
+    #[error(
+        "markets[{market}]: one tick ({tick}) times one lot ({lot}) is not a whole number of atoms of {quote}, which has {decimals} decimals; use a larger tick_size or lot_size"
+    )]
+    TickTimesLot {
+        /// Index of the market.
+        market: usize,
+        /// Its tick size.
+        tick: Decimal,
+        /// Its lot size.
+        lot: Decimal,
+        /// Its quote.
+        quote: String,
+        /// Decimals of the quote.
+        decimals: u8,
+    },
+}
+
+/// Index of a token in genesis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TokenIndex(pub u16);
+
+/// Index of a market in genesis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MarketIndex(pub u16);
+
+/// The hash of a genesis; its text is 64 hex digits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct NetworkId(pub [u8; 32]);
+
+impl fmt::Display for NetworkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for NetworkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A market with what is derived from its specification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Market {
+    /// Its place in genesis.
+    pub index: MarketIndex,
+    /// `ETH/USDT`.
+    pub name: String,
+    /// The token that is bought and sold.
+    pub base: TokenIndex,
+    /// The token that prices are in.
+    pub quote: TokenIndex,
+    /// The price step.
+    pub tick_size: Decimal,
+    /// The quantity step.
+    pub lot_size: Decimal,
+    /// The least notional of an order, in quote.
+    pub notional_min: Decimal,
+    /// Base atoms in one lot.
+    pub atoms_per_lot: u128,
+    /// Quote atoms that one lot costs at a price of one tick.
+    pub atoms_per_tick_lot: u128,
+    /// `notional_min` in quote atoms.
+    pub notional_min_atoms: Atoms,
+}
+
+/// A genesis that was checked: what `apply` and the page ask about tokens and markets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// The genesis itself.
+    pub genesis: Genesis,
+    /// Its hash.
+    pub network: NetworkId,
+    /// The markets, by index.
+    pub markets: Vec<Market>,
+}
+
+impl Genesis {
+    /// Reads and checks a genesis file.
+    pub fn read(json: &[u8]) -> Result<Rules, GenesisError> {
+        if json.len() > GENESIS_BYTES_MAX {
+            return Err(GenesisError::TooLarge(json.len()));
+        }
+        let genesis: Self =
+            serde_json::from_slice(json).map_err(|error| GenesisError::Json(error.to_string()))?;
+        genesis.check()
+    }
+
+    /// The network id: SHA-256 of the compact JSON with the keys in the order of this struct.
+    pub fn network_id(&self) -> NetworkId {
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        NetworkId(Sha256::digest(json).into())
+    }
+
+    /// Checks every rule of a genesis and derives what the engine needs.
+    pub fn check(self) -> Result<Rules, GenesisError> {
+        if self.version != 1 {
+            return Err(GenesisError::Version(self.version));
+        }
+        let name_length = self.name.chars().count();
+        in_range(name_length, 1, 64, "name", "use 1 to 64 characters")?;
+        let app_is_plain = self
+            .app_name
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'));
+        if !app_is_plain || self.app_name.is_empty() || self.app_name.len() > 64 {
+            return Err(range("app_name", &self.app_name, "use 1 to 64 of a-z, 0-9, _ and -"));
+        }
+        in_range(self.tokens.len(), 1, TOKENS_MAX, "tokens", "give 1 to 256 tokens")?;
+        in_range(self.markets.len(), 1, MARKETS_MAX, "markets", "give 1 to 256 markets")?;
+        in_range(self.replicas.len(), 0, REPLICAS_MAX, "replicas", "give at most 64 replicas")?;
+        let open_orders = self.limits.open_orders_per_account;
+        if open_orders == 0 || open_orders > OPEN_ORDERS_MAX {
+            let place = "limits.open_orders_per_account";
+            return Err(range(place, &open_orders, "use 1 to 10000"));
+        }
+        for (index, token) in self.tokens.iter().enumerate() {
+            self.check_token(index, token)?;
+        }
+        for (index, replica) in self.replicas.iter().enumerate() {
+            if replica.weight == 0 {
+                return Err(range(
+                    &alloc::format!("replicas[{index}].weight"),
+                    &0,
+                    "use 1 or more",
+                ));
+            }
+            if self.replicas.iter().take(index).any(|other| other.public_key == replica.public_key)
+            {
+                return Err(GenesisError::Duplicate {
+                    place: alloc::format!("replicas[{index}].public_key"),
+                    found: replica.public_key.to_string(),
+                });
+            }
+        }
+        let mut markets: Vec<Market> = Vec::with_capacity(self.markets.len());
+        for (index, spec) in self.markets.iter().enumerate() {
+            let market = self.derive_market(index, spec)?;
+            if markets.iter().any(|other| other.name == market.name) {
+                return Err(GenesisError::Duplicate {
+                    place: alloc::format!("markets[{index}]"),
+                    found: market.name,
+                });
+            }
+            markets.push(market);
+        }
+        Ok(Rules { network: self.network_id(), genesis: self, markets })
+    }
+
+    fn check_token(&self, index: usize, token: &Token) -> Result<(), GenesisError> {
+        let place = |field: &str| alloc::format!("tokens[{index}].{field}");
+        let is_plain = token.symbol.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9'));
+        if !is_plain || token.symbol.is_empty() || token.symbol.len() > SYMBOL_LENGTH_MAX {
+            return Err(range(&place("symbol"), &token.symbol, "use 1 to 12 of A-Z and 0-9"));
+        }
+        if self.tokens.iter().take(index).any(|other| other.symbol == token.symbol) {
+            return Err(GenesisError::Duplicate {
+                place: place("symbol"),
+                found: token.symbol.clone(),
+            });
+        }
+        if token.decimals > TOKEN_DECIMALS_MAX {
+            return Err(range(&place("decimals"), &token.decimals, "use 0 to 18"));
+        }
+        if let Some(faucet) = token.faucet
+            && (faucet.is_zero() || faucet.in_steps_of(Decimal::one_atom(token.decimals)).is_err())
+        {
+            let valid = "use more than zero and no more decimals than the token has";
+            return Err(range(&place("faucet"), &faucet, valid));
+        }
+        Ok(())
+    }
+
+    fn derive_market(&self, index: usize, spec: &MarketSpec) -> Result<Market, GenesisError> {
+        let place = |field: &str| alloc::format!("markets[{index}].{field}");
+        let find = |symbol: &str, field: &str| {
+            self.token_index(symbol).ok_or_else(|| GenesisError::UnknownToken {
+                place: place(field),
+                found: symbol.to_string(),
+            })
+        };
+        let (base_index, base) = find(&spec.base, "base")?;
+        let (quote_index, quote) = find(&spec.quote, "quote")?;
+        if base_index == quote_index {
+            return Err(range(&place("quote"), &spec.quote, "name another token than the base"));
+        }
+        for (field, step) in [("tick_size", spec.tick_size), ("lot_size", spec.lot_size)] {
+            if step.is_zero() || step.digits() > STEP_DIGITS_MAX {
+                let valid = "use more than zero and at most 19 digits";
+                return Err(range(&place(field), &step, valid));
+            }
+        }
+        let atoms_per_lot =
+            spec.lot_size.in_steps_of(Decimal::one_atom(base.decimals)).map_err(|_| {
+                GenesisError::LotNotWhole {
+                    market: index,
+                    lot: spec.lot_size,
+                    base: spec.base.clone(),
+                    decimals: base.decimals,
+                }
+            })?;
+        let atoms_per_tick_lot = spec
+            .tick_size
+            .product_in_atoms(spec.lot_size, quote.decimals)
+            .ok_or_else(|| GenesisError::TickTimesLot {
+                market: index,
+                tick: spec.tick_size,
+                lot: spec.lot_size,
+                quote: spec.quote.clone(),
+                decimals: quote.decimals,
+            })?;
+        let notional_min_atoms =
+            spec.notional_min.in_steps_of(Decimal::one_atom(quote.decimals)).map_err(|_| {
+                let valid = "use no more decimals than the quote token has";
+                range(&place("notional_min"), &spec.notional_min, valid)
+            })?;
+        let market_index = u16::try_from(index)
+            .map_err(|_| range(&place("base"), &index, "give at most 256 markets"))?;
+        Ok(Market {
+            index: MarketIndex(market_index),
+            name: alloc::format!("{}/{}", spec.base, spec.quote),
+            base: base_index,
+            quote: quote_index,
+            tick_size: spec.tick_size,
+            lot_size: spec.lot_size,
+            notional_min: spec.notional_min,
+            atoms_per_lot,
+            atoms_per_tick_lot,
+            notional_min_atoms: Atoms(notional_min_atoms),
+        })
+    }
+
+    fn token_index(&self, symbol: &str) -> Option<(TokenIndex, &Token)> {
+        let index = self.tokens.iter().position(|token| token.symbol == symbol)?;
+        Some((TokenIndex(u16::try_from(index).ok()?), self.tokens.get(index)?))
+    }
+}
+
+impl Rules {
+    /// The token with this symbol and its index.
+    pub fn token(&self, symbol: &str) -> Option<(TokenIndex, &Token)> {
+        self.genesis.token_index(symbol)
+    }
+
+    /// The token at an index.
+    pub fn token_at(&self, index: TokenIndex) -> Option<&Token> {
+        self.genesis.tokens.get(usize::from(index.0))
+    }
+
+    /// The market with this name (`ETH/USDT`).
+    pub fn market(&self, name: &str) -> Option<&Market> {
+        self.markets.iter().find(|market| market.name == name)
+    }
+
+    /// The market at an index.
+    pub fn market_at(&self, index: MarketIndex) -> Option<&Market> {
+        self.markets.get(usize::from(index.0))
+    }
+
+    /// An amount with its token's decimals, as text: `1.5`. Empty for an unknown token.
+    pub fn format_amount(&self, token: TokenIndex, amount: Atoms) -> String {
+        self.token_at(token)
+            .map_or_else(String::new, |token| Decimal::of_atoms(amount, token.decimals).to_string())
+    }
+}
+
+fn range(place: &str, found: &dyn fmt::Display, valid: &'static str) -> GenesisError {
+    GenesisError::Range { place: place.to_string(), found: found.to_string(), valid }
+}
+
+fn in_range(
+    found: usize,
+    least: usize,
+    most: usize,
+    place: &str,
+    valid: &'static str,
+) -> Result<(), GenesisError> {
+    if found < least || found > most { Err(range(place, &found, valid)) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::key::SecretKey;
+
+    fn valid() -> Value {
+        let issuer = SecretKey::from_bytes(&[1; 32]).unwrap().public_key().to_string();
+        json!({
+            "version": 1, "name": "Test", "app_name": "zellbook", "guide_orders": true,
+            "tokens": [
+                {"symbol": "ETH", "decimals": 18, "issuer": issuer, "faucet": "10"},
+                {"symbol": "USDT", "decimals": 6, "issuer": issuer},
+            ],
+            "markets": [{"base": "ETH", "quote": "USDT", "tick_size": "0.01",
+                "lot_size": "0.0001", "notional_min": "1"}],
+            "limits": {"open_orders_per_account": 200},
+            "replicas": [{"public_key": issuer, "weight": 1}],
+        })
+    }
+
+    fn check(pointer: &str, value: Value, expected: &str) {
+        let mut genesis = valid();
+        *genesis.pointer_mut(pointer).unwrap() = value;
+        let error = Genesis::read(genesis.to_string().as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{pointer}: {error}");
+    }
+
+    #[test]
+    fn a_valid_genesis_derives_whole_numbers_of_atoms() {
+        let rules = Genesis::read(valid().to_string().as_bytes()).unwrap();
+        let market = rules.market("ETH/USDT").unwrap();
+        assert_eq!(market.atoms_per_lot, 10_u128.pow(14));
+        assert_eq!(market.atoms_per_tick_lot, 1);
+        assert_eq!(market.notional_min_atoms, Atoms(1_000_000));
+    }
+
+    #[test]
+    fn the_network_id_does_not_depend_on_white_space_but_on_every_value() {
+        let compact = Genesis::read(valid().to_string().as_bytes()).unwrap();
+        let pretty = serde_json::to_string_pretty(&compact.genesis).unwrap();
+        assert_eq!(Genesis::read(pretty.as_bytes()).unwrap().network, compact.network);
+        let mut other = compact.genesis.clone();
+        other.guide_orders = false;
+        assert_ne!(other.network_id(), compact.network);
+    }
+
+    #[test]
+    fn every_wrong_value_is_named_with_its_place() {
+        check("/version", json!(2), "version 2; this program reads version 1");
+        check("/name", json!(""), "name: 0");
+        check("/app_name", json!("Zell book"), "app_name");
+        check("/tokens", json!([]), "tokens: 0");
+        check("/tokens/0/symbol", json!("eth"), "tokens[0].symbol: eth");
+        check("/tokens/1/symbol", json!("ETH"), "tokens[1].symbol: ETH stands there a second time");
+        check("/tokens/1/decimals", json!(19), "tokens[1].decimals: 19");
+        check("/tokens/0/faucet", json!("0"), "tokens[0].faucet");
+        check("/tokens/0/issuer", json!("02ff"), "66 lower-case hex digits");
+        check("/markets", json!([]), "markets: 0");
+        check("/markets/0/base", json!("DOGE"), "there is no token DOGE");
+        check("/markets/0/quote", json!("ETH"), "another token than the base");
+        check("/markets/0/tick_size", json!("0"), "markets[0].tick_size: 0");
+        check("/markets/0/tick_size", json!("0.010"), "needless zeros");
+        check("/markets/0/tick_size", json!("0.001"), "one tick (0.001) times one lot (0.0001)");
+        check(
+            "/markets/0/lot_size",
+            json!("0.0000000000000000001"),
+            "not a whole number of atoms of ETH",
+        );
+        check("/markets/0/notional_min", json!("0.0000001"), "markets[0].notional_min");
+        check("/limits/open_orders_per_account", json!(0), "limits.open_orders_per_account: 0");
+        check("/replicas/0/weight", json!(0), "replicas[0].weight: 0");
+        check("/guide_orders", json!("yes"), "expected a boolean");
+    }
+
+    #[test]
+    fn unknown_keys_and_repeated_markets_and_replicas_are_refused() {
+        let mut genesis = valid();
+        genesis["colour"] = json!("red");
+        let error = Genesis::read(genesis.to_string().as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("unknown field `colour`"), "{error}");
+        for list in ["markets", "replicas"] {
+            let mut genesis = valid();
+            let first = genesis[list][0].clone();
+            genesis[list].as_array_mut().unwrap().push(first);
+            let error = Genesis::read(genesis.to_string().as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(&alloc::format!("{list}[1]")), "{error}");
+        }
+        assert!(matches!(
+            Genesis::read(&[b' '; GENESIS_BYTES_MAX + 1]),
+            Err(GenesisError::TooLarge(_))
+        ));
+    }
+}

@@ -1,0 +1,239 @@
+//! Why a transaction had no effect.
+
+use alloc::string::String;
+
+use thiserror::Error;
+
+use crate::key::PublicKey;
+use crate::limits::NONCES_KEPT;
+use crate::units::Decimal;
+
+/// Why a transaction had no effect. The code is part of consensus: never renumber, never reuse.
+/// In the order in which they are checked; the first that applies is the answer. The message
+/// says what was wrong and what would be right; it is not part of consensus.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Reject {
+    /// The element is no transaction of this protocol.
+    #[error("malformed transaction: {0}")]
+    Malformed(String),
+    /// The signature is not the account's over this transaction's text.
+    #[error(
+        "the signature is not that of account {account} over this transaction's text; sign the text for this network again"
+    )]
+    BadSignature {
+        /// The account that the transaction names.
+        account: PublicKey,
+    },
+    /// This nonce, or this signature in the guide's format, was used before.
+    #[error(
+        "this transaction's nonce was used before; take a higher one, such as the clock in milliseconds"
+    )]
+    NonceUsed,
+    /// The nonce is below the lowest of the 64 that are kept.
+    #[error(
+        "nonce {nonce} is too old: of this key's nonces the {NONCES_KEPT} highest are kept, and the lowest of them is {lowest}; use a higher one"
+    )]
+    NonceTooOld {
+        /// The nonce of the transaction.
+        nonce: u64,
+        /// The lowest that is kept.
+        lowest: u64,
+    },
+    /// There is no such market in genesis.
+    #[error("there is no market {market}; the markets are {known}")]
+    UnknownMarket {
+        /// What the transaction names.
+        market: String,
+        /// The markets of genesis.
+        known: String,
+    },
+    /// There is no such token in genesis.
+    #[error("there is no token {token}; the tokens are {known}")]
+    UnknownToken {
+        /// What the transaction names.
+        token: String,
+        /// The tokens of genesis.
+        known: String,
+    },
+    /// A quantity or amount of zero.
+    #[error("{field} is zero; the least is {least}")]
+    NotPositive {
+        /// The field: `price`, `quantity` or `amount`.
+        field: &'static str,
+        /// The least that is valid.
+        least: Decimal,
+    },
+    /// The price is between two ticks.
+    #[error("price {price} is not a multiple of the tick size {tick_size}{nearest}")]
+    PriceOffTick {
+        /// The price of the order.
+        price: Decimal,
+        /// The tick size of the market.
+        tick_size: Decimal,
+        /// `; the nearest valid prices are …`, or nothing.
+        nearest: Nearest,
+    },
+    /// The quantity is between two lots.
+    #[error("quantity {quantity} is not a multiple of the lot size {lot_size}{nearest}")]
+    QuantityOffLot {
+        /// The quantity of the order.
+        quantity: Decimal,
+        /// The lot size of the market.
+        lot_size: Decimal,
+        /// `; the nearest valid quantities are …`, or nothing.
+        nearest: Nearest,
+    },
+    /// The amount is no whole number of atoms.
+    #[error("amount {amount} has more than the {decimals} decimals of {token}")]
+    AmountOffAtom {
+        /// The amount of the transaction.
+        amount: Decimal,
+        /// The symbol of the token.
+        token: String,
+        /// The decimals of the token.
+        decimals: u8,
+    },
+    /// A number is larger than the engine counts.
+    #[error("{field} {value} is too large; the largest is {largest}")]
+    TooLarge {
+        /// The field: `price`, `quantity`, `amount` or `price times quantity`.
+        field: &'static str,
+        /// The value of the transaction.
+        value: String,
+        /// The largest that is valid.
+        largest: String,
+    },
+    /// Price times quantity is less than the market's least notional.
+    #[error(
+        "price times quantity is {notional} {quote}; the least that this market takes is {notional_min} {quote}"
+    )]
+    NotionalTooSmall {
+        /// Price times quantity.
+        notional: Decimal,
+        /// The market's least.
+        notional_min: Decimal,
+        /// Symbol of the quote token.
+        quote: String,
+    },
+    /// Only the issuer in genesis signs deposits.
+    #[error("only the issuer of {token}, {issuer}, can sign its deposits")]
+    NotIssuer {
+        /// The symbol of the token.
+        token: String,
+        /// Its issuer.
+        issuer: PublicKey,
+    },
+    /// This deposit reference was credited before.
+    #[error("the deposit {reference} of {token} was credited before; each reference credits once")]
+    ReferenceUsed {
+        /// The symbol of the token.
+        token: String,
+        /// The reference.
+        reference: String,
+    },
+    /// A transfer to its own sender.
+    #[error("a transfer needs another account than the sender's")]
+    TransferToSelf,
+    /// No open order of this account has the id.
+    #[error("account has no open order {order}; it may be filled or cancelled already")]
+    UnknownOrder {
+        /// The order id.
+        order: u64,
+    },
+    /// A post-only order would take.
+    #[error("this post-only order would trade at once: the best {side} is {best}")]
+    WouldCross {
+        /// `ask` or `bid`: the other side.
+        side: &'static str,
+        /// The best price there.
+        best: Decimal,
+    },
+    /// The account has as many open orders in the market as genesis allows.
+    #[error(
+        "the account has {most} open orders in {market}, the most that are allowed; cancel one first"
+    )]
+    TooManyOrders {
+        /// The market.
+        market: String,
+        /// The bound.
+        most: u32,
+    },
+    /// The available balance does not cover it.
+    #[error("this needs {needed} {token}, and {available} {token} are available")]
+    BalanceTooLow {
+        /// The symbol of the token.
+        token: String,
+        /// What would be debited or locked.
+        needed: Decimal,
+        /// What is available.
+        available: Decimal,
+    },
+}
+
+/// The two nearest valid values, where they exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nearest(pub Option<(Decimal, Decimal)>);
+
+impl core::fmt::Display for Nearest {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.0 {
+            Some((below, above)) if below.is_zero() => {
+                write!(f, "; the nearest valid one is {above}")
+            }
+            Some((below, above)) => write!(f, "; the nearest valid ones are {below} and {above}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Reject {
+    /// The number on the wire.
+    pub const fn code(&self) -> u16 {
+        match self {
+            Self::Malformed(_) => 1,
+            Self::BadSignature { .. } => 2,
+            Self::NonceUsed => 3,
+            Self::NonceTooOld { .. } => 4,
+            Self::UnknownMarket { .. } => 10,
+            Self::UnknownToken { .. } => 11,
+            Self::NotPositive { .. } => 12,
+            Self::PriceOffTick { .. } => 13,
+            Self::QuantityOffLot { .. } => 14,
+            Self::AmountOffAtom { .. } => 15,
+            Self::TooLarge { .. } => 16,
+            Self::NotionalTooSmall { .. } => 17,
+            Self::NotIssuer { .. } => 20,
+            Self::ReferenceUsed { .. } => 21,
+            Self::TransferToSelf => 22,
+            Self::UnknownOrder { .. } => 30,
+            Self::WouldCross { .. } => 31,
+            Self::TooManyOrders { .. } => 32,
+            Self::BalanceTooLow { .. } => 40,
+        }
+    }
+
+    /// The name on the wire, in snake case.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::BadSignature { .. } => "bad_signature",
+            Self::NonceUsed => "nonce_used",
+            Self::NonceTooOld { .. } => "nonce_too_old",
+            Self::UnknownMarket { .. } => "unknown_market",
+            Self::UnknownToken { .. } => "unknown_token",
+            Self::NotPositive { .. } => "not_positive",
+            Self::PriceOffTick { .. } => "price_off_tick",
+            Self::QuantityOffLot { .. } => "quantity_off_lot",
+            Self::AmountOffAtom { .. } => "amount_off_atom",
+            Self::TooLarge { .. } => "too_large",
+            Self::NotionalTooSmall { .. } => "notional_too_small",
+            Self::NotIssuer { .. } => "not_issuer",
+            Self::ReferenceUsed { .. } => "reference_used",
+            Self::TransferToSelf => "transfer_to_self",
+            Self::UnknownOrder { .. } => "unknown_order",
+            Self::WouldCross { .. } => "would_cross",
+            Self::TooManyOrders { .. } => "too_many_orders",
+            Self::BalanceTooLow { .. } => "balance_too_low",
+        }
+    }
+}

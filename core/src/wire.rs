@@ -1,0 +1,471 @@
+//! The JSON shapes that the API answers with and the page and other clients read. All numbers are
+//! texts: amounts, prices and quantities in decimal, ids and indexes in digits, times in Unix
+//! milliseconds.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::reject::Reject;
+use crate::transaction::{Side, TimeInForce};
+
+/// Every error answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// What went wrong.
+    pub error: ErrorDetail,
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorDetail {
+    /// A stable name in snake case.
+    pub code: String,
+    /// A sentence that says what was wrong and what would be right.
+    pub message: String,
+    /// More, by code; an empty object if there is none.
+    pub details: serde_json::Value,
+}
+
+/// Why a transaction had no effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectBody {
+    /// The number in the protocol.
+    pub code: String,
+    /// Its name in snake case.
+    pub name: String,
+    /// A sentence that says what was wrong and what would be right.
+    pub message: String,
+}
+
+impl From<&Reject> for RejectBody {
+    fn from(reject: &Reject) -> Self {
+        Self {
+            code: reject.code().to_string(),
+            name: reject.name().to_string(),
+            message: reject.to_string(),
+        }
+    }
+}
+
+/// Answer to `POST /v1/transactions`: one entry for each transaction sent, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubmitResponse {
+    /// What became of each.
+    pub transactions: Vec<Submitted>,
+}
+
+/// What became of a submitted transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submitted {
+    /// Its hash, if it was taken.
+    pub hash: Option<String>,
+    /// Why it was not taken.
+    pub error: Option<RejectBody>,
+}
+
+/// How far a transaction has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// In this replica's outbox.
+    Received,
+    /// A gateway of the sequencer took it, which promises nothing yet.
+    Posted,
+    /// In a finalized batch, whose proof was checked.
+    Finalized,
+    /// It had its effect.
+    Applied,
+    /// It had none, for ever.
+    Rejected,
+}
+
+/// Answer to `GET /v1/transactions/{hash}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionStatus {
+    /// Its hash.
+    pub hash: String,
+    /// How far it has come.
+    pub status: Stage,
+    /// Its kind.
+    pub kind: Option<String>,
+    /// Its signer.
+    pub account: Option<String>,
+    /// When this replica took it, if it did.
+    pub received_ms: Option<String>,
+    /// When it was last posted to a gateway.
+    pub posted_ms: Option<String>,
+    /// The finality proof's time.
+    pub finalized_ms: Option<String>,
+    /// When this replica applied it.
+    pub applied_ms: Option<String>,
+    /// The batch that it is in.
+    pub batch: Option<String>,
+    /// Its position in that batch, from 0.
+    pub position: Option<String>,
+    /// Why it had no effect.
+    pub reject: Option<RejectBody>,
+    /// The order that it placed.
+    pub order: Option<OrderBody>,
+}
+
+/// An order of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderBody {
+    /// Its id.
+    pub id: String,
+    /// The transaction that placed it.
+    pub hash: String,
+    /// Market, `ETH/USDT`.
+    pub market: String,
+    /// Side.
+    pub side: Side,
+    /// Limit price.
+    pub price: String,
+    /// Quantity when it was accepted.
+    pub quantity: String,
+    /// What was filled so far.
+    pub filled: String,
+    /// What is open.
+    pub remaining: String,
+    /// Time in force.
+    pub time_in_force: TimeInForce,
+    /// `open`, `filled` or `cancelled`.
+    pub status: OrderStatus,
+    /// The batch that accepted it.
+    pub batch: String,
+    /// The time of that batch's proof.
+    pub time_ms: String,
+}
+
+/// What became of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderStatus {
+    /// In the book.
+    Open,
+    /// Filled in full.
+    Filled,
+    /// Its rest was cancelled.
+    Cancelled,
+}
+
+/// A token, in `GET /v1/markets`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenBody {
+    /// Symbol.
+    pub symbol: String,
+    /// Digits after the point.
+    pub decimals: String,
+    /// The key that signs its deposits.
+    pub issuer: String,
+    /// What the faucet credits, where there is one.
+    pub faucet: Option<String>,
+}
+
+/// A market, in `GET /v1/markets`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarketBody {
+    /// `ETH/USDT`.
+    pub name: String,
+    /// Base symbol.
+    pub base: String,
+    /// Quote symbol.
+    pub quote: String,
+    /// Price step.
+    pub tick_size: String,
+    /// Quantity step.
+    pub lot_size: String,
+    /// Least notional of an order, in quote.
+    pub notional_min: String,
+    /// Best bid.
+    pub bid: Option<String>,
+    /// Best ask.
+    pub ask: Option<String>,
+    /// Price of the last trade.
+    pub last: Option<String>,
+    /// Price of the first trade of the last 24 hours.
+    pub open_24h: Option<String>,
+    /// Highest price of the last 24 hours.
+    pub high_24h: Option<String>,
+    /// Lowest price of the last 24 hours.
+    pub low_24h: Option<String>,
+    /// Quantity of the last 24 hours, in base.
+    pub volume_24h: String,
+}
+
+/// Answer to `GET /v1/markets`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarketsResponse {
+    /// The tokens of genesis.
+    pub tokens: Vec<TokenBody>,
+    /// The markets of genesis.
+    pub markets: Vec<MarketBody>,
+}
+
+/// A price level: price, quantity, number of orders.
+pub type LevelBody = (String, String, String);
+
+/// Answer to `GET /v1/markets/{base}-{quote}/book`, and the snapshot of the book channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BookBody {
+    /// Market.
+    pub market: String,
+    /// The batch after which the book was so.
+    pub batch: String,
+    /// Bids, best first.
+    pub bids: Vec<LevelBody>,
+    /// Asks, best first.
+    pub asks: Vec<LevelBody>,
+}
+
+/// A trade.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TradeBody {
+    /// Sequence number.
+    pub id: String,
+    /// Market.
+    pub market: String,
+    /// Price.
+    pub price: String,
+    /// Quantity.
+    pub quantity: String,
+    /// Side of the incoming order.
+    pub taker_side: Side,
+    /// Id of the resting order.
+    pub maker_order: String,
+    /// Id of the incoming order.
+    pub taker_order: String,
+    /// The batch that it is in.
+    pub batch: String,
+    /// The time of that batch's proof.
+    pub time_ms: String,
+}
+
+/// A trade from the view of one account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FillBody {
+    /// The trade.
+    #[serde(flatten)]
+    pub trade: TradeBody,
+    /// The account's side.
+    pub side: Side,
+    /// The account's order.
+    pub order: String,
+    /// Whether the account's order was the resting one.
+    pub is_maker: bool,
+}
+
+/// Answer to `GET /v1/markets/{base}-{quote}/trades`, newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TradesResponse {
+    /// Market.
+    pub market: String,
+    /// The batch up to which these are the newest.
+    pub batch: String,
+    /// Newest first.
+    pub trades: Vec<TradeBody>,
+}
+
+/// A balance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BalanceBody {
+    /// Token symbol.
+    pub token: String,
+    /// What can be spent.
+    pub available: String,
+    /// What open orders hold.
+    pub locked: String,
+}
+
+/// Answer to `GET /v1/accounts/{public key}`, and the data of the account channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountBody {
+    /// Public key.
+    pub account: String,
+    /// The batch after which it was so.
+    pub batch: String,
+    /// One for each token of genesis.
+    pub balances: Vec<BalanceBody>,
+    /// Open orders, newest first.
+    pub open_orders: Vec<OrderBody>,
+    /// Orders that are filled or cancelled, newest first; the last 50.
+    pub past_orders: Vec<OrderBody>,
+    /// Fills, newest first; the last 100.
+    pub fills: Vec<FillBody>,
+}
+
+/// The finality proof of a batch: what a signature proves, and the signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProofBody {
+    /// The last batch that it covers.
+    pub index: String,
+    /// The finalized index before it.
+    pub parent_index: String,
+    /// Unix seconds.
+    pub timestamp: String,
+    /// The chaining hash at `index`.
+    pub chaining_hash: String,
+    /// Ids of nodes that did not sign.
+    pub nonsigners: Vec<String>,
+    /// `1 x y`.
+    pub signature: String,
+}
+
+/// Answer to `GET /v1/batches/{index}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchBody {
+    /// Index in the sequence.
+    pub index: String,
+    /// The body as it was finalized.
+    pub body: String,
+    /// The chaining hash with it.
+    pub chaining_hash: String,
+    /// The state root after it, 64 hex digits.
+    pub root: String,
+    /// How many elements had an effect.
+    pub applied: String,
+    /// How many elements had none.
+    pub rejected: String,
+    /// The proof that covers it.
+    pub proof: ProofBody,
+}
+
+/// Answer to `GET /v1/batches?after=N`: whole batches, in sequence, for replaying.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchesResponse {
+    /// In sequence.
+    pub batches: Vec<BatchBody>,
+    /// The last batch that this replica has.
+    pub last: String,
+}
+
+/// What a replica is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplicaState {
+    /// It has not reached the sequencer yet since it started.
+    Starting,
+    /// It has all that the sequencer finalized.
+    Following,
+    /// It cannot reach any gateway, or each answers wrongly.
+    Disconnected,
+    /// It found a reason never to go on; an operator must look.
+    Halted,
+}
+
+/// Answer to `GET /v1/status`, and the data of the status channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusBody {
+    /// The network id: the hash of genesis.
+    pub network: String,
+    /// The name in genesis.
+    pub name: String,
+    /// Version of this program.
+    pub version: String,
+    /// What the replica is doing.
+    pub state: ReplicaState,
+    /// Why, if it is not following.
+    pub reason: Option<String>,
+    /// The last batch that it applied.
+    pub batch: String,
+    /// The state root after it.
+    pub root: String,
+    /// The network's chaining hash there.
+    pub chaining_hash: String,
+    /// When it applied that batch, if it did since it started.
+    pub applied_ms: Option<String>,
+    /// Transactions in its outbox.
+    pub outbox: String,
+    /// The sequencer gateways, and the last fault of each.
+    pub gateways: Vec<GatewayBody>,
+    /// Whether `POST /v1/faucet` works here.
+    pub faucet: bool,
+}
+
+/// A gateway to the sequencer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewayBody {
+    /// Where it listens.
+    pub url: String,
+    /// Whether it is the one that is read now.
+    pub in_use: bool,
+    /// The last thing that went wrong with it.
+    pub fault: Option<String>,
+}
+
+/// What a WebSocket client sends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum ClientMessage {
+    /// Starts a channel: a snapshot follows, then numbered changes.
+    Subscribe(Channel),
+    /// Ends a channel.
+    Unsubscribe(Channel),
+}
+
+/// A channel of the WebSocket.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "channel", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Channel {
+    /// Price levels of a market.
+    Book {
+        /// `ETH/USDT`.
+        market: String,
+    },
+    /// Trades of a market.
+    Trades {
+        /// `ETH/USDT`.
+        market: String,
+    },
+    /// Balances, orders and fills of an account.
+    Account {
+        /// Public key.
+        account: String,
+    },
+    /// The replica's status.
+    Status,
+}
+
+/// What the server sends on a WebSocket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerMessage {
+    /// The first message of a channel.
+    Snapshot(Feed),
+    /// Then each change, numbered by one up.
+    Change(Feed),
+    /// Something that the client sent was wrong; the connection stays.
+    Error(ErrorDetail),
+    /// The server ends the connection, and why.
+    Closing {
+        /// A sentence.
+        reason: String,
+    },
+}
+
+/// A message of a channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Feed {
+    /// 0 for the snapshot, then one more for each change of this subscription.
+    pub number: u64,
+    /// What it carries.
+    #[serde(flatten)]
+    pub data: FeedData,
+}
+
+/// What a message of a channel carries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "channel", content = "data", rename_all = "snake_case")]
+pub enum FeedData {
+    /// In a snapshot all levels; in a change those that changed, a quantity of `0` for one that is
+    /// gone.
+    Book(BookBody),
+    /// In a snapshot the last trades, newest first; in a change the new ones.
+    Trades(TradesResponse),
+    /// In a snapshot and in a change all of it.
+    Account(AccountBody),
+    /// In a snapshot and in a change all of it.
+    Status(StatusBody),
+}

@@ -1,0 +1,343 @@
+//! One test for each reject code, and what a reject leaves behind.
+
+use zellbook_core::limits::SUPPLY_MAX;
+use zellbook_core::transaction::{Action, Side, TimeInForce};
+
+use crate::venue::{Venue, issuer, order, trader};
+
+/// The order is rejected with this code and message, and nothing but its nonce changed.
+fn check_order(line: &str, code: u16, message: &str) {
+    let mut venue = Venue::funded();
+    let before = venue.exchange.clone();
+    let reject = venue.order(line).unwrap_err();
+    assert_eq!((reject.code(), reject.to_string().as_str()), (code, message));
+    assert_only_nonces_changed(&before, &venue);
+}
+
+fn assert_only_nonces_changed(before: &zellbook_core::exchange::Exchange, venue: &Venue) {
+    use zellbook_core::state::LeafKey;
+    for (number, _) in venue.rules.genesis.tokens.iter().enumerate() {
+        let token = zellbook_core::genesis::TokenIndex(u16::try_from(number).unwrap());
+        for account in venue.exchange.ledger().accounts() {
+            let key = LeafKey::Balance(account.key, token);
+            assert_eq!(before.leaf_value(&key), venue.exchange.leaf_value(&key));
+        }
+        assert_eq!(before.supply(token), venue.exchange.supply(token));
+    }
+    assert_eq!(before.counters().order, venue.exchange.counters().order);
+    assert_eq!(before.counters().trade, venue.exchange.counters().trade);
+}
+
+#[test]
+fn code_1_malformed() {
+    let reject = Venue::empty().apply_one(r#"{"kind":"order"}"#).unwrap_err();
+    assert_eq!(reject.code(), 1);
+    assert_eq!(reject.to_string(), "malformed transaction: field `market` is missing");
+}
+
+#[test]
+fn code_2_bad_signature() {
+    let mut venue = Venue::funded();
+    let signed = venue.sign(&trader("alice"), Action::CancelAll { market: None });
+    let bob = trader("bob").public_key().to_string();
+    let forged = signed.replace(&trader("alice").public_key().to_string(), &bob);
+    let reject = venue.apply_one(&forged).unwrap_err();
+    assert_eq!(reject.code(), 2);
+    assert!(reject.to_string().contains(&bob), "{reject}");
+    let nonces = venue.exchange.account(&trader("bob").public_key()).unwrap().nonces();
+    assert!(nonces.is_empty(), "a bad signature uses up nobody's nonce");
+}
+
+#[test]
+fn code_3_nonce_used() {
+    let mut venue = Venue::funded();
+    let signed = venue.sign(&trader("alice"), Action::CancelAll { market: None });
+    assert!(venue.apply_one(&signed).is_ok());
+    assert_eq!(venue.apply_one(&signed).unwrap_err().code(), 3);
+}
+
+#[test]
+fn code_3_twice_in_one_batch() {
+    let mut venue = Venue::funded();
+    let signed = venue.sign(&trader("alice"), Action::CancelAll { market: None });
+    let outcome = venue.apply(&format!("[{signed},{signed}]"));
+    assert!(outcome.transactions[0].result.is_ok());
+    assert_eq!(outcome.transactions[1].result.as_ref().unwrap_err().code(), 3);
+}
+
+#[test]
+fn a_rejected_transaction_uses_its_nonce_up() {
+    let mut venue = Venue::funded();
+    let poor = venue.sign(
+        &trader("alice"),
+        Action::Transfer {
+            token: "ETH".into(),
+            to: trader("bob").public_key(),
+            amount: "2000".parse().unwrap(),
+        },
+    );
+    assert_eq!(venue.apply_one(&poor).unwrap_err().code(), 40);
+    venue.deposit("alice", "ETH", "5000");
+    assert_eq!(venue.apply_one(&poor).unwrap_err().code(), 3);
+}
+
+#[test]
+fn code_4_nonce_too_old() {
+    let mut venue = Venue::funded();
+    let alice = trader("alice");
+    let cancel = || Action::CancelAll { market: None };
+    // Any order of nonces is good until 64 are kept.
+    for nonce in (101..=164).rev() {
+        let signed = venue.sign_with(&alice, nonce, cancel());
+        assert!(venue.apply_one(&signed).is_ok());
+    }
+    let reject = venue.apply_one(&venue.sign_with(&alice, 100, cancel())).unwrap_err();
+    assert_eq!(reject.code(), 4);
+    assert_eq!(
+        reject.to_string(),
+        "nonce 100 is too old: of this key's nonces the 64 highest are kept, and the lowest of them is 101; use a higher one"
+    );
+    assert!(venue.apply_one(&venue.sign_with(&alice, 165, cancel())).is_ok());
+    let again = venue.apply_one(&venue.sign_with(&alice, 101, cancel())).unwrap_err();
+    assert_eq!(again.code(), 4, "101 was dropped, and can still not be used again");
+}
+
+#[test]
+fn code_10_unknown_market() {
+    let mut venue = Venue::funded();
+    let mut unknown = order(Side::Buy, "1".parse().unwrap(), "1".parse().unwrap());
+    unknown.market = "DOGE/USDT".into();
+    let reject = venue.act(&trader("alice"), Action::Order(unknown)).unwrap_err();
+    assert_eq!(reject.code(), 10);
+    assert_eq!(
+        reject.to_string(),
+        "there is no market DOGE/USDT; the markets are ETH/USDT, BTC/USDT"
+    );
+    let cancel = Action::CancelAll { market: Some("A/B".into()) };
+    assert_eq!(venue.act(&trader("alice"), cancel).unwrap_err().code(), 10);
+}
+
+fn transfer(venue: &mut Venue, token: &str, to: &str, amount: &str) -> (u16, String) {
+    let action = Action::Transfer {
+        token: token.into(),
+        to: trader(to).public_key(),
+        amount: amount.parse().unwrap(),
+    };
+    let before = venue.exchange.clone();
+    let reject = venue.act(&trader("alice"), action).unwrap_err();
+    assert_only_nonces_changed(&before, venue);
+    (reject.code(), reject.to_string())
+}
+
+#[test]
+fn code_11_unknown_token() {
+    let (code, message) = transfer(&mut Venue::funded(), "DOGE", "bob", "1");
+    assert_eq!(
+        (code, message.as_str()),
+        (11, "there is no token DOGE; the tokens are ETH, USDT, BTC")
+    );
+}
+
+#[test]
+fn code_12_not_positive() {
+    check_order("alice buys 0 @ 100", 12, "quantity is zero; the least is 0.01");
+    check_order("alice buys 1 @ 0", 12, "price is zero; the least is 0.5");
+    let (code, message) = transfer(&mut Venue::funded(), "ETH", "bob", "0");
+    assert_eq!((code, message.as_str()), (12, "amount is zero; the least is 0.001"));
+}
+
+#[test]
+fn code_13_price_off_tick() {
+    check_order(
+        "alice buys 1 @ 100.3",
+        13,
+        "price 100.3 is not a multiple of the tick size 0.5; the nearest valid ones are 100 and 100.5",
+    );
+    check_order(
+        "alice buys 1 @ 0.3",
+        13,
+        "price 0.3 is not a multiple of the tick size 0.5; the nearest valid one is 0.5",
+    );
+}
+
+#[test]
+fn code_14_quantity_off_lot() {
+    check_order(
+        "alice buys 1.005 @ 100",
+        14,
+        "quantity 1.005 is not a multiple of the lot size 0.01; the nearest valid ones are 1 and 1.01",
+    );
+}
+
+#[test]
+fn code_15_amount_off_atom() {
+    let (code, message) = transfer(&mut Venue::funded(), "ETH", "bob", "1.0001");
+    assert_eq!((code, message.as_str()), (15, "amount 1.0001 has more than the 3 decimals of ETH"));
+}
+
+#[test]
+fn code_16_too_large() {
+    let huge = "9".repeat(38);
+    let mut venue = Venue::funded();
+    for line in [
+        format!("alice buys 1 @ {huge}"),
+        format!("alice buys {huge} @ 1"),
+        "alice buys 184467440737095516.15 @ 9223372036854775807.5".into(),
+        "alice buys 184467440737095516.16 @ 1".into(),
+        "alice buys 1 @ 9223372036854775808".into(),
+    ] {
+        assert_eq!(venue.order(&line).unwrap_err().code(), 16, "{line}");
+    }
+    assert_eq!(transfer(&mut venue, "ETH", "bob", &huge).0, 16);
+    let all =
+        zellbook_core::units::Decimal::of_steps(SUPPLY_MAX, "0.001".parse().unwrap()).unwrap();
+    let deposit = Action::Deposit {
+        token: "ETH".into(),
+        to: trader("bob").public_key(),
+        amount: all,
+        reference: "all".into(),
+    };
+    assert_eq!(venue.act(&issuer(), deposit).unwrap_err().code(), 16, "5,000 exist already");
+}
+
+#[test]
+fn code_17_notional_too_small() {
+    check_order(
+        "alice buys 0.01 @ 99.5",
+        17,
+        "price times quantity is 0.995 USDT; the least that this market takes is 1 USDT",
+    );
+}
+
+fn deposit(venue: &mut Venue, signer: &str, reference: &str) -> Result<(), (u16, String)> {
+    let key = if signer == "issuer" { issuer() } else { trader(signer) };
+    let action = Action::Deposit {
+        token: "ETH".into(),
+        to: trader("alice").public_key(),
+        amount: "1".parse().unwrap(),
+        reference: reference.into(),
+    };
+    venue.act(&key, action).map(drop).map_err(|reject| (reject.code(), reject.to_string()))
+}
+
+#[test]
+fn code_20_not_issuer() {
+    let (code, message) = deposit(&mut Venue::funded(), "alice", "a").unwrap_err();
+    assert_eq!(code, 20);
+    assert!(message.starts_with("only the issuer of ETH, 03"), "{message}");
+}
+
+#[test]
+fn code_21_reference_used() {
+    let mut venue = Venue::funded();
+    deposit(&mut venue, "issuer", "a").unwrap();
+    deposit(&mut venue, "issuer", "b").unwrap();
+    let (code, message) = deposit(&mut venue, "issuer", "a").unwrap_err();
+    assert_eq!(code, 21);
+    assert_eq!(message, "the deposit a of ETH was credited before; each reference credits once");
+    assert_eq!(venue.balance("alice", "ETH"), "1002 + 0");
+}
+
+#[test]
+fn code_22_transfer_to_self() {
+    assert_eq!(transfer(&mut Venue::funded(), "ETH", "alice", "1").0, 22);
+}
+
+#[test]
+fn code_30_unknown_order() {
+    let mut venue = Venue::funded();
+    venue.order("alice buys 1 @ 100").unwrap();
+    for order in [0, 2, u64::MAX] {
+        let reject = venue.act(&trader("alice"), Action::Cancel { order }).unwrap_err();
+        assert_eq!(reject.code(), 30);
+    }
+    let not_mine = venue.act(&trader("bob"), Action::Cancel { order: 1 }).unwrap_err();
+    assert_eq!(not_mine.code(), 30);
+    assert!(venue.act(&trader("alice"), Action::Cancel { order: 1 }).is_ok());
+    assert_eq!(venue.balance("alice", "USDT"), "1000000 + 0");
+    let again = venue.act(&trader("alice"), Action::Cancel { order: 1 }).unwrap_err();
+    assert_eq!(again.code(), 30);
+}
+
+#[test]
+fn code_31_would_cross() {
+    let mut venue = Venue::funded();
+    venue.order("bob sells 1 @ 100").unwrap();
+    let reject = venue.order("alice buys 1 @ 100.5 post_only").unwrap_err();
+    assert_eq!(reject.code(), 31);
+    assert_eq!(reject.to_string(), "this post-only order would trade at once: the best ask is 100");
+}
+
+#[test]
+fn code_32_too_many_orders() {
+    let mut venue = Venue::funded();
+    for _ in 0..4 {
+        venue.order("alice buys 1 @ 100").unwrap();
+    }
+    let reject = venue.order("alice buys 1 @ 100").unwrap_err();
+    assert_eq!(reject.code(), 32);
+    assert!(venue.order("alice buys 1 @ 100 ioc").is_ok(), "an ioc order never rests");
+    let mut other = order(Side::Buy, "1".parse().unwrap(), "100".parse().unwrap());
+    other.market = "BTC/USDT".into();
+    assert!(venue.act(&trader("alice"), Action::Order(other)).is_ok(), "each market counts alone");
+    venue.act(&trader("alice"), Action::Cancel { order: 1 }).unwrap();
+    assert!(venue.order("alice buys 1 @ 100").is_ok());
+}
+
+#[test]
+fn code_40_balance_too_low() {
+    check_order(
+        "alice buys 10000.01 @ 100",
+        40,
+        "this needs 1000001 USDT, and 1000000 USDT are available",
+    );
+    check_order(
+        "alice sells 1000.01 @ 100",
+        40,
+        "this needs 1000.01 ETH, and 1000 ETH are available",
+    );
+    let (code, message) = transfer(&mut Venue::funded(), "BTC", "bob", "10.00000001");
+    assert_eq!(
+        (code, message.as_str()),
+        (40, "this needs 10.00000001 BTC, and 10 BTC are available")
+    );
+    let mut venue = Venue::funded();
+    venue.order("alice buys 10000 @ 100").unwrap();
+    assert_eq!(
+        transfer(&mut venue, "USDT", "bob", "0.0001").0,
+        40,
+        "what is locked cannot be moved"
+    );
+}
+
+#[test]
+fn cancel_all_cancels_in_one_market_or_in_all() {
+    let mut venue = Venue::funded();
+    venue.order("alice buys 1 @ 100").unwrap();
+    venue.order("bob buys 1 @ 100").unwrap();
+    let mut other = order(Side::Sell, "1".parse().unwrap(), "100".parse().unwrap());
+    other.market = "BTC/USDT".into();
+    other.time_in_force = TimeInForce::PostOnly;
+    venue.act(&trader("alice"), Action::Order(other)).unwrap();
+    let cancel = |market: Option<&str>| Action::CancelAll { market: market.map(Into::into) };
+    assert_eq!(venue.act(&trader("alice"), cancel(Some("ETH/USDT"))).unwrap().len(), 1);
+    assert_eq!(venue.balance("alice", "USDT"), "1000000 + 0");
+    assert_eq!(venue.balance("alice", "BTC"), "9 + 1");
+    assert_eq!(venue.act(&trader("alice"), cancel(None)).unwrap().len(), 1);
+    assert_eq!(venue.balance("alice", "BTC"), "10 + 0");
+    assert_eq!(venue.describe_book(), "bid bob 1 @ 100\n");
+}
+
+#[test]
+fn a_transfer_moves_the_amount_to_an_account_that_need_not_exist() {
+    let mut venue = Venue::empty();
+    venue.deposit("alice", "ETH", "1");
+    let action = Action::Transfer {
+        token: "ETH".into(),
+        to: trader("erin").public_key(),
+        amount: "0.4".parse().unwrap(),
+    };
+    venue.act(&trader("alice"), action).unwrap();
+    assert_eq!(venue.balance("alice", "ETH"), "0.6 + 0");
+    assert_eq!(venue.balance("erin", "ETH"), "0.4 + 0");
+}

@@ -1,0 +1,226 @@
+//! A small exchange with named traders, for tests: everything goes through signed batches, and every
+//! batch is followed by a recount of all invariants.
+
+use std::sync::Arc;
+
+use zellbook_core::batch::Batch;
+use zellbook_core::event::{Event, Outcome};
+use zellbook_core::exchange::Exchange;
+use zellbook_core::genesis::{Genesis, Rules};
+use zellbook_core::key::{PublicKey, SecretKey};
+use zellbook_core::reject::Reject;
+use zellbook_core::transaction::{Action, Order, SelfTrade, Side, TimeInForce, Transaction};
+
+pub const TRADERS: [&str; 5] = ["alice", "bob", "carol", "dave", "erin"];
+
+pub fn key(seed: u8) -> SecretKey {
+    SecretKey::from_bytes(&[seed; 32]).unwrap()
+}
+
+pub fn issuer() -> SecretKey {
+    key(99)
+}
+
+pub fn trader(name: &str) -> SecretKey {
+    let position = TRADERS.iter().position(|trader| *trader == name);
+    key(1 + u8::try_from(position.unwrap_or_else(|| panic!("no trader {name}"))).unwrap())
+}
+
+/// Base of 3 decimals in lots of 0.01, quote of 4 decimals in ticks of 0.5: one lot at one tick is
+/// 50 quote atoms.
+pub fn rules() -> Arc<Rules> {
+    let issuer = issuer().public_key();
+    let json = format!(
+        r#"{{"version":1,"name":"Test","app_name":"test","guide_orders":true,
+        "tokens":[{{"symbol":"ETH","decimals":3,"issuer":"{issuer}"}},
+            {{"symbol":"USDT","decimals":4,"issuer":"{issuer}"}},
+            {{"symbol":"BTC","decimals":8,"issuer":"{issuer}"}}],
+        "markets":[{{"base":"ETH","quote":"USDT","tick_size":"0.5","lot_size":"0.01","notional_min":"1"}},
+            {{"base":"BTC","quote":"USDT","tick_size":"1","lot_size":"0.0001","notional_min":"0"}}],
+        "limits":{{"open_orders_per_account":4}},"replicas":[]}}"#
+    );
+    Arc::new(Genesis::read(json.as_bytes()).unwrap())
+}
+
+pub struct Venue {
+    pub rules: Arc<Rules>,
+    pub exchange: Exchange,
+    pub bodies: Vec<String>,
+    nonce: u64,
+}
+
+impl Venue {
+    /// An exchange on which nobody has anything.
+    pub fn empty() -> Self {
+        let rules = rules();
+        let exchange = Exchange::new(Arc::clone(&rules));
+        Self { rules, exchange, bodies: Vec::new(), nonce: 1000 }
+    }
+
+    /// An exchange on which every trader has 1,000 ETH, 1,000,000 USDT and 10 BTC.
+    pub fn funded() -> Self {
+        let mut venue = Self::empty();
+        for name in TRADERS {
+            for (token, amount) in [("ETH", "1000"), ("USDT", "1000000"), ("BTC", "10")] {
+                venue.deposit(name, token, amount);
+            }
+        }
+        venue
+    }
+
+    pub fn nonce(&mut self) -> u64 {
+        self.nonce += 1;
+        self.nonce
+    }
+
+    pub fn deposit(&mut self, name: &str, token: &str, amount: &str) {
+        let nonce = self.nonce();
+        let action = Action::Deposit {
+            token: token.into(),
+            to: trader(name).public_key(),
+            amount: amount.parse().unwrap(),
+            reference: format!("test-{nonce}"),
+        };
+        self.act(&issuer(), action).unwrap();
+    }
+
+    /// Signs an action with the next nonce.
+    pub fn sign(&mut self, key: &SecretKey, action: Action) -> String {
+        let nonce = self.nonce();
+        self.sign_with(key, nonce, action)
+    }
+
+    pub fn sign_with(&self, key: &SecretKey, nonce: u64, action: Action) -> String {
+        let account = key.public_key();
+        Transaction { account, nonce, action }.sign(&self.rules.network, key).to_json()
+    }
+
+    /// Applies a body as the next batch, then recounts.
+    pub fn apply(&mut self, body: &str) -> Outcome {
+        let index = self.exchange.counters().batch + 1;
+        let batch = Batch::check(&self.rules, index, body.as_bytes());
+        let outcome = self.exchange.apply(&batch).unwrap();
+        self.bodies.push(body.into());
+        self.exchange.recount().unwrap();
+        outcome
+    }
+
+    /// Applies one element as a batch of its own.
+    pub fn apply_one(&mut self, element: &str) -> Result<Vec<Event>, Reject> {
+        let mut outcome = self.apply(&format!("[{element}]"));
+        assert_eq!(outcome.transactions.len(), 1);
+        outcome.transactions.remove(0).result
+    }
+
+    pub fn act(&mut self, key: &SecretKey, action: Action) -> Result<Vec<Event>, Reject> {
+        let element = self.sign(key, action);
+        self.apply_one(&element)
+    }
+
+    pub fn name(&self, account: &PublicKey) -> &'static str {
+        TRADERS
+            .into_iter()
+            .find(|name| trader(name).public_key() == *account)
+            .expect("an account of a trader")
+    }
+
+    /// Takes a line such as `alice sells 2 @ 100 ioc cancel_oldest`.
+    pub fn order(&mut self, line: &str) -> Result<Vec<Event>, Reject> {
+        let mut words = line.split_whitespace();
+        let mut word = || words.next().unwrap_or_else(|| panic!("{line:?} ends early"));
+        let key = trader(word());
+        let side = match word() {
+            "buys" => Side::Buy,
+            "sells" => Side::Sell,
+            other => panic!("{other}"),
+        };
+        let quantity = word().parse().unwrap();
+        assert_eq!(word(), "@");
+        let price = word().parse().unwrap();
+        let mut order = order(side, quantity, price);
+        for word in words {
+            match (word.parse::<TimeInForce>(), word.parse::<SelfTrade>()) {
+                (Ok(time_in_force), _) => order.time_in_force = time_in_force,
+                (_, Ok(self_trade)) => order.self_trade = self_trade,
+                _ => panic!("{word}"),
+            }
+        }
+        self.act(&key, Action::Order(order))
+    }
+
+    /// What a transaction did, a line for each event but acceptance.
+    pub fn describe(&self, result: &Result<Vec<Event>, Reject>) -> String {
+        let events = match result {
+            Ok(events) => events,
+            Err(reject) => return format!("rejected: {reject}\n"),
+        };
+        let market = |index| self.rules.market_at(index).unwrap();
+        let mut text = String::new();
+        for event in events {
+            let line = match event {
+                Event::Filled(fill) => {
+                    let market = market(fill.market);
+                    format!(
+                        "fill {} -> {} {} @ {}",
+                        self.name(&fill.maker),
+                        self.name(&fill.taker),
+                        market.format_quantity(fill.quantity.0.into()),
+                        market.format_price(fill.price)
+                    )
+                }
+                Event::Cancelled { account, remaining, reason, market: index, .. } => {
+                    let quantity = market(*index).format_quantity(remaining.0.into());
+                    format!("cancel {} {quantity} ({})", self.name(account), reason.name())
+                }
+                _ => continue,
+            };
+            text.push_str(&line);
+            text.push('\n');
+        }
+        text
+    }
+
+    /// The ETH/USDT book, best first, an order a line.
+    pub fn describe_book(&self) -> String {
+        let market = self.rules.market("ETH/USDT").unwrap();
+        let book = self.exchange.book(market.index).unwrap();
+        let mut text = String::new();
+        for (side, name) in [(Side::Sell, "ask"), (Side::Buy, "bid")] {
+            for order in book.orders(side) {
+                let account = self.exchange.ledger().get(order.account).unwrap();
+                text.push_str(&format!(
+                    "{name} {} {} @ {}\n",
+                    self.name(&account.key),
+                    market.format_quantity(order.remaining.0.into()),
+                    market.format_price(order.price)
+                ));
+            }
+        }
+        text
+    }
+
+    /// `available + locked` of a trader, as text.
+    pub fn balance(&self, name: &str, token: &str) -> String {
+        let (index, token) = self.rules.token(token).unwrap();
+        let balance = self.exchange.balance(&trader(name).public_key(), index);
+        let text =
+            |atoms| zellbook_core::units::Decimal::of_atoms(atoms, token.decimals).to_string();
+        format!("{} + {}", text(balance.available), text(balance.locked))
+    }
+}
+
+/// A `gtc` order on ETH/USDT.
+pub fn order(
+    side: Side,
+    quantity: zellbook_core::units::Decimal,
+    price: zellbook_core::units::Decimal,
+) -> Order {
+    Order {
+        market: "ETH/USDT".into(),
+        side,
+        quantity,
+        price,
+        time_in_force: TimeInForce::Gtc,
+        self_trade: SelfTrade::CancelNewest,
+    }
+}

@@ -1,0 +1,341 @@
+//! Finality proofs against what a real network signed, and against attacks on its SDK.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+use zellbook_core::bls::hash_to_g1_decimal;
+use zellbook_core::finality::{
+    FinalitySignature, NodeList, Page, PageError, Position, SignedState, Threshold, Verifier,
+    Walker, bls_message, chain, message, xxh128_hex,
+};
+use zellbook_core::units::Decimal;
+
+const RUNS: [&str; 6] = ["allsign4", "collision4", "equal4", "onedown4", "paged4", "unequal4"];
+
+fn file(path: &str) -> Vec<u8> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/zellular");
+    fs::read(folder.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn json(path: &str) -> Value {
+    serde_json::from_slice(&file(path)).unwrap()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap()
+}
+
+fn threshold(value: &Value) -> Threshold {
+    Threshold::from_percent(Decimal::parse_lenient(&value.to_string()).unwrap()).unwrap()
+}
+
+fn verifier(nodes: &[u8], app_name: &str, percent: &Value) -> Verifier {
+    Verifier {
+        app_name: app_name.into(),
+        nodes: NodeList::read(nodes).unwrap(),
+        threshold: threshold(percent),
+    }
+}
+
+#[test]
+fn xxh128_agrees_with_the_networks_library() {
+    let cases = json("xxh128.json");
+    let cases = cases["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 47);
+    for case in cases {
+        let input = text(&case["input"]);
+        assert_eq!(input.len() as u64, number(&case["input_len"]));
+        assert_eq!(xxh128_hex(input.as_bytes()), text(&case["xxh128_hexdigest"]));
+    }
+}
+
+#[test]
+fn the_chaining_hash_is_the_networks_for_every_batch() {
+    for run in RUNS {
+        let mut previous = String::new();
+        for batch in json(&format!("{run}/chaining.json"))["batches"].as_array().unwrap() {
+            assert_eq!(text(&batch["previous_chaining_hash"]), previous, "{run}");
+            let body = text(&batch["body"]);
+            assert_eq!(xxh128_hex(body.as_bytes()), text(&batch["body_xxh128_hexdigest"]), "{run}");
+            previous = chain(&previous, body);
+            assert_eq!(previous, text(&batch["chaining_hash"]), "{run} {}", batch["index"]);
+        }
+        assert!(!previous.is_empty());
+    }
+}
+
+#[test]
+fn every_signature_of_the_network_verifies_step_by_step() {
+    let mut checked = 0;
+    for run in RUNS {
+        let trace = json(&format!("{run}/verify_trace.json"));
+        let verifier = verifier(
+            &file(&format!("{run}/nodes.json")),
+            text(&trace["app_name"]),
+            &trace["threshold_percent"],
+        );
+        for list in ["finalized", "last"] {
+            for case in trace[list].as_array().unwrap() {
+                let (state, name) = match case["signed_state"].as_str() {
+                    Some("sequenced") => (SignedState::Sequenced, "sequenced"),
+                    _ => (SignedState::Locked, "locked"),
+                };
+                let chaining_hash = text(&case["chaining_hash"]);
+                let signed = message(
+                    text(&trace["app_name"]),
+                    state,
+                    number(&case["index"]),
+                    number(&case["parent_index"]),
+                    number(&case["timestamp"]),
+                    chaining_hash,
+                );
+                assert_eq!(signed, text(&case["message"]), "{run} {name}");
+                let digest = bls_message(&signed);
+                assert_eq!(digest, text(&case["xxh128_hexdigest"]));
+                let (x, y) = hash_to_g1_decimal(digest.as_bytes()).unwrap();
+                assert_eq!(
+                    (x.as_str(), y.as_str()),
+                    (text(&case["hash_to_g1"]["x"]), text(&case["hash_to_g1"]["y"]),)
+                );
+                let signature: FinalitySignature = serde_json::from_value(case.clone()).unwrap();
+                assert_eq!(verifier.verify(state, &signature, chaining_hash), Ok(()), "{run}");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked >= 40, "{checked}");
+}
+
+#[test]
+fn every_negative_signature_has_the_expected_verdict() {
+    let cases = json("negative_signatures.json");
+    for case in cases["cases"].as_array().unwrap() {
+        let name = text(&case["name"]);
+        // A verifier with only this input cannot decide: nothing is expected.
+        let Some(expected) = case["expected"].as_bool() else { continue };
+        let nodes = match &case["nodes"] {
+            Value::String(path) => file(path),
+            // Through text: the keys have more digits than a JSON number type keeps.
+            _ => inline_nodes(name),
+        };
+        let nodes = NodeList::read(&nodes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let verifier = Verifier {
+            app_name: text(&case["app_name"]).into(),
+            nodes,
+            threshold: threshold(&case["threshold_percent"]),
+        };
+        let state = match text(&case["signed_state"]) {
+            "sequenced" => SignedState::Sequenced,
+            _ => SignedState::Locked,
+        };
+        let info = &case["signature_info"];
+        let hash = text(&info["chaining_hash"]);
+        let verdict = serde_json::from_value::<FinalitySignature>(info.clone()).is_ok_and(|sig| {
+            let (index, parent, time) = (sig.index, sig.parent_index, sig.timestamp);
+            // Two cases differ in how the message is written: ours must not be theirs.
+            let signed = message(&verifier.app_name, state, index, parent, time, hash);
+            signed == text(&case["message"]) && verifier.verify(state, &sig, hash).is_ok()
+        });
+        assert_eq!(verdict, expected, "{name}: {}", text(&case["why"]));
+    }
+}
+
+/// The `nodes` object of a case as it stands in the file.
+fn inline_nodes(name: &str) -> Vec<u8> {
+    use serde::Deserialize;
+    use serde_json::value::RawValue;
+    #[derive(Deserialize)]
+    struct Cases<'a> {
+        #[serde(borrow)]
+        cases: Vec<Case<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Case<'a> {
+        name: String,
+        #[serde(borrow)]
+        nodes: &'a RawValue,
+    }
+    let bytes = file("negative_signatures.json");
+    let cases: Cases<'_> = serde_json::from_slice(&bytes).unwrap();
+    let case = cases.cases.iter().find(|case| case.name == name).unwrap();
+    case.nodes.get().into()
+}
+
+/// The walker after batch `after` of a run's true history.
+fn walker_after(run: &str, after: u64) -> Walker {
+    let chaining = json(&format!("{run}/chaining.json"));
+    let batches = chaining["batches"].as_array().unwrap();
+    let chaining_hash = batches
+        .iter()
+        .find(|batch| batch["index"] == after)
+        .map_or(String::new(), |batch| text(&batch["chaining_hash"]).into());
+    Walker::new(Position { index: after, chaining_hash })
+}
+
+#[test]
+fn a_paged_history_is_proven_from_first_to_last() {
+    let verifier = verifier(&file("paged4/nodes.json"), "orderbook", &67.into());
+    let mut walker = walker_after("paged4", 0);
+    let mut bodies = Vec::new();
+    for after in [0, 22, 44, 66, 88, 110, 132] {
+        assert_eq!(walker.after(), after);
+        let page = Page::read(&file(&format!("paged4/finalized_after_{after}.json")));
+        let (groups, error) = walker.take(&verifier, page.unwrap().unwrap());
+        assert_eq!(error, None);
+        bodies.extend(groups.into_iter().flat_map(|group| group.batches));
+    }
+    let chaining = json("paged4/chaining.json");
+    let expected = chaining["batches"].as_array().unwrap();
+    assert_eq!(bodies.len(), expected.len());
+    for (batch, expected) in bodies.iter().zip(expected) {
+        assert_eq!(batch.body, text(&expected["body"]));
+        assert_eq!(batch.chaining_hash, text(&expected["chaining_hash"]));
+    }
+    assert_eq!(walker.proven().index, 150);
+}
+
+#[test]
+fn every_negative_page_has_the_expected_outcome() {
+    let cases = json("negative_pages.json");
+    let mut seen = 0;
+    for case in cases["cases"].as_array().unwrap() {
+        let name = text(&case["name"]);
+        let nodes = case["nodes"].as_str().unwrap_or("equal4/nodes.json");
+        let run = nodes.split('/').next().unwrap();
+        let verifier = verifier(&file(nodes), "orderbook", &case["threshold_percent"]);
+        // To go on after batch N the SDK asks for `?after=N-1`: that is what the answer is to.
+        let after = number(&case["after"]).saturating_sub(1);
+        let mut walker = walker_after(run, after);
+        let expected = text(&case["expected"]);
+        // Cases of HTTP alone carry no JSON answer.
+        let Some(response) = case.get("response").filter(|response| response.is_object()) else {
+            assert_eq!(expected, "error", "{name}");
+            continue;
+        };
+        seen += 1;
+        let page = match Page::read(response.to_string().as_bytes()) {
+            Ok(Some(page)) => page,
+            Ok(None) => {
+                assert_eq!(expected, "wait", "{name}");
+                continue;
+            }
+            Err(_) => {
+                assert_eq!(expected, "error", "{name}");
+                continue;
+            }
+        };
+        let (groups, error) = walker.take(&verifier, page);
+        let delivered: Vec<u64> =
+            groups.iter().flat_map(|group| &group.batches).map(|batch| batch.index).collect();
+        let chaining = json(&format!("{run}/chaining.json"));
+        let is_collision = name == "xxh128_collision_forged_body";
+        for batch in groups.iter().flat_map(|group| &group.batches) {
+            let truth = &chaining["batches"][usize::try_from(batch.index).unwrap() - 1];
+            assert!(batch.body == text(&truth["body"]) || is_collision, "{name}");
+        }
+        let expected = expected.split(' ').next().unwrap();
+        match expected {
+            "accept" => assert!(error.is_none() && !delivered.is_empty(), "{name}: {error:?}"),
+            "accept_prefix" => {
+                assert!(!delivered.is_empty() && delivered.first() == Some(&(after + 1)), "{name}");
+            }
+            "reject" => assert!(error.is_some(), "{name} delivered {delivered:?}"),
+            "reject_or_wait" => assert!(delivered.is_empty(), "{name}"),
+            "accept_or_reject" => {}
+            other => panic!("{name}: {other}"),
+        }
+    }
+    assert!(seen >= 18, "{seen}");
+}
+
+#[test]
+fn a_bad_signature_keeps_what_those_before_it_proved() {
+    let cases = json("negative_pages.json");
+    let case = cases["cases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|case| case["name"] == "invalid_signature_in_middle")
+        .unwrap();
+    let verifier = verifier(&file("equal4/nodes.json"), "orderbook", &67.into());
+    let mut walker = Walker::new(Position::start());
+    let page = Page::read(case["response"].to_string().as_bytes()).unwrap().unwrap();
+    let (groups, error) = walker.take(&verifier, page);
+    assert_eq!(groups.len(), 2);
+    assert!(matches!(error, Some(PageError::Proof { .. })), "{error:?}");
+    assert_eq!(walker.after(), walker.proven().index, "nothing unproven is kept");
+}
+
+#[test]
+fn finalized_last_cases_verify_by_their_own_hash_as_expected() {
+    let verifier = verifier(&file("equal4/nodes.json"), "orderbook", &67.into());
+    let cases = json("negative_last.json");
+    for case in cases["cases"].as_array().unwrap() {
+        let (name, expected) = (text(&case["name"]), text(&case["expected"]));
+        let data = &case["response"]["data"];
+        if case["response"]["status"] != "success" {
+            assert_eq!(expected, "error", "{name}");
+            continue;
+        }
+        if data.is_null() {
+            assert_eq!(expected, "accept (none yet)", "{name}");
+            continue;
+        }
+        let mut info = data.clone();
+        info["signature"] = data["finalized_signature"].clone();
+        info["nonsigners"] = data["finalized_nonsigners"].clone();
+        let verdict = serde_json::from_value::<FinalitySignature>(info).is_ok_and(|signature| {
+            let chaining_hash = text(&data["chaining_hash"]);
+            verifier.verify(SignedState::Locked, &signature, chaining_hash).is_ok()
+        });
+        assert_eq!(verdict, expected != "reject", "{name}");
+    }
+}
+
+#[test]
+fn a_node_list_reads_back_from_its_own_text() {
+    for run in RUNS {
+        let nodes = NodeList::read(&file(&format!("{run}/nodes.json"))).unwrap();
+        assert_eq!(NodeList::read(nodes.to_json().as_bytes()), Ok(nodes));
+    }
+}
+
+#[test]
+fn a_wrong_node_list_is_refused_with_the_place() {
+    let good = String::from_utf8(file("equal4/nodes.json")).unwrap();
+    let check = |from: &str, to: &str, expected: &str| {
+        let changed = good.replacen(from, to, 1);
+        assert_ne!(changed, good);
+        let error = NodeList::read(changed.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    };
+    check("\"stake\": 10", "\"stake\": -1", "stake: -1 is no whole number");
+    check("\"stake\": 10", "\"stake\": 1.5", "stake: 1.5 is no whole number");
+    check("1163349237379668833389167010177", "2163349237379668833389167010177", "pubkeyG2");
+    check("\"id\": \"0x1b", "\"id\": \"0x2b", "differs from the entry's key");
+    check("\"socket\"", "\"port\"", "missing field `socket`");
+    assert!(NodeList::read(b"{}").is_err());
+    assert!(NodeList::read(b"[]").is_err());
+    let unstaked = good.replace("\"stake\": 10", "\"stake\": 0");
+    assert!(NodeList::read(unstaked.as_bytes()).unwrap_err().to_string().contains("with stake"));
+}
+
+#[test]
+fn a_threshold_is_a_percentage_above_zero() {
+    for (text, valid) in [
+        ("67", true),
+        ("66.6", true),
+        ("100", true),
+        ("0", false),
+        ("100.1", false),
+        ("0.0000001", false),
+    ] {
+        let percent = Decimal::parse(text).unwrap();
+        assert_eq!(Threshold::from_percent(percent).is_some(), valid, "{text}");
+    }
+}
