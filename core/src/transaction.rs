@@ -278,13 +278,14 @@ impl Transaction {
 impl SignedTransaction {
     /// The JSON object on the wire.
     pub fn to_json(&self) -> String {
-        let mut map = serde_json::Map::new();
-        for (name, value) in self.transaction.fields() {
-            map.insert(name.to_string(), value.into());
-        }
-        map.insert("scheme".to_string(), self.scheme.name().into());
-        map.insert("signature".to_string(), self.signature.to_string().into());
-        serde_json::Value::Object(map).to_string()
+        let mut fields = self.transaction.fields();
+        fields.push(("scheme", self.scheme.name().to_string()));
+        fields.push(("signature", self.signature.to_string()));
+        let fields = fields
+            .into_iter()
+            .map(|(name, value)| format!("\"{name}\":{}", serde_json::Value::from(value)))
+            .collect::<Vec<_>>();
+        format!("{{{}}}", fields.join(","))
     }
 
     /// Whether the signature is the account's over the text for this network.

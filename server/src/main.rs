@@ -1,1 +1,38 @@
-fn main() {}
+//! `zellbook`: one replica of the exchange, its embedded sequencer, and the command line.
+
+mod api;
+mod cli;
+mod clock;
+mod config;
+mod listen;
+mod outbox;
+mod published;
+mod replica;
+mod sequencer;
+mod store;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    let filter = EnvFilter::try_from_env("ZELLBOOK_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+    // The first and only call: it cannot find another provider.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match cli::run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("zellbook: {}", failure.message);
+            ExitCode::from(failure.code)
+        }
+    }
+}

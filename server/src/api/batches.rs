@@ -1,0 +1,49 @@
+//! The sequence, for auditors.
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
+use zellbook_core::wire::{BatchBody, BatchesResponse};
+
+use super::markets::parameters;
+use super::{ApiError, Shared};
+
+/// Bytes of bodies in one answer, about.
+const BODY_BYTES: usize = 1 << 20;
+
+/// `GET /v1/batches/{index}`.
+pub async fn one(
+    State(app): Shared,
+    Path(index): Path<String>,
+) -> Result<Json<BatchBody>, ApiError> {
+    let number: u64 = index.parse().ok().filter(|number| *number > 0).ok_or_else(|| {
+        ApiError::bad_request("bad_index", "a batch index is a whole number from 1 on")
+    })?;
+    let (last, batches) =
+        app.reader.read(move |view| Ok((view.last_batch()?, view.batches(number - 1, 0)?))).await?;
+    batches.into_iter().find(|batch| batch.index == number.to_string()).map(Json).ok_or_else(|| {
+        let message = format!("this replica has no batch {number}; its last is {last}");
+        ApiError::not_found("unknown_batch", message)
+    })
+}
+
+/// Parameters of a list request.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchesQuery {
+    after: u64,
+}
+
+/// `GET /v1/batches?after=N`: the batches from N+1 on, about 1 MB of them.
+pub async fn list(
+    State(app): Shared,
+    query: Result<Query<BatchesQuery>, QueryRejection>,
+) -> Result<Json<BatchesResponse>, ApiError> {
+    let after = parameters(query)?.after;
+    let (last, batches) = app
+        .reader
+        .read(move |view| Ok((view.last_batch()?, view.batches(after, BODY_BYTES)?)))
+        .await?;
+    Ok(Json(BatchesResponse { batches, last: last.to_string() }))
+}

@@ -1,0 +1,134 @@
+//! Test tokens, where genesis has a faucet and this replica holds the issuer's key.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use zellbook_core::genesis::{Rules, TokenIndex};
+use zellbook_core::key::{PublicKey, SecretKey};
+use zellbook_core::state::LeafKey;
+use zellbook_core::transaction::{Action, SignedTransaction, Transaction};
+use zellbook_core::wire::{SubmitResponse, Submitted};
+
+use super::accounts::parse_account;
+use super::{ApiError, Shared};
+use crate::clock::now_ms;
+
+const HOUR_MS: u64 = 3_600_000;
+
+/// Signs deposits of test tokens, for each account once an hour.
+pub struct Faucet {
+    issuer: SecretKey,
+    state: Mutex<FaucetState>,
+}
+
+#[derive(Default)]
+struct FaucetState {
+    nonce: u64,
+    hour: u64,
+    /// Who was credited in this hour. The reference in the state holds after a restart.
+    credited: HashSet<PublicKey>,
+}
+
+impl Faucet {
+    /// A faucet with the issuer's key, if genesis has faucet tokens of this issuer.
+    pub fn new(rules: &Rules, issuer: SecretKey) -> Option<Self> {
+        let key = issuer.public_key();
+        let has_tokens =
+            rules.genesis.tokens.iter().any(|token| token.faucet.is_some() && token.issuer == key);
+        has_tokens.then(|| Self { issuer, state: Mutex::default() })
+    }
+
+    /// The deposits for an account, or `None` if it was credited in this hour.
+    fn deposits(
+        &self,
+        rules: &Rules,
+        account: PublicKey,
+        now: u64,
+    ) -> Option<Vec<SignedTransaction>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let hour = now / HOUR_MS;
+        if state.hour != hour {
+            state.hour = hour;
+            state.credited.clear();
+        }
+        if !state.credited.insert(account) {
+            return None;
+        }
+        let issuer = self.issuer.public_key();
+        let tokens = rules.genesis.tokens.iter().filter(|token| token.issuer == issuer);
+        let deposits = tokens.filter_map(|token| {
+            state.nonce = now.max(state.nonce + 1);
+            let action = Action::Deposit {
+                token: token.symbol.clone(),
+                to: account,
+                amount: token.faucet?,
+                reference: reference(&account, hour),
+            };
+            let transaction = Transaction { account: issuer, nonce: state.nonce, action };
+            Some(transaction.sign(&rules.network, &self.issuer))
+        });
+        Some(deposits.collect())
+    }
+}
+
+fn reference(account: &PublicKey, hour: u64) -> String {
+    format!("faucet:{}:{hour}", hex::encode(&Sha256::digest(account.as_bytes())[..12]))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FaucetRequest {
+    account: String,
+}
+
+/// `POST /v1/faucet` with `{"account": "<public key>"}`: credits each faucet token once an hour.
+pub async fn credit(
+    State(app): Shared,
+    body: Bytes,
+) -> Result<(StatusCode, Json<SubmitResponse>), ApiError> {
+    let Some(faucet) = &app.faucet else {
+        let message = "this network has no faucet, or this replica does not hold its key";
+        return Err(ApiError::not_found("no_faucet", message));
+    };
+    let request: FaucetRequest = serde_json::from_slice(&body).map_err(|error| {
+        let message = format!("send {{\"account\": \"<public key>\"}}: {error}");
+        ApiError::bad_request("not_json", message)
+    })?;
+    let account = parse_account(&request.account)?;
+    let now = now_ms();
+    let reference = reference(&account, now / HOUR_MS);
+    let tokens = u16::try_from(app.rules.genesis.tokens.len()).unwrap_or(u16::MAX);
+    let was_credited = app
+        .reader
+        .read(move |view| {
+            for token in (0..tokens).map(TokenIndex) {
+                if view.has_leaf(&LeafKey::Reference(token, reference.clone()))? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+        .await?;
+    let deposits = if was_credited { None } else { faucet.deposits(&app.rules, account, now) };
+    let Some(deposits) = deposits else {
+        let minutes = (HOUR_MS - now % HOUR_MS).div_ceil(60_000);
+        let message =
+            format!("this account was credited in this hour; ask again in {minutes} minutes");
+        let seconds = u32::try_from(minutes * 60).unwrap_or(3600);
+        return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "credited_already", message)
+            .retry_after(seconds));
+    };
+    let mut transactions = Vec::new();
+    for signed in deposits {
+        let hash = signed.transaction.hash(&app.rules.network);
+        app.outbox.submit(hash.0, signed.to_json()).await?;
+        transactions.push(Submitted { hash: Some(hash.to_string()), error: None });
+    }
+    Ok((StatusCode::ACCEPTED, Json(SubmitResponse { transactions })))
+}

@@ -1,0 +1,76 @@
+//! `POST /order`, as the integration guide's own server answers it.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Form, FromRequest, Request, State};
+use axum::http::{StatusCode, header};
+use serde_json::{Value, json};
+use zellbook_core::reject::Reject;
+
+use super::transactions::Refused;
+use super::{ApiError, Shared};
+
+const FIELDS: [&str; 7] =
+    ["order_type", "base_token", "quote_token", "quantity", "price", "public_key", "signature"];
+
+/// The guide's shape of an error.
+type GuideError = (StatusCode, Json<Value>);
+
+fn error(status: StatusCode, message: impl Into<String>) -> GuideError {
+    (status, Json(json!({ "message": message.into() })))
+}
+
+/// Takes the guide's form fields, or the same as JSON.
+pub async fn order(State(app): Shared, request: Request) -> Result<Json<Value>, GuideError> {
+    if !app.rules.genesis.guide_orders {
+        let message = "this network takes no orders in the guide's format; use /v1/transactions";
+        return Err(error(StatusCode::BAD_REQUEST, message));
+    }
+    let fields = read_fields(request).await?;
+    let missing: Vec<_> = FIELDS.into_iter().filter(|name| !fields.contains_key(*name)).collect();
+    if !missing.is_empty() {
+        let message = format!("Missing fields: {}", missing.join(", "));
+        return Err(error(StatusCode::BAD_REQUEST, message));
+    }
+    let element = json!(fields).to_string();
+    match app.take(&element).await {
+        Ok(_) => Ok(Json(json!({ "success": true }))),
+        Err(Refused::Reject(Reject::BadSignature { .. })) => {
+            Err(error(StatusCode::FORBIDDEN, "Invalid signature"))
+        }
+        Err(Refused::Reject(reject @ Reject::Malformed(_))) => {
+            // A key or signature that cannot be read is, to the guide, an invalid signature.
+            let text = reject.to_string();
+            if text.contains("`signature`") || text.contains("`public_key`") {
+                return Err(error(StatusCode::FORBIDDEN, "Invalid signature"));
+            }
+            Err(error(StatusCode::BAD_REQUEST, text))
+        }
+        Err(Refused::Reject(reject)) => {
+            Err(error(StatusCode::UNPROCESSABLE_ENTITY, reject.to_string()))
+        }
+        Err(refused) => {
+            let api = ApiError::from(refused);
+            Err(error(StatusCode::SERVICE_UNAVAILABLE, api.detail().message.clone()))
+        }
+    }
+}
+
+async fn read_fields(request: Request) -> Result<BTreeMap<String, String>, GuideError> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    if kind.is_some_and(|kind| kind.starts_with("application/json")) {
+        let body = Bytes::from_request(request, &())
+            .await
+            .map_err(|rejection| error(StatusCode::BAD_REQUEST, rejection.body_text()))?;
+        return serde_json::from_slice(&body).map_err(|cause| {
+            let message = format!("the body is no JSON object of strings: {cause}");
+            error(StatusCode::BAD_REQUEST, message)
+        });
+    }
+    let Form(pairs) = Form::<Vec<(String, String)>>::from_request(request, &())
+        .await
+        .map_err(|rejection| error(StatusCode::BAD_REQUEST, rejection.body_text()))?;
+    Ok(pairs.into_iter().collect())
+}

@@ -1,0 +1,158 @@
+//! Markets, books and trades.
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
+use zellbook_core::genesis::Market;
+use zellbook_core::transaction::Side;
+use zellbook_core::wire::{BookBody, MarketBody, MarketsResponse, TokenBody, TradesResponse};
+
+use super::{ApiError, App, Shared};
+use crate::clock::now_ms;
+use crate::published::BOOK_DEPTH_MAX;
+
+const TRADES_MAX: u32 = 500;
+
+/// The parameters of a query, or a 400 that names what is wrong.
+pub fn parameters<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, ApiError> {
+    query
+        .map(|Query(parameters)| parameters)
+        .map_err(|error| ApiError::bad_request("bad_parameter", error.body_text()))
+}
+
+impl App {
+    /// The market of a path (`ETH-USDT`) or a channel (`ETH/USDT`).
+    pub fn market(&self, name: &str) -> Result<&Market, ApiError> {
+        self.rules.market(&name.replacen('-', "/", 1)).ok_or_else(|| {
+            let names: Vec<_> =
+                self.rules.markets.iter().map(|market| market.name.as_str()).collect();
+            let name: String = name.chars().take(40).collect();
+            let message =
+                format!("there is no market {name}; the markets are {}", names.join(", "));
+            ApiError::not_found("unknown_market", message)
+        })
+    }
+
+    /// The book of a market as last committed, cut at a depth.
+    pub fn book(&self, market: &Market, depth: usize) -> BookBody {
+        let published = self.watch.published.borrow().clone();
+        let Some(book) = published.books.get(usize::from(market.index.0)) else {
+            return BookBody {
+                market: market.name.clone(),
+                batch: published.batch.to_string(),
+                bids: Vec::new(),
+                asks: Vec::new(),
+            };
+        };
+        BookBody {
+            market: book.market.clone(),
+            batch: published.batch.to_string(),
+            bids: book.bids.iter().take(depth).cloned().collect(),
+            asks: book.asks.iter().take(depth).cloned().collect(),
+        }
+    }
+}
+
+/// `GET /v1/markets`.
+pub async fn list(State(app): Shared) -> Json<MarketsResponse> {
+    let published = app.watch.published.borrow().clone();
+    let now = now_ms();
+    let symbol =
+        |index| app.rules.token_at(index).map_or_else(String::new, |token| token.symbol.clone());
+    let tokens = app.rules.genesis.tokens.iter().map(|token| TokenBody {
+        symbol: token.symbol.clone(),
+        decimals: token.decimals.to_string(),
+        issuer: token.issuer.to_string(),
+        faucet: token.faucet.filter(|_| app.faucet.is_some()).map(|amount| amount.to_string()),
+    });
+    let markets = app.rules.markets.iter().map(|market| {
+        let index = usize::from(market.index.0);
+        let book = published.books.get(index);
+        let ticker = published.tickers.get(index).cloned().unwrap_or_default();
+        let day = ticker.day(now);
+        let price = |price| market.format_price(price);
+        let best = |side: Side| {
+            let levels = book.map(|book| if side == Side::Buy { &book.bids } else { &book.asks });
+            levels.and_then(|levels| levels.first()).map(|level| level.0.clone())
+        };
+        MarketBody {
+            name: market.name.clone(),
+            base: symbol(market.base),
+            quote: symbol(market.quote),
+            tick_size: market.tick_size.to_string(),
+            lot_size: market.lot_size.to_string(),
+            notional_min: market.notional_min.to_string(),
+            bid: best(Side::Buy),
+            ask: best(Side::Sell),
+            last: ticker.last().map(price),
+            open_24h: day.prices.map(|(open, _, _)| price(open)),
+            high_24h: day.prices.map(|(_, high, _)| price(high)),
+            low_24h: day.prices.map(|(_, _, low)| price(low)),
+            volume_24h: market.format_quantity(day.quantity),
+        }
+    });
+    Json(MarketsResponse { tokens: tokens.collect(), markets: markets.collect() })
+}
+
+/// Parameters of a book request.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BookQuery {
+    depth: Option<usize>,
+}
+
+/// `GET /v1/markets/{base}-{quote}/book?depth=`.
+pub async fn book(
+    State(app): Shared,
+    Path(market): Path<String>,
+    query: Result<Query<BookQuery>, QueryRejection>,
+) -> Result<Json<BookBody>, ApiError> {
+    let depth = parameters(query)?.depth.unwrap_or(50);
+    if depth == 0 || depth > BOOK_DEPTH_MAX {
+        let message = format!("depth {depth} is out of range; use 1 to {BOOK_DEPTH_MAX}");
+        return Err(ApiError::bad_request("bad_parameter", message));
+    }
+    Ok(Json(app.book(app.market(&market)?, depth)))
+}
+
+/// Parameters of a trades request.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TradesQuery {
+    limit: Option<u32>,
+    before: Option<u64>,
+}
+
+/// `GET /v1/markets/{base}-{quote}/trades?limit=&before=`, newest first.
+pub async fn trades(
+    State(app): Shared,
+    Path(market): Path<String>,
+    query: Result<Query<TradesQuery>, QueryRejection>,
+) -> Result<Json<TradesResponse>, ApiError> {
+    let TradesQuery { limit, before } = parameters(query)?;
+    let limit = limit.unwrap_or(50);
+    if limit == 0 || limit > TRADES_MAX {
+        let message = format!("limit {limit} is out of range; use 1 to {TRADES_MAX}");
+        return Err(ApiError::bad_request("bad_parameter", message));
+    }
+    let market = app.market(&market)?;
+    Ok(Json(app.trades(market, before.unwrap_or(u64::MAX), limit).await?))
+}
+
+impl App {
+    /// The newest trades of a market before a trade number.
+    pub async fn trades(
+        &self,
+        market: &Market,
+        before: u64,
+        limit: u32,
+    ) -> Result<TradesResponse, ApiError> {
+        let (index, name) = (market.index, market.name.clone());
+        let (batch, trades) = self
+            .reader
+            .read(move |view| Ok((view.last_batch()?, view.trades(index, before, limit)?)))
+            .await?;
+        Ok(TradesResponse { market: name, batch: batch.to_string(), trades })
+    }
+}

@@ -1,0 +1,111 @@
+//! The HTTP and WebSocket interface of a replica.
+
+mod accounts;
+mod batches;
+mod error;
+mod faucet;
+mod guide;
+mod markets;
+pub mod page;
+mod status;
+mod transactions;
+mod websocket;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use zellbook_core::genesis::Rules;
+use zellbook_core::wire::GatewayBody;
+
+pub use error::ApiError;
+pub use faucet::Faucet;
+
+use crate::outbox::Outbox;
+use crate::replica::Watch;
+use crate::store::Reader;
+use page::Page;
+
+/// Bytes of a request body, at most.
+const REQUEST_BYTES_MAX: usize = 1 << 20;
+/// How long a request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the handlers share.
+pub struct App {
+    /// The rules of genesis.
+    pub rules: Arc<Rules>,
+    /// Reads the store.
+    pub reader: Reader,
+    /// Takes transactions.
+    pub outbox: Outbox,
+    /// The last commit, the health and the feed.
+    pub watch: Watch,
+    /// The gateways of the sequencer.
+    pub gateways: Box<dyn Fn() -> Vec<GatewayBody> + Send + Sync>,
+    /// Where this replica runs a faucet.
+    pub faucet: Option<Faucet>,
+    /// The page, where it is built.
+    pub page: Option<Page>,
+}
+
+/// Handlers' view of it.
+type Shared = State<Arc<App>>;
+
+/// The whole interface.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/v1/genesis", get(status::genesis))
+        .route("/v1/status", get(status::status))
+        .route("/healthz", get(status::healthz))
+        .route("/readyz", get(status::readyz))
+        .route("/v1/transactions", post(transactions::submit))
+        .route("/v1/transactions/{hash}", get(transactions::status))
+        .route("/v1/markets", get(markets::list))
+        .route("/v1/markets/{market}/book", get(markets::book))
+        .route("/v1/markets/{market}/trades", get(markets::trades))
+        .route("/v1/accounts/{account}", get(accounts::account))
+        .route("/v1/batches", get(batches::list))
+        .route("/v1/batches/{index}", get(batches::one))
+        .route("/v1/faucet", post(faucet::credit))
+        .route("/order", post(guide::order))
+        .layer(middleware::from_fn(time_out))
+        .route("/v1/ws", get(websocket::upgrade))
+        .fallback(page::serve)
+        .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
+        .layer(middleware::from_fn(security_headers))
+        .with_state(Arc::new(app))
+}
+
+async fn time_out(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "timed_out",
+            "the request took too long; try again",
+        )
+        .into_response(),
+    }
+}
+
+async fn security_headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let mut set = |name, value| {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    };
+    set(header::CONTENT_SECURITY_POLICY, page::CONTENT_SECURITY_POLICY);
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(header::REFERRER_POLICY, "no-referrer");
+    set(header::HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    set(header::HeaderName::from_static("cross-origin-embedder-policy"), "require-corp");
+    set(header::CACHE_CONTROL, "no-store");
+    response
+}

@@ -1,0 +1,215 @@
+//! Submitting transactions, and following them.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde_json::value::RawValue;
+use zellbook_core::batch::{CheckedTransaction, Once, check_element};
+use zellbook_core::key::decode_hex;
+use zellbook_core::reject::Reject;
+use zellbook_core::transaction::Action;
+use zellbook_core::wire::{RejectBody, SubmitResponse, Submitted, TransactionStatus};
+
+use super::{ApiError, App, Shared};
+use crate::clock::now_ms;
+
+/// Transactions of one request, at most.
+const TRANSACTIONS_MAX: usize = 1000;
+/// A nonce may be so far ahead of our clock, as clients use milliseconds.
+const NONCE_AHEAD_MS: u64 = 24 * 3_600_000;
+
+impl App {
+    /// Checks a transaction as far as that needs no state, and takes it into the outbox.
+    pub async fn take(&self, element: &str) -> Result<CheckedTransaction, Refused> {
+        let checked = check_element(&self.rules, element).map_err(|invalid| invalid.reject)?;
+        if let Once::Nonce(nonce) = checked.once {
+            let most = now_ms().saturating_add(NONCE_AHEAD_MS);
+            if nonce > most {
+                return Err(Refused::NonceAhead { nonce, most });
+            }
+        }
+        self.check_terms(&checked.action)?;
+        let hash = checked.hash.0;
+        let is_done = self.reader.read(move |view| view.has_transaction(&hash)).await;
+        if is_done.map_err(|error| Refused::Unavailable(error.into()))? {
+            return Ok(checked);
+        }
+        self.outbox
+            .submit(hash, element.into())
+            .await
+            .map_err(|error| Refused::Unavailable(error.into()))?;
+        Ok(checked)
+    }
+
+    /// What genesis alone would reject is refused here, before it costs a nonce.
+    fn check_terms(&self, action: &Action) -> Result<(), Reject> {
+        match action {
+            Action::Order(order) => self.rules.terms(order).map(drop),
+            Action::Transfer { token, amount, .. } | Action::Deposit { token, amount, .. } => {
+                self.rules.amount(token, *amount).map(drop)
+            }
+            Action::Cancel { .. } | Action::CancelAll { .. } => Ok(()),
+        }
+    }
+}
+
+/// Why a transaction was not taken.
+pub enum Refused {
+    /// It would be rejected.
+    Reject(Reject),
+    /// A nonce further ahead than this replica relays.
+    NonceAhead {
+        /// The nonce.
+        nonce: u64,
+        /// The highest that is relayed now.
+        most: u64,
+    },
+    /// This replica cannot take it now.
+    Unavailable(ApiError),
+}
+
+impl From<Reject> for Refused {
+    fn from(reject: Reject) -> Self {
+        Self::Reject(reject)
+    }
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Reject(reject) => Self::from(&reject),
+            Refused::NonceAhead { nonce, most } => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "nonce_ahead",
+                format!(
+                    "nonce {nonce} is more than a day ahead of this replica's clock in milliseconds; use at most {most}"
+                ),
+            ),
+            Refused::Unavailable(error) => error,
+        }
+    }
+}
+
+/// `POST /v1/transactions`: one transaction as an object, or up to 1,000 in an array. 202 if it was
+/// taken; with several, each entry says for itself.
+pub async fn submit(
+    State(app): Shared,
+    body: Bytes,
+) -> Result<(StatusCode, Json<SubmitResponse>), ApiError> {
+    let text = std::str::from_utf8(&body).map_err(|error| {
+        ApiError::bad_request("not_utf8", format!("the body is not UTF-8: {error}"))
+    })?;
+    if !text.trim_start().starts_with('[') {
+        let element = compact(text)?;
+        let checked = app.take(&element).await?;
+        let entry = Submitted { hash: Some(checked.hash.to_string()), error: None };
+        return Ok((StatusCode::ACCEPTED, Json(SubmitResponse { transactions: vec![entry] })));
+    }
+    let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| {
+        ApiError::bad_request("not_json", format!("the body is no JSON array: {error}"))
+    })?;
+    if elements.len() > TRANSACTIONS_MAX {
+        let count = elements.len();
+        let message = format!("{count} transactions; send at most {TRANSACTIONS_MAX} at once");
+        return Err(ApiError::bad_request("too_many", message));
+    }
+    let mut transactions = Vec::with_capacity(elements.len());
+    // All at once, so that they share the outbox's commits.
+    let takes = elements.into_iter().map(|element| take_entry(&app, element.get()));
+    for entry in futures_util::future::join_all(takes).await {
+        transactions.push(entry?);
+    }
+    Ok((StatusCode::ACCEPTED, Json(SubmitResponse { transactions })))
+}
+
+async fn take_entry(app: &App, element: &str) -> Result<Submitted, ApiError> {
+    let element = compact(element)?;
+    match app.take(&element).await {
+        Ok(checked) => Ok(Submitted { hash: Some(checked.hash.to_string()), error: None }),
+        Err(Refused::Reject(reject)) => {
+            Ok(Submitted { hash: None, error: Some(RejectBody::from(&reject)) })
+        }
+        Err(refused) => {
+            let error = ApiError::from(refused);
+            let detail = error.detail();
+            let (name, message) = (detail.code.clone(), detail.message.clone());
+            Ok(Submitted {
+                hash: None,
+                error: Some(RejectBody { code: "0".into(), name, message }),
+            })
+        }
+    }
+}
+
+/// Without the white space between tokens, which would only fill batches.
+fn compact(element: &str) -> Result<String, ApiError> {
+    let value: Box<RawValue> = serde_json::from_str(element).map_err(|error| {
+        ApiError::bad_request("not_json", format!("the body is no JSON object: {error}"))
+    })?;
+    let (mut text, mut in_string, mut escaped) = (String::new(), false, false);
+    for character in value.get().chars() {
+        if in_string || !character.is_ascii_whitespace() {
+            text.push(character);
+        }
+        match character {
+            _ if escaped => escaped = false,
+            '\\' if in_string => escaped = true,
+            '"' => in_string = !in_string,
+            _ => {}
+        }
+    }
+    Ok(text)
+}
+
+/// `GET /v1/transactions/{hash}`.
+pub async fn status(
+    State(app): Shared,
+    Path(hash): Path<String>,
+) -> Result<Json<TransactionStatus>, ApiError> {
+    let bytes: [u8; 32] = decode_hex(&hash).ok_or_else(|| {
+        ApiError::bad_request("bad_hash", "a transaction's hash is 64 lower-case hex digits")
+    })?;
+    // The outbox first: what leaves it is in the store already.
+    let sighting = app.outbox.sighting(&bytes);
+    let stored = app.reader.read(move |view| view.transaction(&bytes)).await?;
+    match (stored, sighting) {
+        (Some(mut status), sighting) => {
+            status.received_ms = sighting.map(|sighting| sighting.received_ms.to_string());
+            status.posted_ms =
+                sighting.and_then(|sighting| sighting.posted_ms).map(|time| time.to_string());
+            Ok(Json(status))
+        }
+        (None, Some(sighting)) => Ok(Json(TransactionStatus {
+            hash,
+            status: sighting.stage,
+            kind: None,
+            account: None,
+            received_ms: Some(sighting.received_ms.to_string()),
+            posted_ms: sighting.posted_ms.map(|time| time.to_string()),
+            finalized_ms: None,
+            applied_ms: None,
+            batch: None,
+            position: None,
+            reject: None,
+            order: None,
+        })),
+        (None, None) => Err(ApiError::not_found(
+            "unknown_transaction",
+            "this replica has not seen this transaction; it may be in the outbox of another",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compacting_keeps_all_but_white_space_between_tokens() {
+        let text = "{ \"a b\" : \"c \\\" d\\\\\" ,\n\"e\":\"\t\" }";
+        assert!(compact(text).is_err(), "a raw tab in a string is no JSON");
+        let text = "{ \"a b\" : \"c \\\" d\\\\\" ,\n\"e\":\" \" }";
+        assert_eq!(compact(text).unwrap(), "{\"a b\":\"c \\\" d\\\\\",\"e\":\" \"}");
+    }
+}

@@ -1,0 +1,296 @@
+//! `GET /v1/ws`: channels of book, trades, account and status; a snapshot, then numbered changes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Instant, interval, timeout};
+use zellbook_core::key::PublicKey;
+use zellbook_core::wire::{
+    Channel, ClientMessage, ErrorDetail, Feed, FeedData, ServerMessage, TradeBody, TradesResponse,
+};
+
+use super::accounts::parse_account;
+use super::{ApiError, App, Shared};
+use crate::published::{BOOK_DEPTH_MAX, Update};
+
+/// Channels of one connection, at most.
+const CHANNELS_MAX: usize = 64;
+/// Bytes of a message from a client, at most.
+const MESSAGE_BYTES_MAX: usize = 4096;
+/// How long a client may take to take a message.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+const PING_EVERY: Duration = Duration::from_secs(20);
+/// Without any message from the client for so long, it is gone.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// Trades in a snapshot.
+const TRADES: u32 = 50;
+
+/// Upgrades, if the page that asks is ours.
+pub async fn upgrade(
+    State(app): Shared,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    if !is_same_origin(&headers) {
+        return ApiError::new(
+            axum::http::StatusCode::FORBIDDEN,
+            "other_origin",
+            "a page of another origin may not open this WebSocket",
+        )
+        .into_response();
+    }
+    upgrade
+        .max_message_size(MESSAGE_BYTES_MAX)
+        .max_frame_size(MESSAGE_BYTES_MAX)
+        .on_upgrade(|socket| Connection::new(app, socket).run())
+}
+
+/// Programs send no `Origin`; browsers do.
+fn is_same_origin(headers: &HeaderMap) -> bool {
+    let text =
+        |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
+    match (text("origin"), text("host")) {
+        (None, _) => true,
+        (Some(origin), Some(host)) => {
+            origin.split_once("://").is_some_and(|(_, rest)| rest == host)
+        }
+        (Some(_), None) => false,
+    }
+}
+
+struct Subscription {
+    /// Number of the last message.
+    number: u64,
+    /// The batch of the snapshot: what is not after it was in it.
+    batch: u64,
+    account: Option<PublicKey>,
+}
+
+struct Connection {
+    app: Arc<App>,
+    socket: WebSocket,
+    channels: BTreeMap<Channel, Subscription>,
+}
+
+/// The connection ends.
+enum End {
+    /// The client is gone.
+    Gone,
+    /// We end it, and say why.
+    Because(&'static str),
+}
+
+impl Connection {
+    fn new(app: Arc<App>, socket: WebSocket) -> Self {
+        Self { app, socket, channels: BTreeMap::new() }
+    }
+
+    async fn run(mut self) {
+        if let Err(End::Because(reason)) = self.serve().await {
+            let message = ServerMessage::Closing { reason: reason.into() };
+            let _ = self.send(&message).await;
+            let frame = CloseFrame { code: 1008, reason: Utf8Bytes::from_static(reason) };
+            let _ = timeout(SEND_TIMEOUT, self.socket.send(Message::Close(Some(frame)))).await;
+        }
+    }
+
+    async fn serve(&mut self) -> Result<(), End> {
+        let mut feed = self.app.watch.feed.subscribe();
+        let mut health = self.app.watch.health.clone();
+        let mut ping = interval(PING_EVERY);
+        let mut heard = Instant::now();
+        loop {
+            tokio::select! {
+                message = self.socket.recv() => {
+                    heard = Instant::now();
+                    match message {
+                        Some(Ok(Message::Text(text))) => self.take(&text).await?,
+                        Some(Ok(Message::Binary(_))) => {
+                            return Err(End::Because("send text, not binary"));
+                        }
+                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                        Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(End::Gone),
+                    }
+                }
+                update = feed.recv() => match update {
+                    Ok(update) => self.update(&update).await?,
+                    Err(RecvError::Lagged(_)) => {
+                        return Err(End::Because("you read too slowly; connect again for a fresh snapshot"));
+                    }
+                    Err(RecvError::Closed) => return Err(End::Because("this replica is stopping")),
+                },
+                changed = health.changed() => match changed {
+                    Ok(()) => self.status().await?,
+                    Err(_) => return Err(End::Because("this replica is stopping")),
+                },
+                _ = ping.tick() => {
+                    if heard.elapsed() > SILENCE_MAX {
+                        return Err(End::Gone);
+                    }
+                    self.send_raw(Message::Ping(axum::body::Bytes::new())).await?;
+                }
+            }
+        }
+    }
+
+    async fn send_raw(&mut self, message: Message) -> Result<(), End> {
+        match timeout(SEND_TIMEOUT, self.socket.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(End::Gone),
+            Err(_) => Err(End::Because("you read too slowly; connect again for a fresh snapshot")),
+        }
+    }
+
+    async fn send(&mut self, message: &ServerMessage) -> Result<(), End> {
+        let json = serde_json::to_string(message).map_err(|_| End::Gone)?;
+        self.send_raw(Message::Text(json.into())).await
+    }
+
+    async fn error(&mut self, code: &str, message: String) -> Result<(), End> {
+        let detail = ErrorDetail { code: code.into(), message, details: json!({}) };
+        self.send(&ServerMessage::Error(detail)).await
+    }
+
+    async fn take(&mut self, text: &str) -> Result<(), End> {
+        match serde_json::from_str(text) {
+            Ok(ClientMessage::Subscribe(channel)) => match self.subscribe(channel).await? {
+                Ok(()) => Ok(()),
+                Err(error) => {
+                    let detail = error.detail().clone();
+                    self.send(&ServerMessage::Error(detail)).await
+                }
+            },
+            Ok(ClientMessage::Unsubscribe(channel)) => {
+                self.channels.remove(&channel);
+                Ok(())
+            }
+            Err(error) => {
+                let message = format!(
+                    "send {{\"op\":\"subscribe\",\"channel\":\"book\",\"market\":\"ETH/USDT\"}} or the like: {error}"
+                );
+                self.error("bad_message", message).await
+            }
+        }
+    }
+
+    /// Sends the snapshot of a channel. What the feed brings of batches up to it is passed over.
+    async fn subscribe(&mut self, channel: Channel) -> Result<Result<(), ApiError>, End> {
+        // A market as paths name it is taken too.
+        let slashed = |market: String| market.replacen('-', "/", 1);
+        let channel = match channel {
+            Channel::Book { market } => Channel::Book { market: slashed(market) },
+            Channel::Trades { market } => Channel::Trades { market: slashed(market) },
+            other => other,
+        };
+        if self.channels.len() >= CHANNELS_MAX {
+            let message =
+                format!("a connection has at most {CHANNELS_MAX} channels; unsubscribe from one");
+            return Ok(Err(ApiError::bad_request("too_many_channels", message)));
+        }
+        let (data, account) = match snapshot(&self.app, &channel).await {
+            Ok(snapshot) => snapshot,
+            Err(error) => return Ok(Err(error)),
+        };
+        let batch = match &data {
+            FeedData::Book(body) => &body.batch,
+            FeedData::Trades(body) => &body.batch,
+            FeedData::Account(body) => &body.batch,
+            FeedData::Status(body) => &body.batch,
+        };
+        let batch = batch.parse().unwrap_or(0);
+        self.channels.insert(channel, Subscription { number: 0, batch, account });
+        self.send(&ServerMessage::Snapshot(Feed { number: 0, data })).await.map(Ok)
+    }
+
+    /// Passes a commit on to the channels that it changes.
+    async fn update(&mut self, update: &Update) -> Result<(), End> {
+        let mut messages = Vec::new();
+        for (channel, subscription) in &mut self.channels {
+            if update.batch <= subscription.batch {
+                continue;
+            }
+            let data = match channel {
+                Channel::Book { market } => {
+                    let changed = update.books.iter().find(|(_, body)| body.market == *market);
+                    changed.map(|(_, body)| FeedData::Book(body.clone()))
+                }
+                Channel::Trades { market } => trades(&self.app, update, market),
+                Channel::Account { .. } => match subscription.account {
+                    Some(account) if update.accounts.contains(&account) => {
+                        let body = self.app.account(account).await;
+                        let body = body
+                            .map_err(|_| End::Because("this replica failed to read its store"))?;
+                        subscription.batch = body.batch.parse().unwrap_or(0);
+                        Some(FeedData::Account(body))
+                    }
+                    _ => None,
+                },
+                Channel::Status => Some(FeedData::Status(self.app.status())),
+            };
+            if let Some(data) = data {
+                subscription.number += 1;
+                messages.push(ServerMessage::Change(Feed { number: subscription.number, data }));
+            }
+        }
+        for message in messages {
+            self.send(&message).await?;
+        }
+        Ok(())
+    }
+
+    async fn status(&mut self) -> Result<(), End> {
+        let Some(subscription) = self.channels.get_mut(&Channel::Status) else { return Ok(()) };
+        subscription.number += 1;
+        let (number, data) = (subscription.number, FeedData::Status(self.app.status()));
+        self.send(&ServerMessage::Change(Feed { number, data })).await
+    }
+}
+
+/// What a channel starts with.
+async fn snapshot(app: &App, channel: &Channel) -> Result<(FeedData, Option<PublicKey>), ApiError> {
+    Ok(match channel {
+        Channel::Book { market } => {
+            (FeedData::Book(app.book(app.market(market)?, BOOK_DEPTH_MAX)), None)
+        }
+        Channel::Trades { market } => {
+            let market = app.market(market)?;
+            (FeedData::Trades(app.trades(market, u64::MAX, TRADES).await?), None)
+        }
+        Channel::Account { account } => {
+            let key = parse_account(account)?;
+            (FeedData::Account(app.account(key).await?), Some(key))
+        }
+        Channel::Status => (FeedData::Status(app.status()), None),
+    })
+}
+
+/// The trades of a commit in one market, newest first.
+fn trades(app: &App, update: &Update, name: &str) -> Option<FeedData> {
+    let market = app.rules.market(name)?;
+    let trades: Vec<TradeBody> = update
+        .trades
+        .iter()
+        .rev()
+        .filter(|row| row.fill.market == market.index)
+        .map(|row| TradeBody {
+            id: row.fill.trade.to_string(),
+            market: market.name.clone(),
+            price: market.format_price(row.fill.price),
+            quantity: market.format_quantity(row.fill.quantity.0.into()),
+            taker_side: row.fill.taker_side,
+            maker_order: row.fill.maker_order.to_string(),
+            taker_order: row.fill.taker_order.to_string(),
+            batch: row.batch.to_string(),
+            time_ms: row.time_ms.to_string(),
+        })
+        .collect();
+    let (market, batch) = (market.name.clone(), update.batch.to_string());
+    (!trades.is_empty()).then_some(FeedData::Trades(TradesResponse { market, batch, trades }))
+}

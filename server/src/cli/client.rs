@@ -1,0 +1,102 @@
+//! The API of a replica, as the command line uses it.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use zellbook_core::genesis::{Genesis, Rules};
+use zellbook_core::wire::{ErrorBody, Stage, SubmitResponse, TransactionStatus};
+
+use super::Failure;
+
+/// Bytes of an answer that are read.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// A client of one replica.
+pub struct Client {
+    http: reqwest::Client,
+    url: String,
+}
+
+impl Client {
+    /// A client of the replica at an address such as `http://127.0.0.1:8080`.
+    pub fn new(url: &str) -> Result<Self, Failure> {
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build()?;
+        Ok(Self { http, url: url.trim_end_matches('/').into() })
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<T, Failure> {
+        let mut response =
+            request.send().await.map_err(|error| format!("{}: {}", self.url, cause(&error)))?;
+        let status = response.status();
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > ANSWER_BYTES_MAX {
+                return Err(format!("{}: the answer is too large", self.url).into());
+            }
+        }
+        if !status.is_success() {
+            return Err(match serde_json::from_slice::<ErrorBody>(&bytes) {
+                Ok(body) if status == 422 => Failure::rejected(body.error.message),
+                Ok(body) => body.error.message.into(),
+                Err(_) => format!("{}: status {status}", self.url).into(),
+            });
+        }
+        serde_json::from_slice(&bytes)
+            .map_err(|error| format!("{}: unexpected answer: {error}", self.url).into())
+    }
+
+    /// Asks for a path of the API.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.send(self.http.get(format!("{}{path}", self.url))).await
+    }
+
+    /// The rules of the replica's genesis, with the network id computed here.
+    pub async fn rules(&self) -> Result<Rules, Failure> {
+        let genesis: Genesis = self.get("/v1/genesis").await?;
+        Ok(genesis.check()?)
+    }
+
+    /// Submits a transaction and returns its hash.
+    pub async fn submit(&self, json: String) -> Result<String, Failure> {
+        let request = self.http.post(format!("{}/v1/transactions", self.url)).body(json);
+        let response: SubmitResponse = self.send(request).await?;
+        let first = response.transactions.into_iter().next();
+        first.and_then(|first| first.hash).ok_or_else(|| "the replica named no hash".into())
+    }
+
+    /// Waits for the outcome of a transaction, telling each stage once.
+    pub async fn wait(
+        &self,
+        hash: &str,
+        mut tell: impl FnMut(&TransactionStatus),
+    ) -> Result<TransactionStatus, Failure> {
+        let mut told = None;
+        for _ in 0..600 {
+            let status: TransactionStatus = self.get(&format!("/v1/transactions/{hash}")).await?;
+            if told != Some(status.status) {
+                told = Some(status.status);
+                tell(&status);
+            }
+            if matches!(status.status, Stage::Applied | Stage::Rejected) {
+                return Ok(status);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Err(format!("{hash} has no outcome after a minute; it stays in the replica's outbox")
+            .into())
+    }
+}
+
+/// The innermost cause, which says what happened.
+fn cause(error: &reqwest::Error) -> String {
+    use std::error::Error;
+    let mut cause: &dyn Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,50 @@
+//! `zellbook key`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::{Failure, Output};
+use crate::config::{new_secret_key, read_secret_key};
+
+#[derive(Args)]
+pub struct KeyArguments {
+    #[command(subcommand)]
+    command: KeyCommand,
+}
+
+#[derive(Subcommand)]
+enum KeyCommand {
+    /// Make a key and write it to a new file that only you can read
+    New {
+        /// The file; never overwritten
+        #[arg(long, default_value = "zellbook.key")]
+        out: PathBuf,
+    },
+    /// Show the account (public key) of a key file; never the secret
+    Show {
+        /// The file: 64 hex digits
+        #[arg(long, default_value = "zellbook.key")]
+        key: PathBuf,
+    },
+}
+
+pub fn key(arguments: KeyArguments, output: Output) -> Result<(), Failure> {
+    let (path, key) = match arguments.command {
+        KeyCommand::New { out } => {
+            let key = new_secret_key(&out)?;
+            (out, key)
+        }
+        KeyCommand::Show { key } => {
+            let secret = read_secret_key(&key)?;
+            (key, secret)
+        }
+    };
+    let account = key.public_key();
+    output.print(
+        || format!("account {account}\nkey file {}", path.display()),
+        || json!({ "account": account.to_string(), "key_file": path }),
+    );
+    Ok(())
+}

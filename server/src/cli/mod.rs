@@ -1,0 +1,130 @@
+//! The command line.
+
+mod client;
+mod genesis;
+mod key;
+mod replay;
+mod serve;
+mod sign;
+mod trade;
+mod verify;
+
+use std::fmt::Display;
+
+use clap::{Parser, Subcommand};
+
+/// Exit codes, as `--help` documents them.
+const EXIT_CODES: &str = "Exit codes:
+  0  done
+  1  failed: a file, the network or the replica; the message says which
+  2  wrong arguments
+  3  a check found a difference or a bad proof (replay, verify)
+  4  the exchange rejected the transaction (order, cancel)
+  5  the replica halted: its state or its disk is broken (serve)
+
+ZELLBOOK_LOG sets what is logged to standard error (info; debug, warn, error, off).";
+
+/// A limit-order-book exchange that no single server runs.
+#[derive(Parser)]
+#[command(version, after_help = EXIT_CODES)]
+pub struct Arguments {
+    /// Print machine-readable JSON to standard output
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a replica: API, page, and an embedded sequencer unless a network is given
+    Serve(serve::ServeArguments),
+    /// Run the embedded sequencer alone, for several replicas to share
+    Sequencer(serve::SequencerArguments),
+    /// Apply all batches again from genesis and check every proof and root
+    Replay(replay::ReplayArguments),
+    /// Check captured answers of a sequencer network
+    Verify(verify::VerifyArguments),
+    /// Make and show keys
+    Key(key::KeyArguments),
+    /// Place an order and wait for its outcome
+    Order(trade::OrderArguments),
+    /// Cancel one order, or all
+    Cancel(trade::CancelArguments),
+    /// Show balances and open orders of an account
+    Balance(trade::BalanceArguments),
+    /// Make and check genesis files
+    Genesis(genesis::GenesisArguments),
+    /// Sign a transaction; print its text, digest and finished JSON
+    Sign(sign::SignArguments),
+}
+
+/// Why a command failed, and the exit code for it.
+pub struct Failure {
+    /// Exit code.
+    pub code: u8,
+    /// For people.
+    pub message: String,
+}
+
+impl Failure {
+    /// A difference or a bad proof.
+    fn difference(message: impl Display) -> Self {
+        Self { code: 3, message: message.to_string() }
+    }
+
+    /// A transaction that was rejected.
+    fn rejected(message: impl Display) -> Self {
+        Self { code: 4, message: message.to_string() }
+    }
+
+    /// A replica that halted.
+    fn halted(message: impl Display) -> Self {
+        Self { code: 5, message: format!("the replica halted: {message}") }
+    }
+}
+
+impl<E: Display> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self { code: 1, message: error.to_string() }
+    }
+}
+
+/// How a command prints its result: a text for people or JSON for machines.
+#[derive(Clone, Copy)]
+struct Output {
+    json: bool,
+}
+
+impl Output {
+    fn print(self, text: impl FnOnce() -> String, json: impl FnOnce() -> serde_json::Value) {
+        if self.json {
+            println!("{}", json());
+        } else {
+            let text = text();
+            println!("{}", text.trim_end());
+        }
+    }
+}
+
+/// Runs the command.
+pub fn run(arguments: Arguments) -> Result<(), Failure> {
+    let output = Output { json: arguments.json };
+    match arguments.command {
+        Command::Serve(arguments) => serve::serve(arguments),
+        Command::Sequencer(arguments) => serve::sequencer(arguments),
+        Command::Replay(arguments) => replay::replay(arguments, output),
+        Command::Verify(arguments) => verify::verify(arguments, output),
+        Command::Key(arguments) => key::key(arguments, output),
+        Command::Order(arguments) => trade::order(arguments, output),
+        Command::Cancel(arguments) => trade::cancel(arguments, output),
+        Command::Balance(arguments) => trade::balance(arguments, output),
+        Command::Genesis(arguments) => genesis::genesis(arguments, output),
+        Command::Sign(arguments) => sign::sign(arguments, output),
+    }
+}
+
+/// Runs a future on a small runtime.
+fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
+}

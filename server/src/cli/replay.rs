@@ -1,0 +1,445 @@
+//! `zellbook replay`.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+use zellbook_core::batch::Batch;
+use zellbook_core::event::{Event, Outcome};
+use zellbook_core::exchange::Exchange;
+use zellbook_core::finality::{
+    FinalitySignature, NodeList, Page, Position, Threshold, Verifier, Walker,
+};
+use zellbook_core::genesis::{Rules, TokenIndex};
+use zellbook_core::transaction::Side;
+use zellbook_core::wire::{BatchBody, BatchesResponse, ProofBody, RejectBody};
+
+use super::client::Client;
+use super::serve::parse_threshold;
+use super::{Failure, Output, block_on};
+use crate::config::{io_error, read_genesis};
+use crate::store::Reader;
+
+/// Bytes of bodies read from a store at once.
+const CHUNK_BYTES: usize = 4 << 20;
+
+#[derive(Args)]
+pub struct ReplayArguments {
+    /// Data directory or URL of a replica, whose batches, proofs and roots are checked
+    #[arg(
+        long,
+        value_name = "DIR|URL",
+        required_unless_present = "bodies",
+        conflicts_with = "bodies"
+    )]
+    from: Option<String>,
+    /// Node list to check proofs against; without it the one in the data directory
+    #[arg(long, conflicts_with = "bodies")]
+    nodes: Option<PathBuf>,
+    /// Percent of stake that must sign
+    #[arg(long, default_value = "67", value_parser = parse_threshold)]
+    threshold: Threshold,
+    /// File of raw batch bodies, one JSON string a line, in sequence
+    #[arg(long, requires_all = ["genesis", "unproven"], value_name = "FILE")]
+    bodies: Option<PathBuf>,
+    /// Genesis file; with --from it must be that of the replica
+    #[arg(long)]
+    genesis: Option<PathBuf>,
+    /// Accept that --bodies come without proofs: nothing says that anyone agreed on them
+    #[arg(long, requires = "bodies")]
+    unproven: bool,
+    /// Write the end state, the trades and all outcomes as JSON
+    #[arg(long, value_name = "FILE")]
+    dump: Option<PathBuf>,
+    /// Recount every invariant after every batch (slow)
+    #[arg(long)]
+    check: bool,
+}
+
+pub fn replay(arguments: ReplayArguments, output: Output) -> Result<(), Failure> {
+    let given = arguments.genesis.as_deref().map(read_genesis).transpose()?;
+    let replay = match (&arguments.bodies, &arguments.from) {
+        (Some(bodies), _) => {
+            let rules = given.ok_or("--bodies needs --genesis")?;
+            eprintln!(
+                "WARNING: replaying bodies without proofs; nothing says that anyone agreed on them"
+            );
+            let mut replay = Replay::new(rules, &arguments);
+            replay.bodies(bodies)?;
+            replay
+        }
+        (None, Some(from)) if from.starts_with("http://") || from.starts_with("https://") => {
+            block_on(from_url(from, given, &arguments))?
+        }
+        (None, Some(from)) => from_folder(Path::new(from), given, &arguments)?,
+        (None, None) => return Err("give --from or --bodies".into()),
+    };
+    replay.finish(&arguments, output)
+}
+
+/// The history so far.
+struct Replay {
+    rules: Arc<Rules>,
+    exchange: Exchange,
+    check: bool,
+    /// Kept only for a dump.
+    dump: Option<Dump>,
+    transactions: u64,
+    rejected: u64,
+    progress: Progress,
+}
+
+#[derive(Default)]
+struct Dump {
+    trades: Vec<Value>,
+    outcomes: Vec<Value>,
+}
+
+struct Progress {
+    started: Instant,
+    told: Instant,
+}
+
+impl Replay {
+    fn new(rules: Rules, arguments: &ReplayArguments) -> Self {
+        let rules = Arc::new(rules);
+        let now = Instant::now();
+        Self {
+            exchange: Exchange::new(Arc::clone(&rules)),
+            rules,
+            check: arguments.check,
+            dump: arguments.dump.is_some().then(Dump::default),
+            transactions: 0,
+            rejected: 0,
+            progress: Progress { started: now, told: now },
+        }
+    }
+
+    fn apply(&mut self, body: &str) -> Result<Outcome, Failure> {
+        let index = self.exchange.counters().batch + 1;
+        let batch = Batch::check(&self.rules, index, body.as_bytes());
+        let outcome = self
+            .exchange
+            .apply(&batch)
+            .map_err(|corrupt| Failure::difference(format!("batch {index}: {corrupt}")))?;
+        for transaction in &outcome.transactions {
+            self.transactions += 1;
+            self.rejected += u64::from(transaction.result.is_err());
+        }
+        if self.check {
+            self.exchange
+                .recount()
+                .map_err(|broken| Failure::difference(format!("after batch {index}: {broken}")))?;
+        }
+        if let Some(dump) = &mut self.dump {
+            dump.add(&self.rules, &outcome);
+        }
+        Ok(outcome)
+    }
+
+    fn tell(&mut self, last: Option<u64>) {
+        if self.progress.told.elapsed() < Duration::from_secs(1) {
+            return;
+        }
+        self.progress.told = Instant::now();
+        let batch = self.exchange.counters().batch;
+        let of = last.map_or_else(String::new, |last| format!(" of {last}"));
+        eprintln!("batch {batch}{of}, {:.0} transactions/s", self.rate());
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+    fn rate(&self) -> f64 {
+        self.transactions as f64 / self.progress.started.elapsed().as_secs_f64().max(1e-9)
+    }
+
+    fn bodies(&mut self, path: &Path) -> Result<(), Failure> {
+        let file = BufReader::new(File::open(path).map_err(io_error(path))?);
+        for (number, line) in (1..).zip(file.lines()) {
+            let line =
+                line.map_err(|error| format!("{} line {number}: {error}", path.display()))?;
+            let body: String = serde_json::from_str(&line).map_err(|error| {
+                format!("{} line {number}: not a JSON string: {error}", path.display())
+            })?;
+            self.apply(&body)?;
+            self.tell(None);
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, arguments: &ReplayArguments, output: Output) -> Result<(), Failure> {
+        let root = hex::encode(self.exchange.root());
+        let seconds = self.progress.started.elapsed().as_secs_f64();
+        let (counters, rate) = (*self.exchange.counters(), self.rate());
+        if let (Some(path), Some(dump)) = (&arguments.dump, self.dump.take()) {
+            let value = dump.finish(&self.rules, &self.exchange);
+            let file = File::create(path).map_err(io_error(path))?;
+            serde_json::to_writer(std::io::BufWriter::new(file), &value)?;
+        }
+        let applied = self.transactions - self.rejected;
+        output.print(
+            || {
+                format!(
+                    "batches       {}\ntransactions  {} ({applied} applied, {} rejected)\ntrades        {}\nroot          {root}\nproofs        {}\nspeed         {rate:.0} transactions/s in {seconds:.2} s",
+                    counters.batch,
+                    self.transactions,
+                    self.rejected,
+                    counters.trade,
+                    if arguments.unproven { "NOT CHECKED (--unproven)" } else { "all checked, and every stored root" },
+                )
+            },
+            || {
+                json!({
+                    "batches": counters.batch.to_string(),
+                    "transactions": self.transactions.to_string(),
+                    "applied": applied.to_string(),
+                    "rejected": self.rejected.to_string(),
+                    "trades": counters.trade.to_string(),
+                    "root": root,
+                    "proven": !arguments.unproven,
+                    "seconds": seconds,
+                    "transactions_per_second": rate,
+                })
+            },
+        );
+        Ok(())
+    }
+}
+
+/// Checks what a replica says of its batches against proofs and against our own application.
+struct Audit {
+    replay: Replay,
+    verifier: Verifier,
+    walker: Walker,
+    /// Roots that the replica stored, for batches that are not proven yet.
+    roots: BTreeMap<u64, String>,
+}
+
+impl Audit {
+    fn new(rules: Rules, nodes: NodeList, arguments: &ReplayArguments) -> Self {
+        let app_name = rules.genesis.app_name.clone();
+        Self {
+            replay: Replay::new(rules, arguments),
+            verifier: Verifier { app_name, nodes, threshold: arguments.threshold },
+            walker: Walker::new(Position::start()),
+            roots: BTreeMap::new(),
+        }
+    }
+
+    /// Takes the batches after [`Walker::after`].
+    fn take(&mut self, batches: Vec<BatchBody>, last: u64) -> Result<(), Failure> {
+        let Some(first) = batches.first() else { return Ok(()) };
+        let first_chaining_hash = first.chaining_hash.clone();
+        let mut signatures: Vec<FinalitySignature> = Vec::new();
+        let mut bodies = Vec::with_capacity(batches.len());
+        let end = self.walker.after() + batches.len() as u64;
+        for batch in batches {
+            let index: u64 = number(&batch.index)?;
+            if index != self.walker.after() + 1 + bodies.len() as u64 {
+                return Err(Failure::difference(format!("batch {index} stands out of sequence")));
+            }
+            self.roots.insert(index, batch.root);
+            bodies.push(batch.body);
+            let signature = signature(batch.proof)?;
+            let is_new = signatures.last().is_none_or(|last| last.index < signature.index);
+            if is_new && signature.index <= end && signature.index > self.walker.proven().index {
+                signatures.push(signature);
+            }
+        }
+        let page = Page { batches: bodies, first_chaining_hash, finalized_signatures: signatures };
+        let (groups, error) = self.walker.take(&self.verifier, page);
+        for proven in groups.into_iter().flat_map(|group| group.batches) {
+            let outcome = self.replay.apply(&proven.body)?;
+            let root = hex::encode(outcome.root);
+            let stored = self.roots.remove(&proven.index);
+            if stored.as_ref() != Some(&root) {
+                let stored = stored.unwrap_or_default();
+                return Err(Failure::difference(format!(
+                    "batch {} is the first that differs: its root is {root}, but {stored} was stored",
+                    proven.index
+                )));
+            }
+            self.replay.tell(Some(last));
+        }
+        error.map_or(Ok(()), |error| {
+            let after = self.walker.proven().index;
+            Err(Failure::difference(format!("after batch {after}: {error}")))
+        })
+    }
+
+    fn finish(self) -> Result<Replay, Failure> {
+        let unproven = self.walker.after() - self.walker.proven().index;
+        if unproven > 0 {
+            let proven = self.walker.proven().index;
+            let message =
+                format!("no stored proof covers the last {unproven} batches, after {proven}");
+            return Err(Failure::difference(message));
+        }
+        Ok(self.replay)
+    }
+}
+
+fn number(text: &str) -> Result<u64, Failure> {
+    text.parse().map_err(|_| Failure::difference(format!("{text:?} is no whole number")))
+}
+
+fn signature(proof: ProofBody) -> Result<FinalitySignature, Failure> {
+    Ok(FinalitySignature {
+        index: number(&proof.index)?,
+        parent_index: number(&proof.parent_index)?,
+        timestamp: number(&proof.timestamp)?,
+        chaining_hash: None,
+        nonsigners: proof.nonsigners,
+        signature: proof.signature,
+    })
+}
+
+fn read_nodes(path: &Path) -> Result<NodeList, Failure> {
+    let json = fs::read(path).map_err(io_error(path))?;
+    NodeList::read(&json).map_err(|error| format!("{}: {error}", path.display()).into())
+}
+
+fn check_genesis(theirs: Rules, given: Option<Rules>) -> Result<Rules, Failure> {
+    match given {
+        Some(ours) if ours.network != theirs.network => Err(Failure::difference(format!(
+            "the replica is of network {}, the genesis file of {}",
+            theirs.network, ours.network
+        ))),
+        _ => Ok(theirs),
+    }
+}
+
+fn from_folder(
+    folder: &Path,
+    given: Option<Rules>,
+    arguments: &ReplayArguments,
+) -> Result<Replay, Failure> {
+    let rules = check_genesis(read_genesis(&folder.join("genesis.json"))?, given)?;
+    let nodes = read_nodes(&arguments.nodes.clone().unwrap_or_else(|| folder.join("nodes.json")))?;
+    let path = folder.join("replica.sqlite");
+    if !path.exists() {
+        return Err(format!(
+            "{} is not there; is {} a data directory?",
+            path.display(),
+            folder.display()
+        )
+        .into());
+    }
+    let reader = Reader::new(&path, Arc::new(rules.clone()));
+    let mut audit = Audit::new(rules, nodes, arguments);
+    loop {
+        let after = audit.walker.after();
+        let (batches, last) =
+            reader.read_now(|view| Ok((view.batches(after, CHUNK_BYTES)?, view.last_batch()?)))?;
+        if batches.is_empty() {
+            return audit.finish();
+        }
+        audit.take(batches, last)?;
+    }
+}
+
+async fn from_url(
+    url: &str,
+    given: Option<Rules>,
+    arguments: &ReplayArguments,
+) -> Result<Replay, Failure> {
+    let path = arguments.nodes.as_ref().ok_or(
+        "give --nodes with the node list of the sequencer network: the replica's own word proves nothing",
+    )?;
+    let nodes = read_nodes(path)?;
+    let client = Client::new(url)?;
+    let mut audit = Audit::new(check_genesis(client.rules().await?, given)?, nodes, arguments);
+    loop {
+        let after = audit.walker.after();
+        let answer: BatchesResponse = client.get(&format!("/v1/batches?after={after}")).await?;
+        if answer.batches.is_empty() {
+            return audit.finish();
+        }
+        audit.take(answer.batches, number(&answer.last)?)?;
+    }
+}
+
+impl Dump {
+    fn add(&mut self, rules: &Rules, outcome: &Outcome) {
+        for (position, transaction) in outcome.transactions.iter().enumerate() {
+            let reject = transaction.result.as_ref().err().map(RejectBody::from);
+            self.outcomes.push(json!({
+                "batch": outcome.index.to_string(),
+                "position": position.to_string(),
+                "hash": transaction.hash.map(|hash| hash.to_string()),
+                "account": transaction.account.map(|account| account.to_string()),
+                "kind": transaction.kind,
+                "applied": reject.is_none(),
+                "reject": reject,
+            }));
+            for event in transaction.result.iter().flatten() {
+                let Event::Filled(fill) = event else { continue };
+                let Some(market) = rules.market_at(fill.market) else { continue };
+                self.trades.push(json!({
+                    "id": fill.trade.to_string(),
+                    "batch": outcome.index.to_string(),
+                    "market": market.name,
+                    "price": market.format_price(fill.price),
+                    "quantity": market.format_quantity(fill.quantity.0.into()),
+                    "maker": fill.maker.to_string(),
+                    "taker": fill.taker.to_string(),
+                    "taker_side": fill.taker_side,
+                    "maker_order": fill.maker_order.to_string(),
+                    "taker_order": fill.taker_order.to_string(),
+                }));
+            }
+        }
+    }
+
+    fn finish(self, rules: &Rules, exchange: &Exchange) -> Value {
+        let mut balances = Map::new();
+        for account in exchange.ledger().accounts() {
+            let mut tokens = Map::new();
+            for (index, token) in (0_u16..).map(TokenIndex).zip(&rules.genesis.tokens) {
+                let balance = account.balance(index);
+                tokens.insert(
+                    token.symbol.clone(),
+                    json!({
+                        "available": rules.format_amount(index, balance.available),
+                        "locked": rules.format_amount(index, balance.locked),
+                    }),
+                );
+            }
+            balances.insert(account.key.to_string(), tokens.into());
+        }
+        let mut orders = Map::new();
+        for market in &rules.markets {
+            let side = |side| -> Vec<Value> {
+                let book = exchange.book(market.index).into_iter();
+                book.flat_map(|book| book.orders(side))
+                    .map(|order| {
+                        let account = exchange.ledger().get(order.account);
+                        json!({
+                            "id": order.id.to_string(),
+                            "account": account.map(|account| account.key.to_string()),
+                            "price": market.format_price(order.price),
+                            "quantity": market.format_quantity(order.quantity.0.into()),
+                            "remaining": market.format_quantity(order.remaining.0.into()),
+                        })
+                    })
+                    .collect()
+            };
+            orders.insert(
+                market.name.clone(),
+                json!({ "bids": side(Side::Buy), "asks": side(Side::Sell) }),
+            );
+        }
+        json!({
+            "network": rules.network.to_string(),
+            "batches": exchange.counters().batch.to_string(),
+            "balances": balances,
+            "orders": orders,
+            "trades": self.trades,
+            "outcomes": self.outcomes,
+        })
+    }
+}

@@ -1,0 +1,261 @@
+//! `zellbook serve` and `zellbook sequencer`.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::sync::{Notify, watch};
+use zellbook_core::finality::{NodeList, Threshold, Verifier};
+use zellbook_core::genesis::Rules;
+use zellbook_core::limits::{BATCH_BYTES_DEFAULT, TRANSACTION_BYTES_MAX};
+use zellbook_core::units::Decimal;
+
+use super::{Failure, block_on};
+use crate::api::page::Page;
+use crate::api::{self, App, Faucet};
+use crate::config::{DataDir, io_error, write_file};
+use crate::listen;
+use crate::outbox::{Outbox, OutboxOptions};
+use crate::replica::Replica;
+use crate::sequencer::embedded::{Embedded, EmbeddedOptions};
+use crate::sequencer::{Sequencer, Zellular};
+use crate::store::{Reader, Store};
+
+/// A percentage of stake, such as 67 or 66.6.
+pub fn parse_threshold(text: &str) -> Result<Threshold, String> {
+    Decimal::parse_lenient(text)
+        .ok()
+        .and_then(Threshold::from_percent)
+        .ok_or_else(|| "a threshold is a percentage above 0 and at most 100, such as 67".into())
+}
+
+fn parse_batch_bytes(text: &str) -> Result<usize, String> {
+    let least = TRANSACTION_BYTES_MAX + 2;
+    text.parse()
+        .ok()
+        .filter(|bytes| *bytes >= least)
+        .ok_or_else(|| format!("must be at least {least}, so that every transaction fits"))
+}
+
+#[derive(Args)]
+pub struct ServeArguments {
+    /// Where the replica keeps its state, outbox and keys; made if it is not there
+    #[arg(long, default_value = "data", env = "ZELLBOOK_DATA")]
+    data: PathBuf,
+    /// Address and port of API and page
+    #[arg(long, default_value = "127.0.0.1:8080", env = "ZELLBOOK_LISTEN")]
+    listen: SocketAddr,
+    /// Genesis file; without it the one kept in --data, or a new development genesis
+    #[arg(long)]
+    genesis: Option<PathBuf>,
+    /// Node list of a sequencer network (nodes.json); without it the embedded sequencer is used
+    #[arg(long)]
+    nodes: Option<PathBuf>,
+    /// Gateways to read from and post to; without it the nodes' own sockets
+    #[arg(long = "gateway", requires = "nodes", value_name = "URL")]
+    gateways: Vec<String>,
+    /// Percent of stake that must sign
+    #[arg(long, default_value = "67", value_parser = parse_threshold)]
+    threshold: Threshold,
+    /// Key of the tokens' issuer, for the faucet; without it issuer.key in --data, if it is there
+    #[arg(long)]
+    issuer_key: Option<PathBuf>,
+    /// Folder with the built page (cargo xtask web makes target/page)
+    #[arg(long, env = "ZELLBOOK_PAGE")]
+    page: Option<PathBuf>,
+    /// Bytes of UTF-8 in a batch that we post, at most; the network's limit
+    #[arg(long, default_value_t = BATCH_BYTES_DEFAULT, value_parser = parse_batch_bytes)]
+    batch_bytes: usize,
+    /// Milliseconds for which transactions are gathered into a batch
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    gather_ms: u64,
+    /// Milliseconds until what was posted and not seen finalized is posted again
+    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u64).range(100..))]
+    repost_ms: u64,
+}
+
+#[derive(Args)]
+pub struct SequencerArguments {
+    /// Where the sequence and the key are kept; made if it is not there
+    #[arg(long, default_value = "sequencer-data")]
+    data: PathBuf,
+    /// Address and port
+    #[arg(long, default_value = "127.0.0.1:6001")]
+    listen: SocketAddr,
+    /// Name of the app, as genesis names it
+    #[arg(long, default_value = "zellbook")]
+    app: String,
+    /// Milliseconds between finalized groups
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    interval_ms: u64,
+}
+
+/// Runs the embedded sequencer alone.
+pub fn sequencer(arguments: SequencerArguments) -> Result<(), Failure> {
+    block_on(async {
+        let data = DataDir::open(&arguments.data)?;
+        let interval = Duration::from_millis(arguments.interval_ms);
+        let options = EmbeddedOptions { interval, ..EmbeddedOptions::default() };
+        let (listener, address) = listen::bind(arguments.listen).await?;
+        let (embedded, _) = start_embedded(&data, &arguments.app, address, options)?;
+        tracing::info!("sequencer of {} at http://{address}", arguments.app);
+        tracing::info!("give replicas --nodes {}", data.file("nodes.json").display());
+        let (stopper, stop) = watch::channel(false);
+        let serving = tokio::spawn(listen::serve(listener, embedded.router(), stop));
+        listen::stop_signal().await;
+        let _ = stopper.send(true);
+        serving.await??;
+        Ok(())
+    })
+}
+
+/// Starts an embedded sequencer and writes its node list.
+fn start_embedded(
+    data: &DataDir,
+    app_name: &str,
+    address: SocketAddr,
+    options: EmbeddedOptions,
+) -> Result<(Embedded, NodeList), Failure> {
+    let key = data.bls_key("bls.key")?;
+    let embedded = Embedded::start(&data.file("sequencer.sqlite"), app_name, key, options)?;
+    let nodes = embedded.nodes(&format!("http://{address}"));
+    write_file(&data.file("nodes.json"), nodes.to_json().as_bytes(), 0o644)?;
+    Ok((embedded, nodes))
+}
+
+/// Runs a replica.
+pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
+    block_on(async move {
+        let data = DataDir::open(&arguments.data)?;
+        let rules = data.rules(arguments.genesis.as_deref())?;
+        let page = match &arguments.page {
+            Some(folder) => Some(Page::load(folder).map_err(|error| {
+                format!("--page {}: {error}; build the page with cargo xtask web", folder.display())
+            })?),
+            None => None,
+        };
+        let (listener, address) = listen::bind(arguments.listen).await?;
+        let (stopper, stop) = watch::channel(false);
+        let (nodes, gateways) = network(&arguments, &data, &rules, stop.clone()).await?;
+        let app_name = rules.genesis.app_name.clone();
+        let sequencer = Arc::new(Zellular::new(&app_name, gateways)?);
+        let verifier = Verifier { app_name, nodes, threshold: arguments.threshold };
+
+        let path = data.file("replica.sqlite");
+        let store = Store::open(&path, &rules)?;
+        let state = store.load(&rules)?;
+        tracing::info!(
+            "network {} ({}), batch {}",
+            rules.network,
+            rules.genesis.name,
+            state.1.index
+        );
+        let reader = Reader::new(&path, Arc::clone(&rules));
+        let posted = Arc::new(Notify::new());
+        let options = OutboxOptions {
+            batch_bytes_max: arguments.batch_bytes,
+            gather: Duration::from_millis(arguments.gather_ms),
+            repost_after: Duration::from_millis(arguments.repost_ms),
+        };
+        let (outbox, outbox_task) =
+            Outbox::open(&data.file("outbox.sqlite"), &reader, options, Arc::clone(&posted))
+                .await?;
+        let (replica, replica_watch) =
+            Replica::new(state, store, &reader, verifier, outbox.clone()).await?;
+        let gateways = Arc::clone(&sequencer);
+        let app = App {
+            faucet: faucet(&arguments, &data, &rules)?,
+            rules,
+            reader,
+            outbox,
+            watch: replica_watch,
+            gateways: Box::new(move || gateways.gateways()),
+            page,
+        };
+
+        let mut serving = tokio::spawn(listen::serve(listener, api::router(app), stop));
+        let mut following = tokio::spawn(replica.follow(Arc::clone(&sequencer), posted));
+        let mut posting = tokio::spawn(outbox_task.run(sequencer));
+        tracing::info!("serving at http://{address}");
+        let result = tokio::select! {
+            () = listen::stop_signal() => Ok(()),
+            halt = &mut following => Err(match halt {
+                Ok(halt) => Failure::halted(halt),
+                Err(panic) => Failure::halted(panic),
+            }),
+            result = &mut posting => Err(match result {
+                Ok(Ok(())) => Failure::halted("the outbox ended"),
+                Ok(Err(error)) => Failure::halted(format!("the outbox: {error}")),
+                Err(panic) => Failure::halted(panic),
+            }),
+            result = &mut serving => Err(match result {
+                Ok(Ok(())) => Failure::from("the server ended"),
+                Ok(Err(error)) => Failure::from(error),
+                Err(panic) => Failure::from(panic),
+            }),
+        };
+        tracing::info!("stopping");
+        let _ = stopper.send(true);
+        if !serving.is_finished() {
+            // What it was asked last may still be answered; errors no longer matter.
+            let _ = serving.await;
+        }
+        result
+    })
+}
+
+/// The nodes to check proofs against and the gateways to talk to: a network's, or the embedded
+/// sequencer's, which is started on a loopback port of its own.
+async fn network(
+    arguments: &ServeArguments,
+    data: &DataDir,
+    rules: &Rules,
+    stop: watch::Receiver<bool>,
+) -> Result<(NodeList, Vec<String>), Failure> {
+    if let Some(path) = &arguments.nodes {
+        let json = fs::read(path).map_err(io_error(path))?;
+        let nodes =
+            NodeList::read(&json).map_err(|error| format!("{}: {error}", path.display()))?;
+        let gateways = if arguments.gateways.is_empty() {
+            nodes.nodes().map(|node| node.socket.clone()).collect()
+        } else {
+            arguments.gateways.clone()
+        };
+        if let Some(url) =
+            gateways.iter().find(|url| !url.starts_with("http://") && !url.starts_with("https://"))
+        {
+            return Err(Failure::from(format!(
+                "gateway {url}: give an address such as http://127.0.0.1:6001"
+            )));
+        }
+        return Ok((nodes, gateways));
+    }
+    let (listener, address) = listen::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    let options = EmbeddedOptions::default();
+    let (embedded, nodes) = start_embedded(data, &rules.genesis.app_name, address, options)?;
+    tracing::info!("embedded sequencer at http://{address}");
+    let router = embedded.router();
+    tokio::spawn(async move {
+        if let Err(error) = listen::serve(listener, router, stop).await {
+            tracing::error!("the embedded sequencer stopped: {error}");
+        }
+        drop(embedded);
+    });
+    Ok((nodes, vec![format!("http://{address}")]))
+}
+
+fn faucet(
+    arguments: &ServeArguments,
+    data: &DataDir,
+    rules: &Rules,
+) -> Result<Option<Faucet>, Failure> {
+    let key = match &arguments.issuer_key {
+        Some(path) => crate::config::read_secret_key(path)?,
+        None if data.file("issuer.key").exists() => data.secret_key("issuer.key")?,
+        None => return Ok(None),
+    };
+    Ok(Faucet::new(rules, key))
+}

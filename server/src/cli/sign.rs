@@ -1,0 +1,82 @@
+//! `zellbook sign`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+use zellbook_core::genesis::NetworkId;
+use zellbook_core::key::{Scheme, decode_hex};
+use zellbook_core::transaction::{SignedTransaction, Transaction};
+
+use super::client::Client;
+use super::{Failure, Output, block_on};
+use crate::clock::now_ms;
+use crate::config::{io_error, read_genesis, read_secret_key};
+
+#[derive(Args)]
+pub struct SignArguments {
+    /// The transaction: its JSON without scheme and signature; account and nonce may be left out
+    transaction: PathBuf,
+    /// Key file
+    #[arg(long, default_value = "zellbook.key")]
+    key: PathBuf,
+    /// Genesis file, whose hash is the network id
+    #[arg(long, conflicts_with_all = ["network", "server"])]
+    genesis: Option<PathBuf>,
+    /// Network id, 64 hex digits
+    #[arg(long, value_parser = parse_network, conflicts_with = "server")]
+    network: Option<NetworkId>,
+    /// Replica to ask for genesis
+    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    server: String,
+    /// How the text becomes a digest
+    #[arg(long, default_value = "raw", value_parser = parse_scheme)]
+    scheme: Scheme,
+}
+
+fn parse_network(text: &str) -> Result<NetworkId, String> {
+    decode_hex(text).map(NetworkId).ok_or_else(|| "a network id is 64 lower-case hex digits".into())
+}
+
+fn parse_scheme(text: &str) -> Result<Scheme, String> {
+    text.parse().map_err(|()| "a scheme is raw or eip191".into())
+}
+
+pub fn sign(arguments: SignArguments, output: Output) -> Result<(), Failure> {
+    let key = read_secret_key(&arguments.key)?;
+    let path = &arguments.transaction;
+    let json = fs::read_to_string(path).map_err(io_error(path))?;
+    let network = match (&arguments.genesis, arguments.network) {
+        (Some(path), _) => read_genesis(path)?.network,
+        (None, Some(network)) => network,
+        (None, None) => {
+            block_on(async { Ok(Client::new(&arguments.server)?.rules().await?.network) })?
+        }
+    };
+    let transaction = Transaction::from_json_unsigned(&json, key.public_key(), now_ms())
+        .map_err(|reject| format!("{}: {reject}", path.display()))?;
+    if transaction.account != key.public_key() {
+        let (theirs, ours) = (transaction.account, key.public_key());
+        return Err(
+            format!("{}: account {theirs} is not that of the key, {ours}", path.display()).into()
+        );
+    }
+    let text = transaction.text(&network);
+    let hash = transaction.hash(&network);
+    let scheme = arguments.scheme;
+    let signed = SignedTransaction { transaction, scheme, signature: key.sign(scheme, &text) };
+    let digest = hex::encode(scheme.digest(&text));
+    let element = signed.to_json();
+    output.print(
+        || format!("{text}\n\nscheme {}\ndigest {digest}\nhash {hash}\n\n{element}", scheme.name()),
+        || {
+            let transaction: serde_json::Value = serde_json::from_str(&element).unwrap_or_default();
+            json!({
+                "text": text, "scheme": scheme.name(), "digest": digest,
+                "hash": hash.to_string(), "transaction": transaction,
+            })
+        },
+    );
+    Ok(())
+}

@@ -1,0 +1,300 @@
+//! The data directory of a replica: what lies in it, and the secrets that it makes at first start.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use thiserror::Error;
+use zellbook_core::bls::BlsSecretKey;
+use zellbook_core::genesis::{Genesis, GenesisError, GenesisLimits, MarketSpec, Rules, Token};
+use zellbook_core::key::{PublicKey, SecretKey};
+use zellbook_core::units::Decimal;
+use zeroize::Zeroizing;
+
+/// Why a data directory or a file of the operator cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// A file that cannot be read or written.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A genesis file that is refused.
+    #[error("{}: {error}", path.display())]
+    Genesis {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: GenesisError,
+    },
+    /// A key file that holds no key.
+    #[error("{}: {error}", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: String,
+    },
+    /// The data directory is of another network than the genesis file given.
+    #[error("{} is for network {theirs}, but {} is network {ours}; use another --data directory or the genesis that this one was made with", data.display(), genesis.display())]
+    OtherNetwork {
+        /// The data directory.
+        data: PathBuf,
+        /// Its network.
+        theirs: String,
+        /// The genesis file given.
+        genesis: PathBuf,
+        /// The network of that file.
+        ours: String,
+    },
+    /// Another process uses the data directory.
+    #[error("{} is in use by another zellbook process; stop that one, or use another --data directory", .0.display())]
+    InUse(PathBuf),
+    /// The system's source of random numbers failed.
+    #[error("no random numbers from the system: {0}")]
+    Random(String),
+}
+
+/// An `Io` error of a path.
+pub fn io_error(path: &Path) -> impl FnOnce(io::Error) -> ConfigError {
+    let path = path.to_path_buf();
+    move |error| ConfigError::Io { path, error }
+}
+
+/// A data directory, held by this process alone.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    /// The lock lasts as long as the file is open.
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes the directory if need be and takes its lock.
+    pub fn open(path: &Path) -> Result<Self, ConfigError> {
+        fs::create_dir_all(path).map_err(io_error(path))?;
+        let lock_path = path.join("lock");
+        let lock = File::create(&lock_path).map_err(io_error(&lock_path))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => ConfigError::InUse(path.to_path_buf()),
+            TryLockError::Error(error) => ConfigError::Io { path: lock_path, error },
+        })?;
+        Ok(Self { path: path.to_path_buf(), _lock: lock })
+    }
+
+    /// A file in the directory.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The rules of this directory's exchange: those of `given`, which are kept, or those kept from
+    /// an earlier start, or else of a new development genesis whose issuer key is made here.
+    pub fn rules(&self, given: Option<&Path>) -> Result<Arc<Rules>, ConfigError> {
+        let kept_path = self.file("genesis.json");
+        let kept = if kept_path.exists() { Some(read_genesis(&kept_path)?) } else { None };
+        let rules = match (given, kept) {
+            (None, Some(kept)) => kept,
+            (None, None) => {
+                let issuer = self.secret_key("issuer.key")?;
+                let rules = development_genesis(issuer.public_key(), true);
+                write_file(&kept_path, pretty(&rules).as_bytes(), 0o644)?;
+                rules
+            }
+            (Some(path), kept) => {
+                let rules = read_genesis(path)?;
+                if let Some(kept) = kept
+                    && kept.network != rules.network
+                {
+                    return Err(ConfigError::OtherNetwork {
+                        data: self.path.clone(),
+                        theirs: kept.network.to_string(),
+                        genesis: path.to_path_buf(),
+                        ours: rules.network.to_string(),
+                    });
+                }
+                write_file(&kept_path, pretty(&rules).as_bytes(), 0o644)?;
+                rules
+            }
+        };
+        Ok(Arc::new(rules))
+    }
+
+    /// A secp256k1 key of this directory, made if it is not there.
+    pub fn secret_key(&self, name: &str) -> Result<SecretKey, ConfigError> {
+        let path = self.file(name);
+        if path.exists() { read_secret_key(&path) } else { new_secret_key(&path) }
+    }
+
+    /// A BLS key of this directory, made if it is not there.
+    pub fn bls_key(&self, name: &str) -> Result<BlsSecretKey, ConfigError> {
+        let path = self.file(name);
+        if !path.exists() {
+            let mut bytes = Zeroizing::new([0; 48]);
+            random(bytes.as_mut_slice())?;
+            let key = BlsSecretKey::from_random(&bytes)
+                .map_err(|error| ConfigError::Random(error.to_string()))?;
+            write_file(&path, key.to_hex().as_bytes(), 0o600)?;
+        }
+        let text = read_secret(&path)?;
+        BlsSecretKey::from_hex(text.trim())
+            .map_err(|error| ConfigError::Key { path, error: error.to_string() })
+    }
+}
+
+/// Fills bytes from the system's random numbers.
+fn random(bytes: &mut [u8]) -> Result<(), ConfigError> {
+    getrandom::fill(bytes).map_err(|error| ConfigError::Random(error.to_string()))
+}
+
+/// Reads and checks a genesis file.
+pub fn read_genesis(path: &Path) -> Result<Rules, ConfigError> {
+    let json = fs::read(path).map_err(io_error(path))?;
+    Genesis::read(&json).map_err(|error| ConfigError::Genesis { path: path.to_path_buf(), error })
+}
+
+/// A genesis as people read it.
+pub fn pretty(rules: &Rules) -> String {
+    serde_json::to_string_pretty(&rules.genesis).unwrap_or_default() + "\n"
+}
+
+/// A key file's secret key: its first line is 64 hex digits.
+pub fn read_secret_key(path: &Path) -> Result<SecretKey, ConfigError> {
+    let text = read_secret(path)?;
+    SecretKey::from_hex(text.lines().next().unwrap_or_default().trim())
+        .map_err(|error| ConfigError::Key { path: path.to_path_buf(), error: error.to_string() })
+}
+
+/// Makes a secret key and writes it to a file that only its owner can read. Never overwrites.
+pub fn new_secret_key(path: &Path) -> Result<SecretKey, ConfigError> {
+    loop {
+        let mut bytes = Zeroizing::new([0; 32]);
+        random(bytes.as_mut_slice())?;
+        // One draw in 2^128 is out of range.
+        if let Ok(key) = SecretKey::from_bytes(&bytes) {
+            let text = Zeroizing::new(format!("{}\n", *key.to_hex()));
+            write_new(path, text.as_bytes(), 0o600)?;
+            return Ok(key);
+        }
+    }
+}
+
+fn read_secret(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
+    let text = fs::read_to_string(path).map(Zeroizing::new).map_err(io_error(path))?;
+    let mode = fs::metadata(path).map_err(io_error(path))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        tracing::warn!(
+            "{} can be read by others; run: chmod 600 {}",
+            path.display(),
+            path.display()
+        );
+    }
+    Ok(text)
+}
+
+/// Writes a file whole: beside its place, synced, then renamed, so that no crash leaves half of it.
+pub fn write_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ConfigError> {
+    let beside = path.with_extension("new");
+    if beside.exists() {
+        fs::remove_file(&beside).map_err(io_error(&beside))?;
+    }
+    write_new(&beside, bytes, mode)?;
+    fs::rename(&beside, path).map_err(io_error(path))
+}
+
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ConfigError> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .map_err(io_error(path))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io_error(path))
+}
+
+/// ETH, BTC and USDT with two markets, all issued by one key.
+pub fn development_genesis(issuer: PublicKey, faucet: bool) -> Rules {
+    let decimal = |text: &str| Decimal::parse(text).unwrap_or(Decimal::ZERO);
+    let token = |symbol: &str, decimals, amount: &str| Token {
+        symbol: symbol.into(),
+        decimals,
+        issuer,
+        faucet: faucet.then(|| decimal(amount)),
+    };
+    let market = |base: &str, tick: &str, lot: &str| MarketSpec {
+        base: base.into(),
+        quote: "USDT".into(),
+        tick_size: decimal(tick),
+        lot_size: decimal(lot),
+        notional_min: decimal("1"),
+    };
+    let genesis = Genesis {
+        version: 1,
+        name: "Zellbook development".into(),
+        app_name: "zellbook".into(),
+        guide_orders: true,
+        tokens: vec![token("ETH", 18, "10"), token("BTC", 8, "1"), token("USDT", 6, "50000")],
+        markets: vec![market("ETH", "0.01", "0.0001"), market("BTC", "0.1", "0.00001")],
+        limits: GenesisLimits { open_orders_per_account: 200 },
+        replicas: Vec::new(),
+    };
+    genesis
+        .check()
+        .unwrap_or_else(|error| unreachable!("the development genesis is valid: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_development_genesis_is_kept_with_its_issuer_and_its_keys_are_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let (network, issuer) = {
+            let data = DataDir::open(folder.path()).unwrap();
+            let rules = data.rules(None).unwrap();
+            (rules.network, rules.genesis.tokens[0].issuer)
+        };
+        let data = DataDir::open(folder.path()).unwrap();
+        assert_eq!(data.rules(None).unwrap().network, network);
+        assert_eq!(data.secret_key("issuer.key").unwrap().public_key(), issuer);
+        data.bls_key("bls.key").unwrap();
+        for name in ["issuer.key", "bls.key"] {
+            let mode = fs::metadata(data.file(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_directory_of_another_network_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = folder.path().join("other.json");
+        let issuer = SecretKey::from_bytes(&[1; 32]).unwrap().public_key();
+        fs::write(&other, pretty(&development_genesis(issuer, false))).unwrap();
+        let data = DataDir::open(&folder.path().join("data")).unwrap();
+        data.rules(None).unwrap();
+        let error = data.rules(Some(&other)).unwrap_err();
+        assert!(matches!(error, ConfigError::OtherNetwork { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_directory_in_use_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let _held = DataDir::open(folder.path()).unwrap();
+        let error = DataDir::open(folder.path()).unwrap_err();
+        assert!(matches!(error, ConfigError::InUse(_)), "{error}");
+    }
+
+    #[test]
+    fn a_broken_key_file_is_named_and_not_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataDir::open(folder.path()).unwrap();
+        fs::write(data.file("bad.key"), "secret123").unwrap();
+        let error = data.secret_key("bad.key").unwrap_err().to_string();
+        assert!(error.contains("bad.key") && !error.contains("secret123"), "{error}");
+    }
+}

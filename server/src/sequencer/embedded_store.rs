@@ -1,0 +1,259 @@
+//! The embedded sequencer's sequence: one thread that numbers bodies, makes them durable, and then
+//! finalizes them in groups.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, OptionalExtension, params};
+use tokio::sync::oneshot;
+use zellbook_core::bls::BlsSecretKey;
+use zellbook_core::finality::{SignedState, bls_message, chain, message};
+
+use crate::store::{StoreError, open_durable};
+
+/// Bodies to be numbered, and where to say that they are durable.
+pub(super) struct Put {
+    pub bodies: Vec<String>,
+    pub done: oneshot::Sender<()>,
+}
+
+/// Puts that one commit takes together, at most.
+const PUTS_PER_COMMIT: usize = 1000;
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS batches (
+    idx INTEGER PRIMARY KEY, body TEXT NOT NULL, chaining_hash TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS signatures (
+    idx INTEGER PRIMARY KEY, parent_index INTEGER NOT NULL, timestamp INTEGER NOT NULL,
+    chaining_hash TEXT NOT NULL, locked TEXT NOT NULL, finalized TEXT NOT NULL
+) STRICT;";
+
+/// The writing side of the sequence.
+pub(super) struct Sequence {
+    app_name: String,
+    connection: Connection,
+    key: BlsSecretKey,
+    last_index: u64,
+    chaining_hash: String,
+    finalized_index: u64,
+}
+
+impl Sequence {
+    pub fn open(path: &Path, app_name: &str, key: BlsSecretKey) -> Result<Self, StoreError> {
+        let sqlite = |error| StoreError::Sqlite { path: path.to_path_buf(), error };
+        let connection = open_durable(path).map_err(sqlite)?;
+        connection.execute_batch(SCHEMA).map_err(sqlite)?;
+        let stored: Option<String> = connection
+            .query_row("SELECT value FROM meta WHERE key = 'app_name'", [], |row| row.get(0))
+            .optional()
+            .map_err(sqlite)?;
+        match stored {
+            Some(found) if found != app_name => {
+                let (path, expected) = (path.to_path_buf(), app_name.to_string());
+                return Err(StoreError::Network { path, found, expected });
+            }
+            Some(_) => {}
+            None => {
+                connection
+                    .execute("INSERT INTO meta VALUES ('app_name', ?1)", [app_name])
+                    .map_err(sqlite)?;
+            }
+        }
+        let last: Option<(i64, String)> = connection
+            .query_row(
+                "SELECT idx, chaining_hash FROM batches ORDER BY idx DESC LIMIT 1",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .optional()
+            .map_err(sqlite)?;
+        let finalized: Option<i64> = connection
+            .query_row("SELECT max(idx) FROM signatures", [], |row| row.get(0))
+            .map_err(sqlite)?;
+        let (last_index, chaining_hash) = last.unwrap_or_default();
+        Ok(Self {
+            app_name: app_name.into(),
+            connection,
+            key,
+            last_index: last_index.cast_unsigned(),
+            chaining_hash,
+            finalized_index: finalized.unwrap_or(0).cast_unsigned(),
+        })
+    }
+
+    /// Takes puts until their senders are gone. Finalizes what is new once an interval.
+    pub fn run(mut self, puts: &Receiver<Put>, interval: Duration) -> rusqlite::Result<()> {
+        let mut finalized_at = Instant::now();
+        loop {
+            let is_behind = self.finalized_index < self.last_index;
+            let wait = if is_behind {
+                interval.saturating_sub(finalized_at.elapsed())
+            } else {
+                Duration::from_secs(3600)
+            };
+            match puts.recv_timeout(wait) {
+                Ok(first) => {
+                    let rest = puts.try_iter().take(PUTS_PER_COMMIT);
+                    self.append(std::iter::once(first).chain(rest).collect())?;
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            if self.finalized_index < self.last_index && finalized_at.elapsed() >= interval {
+                self.finalize()?;
+                finalized_at = Instant::now();
+            }
+        }
+    }
+
+    /// Numbers the bodies and makes them durable, then answers.
+    fn append(&mut self, puts: Vec<Put>) -> rusqlite::Result<()> {
+        let (mut index, mut chaining_hash) = (self.last_index, self.chaining_hash.clone());
+        let transaction = self.connection.transaction()?;
+        {
+            let mut insert =
+                transaction.prepare_cached("INSERT INTO batches VALUES (?1, ?2, ?3)")?;
+            for body in puts.iter().flat_map(|put| &put.bodies) {
+                index += 1;
+                chaining_hash = chain(&chaining_hash, body);
+                insert.execute(params![index.cast_signed(), body, chaining_hash])?;
+            }
+        }
+        transaction.commit()?;
+        (self.last_index, self.chaining_hash) = (index, chaining_hash);
+        for put in puts {
+            // A client that went away needs no answer.
+            let _ = put.done.send(());
+        }
+        Ok(())
+    }
+
+    /// Signs the last batch as a network does: a lock, then finality, over the group since the
+    /// last finalized one.
+    fn finalize(&mut self) -> rusqlite::Result<()> {
+        let (index, parent) = (self.last_index, self.finalized_index);
+        let timestamp =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        let sign = |state, timestamp| {
+            let text =
+                message(&self.app_name, state, index, parent, timestamp, &self.chaining_hash);
+            // No message is without a point; see hash_to_g1.
+            self.key.sign(bls_message(&text).as_bytes()).map_or_else(String::new, |s| s.to_string())
+        };
+        self.connection
+            .prepare_cached("INSERT INTO signatures VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .execute(params![
+            index.cast_signed(),
+            parent.cast_signed(),
+            timestamp.cast_signed(),
+            self.chaining_hash,
+            sign(SignedState::Sequenced, 0),
+            sign(SignedState::Locked, timestamp),
+        ])?;
+        self.finalized_index = index;
+        Ok(())
+    }
+}
+
+/// The reading side: a connection for each request.
+#[derive(Clone, Debug)]
+pub(super) struct SequenceReader {
+    pub path: PathBuf,
+}
+
+/// A signature with what it covers.
+pub(super) struct StoredSignature {
+    pub index: u64,
+    pub parent_index: u64,
+    pub timestamp: u64,
+    pub chaining_hash: String,
+    pub locked: String,
+    pub finalized: String,
+}
+
+/// What `finalized` answers are made of.
+pub(super) struct StoredPage {
+    pub bodies: Vec<String>,
+    pub first_chaining_hash: String,
+    pub signatures: Vec<StoredSignature>,
+}
+
+fn signature(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredSignature> {
+    Ok(StoredSignature {
+        index: row.get::<_, i64>(0)?.cast_unsigned(),
+        parent_index: row.get::<_, i64>(1)?.cast_unsigned(),
+        timestamp: row.get::<_, i64>(2)?.cast_unsigned(),
+        chaining_hash: row.get(3)?,
+        locked: row.get(4)?,
+        finalized: row.get(5)?,
+    })
+}
+
+impl SequenceReader {
+    fn open(&self) -> rusqlite::Result<Connection> {
+        let connection =
+            Connection::open_with_flags(&self.path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection.busy_timeout(Duration::from_secs(10))?;
+        Ok(connection)
+    }
+
+    /// Finalized bodies after an index, cut where they pass so many bytes; `None` if there are none.
+    pub fn page(&self, after: u64, bytes_max: usize) -> rusqlite::Result<Option<StoredPage>> {
+        let connection = self.open()?;
+        let connection = connection.unchecked_transaction()?;
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let mut query = connection.prepare(
+            "SELECT idx, body, chaining_hash FROM batches
+             WHERE idx > ?1 AND idx <= (SELECT coalesce(max(idx), 0) FROM signatures) ORDER BY idx",
+        )?;
+        let mut rows = query.query([after])?;
+        let (mut bodies, mut first, mut last, mut bytes) = (Vec::new(), None, after, 0_usize);
+        while let Some(row) = rows.next()? {
+            let body: String = row.get(1)?;
+            bytes += body.len();
+            if bytes > bytes_max && !bodies.is_empty() {
+                break;
+            }
+            if first.is_none() {
+                first = Some(row.get(2)?);
+            }
+            last = row.get(0)?;
+            bodies.push(body);
+        }
+        let Some(first_chaining_hash) = first else { return Ok(None) };
+        let signatures = connection
+            .prepare("SELECT * FROM signatures WHERE idx > ?1 AND idx <= ?2 ORDER BY idx")?
+            .query_map([after, last], signature)?
+            .collect::<Result<_, _>>()?;
+        Ok(Some(StoredPage { bodies, first_chaining_hash, signatures }))
+    }
+
+    /// The last signature, with the body that it is over.
+    pub fn last(&self) -> rusqlite::Result<Option<(StoredSignature, String)>> {
+        let connection = self.open()?;
+        let last = connection
+            .query_row(
+                "SELECT s.*, b.body FROM signatures s JOIN batches b ON b.idx = s.idx
+                 ORDER BY s.idx DESC LIMIT 1",
+                [],
+                |row| Ok((signature(row)?, row.get(6)?)),
+            )
+            .optional()?;
+        Ok(last)
+    }
+
+    /// The last index in sequence, and the last that is finalized.
+    pub fn indexes(&self) -> rusqlite::Result<(u64, u64)> {
+        self.open()?.query_row(
+            "SELECT (SELECT coalesce(max(idx), 0) FROM batches),
+                    (SELECT coalesce(max(idx), 0) FROM signatures)",
+            [],
+            |row| {
+                Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned()))
+            },
+        )
+    }
+}

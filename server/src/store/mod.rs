@@ -1,0 +1,212 @@
+//! SQLite: the sequence, the state and the views of it, each batch whole or not at all.
+
+mod reader;
+mod rows;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use thiserror::Error;
+use zellbook_core::event::Corrupt;
+use zellbook_core::exchange::Exchange;
+use zellbook_core::finality::{FinalitySignature, Position};
+use zellbook_core::genesis::Rules;
+
+pub use reader::Reader;
+pub use rows::{AppliedBatch, TradeRow, rows_of};
+
+/// The version of the schema; a file of another version is refused.
+const SCHEMA_VERSION: &str = "1";
+
+/// Why the store cannot go on.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// SQLite failed.
+    #[error("{}: {error}", path.display())]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        error: rusqlite::Error,
+    },
+    /// The file is of another version of this program.
+    #[error("{} has schema version {found}; this program reads version {SCHEMA_VERSION}: use another --data directory and let it catch up from the sequencer", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: String,
+    },
+    /// The file is of another network.
+    #[error("{} is for network {found}, not {expected}; use another --data directory", path.display())]
+    Network {
+        /// The file.
+        path: PathBuf,
+        /// Its network.
+        found: String,
+        /// Ours.
+        expected: String,
+    },
+    /// The state does not have the root that was stored with it.
+    #[error("{}: after batch {batch} the stored state has root {found}, but {expected} was stored: the file is damaged; move it away and let the replica catch up again", path.display())]
+    Root {
+        /// The file.
+        path: PathBuf,
+        /// The last batch.
+        batch: u64,
+        /// The root of the stored state.
+        found: String,
+        /// The root stored with the batch.
+        expected: String,
+    },
+    /// The state cannot be loaded.
+    #[error("{}: {error}; move the file away and let the replica catch up again", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: Corrupt,
+    },
+}
+
+/// What the replica needs of its storage.
+pub trait Storage: Send {
+    /// Makes batches durable, all or none, in sequence, with the signature that covers them.
+    fn commit(
+        &mut self,
+        batches: &[AppliedBatch],
+        signature: &FinalitySignature,
+    ) -> Result<(), StoreError>;
+}
+
+/// The writer's connection.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    connection: Connection,
+}
+
+/// Opens a database for writing: WAL, and every commit on disk before it returns.
+pub fn open_durable(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+impl Store {
+    /// Opens or makes the database of a network.
+    pub fn open(path: &Path, rules: &Rules) -> Result<Self, StoreError> {
+        let sqlite = |error| StoreError::Sqlite { path: path.to_path_buf(), error };
+        let mut connection = open_durable(path).map_err(sqlite)?;
+        let is_new = !connection.table_exists(None, "meta").map_err(sqlite)?;
+        if is_new {
+            let transaction = connection.transaction().map_err(sqlite)?;
+            let network = rules.network.to_string();
+            transaction.execute_batch(include_str!("schema.sql")).map_err(sqlite)?;
+            for (key, value) in [("schema_version", SCHEMA_VERSION), ("network", &network)] {
+                transaction
+                    .execute("INSERT INTO meta VALUES (?1, ?2)", [key, value])
+                    .map_err(sqlite)?;
+            }
+            transaction.commit().map_err(sqlite)?;
+        }
+        let meta = |key: &str| {
+            let value = connection
+                .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
+                .optional();
+            value
+                .map(|value: Option<String>| value.unwrap_or_else(|| "none".into()))
+                .map_err(sqlite)
+        };
+        let (version, network) = (meta("schema_version")?, meta("network")?);
+        if version != SCHEMA_VERSION {
+            return Err(StoreError::Version { path: path.to_path_buf(), found: version });
+        }
+        if network != rules.network.to_string() {
+            let expected = rules.network.to_string();
+            return Err(StoreError::Network { path: path.to_path_buf(), found: network, expected });
+        }
+        Ok(Self { path: path.to_path_buf(), connection })
+    }
+
+    fn sqlite(&self, error: rusqlite::Error) -> StoreError {
+        StoreError::Sqlite { path: self.path.clone(), error }
+    }
+
+    /// Rebuilds the engine and compares its root with the one stored. Returns it with the last
+    /// batch's place in the network's chain.
+    pub fn load(&self, rules: &Arc<Rules>) -> Result<(Exchange, Position), StoreError> {
+        let (leaves, last) = self.read_state().map_err(|error| self.sqlite(error))?;
+        let Some((index, chaining_hash, root)) = last else {
+            return Ok((Exchange::new(Arc::clone(rules)), Position::start()));
+        };
+        let bytes = leaves.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+        let mut exchange = Exchange::from_leaves(Arc::clone(rules), bytes)
+            .map_err(|error| StoreError::Corrupt { path: self.path.clone(), error })?;
+        let found = exchange.root();
+        if root != found || exchange.counters().batch != index {
+            return Err(StoreError::Root {
+                path: self.path.clone(),
+                batch: index,
+                found: hex::encode(found),
+                expected: hex::encode(root),
+            });
+        }
+        Ok((exchange, Position { index, chaining_hash }))
+    }
+
+    #[expect(clippy::type_complexity, reason = "read once, taken apart at once")]
+    fn read_state(
+        &self,
+    ) -> rusqlite::Result<(Vec<(Vec<u8>, Vec<u8>)>, Option<(u64, String, Vec<u8>)>)> {
+        let leaves = self
+            .connection
+            .prepare("SELECT key, value FROM state")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        let last = self
+            .connection
+            .query_row(
+                "SELECT idx, chaining_hash, root FROM batches ORDER BY idx DESC LIMIT 1",
+                [],
+                |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?, row.get(2)?)),
+            )
+            .optional()?;
+        Ok((leaves, last))
+    }
+
+    fn write(
+        &mut self,
+        batches: &[AppliedBatch],
+        signature: &FinalitySignature,
+    ) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction()?;
+        for batch in batches {
+            rows::write_batch(&transaction, batch)?;
+        }
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO proofs VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![
+                signature.index.cast_signed(),
+                signature.parent_index.cast_signed(),
+                signature.timestamp.cast_signed(),
+                serde_json::to_string(&signature.nonsigners).unwrap_or_default(),
+                signature.signature,
+            ])?;
+        transaction.commit()
+    }
+}
+
+impl Storage for Store {
+    fn commit(
+        &mut self,
+        batches: &[AppliedBatch],
+        signature: &FinalitySignature,
+    ) -> Result<(), StoreError> {
+        self.write(batches, signature).map_err(|error| self.sqlite(error))
+    }
+}

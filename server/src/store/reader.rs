@@ -1,0 +1,380 @@
+//! Reading for the API: connections of their own, which never block the writer.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
+use zellbook_core::genesis::{Market, MarketIndex, Rules, TokenIndex};
+use zellbook_core::key::PublicKey;
+use zellbook_core::state::LeafKey;
+use zellbook_core::transaction::{Side, TimeInForce};
+use zellbook_core::units::{Atoms, Decimal, Ticks};
+use zellbook_core::wire::{
+    AccountBody, BalanceBody, BatchBody, FillBody, OrderBody, OrderStatus, ProofBody, RejectBody,
+    Stage, TradeBody, TransactionStatus,
+};
+
+/// Connections kept open for the next request, at most.
+const IDLE_CONNECTIONS_MAX: usize = 8;
+const PAST_ORDERS: u32 = 50;
+const FILLS: u32 = 100;
+const ORDER_COLUMNS: &str =
+    "id, hash, market, side, price, quantity, remaining, time_in_force, status, batch, time_ms";
+const TRADE_COLUMNS: &str =
+    "id, market, price, quantity, taker_side, maker_order, taker_order, batch, time_ms";
+
+/// Reads the store of a replica.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    path: PathBuf,
+    rules: Arc<Rules>,
+    idle: Arc<Mutex<Vec<Connection>>>,
+}
+
+/// A `u64` as SQLite keeps it: the same bits, signed.
+struct Unsigned(u64);
+
+impl FromSql for Unsigned {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        i64::column_result(value).map(|signed| Self(signed.cast_unsigned()))
+    }
+}
+
+/// A name of an enum as SQLite keeps it.
+struct Named<T>(T);
+
+impl<T: std::str::FromStr> FromSql for Named<T> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_str()?.parse().map(Self).map_err(|_| FromSqlError::InvalidType)
+    }
+}
+
+fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
+    row.get::<_, Unsigned>(column).map(|number| number.0.to_string())
+}
+
+impl Reader {
+    /// A reader of the database at a path, which the writer has made.
+    pub fn new(path: &Path, rules: Arc<Rules>) -> Self {
+        Self { path: path.to_path_buf(), rules, idle: Arc::default() }
+    }
+
+    /// Runs a query on a thread that may block, in one read transaction.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&View<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> rusqlite::Result<T> {
+        let reader = self.clone();
+        let task = tokio::task::spawn_blocking(move || reader.read_now(query));
+        task.await.unwrap_or_else(|_| Err(rusqlite::Error::InvalidQuery))
+    }
+
+    /// Runs a query on this thread, in one read transaction.
+    pub fn read_now<T>(
+        &self,
+        query: impl FnOnce(&View<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => {
+                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+                let connection = Connection::open_with_flags(&self.path, flags)?;
+                connection.busy_timeout(Duration::from_secs(10))?;
+                connection
+            }
+        };
+        let result = {
+            let transaction = connection.unchecked_transaction()?;
+            query(&View { connection: &transaction, rules: &self.rules })
+        };
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_CONNECTIONS_MAX {
+            idle.push(connection);
+        }
+        result
+    }
+}
+
+/// One consistent view of the store: everything after the same batch.
+pub struct View<'a> {
+    connection: &'a Connection,
+    rules: &'a Rules,
+}
+
+impl View<'_> {
+    /// Index of the last batch.
+    pub fn last_batch(&self) -> rusqlite::Result<u64> {
+        self.connection
+            .prepare_cached("SELECT coalesce(max(idx), 0) FROM batches")?
+            .query_row([], |row| row.get::<_, Unsigned>(0))
+            .map(|index| index.0)
+    }
+
+    fn market(&self, row: &Row<'_>, column: usize) -> rusqlite::Result<&Market> {
+        let index = MarketIndex(row.get(column)?);
+        self.rules.market_at(index).ok_or(rusqlite::Error::InvalidColumnIndex(column))
+    }
+
+    /// Whether a transaction has its outcome.
+    pub fn has_transaction(&self, hash: &[u8; 32]) -> rusqlite::Result<bool> {
+        self.connection.prepare_cached("SELECT 1 FROM transactions WHERE hash = ?1")?.exists([hash])
+    }
+
+    /// Whether the state has a leaf.
+    pub fn has_leaf(&self, key: &LeafKey) -> rusqlite::Result<bool> {
+        self.connection
+            .prepare_cached("SELECT 1 FROM state WHERE key = ?1")?
+            .exists([key.to_bytes()])
+    }
+
+    /// The outcome of a transaction.
+    pub fn transaction(&self, hash: &[u8; 32]) -> rusqlite::Result<Option<TransactionStatus>> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT batch, position, kind, account, reject_code, reject_name, reject_message, order_id,
+                (SELECT timestamp FROM proofs WHERE idx >= batch ORDER BY idx LIMIT 1),
+                (SELECT applied_ms FROM batches WHERE idx = batch)
+             FROM transactions WHERE hash = ?1",
+        )?;
+        let found = query
+            .query_row([hash], |row| {
+                let account: Vec<u8> = row.get(3)?;
+                let reject = match row.get::<_, Option<u16>>(4)? {
+                    Some(code) => Some(RejectBody {
+                        code: code.to_string(),
+                        name: row.get(5)?,
+                        message: row.get(6)?,
+                    }),
+                    None => None,
+                };
+                let status = TransactionStatus {
+                    hash: hex::encode(hash),
+                    status: if reject.is_some() { Stage::Rejected } else { Stage::Applied },
+                    kind: row.get(2)?,
+                    account: Some(hex::encode(account)),
+                    received_ms: None,
+                    posted_ms: None,
+                    finalized_ms: Some((row.get::<_, i64>(8)?.saturating_mul(1000)).to_string()),
+                    applied_ms: Some(text(row, 9)?),
+                    batch: Some(text(row, 0)?),
+                    position: Some(text(row, 1)?),
+                    reject,
+                    order: None,
+                };
+                Ok((status, row.get::<_, Option<i64>>(7)?))
+            })
+            .optional()?;
+        let Some((mut status, order)) = found else { return Ok(None) };
+        if let Some(order) = order {
+            let sql = format!("SELECT {ORDER_COLUMNS} FROM orders WHERE id = ?1");
+            status.order = self
+                .connection
+                .prepare_cached(&sql)?
+                .query_row([order], |row| self.order(row))
+                .optional()?;
+        }
+        Ok(Some(status))
+    }
+
+    fn order(&self, row: &Row<'_>) -> rusqlite::Result<OrderBody> {
+        let market = self.market(row, 2)?;
+        let hash: Vec<u8> = row.get(1)?;
+        let quantity = row.get::<_, Unsigned>(5)?.0;
+        let remaining = row.get::<_, Unsigned>(6)?.0;
+        let status = match row.get_ref(8)?.as_str()? {
+            "open" => OrderStatus::Open,
+            "filled" => OrderStatus::Filled,
+            _ => OrderStatus::Cancelled,
+        };
+        let open = if status == OrderStatus::Open { remaining } else { 0 };
+        Ok(OrderBody {
+            id: text(row, 0)?,
+            hash: hex::encode(hash),
+            market: market.name.clone(),
+            side: row.get::<_, Named<Side>>(3)?.0,
+            price: market.format_price(Ticks(row.get::<_, Unsigned>(4)?.0)),
+            quantity: market.format_quantity(quantity.into()),
+            filled: market.format_quantity(quantity.saturating_sub(remaining).into()),
+            remaining: market.format_quantity(open.into()),
+            time_in_force: row.get::<_, Named<TimeInForce>>(7)?.0,
+            status,
+            batch: text(row, 9)?,
+            time_ms: text(row, 10)?,
+        })
+    }
+
+    fn trade(&self, row: &Row<'_>) -> rusqlite::Result<TradeBody> {
+        let market = self.market(row, 1)?;
+        Ok(TradeBody {
+            id: text(row, 0)?,
+            market: market.name.clone(),
+            price: market.format_price(Ticks(row.get::<_, Unsigned>(2)?.0)),
+            quantity: market.format_quantity(row.get::<_, Unsigned>(3)?.0.into()),
+            taker_side: row.get::<_, Named<Side>>(4)?.0,
+            maker_order: text(row, 5)?,
+            taker_order: text(row, 6)?,
+            batch: text(row, 7)?,
+            time_ms: text(row, 8)?,
+        })
+    }
+
+    /// The newest trades of a market before a trade number, newest first.
+    pub fn trades(
+        &self,
+        market: MarketIndex,
+        before: u64,
+        limit: u32,
+    ) -> rusqlite::Result<Vec<TradeBody>> {
+        let sql = format!(
+            "SELECT {TRADE_COLUMNS} FROM trades WHERE market = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"
+        );
+        let before = i64::try_from(before).unwrap_or(i64::MAX);
+        self.connection
+            .prepare_cached(&sql)?
+            .query_map(params![market.0, before, limit], |row| self.trade(row))?
+            .collect()
+    }
+
+    /// The price of the last trade of a market.
+    pub fn last_price(&self, market: MarketIndex) -> rusqlite::Result<Option<Ticks>> {
+        self.connection
+            .prepare_cached("SELECT price FROM trades WHERE market = ?1 ORDER BY id DESC LIMIT 1")?
+            .query_row([market.0], |row| row.get::<_, Unsigned>(0).map(|price| Ticks(price.0)))
+            .optional()
+    }
+
+    /// (market, price, quantity, time) of all trades since a time, oldest first.
+    pub fn trades_since(
+        &self,
+        time_ms: u64,
+        mut each: impl FnMut(MarketIndex, Ticks, u64, u64),
+    ) -> rusqlite::Result<()> {
+        let mut query = self.connection.prepare(
+            "SELECT market, price, quantity, time_ms FROM trades WHERE time_ms >= ?1 ORDER BY id",
+        )?;
+        let mut rows = query.query([time_ms.cast_signed()])?;
+        while let Some(row) = rows.next()? {
+            let number = |column| row.get::<_, Unsigned>(column).map(|number| number.0);
+            each(MarketIndex(row.get(0)?), Ticks(number(1)?), number(2)?, number(3)?);
+        }
+        Ok(())
+    }
+
+    /// Balances, orders and fills of an account. An account that was never touched has nothing.
+    pub fn account(&self, account: &PublicKey) -> rusqlite::Result<AccountBody> {
+        let key = account.as_bytes();
+        let orders = |status: &str, limit: u32| -> rusqlite::Result<Vec<OrderBody>> {
+            let sql = format!(
+                "SELECT {ORDER_COLUMNS} FROM orders WHERE account = ?1 AND status {status} ORDER BY id DESC LIMIT ?2"
+            );
+            self.connection
+                .prepare_cached(&sql)?
+                .query_map(params![key, limit], |row| self.order(row))?
+                .collect()
+        };
+        let fills = |side: &str| -> rusqlite::Result<Vec<FillBody>> {
+            let is_maker = side == "maker";
+            let sql = format!(
+                "SELECT {TRADE_COLUMNS} FROM trades WHERE {side} = ?1 ORDER BY id DESC LIMIT {FILLS}"
+            );
+            self.connection
+                .prepare_cached(&sql)?
+                .query_map([key], |row| {
+                    let trade = self.trade(row)?;
+                    let (side, order) = if is_maker {
+                        (trade.taker_side.opposite(), trade.maker_order.clone())
+                    } else {
+                        (trade.taker_side, trade.taker_order.clone())
+                    };
+                    Ok(FillBody { trade, side, order, is_maker })
+                })?
+                .collect()
+        };
+        let mut all_fills = fills("maker")?;
+        all_fills.extend(fills("taker")?);
+        all_fills.sort_by_key(|fill| std::cmp::Reverse(fill.trade.id.parse::<u64>().unwrap_or(0)));
+        all_fills.truncate(FILLS as usize);
+        Ok(AccountBody {
+            account: account.to_string(),
+            batch: self.last_batch()?.to_string(),
+            balances: self.balances(account)?,
+            open_orders: orders("= 'open'", u32::MAX)?,
+            past_orders: orders("<> 'open'", PAST_ORDERS)?,
+            fills: all_fills,
+        })
+    }
+
+    fn balances(&self, account: &PublicKey) -> rusqlite::Result<Vec<BalanceBody>> {
+        let mut query = self.connection.prepare_cached("SELECT value FROM state WHERE key = ?1")?;
+        let tokens = (0_u16..).map(TokenIndex).zip(&self.rules.genesis.tokens);
+        tokens
+            .map(|(index, token)| {
+                let key = LeafKey::Balance(*account, index).to_bytes();
+                let value: Option<Vec<u8>> = query.query_row([key], |row| row.get(0)).optional()?;
+                let atoms = |bytes: Option<&[u8]>| {
+                    let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+                    Atoms(bytes.map_or(0, u128::from_be_bytes))
+                };
+                let value = value.as_deref();
+                let format = |amount| Decimal::of_atoms(amount, token.decimals).to_string();
+                Ok(BalanceBody {
+                    token: token.symbol.clone(),
+                    available: format(atoms(value.and_then(|value| value.get(..16)))),
+                    locked: format(atoms(value.and_then(|value| value.get(16..32)))),
+                })
+            })
+            .collect()
+    }
+
+    /// Batches after an index, as many as fit so many bytes of bodies, but at least one.
+    pub fn batches(&self, after: u64, bytes: usize) -> rusqlite::Result<Vec<BatchBody>> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT idx, body, chaining_hash, root, applied, rejected FROM batches
+             WHERE idx > ?1 ORDER BY idx LIMIT 1000",
+        )?;
+        let mut rows = query.query([i64::try_from(after).unwrap_or(i64::MAX)])?;
+        let mut batches = Vec::new();
+        let mut total = 0_usize;
+        while let Some(row) = rows.next()? {
+            let body: String = row.get(1)?;
+            let root: Vec<u8> = row.get(3)?;
+            total = total.saturating_add(body.len());
+            if total > bytes && !batches.is_empty() {
+                break;
+            }
+            let index = row.get::<_, Unsigned>(0)?.0;
+            batches.push(BatchBody {
+                index: index.to_string(),
+                body,
+                chaining_hash: row.get(2)?,
+                root: hex::encode(root),
+                applied: text(row, 4)?,
+                rejected: text(row, 5)?,
+                proof: self.proof(index)?,
+            });
+        }
+        Ok(batches)
+    }
+
+    fn proof(&self, index: u64) -> rusqlite::Result<ProofBody> {
+        self.connection
+            .prepare_cached(
+                "SELECT p.idx, p.parent_index, p.timestamp, p.nonsigners, p.signature,
+                    coalesce((SELECT chaining_hash FROM batches b WHERE b.idx = p.idx), '')
+                 FROM proofs p WHERE p.idx >= ?1 ORDER BY p.idx LIMIT 1",
+            )?
+            .query_row([index.cast_signed()], |row| {
+                let nonsigners: String = row.get(3)?;
+                Ok(ProofBody {
+                    index: text(row, 0)?,
+                    parent_index: text(row, 1)?,
+                    timestamp: text(row, 2)?,
+                    chaining_hash: row.get(5)?,
+                    nonsigners: serde_json::from_str(&nonsigners).unwrap_or_default(),
+                    signature: row.get(4)?,
+                })
+            })
+    }
+}

@@ -1,0 +1,71 @@
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+-- The state's leaves, as zellbook_core::state encodes them. The engine is rebuilt from these.
+CREATE TABLE state (key BLOB PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+
+-- The sequence: every batch as it was finalized, and the root after it.
+CREATE TABLE batches (
+    idx INTEGER PRIMARY KEY,
+    body TEXT NOT NULL,
+    chaining_hash TEXT NOT NULL,
+    root BLOB NOT NULL,
+    applied INTEGER NOT NULL,
+    rejected INTEGER NOT NULL,
+    applied_ms INTEGER NOT NULL
+) STRICT;
+
+-- Finality signatures; the first with idx >= a batch's covers it.
+CREATE TABLE proofs (
+    idx INTEGER PRIMARY KEY,
+    parent_index INTEGER NOT NULL,
+    timestamp INTEGER NOT NULL,
+    nonsigners TEXT NOT NULL,
+    signature TEXT NOT NULL
+) STRICT;
+
+-- Views of the sequence for the API: they could be made again from the batches.
+CREATE TABLE transactions (
+    hash BLOB PRIMARY KEY,
+    batch INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    account BLOB NOT NULL,
+    reject_code INTEGER,
+    reject_name TEXT,
+    reject_message TEXT,
+    order_id INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE orders (
+    id INTEGER PRIMARY KEY,
+    hash BLOB NOT NULL,
+    account BLOB NOT NULL,
+    market INTEGER NOT NULL,
+    side TEXT NOT NULL,
+    price INTEGER NOT NULL,
+    quantity INTEGER NOT NULL,
+    remaining INTEGER NOT NULL,
+    time_in_force TEXT NOT NULL,
+    status TEXT NOT NULL,
+    batch INTEGER NOT NULL,
+    time_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX orders_by_account ON orders (account, status, id);
+
+CREATE TABLE trades (
+    id INTEGER PRIMARY KEY,
+    market INTEGER NOT NULL,
+    price INTEGER NOT NULL,
+    quantity INTEGER NOT NULL,
+    taker_side TEXT NOT NULL,
+    maker_order INTEGER NOT NULL,
+    taker_order INTEGER NOT NULL,
+    maker BLOB NOT NULL,
+    taker BLOB NOT NULL,
+    batch INTEGER NOT NULL,
+    time_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX trades_by_market ON trades (market, id);
+CREATE INDEX trades_by_maker ON trades (maker, id);
+CREATE INDEX trades_by_taker ON trades (taker, id);
+CREATE INDEX trades_by_time ON trades (time_ms);
