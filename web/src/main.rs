@@ -1,1 +1,18 @@
-fn main() {}
+//! The trading page and wallet. Keys never leave it.
+
+mod api;
+mod app;
+mod components;
+mod feed;
+mod format;
+mod sending;
+mod state;
+mod wallet;
+
+fn main() {
+    console_error_panic_hook::set_once();
+    if let Some(line) = leptos::prelude::document().get_element_by_id("loading") {
+        line.remove();
+    }
+    leptos::mount::mount_to_body(app::App);
+}

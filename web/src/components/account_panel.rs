@@ -1,0 +1,299 @@
+//! The panel below: open orders, fills, balances, and what this page sent.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use zellbook_core::transaction::{Action, Side};
+use zellbook_core::wire::{FillBody, OrderBody};
+
+use super::lifecycle::SentList;
+use crate::format;
+use crate::state::{SignRequest, State, use_state};
+use crate::{api, sending};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tab {
+    Orders,
+    History,
+    Fills,
+    Balances,
+    Sent,
+}
+
+/// The panel with its tabs.
+#[component]
+pub fn AccountPanel() -> impl IntoView {
+    let state = use_state();
+    let tab = RwSignal::new(Tab::Balances);
+    // What was just signed is what the user wants to see.
+    let count = Memo::new(move |_| state.sent.with(Vec::len));
+    Effect::new(move |before: Option<usize>| {
+        let now = count.get();
+        if before.is_some_and(|before| now > before) {
+            tab.set(Tab::Sent);
+        }
+        now
+    });
+    let open = move || state.account.with(|account| account.as_ref().map_or(0, |account| account.open_orders.len()));
+    let button = move |value: Tab, name: Signal<String>| {
+        view! {
+            <button
+                type="button"
+                role="tab"
+                aria-selected=move || (tab.get() == value).to_string()
+                class:active=move || tab.get() == value
+                on:click=move |_| tab.set(value)
+            >
+                {move || name.get()}
+            </button>
+        }
+    };
+    let named = |name: &'static str| Signal::derive(move || name.to_string());
+    view! {
+        <section class="panel account-panel" aria-label="Account">
+            <div class="tabs" role="tablist">
+                {button(Tab::Balances, named("Balances"))}
+                {button(Tab::Orders, Signal::derive(move || format!("Open orders ({})", open())))}
+                {button(Tab::History, named("History"))} {button(Tab::Fills, named("Fills"))}
+                {button(Tab::Sent, named("Sent"))}
+            </div>
+            <div class="tab-body" role="tabpanel">
+                {move || match tab.get() {
+                    Tab::Balances => view! { <Balances /> }.into_any(),
+                    Tab::Orders => view! { <OpenOrders /> }.into_any(),
+                    Tab::History => view! { <History /> }.into_any(),
+                    Tab::Fills => view! { <Fills /> }.into_any(),
+                    Tab::Sent => view! { <SentList /> }.into_any(),
+                }}
+            </div>
+        </section>
+    }
+}
+
+/// Asks for test tokens.
+pub fn ask_faucet(state: State) {
+    let Some(account) = state.wallet.with_untracked(crate::wallet::Wallet::account) else { return };
+    spawn_local(async move {
+        match api::faucet(&account.to_string()).await {
+            Ok(response) => {
+                state.problem.set(None);
+                for hash in response.transactions.into_iter().filter_map(|entry| entry.hash) {
+                    sending::follow(state, "Test tokens".into(), hash);
+                }
+            }
+            Err(problem) => state.problem.set(Some(problem)),
+        }
+    });
+}
+
+#[component]
+fn Balances() -> impl IntoView {
+    let state = use_state();
+    let has_faucet = move || state.status.with(|status| status.as_ref().is_some_and(|status| status.faucet));
+    let has_key = move || state.wallet.with(|wallet| wallet.account().is_some());
+    let rows = move || {
+        let balances = state.account.get().map(|account| account.balances).unwrap_or_default();
+        let row = |balance: zellbook_core::wire::BalanceBody| {
+            view! {
+                <tr>
+                    <th scope="row">{balance.token.clone()}</th>
+                    <td>{format::number(&balance.available, 0)}</td>
+                    <td>{format::number(&balance.locked, 0)}</td>
+                </tr>
+            }
+        };
+        balances.into_iter().map(row).collect_view()
+    };
+    view! {
+        <Show
+            when=has_key
+            fallback=|| {
+                view! {
+                    <div class="welcome">
+                        <h3>"Your first trade in four steps"</h3>
+                        <ol>
+                            <li>"Make a key with the button “Make a key” at the top. It stays in this browser."</li>
+                            <li>"Export it to a safe place: nobody can restore it for you."</li>
+                            <li>"Get test tokens."</li>
+                            <li>"Place an order: the form says what it costs before you sign."</li>
+                        </ol>
+                    </div>
+                }
+            }
+        >
+            <table>
+                <thead>
+                    <tr>
+                        <th scope="col">"Token"</th>
+                        <th scope="col">"Available"</th>
+                        <th scope="col">"Locked in orders"</th>
+                    </tr>
+                </thead>
+                <tbody>{rows}</tbody>
+            </table>
+            <Show when=has_faucet>
+                <p class="actions">
+                    <button type="button" on:click=move |_| ask_faucet(state)>"Get test tokens"</button>
+                </p>
+            </Show>
+        </Show>
+    }
+}
+
+fn side_view(side: Side) -> impl IntoView {
+    let (class, word) = if side == Side::Buy { ("bid", "Buy") } else { ("ask", "Sell") };
+    view! { <td class=class>{word}</td> }
+}
+
+fn request_cancel(state: State, order: &OrderBody) {
+    let Ok(id) = order.id.parse() else { return };
+    let remaining = format::number(&order.remaining, 0);
+    let price = format::number(&order.price, 0);
+    state.request.set(Some(SignRequest {
+        title: format!("Cancel order {}", order.id),
+        lines: vec![
+            ("Market", order.market.clone()),
+            ("Side", order.side.to_string()),
+            ("Open", format!("{remaining} at {price}")),
+        ],
+        action: Action::Cancel { order: id },
+    }));
+}
+
+fn request_cancel_all(state: State) {
+    state.request.set(Some(SignRequest {
+        title: "Cancel all orders".into(),
+        lines: vec![("Markets", "all".into())],
+        action: Action::CancelAll { market: None },
+    }));
+}
+
+fn order_cells(order: &OrderBody) -> impl IntoView + use<> {
+    view! {
+        <td title=format::utc(&order.time_ms)>{format::time(&order.time_ms)}</td>
+        <td>{order.market.clone()}</td>
+        {side_view(order.side)}
+        <td>{format::number(&order.price, 0)}</td>
+        <td>{format::number(&order.quantity, 0)}</td>
+        <td>{format::number(&order.filled, 0)}</td>
+    }
+}
+
+fn order_head(last: &'static str) -> impl IntoView {
+    view! {
+        <thead>
+            <tr>
+                <th scope="col">"Time"</th>
+                <th scope="col">"Market"</th>
+                <th scope="col">"Side"</th>
+                <th scope="col">"Price"</th>
+                <th scope="col">"Quantity"</th>
+                <th scope="col">"Filled"</th>
+                <th scope="col">{last}</th>
+            </tr>
+        </thead>
+    }
+}
+
+#[component]
+fn OpenOrders() -> impl IntoView {
+    let state = use_state();
+    let orders = move || state.account.get().map(|account| account.open_orders).unwrap_or_default();
+    let row = move |order: OrderBody| {
+        let cells = order_cells(&order);
+        let label = format!("Cancel order {}", order.id);
+        view! {
+            <tr>
+                {cells}
+                <td>
+                    <button
+                        type="button"
+                        class="small"
+                        aria-label=label
+                        on:click=move |_| request_cancel(state, &order)
+                    >
+                        "Cancel"
+                    </button>
+                </td>
+            </tr>
+        }
+    };
+    view! {
+        <Show
+            when=move || !orders().is_empty()
+            fallback=|| view! { <p class="empty">"No open orders. An order that does not fill at once stands here until it fills or you cancel it."</p> }
+        >
+            <table>
+                {order_head("")}
+                <tbody>{move || orders().into_iter().map(row).collect_view()}</tbody>
+            </table>
+            <p class="actions">
+                <button type="button" on:click=move |_| request_cancel_all(state)>"Cancel all"</button>
+            </p>
+        </Show>
+    }
+}
+
+#[component]
+fn History() -> impl IntoView {
+    let state = use_state();
+    let orders = move || state.account.get().map(|account| account.past_orders).unwrap_or_default();
+    let row = |order: OrderBody| {
+        let status = match order.status {
+            zellbook_core::wire::OrderStatus::Filled => "filled",
+            zellbook_core::wire::OrderStatus::Cancelled => "cancelled",
+            zellbook_core::wire::OrderStatus::Open => "open",
+        };
+        view! { <tr>{order_cells(&order)} <td>{status}</td></tr> }
+    };
+    view! {
+        <Show
+            when=move || !orders().is_empty()
+            fallback=|| view! { <p class="empty">"No past orders. Filled and cancelled orders are listed here."</p> }
+        >
+            <table>
+                {order_head("Outcome")}
+                <tbody>{move || orders().into_iter().map(row).collect_view()}</tbody>
+            </table>
+        </Show>
+    }
+}
+
+#[component]
+fn Fills() -> impl IntoView {
+    let state = use_state();
+    let fills = move || state.account.get().map(|account| account.fills).unwrap_or_default();
+    let row = |fill: FillBody| {
+        view! {
+            <tr>
+                <td title=format::utc(&fill.trade.time_ms)>{format::time(&fill.trade.time_ms)}</td>
+                <td>{fill.trade.market.clone()}</td>
+                {side_view(fill.side)}
+                <td>{format::number(&fill.trade.price, 0)}</td>
+                <td>{format::number(&fill.trade.quantity, 0)}</td>
+                <td>{if fill.is_maker { "maker" } else { "taker" }}</td>
+                <td>{fill.trade.batch.clone()}</td>
+            </tr>
+        }
+    };
+    view! {
+        <Show
+            when=move || !fills().is_empty()
+            fallback=|| view! { <p class="empty">"No fills yet. Each trade of yours is listed here with the batch that proves it."</p> }
+        >
+            <table>
+                <thead>
+                    <tr>
+                        <th scope="col">"Time"</th>
+                        <th scope="col">"Market"</th>
+                        <th scope="col">"Side"</th>
+                        <th scope="col">"Price"</th>
+                        <th scope="col">"Quantity"</th>
+                        <th scope="col">"Role"</th>
+                        <th scope="col">"Batch"</th>
+                    </tr>
+                </thead>
+                <tbody>{move || fills().into_iter().map(row).collect_view()}</tbody>
+            </table>
+        </Show>
+    }
+}

@@ -1,0 +1,90 @@
+//! A transaction's way, step by step: signed, posted, finalized, applied or rejected.
+
+use leptos::prelude::*;
+use zellbook_core::wire::Stage;
+
+use crate::format;
+use crate::sending::Sent;
+use crate::state::use_state;
+
+/// The transactions that this page sent, newest first.
+#[component]
+pub fn SentList() -> impl IntoView {
+    let state = use_state();
+    let list = move || state.sent.get().into_iter().map(|sent| view! { <SentView sent /> }).collect_view();
+    view! {
+        <Show
+            when=move || state.sent.with(|sent| !sent.is_empty())
+            fallback=|| view! { <p class="empty">"What you sign appears here, with each step on its way."</p> }
+        >
+            <ol class="sent" aria-live="polite">{list}</ol>
+        </Show>
+    }
+}
+
+/// A step: its name, when it was reached, and whether it is the present one.
+fn steps(sent: &Sent) -> Vec<(&'static str, Option<String>, &'static str)> {
+    let status = sent.status.as_ref();
+    let stage = status.map(|status| status.status);
+    let time = |time: fn(&zellbook_core::wire::TransactionStatus) -> Option<&String>| {
+        status.and_then(time).map(|time| format::time(time))
+    };
+    let reached = |least: Stage| stage.is_some_and(|stage| stage >= least);
+    let class = |is_reached: bool, is_next: bool| match (is_reached, is_next) {
+        (true, _) => "done",
+        (false, true) => "now",
+        _ => "later",
+    };
+    let is_rejected = stage == Some(Stage::Rejected);
+    let last = if is_rejected { "rejected" } else { "applied" };
+    vec![
+        ("signed", Some(format::time(&sent.signed_ms)), "done"),
+        ("posted", time(|status| status.posted_ms.as_ref()), class(reached(Stage::Posted), true)),
+        (
+            "finalized",
+            time(|status| status.finalized_ms.as_ref()),
+            class(reached(Stage::Finalized), stage == Some(Stage::Posted)),
+        ),
+        (
+            last,
+            time(|status| status.applied_ms.as_ref()),
+            if is_rejected { "bad" } else { class(reached(Stage::Applied), stage == Some(Stage::Finalized)) },
+        ),
+    ]
+}
+
+#[component]
+fn SentView(sent: Sent) -> impl IntoView {
+    let step = |(name, time, class): (&'static str, Option<String>, &'static str)| {
+        let mark = match class {
+            "done" => "✓",
+            "bad" => "✕",
+            "now" => "…",
+            _ => "·",
+        };
+        view! {
+            <li class=class>
+                <span aria-hidden="true">{mark}</span>
+                {name}
+                <small>{time}</small>
+            </li>
+        }
+    };
+    let rejection = sent.status.as_ref().and_then(|status| status.reject.as_ref()).map(|reject| reject.message.clone());
+    let batch = sent.status.as_ref().and_then(|status| status.batch.clone());
+    let hash = sent.hash.clone();
+    view! {
+        <li>
+            <div class="sent-head">
+                <strong>{sent.title.clone()}</strong>
+                <span class="hash" title=hash.clone()>{format::short(&hash)}</span>
+                {batch.map(|batch| view! { <a href=format!("/v1/batches/{batch}") target="_blank" rel="noreferrer">"batch " {batch.clone()}</a> })}
+            </div>
+            <ol class="steps">{steps(&sent).into_iter().map(step).collect_view()}</ol>
+            {rejection.map(|text| view! { <p class="fault">"Rejected: " {text} "."</p> })}
+            {sent.problem.clone().map(|text| view! { <p class="fault">{text}</p> })}
+            {(!sent.text.is_empty())
+                .then(|| view! { <details><summary>"Signed text"</summary><pre class="text">{sent.text.clone()}</pre></details> })}
+        </li>
+    }
+}

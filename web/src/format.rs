@@ -1,0 +1,70 @@
+//! Numbers, keys and times as people read them.
+
+use js_sys::{Date, Intl, Object};
+use wasm_bindgen::JsValue;
+use zellbook_core::units::Decimal;
+
+/// The reader's separators: between groups of three digits, and before the fraction.
+fn separators() -> (String, String) {
+    thread_local! {
+        static SEPARATORS: (String, String) = {
+            let format = Intl::NumberFormat::new(&js_sys::Array::new(), &Object::new());
+            let call = |number: f64| {
+                let text = format.format().call1(&JsValue::NULL, &number.into());
+                text.ok().and_then(|text| text.as_string()).unwrap_or_default()
+            };
+            let mark = |text: String| text.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+            let point = mark(call(1.5));
+            (mark(call(11_111.0)), if point.is_empty() { ".".into() } else { point })
+        };
+    }
+    SEPARATORS.with(Clone::clone)
+}
+
+/// A decimal text in the reader's form, with at least so many decimals.
+pub fn number(text: &str, decimals_min: usize) -> String {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let (group, point) = separators();
+    let mut shown = String::new();
+    for (position, digit) in whole.chars().enumerate() {
+        if position > 0 && (whole.len() - position).is_multiple_of(3) {
+            shown.push_str(&group);
+        }
+        shown.push(digit);
+    }
+    if !fraction.is_empty() || decimals_min > 0 {
+        shown.push_str(&point);
+        shown.push_str(fraction);
+        shown.extend(std::iter::repeat_n('0', decimals_min.saturating_sub(fraction.len())));
+    }
+    shown
+}
+
+/// A number in steps of a tick or lot: all decimals of the step, so that columns line up.
+pub fn in_steps(text: &str, step: Decimal) -> String {
+    number(text, usize::from(step.scale()))
+}
+
+/// A hash or key shortened in the middle.
+pub fn short(text: &str) -> String {
+    match (text.get(..8), text.len().checked_sub(6).and_then(|at| text.get(at..))) {
+        (Some(head), Some(tail)) if text.len() > 16 => format!("{head}…{tail}"),
+        _ => text.into(),
+    }
+}
+
+/// Unix milliseconds as local time of day.
+pub fn time(milliseconds: &str) -> String {
+    milliseconds.parse::<f64>().map_or_else(
+        |_| String::new(),
+        |time| Date::new(&time.into()).to_locale_time_string("default").into(),
+    )
+}
+
+/// Unix milliseconds as full UTC time.
+pub fn utc(milliseconds: &str) -> String {
+    milliseconds.parse::<f64>().map_or_else(
+        |_| String::new(),
+        |time| Date::new(&time.into()).to_iso_string().into(),
+    )
+}

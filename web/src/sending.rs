@@ -1,0 +1,130 @@
+//! Signing a transaction, handing it in, and following it to its outcome.
+
+use gloo_timers::future::TimeoutFuture;
+use js_sys::Date;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use zellbook_core::transaction::{Action, Transaction};
+use zellbook_core::wire::{Stage, TransactionStatus};
+
+use crate::api;
+use crate::state::State;
+
+/// How often a transaction without an outcome is asked for.
+const POLL_MS: u32 = 150;
+/// Transactions that the page remembers.
+const SENT_KEPT: usize = 20;
+
+/// A transaction that this page signed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sent {
+    /// What it does, in words.
+    pub title: String,
+    /// Its hash.
+    pub hash: String,
+    /// The text that was signed.
+    pub text: String,
+    /// When it was signed, Unix milliseconds.
+    pub signed_ms: String,
+    /// What the replica says of it, once it has it.
+    pub status: Option<TransactionStatus>,
+    /// Why it was not taken, or cannot be followed now.
+    pub problem: Option<String>,
+}
+
+/// Unix milliseconds, and never the same number twice in this page.
+fn nonce() -> u64 {
+    thread_local! {
+        static LAST: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a clock in milliseconds")]
+    let now = Date::now() as u64;
+    LAST.with(|last| {
+        last.set(now.max(last.get() + 1));
+        last.get()
+    })
+}
+
+/// The transaction of an action as it would be signed now.
+pub fn transaction(state: State, action: Action) -> Option<Transaction> {
+    let account = state.wallet.with_untracked(crate::wallet::Wallet::account)?;
+    Some(Transaction { account, nonce: nonce(), action })
+}
+
+/// Signs with the unlocked key and sends. The text is the one that was on show.
+pub fn sign_and_send(state: State, title: String, transaction: Transaction) {
+    let Some(key) = state.wallet.with_untracked(crate::wallet::Wallet::key) else { return };
+    let Some(rules) = state.rules.get_untracked() else { return };
+    let text = transaction.text(&rules.network);
+    let hash = transaction.hash(&rules.network).to_string();
+    let json = transaction.sign(&rules.network, &key).to_json();
+    let sent = Sent {
+        title,
+        hash: hash.clone(),
+        text,
+        signed_ms: Date::now().to_string(),
+        status: None,
+        problem: None,
+    };
+    state.sent.update(|list| {
+        list.insert(0, sent);
+        list.truncate(SENT_KEPT);
+    });
+    spawn_local(async move { send_and_follow(state, hash, Some(json)).await });
+}
+
+/// Follows a transaction that somebody else signed, such as the faucet's.
+pub fn follow(state: State, title: String, hash: String) {
+    let sent = Sent {
+        title,
+        hash: hash.clone(),
+        text: String::new(),
+        signed_ms: Date::now().to_string(),
+        status: None,
+        problem: None,
+    };
+    state.sent.update(|list| list.insert(0, sent));
+    spawn_local(async move { send_and_follow(state, hash, None).await });
+}
+
+fn update(state: State, hash: &str, change: impl FnOnce(&mut Sent)) {
+    state.sent.update(|list| {
+        if let Some(sent) = list.iter_mut().find(|sent| sent.hash == hash) {
+            change(sent);
+        }
+    });
+}
+
+async fn send_and_follow(state: State, hash: String, mut unsent: Option<String>) {
+    loop {
+        if let Some(json) = &unsent {
+            match api::submit(json.clone()).await {
+                Ok(_) => unsent = None,
+                Err(problem) => {
+                    let is_connected = state.connected.get_untracked();
+                    update(state, &hash, |sent| sent.problem = Some(problem));
+                    if is_connected {
+                        return;
+                    }
+                    // The replica is away: what was signed is sent when it is back.
+                    TimeoutFuture::new(2000).await;
+                    continue;
+                }
+            }
+        }
+        match api::transaction(&hash).await {
+            Ok(status) => {
+                let is_done = matches!(status.status, Stage::Applied | Stage::Rejected);
+                update(state, &hash, |sent| {
+                    sent.problem = None;
+                    sent.status = Some(status);
+                });
+                if is_done {
+                    return;
+                }
+            }
+            Err(problem) => update(state, &hash, |sent| sent.problem = Some(problem)),
+        }
+        TimeoutFuture::new(POLL_MS).await;
+    }
+}

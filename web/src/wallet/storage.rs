@@ -1,0 +1,26 @@
+//! What the browser keeps for this page: the encrypted key, and nothing secret else.
+
+use super::keystore::{Keystore, KeystoreError};
+
+const NAME: &str = "zellbook.key";
+
+fn local() -> Option<web_sys::Storage> {
+    web_sys::window()?.local_storage().ok()?
+}
+
+pub fn load() -> Option<Keystore> {
+    let json = local()?.get_item(NAME).ok()??;
+    Keystore::from_json(&json).ok()
+}
+
+pub fn save(keystore: &Keystore) -> Result<(), KeystoreError> {
+    let storage = local().ok_or(KeystoreError::Storage)?;
+    storage.set_item(NAME, &keystore.to_json()).map_err(|_| KeystoreError::Storage)
+}
+
+pub fn remove() {
+    if let Some(storage) = local() {
+        // Without storage there is nothing to remove.
+        let _ = storage.remove_item(NAME);
+    }
+}
