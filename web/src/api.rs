@@ -8,16 +8,20 @@ use zellbook_core::wire::{ErrorBody, MarketsResponse, SubmitResponse, Transactio
 /// A sentence for the user.
 pub type ApiResult<T> = Result<T, String>;
 
-const UNREACHABLE: &str = "The replica does not answer. What you signed is not lost: it can be sent again.";
+const UNREACHABLE: &str =
+    "The replica does not answer. What you signed is not lost: it can be sent again.";
 
 async fn read<T: DeserializeOwned>(response: Response) -> ApiResult<T> {
     let text = response.text().await.map_err(|_| UNREACHABLE.to_string())?;
     if response.ok() {
-        return serde_json::from_str(&text)
-            .map_err(|error| format!("The replica answered in a form that this page does not know: {error}"));
+        return serde_json::from_str(&text).map_err(|error| {
+            format!("The replica answered in a form that this page does not know: {error}")
+        });
     }
-    Err(serde_json::from_str::<ErrorBody>(&text)
-        .map_or_else(|_| format!("The replica answered with status {}.", response.status()), |body| body.error.message))
+    Err(serde_json::from_str::<ErrorBody>(&text).map_or_else(
+        |_| format!("The replica answered with status {}.", response.status()),
+        |body| body.error.message,
+    ))
 }
 
 async fn get<T: DeserializeOwned>(path: &str) -> ApiResult<T> {

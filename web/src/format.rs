@@ -63,8 +63,7 @@ pub fn time(milliseconds: &str) -> String {
 
 /// Unix milliseconds as full UTC time.
 pub fn utc(milliseconds: &str) -> String {
-    milliseconds.parse::<f64>().map_or_else(
-        |_| String::new(),
-        |time| Date::new(&time.into()).to_iso_string().into(),
-    )
+    milliseconds
+        .parse::<f64>()
+        .map_or_else(|_| String::new(), |time| Date::new(&time.into()).to_iso_string().into())
 }

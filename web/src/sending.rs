@@ -37,7 +37,11 @@ fn nonce() -> u64 {
     thread_local! {
         static LAST: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
     }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a clock in milliseconds")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a clock in milliseconds"
+    )]
     let now = Date::now() as u64;
     LAST.with(|last| {
         last.set(now.max(last.get() + 1));

@@ -36,7 +36,8 @@ impl Book {
             }
             for row in rows {
                 let ticks = Decimal::parse(&row.0).ok();
-                let Some(ticks) = ticks.and_then(|price| price.in_steps_of(market.tick_size).ok()) else {
+                let Some(ticks) = ticks.and_then(|price| price.in_steps_of(market.tick_size).ok())
+                else {
                     continue;
                 };
                 if row.1 == "0" {

@@ -1,1 +1,75 @@
-fn main() {}
+//! `cargo xtask`: set-up, builds and checks. No logic of the product.
+
+mod page;
+mod test;
+mod tools;
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use tools::{Run, cargo, say};
+
+const HELP: &str = "cargo xtask COMMAND
+
+  run [ARGUMENTS]   set up, build page and server, and start the exchange at http://127.0.0.1:8080
+                    (arguments go to `zellbook serve`: see cargo xtask run -- --help)
+  test              set up and run every test, browser tests included
+  web               build the page into target/page
+  screenshots       drive the page and write docs/screenshots
+";
+
+/// The root of the repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_path_buf)
+}
+
+/// Where cargo builds.
+pub fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+fn main() -> ExitCode {
+    let mut arguments = env::args().skip(1);
+    let command = arguments.next();
+    let rest: Vec<String> = arguments.filter(|argument| argument != "--").collect();
+    let result = match command.as_deref() {
+        Some("run") => run(&rest),
+        Some("test") => test::test(),
+        Some("web") => page::build().map(drop),
+        Some("screenshots") => test::screenshots(),
+        _ => {
+            print!("{HELP}");
+            return if command.is_none() { ExitCode::SUCCESS } else { ExitCode::from(2) };
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Builds what is needed and starts the exchange.
+fn run(arguments: &[String]) -> Run {
+    let page = page::build()?;
+    let server = build_server()?;
+    say("starting the exchange at http://127.0.0.1:8080 (Ctrl-C stops it; its data is in ./data)");
+    tools::replace(
+        std::process::Command::new(server)
+            .current_dir(root())
+            .arg("serve")
+            .arg("--page")
+            .arg(page)
+            .args(arguments),
+    )
+}
+
+/// Builds the server and returns its path.
+pub fn build_server() -> Result<PathBuf, String> {
+    say("building the server");
+    tools::run(cargo().args(["build", "--locked", "--package", "zellbook"]))?;
+    Ok(target().join("debug/zellbook"))
+}

@@ -33,7 +33,11 @@ pub fn AccountPanel() -> impl IntoView {
         }
         now
     });
-    let open = move || state.account.with(|account| account.as_ref().map_or(0, |account| account.open_orders.len()));
+    let open = move || {
+        state
+            .account
+            .with(|account| account.as_ref().map_or(0, |account| account.open_orders.len()))
+    };
     let button = move |value: Tab, name: Signal<String>| {
         view! {
             <button
@@ -88,7 +92,8 @@ pub fn ask_faucet(state: State) {
 #[component]
 fn Balances() -> impl IntoView {
     let state = use_state();
-    let has_faucet = move || state.status.with(|status| status.as_ref().is_some_and(|status| status.faucet));
+    let has_faucet =
+        move || state.status.with(|status| status.as_ref().is_some_and(|status| status.faucet));
     let has_key = move || state.wallet.with(|wallet| wallet.account().is_some());
     let rows = move || {
         let balances = state.account.get().map(|account| account.balances).unwrap_or_default();

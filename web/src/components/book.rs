@@ -44,7 +44,8 @@ pub fn BookView() -> impl IntoView {
         let (rules, market) = state.market_rules()?;
         let asks = rows(state, &market, Side::Sell);
         let bids = rows(state, &market, Side::Buy);
-        let most = asks.last().map_or(0, |row| row.total).max(bids.last().map_or(0, |row| row.total));
+        let most =
+            asks.last().map_or(0, |row| row.total).max(bids.last().map_or(0, |row| row.total));
         let base = rules.token_at(market.base).map(|token| token.symbol.clone());
         let quote = rules.token_at(market.quote).map(|token| token.symbol.clone());
         let is_empty = asks.is_empty() && bids.is_empty();

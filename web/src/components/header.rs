@@ -51,23 +51,24 @@ fn Figures() -> impl IntoView {
             markets.iter().find(|market| market.name == name).cloned()
         })
     };
-    let figure = move |name: &'static str, class: &'static str, value: fn(&MarketBody) -> Option<String>| {
-        view! {
-            <div class=class>
-                <dt>{name}</dt>
-                <dd>
-                    {move || {
-                        let tick = state.market_rules().map(|(_, market)| market.tick_size);
-                        let value = body().and_then(|body| value(&body));
-                        match (value, tick) {
-                            (Some(value), Some(tick)) => format::in_steps(&value, tick),
-                            _ => "–".into(),
-                        }
-                    }}
-                </dd>
-            </div>
-        }
-    };
+    let figure =
+        move |name: &'static str, class: &'static str, value: fn(&MarketBody) -> Option<String>| {
+            view! {
+                <div class=class>
+                    <dt>{name}</dt>
+                    <dd>
+                        {move || {
+                            let tick = state.market_rules().map(|(_, market)| market.tick_size);
+                            let value = body().and_then(|body| value(&body));
+                            match (value, tick) {
+                                (Some(value), Some(tick)) => format::in_steps(&value, tick),
+                                _ => "–".into(),
+                            }
+                        }}
+                    </dd>
+                </div>
+            }
+        };
     // The tape is newer than the figures, which are asked for every few seconds.
     let last = move || {
         let tape = state.trades.with(|trades| trades.first().map(|trade| trade.price.clone()));
@@ -103,7 +104,8 @@ fn Figures() -> impl IntoView {
 #[component]
 fn Replica() -> impl IntoView {
     let state = use_state();
-    let class = move || match (state.connected.get(), state.status.get().map(|status| status.state)) {
+    let class = move || match (state.connected.get(), state.status.get().map(|status| status.state))
+    {
         (true, Some(ReplicaState::Following)) => "replica good",
         (true, Some(ReplicaState::Halted)) | (false, _) => "replica bad",
         _ => "replica behind",
@@ -122,7 +124,10 @@ fn Replica() -> impl IntoView {
     };
     let title = move || {
         state.status.get().map(|status| {
-            format!("State root {}\nNetwork {}\nas this replica reports them", status.root, status.network)
+            format!(
+                "State root {}\nNetwork {}\nas this replica reports them",
+                status.root, status.network
+            )
         })
     };
     view! { <span class=class title=title role="status">{text}</span> }

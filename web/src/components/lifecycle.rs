@@ -11,7 +11,8 @@ use crate::state::use_state;
 #[component]
 pub fn SentList() -> impl IntoView {
     let state = use_state();
-    let list = move || state.sent.get().into_iter().map(|sent| view! { <SentView sent /> }).collect_view();
+    let list =
+        move || state.sent.get().into_iter().map(|sent| view! { <SentView sent /> }).collect_view();
     view! {
         <Show
             when=move || state.sent.with(|sent| !sent.is_empty())
@@ -48,7 +49,11 @@ fn steps(sent: &Sent) -> Vec<(&'static str, Option<String>, &'static str)> {
         (
             last,
             time(|status| status.applied_ms.as_ref()),
-            if is_rejected { "bad" } else { class(reached(Stage::Applied), stage == Some(Stage::Finalized)) },
+            if is_rejected {
+                "bad"
+            } else {
+                class(reached(Stage::Applied), stage == Some(Stage::Finalized))
+            },
         ),
     ]
 }
@@ -70,7 +75,11 @@ fn SentView(sent: Sent) -> impl IntoView {
             </li>
         }
     };
-    let rejection = sent.status.as_ref().and_then(|status| status.reject.as_ref()).map(|reject| reject.message.clone());
+    let rejection = sent
+        .status
+        .as_ref()
+        .and_then(|status| status.reject.as_ref())
+        .map(|reject| reject.message.clone());
     let batch = sent.status.as_ref().and_then(|status| status.batch.clone());
     let hash = sent.hash.clone();
     view! {

@@ -75,7 +75,8 @@ fn draft(state: State, time_in_force: TimeInForce, self_trade: SelfTrade) -> Res
     if time_in_force == TimeInForce::PostOnly {
         check_post_only(state, &order, &market)?;
     }
-    let token = rules.token_at(terms.lock_token).map(|token| (token.symbol.clone(), token.decimals));
+    let token =
+        rules.token_at(terms.lock_token).map(|token| (token.symbol.clone(), token.decimals));
     if let Some((symbol, decimals)) = token
         && state.wallet.with(|wallet| wallet.account().is_some())
         && let Some(available) = state.available(&symbol)
@@ -90,7 +91,9 @@ fn draft(state: State, time_in_force: TimeInForce, self_trade: SelfTrade) -> Res
 }
 
 fn check_post_only(state: State, order: &Order, market: &Market) -> Result<(), Fault> {
-    let Some(best) = state.book.with(|book| book.best(order.side.opposite())) else { return Ok(()) };
+    let Some(best) = state.book.with(|book| book.best(order.side.opposite())) else {
+        return Ok(());
+    };
     let ticks = |price: Decimal| price.in_steps_of(market.tick_size).unwrap_or(0);
     let crosses = match order.side {
         Side::Buy => ticks(order.price) >= ticks(best),
@@ -160,10 +163,14 @@ pub fn OrderForm() -> impl IntoView {
         (fault.0 == field && seen).then_some(fault.1)
     };
     let wallet_fault = move || {
-        state.wallet.with(|wallet| wallet.account().is_none()).then(|| "Make or import a key first.".to_string())
+        state
+            .wallet
+            .with(|wallet| wallet.account().is_none())
+            .then(|| "Make or import a key first.".to_string())
     };
     let reason = move || {
-        wallet_fault().or_else(|| draft.with(|draft| draft.as_ref().err().map(|fault| fault.1.clone())))
+        wallet_fault()
+            .or_else(|| draft.with(|draft| draft.as_ref().err().map(|fault| fault.1.clone())))
     };
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
@@ -209,7 +216,8 @@ pub fn OrderForm() -> impl IntoView {
         let account = state.wallet.with(crate::wallet::Wallet::account)?;
         let nonce = 0;
         let action = Action::Order(draft.order);
-        let text = zellbook_core::transaction::Transaction { account, nonce, action }.text(&draft.rules.network);
+        let text = zellbook_core::transaction::Transaction { account, nonce, action }
+            .text(&draft.rules.network);
         Some(text.replace("\nnonce: 0", "\nnonce: (the time when you sign)"))
     };
     view! {

@@ -36,7 +36,9 @@ pub fn SignSheet() -> impl IntoView {
     let close = move || state.request.set(None);
     let sign = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
-        let (Some(request), Some(transaction)) = (state.request.get_untracked(), transaction.get_untracked()) else {
+        let (Some(request), Some(transaction)) =
+            (state.request.get_untracked(), transaction.get_untracked())
+        else {
             return;
         };
         sending::sign_and_send(state, request.title, transaction);

@@ -17,7 +17,9 @@ pub fn WalletButton() -> impl IntoView {
     let text = move || {
         state.wallet.with(|wallet| match wallet {
             Wallet::Empty => "Make a key".to_string(),
-            Wallet::Locked(keystore) => format!("{} · locked", format::short(&keystore.account().to_string())),
+            Wallet::Locked(keystore) => {
+                format!("{} · locked", format::short(&keystore.account().to_string()))
+            }
             Wallet::Unlocked(keystore, _) => format::short(&keystore.account().to_string()),
         })
     };

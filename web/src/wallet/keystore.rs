@@ -82,7 +82,8 @@ fn derive(passphrase: &str, kdf: &Kdf) -> Result<Zeroizing<[u8; 32]>, KeystoreEr
         && (1..=PASSES_MAX).contains(&kdf.passes);
     let salt = hex::decode(&kdf.salt).ok().filter(|salt| salt.len() == SALT_LENGTH);
     let (true, Some(salt)) = (is_bounded, salt) else { return Err(KeystoreError::Form) };
-    let params = Params::new(kdf.memory_kib, kdf.passes, 1, Some(32)).map_err(|_| KeystoreError::Form)?;
+    let params =
+        Params::new(kdf.memory_kib, kdf.passes, 1, Some(32)).map_err(|_| KeystoreError::Form)?;
     let mut key = Zeroizing::new([0; 32]);
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
         .hash_password_into(passphrase.as_bytes(), &salt, key.as_mut_slice())

@@ -1,0 +1,77 @@
+//! Every test: native, wasm in the browser, the guide's client, and the page as a person uses it.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::tools::{
+    Run, cargo, ensure_chromium, ensure_npm, ensure_python, ensure_wasm_target,
+    ensure_wasm_test_runner, run, say,
+};
+use crate::{build_server, page, root};
+
+/// Flags for a browser without a screen, in a container, that talks to nobody else.
+const CHROMIUM_FLAGS: &str = "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run --disable-background-networking";
+
+/// Runs everything.
+pub fn test() -> Run {
+    let python = ensure_python(&root().join("tests/guide/requirements.txt"))?;
+    say("native tests");
+    run(cargo()
+        .args(["test", "--locked", "--workspace", "--exclude", "zellbook-web"])
+        .env("ZELLBOOK_TEST_PYTHON", python))?;
+    wasm_tests()?;
+    browser("test", &[])
+}
+
+/// The golden history and the wallet's own tests, in the browser.
+fn wasm_tests() -> Run {
+    ensure_wasm_target()?;
+    let (browser, driver) = ensure_chromium()?;
+    let runner = ensure_wasm_test_runner()?;
+    say("wasm tests in the browser");
+    let folder = root().join("target/wasm-tests");
+    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    let flags: Vec<String> = CHROMIUM_FLAGS.split(' ').map(|flag| format!("\"{flag}\"")).collect();
+    let browser = browser.display();
+    let capabilities = format!(
+        "{{\"goog:chromeOptions\":{{\"binary\":\"{browser}\",\"args\":[{}]}}}}",
+        flags.join(",")
+    );
+    let config = folder.join("webdriver.json");
+    std::fs::write(&config, capabilities).map_err(|error| error.to_string())?;
+    for (package, kind) in
+        [("zellbook-core", ["--test", "golden"]), ("zellbook-web", ["--bin", "zellbook-web"])]
+    {
+        run(cargo()
+            .args(["test", "--locked", "--target", "wasm32-unknown-unknown", "--package", package])
+            .args(kind)
+            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", &runner)
+            .env("CHROMEDRIVER", &driver)
+            .env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", &config)
+            .env("WASM_BINDGEN_TEST_ONLY_WEB", "1"))?;
+    }
+    Ok(())
+}
+
+/// Drives the page in a browser with the scripts of `tests/browser`.
+fn browser(what: &str, arguments: &[&str]) -> Run {
+    let page = page::build()?;
+    let server = build_server()?;
+    let (browser, _) = ensure_chromium()?;
+    let folder: PathBuf = root().join("tests/browser");
+    ensure_npm(&folder)?;
+    say("driving the page in the browser");
+    run(Command::new("npm")
+        .args(["run", "--silent", what])
+        .args(arguments)
+        .current_dir(&folder)
+        .env("ZELLBOOK_SERVER_BINARY", server)
+        .env("ZELLBOOK_PAGE", page)
+        .env("ZELLBOOK_CHROMIUM", browser)
+        .env("ZELLBOOK_CHROMIUM_FLAGS", CHROMIUM_FLAGS))
+}
+
+/// Writes the screenshots of the documentation.
+pub fn screenshots() -> Run {
+    browser("screenshots", &[])
+}

@@ -1,0 +1,158 @@
+//! Running other programs, and having them where they can be had.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::{root, target};
+
+/// What a step returns: nothing, or a sentence that says what failed.
+pub type Run = Result<(), String>;
+
+/// Tells what is being done.
+pub fn say(text: &str) {
+    eprintln!("xtask: {text}");
+}
+
+/// A cargo command at the root.
+pub fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+/// Runs a command to its end.
+pub fn run(command: &mut Command) -> Run {
+    let status = command.status().map_err(|error| describe(command, &error.to_string()))?;
+    if status.success() { Ok(()) } else { Err(describe(command, &status.to_string())) }
+}
+
+/// Runs a command without its output, and says whether it worked.
+pub fn works(command: &mut Command) -> bool {
+    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
+}
+
+/// Becomes another program.
+pub fn replace(command: &mut Command) -> Run {
+    use std::os::unix::process::CommandExt;
+    let error = command.exec();
+    Err(describe(command, &error.to_string()))
+}
+
+fn describe(command: &Command, error: &str) -> String {
+    let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).collect();
+    let line = words.join(OsStr::new(" "));
+    format!("`{}` failed: {error}", line.to_string_lossy())
+}
+
+/// Adds the wasm target if it is missing.
+pub fn ensure_wasm_target() -> Run {
+    let installed = Command::new("rustup").args(["target", "list", "--installed"]).output();
+    let installed = installed.map_err(|error| {
+        format!("rustup is needed to add the wasm target, and could not be run: {error}; see https://rustup.rs")
+    })?;
+    if String::from_utf8_lossy(&installed.stdout).contains("wasm32-unknown-unknown") {
+        return Ok(());
+    }
+    say("adding the wasm target");
+    run(Command::new("rustup").args(["target", "add", "wasm32-unknown-unknown"]))
+}
+
+/// Installs the npm packages of a folder, once for each lock file.
+pub fn ensure_npm(folder: &Path) -> Run {
+    if !works(Command::new("npm").arg("--version")) {
+        return Err("Node.js with npm is needed: install the package nodejs of your system, or see https://nodejs.org".into());
+    }
+    let lock = fs::read(folder.join("package-lock.json"))
+        .map_err(|error| format!("{}: {error}", folder.display()))?;
+    let stamp = folder.join("node_modules/.stamp");
+    if fs::read(&stamp).is_ok_and(|stamped| stamped == lock) {
+        return Ok(());
+    }
+    say(&format!("installing the npm packages of {}", folder.display()));
+    let mut npm = Command::new("npm");
+    npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(folder);
+    run(&mut npm)?;
+    fs::write(&stamp, lock).map_err(|error| format!("{}: {error}", stamp.display()))
+}
+
+fn find(names: &[&str]) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    let folders: Vec<PathBuf> = env::split_paths(&path).collect();
+    let all = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    all.into_iter().find(|file| file.is_file())
+}
+
+/// Chromium and its driver, installed where that is possible.
+pub fn ensure_chromium() -> Result<(PathBuf, PathBuf), String> {
+    let search = || {
+        let browser =
+            find(&["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"])?;
+        Some((browser, find(&["chromedriver", "chromium.chromedriver"])?))
+    };
+    if let Some(found) = search() {
+        return Ok(found);
+    }
+    let hint = "the browser tests need Chromium and its driver: install the packages chromium and chromium-driver (Debian), chromium-browser and chromium-chromedriver (Ubuntu), or put `chromium` and `chromedriver` on PATH";
+    if find(&["apt-get"]).is_none() {
+        return Err(hint.into());
+    }
+    say("installing chromium and chromium-driver");
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        run(command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
+    };
+    apt(&["update", "-qq"])
+        .and_then(|()| apt(&["install", "-y", "-qq", "chromium", "chromium-driver"]))
+        .map_err(|error| format!("{hint} ({error})"))?;
+    search().ok_or_else(|| hint.into())
+}
+
+/// The version of a package in Cargo.lock.
+pub fn locked_version(package: &str) -> Result<String, String> {
+    let path = root().join("Cargo.lock");
+    let lock = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let mark = format!("name = \"{package}\"\nversion = \"");
+    let at = lock.find(&mark).ok_or_else(|| format!("{package} is not in Cargo.lock"))?;
+    let rest = lock.get(at + mark.len()..).unwrap_or_default();
+    Ok(rest.split('"').next().unwrap_or_default().to_string())
+}
+
+/// The test runner of wasm-bindgen, of the version in Cargo.lock.
+pub fn ensure_wasm_test_runner() -> Result<PathBuf, String> {
+    let version = locked_version("wasm-bindgen")?;
+    let folder = target().join("tools").join(format!("wasm-bindgen-cli-{version}"));
+    let runner = folder.join("bin/wasm-bindgen-test-runner");
+    if runner.is_file() {
+        return Ok(runner);
+    }
+    say("installing the test runner of wasm-bindgen (two minutes, once)");
+    let mut install = cargo();
+    install.args(["install", "wasm-bindgen-cli", "--locked", "--debug", "--version", &version]);
+    install.args([OsStr::new("--root"), folder.as_os_str()]);
+    run(&mut install)?;
+    Ok(runner)
+}
+
+/// A Python with the packages of a requirements file, in a virtual environment.
+pub fn ensure_python(requirements: &Path) -> Result<PathBuf, String> {
+    let wanted =
+        fs::read(requirements).map_err(|error| format!("{}: {error}", requirements.display()))?;
+    let folder = target().join("tools/python");
+    let (python, stamp) = (folder.join("bin/python"), folder.join("stamp"));
+    if fs::read(&stamp).is_ok_and(|stamped| stamped == wanted) {
+        return Ok(python);
+    }
+    say("making a virtual environment for the Python tests");
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder)).map_err(|error| {
+        format!("Python 3 with venv is needed for the guide's client: install the packages python3 and python3-venv ({error})")
+    })?;
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]);
+    run(pip.arg(requirements))?;
+    fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))?;
+    Ok(python)
+}
