@@ -224,3 +224,171 @@ fn jitter(wait: Duration) -> Duration {
     let _ = getrandom::fill(&mut byte);
     wait / 2 + wait * u32::from(byte[0]) / 510
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::Mutex;
+
+    use tempfile::TempDir;
+    use zellbook_core::bls::BlsSecretKey;
+    use zellbook_core::finality::{
+        FinalitySignature, Node, NodeList, SignedState, Threshold, bls_message, chain, message,
+    };
+    use zellbook_core::key::SecretKey;
+    use zellbook_core::units::Decimal;
+    use zellbook_core::wire::GatewayBody;
+
+    use super::*;
+    use crate::config::development_genesis;
+    use crate::outbox::OutboxOptions;
+    use crate::sequencer::GatewayError;
+    use crate::store::Store;
+
+    fn bls_key() -> BlsSecretKey {
+        BlsSecretKey::from_random(&[5; 48]).unwrap()
+    }
+
+    fn verifier() -> Verifier {
+        let node = Node {
+            id: "n".into(),
+            socket: String::new(),
+            stake: 1,
+            public_key: bls_key().public_key(),
+        };
+        Verifier {
+            app_name: "zellbook".into(),
+            nodes: NodeList::new(vec![node]).unwrap(),
+            threshold: Threshold::from_percent(Decimal::parse("67").unwrap()).unwrap(),
+        }
+    }
+
+    /// A page of bodies from the first batch on, with one signature over the last.
+    fn page(bodies: &[&str]) -> Page {
+        let mut hashes = vec![String::new()];
+        for body in bodies {
+            hashes.push(chain(hashes.last().unwrap(), body));
+        }
+        let (index, last) = (bodies.len() as u64, hashes.last().unwrap());
+        let text = message("zellbook", SignedState::Locked, index, 0, 7, last);
+        let signature = bls_key().sign(bls_message(&text).as_bytes()).unwrap().to_string();
+        Page {
+            batches: bodies.iter().map(ToString::to_string).collect(),
+            first_chaining_hash: hashes[1].clone(),
+            finalized_signatures: vec![FinalitySignature {
+                index,
+                parent_index: 0,
+                timestamp: 7,
+                chaining_hash: None,
+                nonsigners: Vec::new(),
+                signature,
+            }],
+        }
+    }
+
+    /// Answers from a script, then with nothing new; notes what was reported.
+    #[derive(Default)]
+    struct Script {
+        answers: Mutex<VecDeque<Result<Page, &'static str>>>,
+        reports: Mutex<Vec<PageError>>,
+    }
+
+    impl Sequencer for Script {
+        async fn finalized(&self, _after: u64) -> Result<Option<Page>, GatewayError> {
+            match self.answers.lock().unwrap().pop_front() {
+                Some(Ok(page)) => Ok(Some(page)),
+                Some(Err(error)) => Err(GatewayError::Connection(error.into())),
+                None => Ok(None),
+            }
+        }
+
+        async fn post(&self, _body: String) -> Result<(), GatewayError> {
+            Ok(())
+        }
+
+        fn report(&self, error: &PageError) {
+            self.reports.lock().unwrap().push(error.clone());
+        }
+
+        fn gateways(&self) -> Vec<GatewayBody> {
+            Vec::new()
+        }
+    }
+
+    /// A disk that fails at a commit, counted from 1.
+    struct FailingDisk {
+        store: Store,
+        commits: u32,
+        fails_at: u32,
+    }
+
+    impl Storage for FailingDisk {
+        fn commit(
+            &mut self,
+            batches: &[AppliedBatch],
+            signature: &FinalitySignature,
+        ) -> Result<(), StoreError> {
+            self.commits += 1;
+            if self.commits == self.fails_at {
+                let error = rusqlite::Error::InvalidQuery;
+                return Err(StoreError::Sqlite { path: "disk".into(), error });
+            }
+            self.store.commit(batches, signature)
+        }
+    }
+
+    async fn replica(folder: &TempDir, fails_at: u32) -> (Replica<FailingDisk>, Watch) {
+        let issuer = SecretKey::from_bytes(&[1; 32]).unwrap().public_key();
+        let rules = Arc::new(development_genesis(issuer, false));
+        let path = folder.path().join("replica.sqlite");
+        let store = Store::open(&path, &rules).unwrap();
+        let state = store.load(&rules).unwrap();
+        let reader = Reader::new(&path, rules);
+        let options = OutboxOptions {
+            batch_bytes_max: 5120,
+            gather: Duration::from_millis(10),
+            repost_after: Duration::from_secs(1),
+        };
+        let outbox_path = folder.path().join("outbox.sqlite");
+        let (outbox, _task) =
+            Outbox::open(&outbox_path, &reader, options, Arc::default()).await.unwrap();
+        let disk = FailingDisk { store, commits: 0, fails_at };
+        Replica::new(state, disk, &reader, verifier(), outbox).await.unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_replica_whose_disk_fails_halts_and_shows_nothing_that_is_not_on_disk() {
+        let folder = TempDir::new().unwrap();
+        // 70 batches are two commits; the second fails.
+        let (replica, watch) = replica(&folder, 2).await;
+        let script = Script::default();
+        script.answers.lock().unwrap().push_back(Ok(page(&["[]"; 70])));
+        let halt = replica.follow(Arc::new(script), Arc::default()).await;
+        assert!(matches!(halt, Halt::Store(_)), "{halt}");
+        assert_eq!(watch.published.borrow().batch, 64);
+        assert_eq!(watch.health.borrow().state, ReplicaState::Halted);
+        // A restart goes on after the last whole commit.
+        let (restarted, watch) = self::replica(&folder, u32::MAX).await;
+        assert_eq!(watch.published.borrow().batch, 64);
+        assert_eq!(restarted.walker.proven().index, 64);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn errors_and_lies_are_reported_and_what_is_true_is_applied_after_them() {
+        let folder = TempDir::new().unwrap();
+        let (replica, mut watch) = replica(&folder, u32::MAX).await;
+        let script = Arc::new(Script::default());
+        let mut forged = page(&["[]", "[1]"]);
+        forged.batches[1] = "[2]".into();
+        script.answers.lock().unwrap().extend([
+            Err("connection refused"),
+            Ok(forged),
+            Ok(page(&["[]", "[1]"])),
+        ]);
+        let following = tokio::spawn(replica.follow(Arc::clone(&script), Arc::default()));
+        watch.published.wait_for(|published| published.batch == 2).await.unwrap();
+        following.abort();
+        let reports = script.reports.lock().unwrap();
+        assert!(matches!(reports.as_slice(), [PageError::Proof { index: 2, .. }]), "{reports:?}");
+    }
+}

@@ -13,6 +13,17 @@ use wasm_bindgen_cli_support::Bindgen;
 use crate::tools::{Run, cargo, ensure_npm, ensure_wasm_target, run, say};
 use crate::{root, target};
 
+/// What rustc emits by default, and browsers have had since 2021. With more, the optimizer would
+/// use what they do not have.
+const WASM_FEATURES: [&str; 6] = [
+    "bulk-memory",
+    "multivalue",
+    "mutable-globals",
+    "nontrapping-float-to-int",
+    "reference-types",
+    "sign-ext",
+];
+
 /// Builds the page and returns its folder.
 pub fn build() -> Result<PathBuf, String> {
     ensure_wasm_target()?;
@@ -101,7 +112,8 @@ fn optimize(module: &Path) -> Run {
     let output = module.with_extension("opt.wasm");
     run(Command::new("node")
         .arg(tools.join("node_modules/binaryen/bin/wasm-opt"))
-        .args(["-Oz", "--all-features"])
+        .arg("-Oz")
+        .args(WASM_FEATURES.map(|feature| format!("--enable-{feature}")))
         .args([module.as_os_str(), OsStr::new("-o"), output.as_os_str()]))?;
     fs::rename(&output, module).map_err(|error| format!("{}: {error}", module.display()))?;
     let after = read(module)?.len();

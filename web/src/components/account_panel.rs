@@ -25,7 +25,9 @@ pub fn AccountPanel() -> impl IntoView {
     let state = use_state();
     let tab = RwSignal::new(Tab::Balances);
     // What was just signed is what the user wants to see.
-    let count = Memo::new(move |_| state.sent.with(Vec::len));
+    let signed =
+        |list: &Vec<sending::Sent>| list.iter().filter(|sent| !sent.text.is_empty()).count();
+    let count = Memo::new(move |_| state.sent.with(signed));
     Effect::new(move |before: Option<usize>| {
         let now = count.get();
         if before.is_some_and(|before| now > before) {
@@ -80,7 +82,10 @@ pub fn ask_faucet(state: State) {
         match api::faucet(&account.to_string()).await {
             Ok(response) => {
                 state.problem.set(None);
-                for hash in response.transactions.into_iter().filter_map(|entry| entry.hash) {
+                // One token's deposit stands for all: they are in one batch.
+                let last =
+                    response.transactions.into_iter().filter_map(|entry| entry.hash).next_back();
+                if let Some(hash) = last {
                     sending::follow(state, "Test tokens".into(), hash);
                 }
             }

@@ -117,7 +117,7 @@ fn Level(row: Row, market: Market, side: Side, most: u128) -> impl IntoView {
     };
     let label = format!("Use {word} price {price}");
     view! {
-        <tr class:mine=is_mine>
+        <tr class:mine=is_mine title=is_mine.then_some("Your order stands here")>
             <td class="price">
                 <button type="button" aria-label=label on:click=move |_| fill()>
                     {format::in_steps(&price, market.tick_size)}

@@ -169,8 +169,15 @@ pub fn OrderForm() -> impl IntoView {
             .then(|| "Make or import a key first.".to_string())
     };
     let reason = move || {
-        wallet_fault()
-            .or_else(|| draft.with(|draft| draft.as_ref().err().map(|fault| fault.1.clone())))
+        let fault = || draft.with(|draft| draft.as_ref().err().cloned());
+        wallet_fault().or_else(|| fault().map(|fault| fault.1))
+    };
+    // What stands below its field already is not said again beside the button.
+    let shown_reason = move || {
+        reason().filter(|reason| {
+            let is_said = |field| fault_of(field).as_ref() == Some(reason);
+            !is_said(Field::Price) && !is_said(Field::Quantity)
+        })
     };
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
@@ -302,7 +309,7 @@ pub fn OrderForm() -> impl IntoView {
                 >
                     {button_text}
                 </button>
-                <p class="reason" id="order-reason">{reason}</p>
+                <p class="reason" id="order-reason">{shown_reason}</p>
             </form>
         </section>
     }

@@ -1,0 +1,260 @@
+//! The HTTP interface, good and bad input.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use zellbook_core::transaction::Action;
+
+use crate::harness::{Replica, balance, client, key};
+
+#[tokio::test]
+async fn an_order_goes_its_way_and_the_api_shows_it_everywhere() {
+    let folder = TempDir::new().unwrap();
+    let replica = Replica::start(&folder, "data", &[]).await;
+    let (alice, bob) = (key(1), key(2));
+    replica.fund(&[alice.public_key(), bob.public_key()]).await;
+    let placed = replica.order(&alice, "sell 1.5 ETH/USDT @ 2000").await;
+    assert_eq!(placed["status"], "applied");
+    assert_eq!(placed["order"]["status"], "open");
+    for step in ["received_ms", "posted_ms", "finalized_ms", "applied_ms"] {
+        assert!(
+            placed[step].as_str().unwrap().parse::<u64>().unwrap() > 1_700_000_000_000,
+            "{step}"
+        );
+    }
+    let book = replica.get("/v1/markets/ETH-USDT/book?depth=1").await;
+    assert_eq!(book["asks"], json!([["2000", "1.5", "1"]]));
+    let taken = replica.order(&bob, "buy 0.5 ETH/USDT @ 2010").await;
+    assert_eq!(taken["order"]["filled"], "0.5");
+    let trades = replica.get("/v1/markets/ETH-USDT/trades").await;
+    assert_eq!(trades["trades"][0]["price"], "2000");
+    assert_eq!(trades["trades"][0]["taker_side"], "buy");
+    let account = replica.account(&alice).await;
+    assert_eq!(balance(&account, "ETH"), "8.5 + 1");
+    assert_eq!(account["open_orders"][0]["filled"], "0.5");
+    assert_eq!(account["fills"][0]["is_maker"], true);
+    assert_eq!(account["fills"][0]["side"], "sell");
+    let markets = replica.get("/v1/markets").await;
+    assert_eq!(markets["markets"][0]["last"], "2000");
+    assert_eq!(markets["markets"][0]["volume_24h"], "0.5");
+    let index = taken["batch"].as_str().unwrap();
+    let batch = replica.get(&format!("/v1/batches/{index}")).await;
+    assert!(batch["body"].as_str().unwrap().contains("\"price\":\"2010\""));
+    assert_eq!(batch["root"], replica.status().await["root"]);
+    assert_eq!(batch["proof"]["index"], index);
+    let genesis = replica.get("/v1/genesis").await;
+    assert_eq!(genesis["app_name"], "zellbook");
+    assert_eq!(replica.request(Method::GET, "/healthz", "").await.0, StatusCode::OK);
+    assert_eq!(replica.request(Method::GET, "/readyz", "").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_transaction_sent_twice_counts_once_and_a_rejected_one_says_why() {
+    let folder = TempDir::new().unwrap();
+    let replica = Replica::start(&folder, "data", &[]).await;
+    let alice = key(1);
+    replica.fund(&[alice.public_key()]).await;
+    let (json, hash) = replica.sign_order(&alice, "sell 1 ETH/USDT @ 2000");
+    replica.submit(&json).await;
+    replica.submit(&json).await;
+    assert_eq!(replica.outcome(&hash).await["status"], "applied");
+    replica.submit(&json).await;
+    assert_eq!(replica.outcome(&hash).await["status"], "applied");
+    assert_eq!(balance(&replica.account(&alice).await, "ETH"), "9 + 1");
+
+    let outcome = replica.order(&alice, "buy 1000 ETH/USDT @ 2000").await;
+    assert_eq!(outcome["status"], "rejected");
+    assert_eq!(outcome["reject"]["code"], "40");
+    assert_eq!(
+        outcome["reject"]["message"],
+        "this needs 2000000 USDT, and 50000 USDT are available"
+    );
+    let (json, hash) = replica.sign(&alice, Action::Cancel { order: 777 });
+    replica.submit(&json).await;
+    assert_eq!(replica.outcome(&hash).await["reject"]["name"], "unknown_order");
+}
+
+#[tokio::test]
+async fn many_at_once_each_say_for_themselves() {
+    let folder = TempDir::new().unwrap();
+    let replica = Replica::start(&folder, "data", &[]).await;
+    let alice = key(1);
+    replica.fund(&[alice.public_key()]).await;
+    let (good, hash) = replica.sign_order(&alice, "sell 1 ETH/USDT @ 2000");
+    let (off_tick, _) = replica.sign_order(&alice, "sell 1 ETH/USDT @ 2000.005");
+    let forged = good.replace("\"price\":\"2000\"", "\"price\":\"2001\"");
+    let body = format!("[ {good} , {off_tick}, {forged}, {{}} ]");
+    let (status, answer) = replica.request(Method::POST, "/v1/transactions", &body).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    let names: Vec<_> = answer["transactions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["error"]["name"].clone())
+        .collect();
+    assert_eq!(
+        names,
+        [json!(null), json!("price_off_tick"), json!("bad_signature"), json!("malformed")]
+    );
+    assert_eq!(answer["transactions"][0]["hash"], hash);
+    assert_eq!(replica.outcome(&hash).await["status"], "applied");
+}
+
+async fn check(
+    replica: &Replica,
+    method: Method,
+    path: &str,
+    body: &str,
+    status: u16,
+    code: &str,
+    says: &str,
+) {
+    let (found, answer) = replica.request(method, path, body).await;
+    assert_eq!(found.as_u16(), status, "{path}: {answer}");
+    assert_eq!(answer["error"]["code"], code, "{path}: {answer}");
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(message.contains(says), "{path}: {message}");
+    assert!(answer["error"]["details"].is_object());
+}
+
+#[tokio::test]
+async fn every_bad_request_is_told_what_would_be_right() {
+    let folder = TempDir::new().unwrap();
+    let replica = Replica::start(&folder, "data", &[]).await;
+    let alice = key(1);
+    let sign = |line: &str| replica.sign_order(&alice, line).0;
+    let get = Method::GET;
+    let post = Method::POST;
+    let transactions = "/v1/transactions";
+    let r = &replica;
+    check(r, post.clone(), transactions, "", 400, "not_json", "no JSON object").await;
+    check(r, post.clone(), transactions, "{\"kind\":", 400, "not_json", "no JSON object").await;
+    check(r, post.clone(), transactions, "[1,", 400, "not_json", "no JSON array").await;
+    check(r, post.clone(), transactions, "5", 422, "malformed", "strings").await;
+    check(r, post.clone(), transactions, "{}", 422, "malformed", "").await;
+    check(
+        r,
+        post.clone(),
+        transactions,
+        &sign("buy 1 ETH/USDT @ 100.003"),
+        422,
+        "price_off_tick",
+        "nearest valid ones are 100 and 100.01",
+    )
+    .await;
+    check(
+        r,
+        post.clone(),
+        transactions,
+        &sign("buy 1 DOGE/USDT @ 1"),
+        422,
+        "unknown_market",
+        "the markets are ETH/USDT, BTC/USDT",
+    )
+    .await;
+    check(
+        r,
+        post.clone(),
+        transactions,
+        &sign("buy 0.0001 ETH/USDT @ 1"),
+        422,
+        "notional_too_small",
+        "the least",
+    )
+    .await;
+    let forged = sign("buy 1 ETH/USDT @ 100").replace("\"price\":\"100\"", "\"price\":\"101\"");
+    check(r, post.clone(), transactions, &forged, 422, "bad_signature", "is not that of account")
+        .await;
+    let many = format!("[{}]", vec!["{}"; 1001].join(","));
+    check(r, post.clone(), transactions, &many, 400, "too_many", "send at most 1000").await;
+    let future = zellbook_core::transaction::Transaction {
+        account: alice.public_key(),
+        nonce: u64::MAX,
+        action: Action::CancelAll { market: None },
+    };
+    let future = future.sign(&replica.rules.network, &alice).to_json();
+    check(r, post.clone(), transactions, &future, 422, "nonce_ahead", "more than a day ahead")
+        .await;
+    check(r, get.clone(), "/v1/transactions/xyz", "", 400, "bad_hash", "64 lower-case hex").await;
+    let unknown = format!("/v1/transactions/{}", "0".repeat(64));
+    check(r, get.clone(), &unknown, "", 404, "unknown_transaction", "has not seen").await;
+    check(r, get.clone(), "/v1/markets/DOGE-USDT/book", "", 404, "unknown_market", "ETH/USDT")
+        .await;
+    check(
+        r,
+        get.clone(),
+        "/v1/markets/ETH-USDT/book?depth=0",
+        "",
+        400,
+        "bad_parameter",
+        "use 1 to 500",
+    )
+    .await;
+    check(r, get.clone(), "/v1/markets/ETH-USDT/book?dept=5", "", 400, "bad_parameter", "dept")
+        .await;
+    check(
+        r,
+        get.clone(),
+        "/v1/markets/ETH-USDT/trades?limit=9999",
+        "",
+        400,
+        "bad_parameter",
+        "use 1 to 500",
+    )
+    .await;
+    check(r, get.clone(), "/v1/accounts/02ff", "", 400, "bad_account", "66 lower-case hex").await;
+    check(r, get.clone(), "/v1/batches/0", "", 400, "bad_index", "from 1 on").await;
+    check(r, get.clone(), "/v1/batches/99", "", 404, "unknown_batch", "its last is 0").await;
+    check(r, get.clone(), "/v1/batches", "", 400, "bad_parameter", "after").await;
+    check(r, post.clone(), "/v1/faucet", "{}", 400, "not_json", "account").await;
+    check(r, get.clone(), "/nowhere", "", 404, "unknown_path", "/nowhere").await;
+    check(r, Method::DELETE, "/v1/status", "", 405, "method_not_allowed", "another method").await;
+    check(r, Method::POST, "/nowhere", "", 405, "method_not_allowed", "another method").await;
+    let huge = "x".repeat(2 << 20);
+    let url = format!("{}{transactions}", replica.process.url);
+    let answer = client().post(url).body(huge).send().await;
+    // The connection may be cut while we still send.
+    assert!(answer.is_err() || answer.unwrap().status() == StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(replica.batch().await, 0, "none of it reached the sequence");
+}
+
+#[tokio::test]
+async fn the_faucet_credits_an_account_once_an_hour() {
+    let folder = TempDir::new().unwrap();
+    let mut replica = Replica::start(&folder, "data", &[]).await;
+    let alice = key(1);
+    replica.fund(&[alice.public_key()]).await;
+    assert_eq!(balance(&replica.account(&alice).await, "USDT"), "50000 + 0");
+    let body = json!({ "account": alice.public_key().to_string() }).to_string();
+    let again = replica.request(Method::POST, "/v1/faucet", &body).await;
+    replica.process.kill();
+    replica.process.restart("/readyz").await;
+    let after_restart = replica.request(Method::POST, "/v1/faucet", &body).await;
+    // A new hour may begin at any moment: then it is credited again, and that is right too.
+    for (status, answer) in [again, after_restart] {
+        let is_refused = status == StatusCode::TOO_MANY_REQUESTS
+            && answer["error"]["code"] == "credited_already";
+        assert!(is_refused || status == StatusCode::ACCEPTED, "{status} {answer}");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_security_headers() {
+    let folder = TempDir::new().unwrap();
+    let replica = Replica::start(&folder, "data", &[]).await;
+    for path in ["/", "/v1/status", "/nowhere"] {
+        let answer = client().get(format!("{}{path}", replica.process.url)).send().await.unwrap();
+        let headers = answer.headers();
+        let policy = headers["content-security-policy"].to_str().unwrap();
+        assert!(
+            policy.contains("script-src 'self' 'wasm-unsafe-eval'")
+                && !policy.contains("unsafe-inline")
+        );
+        assert_eq!(headers["x-content-type-options"], "nosniff");
+        assert_eq!(headers["referrer-policy"], "no-referrer");
+        assert_eq!(headers["cross-origin-opener-policy"], "same-origin");
+        assert_eq!(headers["cross-origin-embedder-policy"], "require-corp");
+    }
+    let status: Value = replica.status().await;
+    assert_eq!(status["state"], "following");
+}

@@ -1,0 +1,110 @@
+//! What an operator can give wrongly: each ends in an error that names the place.
+
+use std::fs;
+use std::net::TcpListener;
+
+use tempfile::TempDir;
+
+use crate::harness::{Replica, key, run, text, vectors};
+
+fn fails(arguments: &[&str], code: i32, says: &[&str]) {
+    let output = run(arguments);
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {message}");
+    for words in says {
+        assert!(message.contains(words), "{arguments:?}: {message}");
+    }
+    assert!(!message.contains("panicked"), "{message}");
+}
+
+#[test]
+fn a_bad_genesis_file_is_named_with_its_place() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("genesis.json");
+    let file = path.to_str().unwrap();
+    let data = folder.path().join("data");
+    let data = data.to_str().unwrap();
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--data", data, "--genesis", file];
+    fails(&serve, 1, &["genesis.json", "No such file"]);
+    fs::write(&path, "{").unwrap();
+    fails(&serve, 1, &["genesis.json", "not valid JSON", "line 1"]);
+    fails(&["genesis", "check", file], 1, &["genesis.json", "not valid JSON"]);
+    fs::remove_file(&path).unwrap();
+    let account = key(1).public_key().to_string();
+    assert!(run(&["genesis", "new", "--issuer", &account, "--out", file]).status.success());
+    fails(&["genesis", "new", "--issuer", &account, "--out", file], 1, &["exists"]);
+    let good = fs::read_to_string(&path).unwrap();
+    fs::write(&path, good.replacen("\"0.01\"", "\"0.001\"", 1)).unwrap();
+    fails(
+        &["genesis", "check", file],
+        1,
+        &["markets[0]", "one tick (0.001) times one lot (0.0001)"],
+    );
+    fs::write(&path, good).unwrap();
+    let output = run(&["genesis", "check", file]);
+    assert!(output.status.success() && text(&output.stdout).contains("network "));
+}
+
+#[test]
+fn bad_node_lists_and_arguments_are_named() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("nodes.json");
+    let (file, data) = (path.to_str().unwrap(), folder.path().join("data"));
+    let data = data.to_str().unwrap();
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--data", data, "--nodes", file];
+    fails(&serve, 1, &["nodes.json", "No such file"]);
+    fs::write(&path, "[]").unwrap();
+    fails(&serve, 1, &["nodes.json", "an object of nodes by id"]);
+    let good = fs::read_to_string(vectors().join("zellular/equal4/nodes.json")).unwrap();
+    fs::write(&path, good.replacen("\"stake\": 10", "\"stake\": \"ten\"", 1)).unwrap();
+    fails(&serve, 1, &["nodes.json", "node 0x1b7c", "stake"]);
+    fails(&["serve", "--threshold", "101"], 2, &["above 0 and at most 100"]);
+    fails(&["serve", "--batch-bytes", "100"], 2, &["at least 4098"]);
+    fails(&["serve", "--page", data], 1, &["--page", "cargo xtask web"]);
+    fails(&["order", "buy", "1", "ETH/USDT"], 2, &["--price"]);
+    fails(&["order", "hold", "1", "ETH/USDT", "--price", "1"], 2, &["buy, sell"]);
+    fails(&["nonsense"], 2, &["unrecognized subcommand"]);
+    fails(&["replay"], 2, &["--from"]);
+    fails(&["replay", "--from", "nowhere"], 1, &["nowhere/genesis.json"]);
+    fails(&["replay", "--bodies", "x", "--genesis", "y"], 2, &["--unproven"]);
+}
+
+#[test]
+fn a_busy_port_is_named() {
+    let folder = TempDir::new().unwrap();
+    let busy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = busy.local_addr().unwrap().to_string();
+    let data = folder.path().join("data");
+    fails(
+        &["serve", "--data", data.to_str().unwrap(), "--listen", &address],
+        1,
+        &[&address, "choose another with --listen"],
+    );
+}
+
+#[tokio::test]
+async fn a_data_directory_in_use_or_of_another_network_or_version_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let mut replica = Replica::start(&folder, "data", &[]).await;
+    let data = replica.data.to_str().unwrap().to_string();
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--data", &data];
+    fails(&serve, 1, &["in use by another zellbook process"]);
+    assert_eq!(replica.process.terminate(), Some(0));
+
+    let other = folder.path().join("other.json");
+    let account = key(1).public_key().to_string();
+    let other = other.to_str().unwrap();
+    assert!(run(&["genesis", "new", "--issuer", &account, "--out", other]).status.success());
+    let with_other = [&serve[..], &["--genesis", other]].concat();
+    fails(&with_other, 1, &["is for network", "another --data directory"]);
+
+    let path = replica.data.join("replica.sqlite");
+    let sql = |sql: &str| rusqlite::Connection::open(&path).unwrap().execute(sql, []).unwrap();
+    sql("UPDATE meta SET value = '99' WHERE key = 'schema_version'");
+    fails(&serve, 1, &["schema version 99", "replica.sqlite"]);
+    sql("UPDATE meta SET value = '1' WHERE key = 'schema_version'");
+    sql("UPDATE meta SET value = 'beef' WHERE key = 'network'");
+    fails(&serve, 1, &["is for network beef"]);
+    fs::write(&path, "this is no database, and longer than a header of one hundred bytes ........................").unwrap();
+    fails(&serve, 1, &["replica.sqlite", "not a database"]);
+}

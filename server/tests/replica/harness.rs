@@ -1,0 +1,291 @@
+//! Starting, killing and asking the program.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use zellbook_core::genesis::{Genesis, Rules};
+use zellbook_core::key::{PublicKey, SecretKey};
+use zellbook_core::transaction::{Action, Order, SelfTrade, Side, TimeInForce, Transaction};
+
+/// How long anything may take before a test gives up; nothing waits for so long when all is well.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_zellbook"))
+}
+
+/// Runs a command of the program to its end.
+pub fn run(arguments: &[&str]) -> Output {
+    program().args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+pub fn client() -> Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().no_proxy().timeout(PATIENCE).build().unwrap()
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+pub fn vectors() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/tests/vectors")
+}
+
+pub fn key(seed: u8) -> SecretKey {
+    SecretKey::from_bytes(&[seed; 32]).unwrap()
+}
+
+/// A process of the program that listens; killed when dropped.
+pub struct Process {
+    child: Child,
+    arguments: Vec<String>,
+    pub url: String,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `zellbook COMMAND --listen ARGUMENTS` and waits until it answers at `path`.
+    pub async fn start(folder: &Path, command: &str, arguments: &[&str], path: &str) -> Self {
+        let port = free_port();
+        let listen = format!("127.0.0.1:{port}");
+        let mut all = vec![command.to_string(), "--listen".into(), listen.clone()];
+        all.extend(arguments.iter().map(ToString::to_string));
+        let log = folder.join(format!("{command}-{port}.log"));
+        let child = spawn(&all, &log);
+        let mut process = Self { child, arguments: all, url: format!("http://{listen}"), log };
+        process.wait_for(path).await;
+        process
+    }
+
+    /// Waits until a path answers with success.
+    pub async fn wait_for(&mut self, path: &str) {
+        let url = format!("{}{path}", self.url);
+        let started = Instant::now();
+        loop {
+            if let Ok(answer) = client().get(&url).send().await
+                && answer.status().is_success()
+            {
+                return;
+            }
+            let ended = self.child.try_wait().unwrap();
+            if ended.is_some() || started.elapsed() > PATIENCE {
+                panic!("{url} does not answer ({ended:?}):\n{}", self.log());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// As a power cut would: no handler runs.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again with the same arguments.
+    pub async fn restart(&mut self, path: &str) {
+        self.child = spawn(&self.arguments, &self.log);
+        self.wait_for(path).await;
+    }
+
+    /// Waits for it to end by itself; its exit code.
+    pub fn exit_code(&mut self) -> Option<i32> {
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("it does not end:\n{}", self.log());
+    }
+
+    /// Asks it to stop, as an operator does.
+    pub fn terminate(&mut self) -> Option<i32> {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.exit_code()
+    }
+}
+
+fn spawn(arguments: &[String], log: &Path) -> Child {
+    let log = std::fs::File::options().create(true).append(true).open(log).unwrap();
+    program()
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap()
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A replica with a folder of its own.
+pub struct Replica {
+    pub process: Process,
+    pub data: PathBuf,
+    pub rules: Rules,
+}
+
+static NONCE: AtomicU64 = AtomicU64::new(0);
+
+/// The clock in milliseconds, and never the same number twice in this process.
+pub fn nonce() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let now = u64::try_from(now.as_millis()).unwrap();
+    let last =
+        NONCE.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |last| Some(now.max(last + 1)));
+    now.max(last.unwrap() + 1)
+}
+
+impl Replica {
+    /// Starts `zellbook serve` with a data folder below `folder`, and more arguments.
+    pub async fn start(folder: &TempDir, name: &str, arguments: &[&str]) -> Self {
+        let data = folder.path().join(name);
+        let mut all = vec!["--data", data.to_str().unwrap()];
+        all.extend(arguments);
+        let process = Process::start(folder.path(), "serve", &all, "/healthz").await;
+        let json = client().get(format!("{}/v1/genesis", process.url)).send().await.unwrap();
+        let rules = Genesis::read(&json.bytes().await.unwrap()).unwrap();
+        let mut replica = Self { process, data, rules };
+        replica.process.wait_for("/v1/status").await;
+        replica
+    }
+
+    pub async fn ready(&mut self) {
+        self.process.wait_for("/readyz").await;
+    }
+
+    pub async fn request(&self, method: Method, path: &str, body: &str) -> (StatusCode, Value) {
+        let url = format!("{}{path}", self.process.url);
+        let answer = client().request(method, url).body(body.to_string()).send().await.unwrap();
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        let (status, body) = self.request(Method::GET, path, "").await;
+        assert!(status.is_success(), "{path}: {status} {body}");
+        body
+    }
+
+    pub async fn status(&self) -> Value {
+        self.get("/v1/status").await
+    }
+
+    pub async fn batch(&self) -> u64 {
+        self.status().await["batch"].as_str().unwrap().parse().unwrap()
+    }
+
+    pub fn sign(&self, key: &SecretKey, action: Action) -> (String, String) {
+        let transaction = Transaction { account: key.public_key(), nonce: nonce(), action };
+        let hash = transaction.hash(&self.rules.network).to_string();
+        (transaction.sign(&self.rules.network, key).to_json(), hash)
+    }
+
+    pub fn sign_order(&self, key: &SecretKey, line: &str) -> (String, String) {
+        self.sign(key, Action::Order(order(line)))
+    }
+
+    /// Submits an order and waits for its outcome.
+    pub async fn order(&self, key: &SecretKey, line: &str) -> Value {
+        let (json, hash) = self.sign_order(key, line);
+        self.submit(&json).await;
+        self.outcome(&hash).await
+    }
+
+    pub async fn submit(&self, json: &str) {
+        let (status, body) = self.request(Method::POST, "/v1/transactions", json).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+    }
+
+    /// Waits until a transaction is applied or rejected.
+    pub async fn outcome(&self, hash: &str) -> Value {
+        self.until(&format!("/v1/transactions/{hash}"), |body| {
+            matches!(body["status"].as_str(), Some("applied" | "rejected"))
+        })
+        .await
+    }
+
+    /// Asks until the answer is as wanted.
+    pub async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let started = Instant::now();
+        loop {
+            let (_, body) = self.request(Method::GET, path, "").await;
+            if wanted(&body) {
+                return body;
+            }
+            if started.elapsed() > PATIENCE {
+                panic!("{path}: still {body}\n{}", self.process.log());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Gets test tokens for accounts and waits for them.
+    pub async fn fund(&self, accounts: &[PublicKey]) {
+        for account in accounts {
+            let body = json!({ "account": account.to_string() }).to_string();
+            let (status, answer) = self.request(Method::POST, "/v1/faucet", &body).await;
+            assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+            for entry in answer["transactions"].as_array().unwrap() {
+                let outcome = self.outcome(entry["hash"].as_str().unwrap()).await;
+                assert_eq!(outcome["status"], "applied");
+            }
+        }
+    }
+
+    pub async fn account(&self, key: &SecretKey) -> Value {
+        self.get(&format!("/v1/accounts/{}", key.public_key())).await
+    }
+}
+
+/// `buy 1.5 ETH/USDT @ 2000 ioc`.
+pub fn order(line: &str) -> Order {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    Order {
+        side: words[0].parse::<Side>().unwrap(),
+        quantity: words[1].parse().unwrap(),
+        market: words[2].into(),
+        price: words[4].parse().unwrap(),
+        time_in_force: words.get(5).map_or(TimeInForce::Gtc, |word| word.parse().unwrap()),
+        self_trade: SelfTrade::CancelNewest,
+    }
+}
+
+/// `available + locked` of an account's token.
+pub fn balance(account: &Value, token: &str) -> String {
+    let balances = account["balances"].as_array().unwrap();
+    let balance = balances.iter().find(|balance| balance["token"] == token).unwrap();
+    let text = |name: &str| balance[name].as_str().unwrap().to_string();
+    format!("{} + {}", text("available"), text("locked"))
+}
+
+/// Runs a replay of a data folder and returns its JSON.
+pub fn replay(data: &Path) -> (Option<i32>, Value, String) {
+    let output = run(&["replay", "--json", "--check", "--from", data.to_str().unwrap()]);
+    let json = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+    (output.status.code(), json, text(&output.stderr))
+}

@@ -1,0 +1,238 @@
+//! The embedded sequencer answers as the real network's nodes were captured.
+
+use std::path::Path;
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Method};
+use serde_json::Value;
+use tempfile::TempDir;
+use zellbook_core::finality::{NodeList, Page, Position, Threshold, Verifier, Walker};
+use zellbook_core::units::Decimal;
+
+use crate::harness::{Process, client, vectors};
+
+async fn start(folder: &TempDir) -> Process {
+    let data = folder.path().join("sequencer");
+    let arguments = ["--data", data.to_str().unwrap(), "--app", "orderbook"];
+    Process::start(folder.path(), "sequencer", &arguments, "/node/ready").await
+}
+
+fn vector(path: &str) -> Vec<u8> {
+    let path = vectors().join("zellular").join(path);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn json(path: &str) -> Value {
+    serde_json::from_slice(&vector(path)).unwrap()
+}
+
+/// A client that follows no redirect and adds no header of its own.
+fn bare_client() -> Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().redirect(Policy::none()).no_proxy().build().unwrap()
+}
+
+/// States that a network of one node without a leader to lose never has.
+const OTHER_STATES: [&str; 3] = ["not_synced", "paused", "not_posting"];
+
+#[tokio::test]
+async fn every_captured_put_and_error_is_answered_to_the_byte() {
+    let folder = TempDir::new().unwrap();
+    let sequencer = start(&folder).await;
+    let client = bare_client();
+    let index = json("http_index.json");
+    let mut compared = 0;
+    for exchange in index["exchanges"].as_array().unwrap() {
+        let file = exchange["file"].as_str().unwrap();
+        // The rate limit has a test of its own.
+        let is_other = OTHER_STATES.iter().any(|state| file.contains(state));
+        if exchange["run"] != "put" || is_other || file.contains("rate_limited") {
+            continue;
+        }
+        let request = &exchange["request"];
+        let mut headers = HeaderMap::new();
+        for (name, value) in request["headers"].as_object().unwrap() {
+            let name = HeaderName::try_from(name.as_str()).unwrap();
+            headers.insert(name, HeaderValue::from_str(value.as_str().unwrap()).unwrap());
+        }
+        let body = match (request["body_utf8"].as_str(), request["body_hex"].as_str()) {
+            (Some(text), _) => text.as_bytes().to_vec(),
+            (None, Some(digits)) => hex::decode(digits).unwrap(),
+            // Too long to be captured; the README says what it was.
+            (None, None) if file.contains("all_dropped") => {
+                let large = "x".repeat(5121);
+                serde_json::json!({ "nope": ["x"], "orderbook": [large] }).to_string().into_bytes()
+            }
+            (None, None) => match request["body_len"].as_u64() {
+                Some(length) => vec![b'x'; usize::try_from(length).unwrap()],
+                None => Vec::new(),
+            },
+        };
+        let method: Method = request["method"].as_str().unwrap().parse().unwrap();
+        let url = format!("{}{}", sequencer.url, request["path"].as_str().unwrap());
+        let answer = client.request(method, url).headers(headers).body(body).send().await.unwrap();
+        assert_eq!(
+            u64::from(answer.status().as_u16()),
+            exchange["status"].as_u64().unwrap(),
+            "{file}"
+        );
+        for header in exchange["headers"].as_array().unwrap() {
+            let (name, value) = (header[0].as_str().unwrap(), header[1].as_str().unwrap());
+            if name == "content-type" || name == "location" {
+                assert_eq!(answer.headers()[name], value, "{file}");
+            }
+        }
+        let found = answer.bytes().await.unwrap();
+        let expected = vector(&format!("put/{file}"));
+        assert_eq!(String::from_utf8_lossy(&found), String::from_utf8_lossy(&expected), "{file}");
+        compared += 1;
+    }
+    assert!(compared >= 25, "{compared}");
+}
+
+async fn get(sequencer: &Process, path: &str) -> Value {
+    let answer = client().get(format!("{}{path}", sequencer.url)).send().await.unwrap();
+    assert_eq!(answer.headers()[CONTENT_TYPE], "application/json");
+    serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+}
+
+async fn put(sequencer: &Process, body: &str) {
+    let url = format!("{}/node/orderbook/batches", sequencer.url);
+    let request = client().put(url).header(CONTENT_TYPE, "text/plain").body(body.to_string());
+    let answer = request.send().await.unwrap();
+    assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+}
+
+/// Waits until so many batches are finalized, and returns the page from the first on.
+async fn page(sequencer: &Process, count: usize) -> Value {
+    loop {
+        let page = get(sequencer, "/node/orderbook/batches/finalized?after=0").await;
+        let finalized = page["data"]["batches"].as_array().map_or(0, Vec::len);
+        if finalized >= count {
+            assert_eq!(finalized, count);
+            return page;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
+fn walk(nodes: &Path, page: &Value) -> Walker {
+    let verifier = Verifier {
+        app_name: "orderbook".into(),
+        nodes: NodeList::read(&std::fs::read(nodes).unwrap()).unwrap(),
+        threshold: Threshold::from_percent(Decimal::parse("100").unwrap()).unwrap(),
+    };
+    let mut walker = Walker::new(Position::start());
+    let page = Page::read(page.to_string().as_bytes()).unwrap().unwrap();
+    let (groups, error) = walker.take(&verifier, page);
+    assert_eq!(error, None);
+    assert!(!groups.is_empty());
+    walker
+}
+
+/// Key names, types and nesting of an answer.
+fn shape(value: &Value) -> String {
+    match value {
+        Value::Object(map) => {
+            let fields = map.iter().map(|(name, value)| format!("{name}: {}", shape(value)));
+            format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
+        }
+        Value::Array(list) => format!("[{}]", list.first().map_or_else(String::new, shape)),
+        Value::String(_) => "text".into(),
+        Value::Number(_) => "number".into(),
+        Value::Bool(_) => "bool".into(),
+        Value::Null => "null".into(),
+    }
+}
+
+#[tokio::test]
+async fn the_same_bodies_give_the_networks_chain_and_proofs_that_verify() {
+    let folder = TempDir::new().unwrap();
+    let sequencer = start(&folder).await;
+    let captured = json("equal4/finalized_after_0.json");
+    let bodies = captured["data"]["batches"].as_array().unwrap();
+    // The network has empty bodies in sequence, which come by the bulk call.
+    let bulk = serde_json::json!({ "orderbook": bodies }).to_string();
+    let url = format!("{}/node/batches", sequencer.url);
+    let request = client().put(url).header(CONTENT_TYPE, "application/json").body(bulk);
+    assert!(request.send().await.unwrap().status().is_success());
+
+    let page = page(&sequencer, bodies.len()).await;
+    assert_eq!(page["data"]["batches"], captured["data"]["batches"]);
+    assert_eq!(page["data"]["first_chaining_hash"], captured["data"]["first_chaining_hash"]);
+    assert_eq!(shape(&page["data"]["finalized_signatures"][0]), {
+        // Ours has no non-signers.
+        let mut signature = captured["data"]["finalized_signatures"][0].clone();
+        signature["nonsigners"] = Value::Array(Vec::new());
+        shape(&signature)
+    });
+    let walker = walk(&folder.path().join("sequencer/nodes.json"), &page);
+    let chaining = json("equal4/chaining.json");
+    let last = chaining["batches"].as_array().unwrap().last().unwrap();
+    assert_eq!(walker.proven().chaining_hash, last["chaining_hash"].as_str().unwrap());
+
+    for path in ["finalized/last", "locked/last"] {
+        let name = if path.starts_with('f') { "last_finalized" } else { "last_locked" };
+        let mut expected = json(&format!("equal4/{name}.json"));
+        expected["data"]["locked_nonsigners"] = Value::Array(Vec::new());
+        let found = get(&sequencer, &format!("/node/orderbook/batches/{path}")).await;
+        assert_eq!(shape(&found), shape(&expected));
+        assert_eq!(found["data"]["chaining_hash"], expected["data"]["chaining_hash"]);
+    }
+    let state = get(&sequencer, "/node/state").await;
+    assert_eq!(shape(&state), shape(&json("equal4/state_sequencer.json")));
+    assert_eq!(get(&sequencer, "/node/ready").await, json("equal4/ready.json"));
+}
+
+#[tokio::test]
+async fn an_empty_sequence_answers_as_an_empty_network() {
+    let folder = TempDir::new().unwrap();
+    let sequencer = start(&folder).await;
+    for (path, file) in [
+        ("batches/finalized?after=0", "finalized_empty_after_0"),
+        ("batches/finalized?after=1014", "finalized_after_beyond"),
+        ("batches/finalized/last", "last_empty"),
+    ] {
+        let found = get(&sequencer, &format!("/node/orderbook/{path}")).await;
+        assert_eq!(found, json(&format!("equal4/{file}.json")), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_answered_survives_kill_9_with_its_key_and_chain() {
+    let folder = TempDir::new().unwrap();
+    let mut sequencer = start(&folder).await;
+    for body in ["one", "two", "three"] {
+        put(&sequencer, body).await;
+    }
+    // Not even finality is waited for.
+    sequencer.kill();
+    sequencer.restart("/node/ready").await;
+    put(&sequencer, "four").await;
+    let page = page(&sequencer, 4).await;
+    assert_eq!(page["data"]["batches"], serde_json::json!(["one", "two", "three", "four"]));
+    walk(&folder.path().join("sequencer/nodes.json"), &page);
+}
+
+#[tokio::test]
+async fn more_than_the_window_takes_is_refused_for_now() {
+    let folder = TempDir::new().unwrap();
+    let sequencer = start(&folder).await;
+    // 16 MB of requests at once: some fit a window of 10 MB, not all.
+    let bodies = serde_json::json!({ "orderbook": vec!["x".repeat(5000); 1500] }).to_string();
+    let url = format!("{}/node/batches", sequencer.url);
+    let send =
+        || client().put(&url).header(CONTENT_TYPE, "application/json").body(bodies.clone()).send();
+    let (first, second, third) = tokio::join!(send(), send(), send());
+    let mut refused = 0;
+    for answer in [first, second, third] {
+        let answer = answer.unwrap();
+        if answer.status().as_u16() == 429 {
+            refused += 1;
+            let expected = vector("put/put_error_rate_limited.json");
+            assert_eq!(answer.bytes().await.unwrap(), expected);
+        }
+    }
+    assert!(refused >= 1, "22 MB were taken in one second");
+}

@@ -1,0 +1,136 @@
+//! Channels: a snapshot, then numbered changes.
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use crate::harness::{Replica, key};
+
+struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Client {
+    async fn connect(replica: &Replica) -> Self {
+        let url = replica.process.url.replace("http", "ws") + "/v1/ws";
+        Self(connect_async(url).await.unwrap().0)
+    }
+
+    async fn send(&mut self, message: Value) {
+        self.0.send(Message::text(message.to_string())).await.unwrap();
+    }
+
+    /// The next message of a channel, past those of others.
+    async fn next(&mut self, channel: &str) -> Value {
+        loop {
+            let message = self.any().await;
+            if message["channel"] == channel {
+                return message;
+            }
+        }
+    }
+
+    async fn any(&mut self) -> Value {
+        loop {
+            if let Message::Text(text) = self.0.next().await.unwrap().unwrap() {
+                return serde_json::from_str(&text).unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn channels_start_with_a_snapshot_and_go_on_without_a_gap() {
+    let folder = TempDir::new().unwrap();
+    let replica = Replica::start(&folder, "data", &[]).await;
+    let (alice, bob) = (key(1), key(2));
+    replica.fund(&[alice.public_key(), bob.public_key()]).await;
+    replica.order(&alice, "sell 1 ETH/USDT @ 2000").await;
+
+    let mut socket = Client::connect(&replica).await;
+    socket.send(json!({"op": "subscribe", "channel": "book", "market": "ETH/USDT"})).await;
+    socket.send(json!({"op": "subscribe", "channel": "trades", "market": "ETH/USDT"})).await;
+    let account = alice.public_key().to_string();
+    socket.send(json!({"op": "subscribe", "channel": "account", "account": account})).await;
+    socket.send(json!({"op": "subscribe", "channel": "status"})).await;
+    let book = socket.next("book").await;
+    assert_eq!((&book["type"], &book["number"]), (&json!("snapshot"), &json!(0)));
+    assert_eq!(book["data"]["asks"], json!([["2000", "1", "1"]]));
+    assert_eq!(socket.next("trades").await["data"]["trades"], json!([]));
+    assert_eq!(socket.next("account").await["data"]["open_orders"][0]["price"], "2000");
+    assert_eq!(socket.next("status").await["data"]["state"], "following");
+
+    replica.order(&bob, "buy 0.4 ETH/USDT @ 2000").await;
+    let mut seen = Vec::new();
+    while seen.len() < 4 {
+        let message = socket.any().await;
+        assert_eq!((&message["type"], &message["number"]), (&json!("change"), &json!(1)));
+        match message["channel"].as_str().unwrap() {
+            "book" => assert_eq!(message["data"]["asks"], json!([["2000", "0.6", "1"]])),
+            "trades" => assert_eq!(message["data"]["trades"][0]["quantity"], "0.4"),
+            "account" => assert_eq!(message["data"]["fills"][0]["quantity"], "0.4"),
+            "status" => assert!(message["data"]["root"].is_string()),
+            other => panic!("{other}"),
+        }
+        seen.push(message["channel"].clone());
+    }
+    replica.order(&bob, "buy 0.6 ETH/USDT @ 2000").await;
+    let gone = socket.next("book").await;
+    assert_eq!(gone["number"], 2);
+    assert_eq!(gone["data"]["asks"], json!([["2000", "0", "0"]]));
+
+    socket.send(json!({"op": "unsubscribe", "channel": "book", "market": "ETH/USDT"})).await;
+    // A message of our own is answered after the unsubscription was read.
+    socket.send(json!({"op": "subscribe", "channel": "book", "market": "BTC/USDT"})).await;
+    assert_eq!(socket.next("book").await["data"]["market"], "BTC/USDT");
+    replica.order(&alice, "sell 1 ETH/USDT @ 2005").await;
+    let message = loop {
+        let message = socket.any().await;
+        if message["channel"] != "status" {
+            break message;
+        }
+    };
+    assert_eq!(message["channel"], "account", "{message}");
+}
+
+#[tokio::test]
+async fn bad_messages_are_answered_and_the_connection_stays() {
+    let folder = TempDir::new().unwrap();
+    let replica = Replica::start(&folder, "data", &[]).await;
+    let mut socket = Client::connect(&replica).await;
+    for (message, code) in [
+        (json!("x"), "bad_message"),
+        (json!({"op": "shout"}), "bad_message"),
+        (json!({"op": "subscribe", "channel": "book"}), "bad_message"),
+        (json!({"op": "subscribe", "channel": "book", "market": "DOGE/USDT"}), "unknown_market"),
+        (json!({"op": "subscribe", "channel": "account", "account": "02"}), "bad_account"),
+    ] {
+        socket.send(message.clone()).await;
+        let answer = socket.any().await;
+        assert_eq!(
+            (&answer["type"], &answer["code"]),
+            (&json!("error"), &json!(code)),
+            "{message}"
+        );
+    }
+    socket.send(json!({"op": "subscribe", "channel": "status"})).await;
+    assert_eq!(socket.next("status").await["type"], "snapshot");
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let replica = Replica::start(&folder, "data", &[]).await;
+    let url = replica.process.url.replace("http", "ws") + "/v1/ws";
+    let mut request = url.clone().into_client_request().unwrap();
+    request.headers_mut().insert("origin", "http://evil.example".parse().unwrap());
+    match connect_async(request).await {
+        Err(Error::Http(answer)) => assert_eq!(answer.status().as_u16(), 403),
+        other => panic!("{other:?}"),
+    }
+    let mut request = url.into_client_request().unwrap();
+    request.headers_mut().insert("origin", replica.process.url.parse().unwrap());
+    assert!(connect_async(request).await.is_ok());
+}

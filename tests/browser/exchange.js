@@ -1,0 +1,152 @@
+// A real server process with a data folder of its own, and a real browser: nothing is mocked.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { chromium } from "playwright-core";
+
+const setting = (name) => {
+  const value = process.env[name];
+  if (!value) throw new Error(`${name} is not set: run these tests with cargo xtask test`);
+  return value;
+};
+
+const freePort = async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+};
+
+export class Exchange {
+  static async start() {
+    const exchange = new Exchange();
+    exchange.folder = mkdtempSync(path.join(tmpdir(), "zellbook-browser-"));
+    exchange.port = await freePort();
+    exchange.url = `http://127.0.0.1:${exchange.port}`;
+    await exchange.run();
+    return exchange;
+  }
+
+  async run() {
+    this.process = spawn(
+      setting("ZELLBOOK_SERVER_BINARY"),
+      ["serve", "--data", path.join(this.folder, "data"), "--listen", `127.0.0.1:${this.port}`, "--page", setting("ZELLBOOK_PAGE")],
+      { stdio: ["ignore", "ignore", "pipe"] },
+    );
+    this.log = "";
+    this.process.stderr.on("data", (text) => (this.log += text));
+    for (let attempt = 0; attempt < 300; attempt += 1) {
+      const ready = await fetch(`${this.url}/readyz`).then((answer) => answer.ok, () => false);
+      if (ready) return;
+      if (this.process.exitCode !== null) break;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error(`the server did not become ready:\n${this.log}`);
+  }
+
+  // As a power cut would: no handler runs.
+  async kill() {
+    const ended = once(this.process, "exit");
+    this.process.kill("SIGKILL");
+    await ended;
+  }
+
+  async stop() {
+    await this.kill();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async get(route) {
+    const answer = await fetch(this.url + route);
+    return answer.json();
+  }
+}
+
+export const launch = () =>
+  chromium.launch({
+    executablePath: setting("ZELLBOOK_CHROMIUM"),
+    args: setting("ZELLBOOK_CHROMIUM_FLAGS").split(" "),
+  });
+
+export const WIDE = { width: 1440, height: 900 };
+export const NARROW = { width: 360, height: 740 };
+export const PASSPHRASE = "correct horse battery";
+
+// A person with a browser of their own.
+export class Person {
+  static async arrive(browser, exchange, { viewport = WIDE, colorScheme = "dark" } = {}) {
+    const person = new Person();
+    person.context = await browser.newContext({ viewport, colorScheme, locale: "en-US", timezoneId: "UTC" });
+    person.page = await person.context.newPage();
+    person.isNarrow = viewport.width < 768;
+    person.faults = [];
+    person.page.on("console", (message) => {
+      // The browser itself logs requests that fail while the server is away, and 4xx answers.
+      const isRequest = /Failed to load resource|WebSocket connection to/.test(message.text());
+      if (message.type() === "error" && !isRequest) person.faults.push(message.text());
+    });
+    person.page.on("pageerror", (error) => person.faults.push(String(error)));
+    person.page.setDefaultTimeout(20_000);
+    await person.page.goto(exchange.url);
+    await person.page.getByText("Live · batch").waitFor();
+    return person;
+  }
+
+  async makeKey() {
+    const { page } = this;
+    await page.getByRole("button", { name: "Make a key" }).first().click();
+    const dialog = page.getByRole("dialog", { name: "Your key" });
+    await dialog.locator("#new-passphrase").fill(PASSPHRASE);
+    await dialog.getByRole("button", { name: "Make a key" }).click();
+    await dialog.getByRole("button", { name: "Lock" }).waitFor();
+    this.account = (await dialog.locator(".key").textContent()).trim();
+    await dialog.getByRole("button", { name: "Close" }).click();
+  }
+
+  async tab(name) {
+    await this.page.getByRole("tab", { name }).click();
+  }
+
+  async getTokens() {
+    await this.tab("Balances");
+    await this.page.getByRole("button", { name: "Get test tokens" }).click();
+    await this.tab("Balances");
+    await this.page.getByRole("row", { name: /USDT 50,000/ }).waitFor();
+  }
+
+  async fill(side, quantity, price) {
+    const { page } = this;
+    if (this.isNarrow) {
+      await page.locator(".side-bar").getByRole("button", { name: side }).click();
+    }
+    const form = page.locator("#order-form");
+    await form.getByRole("group", { name: "Side" }).getByRole("button", { name: side, exact: true }).click();
+    await form.getByLabel("Price").fill(price);
+    await form.getByLabel("Quantity").fill(quantity);
+    await form.getByLabel("Quantity").blur();
+    return form;
+  }
+
+  // Fills in the form, reads the sheet, signs.
+  async order(side, quantity, price) {
+    const form = await this.fill(side, quantity, price);
+    await form.locator("button[type=submit]").click();
+    const sheet = this.page.getByRole("dialog").filter({ hasText: "You sign exactly this text" });
+    const text = await sheet.locator("pre").textContent();
+    await sheet.getByRole("button", { name: "Sign and send" }).click();
+    return text;
+  }
+
+  // The newest line of "Sent".
+  async outcome(word) {
+    const line = this.page.locator(".sent > li").first();
+    await line.locator(".steps").getByText(word).waitFor();
+    await line.locator(".steps li").last().filter({ hasText: word }).and(this.page.locator(".done, .bad")).waitFor();
+    return line;
+  }
+}

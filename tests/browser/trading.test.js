@@ -1,0 +1,284 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, afterEach, before, test } from "node:test";
+import { Exchange, NARROW, PASSPHRASE, Person, WIDE, launch } from "./exchange.js";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+let browser;
+let exchange;
+let people = [];
+
+before(async () => {
+  browser = await launch();
+});
+after(async () => {
+  await browser.close();
+});
+afterEach(async () => {
+  for (const person of people) {
+    assert.deepEqual(person.faults, [], "no errors in the console, no violation of the policy");
+    await person.context.close();
+  }
+  people = [];
+  await exchange.stop();
+});
+
+const begin = async () => {
+  exchange = await Exchange.start();
+};
+const arrive = async (options) => {
+  const person = await Person.arrive(browser, exchange, options);
+  people.push(person);
+  return person;
+};
+const trader = async (options) => {
+  const person = await arrive(options);
+  await person.makeKey();
+  await person.getTokens();
+  return person;
+};
+const unlock = async (page) => {
+  await page.getByRole("button", { name: "locked" }).click();
+  const dialog = page.getByRole("dialog", { name: "Your key" });
+  await dialog.locator("#unlock-passphrase").fill(PASSPHRASE);
+  await dialog.getByRole("button", { name: "Unlock" }).click();
+  await dialog.getByRole("button", { name: "Lock", exact: true }).waitFor();
+  await dialog.getByRole("button", { name: "Close" }).click();
+};
+
+test("two wallets trade, and after kill -9 all is as before and both unlock", async () => {
+  await begin();
+  const alice = await trader();
+  const bob = await trader({ viewport: NARROW, colorScheme: "light" });
+  assert.notEqual(alice.account, bob.account);
+
+  const text = await alice.order("Sell", "2", "2000");
+  assert.match(text, /^Zellbook 1 [0-9a-f]{64}\nkind: order\naccount: 0[23][0-9a-f]{64}\nmarket: ETH\/USDT\nside: sell\nquantity: 2\nprice: 2000\n/);
+  const sent = await alice.outcome("applied");
+  const steps = await sent.locator(".steps li").allTextContents();
+  assert.deepEqual(steps.map((step) => /signed|posted|finalized|applied/.exec(step)?.[0]), ["signed", "posted", "finalized", "applied"]);
+  assert.equal(await sent.locator(".steps li.done").count(), 4);
+
+  // Bob sees it without doing anything, and takes a part.
+  await bob.page.getByRole("button", { name: "Use ask price 2000" }).waitFor();
+  await bob.order("Buy", "0.5", "2010");
+  await bob.outcome("applied");
+  await bob.tab("Fills");
+  await bob.page.getByRole("row", { name: /Buy 2,000 0.5 taker/ }).waitFor();
+  await bob.tab("Balances");
+  await bob.page.getByRole("row", { name: "ETH 10.5 0" }).waitFor();
+  await bob.page.getByRole("row", { name: "USDT 49,000 0" }).waitFor();
+
+  // So does Alice, live.
+  await alice.tab("Open orders (1)");
+  await alice.page.getByRole("row", { name: /ETH\/USDT Sell 2,000 2 0.5/ }).waitFor();
+  await alice.tab("Balances");
+  await alice.page.getByRole("row", { name: "ETH 8 1.5" }).waitFor();
+  await alice.page.getByRole("row", { name: "USDT 51,000 0" }).waitFor();
+  await alice.page.locator(".trades").getByRole("row", { name: /bought 2,000.00 0.5000/ }).waitFor();
+
+  const routes = ["/v1/markets/ETH-USDT/book", "/v1/markets/ETH-USDT/trades", `/v1/accounts/${alice.account}`, `/v1/accounts/${bob.account}`];
+  const state = async () => {
+    const { batch, root } = await exchange.get("/v1/status");
+    return { batch, root, views: await Promise.all(routes.map((route) => exchange.get(route))) };
+  };
+  const before = await state();
+  await exchange.kill();
+  await alice.page.getByRole("alert").getByText("Connection to the replica lost").waitFor();
+  await exchange.run();
+  assert.deepEqual(await state(), before);
+
+  // The pages come back by themselves; after a reload the keys are there, locked.
+  await alice.page.getByText("Live · batch").waitFor();
+  for (const person of [alice, bob]) {
+    await person.page.reload();
+    await unlock(person.page);
+  }
+  await alice.page.getByRole("row", { name: "ETH 8 1.5" }).waitFor();
+  await bob.order("Buy", "1.5", "2000");
+  await bob.outcome("applied");
+  await alice.page.getByRole("row", { name: "ETH 8 0" }).waitFor();
+});
+
+test("the form refuses what would be rejected, and says why and what would do", async () => {
+  await begin();
+  const alice = await arrive();
+  const { page } = alice;
+  const form = await alice.fill("Buy", "1", "2000");
+  await form.locator("#order-reason").getByText("Make or import a key first.").waitFor();
+  await form.locator("button[type=submit]").click();
+  assert.equal(await page.getByText("You sign exactly this text").isVisible(), false);
+
+  await alice.makeKey();
+  await alice.getTokens();
+  const refused = async (side, quantity, price, place, message) => {
+    await alice.fill(side, quantity, price);
+    await form.locator(place).getByText(message).waitFor();
+    assert.equal(await form.locator("button[type=submit]").getAttribute("aria-disabled"), "true");
+    await form.locator("button[type=submit]").click();
+    assert.equal(await page.getByText("You sign exactly this text").isVisible(), false);
+  };
+  await refused("Buy", "1", "2000.003", "#field-price-fault", "not a multiple of the tick size 0.01; the nearest valid ones are 2000 and 2000.01");
+  await refused("Buy", "0.00005", "2000", "#field-quantity-fault", "not a multiple of the lot size 0.0001");
+  await refused("Buy", "1", "two", "#field-price-fault", "in digits with a point");
+  await refused("Buy", "0", "2000", "#field-quantity-fault", "Quantity is zero; the least is 0.0001");
+  await refused("Buy", "0.0001", "1", "#order-reason", "the least that this market takes is 1 USDT");
+  await refused("Buy", "100", "2000", "#order-reason", "needs 200000 USDT, and 50000 USDT are available");
+  await refused("Sell", "11", "2000", "#order-reason", "needs 11 ETH, and 10 ETH are available");
+
+  // Valid again: the button says what it does, and the text is there before any sheet.
+  await alice.fill("Sell", "1.5", "2000");
+  assert.equal((await form.locator("button[type=submit]").textContent()).trim(), "Sell 1.5 ETH at 2,000");
+  await form.getByText("More").click();
+  assert.match(await form.locator("pre").textContent(), /side: sell\nquantity: 1.5\nprice: 2000\n/);
+  await alice.order("Sell", "1.5", "2000");
+  await alice.outcome("applied");
+  await form.getByLabel("Time in force").selectOption("post_only");
+  await refused("Buy", "1", "2000", "#field-price-fault", "the best ask is 2000");
+});
+
+test("orders are cancelled one by one and all at once", async () => {
+  await begin();
+  const alice = await trader();
+  const { page } = alice;
+  for (const price of ["1990", "1991", "1992"]) {
+    await alice.order("Buy", "1", price);
+    await alice.outcome("applied");
+  }
+  await alice.tab("Open orders (3)");
+  await page.getByRole("button", { name: "Cancel order 2" }).click();
+  await page.getByRole("button", { name: "Sign and send" }).click();
+  await alice.tab("Open orders (2)");
+  await page.getByRole("button", { name: "Cancel all" }).click();
+  await page.getByRole("button", { name: "Sign and send" }).click();
+  await alice.tab("Open orders (0)");
+  await page.getByText("No open orders.").waitFor();
+  await alice.tab("Balances");
+  await page.getByRole("row", { name: "USDT 50,000 0" }).waitFor();
+  await alice.tab("History");
+  assert.equal(await page.getByRole("cell", { name: "cancelled" }).count(), 3);
+});
+
+test("a key is exported and imported in another browser, with its passphrase only", async () => {
+  await begin();
+  const alice = await trader();
+  await alice.page.locator(".wallet").click();
+  const download = alice.page.waitForEvent("download");
+  await alice.page.getByRole("button", { name: "Export encrypted file" }).click();
+  const file = await (await download).path();
+  const exported = JSON.parse(readFileSync(file, "utf8"));
+  assert.equal(exported.account, alice.account);
+  assert.deepEqual(Object.keys(exported).sort(), ["account", "ciphertext", "kdf", "nonce", "zellbook_key"]);
+
+  const bob = await arrive();
+  const { page } = bob;
+  await page.locator(".wallet").click();
+  const dialog = page.getByRole("dialog", { name: "Your key" });
+  await dialog.locator("input[type=file]").setInputFiles(file);
+  await dialog.locator("#import-passphrase").fill("not this one");
+  await dialog.getByRole("button", { name: "Import" }).click();
+  await dialog.getByText("This passphrase does not open the key.").waitFor();
+  await dialog.locator("#import-passphrase").fill(PASSPHRASE);
+  await dialog.getByRole("button", { name: "Import" }).click();
+  await dialog.getByRole("button", { name: "Lock", exact: true }).waitFor();
+  assert.equal((await dialog.locator(".key").textContent()).trim(), alice.account);
+  await dialog.getByRole("button", { name: "Close" }).click();
+  await bob.tab("Balances");
+  await page.getByRole("row", { name: "USDT 50,000 0" }).waitFor();
+
+  // What the browser keeps does not hold the secret.
+  const kept = await page.evaluate(() => JSON.stringify(localStorage));
+  assert.ok(kept.includes("ciphertext") && !kept.includes("secret"));
+
+  // Removed only after a second question; then a raw key can be imported under a new passphrase.
+  await page.locator(".wallet").click();
+  await dialog.getByRole("button", { name: "Remove from this browser" }).click();
+  await dialog.getByRole("button", { name: "Remove it" }).click();
+  await dialog.locator("#import-text").fill("11".repeat(32));
+  await dialog.locator("#import-passphrase").fill("short");
+  await dialog.getByRole("button", { name: "Import" }).click();
+  await dialog.getByText("at least 8 characters").last().waitFor();
+  await dialog.locator("#import-passphrase").fill(PASSPHRASE);
+  await dialog.getByRole("button", { name: "Import" }).click();
+  await dialog.getByRole("button", { name: "Lock", exact: true }).waitFor();
+  assert.equal((await dialog.locator(".key").textContent()).trim(), "034f355bdcb7cc0af728ef3cceb9615d90684bb5b2ca5f859ab0f0b704075871aa");
+});
+
+test("what is signed while the replica is away is sent when it is back", async () => {
+  await begin();
+  const alice = await trader();
+  await exchange.kill();
+  await alice.page.getByRole("alert").getByText("Connection to the replica lost").waitFor();
+  await alice.order("Buy", "1", "1990");
+  await alice.page.getByText("The replica does not answer.").waitFor();
+  await exchange.run();
+  await alice.outcome("applied");
+});
+
+test("an order is placed by keyboard alone", async () => {
+  await begin();
+  const alice = await trader();
+  const { page } = alice;
+  const { keyboard } = page;
+  const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.textContent.trim());
+  const tabTo = async (wanted) => {
+    for (let step = 0; step < 60; step += 1) {
+      await keyboard.press("Tab");
+      if ((await focused()) === wanted) return;
+    }
+    assert.fail(`${wanted} is not reached by Tab`);
+  };
+  await page.evaluate(() => document.activeElement.blur());
+  await tabTo("field-price");
+  await keyboard.type("1990");
+  await keyboard.press("ArrowUp");
+  await tabTo("field-quantity");
+  await keyboard.type("2");
+  await keyboard.press("ArrowDown");
+  await keyboard.press("Enter");
+  await page.getByText("You sign exactly this text").waitFor();
+  await keyboard.press("Escape");
+  await page.getByText("You sign exactly this text").waitFor({ state: "hidden" });
+  await page.locator("#field-quantity").press("Enter");
+  await page.getByRole("button", { name: "Sign and send" }).waitFor();
+  assert.equal(await focused(), "Sign and send");
+  await keyboard.press("Enter");
+  await alice.outcome("applied");
+  await alice.tab("Open orders (1)");
+  await page.getByRole("row", { name: /Buy 1,990.01 1.9999/ }).waitFor();
+});
+
+for (const [name, viewport] of [["360", NARROW], ["1440", WIDE], ["1600", { width: 1600, height: 900 }]]) {
+  for (const colorScheme of ["dark", "light"]) {
+    test(`at ${name} px, ${colorScheme}, nothing overflows and assistive technology finds its way`, async () => {
+      await begin();
+      const alice = await arrive({ viewport, colorScheme });
+      const { page } = alice;
+      const check = async (place) => {
+        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+        assert.equal(overflow, 0, `${place} is wider than the screen`);
+        await page.evaluate(axe);
+        const { violations } = await page.evaluate(() => globalThis.axe.run());
+        const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+        assert.deepEqual(serious.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), [], place);
+      };
+      await check("the first visit");
+      await page.locator(".wallet").click();
+      await check("the wallet");
+      await page.getByRole("dialog", { name: "Your key" }).getByRole("button", { name: "Close" }).click();
+      await alice.makeKey();
+      await alice.getTokens();
+      await alice.order("Sell", "1", "2000");
+      await alice.outcome("applied");
+      await check("what was sent");
+      await alice.fill("Buy", "1", "1999.001");
+      await check("the form with a fault");
+      await alice.fill("Buy", "1", "1999");
+      await page.locator("#order-form button[type=submit]").click();
+      await check("the signing sheet");
+      await page.keyboard.press("Escape");
+    });
+  }
+}
