@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::genesis::Rules;
 use crate::key::PublicKey;
-use crate::limits::BODY_BYTES_MAX;
+use crate::limits::{BODY_BYTES_MAX, ELEMENTS_MAX};
 use crate::reject::Reject;
 use crate::state_root::Hash;
 use crate::transaction::{Action, Element, TransactionHash};
@@ -66,13 +66,16 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Reads a body. Total: what is no JSON array of at most 1 MiB has no transactions.
+    /// Reads a body. Total: what is no JSON array of at most 1 MiB and 4,096 elements has no
+    /// transactions.
     pub fn check(rules: &Rules, index: u64, body: &[u8]) -> Self {
-        let elements: Vec<&RawValue> = if body.len() <= BODY_BYTES_MAX {
-            serde_json::from_slice(body).unwrap_or_default()
-        } else {
-            Vec::new()
-        };
+        let mut elements: Vec<&RawValue> = Vec::new();
+        if body.len() <= BODY_BYTES_MAX {
+            elements = serde_json::from_slice(body).unwrap_or_default();
+        }
+        if elements.len() > ELEMENTS_MAX {
+            elements.clear();
+        }
         Self {
             index,
             body_hash: Sha256::digest(body).into(),
@@ -90,12 +93,14 @@ pub fn check_element(rules: &Rules, json: &str) -> Result<CheckedTransaction, In
         Err(reject) => Err(Invalid { kind: None, reject }),
         Ok(Element::Signed(signed)) => {
             let account = signed.transaction.account;
-            if !signed.verify(&rules.network) {
+            let text = signed.transaction.text(&rules.network);
+            let digest = signed.scheme.digest(&text);
+            if !signed.signature.is_valid(&digest, &account) {
                 let kind = Some(signed.transaction.action.kind());
                 return Err(Invalid { kind, reject: Reject::BadSignature { account } });
             }
             Ok(CheckedTransaction {
-                hash: signed.transaction.hash(&rules.network),
+                hash: TransactionHash::of_text(&text),
                 account,
                 once: Once::Nonce(signed.transaction.nonce),
                 action: signed.transaction.action,

@@ -138,6 +138,10 @@ impl BlsSignature {
             .and_then(|numbers| numbers.split_once(' '))
             .ok_or(BlsError::Form)?;
         let point = G1Affine::new_unchecked(coordinate(x)?, coordinate(y)?);
+        // The library writes infinity as (0, 0), and counts it as on the curve.
+        if point.is_zero() {
+            return Err(BlsError::Infinite);
+        }
         // G1 of BN254 has cofactor 1: every point of the curve is in the group.
         if point.is_on_curve() { Ok(Self(point)) } else { Err(BlsError::NotInGroup) }
     }
@@ -177,7 +181,8 @@ impl BlsSecretKey {
         let bytes: Zeroizing<[u8; 32]> =
             decode_hex(text).map(Zeroizing::new).ok_or(BlsError::SecretKey)?;
         let value = Fr::from_be_bytes_mod_order(bytes.as_slice());
-        let is_canonical = value.into_bigint().to_bytes_be() == bytes.as_slice();
+        let canonical = Zeroizing::new(value.into_bigint().to_bytes_be());
+        let is_canonical = canonical.as_slice() == bytes.as_slice();
         if value.is_zero() || !is_canonical { Err(BlsError::SecretKey) } else { Ok(Self(value)) }
     }
 
@@ -253,6 +258,7 @@ mod tests {
             "21888242871839275222246405745257275088696311157297823662689037894645226208583";
         let cases = [
             ("0", BlsError::Infinite),
+            ("1 0 0", BlsError::Infinite),
             ("", BlsError::Form),
             ("garbage", BlsError::Form),
             ("1 1", BlsError::Form),

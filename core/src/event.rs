@@ -25,7 +25,7 @@ pub struct Outcome {
     pub root: [u8; 32],
     /// One for each element of the body, in order.
     pub transactions: Vec<TransactionOutcome>,
-    /// The state's leaves that changed, by key: the new value, or `None` where the leaf is gone.
+    /// The state's leaves that were touched, by key: the value now, or `None` where there is none.
     pub changes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
 

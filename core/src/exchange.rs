@@ -245,7 +245,8 @@ impl Exchange {
     }
 
     fn cancel(&mut self, account: AccountIndex, order: u64) -> Result<(), Failure> {
-        if !self.ledger.account(account)?.open_orders.contains(&order) {
+        let owner = self.order(order).map(|(_, resting)| resting.account);
+        if owner != Some(account) {
             return Err(Reject::UnknownOrder { order }.into());
         }
         Ok(self.cancel_resting(order, CancelReason::Requested)?)
@@ -259,13 +260,13 @@ impl Exchange {
             }
             None => None,
         };
-        let orders = self.ledger.account(account)?.open_orders.clone();
+        let open = &self.ledger.account(account)?.open_orders;
+        let orders: Vec<u64> = match market {
+            Some(market) => open.get(&market).into_iter().flatten().copied().collect(),
+            None => open.values().flatten().copied().collect(),
+        };
         for id in orders {
-            let (in_market, _) =
-                *self.orders.get(&id).ok_or(Corrupt("an open order is unknown"))?;
-            if market.is_none_or(|market| market == in_market) {
-                self.cancel_resting(id, CancelReason::Requested)?;
-            }
+            self.cancel_resting(id, CancelReason::Requested)?;
         }
         Ok(())
     }
@@ -282,7 +283,7 @@ impl Exchange {
         let token = market.lock_token(order.side);
         self.ledger.unlock(order.account, token, lock)?;
         let account = self.ledger.account_mut(order.account)?;
-        account.open_orders.remove(&id);
+        account.close_order(index, id);
         let key = account.key;
         self.touched.insert(LeafKey::Order(id));
         self.touched.insert(LeafKey::Balance(key, token));
@@ -335,10 +336,14 @@ impl Exchange {
     ) -> Result<(), Failure> {
         let rules = Arc::clone(&self.rules);
         let (index, spec, atoms) = rules.amount(token, amount)?;
-        let supply = self.ledger.supply(index).checked_add(atoms);
-        let supply = supply
+        let existing = self.ledger.supply(index);
+        let supply = existing
+            .checked_add(atoms)
             .filter(|supply| supply.0 <= SUPPLY_MAX)
-            .ok_or_else(|| rules.amount_too_large(index, alloc::format!("{amount}")))?;
+            .ok_or_else(|| {
+                let largest = SUPPLY_MAX.saturating_sub(existing.0);
+                rules.amount_too_large(index, alloc::format!("{amount}"), largest)
+            })?;
         if self.ledger.account(signer)?.key != spec.issuer {
             let (token, issuer) = (spec.symbol.clone(), spec.issuer);
             return Err(Reject::NotIssuer { token, issuer }.into());

@@ -10,7 +10,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
-use serde::de::{MapAccess, Visitor};
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
@@ -18,7 +18,8 @@ use twox_hash::XxHash3_128;
 
 use crate::bls::{AggregateKey, BlsError, BlsPublicKey, BlsSignature};
 use crate::limits::{
-    NODES_MAX, PAGE_BATCHES_MAX, PAGE_BYTES_MAX, PAGE_SIGNATURES_MAX, PENDING_BYTES_MAX,
+    BATCH_OVERHEAD, NODES_MAX, PAGE_BATCHES_MAX, PAGE_BYTES_MAX, PAGE_SIGNATURES_MAX,
+    PENDING_BYTES_MAX,
 };
 use crate::units::Decimal;
 
@@ -296,7 +297,7 @@ pub struct FinalitySignature {
     /// The chaining hash that the sender claims; what is checked is our own.
     #[serde(default)]
     pub chaining_hash: Option<String>,
-    /// Ids of nodes that did not sign; null is none.
+    /// Ids of nodes that did not sign; null is none. At most as many as a network has nodes.
     #[serde(default, deserialize_with = "null_is_empty")]
     pub nonsigners: Vec<String>,
     /// `1 x y`.
@@ -304,7 +305,51 @@ pub struct FinalitySignature {
 }
 
 fn null_is_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    Ok(Option::<Vec<String>>::deserialize(deserializer)?.unwrap_or_default())
+    let list = Option::<Bounded<String, NODES_MAX>>::deserialize(deserializer)?;
+    list.map_or(Ok(Vec::new()), |list| {
+        if list.is_cut {
+            Err(serde::de::Error::custom("too many non-signers"))
+        } else {
+            Ok(list.items)
+        }
+    })
+}
+
+/// The first items of a JSON array. The others are passed over, so that no answer can take more
+/// memory than its bound.
+#[derive(Debug)]
+struct Bounded<T, const MAX: usize> {
+    items: Vec<T>,
+    is_cut: bool,
+}
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Bounded<T, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ListVisitor<T, const MAX: usize>(core::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for ListVisitor<T, MAX> {
+            type Value = Bounded<T, MAX>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut items = Vec::new();
+                while items.len() < MAX {
+                    match seq.next_element()? {
+                        Some(item) => items.push(item),
+                        None => return Ok(Bounded { items, is_cut: false }),
+                    }
+                }
+                let mut is_cut = false;
+                while seq.next_element::<IgnoredAny>()?.is_some() {
+                    is_cut = true;
+                }
+                Ok(Bounded { items, is_cut })
+            }
+        }
+        deserializer.deserialize_seq(ListVisitor(core::marker::PhantomData))
+    }
 }
 
 /// Why a finality signature proves nothing.
@@ -396,24 +441,41 @@ impl Verifier {
 }
 
 /// A `finalized` answer.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     /// Bodies from the asked index on.
     pub batches: Vec<String>,
     /// The sender's chaining hash of the first body.
     pub first_chaining_hash: String,
-    /// Signatures over some of the indexes.
-    pub finalized_signatures: Vec<FinalitySignature>,
+    /// Signatures over some of the indexes, in order. One that cannot be read is an error in its
+    /// place: it does not discard what those before it prove.
+    pub finalized_signatures: Vec<Result<FinalitySignature, String>>,
+    /// Whether the answer had more batches or signatures than are read.
+    pub is_cut: bool,
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct Answer<'a> {
     status: String,
     // Absent in error answers.
-    #[serde(default)]
-    data: Option<Page>,
-    #[serde(default)]
-    error: Option<serde_json::Value>,
+    #[serde(borrow, default)]
+    data: Option<RawPage<'a>>,
+    // Its text alone: nothing that nests is read into memory.
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct RawPage<'a> {
+    batches: Bounded<String, PAGE_BATCHES_MAX>,
+    first_chaining_hash: String,
+    #[serde(borrow)]
+    finalized_signatures: Bounded<&'a RawValue, PAGE_SIGNATURES_MAX>,
+}
+
+/// The start of a text from the network, for a message.
+fn start_of(text: &str) -> String {
+    text.chars().take(200).collect()
 }
 
 impl Page {
@@ -422,13 +484,25 @@ impl Page {
         if json.len() > PAGE_BYTES_MAX {
             return Err(PageError::TooLarge);
         }
-        let answer: Answer =
-            serde_json::from_slice(json).map_err(|error| PageError::Json(error.to_string()))?;
+        let answer: Answer<'_> = serde_json::from_slice(json)
+            .map_err(|error| PageError::Json(start_of(&error.to_string())))?;
         if answer.status != "success" {
-            let error = answer.error.map_or(answer.status, |error| error.to_string());
-            return Err(PageError::Status(error.chars().take(200).collect()));
+            let error = answer.error.map_or(answer.status.as_str(), RawValue::get);
+            return Err(PageError::Status(start_of(error)));
         }
-        Ok(answer.data)
+        Ok(answer.data.map(|data| Self {
+            is_cut: data.batches.is_cut || data.finalized_signatures.is_cut,
+            batches: data.batches.items,
+            first_chaining_hash: data.first_chaining_hash,
+            finalized_signatures: data
+                .finalized_signatures
+                .items
+                .into_iter()
+                .map(|raw| {
+                    serde_json::from_str(raw.get()).map_err(|error| start_of(&error.to_string()))
+                })
+                .collect(),
+        }))
     }
 }
 
@@ -487,6 +561,32 @@ pub enum PageError {
         /// What follows from the bodies.
         expected: String,
     },
+    /// A signature that cannot be read.
+    #[error("signature {position} of the answer, counted from 0, cannot be read: {error}")]
+    SignatureForm {
+        /// Its place in the answer.
+        position: usize,
+        /// Why.
+        error: String,
+    },
+    /// A valid proof of another history than the one that we hold proven.
+    #[error(
+        "the network proves batch {index} after another history than ours: the two part at or before batch {after}"
+    )]
+    OtherHistory {
+        /// The last batch that we hold.
+        after: u64,
+        /// The batch after it that is proven otherwise.
+        index: u64,
+    },
+    /// Nothing new, although batches that we were sent are not proven: the last one always is.
+    #[error("the answer has nothing after batch {last}, but the last signature is over {proven}")]
+    TipNotSigned {
+        /// The last batch that we were sent.
+        last: u64,
+        /// The last proven batch.
+        proven: u64,
+    },
     /// A signature that proves nothing.
     #[error("the signature over batch {index} proves nothing: {error}")]
     Proof {
@@ -495,6 +595,33 @@ pub enum PageError {
         /// Why.
         error: ProofError,
     },
+}
+
+impl PageError {
+    /// A stable name, for machines.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Json(_) => "json",
+            Self::Status(_) => "status",
+            Self::TooLarge => "too_large",
+            Self::Empty => "empty",
+            Self::FirstChainingHash { .. } => "first_chaining_hash",
+            Self::SignatureOutOfOrder { .. } => "signature_out_of_order",
+            Self::SignatureBeyondPage { .. } => "signature_beyond_page",
+            Self::ChainingHash { .. } => "chaining_hash",
+            Self::SignatureForm { .. } => "signature_form",
+            Self::OtherHistory { .. } => "other_history",
+            Self::TipNotSigned { .. } => "tip_not_signed",
+            Self::Proof { error, .. } => match error {
+                ProofError::UnknownNonsigner(_) => "unknown_nonsigner",
+                ProofError::RepeatedNonsigner(_) => "repeated_nonsigner",
+                ProofError::NonsignerWithoutStake(_) => "nonsigner_without_stake",
+                ProofError::Quorum { .. } => "quorum",
+                ProofError::Encoding(_) => "encoding",
+                ProofError::Signature => "signature",
+            },
+        }
+    }
 }
 
 /// A place in the sequence: an index and the chaining hash there.
@@ -533,6 +660,11 @@ pub struct ProvenGroup {
     pub signature: FinalitySignature,
 }
 
+/// What a batch that is not proven costs in memory, in bytes, about.
+const fn cost(body: &str) -> usize {
+    body.len().saturating_add(BATCH_OVERHEAD)
+}
+
 /// Walks pages: keeps the chain over pages, and lets batches out only up to a signature that
 /// verifies.
 #[derive(Clone, Debug)]
@@ -565,6 +697,14 @@ impl Walker {
         self.pending_bytes = 0;
     }
 
+    /// Takes an answer without data. It is an error while batches are not proven: the last one
+    /// always is.
+    pub fn take_nothing(&mut self) -> Result<(), PageError> {
+        let (last, proven) = (self.after(), self.proven.index);
+        self.forget_pending();
+        if last == proven { Ok(()) } else { Err(PageError::TipNotSigned { last, proven }) }
+    }
+
     /// Takes the answer to `?after=` [`Walker::after`]. Returns what it proves, and what is wrong
     /// with it; a bad signature does not discard what those before it proved. After an error the
     /// batches that are not proven are forgotten.
@@ -574,50 +714,79 @@ impl Walker {
         page: Page,
     ) -> (Vec<ProvenGroup>, Option<PageError>) {
         let mut groups = Vec::new();
-        let result = self.take_batches(page.batches, &page.first_chaining_hash).and_then(|()| {
-            if page.finalized_signatures.len() > PAGE_SIGNATURES_MAX {
-                return Err(PageError::TooLarge);
-            }
-            for signature in page.finalized_signatures {
-                groups.push(self.take_signature(verifier, signature)?);
-            }
-            Ok(())
-        });
+        let result = self.take_page(verifier, page, &mut groups);
         if result.is_err() {
             self.forget_pending();
         }
         (groups, result.err())
     }
 
-    fn take_batches(&mut self, bodies: Vec<String>, first: &str) -> Result<(), PageError> {
-        if bodies.is_empty() {
-            return Err(PageError::Empty);
-        }
-        if bodies.len() > PAGE_BATCHES_MAX {
-            return Err(PageError::TooLarge);
-        }
-        for (position, body) in bodies.into_iter().enumerate() {
-            let previous = self
-                .pending
-                .back()
-                .map_or(&self.proven.chaining_hash, |batch| &batch.chaining_hash);
+    fn take_page(
+        &mut self,
+        verifier: &Verifier,
+        page: Page,
+        groups: &mut Vec<ProvenGroup>,
+    ) -> Result<(), PageError> {
+        self.check_first(verifier, &page)?;
+        for body in page.batches {
+            let previous = self.pending.back();
+            let previous =
+                previous.map_or(&self.proven.chaining_hash, |batch| &batch.chaining_hash);
             let chaining_hash = chain(previous, &body);
-            let after = self.after();
-            if position == 0 && chaining_hash != first {
-                return Err(PageError::FirstChainingHash {
-                    found: first.chars().take(64).collect(),
-                    expected: chaining_hash,
-                    after,
-                });
-            }
-            let index = after.checked_add(1).ok_or(PageError::TooLarge)?;
-            self.pending_bytes = self.pending_bytes.saturating_add(body.len());
+            let index = self.after().checked_add(1).ok_or(PageError::TooLarge)?;
+            self.pending_bytes = self.pending_bytes.saturating_add(cost(&body));
             if self.pending_bytes > PENDING_BYTES_MAX {
                 return Err(PageError::TooLarge);
             }
             self.pending.push_back(ProvenBatch { index, body, chaining_hash });
         }
+        for (position, signature) in page.finalized_signatures.into_iter().enumerate() {
+            let signature =
+                signature.map_err(|error| PageError::SignatureForm { position, error })?;
+            // What lies beyond the batches that were read is asked for again.
+            if page.is_cut && signature.index > self.after() {
+                break;
+            }
+            groups.push(self.take_signature(verifier, signature)?);
+        }
         Ok(())
+    }
+
+    /// The sender's hash of the first body must be the one that follows from our history. Where it
+    /// is not, and the sender's has a valid proof, the histories part.
+    fn check_first(&self, verifier: &Verifier, page: &Page) -> Result<(), PageError> {
+        let first = page.batches.first().ok_or(PageError::Empty)?;
+        let previous = self.pending.back();
+        let previous = previous.map_or(&self.proven.chaining_hash, |batch| &batch.chaining_hash);
+        let expected = chain(previous, first);
+        if expected == page.first_chaining_hash {
+            return Ok(());
+        }
+        let after = self.after();
+        // Batches that are not proven may be a liar's; then nothing follows from them.
+        if self.pending.is_empty()
+            && let Some(index) = self.proven_otherwise(verifier, page)
+        {
+            return Err(PageError::OtherHistory { after, index });
+        }
+        let found = page.first_chaining_hash.chars().take(64).collect();
+        Err(PageError::FirstChainingHash { found, expected, after })
+    }
+
+    /// The first batch of a page that a signature proves over the sender's own chain.
+    fn proven_otherwise(&self, verifier: &Verifier, page: &Page) -> Option<u64> {
+        let signature = page.finalized_signatures.iter().flatten().next()?;
+        let count = signature.index.checked_sub(self.proven.index)?.checked_sub(1)?;
+        let bodies = page.batches.iter().skip(1).take(usize::try_from(count).ok()?);
+        let mut index = self.proven.index.checked_add(1)?;
+        let mut chaining_hash = page.first_chaining_hash.clone();
+        for body in bodies {
+            chaining_hash = chain(&chaining_hash, body);
+            index = index.checked_add(1)?;
+        }
+        let is_proven = index == signature.index
+            && verifier.verify(SignedState::Locked, signature, &chaining_hash).is_ok();
+        is_proven.then_some(index)
     }
 
     fn take_signature(
@@ -650,7 +819,7 @@ impl Walker {
         let mut batches = Vec::new();
         while self.pending.front().is_some_and(|batch| batch.index <= index) {
             if let Some(batch) = self.pending.pop_front() {
-                self.pending_bytes = self.pending_bytes.saturating_sub(batch.body.len());
+                self.pending_bytes = self.pending_bytes.saturating_sub(cost(&batch.body));
                 batches.push(batch);
             }
         }

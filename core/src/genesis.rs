@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::key::PublicKey;
 use crate::limits::{
-    GENESIS_BYTES_MAX, MARKETS_MAX, OPEN_ORDERS_MAX, REPLICAS_MAX, STEP_DIGITS_MAX,
+    GENESIS_BYTES_MAX, MARKETS_MAX, OPEN_ORDERS_MAX, REPLICAS_MAX, STEP_MAX, SUPPLY_MAX,
     SYMBOL_LENGTH_MAX, TOKEN_DECIMALS_MAX, TOKENS_MAX,
 };
 use crate::units::{Atoms, Decimal};
@@ -304,7 +304,9 @@ impl Genesis {
             return Err(range(&place("decimals"), &token.decimals, "use 0 to 18"));
         }
         if let Some(faucet) = token.faucet
-            && (faucet.is_zero() || faucet.in_steps_of(Decimal::one_atom(token.decimals)).is_err())
+            && !faucet
+                .in_steps_of(Decimal::one_atom(token.decimals))
+                .is_ok_and(|atoms| (1..=SUPPLY_MAX).contains(&atoms))
         {
             let valid = "use more than zero and no more decimals than the token has";
             return Err(range(&place("faucet"), &faucet, valid));
@@ -326,8 +328,9 @@ impl Genesis {
             return Err(range(&place("quote"), &spec.quote, "name another token than the base"));
         }
         for (field, step) in [("tick_size", spec.tick_size), ("lot_size", spec.lot_size)] {
-            if step.is_zero() || step.digits() > STEP_DIGITS_MAX {
-                let valid = "use more than zero and at most 19 digits";
+            if step.is_zero() || step.digits() > STEP_MAX {
+                let valid =
+                    "use more than zero, and at most 18446744073709551615 without the point";
                 return Err(range(&place(field), &step, valid));
             }
         }
@@ -355,6 +358,10 @@ impl Genesis {
                 let valid = "use no more decimals than the quote token has";
                 range(&place("notional_min"), &spec.notional_min, valid)
             })?;
+        if notional_min_atoms == 0 {
+            let valid = "use more than zero, so that dust cannot fill the book";
+            return Err(range(&place("notional_min"), &spec.notional_min, valid));
+        }
         let market_index = u16::try_from(index)
             .map_err(|_| range(&place("base"), &index, "give at most 256 markets"))?;
         Ok(Market {
@@ -490,6 +497,8 @@ mod tests {
             "not a whole number of atoms of ETH",
         );
         check("/markets/0/notional_min", json!("0.0000001"), "markets[0].notional_min");
+        check("/markets/0/notional_min", json!("0"), "markets[0].notional_min: 0");
+        check("/tokens/0/faucet", json!("9".repeat(38)), "tokens[0].faucet");
         check("/limits/open_orders_per_account", json!(0), "limits.open_orders_per_account: 0");
         check("/replicas/0/weight", json!(0), "replicas[0].weight: 0");
         check("/guide_orders", json!("yes"), "expected a boolean");

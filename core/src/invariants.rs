@@ -91,7 +91,7 @@ impl Exchange {
         }
         for account in self.ledger.accounts() {
             let mut locks: Vec<u128> = vec![0; self.rules.genesis.tokens.len()];
-            for id in &account.open_orders {
+            for id in account.open_orders.values().flatten() {
                 let (market, order) = self.order(*id).ok_or("I6: an open order is unknown")?;
                 let owner = self.ledger.get(order.account).map(|account| account.key);
                 if owner != Some(account.key) {
@@ -121,19 +121,22 @@ impl Exchange {
     fn recount_accounts(&self) -> Result<(), String> {
         let mut listed = 0_usize;
         for account in self.ledger.accounts() {
-            listed = listed.wrapping_add(account.open_orders.len());
+            for (market, orders) in &account.open_orders {
+                listed = listed.wrapping_add(orders.len());
+                let most = self.rules.genesis.limits.open_orders_per_account;
+                if orders.len() > usize::try_from(most).unwrap_or(usize::MAX) {
+                    return Err(format!("I10: {} has too many open orders", account.key));
+                }
+                let are_there = orders
+                    .iter()
+                    .all(|id| self.orders.get(id).is_some_and(|(index, _)| index == market));
+                if !are_there || orders.is_empty() {
+                    return Err(format!("I6: {} lists orders wrongly", account.key));
+                }
+            }
             let nonces = account.nonces();
             if nonces.len() > NONCES_KEPT || !nonces.is_sorted_by(|a, b| a < b) {
                 return Err(format!("I9: the nonces of {} are out of order", account.key));
-            }
-            for market in &self.rules.markets {
-                let mine = account.open_orders.iter().filter(|id| {
-                    self.orders.get(id).is_some_and(|(index, _)| *index == market.index)
-                });
-                let most = self.rules.genesis.limits.open_orders_per_account;
-                if mine.count() > usize::try_from(most).unwrap_or(usize::MAX) {
-                    return Err(format!("I10: {} has too many open orders", account.key));
-                }
             }
         }
         if listed != self.orders.len() {

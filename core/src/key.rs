@@ -29,6 +29,10 @@ pub enum PublicKeyError {
 impl PublicKey {
     /// Reads a SEC1 point, compressed (33 bytes) or not (65 bytes).
     pub fn from_sec1(bytes: &[u8]) -> Result<Self, PublicKeyError> {
+        // The library also knows a compact form (05), which would give one key two texts.
+        if !matches!((bytes.len(), bytes.first()), (33, Some(2 | 3)) | (65, Some(4))) {
+            return Err(PublicKeyError::Form);
+        }
         let key = VerifyingKey::from_sec1_bytes(bytes).map_err(|_| PublicKeyError::NotOnCurve)?;
         Self::from_verifying_key(&key)
     }
@@ -299,6 +303,8 @@ mod tests {
         let off_curve = alloc::format!("02{}", "00".repeat(32));
         assert_eq!(off_curve.parse::<PublicKey>(), Err(PublicKeyError::NotOnCurve));
         assert_eq!("zz".parse::<PublicKey>(), Err(PublicKeyError::Form));
+        let compact = alloc::format!("05{}", &key().public_key().to_string()[2..]);
+        assert_eq!(compact.parse::<PublicKey>(), Err(PublicKeyError::Form));
         let upper = key().public_key().to_string().to_uppercase();
         assert_eq!(upper.parse::<PublicKey>(), Err(PublicKeyError::Form));
     }

@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::event::Corrupt;
-use crate::genesis::TokenIndex;
+use crate::genesis::{MarketIndex, TokenIndex};
 use crate::key::PublicKey;
 use crate::limits::NONCES_KEPT;
 use crate::reject::Reject;
@@ -33,8 +33,8 @@ pub struct Account {
     balances: Vec<Balance>,
     /// The highest nonces used, ascending, at most 64 (I9).
     nonces: Vec<u64>,
-    /// Ids of its open orders.
-    pub open_orders: BTreeSet<u64>,
+    /// Ids of its open orders, by market. No set is empty.
+    pub open_orders: BTreeMap<MarketIndex, BTreeSet<u64>>,
 }
 
 impl Account {
@@ -67,6 +67,21 @@ impl Account {
             self.nonces.insert(position, nonce);
             if self.nonces.len() > NONCES_KEPT {
                 self.nonces.remove(0);
+            }
+        }
+    }
+
+    /// Notes that an order of its own is in a book.
+    pub fn open_order(&mut self, market: MarketIndex, id: u64) {
+        self.open_orders.entry(market).or_default().insert(id);
+    }
+
+    /// Notes that an order of its own left its book.
+    pub fn close_order(&mut self, market: MarketIndex, id: u64) {
+        if let Some(orders) = self.open_orders.get_mut(&market) {
+            orders.remove(&id);
+            if orders.is_empty() {
+                self.open_orders.remove(&market);
             }
         }
     }
@@ -112,7 +127,7 @@ impl Ledger {
             key: *key,
             balances: core::iter::repeat_n(Balance::default(), self.supply.len()).collect(),
             nonces: Vec::new(),
-            open_orders: BTreeSet::new(),
+            open_orders: BTreeMap::new(),
         });
         self.index.insert(*key, index);
         Ok(index)

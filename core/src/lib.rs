@@ -21,8 +21,8 @@
 //! - **I8** Filled + remaining + cancelled = the quantity of the order.
 //! - **I9** A nonce of a key is used at most once.
 //! - **I10** An account has at most as many open orders in a market as genesis allows.
-//! - **I11** A rejected transaction changes nothing but its nonce, and not that if the signature or
-//!   the nonce itself is bad.
+//! - **I11** A rejected transaction changes nothing but its nonce (in the guide's format: its used
+//!   signature), and not that if the signature or the nonce itself is bad.
 //! - **I12** The root of a replayed, a live and a reloaded state is the same.
 
 #![no_std]

@@ -17,8 +17,8 @@ pub const REPLICAS_MAX: usize = 64;
 pub const SYMBOL_LENGTH_MAX: usize = 12;
 /// Characters of a deposit reference, at most.
 pub const REFERENCE_LENGTH_MAX: usize = 64;
-/// Digits of a tick size or lot size, at most, so that ticks × tick size fits a `u128`.
-pub const STEP_DIGITS_MAX: u128 = 18_446_744_073_709_551_615;
+/// A tick size or lot size without its point, at most, so that ticks × tick size fits a `u128`.
+pub const STEP_MAX: u128 = 18_446_744_073_709_551_615;
 /// Bytes of a genesis file, at most.
 pub const GENESIS_BYTES_MAX: usize = 1 << 20;
 
@@ -30,6 +30,9 @@ pub const OPEN_ORDERS_MAX: u32 = 10_000;
 
 /// Bytes of a batch body that is read; a longer one changes nothing but the index and the chain.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
+/// Elements of a batch body that is read; a longer one changes nothing but the index and the chain.
+/// A signed transaction has some 300 bytes, so no honest body comes near.
+pub const ELEMENTS_MAX: usize = 4096;
 /// Fields of one transaction, at most; the largest kind has fewer.
 pub const FIELDS_MAX: usize = 16;
 /// Bytes of one transaction's JSON, at most.
@@ -42,16 +45,18 @@ pub const NODES_MAX: usize = 1024;
 /// Bytes of one `finalized` answer, at most. A network of one node with default limits cuts its
 /// answers at 10 MB of bodies; JSON escapes and signatures come on top.
 pub const PAGE_BYTES_MAX: usize = 64 << 20;
-/// Batches of one `finalized` answer, at most.
-pub const PAGE_BATCHES_MAX: usize = 1 << 20;
-/// Finality signatures of one `finalized` answer, at most.
-pub const PAGE_SIGNATURES_MAX: usize = 1 << 16;
+/// Batches of one `finalized` answer that are read; the rest is asked for again.
+pub const PAGE_BATCHES_MAX: usize = 1 << 17;
+/// Finality signatures of one `finalized` answer that are read.
+pub const PAGE_SIGNATURES_MAX: usize = 1 << 14;
+/// What a batch costs in memory besides its body, in bytes, about.
+pub const BATCH_OVERHEAD: usize = 128;
 /// Bytes of bodies kept that no signature covers yet, at most.
 pub const PENDING_BYTES_MAX: usize = 256 << 20;
 
 const _: () = assert!(TRANSACTION_BYTES_MAX + 2 <= BATCH_BYTES_DEFAULT);
 const _: () = assert!(BATCH_BYTES_DEFAULT <= BODY_BYTES_MAX);
-const _: () = assert!(PAGE_BYTES_MAX <= PENDING_BYTES_MAX);
+const _: () = assert!(PAGE_BYTES_MAX + PAGE_BATCHES_MAX * BATCH_OVERHEAD <= PENDING_BYTES_MAX);
 // What a lot of one tick can be worth, times the largest order, is checked when an order arrives;
 // what exists of a token can always be added up.
 const _: () = assert!(SUPPLY_MAX < u128::MAX / 2);

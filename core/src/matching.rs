@@ -1,5 +1,6 @@
 //! Placing an order: checks, the lock, price-time matching, and what becomes of the rest.
 
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 
 use crate::book::{RestingOrder, Slot};
@@ -87,11 +88,8 @@ impl Exchange {
         }
         let account = self.ledger.account(account)?;
         let most = rules.genesis.limits.open_orders_per_account;
-        let in_market = account
-            .open_orders
-            .iter()
-            .filter(|id| self.orders.get(id).is_some_and(|(index, _)| *index == market.index));
-        let full = in_market.count() >= usize::try_from(most).unwrap_or(usize::MAX);
+        let open = account.open_orders.get(&market.index).map_or(0, BTreeSet::len);
+        let full = open >= usize::try_from(most).unwrap_or(usize::MAX);
         if full && terms.time_in_force != TimeInForce::Ioc {
             return Err(Reject::TooManyOrders { market: market.name.clone(), most }.into());
         }
@@ -160,7 +158,7 @@ impl Exchange {
         let maker_account = self.ledger.account_mut(maker.account)?;
         let maker_key = maker_account.key;
         if quantity == maker.remaining {
-            maker_account.open_orders.remove(&maker.id);
+            maker_account.close_order(market.index, maker.id);
             self.orders.remove(&maker.id);
         }
         self.touched.insert(LeafKey::Order(maker.id));
@@ -216,7 +214,7 @@ impl Exchange {
             remaining: taker.remaining,
         })?;
         self.orders.insert(taker.id, (market.index, slot));
-        self.ledger.account_mut(taker.account)?.open_orders.insert(taker.id);
+        self.ledger.account_mut(taker.account)?.open_order(market.index, taker.id);
         self.touched.insert(LeafKey::Order(taker.id));
         Ok(())
     }

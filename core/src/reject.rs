@@ -55,7 +55,7 @@ pub enum Reject {
         /// The tokens of genesis.
         known: String,
     },
-    /// A quantity or amount of zero.
+    /// A price, quantity or amount of zero.
     #[error("{field} is zero; the least is {least}")]
     NotPositive {
         /// The field: `price`, `quantity` or `amount`.

@@ -127,7 +127,8 @@ impl Exchange {
         }
     }
 
-    /// Builds the state from all of its leaves, in any order. The caller compares the root.
+    /// Builds the state from all of its leaves, in ascending order of their keys, each key once. The
+    /// caller compares the root, which commits to every leaf.
     pub fn from_leaves<'a>(
         rules: Arc<Rules>,
         leaves: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
@@ -135,15 +136,19 @@ impl Exchange {
         let mut exchange = Self::new(rules);
         exchange.tree = StateTree::default();
         let mut orders: Vec<(u64, Vec<u8>)> = Vec::new();
+        let mut previous: Option<&[u8]> = None;
         for (key, value) in leaves {
+            if previous.is_some_and(|previous| previous >= key) {
+                return Err(Corrupt("stored leaves are out of order or repeated"));
+            }
+            previous = Some(key);
             exchange.tree.set(key, Some(value));
             match LeafKey::from_bytes(key)? {
                 LeafKey::Order(id) => orders.push((id, value.into())),
                 leaf => exchange.load(leaf, value)?,
             }
         }
-        // Priority within a level is the order of ids.
-        orders.sort();
+        // Their keys ascend with their ids, and priority within a level is the order of ids.
         for (id, value) in orders {
             exchange.load_order(id, &value)?;
         }
@@ -212,7 +217,7 @@ impl Exchange {
         reader.finish()?;
         let slot = self.book_mut(market)?.insert(order)?;
         self.orders.insert(id, (market, slot));
-        self.ledger.account_mut(account)?.open_orders.insert(id);
+        self.ledger.account_mut(account)?.open_order(market, id);
         Ok(())
     }
 }

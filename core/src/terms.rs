@@ -121,7 +121,7 @@ impl Rules {
         };
         let notional =
             value("price times quantity", market.quote_atoms(price, quantity), market.quote)?;
-        value("quantity", market.base_atoms(quantity), market.base)?;
+        let base = value("quantity", market.base_atoms(quantity), market.base)?;
         if notional < market.notional_min_atoms {
             let quote = self.token_at(market.quote);
             let decimals = quote.map_or(0, |token| token.decimals);
@@ -131,11 +131,10 @@ impl Rules {
                 quote: quote.map_or_else(String::new, |token| token.symbol.clone()),
             });
         }
-        let lock = value(
-            "price times quantity",
-            market.lock_atoms(order.side, price, quantity),
-            market.lock_token(order.side),
-        )?;
+        let lock = match order.side {
+            Side::Buy => notional,
+            Side::Sell => base,
+        };
         Ok(Terms {
             market: market.index,
             side: order.side,
@@ -170,12 +169,18 @@ impl Rules {
             Err(StepError::TooLarge) => None,
             Ok(atoms) => Some(Atoms(atoms)).filter(|atoms| atoms.0 <= SUPPLY_MAX),
         };
-        let atoms = atoms.ok_or_else(|| self.amount_too_large(index, amount.to_string()))?;
+        let atoms =
+            atoms.ok_or_else(|| self.amount_too_large(index, amount.to_string(), SUPPLY_MAX))?;
         Ok((index, token, atoms))
     }
 
-    pub(crate) fn amount_too_large(&self, token: TokenIndex, value: String) -> Reject {
-        let largest = self.format_amount(token, Atoms(SUPPLY_MAX));
+    pub(crate) fn amount_too_large(
+        &self,
+        token: TokenIndex,
+        value: String,
+        largest: u128,
+    ) -> Reject {
+        let largest = self.format_amount(token, Atoms(largest));
         Reject::TooLarge { field: "amount", value, largest }
     }
 
@@ -199,6 +204,13 @@ impl Rules {
     }
 }
 
+/// The first names of a list, for a message.
 fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.collect::<Vec<_>>().join(", ")
+    const NAMED: usize = 8;
+    let mut names: Vec<&str> = names.take(NAMED.wrapping_add(1)).collect();
+    if names.len() > NAMED {
+        names.truncate(NAMED);
+        names.push("\u{2026}");
+    }
+    names.join(", ")
 }

@@ -179,6 +179,13 @@ pub struct SignedTransaction {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransactionHash(pub [u8; 32]);
 
+impl TransactionHash {
+    /// The hash of a transaction with this signed text.
+    pub fn of_text(text: &str) -> Self {
+        Self(Sha256::digest(text.as_bytes()).into())
+    }
+}
+
 impl fmt::Display for TransactionHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(self.0))
@@ -252,7 +259,7 @@ impl Transaction {
 
     /// The hash that a transaction is known by.
     pub fn hash(&self, network: &NetworkId) -> TransactionHash {
-        TransactionHash(Sha256::digest(self.text(network).as_bytes()).into())
+        TransactionHash::of_text(&self.text(network))
     }
 
     /// Signs the text for a network with the `raw` scheme.
@@ -286,12 +293,6 @@ impl SignedTransaction {
             .map(|(name, value)| format!("\"{name}\":{}", serde_json::Value::from(value)))
             .collect::<Vec<_>>();
         format!("{{{}}}", fields.join(","))
-    }
-
-    /// Whether the signature is the account's over the text for this network.
-    pub fn verify(&self, network: &NetworkId) -> bool {
-        let digest = self.scheme.digest(&self.transaction.text(network));
-        self.signature.is_valid(&digest, &self.transaction.account)
     }
 }
 
@@ -519,6 +520,11 @@ mod tests {
         }
     }
 
+    fn verifies(signed: &SignedTransaction, network: &NetworkId) -> bool {
+        let digest = signed.scheme.digest(&signed.transaction.text(network));
+        signed.signature.is_valid(&digest, &signed.transaction.account)
+    }
+
     fn all_kinds() -> Vec<Transaction> {
         let to = SecretKey::from_bytes(&[8; 32]).unwrap().public_key();
         let amount = "0.5".parse().unwrap();
@@ -557,8 +563,8 @@ mod tests {
             let signed = transaction.sign(&NETWORK, &key());
             let read = Element::read(&signed.to_json(), false).unwrap();
             assert_eq!(read, Element::Signed(signed.clone()));
-            assert!(signed.verify(&NETWORK));
-            assert!(!signed.verify(&NetworkId([0; 32])));
+            assert!(verifies(&signed, &NETWORK));
+            assert!(!verifies(&signed, &NetworkId([0; 32])));
         }
     }
 
@@ -567,7 +573,7 @@ mod tests {
         let text = order().text(&NETWORK);
         let signature = key().sign(Scheme::Eip191, &text);
         let signed = SignedTransaction { transaction: order(), scheme: Scheme::Eip191, signature };
-        assert!(signed.verify(&NETWORK));
+        assert!(verifies(&signed, &NETWORK));
         assert_eq!(signed.transaction.hash(&NETWORK), order().hash(&NETWORK));
     }
 

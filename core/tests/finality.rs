@@ -339,3 +339,110 @@ fn a_threshold_is_a_percentage_above_zero() {
         assert_eq!(Threshold::from_percent(percent).is_some(), valid, "{text}");
     }
 }
+
+fn honest_page() -> Value {
+    json("equal4/finalized_after_0.json")
+}
+
+fn take(page: &Value) -> (usize, Option<PageError>, Walker) {
+    let verifier = verifier(&file("equal4/nodes.json"), "orderbook", &67.into());
+    let mut walker = Walker::new(Position::start());
+    let page = Page::read(page.to_string().as_bytes()).unwrap().unwrap();
+    let (groups, error) = walker.take(&verifier, page);
+    (groups.iter().map(|group| group.batches.len()).sum(), error, walker)
+}
+
+#[test]
+fn a_signature_that_cannot_be_read_keeps_what_those_before_it_proved() {
+    for (field, value) in [
+        ("signature", Value::Null),
+        ("index", (-1).into()),
+        ("nonsigners", serde_json::json!([1])),
+        ("nonsigners", vec!["x"; 2000].into()),
+    ] {
+        let mut page = honest_page();
+        page["data"]["finalized_signatures"][2][field] = value;
+        let (delivered, error, _) = take(&page);
+        assert_eq!(delivered, 5, "{field}");
+        assert!(matches!(error, Some(PageError::SignatureForm { position: 2, .. })), "{error:?}");
+    }
+}
+
+#[test]
+fn unsigned_batches_without_end_are_bounded_even_if_their_bodies_are_empty() {
+    let verifier = verifier(&file("equal4/nodes.json"), "orderbook", &67.into());
+    let mut walker = Walker::new(Position::start());
+    let mut hash = String::new();
+    for round in 0..100 {
+        let count = 100_000;
+        let page = Page {
+            batches: vec![String::new(); count],
+            first_chaining_hash: chain(&hash, ""),
+            finalized_signatures: Vec::new(),
+            is_cut: false,
+        };
+        for _ in 0..count {
+            hash = chain(&hash, "");
+        }
+        match walker.take(&verifier, page) {
+            (groups, None) => assert!(groups.is_empty()),
+            (_, error) => {
+                assert_eq!(error, Some(PageError::TooLarge));
+                assert!(round > 5 && walker.after() == 0, "round {round}");
+                return;
+            }
+        }
+    }
+    panic!("ten million batches were kept");
+}
+
+#[test]
+fn a_page_longer_than_is_read_gives_its_start_and_the_rest_is_asked_for_again() {
+    let mut bodies = vec!["x"; zellbook_core::limits::PAGE_BATCHES_MAX + 5];
+    bodies[0] = "first";
+    let page = serde_json::json!({"status": "success", "data": {
+        "batches": bodies, "first_chaining_hash": chain("", "first"),
+        "finalized_signatures": [{"index": bodies.len(), "parent_index": 0, "timestamp": 1,
+            "nonsigners": [], "signature": "1 1 2"}],
+    }});
+    let (delivered, error, walker) = take(&page);
+    assert_eq!((delivered, error), (0, None));
+    assert_eq!(walker.after(), zellbook_core::limits::PAGE_BATCHES_MAX as u64);
+}
+
+#[test]
+fn nothing_new_is_an_error_while_batches_are_not_proven() {
+    let mut page = honest_page();
+    let signatures = page["data"]["finalized_signatures"].as_array_mut().unwrap();
+    signatures.pop();
+    let (delivered, error, mut walker) = take(&page);
+    assert_eq!((delivered, error), (13, None));
+    assert_eq!(walker.take_nothing(), Err(PageError::TipNotSigned { last: 14, proven: 13 }));
+    assert_eq!(walker.after(), 13);
+    assert_eq!(walker.take_nothing(), Ok(()));
+}
+
+#[test]
+fn a_valid_proof_of_another_history_is_told_from_a_lie() {
+    let verifier = verifier(&file("equal4/nodes.json"), "orderbook", &67.into());
+    let page = |value: &Value| Page::read(value.to_string().as_bytes()).unwrap().unwrap();
+    let ours = Position { index: 3, chaining_hash: "0".repeat(32) };
+    let honest = json("equal4/finalized_after_3.json");
+    let (groups, error) = Walker::new(ours.clone()).take(&verifier, page(&honest));
+    assert!(groups.is_empty());
+    assert_eq!(error, Some(PageError::OtherHistory { after: 3, index: 5 }));
+    let mut lie = honest;
+    lie["data"]["batches"][1] = "forged".into();
+    let (_, error) = Walker::new(ours).take(&verifier, page(&lie));
+    assert!(matches!(error, Some(PageError::FirstChainingHash { .. })), "{error:?}");
+}
+
+#[test]
+fn error_answers_are_cut_and_never_nest_into_memory() {
+    let nested = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let answer = format!(r#"{{"status":"error","error":{nested}}}"#);
+    let error = Page::read(answer.as_bytes()).unwrap_err().to_string();
+    assert!(error.len() < 300, "{error}");
+    let long = format!(r#"{{"status":"success","data":{{"batches":"{}"}}}}"#, "x".repeat(100_000));
+    assert!(Page::read(long.as_bytes()).unwrap_err().to_string().len() < 400);
+}

@@ -223,6 +223,12 @@ fn run(seed: u64, steps: usize) {
         }
         compare(&venue, &model, seed, step);
     }
+    // I12: a state reloaded from what the batches wrote has the live root.
+    let leaves = venue.leaves.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+    let rules = std::sync::Arc::clone(&venue.rules);
+    let mut reloaded = zellbook_core::exchange::Exchange::from_leaves(rules, leaves).unwrap();
+    reloaded.recount().unwrap();
+    assert_eq!(reloaded.root(), venue.exchange.root(), "seed {seed}");
 }
 
 fn compare(venue: &Venue, model: &Model, seed: u64, step: usize) {

@@ -1,6 +1,7 @@
 //! A small exchange with named traders, for tests: everything goes through signed batches, and every
 //! batch is followed by a recount of all invariants.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use zellbook_core::batch::Batch;
@@ -9,6 +10,7 @@ use zellbook_core::exchange::Exchange;
 use zellbook_core::genesis::{Genesis, Rules};
 use zellbook_core::key::{PublicKey, SecretKey};
 use zellbook_core::reject::Reject;
+use zellbook_core::state::LeafKey;
 use zellbook_core::transaction::{Action, Order, SelfTrade, Side, TimeInForce, Transaction};
 
 pub const TRADERS: [&str; 5] = ["alice", "bob", "carol", "dave", "erin"];
@@ -36,7 +38,7 @@ pub fn rules() -> Arc<Rules> {
             {{"symbol":"USDT","decimals":4,"issuer":"{issuer}"}},
             {{"symbol":"BTC","decimals":8,"issuer":"{issuer}"}}],
         "markets":[{{"base":"ETH","quote":"USDT","tick_size":"0.5","lot_size":"0.01","notional_min":"1"}},
-            {{"base":"BTC","quote":"USDT","tick_size":"1","lot_size":"0.0001","notional_min":"0"}}],
+            {{"base":"BTC","quote":"USDT","tick_size":"1","lot_size":"0.0001","notional_min":"0.0001"}}],
         "limits":{{"open_orders_per_account":4}},"replicas":[]}}"#
     );
     Arc::new(Genesis::read(json.as_bytes()).unwrap())
@@ -46,6 +48,8 @@ pub struct Venue {
     pub rules: Arc<Rules>,
     pub exchange: Exchange,
     pub bodies: Vec<String>,
+    /// What a store would hold after the batches so far.
+    pub leaves: BTreeMap<Vec<u8>, Vec<u8>>,
     nonce: u64,
 }
 
@@ -54,7 +58,10 @@ impl Venue {
     pub fn empty() -> Self {
         let rules = rules();
         let exchange = Exchange::new(Arc::clone(&rules));
-        Self { rules, exchange, bodies: Vec::new(), nonce: 1000 }
+        let counters = LeafKey::Counters;
+        let first = exchange.leaf_value(&counters).unwrap();
+        let leaves = BTreeMap::from([(counters.to_bytes(), first)]);
+        Self { rules, exchange, bodies: Vec::new(), leaves, nonce: 1000 }
     }
 
     /// An exchange on which every trader has 1,000 ETH, 1,000,000 USDT and 10 BTC.
@@ -101,6 +108,12 @@ impl Venue {
         let batch = Batch::check(&self.rules, index, body.as_bytes());
         let outcome = self.exchange.apply(&batch).unwrap();
         self.bodies.push(body.into());
+        for (key, value) in outcome.changes.clone() {
+            match value {
+                Some(value) => self.leaves.insert(key, value),
+                None => self.leaves.remove(&key),
+            };
+        }
         self.exchange.recount().unwrap();
         outcome
     }
