@@ -184,7 +184,8 @@ impl Rules {
         Reject::TooLarge { field: "amount", value, largest }
     }
 
-    pub(crate) fn unknown_market(&self, market: &str) -> Reject {
+    /// The reject for a market that genesis does not have.
+    pub fn unknown_market(&self, market: &str) -> Reject {
         Reject::UnknownMarket {
             market: market.to_string(),
             known: join(self.markets.iter().map(|market| market.name.as_str())),

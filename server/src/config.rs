@@ -55,6 +55,11 @@ pub enum ConfigError {
     /// Another process uses the data directory.
     #[error("{} is in use by another zellbook process; stop that one, or use another --data directory", .0.display())]
     InUse(PathBuf),
+    /// A network is given, but no genesis.
+    #[error(
+        "give --genesis with the network's genesis file: a genesis of our own would be another exchange on the same sequencer"
+    )]
+    NoGenesis,
     /// The system's source of random numbers failed.
     #[error("no random numbers from the system: {0}")]
     Random(String),
@@ -94,11 +99,14 @@ impl DataDir {
 
     /// The rules of this directory's exchange: those of `given`, which are kept, or those kept from
     /// an earlier start, or else of a new development genesis whose issuer key is made here.
-    pub fn rules(&self, given: Option<&Path>) -> Result<Arc<Rules>, ConfigError> {
+    ///
+    /// A development genesis is made only where `may_invent` says so.
+    pub fn rules(&self, given: Option<&Path>, may_invent: bool) -> Result<Arc<Rules>, ConfigError> {
         let kept_path = self.file("genesis.json");
         let kept = if kept_path.exists() { Some(read_genesis(&kept_path)?) } else { None };
         let rules = match (given, kept) {
             (None, Some(kept)) => kept,
+            (None, None) if !may_invent => return Err(ConfigError::NoGenesis),
             (None, None) => {
                 let issuer = self.secret_key("issuer.key")?;
                 let rules = development_genesis(issuer.public_key(), true);
@@ -196,24 +204,44 @@ fn read_secret(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
     Ok(text)
 }
 
-/// Writes a file whole: beside its place, synced, then renamed, so that no crash leaves half of it.
+/// Writes a file whole, in place of one that may be there: no crash leaves half of it.
 pub fn write_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ConfigError> {
-    let beside = path.with_extension("new");
-    if beside.exists() {
-        fs::remove_file(&beside).map_err(io_error(&beside))?;
-    }
-    write_new(&beside, bytes, mode)?;
-    fs::rename(&beside, path).map_err(io_error(path))
+    let beside = write_beside(path, bytes, mode)?;
+    fs::rename(&beside, path).map_err(io_error(path))?;
+    sync_folder(path)
 }
 
-fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ConfigError> {
+/// Writes a new file whole; one that is there is never overwritten.
+pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ConfigError> {
+    let beside = write_beside(path, bytes, mode)?;
+    let linked = fs::hard_link(&beside, path).map_err(io_error(path));
+    fs::remove_file(&beside).map_err(io_error(&beside))?;
+    linked?;
+    sync_folder(path)
+}
+
+/// Writes and syncs a file beside the one that it is to become.
+fn write_beside(path: &Path, bytes: &[u8], mode: u32) -> Result<PathBuf, ConfigError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = path.with_file_name(format!(".{name}.{}", std::process::id()));
     let mut file = OpenOptions::new()
         .write(true)
-        .create_new(true)
+        .create(true)
+        .truncate(true)
         .mode(mode)
-        .open(path)
-        .map_err(io_error(path))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io_error(path))
+        .open(&beside)
+        .map_err(io_error(&beside))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io_error(&beside))?;
+    Ok(beside)
+}
+
+/// Makes a new name in a folder durable.
+fn sync_folder(path: &Path) -> Result<(), ConfigError> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error(folder))
 }
 
 /// ETH, BTC and USDT with two markets, all issued by one key.
@@ -256,11 +284,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (network, issuer) = {
             let data = DataDir::open(folder.path()).unwrap();
-            let rules = data.rules(None).unwrap();
+            let rules = data.rules(None, true).unwrap();
             (rules.network, rules.genesis.tokens[0].issuer)
         };
         let data = DataDir::open(folder.path()).unwrap();
-        assert_eq!(data.rules(None).unwrap().network, network);
+        assert_eq!(data.rules(None, true).unwrap().network, network);
         assert_eq!(data.secret_key("issuer.key").unwrap().public_key(), issuer);
         data.bls_key("bls.key").unwrap();
         for name in ["issuer.key", "bls.key"] {
@@ -276,8 +304,8 @@ mod tests {
         let issuer = SecretKey::from_bytes(&[1; 32]).unwrap().public_key();
         fs::write(&other, pretty(&development_genesis(issuer, false))).unwrap();
         let data = DataDir::open(&folder.path().join("data")).unwrap();
-        data.rules(None).unwrap();
-        let error = data.rules(Some(&other)).unwrap_err();
+        data.rules(None, true).unwrap();
+        let error = data.rules(Some(&other), true).unwrap_err();
         assert!(matches!(error, ConfigError::OtherNetwork { .. }), "{error}");
     }
 

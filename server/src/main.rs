@@ -11,14 +11,14 @@ mod replica;
 mod sequencer;
 mod store;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let arguments = cli::Arguments::parse();
+    let arguments = cli::parse();
+    let json = arguments.json();
     let filter = EnvFilter::try_from_env("ZELLBOOK_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -31,7 +31,15 @@ fn main() -> ExitCode {
     match cli::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("zellbook: {}", failure.message);
+            let text = if json {
+                let error =
+                    serde_json::json!({ "exit_code": failure.code, "message": failure.message });
+                serde_json::json!({ "error": error }).to_string()
+            } else {
+                format!("zellbook: {}", failure.message)
+            };
+            // Nobody may be left to read it.
+            let _ = writeln!(std::io::stderr(), "{text}");
             ExitCode::from(failure.code)
         }
     }

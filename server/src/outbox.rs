@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
 use tokio::sync::{Notify, mpsc, oneshot};
+use zellbook_core::batch::check_element;
+use zellbook_core::genesis::Rules;
 use zellbook_core::wire::Stage;
 
 use crate::clock::now_ms;
@@ -16,6 +18,8 @@ use crate::store::{Reader, StoreError, open_durable};
 
 /// Transactions in the outbox, at most.
 pub const ENTRIES_MAX: usize = 100_000;
+/// How often the wait before a repost doubles, at most.
+const REPOST_DOUBLINGS_MAX: u32 = 6;
 /// Sightings kept of transactions that left.
 const RECENT_MAX: usize = 1000;
 /// Submissions that one commit takes together, at most.
@@ -57,10 +61,19 @@ struct Entry {
     received_ms: u64,
     posted_ms: Option<u64>,
     posted_at: Option<Instant>,
+    /// How often it was posted.
+    posts: u32,
     is_finalized: bool,
 }
 
 impl Entry {
+    /// Whether it is to be posted now. The wait doubles with each post: a network or replica that
+    /// is slow must not be made slower by copies.
+    fn is_due(&self, repost_after: Duration) -> bool {
+        let wait = repost_after * (1 << self.posts.saturating_sub(1).min(REPOST_DOUBLINGS_MAX));
+        !self.is_finalized && self.posted_at.is_none_or(|at| at.elapsed() >= wait)
+    }
+
     const fn sighting(&self) -> Sighting {
         let stage = match self {
             Self { is_finalized: true, .. } => Stage::Finalized,
@@ -116,6 +129,7 @@ impl Entries {
             received_ms,
             posted_ms: None,
             posted_at: None,
+            posts: 0,
             is_finalized: false,
         };
         if let Some(old) = self.by_hash.insert(hash, entry) {
@@ -142,14 +156,18 @@ pub struct OutboxTask {
     entries: Arc<Mutex<Entries>>,
     submits: mpsc::Receiver<Submit>,
     options: OutboxOptions,
+    /// What the gateways are known to take.
+    batch_bytes_max: usize,
     /// Told when something was posted, so that the replica looks for it at once.
     posted: Arc<Notify>,
 }
 
 impl Outbox {
-    /// Opens or makes the outbox at a path. What the store has applied already is dropped from it.
+    /// Opens or makes the outbox at a path. What the store has applied already is dropped from it,
+    /// and what is no transaction of this network.
     pub async fn open(
         path: &Path,
+        rules: &Rules,
         store: &Reader,
         options: OutboxOptions,
         posted: Arc<Notify>,
@@ -160,15 +178,27 @@ impl Outbox {
         for (hash, element, received_ms) in load(&connection).map_err(sqlite)? {
             let is_done =
                 store.read(move |view| view.has_transaction(&hash)).await.map_err(sqlite)?;
+            let is_ours =
+                check_element(rules, &element).is_ok_and(|checked| checked.hash.0 == hash);
+            if !is_ours {
+                tracing::warn!(
+                    "{}: dropped {}, no transaction of this network",
+                    path.display(),
+                    hex::encode(hash)
+                );
+            }
             entries.insert(hash, element.into(), received_ms);
-            if is_done {
+            if is_done || !is_ours {
                 entries.remove(&hash);
             }
         }
         let entries = Arc::new(Mutex::new(entries));
         let (sender, receiver) = mpsc::channel(SUBMITS_WAITING_MAX);
         let outbox = Self { entries: Arc::clone(&entries), submits: sender };
-        Ok((outbox, OutboxTask { connection, entries, submits: receiver, options, posted }))
+        let batch_bytes_max = options.batch_bytes_max;
+        let submits = receiver;
+        let task = OutboxTask { connection, entries, submits, options, batch_bytes_max, posted };
+        Ok((outbox, task))
     }
 
     fn entries<T>(&self, act: impl FnOnce(&mut Entries) -> T) -> T {
@@ -244,26 +274,26 @@ impl OutboxTask {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut not_before = Instant::now();
         // Posting must not keep submissions from the disk, so it has a task of its own.
-        let mut posting: Option<tokio::task::JoinHandle<Vec<Posted>>> = None;
+        let mut posting: Option<tokio::task::JoinHandle<Round>> = None;
         loop {
             tokio::select! {
                 submit = self.submits.recv() => match submit {
-                    Some(submit) => self.store(submit)?,
+                    Some(submit) => tokio::task::block_in_place(|| self.store(submit))?,
                     None => return Ok(()),
                 },
                 _ = tick.tick() => {
-                    self.delete_done()?;
+                    tokio::task::block_in_place(|| self.delete_done())?;
                     if let Some(task) = posting.take_if(|task| task.is_finished()) {
-                        let results = task.await.unwrap_or_default();
-                        if self.settle(results) {
-                            not_before = Instant::now() + RETRY_AFTER;
-                        }
+                        let round = task.await.unwrap_or_default();
+                        not_before = self.settle(round);
                     }
                     if posting.is_none() && Instant::now() >= not_before {
                         let batches = self.batches();
                         if !batches.is_empty() {
-                            let sequencer = Arc::clone(&sequencer);
-                            posting = Some(tokio::spawn(post(sequencer, batches)));
+                            let (entries, posted) =
+                                (Arc::clone(&self.entries), Arc::clone(&self.posted));
+                            let round = post(Arc::clone(&sequencer), batches, entries, posted);
+                            posting = Some(tokio::spawn(round));
                         }
                     }
                 },
@@ -324,13 +354,13 @@ impl OutboxTask {
         let mut bodies: Vec<Body> = Vec::new();
         for hash in entries.by_sequence.values() {
             let Some(entry) = entries.by_hash.get(hash) else { continue };
-            let is_due = entry.posted_at.is_none_or(|at| at.elapsed() >= self.options.repost_after);
-            if entry.is_finalized || !is_due {
+            if !entry.is_due(self.options.repost_after) {
                 continue;
             }
             // A comma or bracket before each element, and one bracket behind the last.
             let fits = |body: &Body| {
-                body.text.len() + entry.element.len() + 2 <= self.options.batch_bytes_max
+                body.text.len() + entry.element.len() + 2 <= self.batch_bytes_max
+                    && body.is_again == (entry.posts > 0)
             };
             let count = bodies.len();
             match bodies.last_mut().filter(|body| fits(body)) {
@@ -341,7 +371,11 @@ impl OutboxTask {
                 }
                 None if count >= BODIES_PER_ROUND => break,
                 None => {
-                    bodies.push(Body { text: format!("[{}", entry.element), hashes: vec![*hash] });
+                    bodies.push(Body {
+                        text: format!("[{}", entry.element),
+                        hashes: vec![*hash],
+                        is_again: entry.posts > 0,
+                    });
                 }
             }
         }
@@ -351,51 +385,64 @@ impl OutboxTask {
         bodies
     }
 
-    /// Notes what was posted; says whether something failed.
-    fn settle(&self, results: Vec<Posted>) -> bool {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut failed = false;
-        for Posted { hashes, result } in results {
-            failed |= result.is_err();
-            if let Err(GatewayError::TooLarge(message)) = &result {
-                tracing::error!(
-                    "the network refused a batch for good: {message}; --batch-bytes is above its limit"
-                );
-            }
-            if result.is_ok() {
-                for hash in hashes {
-                    if let Some(entry) = entries.by_hash.get_mut(&hash) {
-                        entry.posted_ms = Some(now_ms());
-                        entry.posted_at = Some(Instant::now());
-                    }
-                }
-                self.posted.notify_one();
-            }
+    /// After a round: when the next may begin, and how large a batch may be.
+    fn settle(&mut self, round: Round) -> Instant {
+        if round.was_too_large {
+            // Down to one transaction a batch, the network's limit is found by halving.
+            self.batch_bytes_max = (self.batch_bytes_max / 2).max(1);
+            tracing::warn!(
+                "a gateway finds our batches too large; they have at most {} bytes from now on",
+                self.batch_bytes_max
+            );
         }
-        failed
+        if round.failed { Instant::now() + RETRY_AFTER } else { Instant::now() }
     }
 }
 
 struct Body {
     text: String,
     hashes: Vec<Hash>,
+    /// Whether its transactions were posted before.
+    is_again: bool,
 }
 
-struct Posted {
-    hashes: Vec<Hash>,
-    result: Result<(), GatewayError>,
+/// What became of a round of posts.
+#[derive(Clone, Copy, Default)]
+struct Round {
+    failed: bool,
+    was_too_large: bool,
 }
 
-/// Posts bodies one after the other, to keep their order, until one fails.
-async fn post<S: Sequencer>(sequencer: Arc<S>, bodies: Vec<Body>) -> Vec<Posted> {
-    let mut results = Vec::new();
-    for Body { text, hashes } in bodies {
-        let result = sequencer.post(text).await;
-        let failed = result.is_err();
-        results.push(Posted { hashes, result });
-        if failed {
-            break;
+/// Posts bodies one after the other, to keep their order, until one fails. A body that is too
+/// large does not hold up the others.
+async fn post<S: Sequencer>(
+    sequencer: Arc<S>,
+    bodies: Vec<Body>,
+    entries: Arc<Mutex<Entries>>,
+    posted: Arc<Notify>,
+) -> Round {
+    let mut round = Round::default();
+    for Body { text, hashes, is_again } in bodies {
+        match sequencer.post(text, is_again).await {
+            Ok(()) => {
+                let mut entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
+                for hash in hashes {
+                    if let Some(entry) = entries.by_hash.get_mut(&hash) {
+                        entry.posted_ms = Some(now_ms());
+                        entry.posted_at = Some(Instant::now());
+                        entry.posts = entry.posts.saturating_add(1);
+                    }
+                }
+                posted.notify_one();
+            }
+            Err(GatewayError::TooLarge) => {
+                (round.failed, round.was_too_large) = (true, true);
+            }
+            Err(_) => {
+                round.failed = true;
+                break;
+            }
         }
     }
-    results
+    round
 }

@@ -1,7 +1,7 @@
 //! The replica: one task that pulls finalized pages, checks their proofs, applies and commits.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use tokio::sync::{Notify, broadcast, watch};
@@ -15,7 +15,7 @@ use crate::clock::now_ms;
 use crate::outbox::Outbox;
 use crate::published::{Published, Update};
 use crate::sequencer::Sequencer;
-use crate::store::{AppliedBatch, Reader, Storage, StoreError, rows_of};
+use crate::store::{AppliedBatch, Proof, Reader, Storage, StoreError, rows_of};
 
 /// Batches that one commit takes together, at most.
 const BATCHES_PER_COMMIT: usize = 64;
@@ -23,6 +23,9 @@ const BATCHES_PER_COMMIT: usize = 64;
 const IDLE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(160));
 /// How long to wait after a fault: doubled from the first to the last.
 const FAULT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// How often an idle gateway is asked for its last batch: one that is behind us lags, or lost its
+/// history.
+const LAST_EVERY: Duration = Duration::from_secs(5);
 /// Commits that a follower of the feed may be behind before it is cut off.
 const FEED_LENGTH: usize = 1024;
 
@@ -35,6 +38,16 @@ pub enum Halt {
     /// The disk failed.
     #[error("a batch could not be committed: {0}")]
     Store(#[from] StoreError),
+    /// A valid proof of another history than ours.
+    #[error(
+        "the network proves a history that contradicts ours: batch {index} is the first that differs, and we hold up to {ours}; nothing of theirs was applied. Was the network started anew? Then use another --data directory"
+    )]
+    OtherHistory {
+        /// The first batch that differs.
+        index: u64,
+        /// The last batch that we hold.
+        ours: u64,
+    },
 }
 
 /// What a replica is doing, and why if it does not follow.
@@ -64,6 +77,7 @@ pub struct Replica<S> {
     verifier: Verifier,
     walker: Walker,
     outbox: Outbox,
+    reader: Reader,
     published: watch::Sender<Arc<Published>>,
     health: watch::Sender<Health>,
     feed: broadcast::Sender<Arc<Update>>,
@@ -108,48 +122,82 @@ impl<S: Storage> Replica<S> {
         let (feed, _) = broadcast::channel(FEED_LENGTH);
         let watch = Watch { published: published_watch, health: health_watch, feed: feed.clone() };
         let walker = Walker::new(position);
-        Ok((Self { exchange, storage, verifier, walker, outbox, published, health, feed }, watch))
+        let reader = reader.clone();
+        let replica =
+            Self { exchange, storage, verifier, walker, outbox, reader, published, health, feed };
+        Ok((replica, watch))
     }
 
     /// Follows the sequencer until something halts the replica.
     pub async fn follow<Q: Sequencer>(mut self, sequencer: Arc<Q>, posted: Arc<Notify>) -> Halt {
-        let mut idle = IDLE.0;
-        let mut fault = FAULT.0;
+        let (mut idle, mut fault) = (IDLE.0, FAULT.0);
+        let mut last_asked: Option<Instant> = None;
         loop {
-            match sequencer.finalized(self.walker.after()).await {
+            let after = self.walker.after();
+            let problem = match sequencer.finalized(after).await {
                 Ok(None) => {
-                    self.set_health(ReplicaState::Following, None);
-                    fault = FAULT.0;
-                    // Something that was just posted will be there soon.
-                    tokio::select! {
-                        () = tokio::time::sleep(idle) => idle = (idle * 2).min(IDLE.1),
-                        () = posted.notified() => idle = IDLE.0,
+                    let mut problem =
+                        self.walker.take_nothing().err().map(|error| error.to_string());
+                    if problem.is_none() && last_asked.is_none_or(|at| at.elapsed() > LAST_EVERY) {
+                        problem = check_last(&*sequencer, after).await;
+                        last_asked = problem.is_none().then(Instant::now);
                     }
+                    if let Some(problem) = &problem {
+                        sequencer.report(problem);
+                    } else {
+                        self.set_health(ReplicaState::Following, None);
+                        // Something that was just posted will be there soon.
+                        tokio::select! {
+                            () = tokio::time::sleep(idle) => idle = (idle * 2).min(IDLE.1),
+                            () = posted.notified() => idle = IDLE.0,
+                        }
+                    }
+                    problem
                 }
                 Ok(Some(page)) => {
                     idle = IDLE.0;
                     match tokio::task::block_in_place(|| self.take_page(page)) {
-                        Err(halt) => {
-                            self.set_health(ReplicaState::Halted, Some(halt.to_string()));
-                            return halt;
+                        Err(halt) => return self.halt(halt),
+                        Ok(Some(PageError::OtherHistory { after, .. })) => {
+                            let index = parting(&*sequencer, &self.reader.clone(), after).await;
+                            return self.halt(Halt::OtherHistory { index, ours: after });
                         }
-                        Ok(None) => fault = FAULT.0,
                         Ok(Some(error)) => {
-                            sequencer.report(&error);
-                            self.set_health(ReplicaState::Disconnected, Some(error.to_string()));
-                            tokio::time::sleep(jitter(fault)).await;
-                            fault = (fault * 2).min(FAULT.1);
+                            sequencer.report(&error.to_string());
+                            Some(error.to_string())
+                        }
+                        Ok(None) => {
+                            self.set_catching_up();
+                            None
                         }
                     }
                 }
                 Err(error) => {
                     // The next gateway is not asked for what follows on unproven batches.
                     self.walker.forget_pending();
-                    self.set_health(ReplicaState::Disconnected, Some(error.to_string()));
+                    Some(error.to_string())
+                }
+            };
+            match problem {
+                None => fault = FAULT.0,
+                Some(problem) => {
+                    self.set_health(ReplicaState::Disconnected, Some(problem));
                     tokio::time::sleep(jitter(fault)).await;
                     fault = (fault * 2).min(FAULT.1);
                 }
             }
+        }
+    }
+
+    fn halt(&self, halt: Halt) -> Halt {
+        self.set_health(ReplicaState::Halted, Some(halt.to_string()));
+        halt
+    }
+
+    /// A page that was good ends an earlier fault, though more may follow.
+    fn set_catching_up(&self) {
+        if self.health.borrow().state == ReplicaState::Disconnected {
+            self.set_health(ReplicaState::Starting, None);
         }
     }
 
@@ -177,6 +225,9 @@ impl<S: Storage> Replica<S> {
 
     fn apply_group(&mut self, group: ProvenGroup) -> Result<(), Halt> {
         let time_ms = group.signature.timestamp.saturating_mul(1000);
+        let last = group.batches.last();
+        let chaining_hash = last.map_or_else(String::new, |last| last.chaining_hash.clone());
+        let proof = Proof { signature: group.signature, chaining_hash };
         let mut batches = group.batches.into_iter().peekable();
         while batches.peek().is_some() {
             let mut applied = Vec::new();
@@ -199,7 +250,7 @@ impl<S: Storage> Replica<S> {
                     trades,
                 });
             }
-            self.storage.commit(&applied, &group.signature)?;
+            self.storage.commit(&applied, &proof)?;
             self.publish(&applied);
         }
         Ok(())
@@ -215,6 +266,35 @@ impl<S: Storage> Replica<S> {
         // No followers is no error.
         let _ = self.feed.send(Arc::new(Update::new(&self.exchange, applied)));
     }
+}
+
+/// What is wrong with the gateway's last batch, if it is behind ours.
+async fn check_last<Q: Sequencer>(sequencer: &Q, ours: u64) -> Option<String> {
+    match sequencer.last_finalized().await {
+        Ok(theirs) if theirs < ours => Some(format!(
+            "its last finalized batch is {theirs}, but {ours} is proven to us: it lags, or its history was lost"
+        )),
+        Ok(_) => None,
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+/// The first batch at which the gateway's history differs from ours, by bisection over what it
+/// says; `known` differs.
+async fn parting<Q: Sequencer>(sequencer: &Q, reader: &Reader, known: u64) -> u64 {
+    let (mut same, mut differs) = (0, known);
+    while differs - same > 1 {
+        let middle = same + (differs - same) / 2;
+        let ours = reader.read(move |view| view.chaining_hash(middle)).await;
+        let theirs = sequencer.finalized(middle - 1).await;
+        let (Ok(Some(ours)), Ok(Some(theirs))) = (ours, theirs) else { break };
+        if ours == theirs.first_chaining_hash {
+            same = middle;
+        } else {
+            differs = middle;
+        }
+    }
+    differs
 }
 
 /// Between half of a wait and all of it, so that replicas do not knock in step.
@@ -275,14 +355,15 @@ mod tests {
         Page {
             batches: bodies.iter().map(ToString::to_string).collect(),
             first_chaining_hash: hashes[1].clone(),
-            finalized_signatures: vec![FinalitySignature {
+            is_cut: false,
+            finalized_signatures: vec![Ok(FinalitySignature {
                 index,
                 parent_index: 0,
                 timestamp: 7,
                 chaining_hash: None,
                 nonsigners: Vec::new(),
                 signature,
-            }],
+            })],
         }
     }
 
@@ -290,7 +371,8 @@ mod tests {
     #[derive(Default)]
     struct Script {
         answers: Mutex<VecDeque<Result<Page, &'static str>>>,
-        reports: Mutex<Vec<PageError>>,
+        last: Mutex<u64>,
+        reports: Mutex<Vec<String>>,
     }
 
     impl Sequencer for Script {
@@ -302,12 +384,16 @@ mod tests {
             }
         }
 
-        async fn post(&self, _body: String) -> Result<(), GatewayError> {
+        async fn last_finalized(&self) -> Result<u64, GatewayError> {
+            Ok(*self.last.lock().unwrap())
+        }
+
+        async fn post(&self, _body: String, _is_again: bool) -> Result<(), GatewayError> {
             Ok(())
         }
 
-        fn report(&self, error: &PageError) {
-            self.reports.lock().unwrap().push(error.clone());
+        fn report(&self, fault: &str) {
+            self.reports.lock().unwrap().push(fault.into());
         }
 
         fn gateways(&self) -> Vec<GatewayBody> {
@@ -323,17 +409,13 @@ mod tests {
     }
 
     impl Storage for FailingDisk {
-        fn commit(
-            &mut self,
-            batches: &[AppliedBatch],
-            signature: &FinalitySignature,
-        ) -> Result<(), StoreError> {
+        fn commit(&mut self, batches: &[AppliedBatch], proof: &Proof) -> Result<(), StoreError> {
             self.commits += 1;
             if self.commits == self.fails_at {
                 let error = rusqlite::Error::InvalidQuery;
                 return Err(StoreError::Sqlite { path: "disk".into(), error });
             }
-            self.store.commit(batches, signature)
+            self.store.commit(batches, proof)
         }
     }
 
@@ -343,7 +425,7 @@ mod tests {
         let path = folder.path().join("replica.sqlite");
         let store = Store::open(&path, &rules).unwrap();
         let state = store.load(&rules).unwrap();
-        let reader = Reader::new(&path, rules);
+        let reader = Reader::new(&path, Arc::clone(&rules));
         let options = OutboxOptions {
             batch_bytes_max: 5120,
             gather: Duration::from_millis(10),
@@ -351,7 +433,7 @@ mod tests {
         };
         let outbox_path = folder.path().join("outbox.sqlite");
         let (outbox, _task) =
-            Outbox::open(&outbox_path, &reader, options, Arc::default()).await.unwrap();
+            Outbox::open(&outbox_path, &rules, &reader, options, Arc::default()).await.unwrap();
         let disk = FailingDisk { store, commits: 0, fails_at };
         Replica::new(state, disk, &reader, verifier(), outbox).await.unwrap()
     }
@@ -378,6 +460,7 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let (replica, mut watch) = replica(&folder, u32::MAX).await;
         let script = Arc::new(Script::default());
+        *script.last.lock().unwrap() = 2;
         let mut forged = page(&["[]", "[1]"]);
         forged.batches[1] = "[2]".into();
         script.answers.lock().unwrap().extend([
@@ -389,6 +472,54 @@ mod tests {
         watch.published.wait_for(|published| published.batch == 2).await.unwrap();
         following.abort();
         let reports = script.reports.lock().unwrap();
-        assert!(matches!(reports.as_slice(), [PageError::Proof { index: 2, .. }]), "{reports:?}");
+        assert!(
+            matches!(reports.as_slice(), [lie] if lie.contains("over batch 2 proves nothing")),
+            "{reports:?}"
+        );
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_gateway_that_lost_its_history_is_reported_and_not_called_following() {
+        let folder = TempDir::new().unwrap();
+        let (replica, mut watch) = replica(&folder, u32::MAX).await;
+        let script = Arc::new(Script::default());
+        script.answers.lock().unwrap().push_back(Ok(page(&["[]", "[]", "[]"])));
+        *script.last.lock().unwrap() = 1;
+        let following = tokio::spawn(replica.follow(Arc::clone(&script), Arc::default()));
+        let health = watch
+            .health
+            .wait_for(|health| health.state == ReplicaState::Disconnected)
+            .await
+            .unwrap()
+            .clone();
+        following.abort();
+        let reason = health.reason.unwrap();
+        assert!(reason.contains("its last finalized batch is 1, but 3 is proven"), "{reason}");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_proof_of_another_history_halts_the_replica_and_names_the_first_batch_that_differs() {
+        let folder = TempDir::new().unwrap();
+        let (replica, watch) = replica(&folder, u32::MAX).await;
+        let ours = page(&["[]", "[1]", "[2]", "[3]"]);
+        // The same first two; the network was started anew from there, and is longer now.
+        let theirs = ["[]", "[1]", "[x]", "[y]", "[z]"];
+        let mut hashes = vec![String::new()];
+        for body in theirs {
+            hashes.push(chain(hashes.last().unwrap(), body));
+        }
+        let whole = page(&theirs);
+        let from = |first: usize| Page {
+            batches: whole.batches[first - 1..].to_vec(),
+            first_chaining_hash: hashes[first].clone(),
+            ..whole.clone()
+        };
+        let script = Script::default();
+        // After batch 4, then the bisection's questions for batches 2 and 3.
+        script.answers.lock().unwrap().extend([Ok(ours), Ok(from(5)), Ok(from(2)), Ok(from(3))]);
+        let halt = replica.follow(Arc::new(script), Arc::default()).await;
+        assert!(matches!(halt, Halt::OtherHistory { index: 3, ours: 4 }), "{halt}");
+        assert_eq!(watch.health.borrow().state, ReplicaState::Halted);
+        assert_eq!(watch.published.borrow().batch, 4);
     }
 }

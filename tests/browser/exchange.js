@@ -51,6 +51,7 @@ export class Exchange {
 
   // As a power cut would: no handler runs.
   async kill() {
+    if (this.process.exitCode !== null || this.process.signalCode !== null) return;
     const ended = once(this.process, "exit");
     this.process.kill("SIGKILL");
     await ended;

@@ -108,7 +108,8 @@ test("the form refuses what would be rejected, and says why and what would do", 
   const { page } = alice;
   const form = await alice.fill("Buy", "1", "2000");
   await form.locator("#order-reason").getByText("Make or import a key first.").waitFor();
-  await form.locator("button[type=submit]").click();
+  // It says that it is disabled, and stays in reach of the keyboard.
+  await form.locator("button[type=submit]").click({ force: true });
   assert.equal(await page.getByText("You sign exactly this text").isVisible(), false);
 
   await alice.makeKey();
@@ -117,7 +118,7 @@ test("the form refuses what would be rejected, and says why and what would do", 
     await alice.fill(side, quantity, price);
     await form.locator(place).getByText(message).waitFor();
     assert.equal(await form.locator("button[type=submit]").getAttribute("aria-disabled"), "true");
-    await form.locator("button[type=submit]").click();
+    await form.locator("button[type=submit]").click({ force: true });
     assert.equal(await page.getByText("You sign exactly this text").isVisible(), false);
   };
   await refused("Buy", "1", "2000.003", "#field-price-fault", "not a multiple of the tick size 0.01; the nearest valid ones are 2000 and 2000.01");

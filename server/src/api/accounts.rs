@@ -16,7 +16,9 @@ pub fn parse_account(text: &str) -> Result<PublicKey, ApiError> {
 impl App {
     /// Balances, orders and fills of an account.
     pub async fn account(&self, account: PublicKey) -> Result<AccountBody, ApiError> {
-        Ok(self.reader.read(move |view| view.account(&account)).await?)
+        let body = self.reader.read(move |view| view.account(&account)).await?;
+        self.shown(&body.batch).await;
+        Ok(body)
     }
 }
 

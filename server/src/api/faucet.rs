@@ -75,6 +75,12 @@ impl Faucet {
         });
         Some(deposits.collect())
     }
+
+    /// An account that got nothing may ask again.
+    fn forget(&self, account: &PublicKey) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.credited.remove(account);
+    }
 }
 
 fn reference(account: &PublicKey, hour: u64) -> String {
@@ -127,7 +133,10 @@ pub async fn credit(
     let mut transactions = Vec::new();
     for signed in deposits {
         let hash = signed.transaction.hash(&app.rules.network);
-        app.outbox.submit(hash.0, signed.to_json()).await?;
+        if let Err(error) = app.outbox.submit(hash.0, signed.to_json()).await {
+            faucet.forget(&account);
+            return Err(error.into());
+        }
         transactions.push(Submitted { hash: Some(hash.to_string()), error: None });
     }
     Ok((StatusCode::ACCEPTED, Json(SubmitResponse { transactions })))

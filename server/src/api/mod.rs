@@ -33,6 +33,8 @@ use page::Page;
 
 /// Bytes of a request body, at most.
 const REQUEST_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a refusal of the framework's own.
+const REFUSAL_BYTES_MAX: usize = 4096;
 /// How long a request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -79,6 +81,7 @@ pub fn router(app: App) -> Router {
         .fallback(page::serve)
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
+        .layer(middleware::from_fn(shape_errors))
         .layer(middleware::from_fn(security_headers))
         .with_state(Arc::new(app))
 }
@@ -93,6 +96,29 @@ async fn time_out(request: Request, next: Next) -> Response {
         )
         .into_response(),
     }
+}
+
+/// Gives the framework's own refusals, which are plain text, the shape of all errors.
+async fn shape_errors(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let status = response.status();
+    let is_text = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.to_str().is_ok_and(|kind| kind.starts_with("text/plain")));
+    if !(status.is_client_error() || status.is_server_error()) || !is_text {
+        return response;
+    }
+    let bytes = axum::body::to_bytes(response.into_body(), REFUSAL_BYTES_MAX).await;
+    let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
+    let (code, message) = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            ("too_large", format!("the body is larger than {REQUEST_BYTES_MAX} bytes"))
+        }
+        StatusCode::UPGRADE_REQUIRED => ("no_upgrade", text),
+        _ => ("bad_request", text),
+    };
+    ApiError::new(status, code, message).into_response()
 }
 
 async fn security_headers(request: Request, next: Next) -> Response {

@@ -78,7 +78,7 @@ fn content_type(name: &str) -> &'static str {
 pub async fn serve(State(app): Shared, method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let path = if uri.path() == "/" { "/index.html" } else { uri.path() };
     if method != Method::GET && method != Method::HEAD {
-        return ApiError::method_not_allowed().into_response();
+        return nothing(path);
     }
     let Some(page) = &app.page else {
         if path == "/index.html" {

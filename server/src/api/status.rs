@@ -41,6 +41,17 @@ impl App {
     }
 }
 
+impl App {
+    /// Waits until what everyone is shown is not older than what was just read from the store: a
+    /// commit is stored a moment before it is shown.
+    pub async fn shown(&self, batch: &str) {
+        let batch: u64 = batch.parse().unwrap_or(0);
+        let mut published = self.watch.published.clone();
+        // An error means that the replica has halted, and nothing more will be shown.
+        let _ = published.wait_for(|published| published.batch >= batch).await;
+    }
+}
+
 /// `GET /healthz`: the process answers, and is not halted.
 pub async fn healthz(State(app): Shared) -> Response {
     let health = app.watch.health.borrow().clone();

@@ -22,7 +22,14 @@ const NONCE_AHEAD_MS: u64 = 24 * 3_600_000;
 impl App {
     /// Checks a transaction as far as that needs no state, and takes it into the outbox.
     pub async fn take(&self, element: &str) -> Result<CheckedTransaction, Refused> {
-        let checked = check_element(&self.rules, element).map_err(|invalid| invalid.reject)?;
+        let checked = self.check(element)?;
+        self.submit(checked, element).await
+    }
+
+    fn check(&self, element: &str) -> Result<CheckedTransaction, Refused> {
+        // A signature takes some 80 microseconds.
+        let checked = tokio::task::block_in_place(|| check_element(&self.rules, element));
+        let checked = checked.map_err(|invalid| invalid.reject)?;
         if let Once::Nonce(nonce) = checked.once {
             let most = now_ms().saturating_add(NONCE_AHEAD_MS);
             if nonce > most {
@@ -30,6 +37,14 @@ impl App {
             }
         }
         self.check_terms(&checked.action)?;
+        Ok(checked)
+    }
+
+    async fn submit(
+        &self,
+        checked: CheckedTransaction,
+        element: &str,
+    ) -> Result<CheckedTransaction, Refused> {
         let hash = checked.hash.0;
         let is_done = self.reader.read(move |view| view.has_transaction(&hash)).await;
         if is_done.map_err(|error| Refused::Unavailable(error.into()))? {
@@ -49,7 +64,12 @@ impl App {
             Action::Transfer { token, amount, .. } | Action::Deposit { token, amount, .. } => {
                 self.rules.amount(token, *amount).map(drop)
             }
-            Action::Cancel { .. } | Action::CancelAll { .. } => Ok(()),
+            Action::CancelAll { market: Some(market) } => {
+                let market =
+                    self.rules.market(market).ok_or_else(|| self.rules.unknown_market(market));
+                market.map(drop)
+            }
+            Action::Cancel { .. } | Action::CancelAll { market: None } => Ok(()),
         }
     }
 }
@@ -114,32 +134,55 @@ pub async fn submit(
         let message = format!("{count} transactions; send at most {TRANSACTIONS_MAX} at once");
         return Err(ApiError::bad_request("too_many", message));
     }
-    let mut transactions = Vec::with_capacity(elements.len());
-    // All at once, so that they share the outbox's commits.
-    let takes = elements.into_iter().map(|element| take_entry(&app, element.get()));
-    for entry in futures_util::future::join_all(takes).await {
-        transactions.push(entry?);
+    let mut taken = Vec::with_capacity(elements.len());
+    for element in elements {
+        let element = compact(element.get())?;
+        let checked = app.check(&element);
+        taken.push((element, checked));
     }
-    Ok((StatusCode::ACCEPTED, Json(SubmitResponse { transactions })))
+    // The outbox keeps the order in which it is first asked, so the futures are asked in order; all
+    // at once, so that they share its commits.
+    let hashes: Vec<[u8; 32]> =
+        taken.iter().filter_map(|(_, checked)| checked.as_ref().ok()).map(|ok| ok.hash.0).collect();
+    let known = app.reader.read(move |view| view.known_transactions(&hashes)).await?;
+    let mut waiting = Vec::with_capacity(taken.len());
+    for (element, checked) in taken {
+        waiting.push(match checked {
+            Ok(checked) if !known.contains(&checked.hash.0) => {
+                let submitted = app.outbox.submit(checked.hash.0, element);
+                (checked.hash.to_string(), Ok(Some(submitted)))
+            }
+            Ok(checked) => (checked.hash.to_string(), Ok(None)),
+            Err(refused) => (String::new(), Err(refused)),
+        });
+    }
+    let (hashes, takes): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+    let results = futures_util::future::join_all(takes.into_iter().map(|take| async {
+        match take {
+            Ok(Some(submitted)) => {
+                submitted.await.map_err(|error| Refused::Unavailable(error.into()))
+            }
+            Ok(None) => Ok(()),
+            Err(refused) => Err(refused),
+        }
+    }));
+    let results = results.await.into_iter();
+    let transactions = hashes.into_iter().zip(results).map(|(hash, result)| entry(hash, result));
+    Ok((StatusCode::ACCEPTED, Json(SubmitResponse { transactions: transactions.collect() })))
 }
 
-async fn take_entry(app: &App, element: &str) -> Result<Submitted, ApiError> {
-    let element = compact(element)?;
-    match app.take(&element).await {
-        Ok(checked) => Ok(Submitted { hash: Some(checked.hash.to_string()), error: None }),
-        Err(Refused::Reject(reject)) => {
-            Ok(Submitted { hash: None, error: Some(RejectBody::from(&reject)) })
-        }
+fn entry(hash: String, result: Result<(), Refused>) -> Submitted {
+    let error = match result {
+        Ok(()) => return Submitted { hash: Some(hash), error: None },
+        Err(Refused::Reject(reject)) => RejectBody::from(&reject),
         Err(refused) => {
             let error = ApiError::from(refused);
             let detail = error.detail();
             let (name, message) = (detail.code.clone(), detail.message.clone());
-            Ok(Submitted {
-                hash: None,
-                error: Some(RejectBody { code: "0".into(), name, message }),
-            })
+            RejectBody { code: "0".into(), name, message }
         }
-    }
+    };
+    Submitted { hash: None, error: Some(error) }
 }
 
 /// Without the white space between tokens, which would only fill batches.
@@ -175,6 +218,7 @@ pub async fn status(
     let stored = app.reader.read(move |view| view.transaction(&bytes)).await?;
     match (stored, sighting) {
         (Some(mut status), sighting) => {
+            app.shown(status.batch.as_deref().unwrap_or_default()).await;
             status.received_ms = sighting.map(|sighting| sighting.received_ms.to_string());
             status.posted_ms =
                 sighting.and_then(|sighting| sighting.posted_ms).map(|time| time.to_string());

@@ -160,15 +160,17 @@ impl Connection {
 
     async fn take(&mut self, text: &str) -> Result<(), End> {
         match serde_json::from_str(text) {
-            Ok(ClientMessage::Subscribe(channel)) => match self.subscribe(channel).await? {
-                Ok(()) => Ok(()),
-                Err(error) => {
-                    let detail = error.detail().clone();
-                    self.send(&ServerMessage::Error(detail)).await
+            Ok(ClientMessage::Subscribe(channel)) => {
+                match self.subscribe(slashed(channel)).await? {
+                    Ok(()) => Ok(()),
+                    Err(error) => {
+                        let detail = error.detail().clone();
+                        self.send(&ServerMessage::Error(detail)).await
+                    }
                 }
-            },
+            }
             Ok(ClientMessage::Unsubscribe(channel)) => {
-                self.channels.remove(&channel);
+                self.channels.remove(&slashed(channel));
                 Ok(())
             }
             Err(error) => {
@@ -182,14 +184,7 @@ impl Connection {
 
     /// Sends the snapshot of a channel. What the feed brings of batches up to it is passed over.
     async fn subscribe(&mut self, channel: Channel) -> Result<Result<(), ApiError>, End> {
-        // A market as paths name it is taken too.
-        let slashed = |market: String| market.replacen('-', "/", 1);
-        let channel = match channel {
-            Channel::Book { market } => Channel::Book { market: slashed(market) },
-            Channel::Trades { market } => Channel::Trades { market: slashed(market) },
-            other => other,
-        };
-        if self.channels.len() >= CHANNELS_MAX {
+        if self.channels.len() >= CHANNELS_MAX && !self.channels.contains_key(&channel) {
             let message =
                 format!("a connection has at most {CHANNELS_MAX} channels; unsubscribe from one");
             return Ok(Err(ApiError::bad_request("too_many_channels", message)));
@@ -250,6 +245,16 @@ impl Connection {
         subscription.number += 1;
         let (number, data) = (subscription.number, FeedData::Status(self.app.status()));
         self.send(&ServerMessage::Change(Feed { number, data })).await
+    }
+}
+
+/// The channel with its market's name as genesis has it: `ETH-USDT`, as paths have it, is taken too.
+fn slashed(channel: Channel) -> Channel {
+    let slash = |market: String| market.replacen('-', "/", 1);
+    match channel {
+        Channel::Book { market } => Channel::Book { market: slash(market) },
+        Channel::Trades { market } => Channel::Trades { market: slash(market) },
+        other => other,
     }
 }
 

@@ -60,12 +60,10 @@ impl Client {
         Ok(genesis.check()?)
     }
 
-    /// Submits a transaction and returns its hash.
-    pub async fn submit(&self, json: String) -> Result<String, Failure> {
+    /// Submits a transaction.
+    pub async fn submit(&self, json: String) -> Result<(), Failure> {
         let request = self.http.post(format!("{}/v1/transactions", self.url)).body(json);
-        let response: SubmitResponse = self.send(request).await?;
-        let first = response.transactions.into_iter().next();
-        first.and_then(|first| first.hash).ok_or_else(|| "the replica named no hash".into())
+        self.send::<SubmitResponse>(request).await.map(drop)
     }
 
     /// Waits for the outcome of a transaction, telling each stage once.
@@ -75,19 +73,24 @@ impl Client {
         mut tell: impl FnMut(&TransactionStatus),
     ) -> Result<TransactionStatus, Failure> {
         let mut told = None;
+        let mut problem = "it has no outcome yet".to_string();
         for _ in 0..600 {
-            let status: TransactionStatus = self.get(&format!("/v1/transactions/{hash}")).await?;
-            if told != Some(status.status) {
-                told = Some(status.status);
-                tell(&status);
-            }
-            if matches!(status.status, Stage::Applied | Stage::Rejected) {
-                return Ok(status);
+            match self.get::<TransactionStatus>(&format!("/v1/transactions/{hash}")).await {
+                Ok(status) => {
+                    if told != Some(status.status) {
+                        told = Some(status.status);
+                        tell(&status);
+                    }
+                    if matches!(status.status, Stage::Applied | Stage::Rejected) {
+                        return Ok(status);
+                    }
+                }
+                // The replica may be starting again; what it took is in its outbox.
+                Err(failure) => problem = failure.message,
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        Err(format!("{hash} has no outcome after a minute; it stays in the replica's outbox")
-            .into())
+        Err(format!("{hash} was submitted, but its outcome is not known after a minute: {problem}; ask again before you order again").into())
     }
 }
 

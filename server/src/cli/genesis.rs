@@ -8,7 +8,7 @@ use zellbook_core::genesis::Rules;
 use zellbook_core::key::PublicKey;
 
 use super::{Failure, Output};
-use crate::config::{development_genesis, pretty, read_genesis, write_file};
+use crate::config::{development_genesis, pretty, read_genesis, write_new};
 
 #[derive(Args)]
 pub struct GenesisArguments {
@@ -40,12 +40,8 @@ enum GenesisCommand {
 pub fn genesis(arguments: GenesisArguments, output: Output) -> Result<(), Failure> {
     let (path, rules) = match arguments.command {
         GenesisCommand::New { issuer, faucet, out } => {
-            if out.exists() {
-                let path = out.display();
-                return Err(format!("{path} exists; name another file with --out").into());
-            }
             let rules = development_genesis(issuer, faucet);
-            write_file(&out, pretty(&rules).as_bytes(), 0o644)?;
+            write_new(&out, pretty(&rules).as_bytes(), 0o644)?;
             (out, rules)
         }
         GenesisCommand::Check { file } => {

@@ -10,8 +10,9 @@ mod trade;
 mod verify;
 
 use std::fmt::Display;
+use std::io::Write;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Exit codes, as `--help` documents them.
 const EXIT_CODES: &str = "Exit codes:
@@ -20,15 +21,15 @@ const EXIT_CODES: &str = "Exit codes:
   2  wrong arguments
   3  a check found a difference or a bad proof (replay, verify)
   4  the exchange rejected the transaction (order, cancel)
-  5  the replica halted: its state or its disk is broken (serve)
+  5  the replica halted: its state or its disk is broken, or the network proves another history (serve)
 
 ZELLBOOK_LOG sets what is logged to standard error (info; debug, warn, error, off).";
 
 /// A limit-order-book exchange that no single server runs.
 #[derive(Parser)]
-#[command(version, after_help = EXIT_CODES)]
+#[command(version)]
 pub struct Arguments {
-    /// Print machine-readable JSON to standard output
+    /// Print machine-readable JSON: results to standard output, errors to standard error
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -98,12 +99,26 @@ struct Output {
 
 impl Output {
     fn print(self, text: impl FnOnce() -> String, json: impl FnOnce() -> serde_json::Value) {
-        if self.json {
-            println!("{}", json());
-        } else {
-            let text = text();
-            println!("{}", text.trim_end());
-        }
+        let text = if self.json { json().to_string() } else { text() };
+        // A reader that went away, such as `head`, has all it wants.
+        let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+    }
+}
+
+/// Reads the command line, or ends with usage or help. Every command's help names the exit codes.
+pub fn parse() -> Arguments {
+    let command = with_exit_codes(Arguments::command());
+    Arguments::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+}
+
+fn with_exit_codes(command: clap::Command) -> clap::Command {
+    command.after_help(EXIT_CODES).mut_subcommands(with_exit_codes)
+}
+
+impl Arguments {
+    /// Whether the result is to be JSON.
+    pub const fn json(&self) -> bool {
+        self.json
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -178,7 +178,9 @@ impl Replay {
         if let (Some(path), Some(dump)) = (&arguments.dump, self.dump.take()) {
             let value = dump.finish(&self.rules, &self.exchange);
             let file = File::create(path).map_err(io_error(path))?;
-            serde_json::to_writer(std::io::BufWriter::new(file), &value)?;
+            let mut writer = std::io::BufWriter::new(file);
+            serde_json::to_writer(&mut writer, &value)?;
+            writer.flush().map_err(io_error(path))?;
         }
         let applied = self.transactions - self.rejected;
         output.print(
@@ -217,6 +219,8 @@ struct Audit {
     walker: Walker,
     /// Roots that the replica stored, for batches that are not proven yet.
     roots: BTreeMap<u64, String>,
+    /// Whether the replica is in the middle of a group: its proof is over a batch that comes later.
+    is_open: bool,
 }
 
 impl Audit {
@@ -227,6 +231,7 @@ impl Audit {
             verifier: Verifier { app_name, nodes, threshold: arguments.threshold },
             walker: Walker::new(Position::start()),
             roots: BTreeMap::new(),
+            is_open: false,
         }
     }
 
@@ -235,6 +240,7 @@ impl Audit {
         let Some(first) = batches.first() else { return Ok(()) };
         let first_chaining_hash = first.chaining_hash.clone();
         let mut signatures: Vec<FinalitySignature> = Vec::new();
+        let mut is_open = false;
         let mut bodies = Vec::with_capacity(batches.len());
         let end = self.walker.after() + batches.len() as u64;
         for batch in batches {
@@ -245,12 +251,16 @@ impl Audit {
             self.roots.insert(index, batch.root);
             bodies.push(batch.body);
             let signature = signature(batch.proof)?;
+            is_open = signature.index > last;
             let is_new = signatures.last().is_none_or(|last| last.index < signature.index);
             if is_new && signature.index <= end && signature.index > self.walker.proven().index {
                 signatures.push(signature);
             }
         }
-        let page = Page { batches: bodies, first_chaining_hash, finalized_signatures: signatures };
+        self.is_open = is_open;
+        let finalized_signatures = signatures.into_iter().map(Ok).collect();
+        let page =
+            Page { batches: bodies, first_chaining_hash, finalized_signatures, is_cut: false };
         let (groups, error) = self.walker.take(&self.verifier, page);
         for proven in groups.into_iter().flat_map(|group| group.batches) {
             let outcome = self.replay.apply(&proven.body)?;
@@ -273,7 +283,11 @@ impl Audit {
 
     fn finish(self) -> Result<Replay, Failure> {
         let unproven = self.walker.after() - self.walker.proven().index;
-        if unproven > 0 {
+        if unproven > 0 && self.is_open {
+            eprintln!(
+                "the last {unproven} batches are of a group that the replica has not applied to its end; they are not checked yet"
+            );
+        } else if unproven > 0 {
             let proven = self.walker.proven().index;
             let message =
                 format!("no stored proof covers the last {unproven} batches, after {proven}");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use zellbook_core::finality::{NodeList, Threshold, Verifier};
 use zellbook_core::genesis::Rules;
 use zellbook_core::limits::{BATCH_BYTES_DEFAULT, TRANSACTION_BYTES_MAX};
@@ -100,16 +100,28 @@ pub fn sequencer(arguments: SequencerArguments) -> Result<(), Failure> {
         let interval = Duration::from_millis(arguments.interval_ms);
         let options = EmbeddedOptions { interval, ..EmbeddedOptions::default() };
         let (listener, address) = listen::bind(arguments.listen).await?;
-        let (embedded, _) = start_embedded(&data, &arguments.app, address, options)?;
+        let (embedded, _, failure) = start_embedded(&data, &arguments.app, address, options)?;
         tracing::info!("sequencer of {} at http://{address}", arguments.app);
         tracing::info!("give replicas --nodes {}", data.file("nodes.json").display());
         let (stopper, stop) = watch::channel(false);
-        let serving = tokio::spawn(listen::serve(listener, embedded.router(), stop));
-        listen::stop_signal().await;
+        let mut serving = tokio::spawn(listen::serve(listener, embedded.router(), stop));
+        tokio::select! {
+            () = listen::stop_signal() => {}
+            error = failed(failure) => return Err(Failure::halted(error)),
+            result = &mut serving => return Ok(result??),
+        }
         let _ = stopper.send(true);
-        serving.await??;
-        Ok(())
+        Ok(serving.await??)
     })
+}
+
+/// Resolves when the sequencer's disk has failed, and not before.
+async fn failed(failure: oneshot::Receiver<String>) -> String {
+    match failure.await {
+        Ok(error) => format!("the embedded sequencer: {error}"),
+        // It ended in good order, with the process.
+        Err(_) => std::future::pending().await,
+    }
 }
 
 /// Starts an embedded sequencer and writes its node list.
@@ -118,35 +130,52 @@ fn start_embedded(
     app_name: &str,
     address: SocketAddr,
     options: EmbeddedOptions,
-) -> Result<(Embedded, NodeList), Failure> {
+) -> Result<(Embedded, NodeList, oneshot::Receiver<String>), Failure> {
     let key = data.bls_key("bls.key")?;
-    let embedded = Embedded::start(&data.file("sequencer.sqlite"), app_name, key, options)?;
+    let path = data.file("sequencer.sqlite");
+    let (embedded, failure) = Embedded::start(&path, app_name, key, options)?;
     let nodes = embedded.nodes(&format!("http://{address}"));
     write_file(&data.file("nodes.json"), nodes.to_json().as_bytes(), 0o644)?;
-    Ok((embedded, nodes))
+    Ok((embedded, nodes, failure))
+}
+
+/// The sequencer that a replica uses.
+struct Network {
+    /// Whose signatures prove batches.
+    nodes: NodeList,
+    /// Whom to ask and to post to.
+    gateways: Vec<String>,
+    /// Tells of the embedded sequencer's end.
+    failure: oneshot::Receiver<String>,
 }
 
 /// Runs a replica.
 pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     block_on(async move {
+        // What the operator gave is checked before anything is made.
+        let page = load_page(&arguments)?;
+        let given = given_network(&arguments)?;
         let data = DataDir::open(&arguments.data)?;
-        let rules = data.rules(arguments.genesis.as_deref())?;
-        let page = match &arguments.page {
-            Some(folder) => Some(Page::load(folder).map_err(|error| {
-                format!("--page {}: {error}; build the page with cargo xtask web", folder.display())
-            })?),
-            None => None,
-        };
+        let rules = data.rules(arguments.genesis.as_deref(), given.is_none())?;
         let (listener, address) = listen::bind(arguments.listen).await?;
         let (stopper, stop) = watch::channel(false);
-        let (nodes, gateways) = network(&arguments, &data, &rules, stop.clone()).await?;
+        let network = match given {
+            Some((nodes, gateways)) => {
+                // Kept, so that a replay of this folder knows whom to believe.
+                write_file(&data.file("nodes.json"), nodes.to_json().as_bytes(), 0o644)?;
+                Network { nodes, gateways, failure: oneshot::channel().1 }
+            }
+            None => embedded_network(&data, &rules, stop.clone()).await?,
+        };
         let app_name = rules.genesis.app_name.clone();
-        let sequencer = Arc::new(Zellular::new(&app_name, gateways)?);
-        let verifier = Verifier { app_name, nodes, threshold: arguments.threshold };
+        let sequencer = Arc::new(Zellular::new(&app_name, network.gateways)?);
+        let verifier = Verifier { app_name, nodes: network.nodes, threshold: arguments.threshold };
 
         let path = data.file("replica.sqlite");
         let store = Store::open(&path, &rules)?;
-        let state = store.load(&rules)?;
+        let state = store.load(&rules).map_err(|error| {
+            if error.is_damage() { Failure::halted(error) } else { Failure::from(error) }
+        })?;
         tracing::info!(
             "network {} ({}), batch {}",
             rules.network,
@@ -160,9 +189,9 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
             gather: Duration::from_millis(arguments.gather_ms),
             repost_after: Duration::from_millis(arguments.repost_ms),
         };
+        let outbox_path = data.file("outbox.sqlite");
         let (outbox, outbox_task) =
-            Outbox::open(&data.file("outbox.sqlite"), &reader, options, Arc::clone(&posted))
-                .await?;
+            Outbox::open(&outbox_path, &rules, &reader, options, Arc::clone(&posted)).await?;
         let (replica, replica_watch) =
             Replica::new(state, store, &reader, verifier, outbox.clone()).await?;
         let gateways = Arc::clone(&sequencer);
@@ -182,6 +211,7 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         tracing::info!("serving at http://{address}");
         let result = tokio::select! {
             () = listen::stop_signal() => Ok(()),
+            error = failed(network.failure) => Err(Failure::halted(error)),
             halt = &mut following => Err(match halt {
                 Ok(halt) => Failure::halted(halt),
                 Err(panic) => Failure::halted(panic),
@@ -207,44 +237,57 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     })
 }
 
-/// The nodes to check proofs against and the gateways to talk to: a network's, or the embedded
-/// sequencer's, which is started on a loopback port of its own.
-async fn network(
-    arguments: &ServeArguments,
+fn load_page(arguments: &ServeArguments) -> Result<Option<Page>, Failure> {
+    let Some(folder) = &arguments.page else { return Ok(None) };
+    Page::load(folder).map(Some).map_err(|error| {
+        let folder = folder.display();
+        format!("--page {folder}: {error}; build the page with cargo xtask web").into()
+    })
+}
+
+/// The node list and gateways that were given, if any.
+fn given_network(arguments: &ServeArguments) -> Result<Option<(NodeList, Vec<String>)>, Failure> {
+    let Some(path) = &arguments.nodes else { return Ok(None) };
+    let json = fs::read(path).map_err(io_error(path))?;
+    let nodes = NodeList::read(&json).map_err(|error| format!("{}: {error}", path.display()))?;
+    let gateways: Vec<String> = if arguments.gateways.is_empty() {
+        nodes.nodes().map(|node| node.socket.clone()).collect()
+    } else {
+        arguments.gateways.clone()
+    };
+    for url in &gateways {
+        // The status shows the addresses to everyone: they may hold no password.
+        let is_address = reqwest::Url::parse(url).is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.host().is_some()
+                && url.username().is_empty()
+                && url.password().is_none()
+        });
+        if !is_address {
+            let example = "give an address such as http://127.0.0.1:6001, without a user name";
+            return Err(format!("gateway {url}: {example}").into());
+        }
+    }
+    Ok(Some((nodes, gateways)))
+}
+
+/// The embedded sequencer, started on a loopback port of its own.
+async fn embedded_network(
     data: &DataDir,
     rules: &Rules,
     stop: watch::Receiver<bool>,
-) -> Result<(NodeList, Vec<String>), Failure> {
-    if let Some(path) = &arguments.nodes {
-        let json = fs::read(path).map_err(io_error(path))?;
-        let nodes =
-            NodeList::read(&json).map_err(|error| format!("{}: {error}", path.display()))?;
-        let gateways = if arguments.gateways.is_empty() {
-            nodes.nodes().map(|node| node.socket.clone()).collect()
-        } else {
-            arguments.gateways.clone()
-        };
-        if let Some(url) =
-            gateways.iter().find(|url| !url.starts_with("http://") && !url.starts_with("https://"))
-        {
-            return Err(Failure::from(format!(
-                "gateway {url}: give an address such as http://127.0.0.1:6001"
-            )));
-        }
-        return Ok((nodes, gateways));
-    }
+) -> Result<Network, Failure> {
     let (listener, address) = listen::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     let options = EmbeddedOptions::default();
-    let (embedded, nodes) = start_embedded(data, &rules.genesis.app_name, address, options)?;
+    let (embedded, nodes, failure) =
+        start_embedded(data, &rules.genesis.app_name, address, options)?;
     tracing::info!("embedded sequencer at http://{address}");
-    let router = embedded.router();
     tokio::spawn(async move {
-        if let Err(error) = listen::serve(listener, router, stop).await {
+        if let Err(error) = listen::serve(listener, embedded.router(), stop).await {
             tracing::error!("the embedded sequencer stopped: {error}");
         }
-        drop(embedded);
     });
-    Ok((nodes, vec![format!("http://{address}")]))
+    Ok(Network { nodes, gateways: vec![format!("http://{address}")], failure })
 }
 
 fn faucet(

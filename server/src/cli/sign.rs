@@ -1,7 +1,7 @@
 //! `zellbook sign`.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
@@ -14,6 +14,9 @@ use super::{Failure, Output, block_on};
 use crate::clock::now_ms;
 use crate::config::{io_error, read_genesis, read_secret_key};
 
+/// Where `zellbook serve` keeps genesis by default.
+const KEPT_GENESIS: &str = "data/genesis.json";
+
 #[derive(Args)]
 pub struct SignArguments {
     /// The transaction: its JSON without scheme and signature; account and nonce may be left out
@@ -21,14 +24,14 @@ pub struct SignArguments {
     /// Key file
     #[arg(long, default_value = "zellbook.key")]
     key: PathBuf,
-    /// Genesis file, whose hash is the network id
-    #[arg(long, conflicts_with_all = ["network", "server"])]
+    /// Genesis file, whose hash is the network id; without it data/genesis.json, if it is there
+    #[arg(long, conflicts_with = "network")]
     genesis: Option<PathBuf>,
     /// Network id, 64 hex digits
-    #[arg(long, value_parser = parse_network, conflicts_with = "server")]
+    #[arg(long, value_parser = parse_network)]
     network: Option<NetworkId>,
-    /// Replica to ask for genesis
-    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    /// Replica to ask for genesis, where there is no file
+    #[arg(long, default_value = "http://127.0.0.1:8080", env = "ZELLBOOK_SERVER")]
     server: String,
     /// How the text becomes a digest
     #[arg(long, default_value = "raw", value_parser = parse_scheme)]
@@ -50,6 +53,9 @@ pub fn sign(arguments: SignArguments, output: Output) -> Result<(), Failure> {
     let network = match (&arguments.genesis, arguments.network) {
         (Some(path), _) => read_genesis(path)?.network,
         (None, Some(network)) => network,
+        (None, None) if Path::new(KEPT_GENESIS).exists() => {
+            read_genesis(Path::new(KEPT_GENESIS))?.network
+        }
         (None, None) => {
             block_on(async { Ok(Client::new(&arguments.server)?.rules().await?.network) })?
         }

@@ -110,7 +110,15 @@ fn act(trader: &Trader, action: Action, output: Output) -> Result<(), Failure> {
             .into());
         }
         let transaction = Transaction { account: key.public_key(), nonce: now_ms(), action };
-        let hash = client.submit(transaction.sign(&rules.network, &key).to_json()).await?;
+        let hash = transaction.hash(&rules.network).to_string();
+        let signed = transaction.sign(&rules.network, &key).to_json();
+        client.submit(signed).await.map_err(|failure| match failure.code {
+            1 => Failure::from(format!(
+                "{}; whether it took {hash} is not known: ask for that before you order again",
+                failure.message
+            )),
+            _ => failure,
+        })?;
         if trader.no_wait {
             output.print(|| hash.clone(), || json!({ "hash": hash }));
             return Ok(());

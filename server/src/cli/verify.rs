@@ -38,7 +38,7 @@ struct FinalizedArguments {
     #[arg(long, value_parser = parse_threshold)]
     threshold: Threshold,
     /// The index that was asked for: batches up to it are known
-    #[arg(long, default_value_t = 0, requires = "chain")]
+    #[arg(long, default_value_t = 0)]
     after: u64,
     /// The chaining hash at --after, 32 hex digits; empty at 0
     #[arg(long, default_value = "", value_parser = parse_chain)]
@@ -65,7 +65,9 @@ pub fn verify(arguments: VerifyArguments, output: Output) -> Result<(), Failure>
     let verifier = Verifier { app_name, nodes, threshold };
     let mut walker =
         Walker::new(Position { index: arguments.after, chaining_hash: arguments.chain });
-    let page = Page::read(&read(&arguments.response)?).map_err(Failure::difference)?;
+    let response = arguments.response.display();
+    let page = Page::read(&read(&arguments.response)?)
+        .map_err(|error| Failure::difference(format!("{response}: {error} ({})", error.name())))?;
     let (groups, error) = match page {
         Some(page) => walker.take(&verifier, page),
         None => (Vec::new(), None),
@@ -109,9 +111,11 @@ pub fn verify(arguments: VerifyArguments, output: Output) -> Result<(), Failure>
                 "after": walker.proven().index.to_string(),
                 "chain": walker.proven().chaining_hash,
                 "unproven": unproven.to_string(),
-                "error": error.as_ref().map(ToString::to_string),
+                "error": error.as_ref().map(|error| {
+                    json!({ "type": error.name(), "message": error.to_string() })
+                }),
             })
         },
     );
-    error.map_or(Ok(()), |error| Err(Failure::difference(error)))
+    error.map_or(Ok(()), |error| Err(Failure::difference(format!("{} ({})", error, error.name()))))
 }

@@ -23,7 +23,7 @@ use zellbook_core::bls::{BlsPublicKey, BlsSecretKey};
 use zellbook_core::finality::{Node, NodeList};
 use zellbook_core::limits::BATCH_BYTES_DEFAULT;
 
-use super::embedded_store::{Put, Sequence, SequenceReader, StoredSignature};
+use super::embedded_store::{Put, Sequence, SequenceReader, StoredSignature, cost};
 use crate::store::StoreError;
 
 /// The version of the interface.
@@ -76,20 +76,22 @@ struct NodeState {
 type Shared = State<Arc<NodeState>>;
 
 impl Embedded {
-    /// Opens or makes the sequence at a path and starts numbering.
+    /// Opens or makes the sequence at a path and starts numbering. The receiver is told if the disk
+    /// fails; then the sequencer is dead and its process must end.
     pub fn start(
         path: &Path,
         app_name: &str,
         key: BlsSecretKey,
         options: EmbeddedOptions,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<(Self, oneshot::Receiver<String>), StoreError> {
         let public_key = key.public_key();
         let sequence = Sequence::open(path, app_name, key)?;
         let (puts, receiver) = channel();
+        let (failed, failure) = oneshot::channel();
         std::thread::spawn(move || {
             if let Err(error) = sequence.run(&receiver, options.interval) {
                 // Nothing was answered that is not on disk; without its disk it cannot go on.
-                tracing::error!("the embedded sequencer stopped: {error}");
+                let _ = failed.send(error.to_string());
             }
         });
         let node = Arc::new(NodeState {
@@ -101,7 +103,7 @@ impl Embedded {
             reader: SequenceReader { path: path.to_path_buf() },
             window: Mutex::new((Instant::now(), 0)),
         });
-        Ok(Self { node })
+        Ok((Self { node }, failure))
     }
 
     /// The node list of this network of one, at an address.
@@ -269,7 +271,7 @@ async fn put_batch(
             "The batch exceeds the maximum allowed size.",
         ));
     }
-    check_bandwidth(&node, text.len())?;
+    check_bandwidth(&node, cost(&text))?;
     node.append(vec![text]).await?;
     Ok(received("The batch is received successfully."))
 }
@@ -311,7 +313,7 @@ async fn put_bulk(State(node): Shared, body: Bytes) -> Result<Response, Response
             }
         }
     }
-    check_bandwidth(&node, taken.iter().map(String::len).sum())?;
+    check_bandwidth(&node, taken.iter().map(|body| cost(body)).sum())?;
     node.append(taken).await?;
     Ok(received("The batches are received successfully."))
 }

@@ -18,6 +18,16 @@ pub(super) struct Put {
     pub done: oneshot::Sender<()>,
 }
 
+/// Batches of one answer, at most.
+const PAGE_BATCHES_MAX: usize = 10_000;
+/// Batches that one signature covers, at most, so that a page never ends without one for long.
+const GROUP_MAX: u64 = 1000;
+
+/// What a body counts against limits of bytes: an empty one is not free.
+pub(super) const fn cost(body: &str) -> usize {
+    body.len() + 64
+}
+
 /// Puts that one commit takes together, at most.
 const PUTS_PER_COMMIT: usize = 1000;
 
@@ -46,20 +56,25 @@ impl Sequence {
         let sqlite = |error| StoreError::Sqlite { path: path.to_path_buf(), error };
         let connection = open_durable(path).map_err(sqlite)?;
         connection.execute_batch(SCHEMA).map_err(sqlite)?;
-        let stored: Option<String> = connection
-            .query_row("SELECT value FROM meta WHERE key = 'app_name'", [], |row| row.get(0))
-            .optional()
-            .map_err(sqlite)?;
-        match stored {
-            Some(found) if found != app_name => {
-                let (path, expected) = (path.to_path_buf(), app_name.to_string());
-                return Err(StoreError::Network { path, found, expected });
-            }
-            Some(_) => {}
-            None => {
-                connection
-                    .execute("INSERT INTO meta VALUES ('app_name', ?1)", [app_name])
-                    .map_err(sqlite)?;
+        // The history belongs to one app and is signed by one key.
+        let (x, y) = key.public_key().to_decimal();
+        let public_key = [x, y].concat().join(" ");
+        for (name, value) in [("app_name", app_name), ("public_key", &public_key)] {
+            let stored: Option<String> = connection
+                .query_row("SELECT value FROM meta WHERE key = ?1", [name], |row| row.get(0))
+                .optional()
+                .map_err(sqlite)?;
+            match stored {
+                Some(found) if found != value => {
+                    let (path, expected) = (path.to_path_buf(), value.to_string());
+                    return Err(StoreError::Network { path, found, expected });
+                }
+                Some(_) => {}
+                None => {
+                    connection
+                        .execute("INSERT INTO meta VALUES (?1, ?2)", [name, value])
+                        .map_err(sqlite)?;
+                }
             }
         }
         let last: Option<(i64, String)> = connection
@@ -134,12 +149,16 @@ impl Sequence {
     /// Signs the last batch as a network does: a lock, then finality, over the group since the
     /// last finalized one.
     fn finalize(&mut self) -> rusqlite::Result<()> {
-        let (index, parent) = (self.last_index, self.finalized_index);
+        let parent = self.finalized_index;
+        let index = self.last_index.min(parent + GROUP_MAX);
+        let chaining_hash: String = self
+            .connection
+            .prepare_cached("SELECT chaining_hash FROM batches WHERE idx = ?1")?
+            .query_row([index.cast_signed()], |row| row.get(0))?;
         let timestamp =
             SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         let sign = |state, timestamp| {
-            let text =
-                message(&self.app_name, state, index, parent, timestamp, &self.chaining_hash);
+            let text = message(&self.app_name, state, index, parent, timestamp, &chaining_hash);
             // No message is without a point; see hash_to_g1.
             self.key.sign(bls_message(&text).as_bytes()).map_or_else(String::new, |s| s.to_string())
         };
@@ -213,8 +232,8 @@ impl SequenceReader {
         let (mut bodies, mut first, mut last, mut bytes) = (Vec::new(), None, after, 0_usize);
         while let Some(row) = rows.next()? {
             let body: String = row.get(1)?;
-            bytes += body.len();
-            if bytes > bytes_max && !bodies.is_empty() {
+            bytes += cost(&body);
+            if (bytes > bytes_max && !bodies.is_empty()) || bodies.len() >= PAGE_BATCHES_MAX {
                 break;
             }
             if first.is_none() {

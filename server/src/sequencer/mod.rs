@@ -26,9 +26,9 @@ pub enum GatewayError {
         /// The start of the answer.
         message: String,
     },
-    /// The body is larger than the network takes: it never will.
-    #[error("the batch is larger than the network takes: {0}")]
-    TooLarge(String),
+    /// The body is larger than the network takes.
+    #[error("the batch is larger than this gateway takes")]
+    TooLarge,
     /// An answer that is not what an honest gateway sends.
     #[error("{0}")]
     Page(#[from] PageError),
@@ -43,11 +43,19 @@ pub trait Sequencer: Send + Sync + 'static {
         after: u64,
     ) -> impl Future<Output = Result<Option<Page>, GatewayError>> + Send;
 
-    /// Hands a body in. Success promises nothing: it must be seen finalized.
-    fn post(&self, body: String) -> impl Future<Output = Result<(), GatewayError>> + Send;
+    /// The last index that the gateway says is finalized; 0 for none. It is not proven.
+    fn last_finalized(&self) -> impl Future<Output = Result<u64, GatewayError>> + Send;
 
-    /// Reports that the last page was wrong, and changes to another gateway.
-    fn report(&self, error: &PageError);
+    /// Hands a body in; one that was handed in before goes to another gateway, if there is one.
+    /// Success promises nothing: it must be seen finalized.
+    fn post(
+        &self,
+        body: String,
+        is_again: bool,
+    ) -> impl Future<Output = Result<(), GatewayError>> + Send;
+
+    /// Reports what was wrong with the last answer, and changes to another gateway for the next.
+    fn report(&self, fault: &str);
 
     /// The gateways and their last faults.
     fn gateways(&self) -> Vec<GatewayBody>;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
+use serde::Deserialize;
 use zellbook_core::finality::{Page, PageError};
 use zellbook_core::limits::PAGE_BYTES_MAX;
 use zellbook_core::wire::GatewayBody;
@@ -14,6 +15,10 @@ use super::{GatewayError, Sequencer};
 /// How long a whole exchange may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a gateway may be silent.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of a `finalized/last` answer: a batch, and what is known of it.
+const LAST_BYTES_MAX: usize = 8 << 20;
 /// Bytes of an answer to a PUT that are read.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
@@ -28,7 +33,12 @@ pub struct Zellular {
 #[derive(Debug)]
 struct Gateways {
     list: Vec<Gateway>,
-    in_use: usize,
+    /// The one that is read.
+    reading: usize,
+    /// The one that is posted to.
+    posting: usize,
+    /// The one that gave the last answer.
+    answered: usize,
 }
 
 #[derive(Debug)]
@@ -46,64 +56,69 @@ impl Zellular {
             .no_proxy()
             .timeout(TIMEOUT)
             .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
             .build()?;
-        let list = gateways
-            .into_iter()
-            .map(|url| Gateway { url: url.trim_end_matches('/').to_string(), fault: None })
-            .collect();
-        let gateways = Mutex::new(Gateways { list, in_use: 0 });
-        Ok(Self { client, app_name: app_name.into(), gateways })
+        let mut list: Vec<Gateway> = Vec::new();
+        for url in gateways {
+            let url = url.trim_end_matches('/').to_string();
+            if !list.iter().any(|gateway| gateway.url == url) {
+                list.push(Gateway { url, fault: None });
+            }
+        }
+        let gateways = Gateways { list, reading: 0, posting: 0, answered: 0 };
+        Ok(Self { client, app_name: app_name.into(), gateways: Mutex::new(gateways) })
     }
 
     fn with_gateways<T>(&self, act: impl FnOnce(&mut Gateways) -> T) -> T {
         act(&mut self.gateways.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn url(&self) -> String {
+    /// Position and address of the gateway that a cursor is at.
+    fn at(&self, cursor: impl FnOnce(&mut Gateways) -> usize) -> (usize, String) {
         self.with_gateways(|gateways| {
-            gateways
-                .list
-                .get(gateways.in_use)
-                .map_or_else(String::new, |gateway| gateway.url.clone())
+            let position = cursor(gateways);
+            let gateway = gateways.list.get(position);
+            (position, gateway.map_or_else(String::new, |gateway| gateway.url.clone()))
         })
     }
 
-    /// Notes what went wrong with a gateway, and moves on if it is still the one in use.
-    fn fault(&self, url: &str, fault: &str) {
+    /// Notes what went wrong with a gateway; what was at it moves on to the next.
+    fn fault(&self, position: usize, fault: &str) {
         self.with_gateways(|gateways| {
-            let Some(position) = gateways.list.iter().position(|gateway| gateway.url == url) else {
-                return;
-            };
-            if gateways.list[position].fault.as_deref() != Some(fault) {
-                tracing::warn!("gateway {url}: {fault}");
+            let count = gateways.list.len();
+            let Some(gateway) = gateways.list.get_mut(position) else { return };
+            if gateway.fault.as_deref() != Some(fault) {
+                tracing::warn!("gateway {}: {fault}", gateway.url);
             }
-            gateways.list[position].fault = Some(fault.to_string());
-            if gateways.in_use == position {
-                gateways.in_use = (position + 1) % gateways.list.len();
+            gateway.fault = Some(fault.to_string());
+            let next = (position + 1) % count;
+            if gateways.reading == position {
+                gateways.reading = next;
+            }
+            if gateways.posting == position {
+                gateways.posting = next;
             }
         });
     }
 
-    fn works(&self, url: &str) {
+    fn works(&self, position: usize) {
         self.with_gateways(|gateways| {
-            if let Some(gateway) = gateways.list.iter_mut().find(|gateway| gateway.url == url) {
+            gateways.answered = position;
+            if let Some(gateway) = gateways.list.get_mut(position) {
                 gateway.fault = None;
             }
         });
     }
 
-    async fn get_page(&self, url: &str, after: u64) -> Result<Option<Page>, GatewayError> {
+    async fn get(&self, url: &str, path: &str, bytes_max: usize) -> Result<Vec<u8>, GatewayError> {
         let app = &self.app_name;
-        let request = self
-            .client
-            .get(format!("{url}/node/{app}/batches/finalized"))
-            .query(&[("after", after)]);
+        let request = self.client.get(format!("{url}/node/{app}/batches/finalized{path}"));
         let response = request.send().await.map_err(connection)?;
         let status = response.status();
         if status != StatusCode::OK {
             return Err(status_error(status, &read(response, ANSWER_BYTES_MAX).await?));
         }
-        Ok(Page::read(&read(response, PAGE_BYTES_MAX).await?)?)
+        read(response, bytes_max).await
     }
 
     async fn put_body(&self, url: &str, body: String) -> Result<(), GatewayError> {
@@ -119,8 +134,10 @@ impl Zellular {
         if status == StatusCode::OK {
             return Ok(());
         }
-        if String::from_utf8_lossy(&answer).contains("BatchSizeExceededError") {
-            return Err(GatewayError::TooLarge(String::from_utf8_lossy(&answer).into_owned()));
+        let is_too_large = status == StatusCode::TOO_MANY_REQUESTS
+            && String::from_utf8_lossy(&answer).contains("BatchSizeExceededError");
+        if is_too_large {
+            return Err(GatewayError::TooLarge);
         }
         Err(status_error(status, &answer))
     }
@@ -153,38 +170,75 @@ async fn read(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, Gatew
     Ok(bytes)
 }
 
+/// The part of a `finalized/last` answer that is read.
+#[derive(Deserialize)]
+struct LastAnswer {
+    data: Option<LastBatch>,
+}
+
+#[derive(Deserialize)]
+struct LastBatch {
+    index: u64,
+}
+
+impl Zellular {
+    /// Asks the gateway that is read, and notes whether it answered well.
+    async fn ask<T>(
+        &self,
+        path: &str,
+        bytes_max: usize,
+        take: impl FnOnce(&[u8]) -> Result<T, PageError>,
+    ) -> Result<T, GatewayError> {
+        let (position, url) = self.at(|gateways| gateways.reading);
+        let bytes = self.get(&url, path, bytes_max).await;
+        let result = bytes.and_then(|bytes| Ok(take(&bytes)?));
+        match &result {
+            Ok(_) => self.works(position),
+            Err(error) => self.fault(position, &error.to_string()),
+        }
+        result
+    }
+}
+
 impl Sequencer for Zellular {
     async fn finalized(&self, after: u64) -> Result<Option<Page>, GatewayError> {
-        let url = self.url();
-        let result = self.get_page(&url, after).await;
-        match &result {
-            Ok(_) => self.works(&url),
-            Err(error) => self.fault(&url, &error.to_string()),
-        }
-        result
+        self.ask(&format!("?after={after}"), PAGE_BYTES_MAX, Page::read).await
     }
 
-    async fn post(&self, body: String) -> Result<(), GatewayError> {
-        let url = self.url();
+    async fn last_finalized(&self) -> Result<u64, GatewayError> {
+        self.ask("/last", LAST_BYTES_MAX, |bytes| {
+            let answer: LastAnswer = serde_json::from_slice(bytes)
+                .map_err(|error| PageError::Json(error.to_string().chars().take(200).collect()))?;
+            Ok(answer.data.map_or(0, |last| last.index))
+        })
+        .await
+    }
+
+    async fn post(&self, body: String, is_again: bool) -> Result<(), GatewayError> {
+        let (position, url) = self.at(|gateways| {
+            if is_again {
+                gateways.posting = (gateways.posting + 1) % gateways.list.len();
+            }
+            gateways.posting
+        });
         let result = self.put_body(&url, body).await;
-        if let Err(error) = &result
-            && !matches!(error, GatewayError::TooLarge(_))
-        {
-            self.fault(&url, &error.to_string());
+        if let Err(error) = &result {
+            self.fault(position, &error.to_string());
         }
         result
     }
 
-    fn report(&self, error: &PageError) {
-        self.fault(&self.url(), &error.to_string());
+    fn report(&self, fault: &str) {
+        let (position, _) = self.at(|gateways| gateways.answered);
+        self.fault(position, fault);
     }
 
     fn gateways(&self) -> Vec<GatewayBody> {
         self.with_gateways(|gateways| {
-            let in_use = gateways.in_use;
+            let reading = gateways.reading;
             let bodies = gateways.list.iter().enumerate().map(|(position, gateway)| GatewayBody {
                 url: gateway.url.clone(),
-                in_use: position == in_use,
+                in_use: position == reading,
                 fault: gateway.fault.clone(),
             });
             bodies.collect()

@@ -60,6 +60,14 @@ pub enum StoreError {
         /// The root stored with the batch.
         expected: String,
     },
+    /// The state breaks an invariant.
+    #[error("{}: {error}: the file is damaged; move it away and let the replica catch up again", path.display())]
+    Invariant {
+        /// The file.
+        path: PathBuf,
+        /// Which.
+        error: String,
+    },
     /// The state cannot be loaded.
     #[error("{}: {error}; move the file away and let the replica catch up again", path.display())]
     Corrupt {
@@ -70,14 +78,19 @@ pub enum StoreError {
     },
 }
 
+/// A finality signature with what it is over.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// The signature.
+    pub signature: FinalitySignature,
+    /// The chaining hash at its index, as we computed it.
+    pub chaining_hash: String,
+}
+
 /// What the replica needs of its storage.
 pub trait Storage: Send {
     /// Makes batches durable, all or none, in sequence, with the signature that covers them.
-    fn commit(
-        &mut self,
-        batches: &[AppliedBatch],
-        signature: &FinalitySignature,
-    ) -> Result<(), StoreError>;
+    fn commit(&mut self, batches: &[AppliedBatch], proof: &Proof) -> Result<(), StoreError>;
 }
 
 /// The writer's connection.
@@ -156,6 +169,9 @@ impl Store {
                 expected: hex::encode(root),
             });
         }
+        exchange
+            .recount()
+            .map_err(|error| StoreError::Invariant { path: self.path.clone(), error })?;
         Ok((exchange, Position { index, chaining_hash }))
     }
 
@@ -165,7 +181,7 @@ impl Store {
     ) -> rusqlite::Result<(Vec<(Vec<u8>, Vec<u8>)>, Option<(u64, String, Vec<u8>)>)> {
         let leaves = self
             .connection
-            .prepare("SELECT key, value FROM state")?
+            .prepare("SELECT key, value FROM state ORDER BY key")?
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<_, _>>()?;
         let last = self
@@ -179,21 +195,19 @@ impl Store {
         Ok((leaves, last))
     }
 
-    fn write(
-        &mut self,
-        batches: &[AppliedBatch],
-        signature: &FinalitySignature,
-    ) -> rusqlite::Result<()> {
+    fn write(&mut self, batches: &[AppliedBatch], proof: &Proof) -> rusqlite::Result<()> {
+        let Proof { signature, chaining_hash } = proof;
         let transaction = self.connection.transaction()?;
         for batch in batches {
             rows::write_batch(&transaction, batch)?;
         }
         transaction
-            .prepare_cached("INSERT OR REPLACE INTO proofs VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .prepare_cached("INSERT OR REPLACE INTO proofs VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
             .execute(params![
                 signature.index.cast_signed(),
                 signature.parent_index.cast_signed(),
                 signature.timestamp.cast_signed(),
+                chaining_hash,
                 serde_json::to_string(&signature.nonsigners).unwrap_or_default(),
                 signature.signature,
             ])?;
@@ -202,11 +216,14 @@ impl Store {
 }
 
 impl Storage for Store {
-    fn commit(
-        &mut self,
-        batches: &[AppliedBatch],
-        signature: &FinalitySignature,
-    ) -> Result<(), StoreError> {
-        self.write(batches, signature).map_err(|error| self.sqlite(error))
+    fn commit(&mut self, batches: &[AppliedBatch], proof: &Proof) -> Result<(), StoreError> {
+        self.write(batches, proof).map_err(|error| self.sqlite(error))
+    }
+}
+
+impl StoreError {
+    /// Whether the stored state is broken, and not just another than was expected.
+    pub const fn is_damage(&self) -> bool {
+        matches!(self, Self::Root { .. } | Self::Invariant { .. } | Self::Corrupt { .. })
     }
 }

@@ -1,11 +1,13 @@
 //! Reading for the API: connections of their own, which never block the writer.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
+use tokio::sync::Semaphore;
 use zellbook_core::genesis::{Market, MarketIndex, Rules, TokenIndex};
 use zellbook_core::key::PublicKey;
 use zellbook_core::state::LeafKey;
@@ -18,6 +20,8 @@ use zellbook_core::wire::{
 
 /// Connections kept open for the next request, at most.
 const IDLE_CONNECTIONS_MAX: usize = 8;
+/// Reads that run at once, at most.
+const READS_AT_ONCE: usize = 16;
 const PAST_ORDERS: u32 = 50;
 const FILLS: u32 = 100;
 const ORDER_COLUMNS: &str =
@@ -31,6 +35,7 @@ pub struct Reader {
     path: PathBuf,
     rules: Arc<Rules>,
     idle: Arc<Mutex<Vec<Connection>>>,
+    permits: Arc<Semaphore>,
 }
 
 /// A `u64` as SQLite keeps it: the same bits, signed.
@@ -58,7 +63,12 @@ fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
 impl Reader {
     /// A reader of the database at a path, which the writer has made.
     pub fn new(path: &Path, rules: Arc<Rules>) -> Self {
-        Self { path: path.to_path_buf(), rules, idle: Arc::default() }
+        Self {
+            path: path.to_path_buf(),
+            rules,
+            idle: Arc::default(),
+            permits: Arc::new(Semaphore::new(READS_AT_ONCE)),
+        }
     }
 
     /// Runs a query on a thread that may block, in one read transaction.
@@ -66,6 +76,8 @@ impl Reader {
         &self,
         query: impl FnOnce(&View<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> rusqlite::Result<T> {
+        // More readers at once would only fight for the disk, and each has open files.
+        let _permit = self.permits.acquire().await;
         let reader = self.clone();
         let task = tokio::task::spawn_blocking(move || reader.read_now(query));
         task.await.unwrap_or_else(|_| Err(rusqlite::Error::InvalidQuery))
@@ -113,6 +125,14 @@ impl View<'_> {
             .map(|index| index.0)
     }
 
+    /// The network's chaining hash at a batch.
+    pub fn chaining_hash(&self, index: u64) -> rusqlite::Result<Option<String>> {
+        self.connection
+            .prepare_cached("SELECT chaining_hash FROM batches WHERE idx = ?1")?
+            .query_row([index.cast_signed()], |row| row.get(0))
+            .optional()
+    }
+
     fn market(&self, row: &Row<'_>, column: usize) -> rusqlite::Result<&Market> {
         let index = MarketIndex(row.get(column)?);
         self.rules.market_at(index).ok_or(rusqlite::Error::InvalidColumnIndex(column))
@@ -121,6 +141,17 @@ impl View<'_> {
     /// Whether a transaction has its outcome.
     pub fn has_transaction(&self, hash: &[u8; 32]) -> rusqlite::Result<bool> {
         self.connection.prepare_cached("SELECT 1 FROM transactions WHERE hash = ?1")?.exists([hash])
+    }
+
+    /// Those of some transactions that have their outcome.
+    pub fn known_transactions(&self, hashes: &[[u8; 32]]) -> rusqlite::Result<HashSet<[u8; 32]>> {
+        let mut known = HashSet::new();
+        for hash in hashes {
+            if self.has_transaction(hash)? {
+                known.insert(*hash);
+            }
+        }
+        Ok(known)
     }
 
     /// Whether the state has a leaf.
@@ -361,9 +392,8 @@ impl View<'_> {
     fn proof(&self, index: u64) -> rusqlite::Result<ProofBody> {
         self.connection
             .prepare_cached(
-                "SELECT p.idx, p.parent_index, p.timestamp, p.nonsigners, p.signature,
-                    coalesce((SELECT chaining_hash FROM batches b WHERE b.idx = p.idx), '')
-                 FROM proofs p WHERE p.idx >= ?1 ORDER BY p.idx LIMIT 1",
+                "SELECT idx, parent_index, timestamp, nonsigners, signature, chaining_hash
+                 FROM proofs WHERE idx >= ?1 ORDER BY idx LIMIT 1",
             )?
             .query_row([index.cast_signed()], |row| {
                 let nonsigners: String = row.get(3)?;

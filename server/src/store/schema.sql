@@ -19,6 +19,7 @@ CREATE TABLE proofs (
     idx INTEGER PRIMARY KEY,
     parent_index INTEGER NOT NULL,
     timestamp INTEGER NOT NULL,
+    chaining_hash TEXT NOT NULL,
     nonsigners TEXT NOT NULL,
     signature TEXT NOT NULL
 ) STRICT;
@@ -50,7 +51,8 @@ CREATE TABLE orders (
     batch INTEGER NOT NULL,
     time_ms INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX orders_by_account ON orders (account, status, id);
+CREATE INDEX orders_open ON orders (account, id) WHERE status = 'open';
+CREATE INDEX orders_past ON orders (account, id) WHERE status <> 'open';
 
 CREATE TABLE trades (
     id INTEGER PRIMARY KEY,

@@ -117,6 +117,29 @@ async fn check(
     assert!(answer["error"]["details"].is_object());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_array_is_sequenced_in_its_order() {
+    let folder = TempDir::new().unwrap();
+    let replica = Replica::start(&folder, "data", &[]).await;
+    let alice = key(1);
+    replica.fund(&[alice.public_key()]).await;
+    // More than the 64 nonces that are kept: out of order, most would be too old.
+    let signed: Vec<_> =
+        (0..400).map(|_| replica.sign(&alice, Action::CancelAll { market: None })).collect();
+    let body = signed.iter().map(|(json, _)| json.as_str()).collect::<Vec<_>>().join(",");
+    let (status, _) = replica.request(Method::POST, "/v1/transactions", &format!("[{body}]")).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    let mut last = (0, 0);
+    for (_, hash) in &signed {
+        let outcome = replica.outcome(hash).await;
+        assert_eq!(outcome["status"], "applied", "{outcome}");
+        let number = |name: &str| outcome[name].as_str().unwrap().parse::<u64>().unwrap();
+        let place = (number("batch"), number("position"));
+        assert!(place > last || last == (0, 0), "{place:?} after {last:?}");
+        last = place;
+    }
+}
+
 #[tokio::test]
 async fn every_bad_request_is_told_what_would_be_right() {
     let folder = TempDir::new().unwrap();
@@ -209,12 +232,18 @@ async fn every_bad_request_is_told_what_would_be_right() {
     check(r, post.clone(), "/v1/faucet", "{}", 400, "not_json", "account").await;
     check(r, get.clone(), "/nowhere", "", 404, "unknown_path", "/nowhere").await;
     check(r, Method::DELETE, "/v1/status", "", 405, "method_not_allowed", "another method").await;
-    check(r, Method::POST, "/nowhere", "", 405, "method_not_allowed", "another method").await;
+    check(r, Method::POST, "/nowhere", "", 404, "unknown_path", "/nowhere").await;
+    check(r, get.clone(), "/v1/markets/%ff/book", "", 400, "bad_request", "UTF-8").await;
+    check(r, get.clone(), "/v1/ws", "", 400, "bad_request", "onnection").await;
     let huge = "x".repeat(2 << 20);
     let url = format!("{}{transactions}", replica.process.url);
     let answer = client().post(url).body(huge).send().await;
     // The connection may be cut while we still send.
-    assert!(answer.is_err() || answer.unwrap().status() == StatusCode::PAYLOAD_TOO_LARGE);
+    if let Ok(answer) = answer {
+        assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        let body: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        assert_eq!(body["error"]["code"], "too_large");
+    }
     assert_eq!(replica.batch().await, 0, "none of it reached the sequence");
 }
 

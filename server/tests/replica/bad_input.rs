@@ -32,7 +32,7 @@ fn a_bad_genesis_file_is_named_with_its_place() {
     fs::remove_file(&path).unwrap();
     let account = key(1).public_key().to_string();
     assert!(run(&["genesis", "new", "--issuer", &account, "--out", file]).status.success());
-    fails(&["genesis", "new", "--issuer", &account, "--out", file], 1, &["exists"]);
+    fails(&["genesis", "new", "--issuer", &account, "--out", file], 1, &["genesis.json", "exists"]);
     let good = fs::read_to_string(&path).unwrap();
     fs::write(&path, good.replacen("\"0.01\"", "\"0.001\"", 1)).unwrap();
     fails(
@@ -60,7 +60,7 @@ fn bad_node_lists_and_arguments_are_named() {
     fails(&serve, 1, &["nodes.json", "node 0x1b7c", "stake"]);
     fails(&["serve", "--threshold", "101"], 2, &["above 0 and at most 100"]);
     fails(&["serve", "--batch-bytes", "100"], 2, &["at least 4098"]);
-    fails(&["serve", "--page", data], 1, &["--page", "cargo xtask web"]);
+    fails(&["serve", "--data", data, "--page", data], 1, &["--page", "cargo xtask web"]);
     fails(&["order", "buy", "1", "ETH/USDT"], 2, &["--price"]);
     fails(&["order", "hold", "1", "ETH/USDT", "--price", "1"], 2, &["buy, sell"]);
     fails(&["nonsense"], 2, &["unrecognized subcommand"]);

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use crate::harness::{Process, Replica, key, vectors};
+use crate::harness::{Given, Process, Replica, key, vectors};
 
 /// A gateway that answers every request for a page with the same body.
 async fn liar(body: String) -> (String, Arc<AtomicUsize>) {
@@ -39,9 +39,10 @@ async fn a_lying_gateway_is_reported_and_left_and_its_batches_are_never_applied(
     let page =
         std::fs::read_to_string(vectors().join("zellular/equal4/finalized_after_0.json")).unwrap();
     let (url, asked) = liar(page).await;
-    let gateways =
-        ["--nodes", nodes.to_str().unwrap(), "--gateway", &url, "--gateway", &sequencer.url];
-    let mut replica = Replica::start(&folder, "data", &gateways).await;
+    let network = Given::network(&folder, &nodes);
+    let gateways = ["--gateway", &url, "--gateway", &sequencer.url];
+    let arguments = [&network.arguments()[..], &gateways].concat();
+    let mut replica = Replica::start(&folder, "data", &arguments).await;
     replica.ready().await;
     assert!(asked.load(Ordering::SeqCst) >= 1);
     let status = replica.status().await;

@@ -289,3 +289,26 @@ pub fn replay(data: &Path) -> (Option<i32>, Value, String) {
     let json = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
     (output.status.code(), json, text(&output.stderr))
 }
+
+/// A genesis with a faucet, its issuer's key, and a node list: what replicas of one network share.
+pub struct Given(Vec<String>);
+
+impl Given {
+    pub fn network(folder: &TempDir, nodes: &Path) -> Self {
+        let file = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+        let (key, genesis) = (file("issuer.key"), file("genesis.json"));
+        let made = run(&["key", "new", "--json", "--out", &key]);
+        let made: Value = serde_json::from_slice(&made.stdout).unwrap();
+        let issuer = made["account"].as_str().unwrap();
+        let made = run(&["genesis", "new", "--faucet", "--issuer", issuer, "--out", &genesis]);
+        assert!(made.status.success(), "{}", text(&made.stderr));
+        let nodes = nodes.to_str().unwrap().to_string();
+        Self(
+            ["--genesis", &genesis, "--issuer-key", &key, "--nodes", &nodes].map(Into::into).into(),
+        )
+    }
+
+    pub fn arguments(&self) -> Vec<&str> {
+        self.0.iter().map(String::as_str).collect()
+    }
+}

@@ -4,7 +4,7 @@ use reqwest::Method;
 use tempfile::TempDir;
 use zellbook_core::transaction::Action;
 
-use crate::harness::{Process, Replica, client, key, replay};
+use crate::harness::{Given, Process, Replica, client, key, replay};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn equal_roots_at_every_batch_under_mixed_load_with_one_killed_and_restarted() {
@@ -12,26 +12,9 @@ async fn equal_roots_at_every_batch_under_mixed_load_with_one_killed_and_restart
     let sequencer_data = folder.path().join("sequencer");
     let arguments = ["--data", sequencer_data.to_str().unwrap()];
     let sequencer = Process::start(folder.path(), "sequencer", &arguments, "/node/ready").await;
-    let nodes = sequencer_data.join("nodes.json");
-    let nodes = nodes.to_str().unwrap();
-
-    // The first replica has made the genesis and holds the issuer's key.
-    let mut a = Replica::start(&folder, "a", &["--nodes", nodes]).await;
-    let genesis = a.data.join("genesis.json");
-    let issuer = a.data.join("issuer.key");
-    let mut b = Replica::start(
-        &folder,
-        "b",
-        &[
-            "--nodes",
-            nodes,
-            "--genesis",
-            genesis.to_str().unwrap(),
-            "--issuer-key",
-            issuer.to_str().unwrap(),
-        ],
-    )
-    .await;
+    let network = Given::network(&folder, &sequencer_data.join("nodes.json"));
+    let mut a = Replica::start(&folder, "a", &network.arguments()).await;
+    let mut b = Replica::start(&folder, "b", &network.arguments()).await;
     a.ready().await;
     b.ready().await;
 
@@ -107,8 +90,6 @@ async fn equal_roots_at_every_batch_under_mixed_load_with_one_killed_and_restart
 
     for replica in [&a, &b] {
         let root = replica.status().await["root"].clone();
-        let nodes_arguments = replica.data.join("nodes.json");
-        std::fs::copy(nodes, &nodes_arguments).unwrap();
         let (code, report, log) = replay(&replica.data);
         assert_eq!(code, Some(0), "{log}");
         assert_eq!(report["root"], root);
