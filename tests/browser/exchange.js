@@ -122,7 +122,8 @@ export class Person {
 
   async fill(side, quantity, price) {
     const { page } = this;
-    if (this.isNarrow) {
+    const isOpen = await page.locator("#order-form").isVisible();
+    if (this.isNarrow && !isOpen) {
       await page.locator(".side-bar").getByRole("button", { name: side }).click();
     }
     const form = page.locator("#order-form");

@@ -62,7 +62,7 @@ test("two wallets trade, and after kill -9 all is as before and both unlock", as
   assert.equal(await sent.locator(".steps li.done").count(), 4);
 
   // Bob sees it without doing anything, and takes a part.
-  await bob.page.getByRole("button", { name: "Use ask price 2000" }).waitFor();
+  await bob.page.getByRole("button", { name: "2,000.00, use this ask price" }).waitFor();
   await bob.order("Buy", "0.5", "2010");
   await bob.outcome("applied");
   await bob.tab("Fills");
@@ -213,7 +213,7 @@ test("what is signed while the replica is away is sent when it is back", async (
   await exchange.kill();
   await alice.page.getByRole("alert").getByText("Connection to the replica lost").waitFor();
   await alice.order("Buy", "1", "1990");
-  await alice.page.getByText("The replica does not answer.").waitFor();
+  await alice.page.getByText("The replica does not answer.").first().waitFor();
   await exchange.run();
   await alice.outcome("applied");
 });

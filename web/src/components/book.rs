@@ -115,12 +115,13 @@ fn Level(row: Row, market: Market, side: Side, most: u128) -> impl IntoView {
             state.side.set(side.opposite());
         }
     };
-    let label = format!("Use {word} price {price}");
+    let shown = format::in_steps(&price, market.tick_size);
+    let label = format!("{shown}, use this {word} price");
     view! {
         <tr class:mine=is_mine title=is_mine.then_some("Your order stands here")>
             <td class="price">
                 <button type="button" aria-label=label on:click=move |_| fill()>
-                    {format::in_steps(&price, market.tick_size)}
+                    {shown}
                 </button>
             </td>
             <td>{format::in_steps(&quantity, market.lot_size)}</td>
