@@ -107,6 +107,8 @@ pub struct State {
     pub quantity: RwSignal<String>,
     /// Whether the order form is open where the page is narrow.
     pub form_open: RwSignal<bool>,
+    /// Whether the key was exported since the page was opened.
+    pub exported: RwSignal<bool>,
     /// Whether the wallet's dialog is open.
     pub wallet_open: RwSignal<bool>,
     /// Something that went wrong, for the user.
@@ -132,6 +134,7 @@ impl State {
             price: RwSignal::default(),
             quantity: RwSignal::default(),
             form_open: RwSignal::new(false),
+            exported: RwSignal::new(false),
             wallet_open: RwSignal::new(false),
             problem: RwSignal::new(None),
         }

@@ -94,12 +94,67 @@ pub fn ask_faucet(state: State) {
     });
 }
 
+/// The way from nothing to the first trade; it goes when that is done.
+#[component]
+fn FirstSteps() -> impl IntoView {
+    let state = use_state();
+    let has_key = move || state.wallet.with(|wallet| wallet.account().is_some());
+    let has_tokens = move || {
+        state.account.with(|account| {
+            let mut balances = account.iter().flat_map(|account| &account.balances);
+            balances.any(|balance| balance.available != "0" || balance.locked != "0")
+        })
+    };
+    let open_wallet = move |_| state.wallet_open.set(true);
+    let mark = |is_done: bool| if is_done { "✓" } else { "○" };
+    let class = |is_done: bool| if is_done { "done" } else { "" };
+    view! {
+        <div class="welcome">
+            <h3>"Your first trade in four steps"</h3>
+            <ol>
+                <li class=move || class(has_key())>
+                    <span class="mark" aria-hidden="true">{move || mark(has_key())}</span>
+                    "Make a key, or import one. It stays in this browser."
+                    <Show when=move || !has_key()>
+                        <button type="button" on:click=open_wallet>"Your key"</button>
+                    </Show>
+                </li>
+                <li class=move || class(state.exported.get())>
+                    <span class="mark" aria-hidden="true">{move || mark(state.exported.get())}</span>
+                    "Export it to a safe place: nobody can restore it for you."
+                    <Show when=move || has_key() && !state.exported.get()>
+                        <button type="button" on:click=open_wallet>"Export"</button>
+                    </Show>
+                </li>
+                <li class=move || class(has_tokens())>
+                    <span class="mark" aria-hidden="true">{move || mark(has_tokens())}</span>
+                    "Get test tokens to trade with."
+                    <Show when=move || has_key() && !has_tokens() && has_faucet(state)>
+                        <button type="button" on:click=move |_| ask_faucet(state)>"Get test tokens"</button>
+                    </Show>
+                </li>
+                <li>
+                    <span class="mark" aria-hidden="true">"○"</span>
+                    "Place an order: the form says what it costs before you sign. A price from the book trades at once."
+                </li>
+            </ol>
+        </div>
+    }
+}
+
+fn has_faucet(state: State) -> bool {
+    state.status.with(|status| status.as_ref().is_some_and(|status| status.faucet))
+}
+
 #[component]
 fn Balances() -> impl IntoView {
     let state = use_state();
-    let has_faucet =
-        move || state.status.with(|status| status.as_ref().is_some_and(|status| status.faucet));
     let has_key = move || state.wallet.with(|wallet| wallet.account().is_some());
+    let has_traded = move || {
+        state
+            .account
+            .with(|account| account.as_ref().is_some_and(|account| !account.fills.is_empty()))
+    };
     let rows = move || {
         let balances = state.account.get().map(|account| account.balances).unwrap_or_default();
         let row = |balance: zellbook_core::wire::BalanceBody| {
@@ -114,22 +169,10 @@ fn Balances() -> impl IntoView {
         balances.into_iter().map(row).collect_view()
     };
     view! {
-        <Show
-            when=has_key
-            fallback=|| {
-                view! {
-                    <div class="welcome">
-                        <h3>"Your first trade in four steps"</h3>
-                        <ol>
-                            <li>"Make a key with the button “Make a key” at the top. It stays in this browser."</li>
-                            <li>"Export it to a safe place: nobody can restore it for you."</li>
-                            <li>"Get test tokens."</li>
-                            <li>"Place an order: the form says what it costs before you sign."</li>
-                        </ol>
-                    </div>
-                }
-            }
-        >
+        <Show when=move || !has_traded()>
+            <FirstSteps />
+        </Show>
+        <Show when=has_key>
             <table>
                 <thead>
                     <tr>
@@ -140,11 +183,11 @@ fn Balances() -> impl IntoView {
                 </thead>
                 <tbody>{rows}</tbody>
             </table>
-            <Show when=has_faucet>
-                <p class="actions">
-                    <button type="button" on:click=move |_| ask_faucet(state)>"Get test tokens"</button>
-                </p>
-            </Show>
+        </Show>
+        <Show when=move || has_traded() && has_faucet(state)>
+            <p class="actions">
+                <button type="button" on:click=move |_| ask_faucet(state)>"Get test tokens"</button>
+            </p>
         </Show>
     }
 }

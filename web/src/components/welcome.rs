@@ -215,7 +215,9 @@ fn KeyActions() -> impl IntoView {
         let keystore = state.wallet.with_untracked(|wallet| wallet.keystore().cloned());
         if let Some(keystore) = keystore {
             let name = format!("zellbook-{}.json", &keystore.account().to_string()[..10]);
-            if save_file(&name, &keystore.to_json()).is_err() {
+            let saved = save_file(&name, &keystore.to_json());
+            state.exported.set(saved.is_ok());
+            if saved.is_err() {
                 state.problem.set(Some("The browser did not let this page save a file.".into()));
             }
         }
