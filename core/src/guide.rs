@@ -12,11 +12,10 @@ use k256::ecdsa::Signature as Ecdsa;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
+use crate::fields::{Fields, malformed, parse_symbol};
 use crate::key::PublicKey;
 use crate::reject::Reject;
-use crate::transaction::{
-    Fields, Order, SelfTrade, Side, TimeInForce, TransactionHash, malformed, parse_symbol,
-};
+use crate::transaction::{Order, SelfTrade, Side, TimeInForce, TransactionHash};
 use crate::units::Decimal;
 
 /// An order in the guide's format, with its signature not checked yet.

@@ -49,6 +49,7 @@ pub mod bls;
 pub mod book;
 pub mod event;
 pub mod exchange;
+mod fields;
 pub mod finality;
 pub mod genesis;
 pub mod guide;

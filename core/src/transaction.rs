@@ -10,14 +10,16 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use core::str::FromStr;
 
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::fields::{
+    Fields, malformed, parse_decimal, parse_integer, parse_market, parse_name, parse_public_key,
+    parse_reference, parse_symbol,
+};
 use crate::genesis::NetworkId;
 use crate::guide::GuideOrder;
 use crate::key::{PublicKey, Scheme, SecretKey, Signature};
-use crate::limits::{FIELDS_MAX, REFERENCE_LENGTH_MAX, SYMBOL_LENGTH_MAX, TRANSACTION_BYTES_MAX};
 use crate::reject::Reject;
 use crate::units::Decimal;
 
@@ -275,7 +277,7 @@ impl Transaction {
         let transaction = Self {
             account: fields.optional("account", parse_public_key)?.unwrap_or(account),
             nonce: fields.optional("nonce", parse_integer)?.unwrap_or(nonce),
-            action: fields.action()?,
+            action: Action::from_fields(&mut fields)?,
         };
         fields.finish()?;
         Ok(transaction)
@@ -314,7 +316,7 @@ impl Element {
             fields.finish()?;
             return Ok(Self::Guide(order));
         }
-        let action = fields.action()?;
+        let action = Action::from_fields(&mut fields)?;
         let account = fields.required("account", parse_public_key)?;
         let nonce = fields.required("nonce", parse_integer)?;
         let scheme = fields.required("scheme", |text| {
@@ -329,167 +331,37 @@ impl Element {
     }
 }
 
-/// A flat JSON object of texts, with each key at most once.
-pub(crate) struct Fields(Vec<(String, String)>);
-
-impl<'de> Deserialize<'de> for Fields {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FieldsVisitor;
-        impl<'de> Visitor<'de> for FieldsVisitor {
-            type Value = Fields;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object whose values are all strings")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
-                let mut fields: Vec<(String, String)> = Vec::new();
-                while let Some(name) = map.next_key::<String>()? {
-                    if fields.iter().any(|(other, _)| *other == name) {
-                        return Err(serde::de::Error::custom(format!("field `{name}` twice")));
-                    }
-                    if fields.len() >= FIELDS_MAX {
-                        return Err(serde::de::Error::custom("too many fields"));
-                    }
-                    let value = map.next_value::<String>().map_err(|error| {
-                        serde::de::Error::custom(format!("field `{name}`: {error}"))
-                    })?;
-                    fields.push((name, value));
-                }
-                Ok(Fields(fields))
-            }
-        }
-        deserializer.deserialize_map(FieldsVisitor)
-    }
-}
-
-impl Fields {
-    fn read(json: &str) -> Result<Self, Reject> {
-        if json.len() > TRANSACTION_BYTES_MAX {
-            let bytes = json.len();
-            return Err(malformed(format!(
-                "{bytes} bytes; at most {TRANSACTION_BYTES_MAX} are read"
-            )));
-        }
-        serde_json::from_str(json).map_err(|error| malformed(error.to_string()))
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(other, _)| other == name)
-    }
-
-    pub(crate) fn optional<T>(
-        &mut self,
-        name: &'static str,
-        parse: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Result<Option<T>, Reject> {
-        let Some(position) = self.0.iter().position(|(other, _)| other == name) else {
-            return Ok(None);
-        };
-        let (_, value) = self.0.swap_remove(position);
-        parse(&value).map(Some).map_err(|error| malformed(format!("field `{name}` {error}")))
-    }
-
-    pub(crate) fn required<T>(
-        &mut self,
-        name: &'static str,
-        parse: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Result<T, Reject> {
-        self.optional(name, parse)?.ok_or_else(|| malformed(format!("field `{name}` is missing")))
-    }
-
-    /// Every field must have been taken.
-    fn finish(&self) -> Result<(), Reject> {
-        match self.0.first() {
-            Some((name, _)) => {
-                let name: String = name.chars().take(32).collect();
-                Err(malformed(format!("unknown field `{name}`")))
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn action(&mut self) -> Result<Action, Reject> {
-        let kind = self.required("kind", |text| Ok(text.to_owned()))?;
+/// The fields of an action, by its kind.
+impl Action {
+    fn from_fields(fields: &mut Fields) -> Result<Self, Reject> {
+        let kind = fields.required("kind", |text| Ok(text.to_owned()))?;
         Ok(match kind.as_str() {
             "order" => Action::Order(Order {
-                market: self.required("market", parse_market)?,
-                side: self.required("side", parse_name)?,
-                quantity: self.required("quantity", parse_decimal)?,
-                price: self.required("price", parse_decimal)?,
-                time_in_force: self.required("time_in_force", parse_name)?,
-                self_trade: self.required("self_trade", parse_name)?,
+                market: fields.required("market", parse_market)?,
+                side: fields.required("side", parse_name)?,
+                quantity: fields.required("quantity", parse_decimal)?,
+                price: fields.required("price", parse_decimal)?,
+                time_in_force: fields.required("time_in_force", parse_name)?,
+                self_trade: fields.required("self_trade", parse_name)?,
             }),
-            "cancel" => Action::Cancel { order: self.required("order", parse_integer)? },
-            "cancel_all" => Action::CancelAll { market: self.optional("market", parse_market)? },
+            "cancel" => Action::Cancel { order: fields.required("order", parse_integer)? },
+            "cancel_all" => Action::CancelAll { market: fields.optional("market", parse_market)? },
             "transfer" => Action::Transfer {
-                token: self.required("token", parse_symbol)?,
-                to: self.required("to", parse_public_key)?,
-                amount: self.required("amount", parse_decimal)?,
+                token: fields.required("token", parse_symbol)?,
+                to: fields.required("to", parse_public_key)?,
+                amount: fields.required("amount", parse_decimal)?,
             },
             "deposit" => Action::Deposit {
-                token: self.required("token", parse_symbol)?,
-                to: self.required("to", parse_public_key)?,
-                amount: self.required("amount", parse_decimal)?,
-                reference: self.required("reference", parse_reference)?,
+                token: fields.required("token", parse_symbol)?,
+                to: fields.required("to", parse_public_key)?,
+                amount: fields.required("amount", parse_decimal)?,
+                reference: fields.required("reference", parse_reference)?,
             },
             _ => {
                 let known = "order, cancel, cancel_all, transfer, deposit";
                 return Err(malformed(format!("field `kind` must be one of {known}")));
             }
         })
-    }
-}
-
-pub(crate) fn malformed(message: String) -> Reject {
-    Reject::Malformed(message)
-}
-
-fn parse_decimal(text: &str) -> Result<Decimal, String> {
-    Decimal::parse(text).map_err(|error| format!("is no number: {error}"))
-}
-
-/// A whole number without leading zeros.
-fn parse_integer(text: &str) -> Result<u64, String> {
-    let is_canonical = text.bytes().all(|byte| byte.is_ascii_digit())
-        && (text.len() == 1 || !text.starts_with('0'));
-    text.parse::<u64>().ok().filter(|_| is_canonical).ok_or_else(|| {
-        format!("must be a whole number from 0 to {} without leading zeros", u64::MAX)
-    })
-}
-
-fn parse_public_key(text: &str) -> Result<PublicKey, String> {
-    text.parse().map_err(|error| format!("is no account: {error}"))
-}
-
-fn parse_name<T: FromStr<Err = String>>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|known| format!("must be one of {known}"))
-}
-
-pub(crate) fn parse_symbol(text: &str) -> Result<String, String> {
-    let is_plain = text.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9'));
-    if is_plain && !text.is_empty() && text.len() <= SYMBOL_LENGTH_MAX {
-        Ok(text.to_owned())
-    } else {
-        Err(format!("must be a token's symbol, 1 to {SYMBOL_LENGTH_MAX} of A-Z and 0-9"))
-    }
-}
-
-fn parse_market(text: &str) -> Result<String, String> {
-    let error = || "must be a market's name, like ETH/USDT".to_owned();
-    let (base, quote) = text.split_once('/').ok_or_else(error)?;
-    parse_symbol(base).and_then(|_| parse_symbol(quote)).map_err(|_| error())?;
-    Ok(text.to_owned())
-}
-
-fn parse_reference(text: &str) -> Result<String, String> {
-    let is_plain = text.bytes().all(
-        |byte| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b':' | b'-'),
-    );
-    if is_plain && !text.is_empty() && text.len() <= REFERENCE_LENGTH_MAX {
-        Ok(text.to_owned())
-    } else {
-        Err(format!("must be 1 to {REFERENCE_LENGTH_MAX} of A-Z, a-z, 0-9 and . _ : -"))
     }
 }
 

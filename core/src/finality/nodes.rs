@@ -1,0 +1,192 @@
+//! The nodes of a network, as its static network file lists them.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt::{self, Write};
+
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use thiserror::Error;
+
+use crate::bls::{AggregateKey, BlsPublicKey};
+use crate::limits::NODES_MAX;
+use crate::units::Decimal;
+
+/// A node of the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its id, as non-signer lists name it.
+    pub id: String,
+    /// Where it listens, like `http://host:6001`.
+    pub socket: String,
+    /// Its stake; a node without stake neither signs nor counts.
+    pub stake: u64,
+    /// Its key.
+    pub public_key: BlsPublicKey,
+}
+
+/// The nodes of a network with their aggregated key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeList {
+    nodes: BTreeMap<String, Node>,
+    stake: u128,
+    aggregate: AggregateKey,
+}
+
+/// Why a node list is refused.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum NodeListError {
+    /// Not JSON of the expected shape.
+    #[error("the node list is not valid JSON of the expected shape: {0}")]
+    Json(String),
+    /// No nodes, no stake, or too many nodes.
+    #[error("the node list must have 1 to {NODES_MAX} nodes, at least one of them with stake")]
+    Size,
+    /// A value of one node.
+    #[error("node {id}: {field}: {error}")]
+    Node {
+        /// The node's key in the list.
+        id: String,
+        /// The field.
+        field: &'static str,
+        /// What is wrong.
+        error: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct RawNode<'a> {
+    id: String,
+    #[serde(borrow, rename = "pubkeyG2_X")]
+    x: [&'a RawValue; 2],
+    #[serde(borrow, rename = "pubkeyG2_Y")]
+    y: [&'a RawValue; 2],
+    socket: String,
+    #[serde(borrow)]
+    stake: &'a RawValue,
+}
+
+/// The entries of a JSON object in their order, repeated keys and all.
+struct Entries<'a>(Vec<(String, RawNode<'a>)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct EntriesVisitor;
+        impl<'de> Visitor<'de> for EntriesVisitor {
+            type Value = Entries<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of nodes by id")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    if entries.len() >= NODES_MAX {
+                        return Err(serde::de::Error::custom("too many nodes"));
+                    }
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(EntriesVisitor)
+    }
+}
+
+impl NodeList {
+    /// Reads a static network file as the network and its SDK take it: an object of nodes by id,
+    /// with `pubkeyG2_X` and `pubkeyG2_Y` as `[imaginary, real]` JSON integers of up to 254 bits.
+    pub fn read(json: &[u8]) -> Result<Self, NodeListError> {
+        let entries: Entries<'_> =
+            serde_json::from_slice(json).map_err(|error| NodeListError::Json(error.to_string()))?;
+        let mut nodes = Vec::with_capacity(entries.0.len());
+        for (id, raw) in entries.0 {
+            let error = |field: &'static str, error: String| NodeListError::Node {
+                id: id.clone(),
+                field,
+                error,
+            };
+            if raw.id != id {
+                return Err(error("id", format!("{:?} differs from the entry's key", raw.id)));
+            }
+            let stake = Decimal::parse_lenient(raw.stake.get())
+                .ok()
+                .filter(|stake| stake.scale() == 0)
+                .and_then(|stake| u64::try_from(stake.digits()).ok());
+            let stake = stake.ok_or_else(|| {
+                error("stake", format!("{} is no whole number below 2^64", raw.stake.get()))
+            })?;
+            let [x1, x0] = raw.x.map(RawValue::get);
+            let [y1, y0] = raw.y.map(RawValue::get);
+            let public_key = BlsPublicKey::from_decimal([x1, x0], [y1, y0])
+                .map_err(|bls| error("pubkeyG2", bls.to_string()))?;
+            nodes.push(Node { id, socket: raw.socket, stake, public_key });
+        }
+        Self::new(nodes)
+    }
+
+    /// A list of nodes with distinct ids, at least one of them with stake.
+    pub fn new(nodes: Vec<Node>) -> Result<Self, NodeListError> {
+        let mut list = Self { nodes: BTreeMap::new(), stake: 0, aggregate: AggregateKey::empty() };
+        if nodes.len() > NODES_MAX {
+            return Err(NodeListError::Size);
+        }
+        for node in nodes {
+            if node.stake > 0 {
+                list.stake =
+                    list.stake.checked_add(u128::from(node.stake)).ok_or(NodeListError::Size)?;
+                list.aggregate = list.aggregate.plus(&node.public_key);
+            }
+            let id = node.id.clone();
+            if list.nodes.insert(id.clone(), node).is_some() {
+                let error = "stands there twice".to_string();
+                return Err(NodeListError::Node { id, field: "id", error });
+            }
+        }
+        if list.stake == 0 { Err(NodeListError::Size) } else { Ok(list) }
+    }
+
+    /// The node with an id.
+    pub fn get(&self, id: &str) -> Option<&Node> {
+        self.nodes.get(id)
+    }
+
+    /// All stake.
+    pub const fn stake(&self) -> u128 {
+        self.stake
+    }
+
+    /// The sum of the keys of all nodes with stake.
+    pub const fn aggregate(&self) -> AggregateKey {
+        self.aggregate
+    }
+
+    /// The nodes by id.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.values()
+    }
+
+    /// The network file of these nodes: what [`NodeList::read`] reads.
+    pub fn to_json(&self) -> String {
+        let mut json = String::from("{");
+        let text = |text: &str| serde_json::Value::from(text).to_string();
+        for (position, node) in self.nodes.values().enumerate() {
+            let ([x1, x0], [y1, y0]) = node.public_key.to_decimal();
+            let (id, socket, stake) = (text(&node.id), text(&node.socket), node.stake);
+            let comma = if position == 0 { "" } else { "," };
+            // Writing to a String cannot fail.
+            let _ = write!(
+                json,
+                "{comma}\n    {id}: {{\n        \"id\": {id},\n        \"pubkeyG2_X\": [{x1}, {x0}],\n        \
+                 \"pubkeyG2_Y\": [{y1}, {y0}],\n        \"address\": {id},\n        \"socket\": {socket},\n        \
+                 \"stake\": {stake}\n    }}"
+            );
+        }
+        json.push_str("\n}\n");
+        json
+    }
+}

@@ -1,0 +1,234 @@
+//! `finalized` answers: read within bounds, whatever a gateway sends.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use thiserror::Error;
+
+use super::{FinalitySignature, ProofError};
+use crate::limits::{PAGE_BATCHES_MAX, PAGE_BYTES_MAX, PAGE_SIGNATURES_MAX};
+
+/// A `finalized` answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Bodies from the asked index on.
+    pub batches: Vec<String>,
+    /// The sender's chaining hash of the first body.
+    pub first_chaining_hash: String,
+    /// Signatures over some of the indexes, in order. One that cannot be read is an error in its
+    /// place: it does not discard what those before it prove.
+    pub finalized_signatures: Vec<Result<FinalitySignature, String>>,
+    /// Whether the answer had more batches or signatures than are read.
+    pub is_cut: bool,
+}
+
+#[derive(Deserialize)]
+struct Answer<'a> {
+    status: String,
+    // Absent in error answers.
+    #[serde(borrow, default)]
+    data: Option<RawPage<'a>>,
+    // Its text alone: nothing that nests is read into memory.
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct RawPage<'a> {
+    batches: Bounded<String, PAGE_BATCHES_MAX>,
+    first_chaining_hash: String,
+    #[serde(borrow)]
+    finalized_signatures: Bounded<&'a RawValue, PAGE_SIGNATURES_MAX>,
+}
+
+/// The start of a text from the network, for a message.
+fn start_of(text: &str) -> String {
+    text.chars().take(200).collect()
+}
+
+impl Page {
+    /// Reads the body of a `finalized` answer; `None` where there is nothing new.
+    pub fn read(json: &[u8]) -> Result<Option<Self>, PageError> {
+        if json.len() > PAGE_BYTES_MAX {
+            return Err(PageError::TooLarge);
+        }
+        let answer: Answer<'_> = serde_json::from_slice(json)
+            .map_err(|error| PageError::Json(start_of(&error.to_string())))?;
+        if answer.status != "success" {
+            let error = answer.error.map_or(answer.status.as_str(), RawValue::get);
+            return Err(PageError::Status(start_of(error)));
+        }
+        Ok(answer.data.map(|data| Self {
+            is_cut: data.batches.is_cut || data.finalized_signatures.is_cut,
+            batches: data.batches.items,
+            first_chaining_hash: data.first_chaining_hash,
+            finalized_signatures: data
+                .finalized_signatures
+                .items
+                .into_iter()
+                .map(|raw| {
+                    serde_json::from_str(raw.get()).map_err(|error| start_of(&error.to_string()))
+                })
+                .collect(),
+        }))
+    }
+}
+
+/// What is wrong with a `finalized` answer.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum PageError {
+    /// Not JSON of the expected shape.
+    #[error("the answer is not valid JSON of the expected shape: {0}")]
+    Json(String),
+    /// The answer says that it failed.
+    #[error("the answer's status is not success: {0}")]
+    Status(String),
+    /// More bytes, batches or signatures than an honest answer has.
+    #[error("the answer is larger than an honest one can be")]
+    TooLarge,
+    /// Data without a batch.
+    #[error("the answer has data but no batches")]
+    Empty,
+    /// The first chaining hash does not follow from ours.
+    #[error("first_chaining_hash is {found}; after batch {after} of our history it is {expected}")]
+    FirstChainingHash {
+        /// What the answer says.
+        found: String,
+        /// What follows from our history.
+        expected: String,
+        /// The batch that we have.
+        after: u64,
+    },
+    /// A signature over an index that is proven already, or out of order.
+    #[error(
+        "a signature over batch {index} does not belong here: batches up to {proven} are proven"
+    )]
+    SignatureOutOfOrder {
+        /// The signature's index.
+        index: u64,
+        /// The last proven index.
+        proven: u64,
+    },
+    /// A signature over an index that the answer does not reach.
+    #[error("a signature over batch {index}, but the answer ends at {last}")]
+    SignatureBeyondPage {
+        /// The signature's index.
+        index: u64,
+        /// The last batch of the answer.
+        last: u64,
+    },
+    /// A signature claims another chaining hash than follows from the bodies.
+    #[error(
+        "the signature over batch {index} is for chaining hash {found}; the bodies give {expected}"
+    )]
+    ChainingHash {
+        /// The signature's index.
+        index: u64,
+        /// What the signature claims.
+        found: String,
+        /// What follows from the bodies.
+        expected: String,
+    },
+    /// A signature that cannot be read.
+    #[error("signature {position} of the answer, counted from 0, cannot be read: {error}")]
+    SignatureForm {
+        /// Its place in the answer.
+        position: usize,
+        /// Why.
+        error: String,
+    },
+    /// A valid proof of another history than the one that we hold proven.
+    #[error(
+        "the network proves batch {index} after another history than ours: the two part at or before batch {after}"
+    )]
+    OtherHistory {
+        /// The last batch that we hold.
+        after: u64,
+        /// The batch after it that is proven otherwise.
+        index: u64,
+    },
+    /// Nothing new, although batches that we were sent are not proven: the last one always is.
+    #[error("the answer has nothing after batch {last}, but the last signature is over {proven}")]
+    TipNotSigned {
+        /// The last batch that we were sent.
+        last: u64,
+        /// The last proven batch.
+        proven: u64,
+    },
+    /// A signature that proves nothing.
+    #[error("the signature over batch {index} proves nothing: {error}")]
+    Proof {
+        /// The signature's index.
+        index: u64,
+        /// Why.
+        error: ProofError,
+    },
+}
+
+impl PageError {
+    /// A stable name, for machines.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Json(_) => "json",
+            Self::Status(_) => "status",
+            Self::TooLarge => "too_large",
+            Self::Empty => "empty",
+            Self::FirstChainingHash { .. } => "first_chaining_hash",
+            Self::SignatureOutOfOrder { .. } => "signature_out_of_order",
+            Self::SignatureBeyondPage { .. } => "signature_beyond_page",
+            Self::ChainingHash { .. } => "chaining_hash",
+            Self::SignatureForm { .. } => "signature_form",
+            Self::OtherHistory { .. } => "other_history",
+            Self::TipNotSigned { .. } => "tip_not_signed",
+            Self::Proof { error, .. } => match error {
+                ProofError::UnknownNonsigner(_) => "unknown_nonsigner",
+                ProofError::RepeatedNonsigner(_) => "repeated_nonsigner",
+                ProofError::NonsignerWithoutStake(_) => "nonsigner_without_stake",
+                ProofError::Quorum { .. } => "quorum",
+                ProofError::Encoding(_) => "encoding",
+                ProofError::Signature => "signature",
+            },
+        }
+    }
+}
+
+/// The first items of a JSON array. The others are passed over, so that no answer can take more
+/// memory than its bound.
+#[derive(Debug)]
+pub(super) struct Bounded<T, const MAX: usize> {
+    pub items: Vec<T>,
+    pub is_cut: bool,
+}
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Bounded<T, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ListVisitor<T, const MAX: usize>(core::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for ListVisitor<T, MAX> {
+            type Value = Bounded<T, MAX>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut items = Vec::new();
+                while items.len() < MAX {
+                    match seq.next_element()? {
+                        Some(item) => items.push(item),
+                        None => return Ok(Bounded { items, is_cut: false }),
+                    }
+                }
+                let mut is_cut = false;
+                while seq.next_element::<IgnoredAny>()?.is_some() {
+                    is_cut = true;
+                }
+                Ok(Bounded { items, is_cut })
+            }
+        }
+        deserializer.deserialize_seq(ListVisitor(core::marker::PhantomData))
+    }
+}

@@ -1,0 +1,212 @@
+//! Walking pages: the chain is kept over them, and batches come out only up to a signature that
+//! verifies.
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{FinalitySignature, Page, PageError, SignedState, Verifier, chain};
+use crate::limits::{BATCH_OVERHEAD, PENDING_BYTES_MAX};
+
+/// A place in the sequence: an index and the chaining hash there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Batch index; 0 is before the first.
+    pub index: u64,
+    /// 32 hex digits; empty at index 0.
+    pub chaining_hash: String,
+}
+
+impl Position {
+    /// Before the first batch.
+    pub const fn start() -> Self {
+        Self { index: 0, chaining_hash: String::new() }
+    }
+}
+
+/// A batch that a signature proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProvenBatch {
+    /// Index in the sequence.
+    pub index: u64,
+    /// Its body.
+    pub body: String,
+    /// The chaining hash with it.
+    pub chaining_hash: String,
+}
+
+/// Batches up to a signature that proves them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProvenGroup {
+    /// At least one batch, in sequence.
+    pub batches: Vec<ProvenBatch>,
+    /// The signature over the last of them.
+    pub signature: FinalitySignature,
+}
+
+/// What a batch that is not proven costs in memory, in bytes, about.
+const fn cost(body: &str) -> usize {
+    body.len().saturating_add(BATCH_OVERHEAD)
+}
+
+/// Walks pages: keeps the chain over pages, and lets batches out only up to a signature that
+/// verifies.
+#[derive(Clone, Debug)]
+pub struct Walker {
+    proven: Position,
+    /// Batches after `proven` that no signature covers yet.
+    pending: VecDeque<ProvenBatch>,
+    pending_bytes: usize,
+}
+
+impl Walker {
+    /// Starts after a position that is known to be proven.
+    pub const fn new(proven: Position) -> Self {
+        Self { proven, pending: VecDeque::new(), pending_bytes: 0 }
+    }
+
+    /// The last proven position.
+    pub const fn proven(&self) -> &Position {
+        &self.proven
+    }
+
+    /// What to ask for next: the last index that we hold, proven or not.
+    pub fn after(&self) -> u64 {
+        self.pending.back().map_or(self.proven.index, |batch| batch.index)
+    }
+
+    /// Forgets the batches that are not proven, so that another gateway can be asked for them.
+    pub fn forget_pending(&mut self) {
+        self.pending.clear();
+        self.pending_bytes = 0;
+    }
+
+    /// Takes an answer without data. It is an error while batches are not proven: the last one
+    /// always is.
+    pub fn take_nothing(&mut self) -> Result<(), PageError> {
+        let (last, proven) = (self.after(), self.proven.index);
+        self.forget_pending();
+        if last == proven { Ok(()) } else { Err(PageError::TipNotSigned { last, proven }) }
+    }
+
+    /// Takes the answer to `?after=` [`Walker::after`]. Returns what it proves, and what is wrong
+    /// with it; a bad signature does not discard what those before it proved. After an error the
+    /// batches that are not proven are forgotten.
+    pub fn take(
+        &mut self,
+        verifier: &Verifier,
+        page: Page,
+    ) -> (Vec<ProvenGroup>, Option<PageError>) {
+        let mut groups = Vec::new();
+        let result = self.take_page(verifier, page, &mut groups);
+        if result.is_err() {
+            self.forget_pending();
+        }
+        (groups, result.err())
+    }
+
+    fn take_page(
+        &mut self,
+        verifier: &Verifier,
+        page: Page,
+        groups: &mut Vec<ProvenGroup>,
+    ) -> Result<(), PageError> {
+        self.check_first(verifier, &page)?;
+        for body in page.batches {
+            let previous = self.pending.back();
+            let previous =
+                previous.map_or(&self.proven.chaining_hash, |batch| &batch.chaining_hash);
+            let chaining_hash = chain(previous, &body);
+            let index = self.after().checked_add(1).ok_or(PageError::TooLarge)?;
+            self.pending_bytes = self.pending_bytes.saturating_add(cost(&body));
+            if self.pending_bytes > PENDING_BYTES_MAX {
+                return Err(PageError::TooLarge);
+            }
+            self.pending.push_back(ProvenBatch { index, body, chaining_hash });
+        }
+        for (position, signature) in page.finalized_signatures.into_iter().enumerate() {
+            let signature =
+                signature.map_err(|error| PageError::SignatureForm { position, error })?;
+            // What lies beyond the batches that were read is asked for again.
+            if page.is_cut && signature.index > self.after() {
+                break;
+            }
+            groups.push(self.take_signature(verifier, signature)?);
+        }
+        Ok(())
+    }
+
+    /// The sender's hash of the first body must be the one that follows from our history. Where it
+    /// is not, and the sender's has a valid proof, the histories part.
+    fn check_first(&self, verifier: &Verifier, page: &Page) -> Result<(), PageError> {
+        let first = page.batches.first().ok_or(PageError::Empty)?;
+        let previous = self.pending.back();
+        let previous = previous.map_or(&self.proven.chaining_hash, |batch| &batch.chaining_hash);
+        let expected = chain(previous, first);
+        if expected == page.first_chaining_hash {
+            return Ok(());
+        }
+        let after = self.after();
+        // Batches that are not proven may be a liar's; then nothing follows from them.
+        if self.pending.is_empty()
+            && let Some(index) = self.proven_otherwise(verifier, page)
+        {
+            return Err(PageError::OtherHistory { after, index });
+        }
+        let found = page.first_chaining_hash.chars().take(64).collect();
+        Err(PageError::FirstChainingHash { found, expected, after })
+    }
+
+    /// The first batch of a page that a signature proves over the sender's own chain.
+    fn proven_otherwise(&self, verifier: &Verifier, page: &Page) -> Option<u64> {
+        let signature = page.finalized_signatures.iter().flatten().next()?;
+        let count = signature.index.checked_sub(self.proven.index)?.checked_sub(1)?;
+        let bodies = page.batches.iter().skip(1).take(usize::try_from(count).ok()?);
+        let mut index = self.proven.index.checked_add(1)?;
+        let mut chaining_hash = page.first_chaining_hash.clone();
+        for body in bodies {
+            chaining_hash = chain(&chaining_hash, body);
+            index = index.checked_add(1)?;
+        }
+        let is_proven = index == signature.index
+            && verifier.verify(SignedState::Locked, signature, &chaining_hash).is_ok();
+        is_proven.then_some(index)
+    }
+
+    fn take_signature(
+        &mut self,
+        verifier: &Verifier,
+        signature: FinalitySignature,
+    ) -> Result<ProvenGroup, PageError> {
+        let index = signature.index;
+        let proven = self.proven.index;
+        let count = index.checked_sub(proven).filter(|count| *count > 0);
+        let count = count.ok_or(PageError::SignatureOutOfOrder { index, proven })?;
+        let last = self.after();
+        let offset = usize::try_from(count).ok().and_then(|count| count.checked_sub(1));
+        let batch = offset
+            .and_then(|offset| self.pending.get(offset))
+            .ok_or(PageError::SignatureBeyondPage { index, last })?;
+        if let Some(claimed) = &signature.chaining_hash
+            && *claimed != batch.chaining_hash
+        {
+            return Err(PageError::ChainingHash {
+                index,
+                found: claimed.chars().take(64).collect(),
+                expected: batch.chaining_hash.clone(),
+            });
+        }
+        verifier
+            .verify(SignedState::Locked, &signature, &batch.chaining_hash)
+            .map_err(|error| PageError::Proof { index, error })?;
+        self.proven = Position { index, chaining_hash: batch.chaining_hash.clone() };
+        let mut batches = Vec::new();
+        while self.pending.front().is_some_and(|batch| batch.index <= index) {
+            if let Some(batch) = self.pending.pop_front() {
+                self.pending_bytes = self.pending_bytes.saturating_sub(cost(&batch.body));
+                batches.push(batch);
+            }
+        }
+        Ok(ProvenGroup { batches, signature })
+    }
+}
