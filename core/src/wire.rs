@@ -448,8 +448,8 @@ pub enum ServerMessage {
 /// A message of a channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Feed {
-    /// 0 for the snapshot, then one more for each change of this subscription.
-    pub number: u64,
+    /// `0` for the snapshot, then one more for each change of this subscription.
+    pub number: String,
     /// What it carries.
     #[serde(flatten)]
     pub data: FeedData,

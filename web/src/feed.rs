@@ -105,13 +105,13 @@ async fn follow(state: State, changes: &mut UnboundedReceiver<()>) -> Option<()>
         state.connected.set(true);
         match message {
             ServerMessage::Snapshot(feed) => {
-                numbers.insert(name(&feed.data), feed.number);
+                numbers.insert(name(&feed.data), 0);
                 take(state, feed, true);
             }
             ServerMessage::Change(feed) => {
                 let number = numbers.entry(name(&feed.data)).or_default();
                 *number += 1;
-                if *number != feed.number {
+                if number.to_string() != feed.number {
                     // A change is missing: start over with fresh snapshots.
                     return worked;
                 }

@@ -48,7 +48,7 @@ fn wasm_tests() -> Run {
             .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", &runner)
             .env("CHROMEDRIVER", &driver)
             .env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", &config)
-            .env("WASM_BINDGEN_TEST_ONLY_WEB", "1"))?;
+            .env("WASM_BINDGEN_TEST_TIMEOUT", "120"))?;
     }
     Ok(())
 }

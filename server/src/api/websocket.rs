@@ -201,7 +201,8 @@ impl Connection {
         };
         let batch = batch.parse().unwrap_or(0);
         self.channels.insert(channel, Subscription { number: 0, batch, account });
-        self.send(&ServerMessage::Snapshot(Feed { number: 0, data })).await.map(Ok)
+        let number = "0".to_string();
+        self.send(&ServerMessage::Snapshot(Feed { number, data })).await.map(Ok)
     }
 
     /// Passes a commit on to the channels that it changes.
@@ -231,7 +232,8 @@ impl Connection {
             };
             if let Some(data) = data {
                 subscription.number += 1;
-                messages.push(ServerMessage::Change(Feed { number: subscription.number, data }));
+                let number = subscription.number.to_string();
+                messages.push(ServerMessage::Change(Feed { number, data }));
             }
         }
         for message in messages {
@@ -243,7 +245,8 @@ impl Connection {
     async fn status(&mut self) -> Result<(), End> {
         let Some(subscription) = self.channels.get_mut(&Channel::Status) else { return Ok(()) };
         subscription.number += 1;
-        let (number, data) = (subscription.number, FeedData::Status(self.app.status()));
+        let number = subscription.number.to_string();
+        let data = FeedData::Status(self.app.status());
         self.send(&ServerMessage::Change(Feed { number, data })).await
     }
 }

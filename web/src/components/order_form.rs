@@ -75,6 +75,7 @@ fn draft(state: State, time_in_force: TimeInForce, self_trade: SelfTrade) -> Res
     if time_in_force == TimeInForce::PostOnly {
         check_post_only(state, &order, &market)?;
     }
+    check_open_orders(state, &rules, &market, time_in_force)?;
     let token =
         rules.token_at(terms.lock_token).map(|token| (token.symbol.clone(), token.decimals));
     if let Some((symbol, decimals)) = token
@@ -101,6 +102,24 @@ fn check_post_only(state: State, order: &Order, market: &Market) -> Result<(), F
     };
     let side = if order.side == Side::Buy { "ask" } else { "bid" };
     if crosses { Err(fault(&Reject::WouldCross { side, best })) } else { Ok(()) }
+}
+
+fn check_open_orders(
+    state: State,
+    rules: &Rules,
+    market: &Market,
+    time_in_force: TimeInForce,
+) -> Result<(), Fault> {
+    let most = rules.genesis.limits.open_orders_per_account;
+    let open = state.account.with(|account| {
+        let orders = account.iter().flat_map(|account| &account.open_orders);
+        orders.filter(|order| order.market == market.name).count()
+    });
+    let is_full = u32::try_from(open).unwrap_or(u32::MAX) >= most;
+    if is_full && time_in_force != TimeInForce::Ioc {
+        return Err(fault(&Reject::TooManyOrders { market: market.name.clone(), most }));
+    }
+    Ok(())
 }
 
 impl Draft {
