@@ -5,39 +5,60 @@ use serde::de::DeserializeOwned;
 use zellbook_core::genesis::{Genesis, Rules};
 use zellbook_core::wire::{ErrorBody, MarketsResponse, SubmitResponse, TransactionStatus};
 
-/// A sentence for the user.
-pub type ApiResult<T> = Result<T, String>;
+/// Why a request brought nothing. Its text is for the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// No answer: the same can be asked again.
+    Unreachable,
+    /// An answer that says no, and why.
+    Refused(String),
+}
 
-const UNREACHABLE: &str =
-    "The replica does not answer. What you signed is not lost: it can be sent again.";
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unreachable => f.write_str(
+                "The replica does not answer. What you signed is kept in this page and sent when it does.",
+            ),
+            Self::Refused(reason) => f.write_str(reason),
+        }
+    }
+}
 
-async fn read<T: DeserializeOwned>(response: Response) -> ApiResult<T> {
-    let text = response.text().await.map_err(|_| UNREACHABLE.to_string())?;
+/// What a request brought.
+pub type ApiResult<T> = Result<T, Problem>;
+
+async fn read<T: DeserializeOwned>(sent: Result<Response, gloo_net::Error>) -> ApiResult<T> {
+    let response = sent.map_err(|_| Problem::Unreachable)?;
+    let text = response.text().await.map_err(|_| Problem::Unreachable)?;
     if response.ok() {
         return serde_json::from_str(&text).map_err(|error| {
-            format!("The replica answered in a form that this page does not know: {error}")
+            Problem::Refused(format!(
+                "The replica answered in a form that this page does not know: {error}"
+            ))
         });
     }
-    Err(serde_json::from_str::<ErrorBody>(&text).map_or_else(
-        |_| format!("The replica answered with status {}.", response.status()),
+    let status = response.status();
+    Err(Problem::Refused(serde_json::from_str::<ErrorBody>(&text).map_or_else(
+        |_| format!("The replica answered with status {status}."),
         |body| body.error.message,
-    ))
+    )))
 }
 
 async fn get<T: DeserializeOwned>(path: &str) -> ApiResult<T> {
-    read(Request::get(path).send().await.map_err(|_| UNREACHABLE.to_string())?).await
+    read(Request::get(path).send().await).await
 }
 
 async fn post<T: DeserializeOwned>(path: &str, body: String) -> ApiResult<T> {
     let request = Request::post(path).header("content-type", "application/json").body(body);
-    let request = request.map_err(|error| error.to_string())?;
-    read(request.send().await.map_err(|_| UNREACHABLE.to_string())?).await
+    let request = request.map_err(|error| Problem::Refused(error.to_string()))?;
+    read(request.send().await).await
 }
 
 /// The rules of this exchange, with the network id computed here.
 pub async fn rules() -> ApiResult<Rules> {
     let genesis: Genesis = get("/v1/genesis").await?;
-    genesis.check().map_err(|error| error.to_string())
+    genesis.check().map_err(|error| Problem::Refused(error.to_string()))
 }
 
 /// Tokens and markets with their figures of the last day.

@@ -98,7 +98,7 @@ async fn load(state: State) {
                 state.market.set(first.unwrap_or_default());
                 break;
             }
-            Err(problem) => state.problem.set(Some(problem)),
+            Err(problem) => state.problem.set(Some(problem.to_string())),
         }
         TimeoutFuture::new(2000).await;
     }

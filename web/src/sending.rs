@@ -7,11 +7,13 @@ use leptos::task::spawn_local;
 use zellbook_core::transaction::{Action, Transaction};
 use zellbook_core::wire::{Stage, TransactionStatus};
 
-use crate::api;
+use crate::api::{self, Problem};
 use crate::state::State;
 
 /// How often a transaction without an outcome is asked for.
 const POLL_MS: u32 = 150;
+/// Wait after a request that brought nothing.
+const RETRY_MS: u32 = 1500;
 /// Transactions that the page remembers.
 const SENT_KEPT: usize = 20;
 
@@ -99,36 +101,35 @@ fn update(state: State, hash: &str, change: impl FnOnce(&mut Sent)) {
     });
 }
 
+/// Hands a transaction in, again and again while nobody answers, and follows it to its outcome.
 async fn send_and_follow(state: State, hash: String, mut unsent: Option<String>) {
     loop {
-        if let Some(json) = &unsent {
-            match api::submit(json.clone()).await {
-                Ok(_) => unsent = None,
-                Err(problem) => {
-                    let is_connected = state.connected.get_untracked();
-                    update(state, &hash, |sent| sent.problem = Some(problem));
-                    if is_connected {
+        let problem = match &unsent {
+            Some(json) => api::submit(json.clone()).await.err(),
+            None => match api::transaction(&hash).await {
+                Ok(status) => {
+                    let is_done = matches!(status.status, Stage::Applied | Stage::Rejected);
+                    update(state, &hash, |sent| sent.status = Some(status));
+                    if is_done {
+                        update(state, &hash, |sent| sent.problem = None);
                         return;
                     }
-                    // The replica is away: what was signed is sent when it is back.
-                    TimeoutFuture::new(2000).await;
-                    continue;
+                    None
                 }
-            }
+                Err(problem) => Some(problem),
+            },
+        };
+        let is_refused = matches!(problem, Some(Problem::Refused(_)));
+        if is_refused && unsent.is_some() {
+            // It was not taken, and sending it again would not help.
+            update(state, &hash, |sent| sent.problem = problem.map(|problem| problem.to_string()));
+            return;
         }
-        match api::transaction(&hash).await {
-            Ok(status) => {
-                let is_done = matches!(status.status, Stage::Applied | Stage::Rejected);
-                update(state, &hash, |sent| {
-                    sent.problem = None;
-                    sent.status = Some(status);
-                });
-                if is_done {
-                    return;
-                }
-            }
-            Err(problem) => update(state, &hash, |sent| sent.problem = Some(problem)),
+        let wait = if problem.is_some() { RETRY_MS } else { POLL_MS };
+        if problem.is_none() {
+            unsent = None;
         }
-        TimeoutFuture::new(POLL_MS).await;
+        update(state, &hash, |sent| sent.problem = problem.map(|problem| problem.to_string()));
+        TimeoutFuture::new(wait).await;
     }
 }

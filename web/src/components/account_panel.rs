@@ -89,7 +89,7 @@ pub fn ask_faucet(state: State) {
                     sending::follow(state, "Test tokens".into(), hash);
                 }
             }
-            Err(problem) => state.problem.set(Some(problem)),
+            Err(problem) => state.problem.set(Some(problem.to_string())),
         }
     });
 }
