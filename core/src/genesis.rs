@@ -308,7 +308,7 @@ impl Genesis {
                 .in_steps_of(Decimal::one_atom(token.decimals))
                 .is_ok_and(|atoms| (1..=SUPPLY_MAX).contains(&atoms))
         {
-            let valid = "use more than zero and no more decimals than the token has";
+            let valid = "use more than zero, less than 10^38 atoms, and no more decimals than the token has";
             return Err(range(&place("faucet"), &faucet, valid));
         }
         Ok(())

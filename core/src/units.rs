@@ -143,7 +143,7 @@ impl Decimal {
         Ok(Self::reduced(digits, scale))
     }
 
-    /// Reads a number in its one canonical form: see the wire rules in `docs/protocol.md`.
+    /// Reads a number in its one canonical form: see *Decimal text* in `docs/protocol.md`.
     pub fn parse(text: &str) -> Result<Self, DecimalError> {
         let number = Self::parse_lenient(text)?;
         let fraction = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());

@@ -423,18 +423,22 @@ fn nothing_new_is_an_error_while_batches_are_not_proven() {
 }
 
 #[test]
-fn a_valid_proof_of_another_history_is_told_from_a_lie() {
+fn a_signature_proves_the_first_hash_of_an_honest_answer_only() {
     let verifier = verifier(&file("equal4/nodes.json"), "orderbook", &67.into());
-    let page = |value: &Value| Page::read(value.to_string().as_bytes()).unwrap().unwrap();
-    let ours = Position { index: 3, chaining_hash: "0".repeat(32) };
-    let honest = json("equal4/finalized_after_3.json");
-    let (groups, error) = Walker::new(ours.clone()).take(&verifier, page(&honest));
-    assert!(groups.is_empty());
-    assert_eq!(error, Some(PageError::OtherHistory { after: 3, index: 5 }));
-    let mut lie = honest;
-    lie["data"]["batches"][1] = "forged".into();
-    let (_, error) = Walker::new(ours).take(&verifier, page(&lie));
-    assert!(matches!(error, Some(PageError::FirstChainingHash { .. })), "{error:?}");
+    let proves = |change: &dyn Fn(&mut Value), index| {
+        let mut answer = json("equal4/finalized_after_3.json");
+        change(&mut answer["data"]);
+        let page = Page::read(answer.to_string().as_bytes()).unwrap().unwrap();
+        page.proves_first(&verifier, index)
+    };
+    assert!(proves(&|_| (), 4));
+    assert!(!proves(&|_| (), 5), "the answer is to another question");
+    assert!(!proves(&|_| (), 0));
+    assert!(!proves(&|data| data["batches"][1] = "forged".into(), 4));
+    assert!(!proves(&|data| data["first_chaining_hash"] = "0".repeat(32).into(), 4));
+    assert!(!proves(&|data| data["finalized_signatures"] = Value::Array(Vec::new()), 4));
+    // The hash stands for the first body; a forged one beside it changes nothing.
+    assert!(proves(&|data| data["batches"][0] = "forged".into(), 4));
 }
 
 #[test]

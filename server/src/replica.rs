@@ -74,7 +74,7 @@ pub struct Watch {
 pub struct Replica<S> {
     exchange: Exchange,
     storage: S,
-    verifier: Verifier,
+    verifier: Arc<Verifier>,
     walker: Walker,
     outbox: Outbox,
     reader: Reader,
@@ -122,7 +122,7 @@ impl<S: Storage> Replica<S> {
         let (feed, _) = broadcast::channel(FEED_LENGTH);
         let watch = Watch { published: published_watch, health: health_watch, feed: feed.clone() };
         let walker = Walker::new(position);
-        let reader = reader.clone();
+        let (reader, verifier) = (reader.clone(), Arc::new(verifier));
         let replica =
             Self { exchange, storage, verifier, walker, outbox, reader, published, health, feed };
         Ok((replica, watch))
@@ -158,11 +158,12 @@ impl<S: Storage> Replica<S> {
                     idle = IDLE.0;
                     match tokio::task::block_in_place(|| self.take_page(page)) {
                         Err(halt) => return self.halt(halt),
-                        Ok(Some(PageError::OtherHistory { after, .. })) => {
-                            let index = parting(&*sequencer, &self.reader.clone(), after).await;
-                            return self.halt(Halt::OtherHistory { index, ours: after });
-                        }
                         Ok(Some(error)) => {
+                            if matches!(error, PageError::FirstChainingHash { .. })
+                                && let Some(halt) = self.contradiction(&sequencer).await
+                            {
+                                return self.halt(halt);
+                            }
                             sequencer.report(&error.to_string());
                             Some(error.to_string())
                         }
@@ -186,6 +187,32 @@ impl<S: Storage> Replica<S> {
                     fault = (fault * 2).min(FAULT.1);
                 }
             }
+        }
+    }
+
+    /// Looks for a valid proof that the network's history is not ours. A page that does not follow
+    /// from ours may just be a lie: what counts is a proof of another hash at a batch that we hold.
+    fn contradiction<Q: Sequencer>(
+        &self,
+        sequencer: &Arc<Q>,
+    ) -> impl Future<Output = Option<Halt>> + Send + use<Q, S> {
+        let (sequencer, reader) = (Arc::clone(sequencer), self.reader.clone());
+        let (verifier, ours) = (Arc::clone(&self.verifier), self.walker.proven().index);
+        async move {
+            if !differs(&*sequencer, &reader, &verifier, ours).await? {
+                return None;
+            }
+            // By bisection, the first batch that differs; or the first that is proven to.
+            let (mut same, mut other) = (0, ours);
+            while other - same > 1 {
+                let middle = same + (other - same) / 2;
+                match differs(&*sequencer, &reader, &verifier, middle).await {
+                    Some(true) => other = middle,
+                    Some(false) => same = middle,
+                    None => break,
+                }
+            }
+            Some(Halt::OtherHistory { index: other, ours })
         }
     }
 
@@ -279,22 +306,19 @@ async fn check_last<Q: Sequencer>(sequencer: &Q, ours: u64) -> Option<String> {
     }
 }
 
-/// The first batch at which the gateway's history differs from ours, by bisection over what it
-/// says; `known` differs.
-async fn parting<Q: Sequencer>(sequencer: &Q, reader: &Reader, known: u64) -> u64 {
-    let (mut same, mut differs) = (0, known);
-    while differs - same > 1 {
-        let middle = same + (differs - same) / 2;
-        let ours = reader.read(move |view| view.chaining_hash(middle)).await;
-        let theirs = sequencer.finalized(middle - 1).await;
-        let (Ok(Some(ours)), Ok(Some(theirs))) = (ours, theirs) else { break };
-        if ours == theirs.first_chaining_hash {
-            same = middle;
-        } else {
-            differs = middle;
-        }
+/// Whether the gateway proves another hash at a batch than ours. `None` if it proves nothing.
+async fn differs<Q: Sequencer>(
+    sequencer: &Q,
+    reader: &Reader,
+    verifier: &Verifier,
+    index: u64,
+) -> Option<bool> {
+    let ours = reader.read(move |view| view.chaining_hash(index)).await.ok()??;
+    let theirs = sequencer.finalized(index.checked_sub(1)?).await.ok()??;
+    if theirs.first_chaining_hash == ours {
+        return Some(false);
     }
-    differs
+    theirs.proves_first(verifier, index).then_some(true)
 }
 
 /// Between half of a wait and all of it, so that replicas do not knock in step.
@@ -498,6 +522,34 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_forged_first_body_under_an_honest_proof_halts_nobody() {
+        let folder = TempDir::new().unwrap();
+        let (replica, mut watch) = replica(&folder, u32::MAX).await;
+        let script = Arc::new(Script::default());
+        *script.last.lock().unwrap() = 2;
+        let mut hashes = vec![String::new()];
+        for body in ["[]", "[1]", "[2]"] {
+            hashes.push(chain(hashes.last().unwrap(), body));
+        }
+        let whole = page(&["[]", "[1]", "[2]"]);
+        let from = |first: usize| Page {
+            batches: whole.batches[first - 1..].to_vec(),
+            first_chaining_hash: hashes[first].clone(),
+            ..whole.clone()
+        };
+        let mut forged = from(3);
+        forged.batches[0] = "[forged]".into();
+        let first = page(&["[]", "[1]"]);
+        // Batches 1 and 2; the lie after them; the question at batch 2; then the truth.
+        let answers = [first, forged, from(2), from(3)];
+        script.answers.lock().unwrap().extend(answers.map(Ok));
+        let following = tokio::spawn(replica.follow(Arc::clone(&script), Arc::default()));
+        watch.published.wait_for(|published| published.batch == 3).await.unwrap();
+        following.abort();
+        assert!(script.reports.lock().unwrap()[0].contains("first_chaining_hash"));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_proof_of_another_history_halts_the_replica_and_names_the_first_batch_that_differs() {
         let folder = TempDir::new().unwrap();
         let (replica, watch) = replica(&folder, u32::MAX).await;
@@ -515,8 +567,9 @@ mod tests {
             ..whole.clone()
         };
         let script = Script::default();
-        // After batch 4, then the bisection's questions for batches 2 and 3.
-        script.answers.lock().unwrap().extend([Ok(ours), Ok(from(5)), Ok(from(2)), Ok(from(3))]);
+        // After batch 4, then the proof at batch 4, then the bisection's questions at 2 and 3.
+        let answers = [ours, from(5), from(4), from(2), from(3)];
+        script.answers.lock().unwrap().extend(answers.map(Ok));
         let halt = replica.follow(Arc::new(script), Arc::default()).await;
         assert!(matches!(halt, Halt::OtherHistory { index: 3, ours: 4 }), "{halt}");
         assert_eq!(watch.health.borrow().state, ReplicaState::Halted);

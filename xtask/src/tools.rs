@@ -130,10 +130,16 @@ pub fn ensure_wasm_test_runner() -> Result<PathBuf, String> {
         return Ok(runner);
     }
     say("installing the test runner of wasm-bindgen (two minutes, once)");
-    let mut install = cargo();
-    install.args(["install", "wasm-bindgen-cli", "--locked", "--debug", "--version", &version]);
-    install.args([OsStr::new("--root"), folder.as_os_str()]);
-    run(&mut install)?;
+    let install = |locked: &[&str]| {
+        let mut install = cargo();
+        install.args(["install", "wasm-bindgen-cli", "--debug", "--version", &version]);
+        run(install.args(locked).args([OsStr::new("--root"), folder.as_os_str()]))
+    };
+    // Its lock file names exact versions, which a registry's mirror may not have yet.
+    install(&["--locked"]).or_else(|error| {
+        say(&format!("{error}; trying with the versions that the registry has"));
+        install(&[])
+    })?;
     Ok(runner)
 }
 

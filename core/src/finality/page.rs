@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use super::{FinalitySignature, ProofError};
+use super::{FinalitySignature, ProofError, SignedState, Verifier, chain};
 use crate::limits::{PAGE_BATCHES_MAX, PAGE_BYTES_MAX, PAGE_SIGNATURES_MAX};
 
 /// A `finalized` answer.
@@ -76,6 +76,23 @@ impl Page {
                 .collect(),
         }))
     }
+
+    /// Whether a signature of this answer, which is to `?after=` the index before `index`, proves
+    /// its `first_chaining_hash` to be the network's at `index`. The first body has no part in that.
+    pub fn proves_first(&self, verifier: &Verifier, index: u64) -> bool {
+        let Some(signature) = self.finalized_signatures.iter().flatten().next() else {
+            return false;
+        };
+        let count =
+            signature.index.checked_sub(index).and_then(|count| usize::try_from(count).ok());
+        let Some(count) = count else { return false };
+        let followers = self.batches.get(1..).and_then(|bodies| bodies.get(..count));
+        followers.is_some_and(|bodies| {
+            let start = self.first_chaining_hash.clone();
+            let last = bodies.iter().fold(start, |previous, body| chain(&previous, body));
+            verifier.verify(SignedState::Locked, signature, &last).is_ok()
+        })
+    }
 }
 
 /// What is wrong with a `finalized` answer.
@@ -141,16 +158,6 @@ pub enum PageError {
         /// Why.
         error: String,
     },
-    /// A valid proof of another history than the one that we hold proven.
-    #[error(
-        "the network proves batch {index} after another history than ours: the two part at or before batch {after}"
-    )]
-    OtherHistory {
-        /// The last batch that we hold.
-        after: u64,
-        /// The batch after it that is proven otherwise.
-        index: u64,
-    },
     /// Nothing new, although batches that we were sent are not proven: the last one always is.
     #[error("the answer has nothing after batch {last}, but the last signature is over {proven}")]
     TipNotSigned {
@@ -182,7 +189,6 @@ impl PageError {
             Self::SignatureBeyondPage { .. } => "signature_beyond_page",
             Self::ChainingHash { .. } => "chaining_hash",
             Self::SignatureForm { .. } => "signature_form",
-            Self::OtherHistory { .. } => "other_history",
             Self::TipNotSigned { .. } => "tip_not_signed",
             Self::Proof { error, .. } => match error {
                 ProofError::UnknownNonsigner(_) => "unknown_nonsigner",

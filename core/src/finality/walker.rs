@@ -111,7 +111,7 @@ impl Walker {
         page: Page,
         groups: &mut Vec<ProvenGroup>,
     ) -> Result<(), PageError> {
-        self.check_first(verifier, &page)?;
+        self.check_first(&page)?;
         for body in page.batches {
             let previous = self.pending.back();
             let previous =
@@ -136,9 +136,8 @@ impl Walker {
         Ok(())
     }
 
-    /// The sender's hash of the first body must be the one that follows from our history. Where it
-    /// is not, and the sender's has a valid proof, the histories part.
-    fn check_first(&self, verifier: &Verifier, page: &Page) -> Result<(), PageError> {
+    /// The sender's hash of the first body must be the one that follows from our history.
+    fn check_first(&self, page: &Page) -> Result<(), PageError> {
         let first = page.batches.first().ok_or(PageError::Empty)?;
         let previous = self.pending.back();
         let previous = previous.map_or(&self.proven.chaining_hash, |batch| &batch.chaining_hash);
@@ -146,31 +145,8 @@ impl Walker {
         if expected == page.first_chaining_hash {
             return Ok(());
         }
-        let after = self.after();
-        // Batches that are not proven may be a liar's; then nothing follows from them.
-        if self.pending.is_empty()
-            && let Some(index) = self.proven_otherwise(verifier, page)
-        {
-            return Err(PageError::OtherHistory { after, index });
-        }
         let found = page.first_chaining_hash.chars().take(64).collect();
-        Err(PageError::FirstChainingHash { found, expected, after })
-    }
-
-    /// The first batch of a page that a signature proves over the sender's own chain.
-    fn proven_otherwise(&self, verifier: &Verifier, page: &Page) -> Option<u64> {
-        let signature = page.finalized_signatures.iter().flatten().next()?;
-        let count = signature.index.checked_sub(self.proven.index)?.checked_sub(1)?;
-        let bodies = page.batches.iter().skip(1).take(usize::try_from(count).ok()?);
-        let mut index = self.proven.index.checked_add(1)?;
-        let mut chaining_hash = page.first_chaining_hash.clone();
-        for body in bodies {
-            chaining_hash = chain(&chaining_hash, body);
-            index = index.checked_add(1)?;
-        }
-        let is_proven = index == signature.index
-            && verifier.verify(SignedState::Locked, signature, &chaining_hash).is_ok();
-        is_proven.then_some(index)
+        Err(PageError::FirstChainingHash { found, expected, after: self.after() })
     }
 
     fn take_signature(

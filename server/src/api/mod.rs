@@ -20,6 +20,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use tokio::sync::Semaphore;
 use zellbook_core::genesis::Rules;
 use zellbook_core::wire::GatewayBody;
 
@@ -33,6 +34,8 @@ use page::Page;
 
 /// Bytes of a request body, at most.
 const REQUEST_BYTES_MAX: usize = 1 << 20;
+/// WebSockets at once, at most.
+pub const SOCKETS_MAX: usize = 512;
 /// Bytes of a refusal of the framework's own.
 const REFUSAL_BYTES_MAX: usize = 4096;
 /// How long a request may take.
@@ -54,6 +57,8 @@ pub struct App {
     pub faucet: Option<Faucet>,
     /// The page, where it is built.
     pub page: Option<Page>,
+    /// A permit for each WebSocket.
+    pub sockets: Arc<Semaphore>,
 }
 
 /// Handlers' view of it.
@@ -113,7 +118,7 @@ async fn shape_errors(request: Request, next: Next) -> Response {
     let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
     let (code, message) = match status {
         StatusCode::PAYLOAD_TOO_LARGE => {
-            ("too_large", format!("the body is larger than {REQUEST_BYTES_MAX} bytes"))
+            ("body_too_large", format!("the body is larger than {REQUEST_BYTES_MAX} bytes"))
         }
         StatusCode::UPGRADE_REQUIRED => ("no_upgrade", text),
         _ => ("bad_request", text),

@@ -17,7 +17,7 @@ use zellbook_core::wire::{
 };
 
 use super::accounts::parse_account;
-use super::{ApiError, App, Shared};
+use super::{ApiError, App, SOCKETS_MAX, Shared};
 use crate::published::{BOOK_DEPTH_MAX, Update};
 
 /// Channels of one connection, at most.
@@ -46,10 +46,18 @@ pub async fn upgrade(
         )
         .into_response();
     }
-    upgrade
-        .max_message_size(MESSAGE_BYTES_MAX)
-        .max_frame_size(MESSAGE_BYTES_MAX)
-        .on_upgrade(|socket| Connection::new(app, socket).run())
+    let Ok(permit) = Arc::clone(&app.sockets).try_acquire_owned() else {
+        let message =
+            format!("this replica has {SOCKETS_MAX} WebSockets open, its most; try another");
+        let status = axum::http::StatusCode::SERVICE_UNAVAILABLE;
+        return ApiError::new(status, "too_many_sockets", message).retry_after(10).into_response();
+    };
+    upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX).on_upgrade(
+        |socket| async move {
+            Connection::new(app, socket).run().await;
+            drop(permit);
+        },
+    )
 }
 
 /// Programs send no `Origin`; browsers do.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use zellbook_core::finality::{NodeList, Threshold, Verifier};
 use zellbook_core::genesis::Rules;
 use zellbook_core::limits::{BATCH_BYTES_DEFAULT, TRANSACTION_BYTES_MAX};
@@ -108,10 +108,10 @@ pub fn sequencer(arguments: SequencerArguments) -> Result<(), Failure> {
         tokio::select! {
             () = listen::stop_signal() => {}
             error = failed(failure) => return Err(Failure::halted(error)),
-            result = &mut serving => return Ok(result??),
+            result = &mut serving => return Ok(result?),
         }
         let _ = stopper.send(true);
-        Ok(serving.await??)
+        Ok(serving.await?)
     })
 }
 
@@ -203,6 +203,7 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
             watch: replica_watch,
             gateways: Box::new(move || gateways.gateways()),
             page,
+            sockets: Arc::new(Semaphore::new(api::SOCKETS_MAX)),
         };
 
         let mut serving = tokio::spawn(listen::serve(listener, api::router(app), stop));
@@ -222,8 +223,7 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
                 Err(panic) => Failure::halted(panic),
             }),
             result = &mut serving => Err(match result {
-                Ok(Ok(())) => Failure::from("the server ended"),
-                Ok(Err(error)) => Failure::from(error),
+                Ok(()) => Failure::from("the server ended"),
                 Err(panic) => Failure::from(panic),
             }),
         };
@@ -282,11 +282,7 @@ async fn embedded_network(
     let (embedded, nodes, failure) =
         start_embedded(data, &rules.genesis.app_name, address, options)?;
     tracing::info!("embedded sequencer at http://{address}");
-    tokio::spawn(async move {
-        if let Err(error) = listen::serve(listener, embedded.router(), stop).await {
-            tracing::error!("the embedded sequencer stopped: {error}");
-        }
-    });
+    tokio::spawn(listen::serve(listener, embedded.router(), stop));
     Ok(Network { nodes, gateways: vec![format!("http://{address}")], failure })
 }
 

@@ -30,9 +30,9 @@ pub struct SignArguments {
     /// Network id, 64 hex digits
     #[arg(long, value_parser = parse_network)]
     network: Option<NetworkId>,
-    /// Replica to ask for genesis, where there is no file
-    #[arg(long, default_value = "http://127.0.0.1:8080", env = "ZELLBOOK_SERVER")]
-    server: String,
+    /// Replica to ask for genesis; without it, and without a file, http://127.0.0.1:8080
+    #[arg(long, env = "ZELLBOOK_SERVER")]
+    server: Option<String>,
     /// How the text becomes a digest
     #[arg(long, default_value = "raw", value_parser = parse_scheme)]
     scheme: Scheme,
@@ -53,11 +53,12 @@ pub fn sign(arguments: SignArguments, output: Output) -> Result<(), Failure> {
     let network = match (&arguments.genesis, arguments.network) {
         (Some(path), _) => read_genesis(path)?.network,
         (None, Some(network)) => network,
-        (None, None) if Path::new(KEPT_GENESIS).exists() => {
+        (None, None) if arguments.server.is_none() && Path::new(KEPT_GENESIS).exists() => {
             read_genesis(Path::new(KEPT_GENESIS))?.network
         }
         (None, None) => {
-            block_on(async { Ok(Client::new(&arguments.server)?.rules().await?.network) })?
+            let server = arguments.server.as_deref().unwrap_or("http://127.0.0.1:8080");
+            block_on(async { Ok(Client::new(server)?.rules().await?.network) })?
         }
     };
     let transaction = Transaction::from_json_unsigned(&json, key.public_key(), now_ms())

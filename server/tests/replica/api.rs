@@ -242,7 +242,7 @@ async fn every_bad_request_is_told_what_would_be_right() {
     if let Ok(answer) = answer {
         assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
         let body: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
-        assert_eq!(body["error"]["code"], "too_large");
+        assert_eq!(body["error"]["code"], "body_too_large");
     }
     assert_eq!(replica.batch().await, 0, "none of it reached the sequence");
 }
