@@ -17,12 +17,11 @@ after(async () => {
   await browser.close();
 });
 afterEach(async () => {
-  for (const person of people) {
-    assert.deepEqual(person.faults, [], "no errors in the console, no violation of the policy");
-    await person.context.close();
-  }
+  const faults = people.flatMap((person) => person.faults);
+  for (const person of people) await person.context.close();
   people = [];
   await exchange.stop();
+  assert.deepEqual(faults, [], "no errors in the console, no violation of the policy");
 });
 
 const begin = async () => {

@@ -8,7 +8,7 @@ use futures_channel::mpsc::{UnboundedReceiver, unbounded};
 use futures_util::stream::{once, select};
 use futures_util::{SinkExt, StreamExt};
 use gloo_net::websocket::futures::WebSocket;
-use gloo_net::websocket::{Message, WebSocketError};
+use gloo_net::websocket::{Message, State as SocketState, WebSocketError};
 use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -16,6 +16,8 @@ use zellbook_core::wire::{Channel, ClientMessage, Feed, FeedData, ServerMessage}
 
 use crate::state::State;
 
+/// How often a connection that is being made is looked at.
+const OPENING_MS: u32 = 20;
 /// Wait before connecting again, doubled from the first to the last.
 const RECONNECT_MS: (u32, u32) = (250, 8000);
 
@@ -70,6 +72,13 @@ enum Event {
 /// One connection, until it ends. `Some` if it ever worked.
 async fn follow(state: State, changes: &mut UnboundedReceiver<()>) -> Option<()> {
     let socket = WebSocket::open(&address()?).ok()?;
+    // Only an open connection can be written to; on one that failed the browser would complain.
+    while matches!(socket.state(), SocketState::Connecting) {
+        TimeoutFuture::new(OPENING_MS).await;
+    }
+    if !matches!(socket.state(), SocketState::Open) {
+        return None;
+    }
     let (mut sender, receiver) = socket.split();
     let ended = once(ready(Event::Message(Err(WebSocketError::ConnectionError))));
     let mut events = select(

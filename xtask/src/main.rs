@@ -56,7 +56,9 @@ fn main() -> ExitCode {
 fn run(arguments: &[String]) -> Run {
     let page = page::build()?;
     let server = build_server()?;
-    say("starting the exchange at http://127.0.0.1:8080 (Ctrl-C stops it; its data is in ./data)");
+    say(
+        "starting the exchange, at http://127.0.0.1:8080 unless --listen says otherwise; its data is in ./data, Ctrl-C stops it",
+    );
     tools::replace(
         std::process::Command::new(server)
             .current_dir(root())

@@ -6,7 +6,7 @@ use zellbook_core::wire::{MarketBody, ReplicaState};
 use super::theme::ThemeSwitch;
 use super::welcome::WalletButton;
 use crate::format;
-use crate::state::use_state;
+use crate::state::{State, use_state};
 
 /// The header.
 #[component]
@@ -18,9 +18,14 @@ pub fn Header() -> impl IntoView {
             markets.unwrap_or_default().into_iter().map(|market| market.name).collect::<Vec<_>>()
         });
         let option = |name: String| {
-            let value = name.clone();
-            let is_shown = move || state.market.get() == value;
-            view! { <option value=name.clone() selected=is_shown>{name.clone()}</option> }
+            let (shown, priced) = (name.clone(), name.clone());
+            let is_shown = move || state.market.get() == shown;
+            // Each market with its last price, so that the list tells where something happens.
+            let text = move || match last_price(state, &priced) {
+                Some(price) => format!("{priced} · {price}"),
+                None => priced.clone(),
+            };
+            view! { <option value=name selected=is_shown>{text}</option> }
         };
         names.into_iter().map(option).collect_view()
     };
@@ -38,6 +43,16 @@ pub fn Header() -> impl IntoView {
             <WalletButton />
         </header>
     }
+}
+
+/// The last price of a market, if it ever traded.
+fn last_price(state: State, name: &str) -> Option<String> {
+    let last = state.markets.with(|markets| {
+        let markets = &markets.as_ref()?.markets;
+        markets.iter().find(|market| market.name == name)?.last.clone()
+    })?;
+    let rules = state.rules.get()?;
+    Some(format::in_steps(&last, rules.market(name)?.tick_size))
 }
 
 /// Last price and the last 24 hours of the market on show.
