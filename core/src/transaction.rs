@@ -311,7 +311,7 @@ impl Element {
     /// Reads one JSON object. `guide_orders` says whether genesis accepts the guide's format.
     pub fn read(json: &str, guide_orders: bool) -> Result<Self, Reject> {
         let mut fields = Fields::read(json)?;
-        if guide_orders && !fields.has("kind") {
+        if guide_orders && !fields.has("kind") && fields.has("order_type") {
             let order = GuideOrder::from_fields(&mut fields)?;
             fields.finish()?;
             return Ok(Self::Guide(order));

@@ -32,8 +32,11 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let text = if json {
-                let error =
-                    serde_json::json!({ "exit_code": failure.code, "message": failure.message });
+                let error = serde_json::json!({
+                    "exit_code": failure.code,
+                    "message": failure.message,
+                    "answer": failure.answer,
+                });
                 serde_json::json!({ "error": error }).to_string()
             } else {
                 format!("zellbook: {}", failure.message)

@@ -232,8 +232,9 @@ impl<S: Storage> Replica<S> {
         self.health.send_if_modified(|health| {
             let changed = health.state != state || health.reason != reason;
             if changed {
-                if let Some(reason) = &reason {
-                    tracing::warn!("{state:?}: {reason}");
+                match &reason {
+                    Some(reason) => tracing::warn!("{state:?}: {reason}"),
+                    None => tracing::info!("{state:?}"),
                 }
                 *health = Health { state, reason };
             }

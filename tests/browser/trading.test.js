@@ -250,6 +250,49 @@ test("an order is placed by keyboard alone", async () => {
   await page.getByRole("row", { name: /Buy 1,990.01 1.9999/ }).waitFor();
 });
 
+test("a held Enter signs nothing, and another market begins with an empty form", async () => {
+  await begin();
+  const alice = await trader();
+  const { page } = alice;
+  await alice.fill("Buy", "0.1", "1900");
+  await page.locator("#field-quantity").focus();
+  // Further downs without an up are what a held key sends.
+  for (let repeat = 0; repeat < 20; repeat += 1) await page.keyboard.down("Enter");
+  await page.keyboard.up("Enter");
+  await page.getByText("You sign exactly this text").waitFor();
+  assert.equal(await page.locator(".sent > li").filter({ hasText: "Buy 0.1 ETH" }).count(), 0);
+  await page.keyboard.press("Enter");
+  await alice.outcome("applied");
+  assert.equal(await page.locator("#field-quantity").inputValue(), "");
+
+  await alice.fill("Sell", "1", "1990");
+  await page.locator(".market-picker select").selectOption("BTC/USDT");
+  assert.equal(await page.locator("#field-price").inputValue(), "");
+  assert.equal(await page.locator("#order-form button[type=submit]").getAttribute("aria-disabled"), "true");
+});
+
+test("locking and removing reach every tab, and a locked sheet can be left", async () => {
+  await begin();
+  const alice = await trader();
+  const second = await alice.context.newPage();
+  await second.goto(exchange.url);
+  await unlock(second);
+  await alice.page.locator(".wallet").click();
+  await alice.page.getByRole("button", { name: "Lock", exact: true }).click();
+  await second.getByRole("button", { name: "locked" }).waitFor();
+
+  await second.locator("#field-price").fill("1990");
+  await second.locator("#field-quantity").fill("1");
+  await second.locator("#field-quantity").press("Enter");
+  await second.getByText("Your key is locked. Unlock it to sign.").waitFor();
+  await second.getByRole("button", { name: "Cancel", exact: true }).click();
+  await second.getByText("You sign exactly this text").waitFor({ state: "hidden" });
+
+  await alice.page.getByRole("button", { name: "Remove from this browser" }).click();
+  await alice.page.getByRole("button", { name: "Remove it" }).click();
+  await second.getByRole("button", { name: "Make a key" }).waitFor();
+});
+
 for (const [name, viewport] of [["360", NARROW], ["1440", WIDE], ["1600", { width: 1600, height: 900 }]]) {
   for (const colorScheme of ["dark", "light"]) {
     test(`at ${name} px, ${colorScheme}, nothing overflows and assistive technology finds its way`, async () => {

@@ -33,6 +33,7 @@ pub fn App() -> impl IntoView {
     let state = State::new();
     provide_context(state);
     feed::start(state);
+    crate::wallet::follow_other_tabs(state.wallet);
     spawn_local(load(state));
     let segment = RwSignal::new(Segment::Book);
     let tab = move |name: &'static str, value: Segment| {

@@ -147,6 +147,15 @@ impl State {
         Some((rules, market))
     }
 
+    /// Shows another market, with an empty form: a price of one market is a mistake in another.
+    pub fn show_market(self, name: String) {
+        self.price.set(String::new());
+        self.quantity.set(String::new());
+        self.book.set(Book::default());
+        self.trades.set(Vec::new());
+        self.market.set(name);
+    }
+
     /// Adds new trades of the market on show.
     pub fn add_trades(self, new: Vec<TradeBody>, is_snapshot: bool) {
         self.trades.update(|trades| {

@@ -40,8 +40,11 @@ impl Client {
         }
         if !status.is_success() {
             return Err(match serde_json::from_slice::<ErrorBody>(&bytes) {
-                Ok(body) if status == 422 => Failure::rejected(body.error.message),
-                Ok(body) => body.error.message.into(),
+                Ok(body) => Failure {
+                    code: if status == 422 { 4 } else { 1 },
+                    message: body.error.message.clone(),
+                    answer: Some(body.error),
+                },
                 Err(_) => format!("{}: status {status}", self.url).into(),
             });
         }

@@ -13,6 +13,7 @@ use std::fmt::Display;
 use std::io::Write;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use zellbook_core::wire::ErrorDetail;
 
 /// Exit codes, as `--help` documents them.
 const EXIT_CODES: &str = "Exit codes:
@@ -66,28 +67,30 @@ pub struct Failure {
     pub code: u8,
     /// For people.
     pub message: String,
+    /// For machines: what the replica answered.
+    pub answer: Option<ErrorDetail>,
 }
 
 impl Failure {
     /// A difference or a bad proof.
     fn difference(message: impl Display) -> Self {
-        Self { code: 3, message: message.to_string() }
+        Self { code: 3, message: message.to_string(), answer: None }
     }
 
     /// A transaction that was rejected.
     fn rejected(message: impl Display) -> Self {
-        Self { code: 4, message: message.to_string() }
+        Self { code: 4, message: message.to_string(), answer: None }
     }
 
     /// A replica that halted.
     fn halted(message: impl Display) -> Self {
-        Self { code: 5, message: format!("the replica halted: {message}") }
+        Self { code: 5, message: format!("the replica halted: {message}"), answer: None }
     }
 }
 
 impl<E: Display> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self { code: 1, message: error.to_string() }
+        Self { code: 1, message: error.to_string(), answer: None }
     }
 }
 

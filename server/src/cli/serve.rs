@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::outbox::{Outbox, OutboxOptions};
 use crate::replica::Replica;
 use crate::sequencer::embedded::{Embedded, EmbeddedOptions};
 use crate::sequencer::{Sequencer, Zellular};
-use crate::store::{Reader, Store};
+use crate::store::{Reader, Store, StoreError};
 
 /// A percentage of stake, such as 67 or 66.6.
 pub fn parse_threshold(text: &str) -> Result<Threshold, String> {
@@ -156,7 +156,9 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         let page = load_page(&arguments)?;
         let given = given_network(&arguments)?;
         let data = DataDir::open(&arguments.data)?;
+        let given = kept_network(given, &data)?;
         let rules = data.rules(arguments.genesis.as_deref(), given.is_none())?;
+        let faucet = faucet(&arguments, &data, &rules)?;
         let (listener, address) = listen::bind(arguments.listen).await?;
         let (stopper, stop) = watch::channel(false);
         let network = match given {
@@ -172,10 +174,11 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         let verifier = Verifier { app_name, nodes: network.nodes, threshold: arguments.threshold };
 
         let path = data.file("replica.sqlite");
-        let store = Store::open(&path, &rules)?;
-        let state = store.load(&rules).map_err(|error| {
+        let damage = |error: StoreError| {
             if error.is_damage() { Failure::halted(error) } else { Failure::from(error) }
-        })?;
+        };
+        let store = Store::open(&path, &rules).map_err(damage)?;
+        let state = store.load(&rules).map_err(damage)?;
         tracing::info!(
             "network {} ({}), batch {}",
             rules.network,
@@ -196,7 +199,7 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
             Replica::new(state, store, &reader, verifier, outbox.clone()).await?;
         let gateways = Arc::clone(&sequencer);
         let app = App {
-            faucet: faucet(&arguments, &data, &rules)?,
+            faucet,
             rules,
             reader,
             outbox,
@@ -245,11 +248,39 @@ fn load_page(arguments: &ServeArguments) -> Result<Option<Page>, Failure> {
     })
 }
 
-/// The node list and gateways that were given, if any.
-fn given_network(arguments: &ServeArguments) -> Result<Option<(NodeList, Vec<String>)>, Failure> {
-    let Some(path) = &arguments.nodes else { return Ok(None) };
+/// A node list and the gateways to it.
+type GivenNetwork = Option<(NodeList, Vec<String>)>;
+
+fn read_nodes(path: &Path) -> Result<NodeList, Failure> {
     let json = fs::read(path).map_err(io_error(path))?;
-    let nodes = NodeList::read(&json).map_err(|error| format!("{}: {error}", path.display()))?;
+    NodeList::read(&json).map_err(|error| format!("{}: {error}", path.display()).into())
+}
+
+/// A folder stays with the sequencer that its history is of: a network's, whose node list is kept in
+/// it, or its own.
+fn kept_network(given: GivenNetwork, data: &DataDir) -> Result<GivenNetwork, Failure> {
+    let (kept, own_key) = (data.file("nodes.json"), data.file("bls.key"));
+    match given {
+        Some(_) if own_key.exists() => Err(format!(
+            "{} is the key of a sequencer of this folder's own; use another --data for the network of --nodes",
+            own_key.display()
+        )
+        .into()),
+        Some(given) => Ok(Some(given)),
+        None if kept.exists() && !own_key.exists() => {
+            tracing::info!("using the node list kept in {}", kept.display());
+            let nodes = read_nodes(&kept)?;
+            let gateways = nodes.nodes().map(|node| node.socket.clone()).collect();
+            Ok(Some((nodes, gateways)))
+        }
+        None => Ok(None),
+    }
+}
+
+/// The node list and gateways that were given, if any.
+fn given_network(arguments: &ServeArguments) -> Result<GivenNetwork, Failure> {
+    let Some(path) = &arguments.nodes else { return Ok(None) };
+    let nodes = read_nodes(path)?;
     let gateways: Vec<String> = if arguments.gateways.is_empty() {
         nodes.nodes().map(|node| node.socket.clone()).collect()
     } else {
@@ -296,5 +327,13 @@ fn faucet(
         None if data.file("issuer.key").exists() => data.secret_key("issuer.key")?,
         None => return Ok(None),
     };
-    Ok(Faucet::new(rules, key))
+    let account = key.public_key();
+    let faucet = Faucet::new(rules, key);
+    if faucet.is_none() && arguments.issuer_key.is_some() {
+        return Err(format!(
+            "--issuer-key: {account} is the issuer of no token with a faucet in this genesis"
+        )
+        .into());
+    }
+    Ok(faucet)
 }

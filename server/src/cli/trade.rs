@@ -61,7 +61,7 @@ pub struct CancelArguments {
     #[arg(long)]
     all: bool,
     /// With --all: of this market only
-    #[arg(long, requires = "all")]
+    #[arg(long, requires = "all", conflicts_with = "order")]
     market: Option<String>,
     #[command(flatten)]
     trader: Trader,

@@ -223,7 +223,14 @@ impl Storage for Store {
 
 impl StoreError {
     /// Whether the stored state is broken, and not just another than was expected.
-    pub const fn is_damage(&self) -> bool {
-        matches!(self, Self::Root { .. } | Self::Invariant { .. } | Self::Corrupt { .. })
+    pub fn is_damage(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        match self {
+            Self::Root { .. } | Self::Invariant { .. } | Self::Corrupt { .. } => true,
+            Self::Sqlite { error, .. } => {
+                matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+            }
+            Self::Version { .. } | Self::Network { .. } => false,
+        }
     }
 }

@@ -106,5 +106,5 @@ async fn a_data_directory_in_use_or_of_another_network_or_version_is_refused() {
     sql("UPDATE meta SET value = 'beef' WHERE key = 'network'");
     fails(&serve, 1, &["is for network beef"]);
     fs::write(&path, "this is no database, and longer than a header of one hundred bytes ........................").unwrap();
-    fails(&serve, 1, &["replica.sqlite", "not a database"]);
+    fails(&serve, 5, &["replica.sqlite", "not a database"]);
 }

@@ -229,6 +229,10 @@ async fn orders_cancels_and_balances_from_the_command_line() {
     let off_tick = order(&["sell", "1.5", "ETH/USDT", "--price", "2000.001"]);
     assert_eq!(off_tick.status.code(), Some(4));
     assert!(text(&off_tick.stderr).contains("not a multiple of the tick size 0.01"));
+    let error: Value = serde_json::from_slice(&off_tick.stderr).unwrap();
+    assert_eq!(error["error"]["answer"]["code"], "price_off_tick");
+    let both = run(&[&["cancel", id, "--market", "BTC/USDT"], &common[..]].concat());
+    assert_eq!(both.status.code(), Some(2));
     let too_much = order(&["sell", "100", "ETH/USDT", "--price", "2000"]);
     assert_eq!(too_much.status.code(), Some(4));
     assert!(text(&too_much.stderr).contains("this needs 100 ETH"));

@@ -172,3 +172,28 @@ async fn replay_names_the_first_batch_that_differs() {
     let log = damage(&format!("DELETE FROM batches WHERE idx = {differs}"));
     assert!(log.contains("out of sequence"), "{log}");
 }
+
+#[tokio::test]
+async fn a_replica_of_a_network_stays_with_it_when_started_without_its_node_list() {
+    let folder = TempDir::new().unwrap();
+    let sequencer_data = folder.path().join("sequencer");
+    let arguments = ["--data", sequencer_data.to_str().unwrap()];
+    let sequencer = Process::start(folder.path(), "sequencer", &arguments, "/node/ready").await;
+    let network = Given::network(&folder, &sequencer_data.join("nodes.json"));
+    let mut replica = Replica::start(&folder, "data", &network.arguments()).await;
+    replica.ready().await;
+    assert_eq!(replica.process.terminate(), Some(0));
+    let mut again = Replica::start(&folder, "data", &[]).await;
+    again.ready().await;
+    assert_eq!(again.status().await["gateways"][0]["url"], sequencer.url);
+    assert_eq!(again.process.terminate(), Some(0));
+
+    // And a folder with a sequencer of its own takes no network's.
+    let mut own = Replica::start(&folder, "own", &[]).await;
+    assert_eq!(own.process.terminate(), Some(0));
+    let nodes = sequencer_data.join("nodes.json");
+    let (data, nodes) = (own.data.to_str().unwrap(), nodes.to_str().unwrap());
+    let output = run(&["serve", "--listen", "127.0.0.1:0", "--data", data, "--nodes", nodes]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("use another --data"), "{}", text(&output.stderr));
+}

@@ -34,7 +34,7 @@ pub fn Header() -> impl IntoView {
             <span class="brand">"Zellbook"</span>
             <label class="market-picker">
                 <span class="visually-hidden">"Market"</span>
-                <select on:change=move |event| state.market.set(event_target_value(&event))>{names}</select>
+                <select on:change=move |event| state.show_market(event_target_value(&event))>{names}</select>
             </label>
             <Figures />
             <span class="spacer"></span>

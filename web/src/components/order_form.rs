@@ -9,6 +9,7 @@ use zellbook_core::terms::Terms;
 use zellbook_core::transaction::{Action, Order, SelfTrade, Side, TimeInForce};
 use zellbook_core::units::Decimal;
 
+use super::sign_sheet::ignore_held_enter;
 use crate::format;
 use crate::state::{SignRequest, State, use_state};
 
@@ -253,7 +254,7 @@ pub fn OrderForm() -> impl IntoView {
             aria-label="Order form"
             id="order-form"
         >
-            <form on:submit=submit novalidate>
+            <form on:submit=submit on:keydown=ignore_held_enter novalidate>
                 <div class="form-head">
                     <h2>"Order"</h2>
                     <button type="button" class="quiet close" on:click=move |_| state.form_open.set(false)>

@@ -2,12 +2,19 @@
 
 use leptos::html::Dialog;
 use leptos::prelude::*;
-use zellbook_core::transaction::Transaction;
+use zellbook_core::transaction::{Action, Transaction};
 
 use super::welcome::UnlockForm;
 use crate::sending;
 use crate::state::use_state;
 use crate::wallet::Wallet;
+
+/// A key that is held down repeats: it must not sign what it has just opened.
+pub fn ignore_held_enter(event: leptos::ev::KeyboardEvent) {
+    if event.repeat() && event.key() == "Enter" {
+        event.prevent_default();
+    }
+}
 
 /// Opens whenever something waits for a signature.
 #[component]
@@ -41,6 +48,10 @@ pub fn SignSheet() -> impl IntoView {
         else {
             return;
         };
+        if matches!(transaction.action, Action::Order(_)) {
+            // The next order is a decision of its own.
+            state.quantity.set(String::new());
+        }
         sending::sign_and_send(state, request.title, transaction);
         state.form_open.set(false);
         close();
@@ -51,7 +62,13 @@ pub fn SignSheet() -> impl IntoView {
         lines.into_iter().map(line).collect_view()
     };
     view! {
-        <dialog node_ref=dialog class="sheet" aria-labelledby="sign-title" on:close=move |_| close()>
+        <dialog
+            node_ref=dialog
+            class="sheet"
+            aria-labelledby="sign-title"
+            on:close=move |_| close()
+            on:keydown=ignore_held_enter
+        >
             <h2 id="sign-title">{move || state.request.get().map(|request| request.title)}</h2>
             <dl class="cost">
                 {lines}
@@ -64,7 +81,14 @@ pub fn SignSheet() -> impl IntoView {
             <pre class="text" tabindex="0">{text}</pre>
             <Show
                 when=is_unlocked
-                fallback=move || view! { <UnlockForm note="Your key is locked. Unlock it to sign." /> }
+                fallback=move || {
+                    view! {
+                        <UnlockForm note="Your key is locked. Unlock it to sign." />
+                        <p class="actions">
+                            <button type="button" class="quiet" on:click=move |_| close()>"Cancel"</button>
+                        </p>
+                    }
+                }
             >
                 <form on:submit=sign class="actions">
                     <button type="button" class="quiet" on:click=move |_| close()>"Cancel"</button>

@@ -102,8 +102,29 @@ pub fn unlock(wallet: RwSignal<Wallet>, passphrase: &str) -> Result<(), Keystore
     Ok(())
 }
 
-/// Forgets the key in memory; it stays, encrypted, in the browser.
+/// Follows what other tabs do: lock, remove, or keep another key.
+pub fn follow_other_tabs(wallet: RwSignal<Wallet>) {
+    let handle = window_event_listener(leptos::ev::storage, move |event| {
+        if storage::is_lock(event.key().as_deref()) {
+            forget(wallet);
+            return;
+        }
+        let kept = storage::load().map(|keystore| keystore.account());
+        if kept != wallet.with_untracked(Wallet::account) {
+            wallet.set(Wallet::load());
+        }
+    });
+    on_cleanup(move || handle.remove());
+}
+
+/// Locks the key in every tab; it stays, encrypted, in the browser.
 pub fn lock(wallet: RwSignal<Wallet>) {
+    storage::tell_lock();
+    forget(wallet);
+}
+
+/// Forgets the key in the memory of this tab.
+fn forget(wallet: RwSignal<Wallet>) {
     wallet.update(|wallet| {
         if let Wallet::Unlocked(keystore, _) = wallet {
             *wallet = Wallet::Locked(keystore.clone());

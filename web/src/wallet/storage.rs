@@ -8,6 +8,22 @@ fn local() -> Option<web_sys::Storage> {
     web_sys::window()?.local_storage().ok()?
 }
 
+/// Changes whenever a tab locks, so that the others are told.
+const LOCK_NAME: &str = "zellbook.locked";
+
+/// Tells the other tabs to lock.
+pub fn tell_lock() {
+    if let Some(storage) = local() {
+        // Without storage there is no key in other tabs.
+        let _ = storage.set_item(LOCK_NAME, &js_sys::Date::now().to_string());
+    }
+}
+
+/// Whether a change of this item means that a tab has locked.
+pub fn is_lock(name: Option<&str>) -> bool {
+    name == Some(LOCK_NAME)
+}
+
 pub fn load() -> Option<Keystore> {
     let json = local()?.get_item(NAME).ok()??;
     Keystore::from_json(&json).ok()
