@@ -15,7 +15,7 @@ const HELP: &str = "cargo xtask COMMAND
   run [ARGUMENTS]   set up, build page and server, and start the exchange at http://127.0.0.1:8080
                     (arguments go to `zellbook serve`: see cargo xtask run -- --help)
   test              set up and run every test, browser tests included
-  web               build the page into target/page
+  web               build the page into target/site
   screenshots       drive the page and write docs/screenshots
 ";
 

@@ -35,7 +35,8 @@ pub fn build() -> Result<PathBuf, String> {
         "page",
     ]))?;
     let wasm = target().join("wasm32-unknown-unknown/page/zellbook-web.wasm");
-    let folder = root().join("target/page");
+    // Not target/page: that is where cargo keeps what the profile `page` builds for the host.
+    let folder = root().join("target/site");
     let sources = ["index.html", "web/style.css", "web/start.js", "web/icon.svg"];
     let mut stamp = Sha256::new();
     for file in sources
@@ -46,7 +47,7 @@ pub fn build() -> Result<PathBuf, String> {
         stamp.update(read(&file)?);
     }
     let stamp = hex::encode(stamp.finalize());
-    let stamp_path = root().join("target/page.stamp");
+    let stamp_path = root().join("target/site.stamp");
     if folder.join("index.html").is_file()
         && fs::read_to_string(&stamp_path).is_ok_and(|old| old == stamp)
     {

@@ -82,7 +82,7 @@ pub async fn serve(State(app): Shared, method: Method, uri: Uri, headers: Header
     }
     let Some(page) = &app.page else {
         if path == "/index.html" {
-            let text = "<!doctype html><title>Zellbook</title><p>This replica serves no page. Build it with <code>cargo xtask web</code> and start with <code>--page target/page</code>. The API is at <a href=\"/v1/status\">/v1/status</a>.";
+            let text = "<!doctype html><title>Zellbook</title><p>This replica serves no page. Build it with <code>cargo xtask web</code> and start with <code>--page target/site</code>. The API is at <a href=\"/v1/status\">/v1/status</a>.";
             return Html(text).into_response();
         }
         return nothing(path);

@@ -63,7 +63,7 @@ pub struct ServeArguments {
     /// Key of the tokens' issuer, for the faucet; without it issuer.key in --data, if it is there
     #[arg(long)]
     issuer_key: Option<PathBuf>,
-    /// Folder with the built page (cargo xtask web makes target/page)
+    /// Folder with the built page (cargo xtask web makes target/site)
     #[arg(long, env = "ZELLBOOK_PAGE")]
     page: Option<PathBuf>,
     /// Bytes of UTF-8 in a batch that we post, at most; the network's limit
