@@ -173,7 +173,7 @@ impl Outbox {
         posted: Arc<Notify>,
     ) -> Result<(Self, OutboxTask), StoreError> {
         let sqlite = |error| StoreError::Sqlite { path: path.to_path_buf(), error };
-        let connection = open_durable(path).map_err(sqlite)?;
+        let connection = open_durable(path)?;
         let mut entries = Entries::default();
         for (hash, element, received_ms) in load(&connection).map_err(sqlite)? {
             let is_done =

@@ -54,7 +54,7 @@ pub(super) struct Sequence {
 impl Sequence {
     pub fn open(path: &Path, app_name: &str, key: BlsSecretKey) -> Result<Self, StoreError> {
         let sqlite = |error| StoreError::Sqlite { path: path.to_path_buf(), error };
-        let connection = open_durable(path).map_err(sqlite)?;
+        let connection = open_durable(path)?;
         connection.execute_batch(SCHEMA).map_err(sqlite)?;
         // The history belongs to one app and is signed by one key.
         let (x, y) = key.public_key().to_decimal();

@@ -16,8 +16,8 @@ use zellbook_core::genesis::Rules;
 pub use reader::Reader;
 pub use rows::{AppliedBatch, TradeRow, rows_of};
 
-/// The version of the schema; a file of another version is refused.
-const SCHEMA_VERSION: &str = "1";
+/// The version of all databases, in their `user_version`; a file of another one is refused.
+const SCHEMA_VERSION: i64 = 1;
 
 /// Why the store cannot go on.
 #[derive(Debug, Error)]
@@ -36,7 +36,7 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
         /// Its version.
-        found: String,
+        found: i64,
     },
     /// The file is of another network.
     #[error("{} is for network {found}, not {expected}; use another --data directory", path.display())]
@@ -100,13 +100,28 @@ pub struct Store {
     connection: Connection,
 }
 
-/// Opens a database for writing: WAL, and every commit on disk before it returns.
-pub fn open_durable(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.busy_timeout(std::time::Duration::from_secs(10))?;
-    connection.set_prepared_statement_cache_capacity(64);
+/// Opens or makes a database of this program's version for writing: WAL, and every commit on disk
+/// before it returns.
+pub fn open_durable(path: &Path) -> Result<Connection, StoreError> {
+    let open = || {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.set_prepared_statement_cache_capacity(64);
+        let tables: i64 =
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        if tables == 0 {
+            connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        }
+        let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        Ok((connection, version))
+    };
+    let (connection, found): (Connection, i64) =
+        open().map_err(|error| StoreError::Sqlite { path: path.to_path_buf(), error })?;
+    if found != SCHEMA_VERSION {
+        return Err(StoreError::Version { path: path.to_path_buf(), found });
+    }
     Ok(connection)
 }
 
@@ -114,31 +129,22 @@ impl Store {
     /// Opens or makes the database of a network.
     pub fn open(path: &Path, rules: &Rules) -> Result<Self, StoreError> {
         let sqlite = |error| StoreError::Sqlite { path: path.to_path_buf(), error };
-        let mut connection = open_durable(path).map_err(sqlite)?;
+        let mut connection = open_durable(path)?;
         let is_new = !connection.table_exists(None, "meta").map_err(sqlite)?;
         if is_new {
             let transaction = connection.transaction().map_err(sqlite)?;
             let network = rules.network.to_string();
             transaction.execute_batch(include_str!("schema.sql")).map_err(sqlite)?;
-            for (key, value) in [("schema_version", SCHEMA_VERSION), ("network", &network)] {
-                transaction
-                    .execute("INSERT INTO meta VALUES (?1, ?2)", [key, value])
-                    .map_err(sqlite)?;
-            }
+            transaction
+                .execute("INSERT INTO meta VALUES ('network', ?1)", [network])
+                .map_err(sqlite)?;
             transaction.commit().map_err(sqlite)?;
         }
-        let meta = |key: &str| {
-            let value = connection
-                .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
-                .optional();
-            value
-                .map(|value: Option<String>| value.unwrap_or_else(|| "none".into()))
-                .map_err(sqlite)
-        };
-        let (version, network) = (meta("schema_version")?, meta("network")?);
-        if version != SCHEMA_VERSION {
-            return Err(StoreError::Version { path: path.to_path_buf(), found: version });
-        }
+        let network: Option<String> = connection
+            .query_row("SELECT value FROM meta WHERE key = 'network'", [], |row| row.get(0))
+            .optional()
+            .map_err(sqlite)?;
+        let network = network.unwrap_or_else(|| "none".into());
         if network != rules.network.to_string() {
             let expected = rules.network.to_string();
             return Err(StoreError::Network { path: path.to_path_buf(), found: network, expected });

@@ -99,10 +99,13 @@ async fn a_data_directory_in_use_or_of_another_network_or_version_is_refused() {
     fails(&with_other, 1, &["is for network", "another --data directory"]);
 
     let path = replica.data.join("replica.sqlite");
+    for name in ["replica.sqlite", "outbox.sqlite", "sequencer.sqlite"] {
+        let database = rusqlite::Connection::open(replica.data.join(name)).unwrap();
+        database.pragma_update(None, "user_version", 99).unwrap();
+        fails(&serve, 1, &["schema version 99", name]);
+        database.pragma_update(None, "user_version", 1).unwrap();
+    }
     let sql = |sql: &str| rusqlite::Connection::open(&path).unwrap().execute(sql, []).unwrap();
-    sql("UPDATE meta SET value = '99' WHERE key = 'schema_version'");
-    fails(&serve, 1, &["schema version 99", "replica.sqlite"]);
-    sql("UPDATE meta SET value = '1' WHERE key = 'schema_version'");
     sql("UPDATE meta SET value = 'beef' WHERE key = 'network'");
     fails(&serve, 1, &["is for network beef"]);
     fs::write(&path, "this is no database, and longer than a header of one hundred bytes ........................").unwrap();
