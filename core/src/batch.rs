@@ -11,7 +11,7 @@ use crate::key::PublicKey;
 use crate::limits::{BODY_BYTES_MAX, ELEMENTS_MAX};
 use crate::reject::Reject;
 use crate::state_root::Hash;
-use crate::transaction::{Action, Element, TransactionHash};
+use crate::transaction::{Action, Element, Transaction, TransactionHash};
 
 /// What keeps a transaction from being applied twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,15 +27,24 @@ pub enum Once {
 pub struct CheckedTransaction {
     /// What it is known by.
     pub hash: TransactionHash,
-    /// The signer.
+    /// Whose it is.
     pub account: PublicKey,
+    /// Who signed: the account, or what claims to be a session key of it.
+    pub signer: PublicKey,
     /// What keeps it from being applied twice.
     pub once: Once,
+    /// The state's time in Unix milliseconds at which it is too late.
+    pub valid_until: Option<u64>,
     /// What it does.
     pub action: Action,
 }
 
 impl CheckedTransaction {
+    /// The session key that signed, if it was not the account's own.
+    pub fn session_key(&self) -> Option<PublicKey> {
+        Some(self.signer).filter(|signer| *signer != self.account)
+    }
+
     /// The kind, as outcomes name it.
     pub const fn kind(&self) -> &'static str {
         match self.once {
@@ -92,17 +101,20 @@ pub fn check_element(rules: &Rules, json: &str) -> Result<CheckedTransaction, In
     match Element::read(json, rules.genesis.guide_orders) {
         Err(reject) => Err(Invalid { kind: None, reject }),
         Ok(Element::Signed(signed)) => {
-            let account = signed.transaction.account;
+            let Transaction { account, nonce, valid_until, .. } = signed.transaction;
+            let signer = signed.transaction.signing_key();
             let text = signed.transaction.text(&rules.network);
             let digest = signed.scheme.digest(&text);
-            if !signed.signature.is_valid(&digest, &account) {
+            if !signed.signature.is_valid(&digest, &signer) {
                 let kind = Some(signed.transaction.action.kind());
-                return Err(Invalid { kind, reject: Reject::BadSignature { account } });
+                return Err(Invalid { kind, reject: Reject::BadSignature { signer } });
             }
             Ok(CheckedTransaction {
                 hash: TransactionHash::of_text(&text),
                 account,
-                once: Once::Nonce(signed.transaction.nonce),
+                signer,
+                once: Once::Nonce(nonce),
+                valid_until,
                 action: signed.transaction.action,
             })
         }
@@ -110,12 +122,14 @@ pub fn check_element(rules: &Rules, json: &str) -> Result<CheckedTransaction, In
             let account = order.account;
             if !order.verify() {
                 let kind = Some("guide_order");
-                return Err(Invalid { kind, reject: Reject::BadSignature { account } });
+                return Err(Invalid { kind, reject: Reject::BadSignature { signer: account } });
             }
             Ok(CheckedTransaction {
                 hash: order.hash(),
                 account,
+                signer: account,
                 once: Once::Signature,
+                valid_until: None,
                 action: Action::Order(order.order),
             })
         }

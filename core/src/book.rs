@@ -1,7 +1,13 @@
 //! The order book of one market: price levels of orders in arrival order.
+//!
+//! Orders and levels lie in two slabs. An order is linked to its neighbours in its level and to the
+//! level itself, so that filling or cancelling it needs no search. Maps from price to level keep the
+//! levels in order; they change only when a level comes or goes, and are asked only where a hint does
+//! not lead to the level of a price.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::num::NonZeroU32;
 
 use crate::event::Corrupt;
 use crate::ledger::AccountIndex;
@@ -10,7 +16,14 @@ use crate::units::{Lots, Ticks};
 
 /// Where an order lies in its book's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot(u32);
+pub struct Slot(NonZeroU32);
+
+/// Where a level lies in its book's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct LevelSlot(NonZeroU32);
+
+/// The first bytes of the hash of the transaction that placed an order.
+pub type HashPrefix = [u8; 8];
 
 /// An order in the book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,50 +36,140 @@ pub struct RestingOrder {
     pub side: Side,
     /// Limit price.
     pub price: Ticks,
-    /// Quantity when it was accepted.
+    /// All that it was accepted with, less what a `replace` took off.
     pub quantity: Lots,
+    /// What of the quantity came to rest; its maker fee counts from there.
+    pub rested: Lots,
     /// What is left of it; more than zero.
     pub remaining: Lots,
+    /// Of the transaction that placed it.
+    pub hash: HashPrefix,
 }
 
+/// A resting order in memory: 56 bytes. Side and price stand in its level. Vacant if nothing
+/// remains; `next` is then the next vacant one.
 #[derive(Clone, Debug)]
 struct Node {
-    order: RestingOrder,
+    id: u64,
+    quantity: Lots,
+    rested: Lots,
+    remaining: Lots,
+    hash: HashPrefix,
+    account: AccountIndex,
+    level: LevelSlot,
     previous: Option<Slot>,
     next: Option<Slot>,
 }
 
+const _: () = assert!(size_of::<Node>() == 56);
+
 /// The orders of one side at one price. Never empty (I5).
 #[derive(Clone, Copy, Debug)]
 pub struct Level {
-    head: Slot,
-    tail: Slot,
     /// What is left of its orders, all told. A `u128`, since each may be near 2^64.
     pub quantity: u128,
+    /// The price of its orders.
+    pub price: Ticks,
     /// How many orders it has.
     pub orders: u32,
+    /// The side of its orders.
+    pub side: Side,
+    head: Option<Slot>,
+    tail: Option<Slot>,
+}
+
+/// The price levels of one side.
+#[derive(Clone, Debug, Default)]
+struct Levels {
+    by_price: BTreeMap<Ticks, LevelSlot>,
+    /// The best price.
+    best: Option<Ticks>,
+    /// Where the level of a price may be, by the low bits of the price. Never wrong for long: whoever
+    /// follows a hint looks whether the level is that of the price. A power of two of them.
+    hints: Vec<Option<LevelSlot>>,
+}
+
+impl Levels {
+    fn hint(&self, price: Ticks) -> Option<LevelSlot> {
+        self.hints.get(self.place(price)).copied().flatten()
+    }
+
+    fn place(&self, price: Ticks) -> usize {
+        let low = usize::try_from(price.0 & u64::from(u32::MAX)).unwrap_or(0);
+        low & self.hints.len().wrapping_sub(1)
+    }
+
+    fn set_hint(&mut self, price: Ticks, slot: LevelSlot) {
+        let place = self.place(price);
+        if let Some(hint) = self.hints.get_mut(place) {
+            *hint = Some(slot);
+        }
+    }
+
+    fn insert(&mut self, side: Side, price: Ticks, slot: LevelSlot) {
+        self.by_price.insert(price, slot);
+        if self.best.is_none_or(|best| crosses(side, price, best)) {
+            self.best = Some(price);
+        }
+        if self.hints.len() < self.by_price.len().saturating_mul(2) {
+            let length = self.by_price.len().saturating_mul(4).next_power_of_two().max(64);
+            self.hints = core::iter::repeat_n(None, length).collect();
+            let levels = core::mem::take(&mut self.by_price);
+            levels.iter().for_each(|(price, slot)| self.set_hint(*price, *slot));
+            self.by_price = levels;
+        }
+        self.set_hint(price, slot);
+    }
+
+    fn remove(&mut self, side: Side, price: Ticks) {
+        self.by_price.remove(&price);
+        if self.best == Some(price) {
+            let best = match side {
+                Side::Buy => self.by_price.last_key_value(),
+                Side::Sell => self.by_price.first_key_value(),
+            };
+            self.best = best.map(|(price, _)| *price);
+        }
+    }
 }
 
 /// The order book of one market.
 #[derive(Clone, Debug, Default)]
 pub struct Book {
-    bids: BTreeMap<Ticks, Level>,
-    asks: BTreeMap<Ticks, Level>,
-    nodes: Vec<Option<Node>>,
-    free: Vec<Slot>,
+    bids: Levels,
+    asks: Levels,
+    levels: Vec<Level>,
+    vacant_levels: Vec<LevelSlot>,
+    nodes: Vec<Node>,
+    vacant: Option<Slot>,
 }
 
 const MISSING: Corrupt = Corrupt("an order is missing from its book");
+const BELOW_ZERO: Corrupt = Corrupt("a level's quantity went below zero");
+
+/// The index of the slot with this number, which counts from one.
+fn index(number: NonZeroU32) -> Option<usize> {
+    usize::try_from(number.get().wrapping_sub(1)).ok()
+}
+
+/// The number of the slot that is pushed next.
+fn number(length: usize) -> Result<NonZeroU32, Corrupt> {
+    u32::try_from(length)
+        .ok()
+        .and_then(|length| length.checked_add(1))
+        .and_then(NonZeroU32::new)
+        .ok_or(Corrupt("more open orders than can be numbered"))
+}
 
 impl Book {
-    fn levels_of(&self, side: Side) -> &BTreeMap<Ticks, Level> {
+    fn side(&self, side: Side) -> &Levels {
         match side {
             Side::Buy => &self.bids,
             Side::Sell => &self.asks,
         }
     }
 
-    fn levels_of_mut(&mut self, side: Side) -> &mut BTreeMap<Ticks, Level> {
+    fn side_mut(&mut self, side: Side) -> &mut Levels {
         match side {
             Side::Buy => &mut self.bids,
             Side::Sell => &mut self.asks,
@@ -74,156 +177,249 @@ impl Book {
     }
 
     fn node(&self, slot: Slot) -> Option<&Node> {
-        self.nodes.get(usize::try_from(slot.0).ok()?)?.as_ref()
+        self.nodes.get(index(slot.0)?)
     }
 
     fn node_mut(&mut self, slot: Slot) -> Result<&mut Node, Corrupt> {
-        usize::try_from(slot.0)
-            .ok()
-            .and_then(|index| self.nodes.get_mut(index))
-            .and_then(Option::as_mut)
-            .ok_or(MISSING)
+        index(slot.0).and_then(|index| self.nodes.get_mut(index)).ok_or(MISSING)
+    }
+
+    fn level_at(&self, slot: LevelSlot) -> Option<&Level> {
+        self.levels.get(index(slot.0)?)
+    }
+
+    fn level_mut(&mut self, slot: LevelSlot) -> Result<&mut Level, Corrupt> {
+        index(slot.0).and_then(|index| self.levels.get_mut(index)).ok_or(MISSING)
+    }
+
+    fn view(&self, node: &Node, level: &Level) -> RestingOrder {
+        RestingOrder {
+            id: node.id,
+            account: node.account,
+            side: level.side,
+            price: level.price,
+            quantity: node.quantity,
+            rested: node.rested,
+            remaining: node.remaining,
+            hash: node.hash,
+        }
     }
 
     /// The order at a slot.
-    pub fn order(&self, slot: Slot) -> Option<&RestingOrder> {
-        self.node(slot).map(|node| &node.order)
+    pub fn order(&self, slot: Slot) -> Option<RestingOrder> {
+        let node = self.node(slot).filter(|node| node.remaining > Lots(0))?;
+        Some(self.view(node, self.level_at(node.level)?))
+    }
+
+    /// Where the neighbours of an order in its level lie.
+    pub(crate) fn beside(&self, slot: Slot) -> [Option<Slot>; 2] {
+        self.node(slot).map_or([None; 2], |node| [node.previous, node.next])
+    }
+
+    /// Where the last order of a level lies.
+    pub(crate) fn tail(&self, side: Side, price: Ticks) -> Option<Slot> {
+        self.level(side, price)?.tail
     }
 
     /// The price levels of a side, best first.
-    pub fn levels(&self, side: Side) -> impl Iterator<Item = (Ticks, &Level)> {
-        let levels = self.levels_of(side);
+    pub fn levels(&self, side: Side) -> impl Iterator<Item = &Level> {
+        let map = &self.side(side).by_price;
         let (bids, asks) = match side {
-            Side::Buy => (Some(levels.iter().rev()), None),
-            Side::Sell => (None, Some(levels.iter())),
+            Side::Buy => (Some(map.values().rev()), None),
+            Side::Sell => (None, Some(map.values())),
         };
-        let bids = bids.into_iter().flatten();
-        bids.chain(asks.into_iter().flatten()).map(|(price, level)| (*price, level))
+        let slots = bids.into_iter().flatten().chain(asks.into_iter().flatten());
+        slots.filter_map(|slot| self.level_at(*slot))
     }
 
     /// The level of a side at a price.
     pub fn level(&self, side: Side, price: Ticks) -> Option<&Level> {
-        self.levels_of(side).get(&price)
+        self.level_at(self.find(side, price)?)
+    }
+
+    /// Where the level of a side at a price lies.
+    fn find(&self, side: Side, price: Ticks) -> Option<LevelSlot> {
+        let levels = self.side(side);
+        let hint = levels.hint(price);
+        let is_right = |slot: &LevelSlot| {
+            let level = self.level_at(*slot);
+            level
+                .is_some_and(|level| level.price == price && level.side == side && level.orders > 0)
+        };
+        hint.filter(is_right).or_else(|| levels.by_price.get(&price).copied())
     }
 
     /// The orders of a side in priority order: best price first, then arrival.
-    pub fn orders(&self, side: Side) -> impl Iterator<Item = &RestingOrder> {
-        self.levels(side).flat_map(|(_, level)| self.queue(level))
+    pub fn orders(&self, side: Side) -> impl Iterator<Item = RestingOrder> {
+        self.levels(side).flat_map(|level| self.queue(level)).map(|(_, order)| order)
     }
 
-    /// The orders of one level in arrival order.
-    pub fn queue<'a>(&'a self, level: &Level) -> impl Iterator<Item = &'a RestingOrder> {
-        let first = self.node(level.head);
-        core::iter::successors(first, |node| self.node(node.next?)).map(|node| &node.order)
+    /// The orders of one level in arrival order, with their slots.
+    pub fn queue(&self, level: &Level) -> impl Iterator<Item = (Slot, RestingOrder)> {
+        let next = |slot: Option<Slot>| slot.and_then(|slot| Some((slot, self.node(slot)?)));
+        core::iter::successors(next(level.head), move |(_, node)| next(node.next))
+            .map(move |(slot, node)| (slot, self.view(node, level)))
+    }
+
+    /// The orders of a side in priority order that an order of the other side with this limit
+    /// would meet, with their slots.
+    pub fn crossing(&self, side: Side, limit: Ticks) -> impl Iterator<Item = (Slot, RestingOrder)> {
+        self.levels(side)
+            .take_while(move |level| crosses(side, level.price, limit))
+            .flat_map(|level| self.queue(level))
     }
 
     /// The best price of a side.
     pub fn best(&self, side: Side) -> Option<Ticks> {
-        let levels = self.levels_of(side);
-        let best = match side {
-            Side::Buy => levels.last_key_value(),
-            Side::Sell => levels.first_key_value(),
-        };
-        best.map(|(price, _)| *price)
-    }
-
-    /// The first order of the best level of a side, if an order of the other side with this
-    /// limit would meet it.
-    pub fn first_crossing(&self, side: Side, limit: Ticks) -> Option<(Slot, &RestingOrder)> {
-        let price = self.best(side)?;
-        let crosses = match side {
-            Side::Buy => price >= limit,
-            Side::Sell => price <= limit,
-        };
-        if !crosses {
-            return None;
-        }
-        let slot = self.level(side, price)?.head;
-        self.order(slot).map(|order| (slot, order))
+        self.side(side).best
     }
 
     /// Adds an order behind those of its price.
-    pub fn insert(&mut self, order: RestingOrder) -> Result<Slot, Corrupt> {
-        let tail = self.level(order.side, order.price).map(|level| level.tail);
-        let node = Node { order, previous: tail, next: None };
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                let index = usize::try_from(slot.0).map_err(|_| MISSING)?;
-                *self.nodes.get_mut(index).ok_or(MISSING)? = Some(node);
-                slot
-            }
-            None => {
-                let slot = u32::try_from(self.nodes.len())
-                    .map(Slot)
-                    .map_err(|_| Corrupt("more open orders than can be numbered"))?;
-                self.nodes.push(Some(node));
-                slot
-            }
+    pub fn insert(&mut self, order: &RestingOrder) -> Result<Slot, Corrupt> {
+        let level = match self.find(order.side, order.price) {
+            Some(level) => level,
+            None => self.add_level(order.side, order.price)?,
         };
-        if let Some(tail) = tail {
-            self.node_mut(tail)?.next = Some(slot);
+        let previous = self.level_at(level).ok_or(MISSING)?.tail;
+        let slot = self.add_node(Node {
+            id: order.id,
+            quantity: order.quantity,
+            rested: order.rested,
+            remaining: order.remaining,
+            hash: order.hash,
+            account: order.account,
+            level,
+            previous,
+            next: None,
+        })?;
+        if let Some(previous) = previous {
+            self.node_mut(previous)?.next = Some(slot);
         }
-        let remaining = u128::from(order.remaining.0);
-        let level = self.levels_of_mut(order.side).entry(order.price).or_insert(Level {
-            head: slot,
-            tail: slot,
-            quantity: 0,
-            orders: 0,
-        });
-        level.tail = slot;
-        level.quantity =
-            level.quantity.checked_add(remaining).ok_or(Corrupt("a level's quantity overflows"))?;
+        let level = self.level_mut(level)?;
+        level.tail = Some(slot);
+        level.head = level.head.or(Some(slot));
+        level.quantity = level
+            .quantity
+            .checked_add(u128::from(order.remaining.0))
+            .ok_or(Corrupt("a level's quantity overflows"))?;
         level.orders = level.orders.checked_add(1).ok_or(Corrupt("a level's count overflows"))?;
         Ok(slot)
     }
 
+    fn add_node(&mut self, node: Node) -> Result<Slot, Corrupt> {
+        if let Some(slot) = self.vacant {
+            let vacant = self.node_mut(slot)?;
+            let next = vacant.next;
+            *vacant = node;
+            self.vacant = next;
+            return Ok(slot);
+        }
+        let slot = Slot(number(self.nodes.len())?);
+        if self.nodes.len() == self.nodes.capacity() {
+            // By an eighth, not twofold: books are large, and most of their memory is this.
+            self.nodes.reserve_exact(self.nodes.len().checked_div(8).unwrap_or(0).max(64));
+        }
+        self.nodes.push(node);
+        Ok(slot)
+    }
+
+    fn add_level(&mut self, side: Side, price: Ticks) -> Result<LevelSlot, Corrupt> {
+        let level = Level { quantity: 0, price, orders: 0, side, head: None, tail: None };
+        let slot = match self.vacant_levels.pop() {
+            Some(slot) => {
+                *self.level_mut(slot)? = level;
+                slot
+            }
+            None => {
+                let slot = LevelSlot(number(self.levels.len())?);
+                self.levels.push(level);
+                slot
+            }
+        };
+        self.side_mut(side).insert(side, price, slot);
+        Ok(slot)
+    }
+
     /// Takes a filled quantity off an order, which stays in its place, or leaves if nothing is left.
-    pub fn fill(&mut self, slot: Slot, filled: Lots) -> Result<(), Corrupt> {
+    /// Returns what is left.
+    pub fn fill(&mut self, slot: Slot, filled: Lots) -> Result<Lots, Corrupt> {
         let node = self.node_mut(slot)?;
         let remaining =
-            node.order.remaining.checked_sub(filled).ok_or(Corrupt("a fill exceeds its order"))?;
+            node.remaining.checked_sub(filled).ok_or(Corrupt("a fill exceeds its order"))?;
         if remaining == Lots(0) {
-            return self.remove(slot).map(drop);
+            self.remove(slot)?;
+            return Ok(remaining);
         }
-        node.order.remaining = remaining;
-        let (side, price) = (node.order.side, node.order.price);
-        let level = self.levels_of_mut(side).get_mut(&price).ok_or(MISSING)?;
-        level.quantity = level
-            .quantity
-            .checked_sub(u128::from(filled.0))
-            .ok_or(Corrupt("a level's quantity went below zero"))?;
+        node.remaining = remaining;
+        let level = node.level;
+        let level = self.level_mut(level)?;
+        level.quantity = level.quantity.checked_sub(u128::from(filled.0)).ok_or(BELOW_ZERO)?;
+        Ok(remaining)
+    }
+
+    /// Takes so many lots off the quantity of an order, which keeps its place. Less than what is
+    /// left of it.
+    pub fn reduce(&mut self, slot: Slot, by: Lots) -> Result<(), Corrupt> {
+        let less = |lots: Lots| lots.checked_sub(by).filter(|lots| *lots > Lots(0)).ok_or(MISSING);
+        let node = self.node_mut(slot)?;
+        node.remaining = less(node.remaining)?;
+        node.quantity = less(node.quantity)?;
+        node.rested = less(node.rested)?;
+        let level = node.level;
+        let level = self.level_mut(level)?;
+        level.quantity = level.quantity.checked_sub(u128::from(by.0)).ok_or(BELOW_ZERO)?;
         Ok(())
     }
 
     /// Takes an order out.
-    pub fn remove(&mut self, slot: Slot) -> Result<RestingOrder, Corrupt> {
-        let index = usize::try_from(slot.0).map_err(|_| MISSING)?;
-        let node = self.nodes.get_mut(index).and_then(Option::take).ok_or(MISSING)?;
-        self.free.push(slot);
-        if let Some(previous) = node.previous {
-            self.node_mut(previous)?.next = node.next;
+    pub fn remove(&mut self, slot: Slot) -> Result<(), Corrupt> {
+        let vacant = self.vacant.replace(slot);
+        let node = self.node_mut(slot)?;
+        let (remaining, place) = (node.remaining, node.level);
+        let (previous, next) = (node.previous, node.next);
+        if remaining == Lots(0) {
+            return Err(MISSING);
         }
-        if let Some(next) = node.next {
-            self.node_mut(next)?.previous = node.previous;
+        node.remaining = Lots(0);
+        node.next = vacant;
+        if let Some(previous) = previous {
+            self.node_mut(previous)?.next = next;
         }
-        let order = node.order;
-        let levels = self.levels_of_mut(order.side);
-        let level = levels.get_mut(&order.price).ok_or(MISSING)?;
-        match (node.previous, node.next) {
-            (None, None) => {
-                levels.remove(&order.price);
-                return Ok(order);
-            }
-            (None, Some(next)) => level.head = next,
-            (Some(previous), None) => level.tail = previous,
-            (Some(_), Some(_)) => {}
+        if let Some(next) = next {
+            self.node_mut(next)?.previous = previous;
         }
-        level.quantity = level
-            .quantity
-            .checked_sub(u128::from(order.remaining.0))
-            .ok_or(Corrupt("a level's quantity went below zero"))?;
+        let level = self.level_mut(place)?;
+        if previous.is_none() {
+            level.head = next;
+        }
+        if next.is_none() {
+            level.tail = previous;
+        }
+        level.quantity = level.quantity.checked_sub(u128::from(remaining.0)).ok_or(BELOW_ZERO)?;
         level.orders =
             level.orders.checked_sub(1).ok_or(Corrupt("a level's count went below zero"))?;
-        Ok(order)
+        if level.orders == 0 {
+            let (side, price) = (level.side, level.price);
+            self.side_mut(side).remove(side, price);
+            self.vacant_levels.push(place);
+        }
+        Ok(())
+    }
+
+    /// Bytes of memory that the book holds for its orders and levels.
+    pub fn memory(&self) -> usize {
+        let nodes = self.nodes.capacity().wrapping_mul(size_of::<Node>());
+        let levels = self.levels.capacity().wrapping_mul(size_of::<Level>());
+        let hints = self.bids.hints.capacity().wrapping_add(self.asks.hints.capacity());
+        let hints = hints.wrapping_mul(size_of::<Option<LevelSlot>>());
+        nodes.wrapping_add(levels).wrapping_add(hints)
+    }
+}
+
+/// Whether an order that rests on `side` at `price` meets one of the other side with this limit.
+pub fn crosses(side: Side, price: Ticks, limit: Ticks) -> bool {
+    match side {
+        Side::Buy => price >= limit,
+        Side::Sell => price <= limit,
     }
 }

@@ -1,13 +1,16 @@
 //! What a batch did: an outcome for each transaction, and the events behind it.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use thiserror::Error;
 
-use crate::genesis::{MarketIndex, TokenIndex};
+use crate::genesis::{MarketIndex, ReplicaIndex, TokenIndex};
 use crate::key::PublicKey;
+use crate::ledger::AccountIndex;
 use crate::reject::Reject;
+use crate::state_root::Hash;
 use crate::transaction::{Side, TimeInForce, TransactionHash};
 use crate::units::{Atoms, Lots, Ticks};
 
@@ -16,17 +19,22 @@ use crate::units::{Atoms, Lots, Ticks};
 #[error("the state of this replica is corrupt: {0}")]
 pub struct Corrupt(pub &'static str);
 
+/// Leaves that were touched, keys in ascending order: the value now, or `None` where there is none.
+pub type Changes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+
 /// What a batch did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// Index of the batch.
     pub index: u64,
     /// The state root after it.
-    pub root: [u8; 32],
+    pub root: Hash,
+    /// What came due before the first transaction: expired orders, switches.
+    pub due: Vec<Event>,
     /// One for each element of the body, in order.
     pub transactions: Vec<TransactionOutcome>,
     /// The state's leaves that were touched, by key: the value now, or `None` where there is none.
-    pub changes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    pub changes: Changes,
 }
 
 /// The one outcome of one element of a batch.
@@ -34,7 +42,7 @@ pub struct Outcome {
 pub struct TransactionOutcome {
     /// The hash, where the signature was good: else anyone could speak in another's name.
     pub hash: Option<TransactionHash>,
-    /// The signer, where the signature was good.
+    /// Whose it is, where the signature was good.
     pub account: Option<PublicKey>,
     /// The kind on the wire, where the element could be read; `guide_order` for the guide's format.
     pub kind: Option<&'static str>,
@@ -67,6 +75,67 @@ pub enum Event {
         /// Amount.
         amount: Atoms,
     },
+    /// An amount left the exchange.
+    Withdrawn {
+        /// Number of the withdrawal, from 1, over all accounts.
+        withdrawal: u64,
+        /// Whose.
+        account: PublicKey,
+        /// Token.
+        token: TokenIndex,
+        /// Amount.
+        amount: Atoms,
+        /// Where the issuer pays it.
+        destination: String,
+    },
+    /// A session key may trade for an account, or may on other terms.
+    KeyAuthorized {
+        /// Whose.
+        account: PublicKey,
+        /// The session key.
+        key: PublicKey,
+        /// Until when, in Unix milliseconds.
+        expires: u64,
+    },
+    /// A session key ended.
+    KeyEnded {
+        /// Whose.
+        account: PublicKey,
+        /// The session key.
+        key: PublicKey,
+        /// Whether it was revoked; else its time came.
+        is_revoked: bool,
+    },
+    /// An account's orders are to be cancelled at a time; or, without one, no more.
+    SwitchSet {
+        /// Whose.
+        account: PublicKey,
+        /// In Unix milliseconds.
+        time: Option<u64>,
+    },
+    /// The time of an account's switch came; its cancelled orders follow.
+    SwitchFired {
+        /// Whose.
+        account: PublicKey,
+    },
+    /// A replica said what it has seen.
+    Attested {
+        /// Its place in genesis.
+        replica: ReplicaIndex,
+        /// Index of a batch.
+        batch: u64,
+        /// The state root after it.
+        root: Hash,
+        /// The replica's clock.
+        clock: u64,
+    },
+    /// More than two thirds of the replicas' weight agree on a root.
+    Certified {
+        /// Index of the batch.
+        batch: u64,
+        /// The state root after it.
+        root: Hash,
+    },
     /// An order was accepted; fills and a cancellation of its rest may follow.
     Accepted {
         /// Its id.
@@ -83,6 +152,25 @@ pub enum Event {
         quantity: Lots,
         /// Time in force.
         time_in_force: TimeInForce,
+        /// The trader's own name for it.
+        client_id: Option<String>,
+    },
+    /// The quantity of an open order went down; it keeps its place.
+    Reduced {
+        /// Its id.
+        order: u64,
+        /// Whose.
+        account: PublicKey,
+        /// Market.
+        market: MarketIndex,
+        /// Side.
+        side: Side,
+        /// Limit price.
+        price: Ticks,
+        /// Its quantity now, with what is filled.
+        quantity: Lots,
+        /// What is left of it.
+        remaining: Lots,
     },
     /// Two orders traded.
     Filled(Fill),
@@ -103,6 +191,119 @@ pub enum Event {
         /// Why.
         reason: CancelReason,
     },
+}
+
+/// An event as the engine notes it: what happens all the time is kept small, with accounts by index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// [`Event::Accepted`].
+    Accepted {
+        /// Its id.
+        order: u64,
+        /// Whose.
+        account: AccountIndex,
+        /// Market.
+        market: MarketIndex,
+        /// Side.
+        side: Side,
+        /// Limit price.
+        price: Ticks,
+        /// Quantity.
+        quantity: Lots,
+        /// Time in force.
+        time_in_force: TimeInForce,
+        /// The trader's own name for it.
+        client_id: Option<Box<str>>,
+    },
+    /// [`Event::Filled`].
+    Filled {
+        /// Sequence number of the trade.
+        trade: u64,
+        /// Market.
+        market: MarketIndex,
+        /// The maker's price.
+        price: Ticks,
+        /// Quantity.
+        quantity: Lots,
+        /// Id of the resting order, and whose it is.
+        maker: (u64, AccountIndex),
+        /// Id of the incoming order, and whose it is.
+        taker: (u64, AccountIndex),
+        /// Side of the incoming order.
+        taker_side: Side,
+        /// What maker and taker pay, if anything.
+        fees: Option<Box<(Atoms, Atoms)>>,
+    },
+    /// [`Event::Cancelled`].
+    Cancelled {
+        /// Its id.
+        order: u64,
+        /// Whose.
+        account: AccountIndex,
+        /// Market.
+        market: MarketIndex,
+        /// Side.
+        side: Side,
+        /// Limit price.
+        price: Ticks,
+        /// What was left of it.
+        remaining: Lots,
+        /// Why.
+        reason: CancelReason,
+    },
+    /// Any other.
+    Other(Box<Event>),
+}
+
+impl Note {
+    /// The event that it stands for.
+    pub(crate) fn resolve(
+        self,
+        key: impl Fn(AccountIndex) -> Result<PublicKey, Corrupt>,
+    ) -> Result<Event, Corrupt> {
+        Ok(match self {
+            Self::Accepted {
+                order,
+                account,
+                market,
+                side,
+                price,
+                quantity,
+                time_in_force,
+                client_id,
+            } => Event::Accepted {
+                order,
+                account: key(account)?,
+                market,
+                side,
+                price,
+                quantity,
+                time_in_force,
+                client_id: client_id.map(String::from),
+            },
+            Self::Filled { trade, market, price, quantity, maker, taker, taker_side, fees } => {
+                let (maker_fee, taker_fee) = fees.map_or_else(Default::default, |fees| *fees);
+                Event::Filled(Fill {
+                    trade,
+                    market,
+                    price,
+                    quantity,
+                    maker_order: maker.0,
+                    taker_order: taker.0,
+                    maker: key(maker.1)?,
+                    taker: key(taker.1)?,
+                    taker_side,
+                    maker_fee,
+                    taker_fee,
+                })
+            }
+            Self::Cancelled { order, account, market, side, price, remaining, reason } => {
+                let account = key(account)?;
+                Event::Cancelled { order, account, market, side, price, remaining, reason }
+            }
+            Self::Other(event) => *event,
+        })
+    }
 }
 
 /// A trade between a resting order and an incoming one, at the resting order's price.
@@ -126,6 +327,10 @@ pub struct Fill {
     pub taker: PublicKey,
     /// Side of the incoming order.
     pub taker_side: Side,
+    /// What the maker pays, in quote.
+    pub maker_fee: Atoms,
+    /// What the taker pays, in quote.
+    pub taker_fee: Atoms,
 }
 
 /// Why an order's rest was cancelled.
@@ -137,6 +342,14 @@ pub enum CancelReason {
     ImmediateOrCancel,
     /// It met an order of its own account.
     SelfTrade,
+    /// It met as many resting orders as one order may.
+    MakerLimit,
+    /// Its time came.
+    Expired,
+    /// Another order takes its place.
+    Replaced,
+    /// The account's switch fired.
+    Switch,
 }
 
 impl CancelReason {
@@ -146,6 +359,10 @@ impl CancelReason {
             Self::Requested => "requested",
             Self::ImmediateOrCancel => "ioc",
             Self::SelfTrade => "self_trade",
+            Self::MakerLimit => "maker_limit",
+            Self::Expired => "expired",
+            Self::Replaced => "replaced",
+            Self::Switch => "switch",
         }
     }
 }

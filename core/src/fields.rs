@@ -11,9 +11,13 @@ use core::str::FromStr;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::key::PublicKey;
-use crate::limits::{FIELDS_MAX, REFERENCE_LENGTH_MAX, SYMBOL_LENGTH_MAX, TRANSACTION_BYTES_MAX};
+use crate::key::{PublicKey, decode_hex};
+use crate::limits::{
+    CLIENT_ID_LENGTH_MAX, DESTINATION_LENGTH_MAX, FIELDS_MAX, REFERENCE_LENGTH_MAX,
+    SYMBOL_LENGTH_MAX, TRANSACTION_BYTES_MAX,
+};
 use crate::reject::Reject;
+use crate::state_root::Hash;
 use crate::units::Decimal;
 
 /// A flat JSON object of texts, with each key at most once.
@@ -138,13 +142,29 @@ pub(crate) fn parse_market(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-pub(crate) fn parse_reference(text: &str) -> Result<String, String> {
-    let is_plain = text.bytes().all(
-        |byte| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b':' | b'-'),
-    );
-    if is_plain && !text.is_empty() && text.len() <= REFERENCE_LENGTH_MAX {
+/// A text of 1 to `most` letters, digits and `marks`: nothing that could be mistaken in the signed
+/// text, or needs an escape in JSON.
+fn parse_plain(text: &str, most: usize, marks: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || marks.contains(c);
+    if text.chars().all(is_plain) && (1..=most).contains(&text.len()) {
         Ok(text.to_owned())
     } else {
-        Err(format!("must be 1 to {REFERENCE_LENGTH_MAX} of A-Z, a-z, 0-9 and . _ : -"))
+        Err(format!("must be 1 to {most} of A-Z, a-z, 0-9 and {marks}"))
     }
+}
+
+pub(crate) fn parse_reference(text: &str) -> Result<String, String> {
+    parse_plain(text, REFERENCE_LENGTH_MAX, "._:-")
+}
+
+pub(crate) fn parse_client_id(text: &str) -> Result<String, String> {
+    parse_plain(text, CLIENT_ID_LENGTH_MAX, "._:-")
+}
+
+pub(crate) fn parse_destination(text: &str) -> Result<String, String> {
+    parse_plain(text, DESTINATION_LENGTH_MAX, "._:/@+-")
+}
+
+pub(crate) fn parse_hash(text: &str) -> Result<Hash, String> {
+    decode_hex(text).ok_or_else(|| "must be 64 lower-case hex digits".to_owned())
 }

@@ -10,8 +10,9 @@ use thiserror::Error;
 
 use crate::key::PublicKey;
 use crate::limits::{
-    GENESIS_BYTES_MAX, MARKETS_MAX, OPEN_ORDERS_MAX, REPLICAS_MAX, STEP_MAX, SUPPLY_MAX,
-    SYMBOL_LENGTH_MAX, TOKEN_DECIMALS_MAX, TOKENS_MAX,
+    FEE_BPS_MAX, GENESIS_BYTES_MAX, MAKERS_PER_ORDER_MAX, MARKETS_MAX, OPEN_ORDERS_MAX,
+    REPLICAS_MAX, SESSION_KEYS_MAX, STEP_MAX, SUPPLY_MAX, SYMBOL_LENGTH_MAX, TOKEN_DECIMALS_MAX,
+    TOKENS_MAX,
 };
 use crate::units::{Atoms, Decimal};
 
@@ -31,9 +32,12 @@ pub struct Genesis {
     pub tokens: Vec<Token>,
     /// The markets; their order is their index.
     pub markets: Vec<MarketSpec>,
+    /// The account that fees are credited to.
+    pub fee_account: PublicKey,
     /// Bounds that this exchange chooses.
     pub limits: GenesisLimits,
-    /// The replicas that attest to roots, with their weights.
+    /// The replicas that attest to roots and clocks, with their weights. At least one: the state's
+    /// time comes from them.
     pub replicas: Vec<ReplicaSpec>,
 }
 
@@ -66,14 +70,23 @@ pub struct MarketSpec {
     pub lot_size: Decimal,
     /// The least that quantity × price of an order may be, in quote.
     pub notional_min: Decimal,
+    /// What a maker pays, in basis points of the quote amount; 0 to 1,000.
+    pub maker_fee_bps: u16,
+    /// What a taker pays, in basis points of the quote amount; 0 to 1,000.
+    pub taker_fee_bps: u16,
 }
 
 /// Bounds that an exchange chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GenesisLimits {
-    /// Open orders of one account in one market, at most; 1 to 10,000.
+    /// Open orders of one account in one market, at most. 1 or more; times the number of markets at
+    /// most 5,000.
     pub open_orders_per_account: u32,
+    /// Resting orders that one order may meet, at most; 1 to 1,000. Its rest is cancelled then.
+    pub makers_per_order: u32,
+    /// Session keys of one account, at most; 0 to 64.
+    pub session_keys_per_account: u32,
 }
 
 /// A replica that attests.
@@ -164,6 +177,10 @@ pub struct TokenIndex(pub u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MarketIndex(pub u16);
 
+/// Index of a replica in genesis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReplicaIndex(pub u16);
+
 /// The hash of a genesis; its text is 64 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct NetworkId(pub [u8; 32]);
@@ -203,6 +220,10 @@ pub struct Market {
     pub atoms_per_tick_lot: u128,
     /// `notional_min` in quote atoms.
     pub notional_min_atoms: Atoms,
+    /// What a maker pays, in basis points of the quote amount.
+    pub maker_fee_bps: u16,
+    /// What a taker pays, in basis points of the quote amount.
+    pub taker_fee_bps: u16,
 }
 
 /// A genesis that was checked: what `apply` and the page ask about tokens and markets.
@@ -249,12 +270,9 @@ impl Genesis {
         }
         in_range(self.tokens.len(), 1, TOKENS_MAX, "tokens", "give 1 to 256 tokens")?;
         in_range(self.markets.len(), 1, MARKETS_MAX, "markets", "give 1 to 256 markets")?;
-        in_range(self.replicas.len(), 0, REPLICAS_MAX, "replicas", "give at most 64 replicas")?;
-        let open_orders = self.limits.open_orders_per_account;
-        if open_orders == 0 || open_orders > OPEN_ORDERS_MAX {
-            let place = "limits.open_orders_per_account";
-            return Err(range(place, &open_orders, "use 1 to 10000"));
-        }
+        let valid = "give 1 to 64 replicas; without their clocks no order could expire";
+        in_range(self.replicas.len(), 1, REPLICAS_MAX, "replicas", valid)?;
+        self.check_limits()?;
         for (index, token) in self.tokens.iter().enumerate() {
             self.check_token(index, token)?;
         }
@@ -286,6 +304,28 @@ impl Genesis {
             markets.push(market);
         }
         Ok(Rules { network: self.network_id(), genesis: self, markets })
+    }
+
+    fn check_limits(&self) -> Result<(), GenesisError> {
+        let limits = &self.limits;
+        let open_orders = usize::try_from(limits.open_orders_per_account).unwrap_or(usize::MAX);
+        let in_all = open_orders.saturating_mul(self.markets.len());
+        if in_all == 0 || !u32::try_from(in_all).is_ok_and(|in_all| in_all <= OPEN_ORDERS_MAX) {
+            let valid = "use 1 or more, and at most 5000 divided by the number of markets";
+            return Err(range("limits.open_orders_per_account", &open_orders, valid));
+        }
+        if !(1..=MAKERS_PER_ORDER_MAX).contains(&limits.makers_per_order) {
+            return Err(range(
+                "limits.makers_per_order",
+                &limits.makers_per_order,
+                "use 1 to 1000",
+            ));
+        }
+        if limits.session_keys_per_account > SESSION_KEYS_MAX {
+            let found = &limits.session_keys_per_account;
+            return Err(range("limits.session_keys_per_account", found, "use 0 to 64"));
+        }
+        Ok(())
     }
 
     fn check_token(&self, index: usize, token: &Token) -> Result<(), GenesisError> {
@@ -362,6 +402,13 @@ impl Genesis {
             let valid = "use more than zero, so that dust cannot fill the book";
             return Err(range(&place("notional_min"), &spec.notional_min, valid));
         }
+        for (field, bps) in
+            [("maker_fee_bps", spec.maker_fee_bps), ("taker_fee_bps", spec.taker_fee_bps)]
+        {
+            if bps > FEE_BPS_MAX {
+                return Err(range(&place(field), &bps, "use 0 to 1000 basis points"));
+            }
+        }
         let market_index = u16::try_from(index)
             .map_err(|_| range(&place("base"), &index, "give at most 256 markets"))?;
         Ok(Market {
@@ -375,6 +422,8 @@ impl Genesis {
             atoms_per_lot,
             atoms_per_tick_lot,
             notional_min_atoms: Atoms(notional_min_atoms),
+            maker_fee_bps: spec.maker_fee_bps,
+            taker_fee_bps: spec.taker_fee_bps,
         })
     }
 
@@ -442,8 +491,10 @@ mod tests {
                 {"symbol": "USDT", "decimals": 6, "issuer": issuer},
             ],
             "markets": [{"base": "ETH", "quote": "USDT", "tick_size": "0.01",
-                "lot_size": "0.0001", "notional_min": "1"}],
-            "limits": {"open_orders_per_account": 200},
+                "lot_size": "0.0001", "notional_min": "1", "maker_fee_bps": 0, "taker_fee_bps": 5}],
+            "fee_account": issuer,
+            "limits": {"open_orders_per_account": 200, "makers_per_order": 100,
+                "session_keys_per_account": 8},
             "replicas": [{"public_key": issuer, "weight": 1}],
         })
     }
@@ -500,6 +551,15 @@ mod tests {
         check("/markets/0/notional_min", json!("0"), "markets[0].notional_min: 0");
         check("/tokens/0/faucet", json!("9".repeat(38)), "tokens[0].faucet");
         check("/limits/open_orders_per_account", json!(0), "limits.open_orders_per_account: 0");
+        check("/limits/open_orders_per_account", json!(5001), "5000 divided by the number");
+        check("/limits/makers_per_order", json!(0), "limits.makers_per_order: 0");
+        check("/limits/makers_per_order", json!(1001), "limits.makers_per_order: 1001");
+        check("/limits/session_keys_per_account", json!(65), "session_keys_per_account: 65");
+        check("/markets/0/maker_fee_bps", json!(1001), "markets[0].maker_fee_bps: 1001");
+        check("/markets/0/taker_fee_bps", json!(1001), "markets[0].taker_fee_bps: 1001");
+        check("/markets/0/taker_fee_bps", json!(-1), "expected u16");
+        check("/fee_account", json!("02"), "66 lower-case hex digits");
+        check("/replicas", json!([]), "replicas: 0");
         check("/replicas/0/weight", json!(0), "replicas[0].weight: 0");
         check("/guide_orders", json!("yes"), "expected a boolean");
     }

@@ -54,7 +54,9 @@ impl GuideOrder {
             quantity: number("quantity", &quantity)?,
             price: number("price", &price)?,
             time_in_force: TimeInForce::Gtc,
+            expires: None,
             self_trade: SelfTrade::CancelNewest,
+            client_id: None,
         };
         let account = fields.required("public_key", parse_public_key)?;
         let signature = fields.required("signature", |text| {

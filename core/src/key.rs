@@ -27,6 +27,9 @@ pub enum PublicKeyError {
 }
 
 impl PublicKey {
+    /// Below every key, for ranges.
+    pub(crate) const LOWEST: Self = Self([0; 33]);
+
     /// Reads a SEC1 point, compressed (33 bytes) or not (65 bytes).
     pub fn from_sec1(bytes: &[u8]) -> Result<Self, PublicKeyError> {
         // The library also knows a compact form (05), which would give one key two texts.

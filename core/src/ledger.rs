@@ -1,8 +1,10 @@
-//! Accounts: balances and used nonces.
+//! Accounts: balances, used nonces and open orders.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use crate::book::Slot;
 use crate::event::Corrupt;
 use crate::genesis::{MarketIndex, TokenIndex};
 use crate::key::PublicKey;
@@ -24,23 +26,139 @@ pub struct Balance {
     pub locked: Atoms,
 }
 
-/// An account.
+/// The open orders of one account in one market where it ever had any, by ascending id, with their
+/// slots in the book.
 #[derive(Clone, Debug)]
+pub struct OpenOrders {
+    /// The market.
+    pub market: MarketIndex,
+    orders: Vec<OpenOrder>,
+}
+
+/// An open order in its account's list: 12 bytes, so the id is in two halves.
+#[derive(Clone, Copy, Debug)]
+struct OpenOrder {
+    id: [u32; 2],
+    slot: Slot,
+}
+
+impl OpenOrder {
+    #[expect(clippy::as_conversions, reason = "the halves of a number")]
+    const fn new(id: u64, slot: Slot) -> Self {
+        Self { id: [(id >> 32) as u32, id as u32], slot }
+    }
+
+    fn id(&self) -> u64 {
+        let [high, low] = self.id;
+        (u64::from(high) << 32) | u64::from(low)
+    }
+}
+
+impl OpenOrders {
+    /// Ids and slots, by ascending id.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, Slot)> {
+        self.orders.iter().map(|order| (order.id(), order.slot))
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.orders.len()
+    }
+
+    fn push(&mut self, id: u64, slot: Slot) {
+        if self.orders.len() == self.orders.capacity() {
+            // By a half, not twofold: there are as many of these as open orders.
+            self.orders.reserve_exact((self.orders.len() >> 1).max(4));
+        }
+        self.orders.push(OpenOrder::new(id, slot));
+    }
+
+    fn position(&self, id: u64) -> Option<usize> {
+        self.orders.binary_search_by_key(&id, OpenOrder::id).ok()
+    }
+}
+
+/// An account.
+///
+/// What matching needs lies in the first two lines of memory, without a pointer to follow for two
+/// tokens and one market: with many accounts, memory is what matching waits for.
+#[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub struct Account {
-    /// Its key.
-    pub key: PublicKey,
-    /// One for each token of genesis.
-    balances: Vec<Balance>,
+    balances: [Balance; 2],
+    /// The tokens of `balances`.
+    tokens: [Option<TokenIndex>; 2],
+    /// In the market where it first had any.
+    open_orders: Option<OpenOrders>,
+    others: Option<Box<Others>>,
     /// The highest nonces used, ascending, at most 64 (I9).
     nonces: Vec<u64>,
-    /// Ids of its open orders, by market. No set is empty.
-    pub open_orders: BTreeMap<MarketIndex, BTreeSet<u64>>,
+    /// Its key.
+    pub key: PublicKey,
+}
+
+/// What most accounts do not have: more tokens and more markets.
+#[derive(Clone, Debug, Default)]
+struct Others {
+    balances: Vec<(TokenIndex, Balance)>,
+    open_orders: Vec<OpenOrders>,
 }
 
 impl Account {
+    fn new(key: &PublicKey) -> Self {
+        Self {
+            balances: [Balance::default(); 2],
+            tokens: [None; 2],
+            open_orders: None,
+            others: None,
+            nonces: Vec::new(),
+            key: *key,
+        }
+    }
+
     /// Its balance of a token.
     pub fn balance(&self, token: TokenIndex) -> Balance {
-        self.balances.get(usize::from(token.0)).copied().unwrap_or_default()
+        let balance = self.balances().find(|(other, _)| *other == token);
+        balance.map(|(_, balance)| balance).unwrap_or_default()
+    }
+
+    /// Its balances of the tokens that it ever had, in the order in which it first had them.
+    pub fn balances(&self) -> impl Iterator<Item = (TokenIndex, Balance)> {
+        let first = self.tokens.iter().zip(&self.balances);
+        let first = first.filter_map(|(token, balance)| Some(((*token)?, *balance)));
+        first.chain(self.others.iter().flat_map(|others| others.balances.iter().copied()))
+    }
+
+    fn balance_mut(&mut self, token: TokenIndex) -> &mut Balance {
+        for (place, balance) in self.tokens.iter_mut().zip(&mut self.balances) {
+            if *place.get_or_insert(token) == token {
+                return balance;
+            }
+        }
+        let balances = &mut self.others.get_or_insert_default().balances;
+        let position = match balances.iter().position(|(other, _)| *other == token) {
+            Some(position) => position,
+            None => {
+                balances.push((token, Balance::default()));
+                balances.len().wrapping_sub(1)
+            }
+        };
+        #[expect(clippy::indexing_slicing, reason = "the position was just found or pushed")]
+        &mut balances[position].1
+    }
+
+    /// Reads a little of what matching needs; for looking ahead.
+    pub(crate) fn glance(&self) -> u64 {
+        let orders = self.open_orders.as_ref().map_or(0, |orders| orders.orders.len());
+        let [balance, _] = self.balances;
+        u64::try_from(balance.available.0 & 1).unwrap_or(0) ^ u64::try_from(orders).unwrap_or(0)
+    }
+
+    /// The middle one and the last of its open orders in its first market; for looking ahead.
+    pub(crate) fn glance_at_orders(&self) -> u64 {
+        let orders = self.open_orders.as_ref().map_or(&[][..], |orders| &orders.orders);
+        let middle = orders.get(orders.len() >> 1).map_or(0, OpenOrder::id);
+        middle ^ orders.last().map_or(0, OpenOrder::id)
     }
 
     /// The nonces that are remembered, ascending.
@@ -71,41 +189,79 @@ impl Account {
         }
     }
 
-    /// Notes that an order of its own is in a book.
-    pub fn open_order(&mut self, market: MarketIndex, id: u64) {
-        self.open_orders.entry(market).or_default().insert(id);
+    /// Its open orders, a list for each market where it ever had any, in the order of its first ones.
+    pub fn open_orders(&self) -> impl Iterator<Item = &OpenOrders> {
+        let others = self.others.iter().flat_map(|others| &others.open_orders);
+        self.open_orders.iter().chain(others)
     }
 
-    /// Notes that an order of its own left its book.
-    pub fn close_order(&mut self, market: MarketIndex, id: u64) {
-        if let Some(orders) = self.open_orders.get_mut(&market) {
-            orders.remove(&id);
-            if orders.is_empty() {
-                self.open_orders.remove(&market);
-            }
+    fn open_orders_mut(&mut self, market: MarketIndex) -> Option<&mut OpenOrders> {
+        let others = self.others.iter_mut().flat_map(|others| &mut others.open_orders);
+        self.open_orders.iter_mut().chain(others).find(|orders| orders.market == market)
+    }
+
+    /// How many open orders it has in a market.
+    pub fn open_orders_in(&self, market: MarketIndex) -> usize {
+        let orders = self.open_orders().find(|orders| orders.market == market);
+        orders.map_or(0, OpenOrders::count)
+    }
+
+    /// Where an open order of its own lies.
+    pub fn open_order(&self, id: u64) -> Option<(MarketIndex, Slot)> {
+        self.open_orders().find_map(|orders| {
+            let order = orders.orders.get(orders.position(id)?)?;
+            Some((orders.market, order.slot))
+        })
+    }
+
+    /// Notes that an order of its own is in a book. Its id is above those that are open.
+    pub fn add_order(&mut self, market: MarketIndex, id: u64, slot: Slot) {
+        if let Some(orders) = self.open_orders_mut(market) {
+            return orders.push(id, slot);
+        }
+        let mut orders = OpenOrders { market, orders: Vec::new() };
+        orders.push(id, slot);
+        match &mut self.open_orders {
+            first @ None => *first = Some(orders),
+            Some(_) => self.others.get_or_insert_default().open_orders.push(orders),
         }
     }
 
-    fn balance_mut(&mut self, token: TokenIndex) -> Result<&mut Balance, Corrupt> {
-        self.balances.get_mut(usize::from(token.0)).ok_or(Corrupt("a token is not in genesis"))
+    /// Notes that an order of its own left its book.
+    pub fn remove_order(&mut self, market: MarketIndex, id: u64) -> Result<(), Corrupt> {
+        const MISSING: Corrupt = Corrupt("an open order is missing from its account");
+        let orders = self.open_orders_mut(market).ok_or(MISSING)?;
+        let position = orders.position(id).ok_or(MISSING)?;
+        orders.orders.remove(position);
+        Ok(())
+    }
+
+    /// Bytes of memory that the lists of its open orders hold.
+    pub fn open_orders_memory(&self) -> usize {
+        self.open_orders().fold(0, |sum, orders| {
+            sum.wrapping_add(orders.orders.capacity().wrapping_mul(size_of::<OpenOrder>()))
+        })
     }
 }
+
+const BELOW_ZERO: Corrupt = Corrupt("a balance went below zero");
+const ABOVE_SUPPLY: Corrupt = Corrupt("a balance exceeds what can exist");
 
 /// All accounts, and what exists of each token.
 #[derive(Clone, Debug)]
 pub struct Ledger {
     index: BTreeMap<PublicKey, AccountIndex>,
     accounts: Vec<Account>,
-    /// Deposits of each token, all told (I1).
+    /// Deposits of each token less withdrawals (I1).
     supply: Vec<Atoms>,
 }
 
 impl Ledger {
-    /// No accounts, and nothing of so many tokens.
-    pub fn new(tokens: usize) -> Self {
+    /// Nothing of so many tokens, and one account, which gets the index 0.
+    pub fn new(tokens: usize, first: &PublicKey) -> Self {
         Self {
-            index: BTreeMap::new(),
-            accounts: Vec::new(),
+            index: BTreeMap::from([(*first, AccountIndex(0))]),
+            accounts: alloc::vec![Account::new(first)],
             supply: core::iter::repeat_n(Atoms::ZERO, tokens).collect(),
         }
     }
@@ -113,6 +269,11 @@ impl Ledger {
     /// The account with this key, if it was ever touched.
     pub fn find(&self, key: &PublicKey) -> Option<&Account> {
         self.index.get(key).and_then(|index| self.get(*index))
+    }
+
+    /// Where the account with this key stands, if it was ever touched.
+    pub fn index(&self, key: &PublicKey) -> Option<AccountIndex> {
+        self.index.get(key).copied()
     }
 
     /// The account with this key, made if need be.
@@ -123,12 +284,7 @@ impl Ledger {
         let index = u32::try_from(self.accounts.len())
             .map(AccountIndex)
             .map_err(|_| Corrupt("more accounts than can be numbered"))?;
-        self.accounts.push(Account {
-            key: *key,
-            balances: core::iter::repeat_n(Balance::default(), self.supply.len()).collect(),
-            nonces: Vec::new(),
-            open_orders: BTreeMap::new(),
-        });
+        self.accounts.push(Account::new(key));
         self.index.insert(*key, index);
         Ok(index)
     }
@@ -156,6 +312,11 @@ impl Ledger {
         self.index.values().filter_map(|index| self.get(*index))
     }
 
+    /// How many tokens genesis has.
+    pub fn tokens(&self) -> u16 {
+        u16::try_from(self.supply.len()).unwrap_or(u16::MAX)
+    }
+
     /// What exists of a token.
     pub fn supply(&self, token: TokenIndex) -> Atoms {
         self.supply.get(usize::from(token.0)).copied().unwrap_or_default()
@@ -175,7 +336,10 @@ impl Ledger {
         token: TokenIndex,
         balance: Balance,
     ) -> Result<(), Corrupt> {
-        *self.account_mut(index)?.balance_mut(token)? = balance;
+        if usize::from(token.0) >= self.supply.len() {
+            return Err(Corrupt("a token is not in genesis"));
+        }
+        *self.account_mut(index)?.balance_mut(token) = balance;
         Ok(())
     }
 
@@ -186,11 +350,8 @@ impl Ledger {
         token: TokenIndex,
         amount: Atoms,
     ) -> Result<(), Corrupt> {
-        let balance = self.account_mut(index)?.balance_mut(token)?;
-        balance.available = balance
-            .available
-            .checked_add(amount)
-            .ok_or(Corrupt("a balance exceeds what can exist"))?;
+        let balance = self.account_mut(index)?.balance_mut(token);
+        balance.available = balance.available.checked_add(amount).ok_or(ABOVE_SUPPLY)?;
         Ok(())
     }
 
@@ -201,9 +362,8 @@ impl Ledger {
         token: TokenIndex,
         amount: Atoms,
     ) -> Result<(), Corrupt> {
-        let balance = self.account_mut(index)?.balance_mut(token)?;
-        balance.available =
-            balance.available.checked_sub(amount).ok_or(Corrupt("a balance went below zero"))?;
+        let balance = self.account_mut(index)?.balance_mut(token);
+        balance.available = balance.available.checked_sub(amount).ok_or(BELOW_ZERO)?;
         Ok(())
     }
 
@@ -214,10 +374,9 @@ impl Ledger {
         token: TokenIndex,
         amount: Atoms,
     ) -> Result<(), Corrupt> {
-        self.debit(index, token, amount)?;
-        let balance = self.account_mut(index)?.balance_mut(token)?;
-        balance.locked =
-            balance.locked.checked_add(amount).ok_or(Corrupt("a lock exceeds what can exist"))?;
+        let balance = self.account_mut(index)?.balance_mut(token);
+        balance.available = balance.available.checked_sub(amount).ok_or(BELOW_ZERO)?;
+        balance.locked = balance.locked.checked_add(amount).ok_or(ABOVE_SUPPLY)?;
         Ok(())
     }
 
@@ -228,9 +387,8 @@ impl Ledger {
         token: TokenIndex,
         amount: Atoms,
     ) -> Result<(), Corrupt> {
-        let balance = self.account_mut(index)?.balance_mut(token)?;
-        balance.locked =
-            balance.locked.checked_sub(amount).ok_or(Corrupt("a lock went below zero"))?;
+        let balance = self.account_mut(index)?.balance_mut(token);
+        balance.locked = balance.locked.checked_sub(amount).ok_or(BELOW_ZERO)?;
         Ok(())
     }
 
@@ -241,7 +399,9 @@ impl Ledger {
         token: TokenIndex,
         amount: Atoms,
     ) -> Result<(), Corrupt> {
-        self.take_locked(index, token, amount)?;
-        self.credit(index, token, amount)
+        let balance = self.account_mut(index)?.balance_mut(token);
+        balance.locked = balance.locked.checked_sub(amount).ok_or(BELOW_ZERO)?;
+        balance.available = balance.available.checked_add(amount).ok_or(ABOVE_SUPPLY)?;
+        Ok(())
     }
 }

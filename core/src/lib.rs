@@ -9,21 +9,27 @@
 //!
 //! [`invariants`] recounts I1 to I6, I9 and I10; tests hold the engine to the others.
 //!
-//! - **I1** For each token, what was deposited = the sum of all available and locked balances.
+//! - **I1** For each token, deposits less withdrawals = the sum of all available and locked balances,
+//!   the fee account's among them.
 //! - **I2** What an account has locked = what its open orders need.
 //! - **I3** No book is crossed.
 //! - **I4** Within a price level, orders stand in the order in which they were accepted.
 //! - **I5** No price level is empty, and each counts its orders and quantity rightly.
 //! - **I6** An open order is in exactly one book and in its account's list, with
-//!   0 < remaining ≤ quantity.
+//!   0 < remaining ≤ rested ≤ quantity; its client id and timer lead to it, and nothing else does.
 //! - **I7** A fill is at the maker's price, within the taker's limit, and never between orders of
 //!   one account.
-//! - **I8** Filled + remaining + cancelled = the quantity of the order.
-//! - **I9** A nonce of a key is used at most once.
-//! - **I10** An account has at most as many open orders in a market as genesis allows.
+//! - **I8** Filled + remaining + cancelled (+ taken off by `replace`) = the quantity of the order.
+//! - **I9** A nonce of a signing key is used at most once.
+//! - **I10** Open orders, session keys, votes and certified roots keep to their bounds; nothing is
+//!   there whose time has come.
 //! - **I11** A rejected transaction changes nothing but its nonce (in the guide's format: its used
 //!   signature), and not that if the signature or the nonce itself is bad.
-//! - **I12** The root of a replayed, a live and a reloaded state is the same.
+//! - **I12** Each batch continues the chain over all bodies, and no batch is passed over.
+//! - **I13** The root of a replayed, a live, a reloaded state, and of a snapshot with the batches after
+//!   it, is the same.
+//! - **I14** When every order is cancelled and every balance withdrawn, nothing exists and nothing is
+//!   locked.
 
 #![no_std]
 #![cfg_attr(
@@ -44,24 +50,33 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod ahead;
+pub mod attestation;
 pub mod batch;
 pub mod bls;
 pub mod book;
+pub mod engine;
 pub mod event;
 pub mod exchange;
 mod fields;
 pub mod finality;
+pub mod funds;
 pub mod genesis;
 pub mod guide;
 pub mod invariants;
 pub mod key;
+pub mod leaf;
 pub mod ledger;
 pub mod limits;
-mod matching;
+pub mod matching;
+pub mod orders;
 pub mod reject;
-pub mod state;
+pub mod session;
+pub mod simulation;
+pub mod snapshot;
 pub mod state_root;
 pub mod terms;
+pub mod timer;
 pub mod transaction;
 pub mod units;
 pub mod wire;

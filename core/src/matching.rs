@@ -1,221 +1,473 @@
-//! Placing an order: checks, the lock, price-time matching, and what becomes of the rest.
+//! Placing an order: what it meets is planned first, from what is there, then committed, which
+//! cannot fail. The plan is the same code for the engine and for [`crate::simulation`].
 
-use alloc::collections::BTreeSet;
-use alloc::sync::Arc;
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
-use crate::book::{RestingOrder, Slot};
-use crate::event::{CancelReason, Corrupt, Event, Fill};
-use crate::exchange::{Exchange, Failure, market_of};
+use crate::book::{RestingOrder, Slot, crosses};
+use crate::engine::{Engine, Failure, OrderDetails, market_of};
+use crate::event::{CancelReason, Corrupt, Note};
 use crate::genesis::{Market, Rules};
 use crate::key::PublicKey;
 use crate::ledger::AccountIndex;
 use crate::reject::Reject;
-use crate::state::LeafKey;
-use crate::terms::Terms;
-use crate::transaction::{SelfTrade, Side, TimeInForce};
+use crate::terms::{Terms, fee};
+use crate::transaction::{SelfTrade, Side, TimeInForce, TransactionHash};
 use crate::units::{Atoms, Decimal, Lots, Ticks};
 
-/// An order on its way through the book.
-struct Taker {
-    id: u64,
-    account: AccountIndex,
-    key: PublicKey,
-    side: Side,
-    price: Ticks,
-    remaining: Lots,
+pub(crate) const TOO_MUCH: Corrupt = Corrupt("an order is worth more than can exist");
+
+/// What an incoming order may meet: a resting order, or a whole level of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Maker<T> {
+    /// Its price.
+    pub price: Ticks,
+    /// Lots that are left of it.
+    pub remaining: u128,
+    /// How many orders it is: one, or those of the level.
+    pub orders: u32,
+    /// Whether it is of the incoming order's own account.
+    pub is_own: bool,
+    /// Where it is.
+    pub place: T,
 }
 
-const TOO_MUCH: Corrupt = Corrupt("an order is worth more than can exist");
+/// What happens where an incoming order meets a maker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meet<T> {
+    /// They trade, at the maker's price (I7).
+    Fill {
+        /// The maker's price.
+        price: Ticks,
+        /// How much.
+        quantity: Lots,
+        /// Where the maker is.
+        place: T,
+    },
+    /// The maker, of the same account, is cancelled.
+    Cancel {
+        /// Where the maker is.
+        place: T,
+    },
+}
 
-impl Exchange {
+/// Why matching ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Nothing is left, or nothing crosses any more.
+    Done,
+    /// The order met one of its own account and goes no further.
+    SelfTrade,
+    /// It met as many makers as one order may, and would meet more.
+    MakerLimit,
+}
+
+/// What becomes of what matching leaves of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// It rests in the book.
+    Rests,
+    /// It is cancelled.
+    Cancelled(CancelReason),
+}
+
+/// Matches an order against the makers that cross it, best first, without changing anything. Adds
+/// what happens to `meets`; returns what is left, and why matching ended.
+pub fn plan<T>(
+    quantity: Lots,
+    self_trade: SelfTrade,
+    makers_max: u32,
+    makers: impl Iterator<Item = Maker<T>>,
+    meets: &mut Vec<Meet<T>>,
+) -> (Lots, End) {
+    let mut left = quantity;
+    let mut met = 0_u32;
+    for Maker { price, remaining, orders, is_own, place } in makers {
+        if left == Lots(0) {
+            break;
+        }
+        if met >= makers_max {
+            return (left, End::MakerLimit);
+        }
+        met = met.saturating_add(orders);
+        if is_own {
+            if self_trade != SelfTrade::CancelNewest {
+                meets.push(Meet::Cancel { place });
+            }
+            if self_trade != SelfTrade::CancelOldest {
+                return (left, End::SelfTrade);
+            }
+            continue;
+        }
+        let quantity = u64::try_from(remaining).map_or(left, |remaining| left.min(Lots(remaining)));
+        left = Lots(left.0.wrapping_sub(quantity.0));
+        meets.push(Meet::Fill { price, quantity, place });
+    }
+    (left, End::Done)
+}
+
+/// What becomes of what is left of an order with this time in force.
+pub const fn rest(end: End, time_in_force: TimeInForce) -> Rest {
+    match (end, time_in_force) {
+        (End::SelfTrade, _) => Rest::Cancelled(CancelReason::SelfTrade),
+        (End::MakerLimit, _) => Rest::Cancelled(CancelReason::MakerLimit),
+        (End::Done, TimeInForce::Ioc | TimeInForce::Fok) => {
+            Rest::Cancelled(CancelReason::ImmediateOrCancel)
+        }
+        (End::Done, _) => Rest::Rests,
+    }
+}
+
+/// Reject 32: a post-only order must not cross the best price of the other side.
+pub fn check_crossing(market: &Market, terms: &Terms, best: Option<Ticks>) -> Result<(), Reject> {
+    let opposite = terms.side.opposite();
+    match best.filter(|best| crosses(opposite, *best, terms.price)) {
+        Some(best) if terms.time_in_force == TimeInForce::PostOnly => {
+            let side = if opposite == Side::Sell { "ask" } else { "bid" };
+            let best = Decimal::of_steps(u128::from(best.0), market.tick_size);
+            Err(Reject::WouldCross { side, best: best.unwrap_or(Decimal::ZERO) })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Reject 33: an order that may rest needs room among the account's open orders.
+pub fn check_open_orders(
+    rules: &Rules,
+    market: &Market,
+    terms: &Terms,
+    open_orders: usize,
+) -> Result<(), Reject> {
+    let most = rules.genesis.limits.open_orders_per_account;
+    let is_full = open_orders >= usize::try_from(most).unwrap_or(usize::MAX);
+    if is_full && !matches!(terms.time_in_force, TimeInForce::Ioc | TimeInForce::Fok) {
+        return Err(Reject::TooManyOrders { market: market.name.clone(), most });
+    }
+    Ok(())
+}
+
+/// Reject 34: nothing may be left of a fill-or-kill order.
+pub fn check_filled(market: &Market, terms: &Terms, left: Lots) -> Result<(), Reject> {
+    if terms.time_in_force != TimeInForce::Fok || left == Lots(0) {
+        return Ok(());
+    }
+    let lots = |lots: u64| Decimal::of_steps(u128::from(lots), market.lot_size);
+    let filled = lots(terms.quantity.0.saturating_sub(left.0)).unwrap_or(Decimal::ZERO);
+    let quantity = lots(terms.quantity.0).unwrap_or(Decimal::ZERO);
+    Err(Reject::CannotFill { filled, quantity })
+}
+
+/// Reject 40: what is available must cover what the order can cost.
+pub fn check_balance(rules: &Rules, terms: &Terms, available: Atoms) -> Result<(), Reject> {
+    if available < terms.cost {
+        return Err(rules.balance_too_low(terms.cost_token, terms.cost, available));
+    }
+    Ok(())
+}
+
+/// Who places an order, and how it is known.
+pub struct Placing<'a> {
+    /// Whose it is.
+    pub account: AccountIndex,
+    /// The session key that signed, if it was not the account's own.
+    pub session_key: Option<PublicKey>,
+    /// Of the transaction.
+    pub hash: TransactionHash,
+    /// The trader's own name for it.
+    pub client_id: Option<&'a str>,
+    /// The open order that goes when this one is placed, and what it locks.
+    pub replaces: Option<(RestingOrder, Atoms)>,
+}
+
+/// An order on its way through the book.
+struct Taker<'a> {
+    market: &'a Market,
+    terms: &'a Terms,
+    id: u64,
+    account: AccountIndex,
+    /// Lots that it traded.
+    filled: Lots,
+    /// What its trades are worth, in quote.
+    quote: Atoms,
+    /// What it pays for them.
+    fee: Atoms,
+}
+
+impl Engine {
     /// Places an order. All rejects come before the first change.
-    pub(crate) fn place(&mut self, account: AccountIndex, terms: &Terms) -> Result<(), Failure> {
-        let rules = Arc::clone(&self.rules);
-        let market = market_of(&rules, terms.market)?;
-        self.check_place(&rules, market, account, terms)?;
+    pub fn place(
+        &mut self,
+        rules: &Rules,
+        terms: &Terms,
+        placing: &Placing<'_>,
+    ) -> Result<(), Failure> {
+        let market = market_of(rules, terms.market)?;
+        self.check_place(rules, market, terms, placing)?;
+        let mut meets = core::mem::take(&mut self.meets);
+        meets.clear();
+        let (left, end) = self.plan_order(rules, terms, placing.account, &mut meets)?;
+        let result = self.check_plan(rules, market, terms, placing, left).and_then(|()| {
+            Ok(self.commit_order(
+                market,
+                terms,
+                placing,
+                &meets,
+                (left, rest(end, terms.time_in_force)),
+            )?)
+        });
+        self.meets = meets;
+        result
+    }
 
-        let key = self.ledger.account(account)?.key;
+    /// Rejects 31 to 33.
+    fn check_place(
+        &self,
+        rules: &Rules,
+        market: &Market,
+        terms: &Terms,
+        placing: &Placing<'_>,
+    ) -> Result<(), Failure> {
+        let replaced = placing.replaces.map(|(order, _)| order.id);
+        if let Some(client_id) = placing.client_id
+            && let Some(order) = self.client_ids.get(&(placing.account, client_id.to_string()))
+            && replaced != Some(*order)
+        {
+            return Err(Reject::ClientIdUsed { client_id: client_id.into(), order: *order }.into());
+        }
+        let book = self.book(market.index).ok_or(Corrupt("a market has no book"))?;
+        check_crossing(market, terms, book.best(terms.side.opposite()))?;
+        if replaced.is_none() {
+            let open = self.ledger.account(placing.account)?.open_orders_in(market.index);
+            check_open_orders(rules, market, terms, open)?;
+        }
+        Ok(())
+    }
+
+    /// What the order would meet in the book.
+    fn plan_order(
+        &self,
+        rules: &Rules,
+        terms: &Terms,
+        account: AccountIndex,
+        meets: &mut Vec<Meet<(Slot, RestingOrder)>>,
+    ) -> Result<(Lots, End), Corrupt> {
+        let book = self.book(terms.market).ok_or(Corrupt("a market has no book"))?;
+        let opposite = terms.side.opposite();
+        if !book.best(opposite).is_some_and(|best| crosses(opposite, best, terms.price)) {
+            return Ok((terms.quantity, End::Done));
+        }
+        let makers = book.crossing(opposite, terms.price).map(|(slot, order)| Maker {
+            price: order.price,
+            remaining: u128::from(order.remaining.0),
+            orders: 1,
+            is_own: order.account == account,
+            place: (slot, order),
+        });
+        let makers_max = rules.genesis.limits.makers_per_order;
+        Ok(plan(terms.quantity, terms.self_trade, makers_max, makers, meets))
+    }
+
+    /// Rejects 34 to 40.
+    fn check_plan(
+        &self,
+        rules: &Rules,
+        market: &Market,
+        terms: &Terms,
+        placing: &Placing<'_>,
+        left: Lots,
+    ) -> Result<(), Failure> {
+        check_filled(market, terms, left)?;
+        let account = self.ledger.account(placing.account)?;
+        if let Some(signer) = placing.session_key {
+            let value = market.spends(terms.side, terms.price, terms.quantity).ok_or(TOO_MUCH)?;
+            self.check_spending(rules, &account.key, &signer, value)?;
+        }
+        let released = placing.replaces.map_or(Atoms::ZERO, |(_, lock)| lock);
+        let available = account.balance(terms.cost_token).available;
+        let available = available.checked_add(released).ok_or(TOO_MUCH)?;
+        Ok(check_balance(rules, terms, available)?)
+    }
+
+    /// Does what was planned and checked.
+    fn commit_order(
+        &mut self,
+        market: &Market,
+        terms: &Terms,
+        placing: &Placing<'_>,
+        meets: &[Meet<(Slot, RestingOrder)>],
+        (left, rest): (Lots, Rest),
+    ) -> Result<(), Corrupt> {
+        if let Some((order, _)) = placing.replaces {
+            let found = self.ledger.account(order.account)?.open_order(order.id);
+            let (_, slot) = found.ok_or(Corrupt("a replaced order is not open"))?;
+            self.cancel_resting(market, slot, &order, CancelReason::Replaced)?;
+        }
         let id = self.counters.order.checked_add(1).ok_or(Corrupt("order ids ran out"))?;
         self.counters.order = id;
-        self.ledger.lock(account, terms.lock_token, terms.lock)?;
-        self.touched.insert(LeafKey::Balance(key, terms.lock_token));
-        self.events.push(Event::Accepted {
+        self.notes.push(Note::Accepted {
             order: id,
-            account: key,
+            account: placing.account,
             market: terms.market,
             side: terms.side,
             price: terms.price,
             quantity: terms.quantity,
             time_in_force: terms.time_in_force,
+            client_id: placing.client_id.map(Box::from),
         });
         let mut taker = Taker {
+            market,
+            terms,
             id,
-            account,
-            key,
-            side: terms.side,
-            price: terms.price,
-            remaining: terms.quantity,
+            account: placing.account,
+            filled: Lots(0),
+            quote: Atoms::ZERO,
+            fee: Atoms::ZERO,
         };
-        let met_itself = self.match_taker(market, &mut taker, terms.self_trade)?;
-        if taker.remaining == Lots(0) {
-            return Ok(());
-        }
-        if met_itself {
-            self.cancel_rest(market, &taker, CancelReason::SelfTrade)?;
-        } else if terms.time_in_force == TimeInForce::Ioc {
-            self.cancel_rest(market, &taker, CancelReason::ImmediateOrCancel)?;
-        } else {
-            self.rest(market, &taker, terms.quantity)?;
-        }
-        Ok(())
-    }
-
-    fn check_place(
-        &self,
-        rules: &Rules,
-        market: &Market,
-        account: AccountIndex,
-        terms: &Terms,
-    ) -> Result<(), Failure> {
-        let book = self.book(market.index).ok_or(Corrupt("a market has no book"))?;
-        let opposite = terms.side.opposite();
-        if terms.time_in_force == TimeInForce::PostOnly
-            && let Some((_, best)) = book.first_crossing(opposite, terms.price)
-        {
-            let side = if opposite == Side::Sell { "ask" } else { "bid" };
-            let best = Decimal::of_steps(u128::from(best.price.0), market.tick_size);
-            return Err(Reject::WouldCross { side, best: best.unwrap_or(Decimal::ZERO) }.into());
-        }
-        let account = self.ledger.account(account)?;
-        let most = rules.genesis.limits.open_orders_per_account;
-        let open = account.open_orders.get(&market.index).map_or(0, BTreeSet::len);
-        let full = open >= usize::try_from(most).unwrap_or(usize::MAX);
-        if full && terms.time_in_force != TimeInForce::Ioc {
-            return Err(Reject::TooManyOrders { market: market.name.clone(), most }.into());
-        }
-        let available = account.balance(terms.lock_token).available;
-        if available < terms.lock {
-            return Err(rules.balance_too_low(terms.lock_token, terms.lock, available).into());
-        }
-        Ok(())
-    }
-
-    /// Trades with the other side until the taker is filled, nothing crosses, or it meets an order
-    /// of its own account and its rest must go: `true` then.
-    fn match_taker(
-        &mut self,
-        market: &Market,
-        taker: &mut Taker,
-        self_trade: SelfTrade,
-    ) -> Result<bool, Corrupt> {
-        while taker.remaining > Lots(0) {
-            let book = self.book_mut(market.index)?;
-            let Some((slot, maker)) = book.first_crossing(taker.side.opposite(), taker.price)
-            else {
-                return Ok(false);
-            };
-            let maker = *maker;
-            if maker.account == taker.account {
-                if self_trade != SelfTrade::CancelNewest {
-                    self.cancel_resting(maker.id, CancelReason::SelfTrade)?;
+        for meet in meets {
+            match meet {
+                Meet::Fill { quantity, place: (slot, maker), .. } => {
+                    self.fill(&mut taker, *slot, maker, *quantity)?;
                 }
-                if self_trade != SelfTrade::CancelOldest {
-                    return Ok(true);
+                Meet::Cancel { place: (slot, maker) } => {
+                    self.cancel_resting(market, *slot, maker, CancelReason::SelfTrade)?;
                 }
-                continue;
             }
-            self.fill(market, taker, slot, &maker)?;
         }
-        Ok(false)
+        if taker.filled > Lots(0) {
+            self.settle(&taker)?;
+        }
+        let mut committed = terms.quantity;
+        if left > Lots(0) {
+            match rest {
+                Rest::Rests => self.rest(&taker, placing, left)?,
+                Rest::Cancelled(reason) => {
+                    committed = taker.filled;
+                    self.notes.push(Note::Cancelled {
+                        order: id,
+                        account: placing.account,
+                        market: market.index,
+                        side: terms.side,
+                        price: terms.price,
+                        remaining: left,
+                        reason,
+                    });
+                }
+            }
+        }
+        if let Some(signer) = placing.session_key {
+            let key = self.key(placing.account)?;
+            let value = market.spends(terms.side, terms.price, committed).ok_or(TOO_MUCH)?;
+            self.spend(&key, &signer, value)?;
+        }
+        Ok(())
     }
 
-    /// One trade at the maker's price. The taker keeps the improvement on its own limit.
+    /// One trade at the maker's price, the maker's part of it.
     fn fill(
         &mut self,
-        market: &Market,
-        taker: &mut Taker,
+        taker: &mut Taker<'_>,
         slot: Slot,
         maker: &RestingOrder,
+        quantity: Lots,
     ) -> Result<(), Corrupt> {
-        let quantity = taker.remaining.min(maker.remaining);
-        self.book_mut(market.index)?.fill(slot, quantity)?;
-        taker.remaining = taker.remaining.checked_sub(quantity).ok_or(TOO_MUCH)?;
-
+        let market = taker.market;
+        let left = self.book_mut(market.index)?.fill(slot, quantity)?;
         let base = market.base_atoms(quantity).ok_or(TOO_MUCH)?;
         let quote = market.quote_atoms(maker.price, quantity).ok_or(TOO_MUCH)?;
-        let (buyer, seller, bid_price) = match taker.side {
-            Side::Buy => (taker.account, maker.account, taker.price),
-            Side::Sell => (maker.account, taker.account, maker.price),
-        };
-        let bid_lock = market.quote_atoms(bid_price, quantity).ok_or(TOO_MUCH)?;
-        let improvement: Atoms = bid_lock.checked_sub(quote).ok_or(TOO_MUCH)?;
-        self.ledger.take_locked(buyer, market.quote, bid_lock)?;
-        self.ledger.credit(buyer, market.quote, improvement)?;
-        self.ledger.credit(buyer, market.base, base)?;
-        self.ledger.take_locked(seller, market.base, base)?;
-        self.ledger.credit(seller, market.quote, quote)?;
-
-        let maker_account = self.ledger.account_mut(maker.account)?;
-        let maker_key = maker_account.key;
-        if quantity == maker.remaining {
-            maker_account.close_order(market.index, maker.id);
-            self.orders.remove(&maker.id);
+        let fees = |remaining| market.maker_fee(maker.price, maker.rested, remaining);
+        let maker_fee = fees(maker.remaining)
+            .and_then(|before| before.checked_sub(fees(left)?))
+            .ok_or(TOO_MUCH)?;
+        match maker.side {
+            Side::Buy => {
+                let paid = quote.checked_add(maker_fee).ok_or(TOO_MUCH)?;
+                self.ledger.take_locked(maker.account, market.quote, paid)?;
+                self.ledger.credit(maker.account, market.base, base)?;
+            }
+            Side::Sell => {
+                let got = quote.checked_sub(maker_fee).ok_or(TOO_MUCH)?;
+                self.ledger.take_locked(maker.account, market.base, base)?;
+                self.ledger.credit(maker.account, market.quote, got)?;
+            }
         }
-        self.touched.insert(LeafKey::Order(maker.id));
-        for key in [taker.key, maker_key] {
-            self.touched.insert(LeafKey::Balance(key, market.base));
-            self.touched.insert(LeafKey::Balance(key, market.quote));
+        self.touch_balance(maker.account, market.base);
+        self.touch_balance(maker.account, market.quote);
+        self.touched.orders.push((maker.account, maker.id));
+        if left == Lots(0) {
+            self.close(market, maker)?;
+        }
+
+        taker.filled = Lots(taker.filled.0.checked_add(quantity.0).ok_or(TOO_MUCH)?);
+        taker.quote = taker.quote.checked_add(quote).ok_or(TOO_MUCH)?;
+        let fee_before = taker.fee;
+        taker.fee = fee(taker.quote, market.taker_fee_bps).ok_or(TOO_MUCH)?;
+        let taker_fee = taker.fee.checked_sub(fee_before).ok_or(TOO_MUCH)?;
+        let fees = maker_fee.checked_add(taker_fee).ok_or(TOO_MUCH)?;
+        if fees > Atoms::ZERO {
+            self.ledger.credit(self.fee_account, market.quote, fees)?;
+            self.touch_balance(self.fee_account, market.quote);
         }
         let trade = self.counters.trade.checked_add(1).ok_or(Corrupt("trade numbers ran out"))?;
         self.counters.trade = trade;
-        self.events.push(Event::Filled(Fill {
+        self.notes.push(Note::Filled {
             trade,
             market: market.index,
             price: maker.price,
             quantity,
-            maker_order: maker.id,
-            taker_order: taker.id,
-            maker: maker_key,
-            taker: taker.key,
-            taker_side: taker.side,
-        }));
-        Ok(())
-    }
-
-    /// Returns what the rest of a taker locks.
-    fn cancel_rest(
-        &mut self,
-        market: &Market,
-        taker: &Taker,
-        reason: CancelReason,
-    ) -> Result<(), Corrupt> {
-        let lock = market.lock_atoms(taker.side, taker.price, taker.remaining).ok_or(TOO_MUCH)?;
-        self.ledger.unlock(taker.account, market.lock_token(taker.side), lock)?;
-        self.events.push(Event::Cancelled {
-            order: taker.id,
-            account: taker.key,
-            market: market.index,
-            side: taker.side,
-            price: taker.price,
-            remaining: taker.remaining,
-            reason,
+            maker: (maker.id, maker.account),
+            taker: (taker.id, taker.account),
+            taker_side: taker.terms.side,
+            fees: (fees > Atoms::ZERO).then(|| Box::new((maker_fee, taker_fee))),
         });
         Ok(())
     }
 
-    /// Puts the rest of a taker into the book.
-    fn rest(&mut self, market: &Market, taker: &Taker, quantity: Lots) -> Result<(), Corrupt> {
-        let slot = self.book_mut(market.index)?.insert(RestingOrder {
+    /// The taker's part of all its trades.
+    fn settle(&mut self, taker: &Taker<'_>) -> Result<(), Corrupt> {
+        let market = taker.market;
+        let base = market.base_atoms(taker.filled).ok_or(TOO_MUCH)?;
+        match taker.terms.side {
+            Side::Buy => {
+                let paid = taker.quote.checked_add(taker.fee).ok_or(TOO_MUCH)?;
+                self.ledger.debit(taker.account, market.quote, paid)?;
+                self.ledger.credit(taker.account, market.base, base)?;
+            }
+            Side::Sell => {
+                let got = taker.quote.checked_sub(taker.fee).ok_or(TOO_MUCH)?;
+                self.ledger.debit(taker.account, market.base, base)?;
+                self.ledger.credit(taker.account, market.quote, got)?;
+            }
+        }
+        self.touch_balance(taker.account, market.base);
+        self.touch_balance(taker.account, market.quote);
+        Ok(())
+    }
+
+    /// Puts what is left of a taker into the book.
+    fn rest(
+        &mut self,
+        taker: &Taker<'_>,
+        placing: &Placing<'_>,
+        left: Lots,
+    ) -> Result<(), Corrupt> {
+        let (market, terms) = (taker.market, taker.terms);
+        let [a, b, c, d, e, f, g, h, ..] = placing.hash.0;
+        let order = RestingOrder {
             id: taker.id,
             account: taker.account,
-            side: taker.side,
-            price: taker.price,
-            quantity,
-            remaining: taker.remaining,
-        })?;
-        self.orders.insert(taker.id, (market.index, slot));
-        self.ledger.account_mut(taker.account)?.open_order(market.index, taker.id);
-        self.touched.insert(LeafKey::Order(taker.id));
-        Ok(())
+            side: terms.side,
+            price: terms.price,
+            quantity: terms.quantity,
+            rested: left,
+            remaining: left,
+            hash: [a, b, c, d, e, f, g, h],
+        };
+        let lock = market.lock(terms.side, terms.price, left, left).ok_or(TOO_MUCH)?;
+        self.ledger.lock(taker.account, terms.cost_token, lock)?;
+        self.touch_balance(taker.account, terms.cost_token);
+        let details =
+            OrderDetails { expires: terms.expires, client_id: placing.client_id.map(String::from) };
+        self.open(market.index, &order, details)
     }
 }

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::key::PublicKey;
 use crate::limits::NONCES_KEPT;
+use crate::transaction::OrderRef;
 use crate::units::Decimal;
 
 /// Why a transaction had no effect. The code is part of consensus: never renumber, never reuse.
@@ -16,13 +17,13 @@ pub enum Reject {
     /// The element is no transaction of this protocol.
     #[error("malformed transaction: {0}")]
     Malformed(String),
-    /// The signature is not the account's over this transaction's text.
+    /// The signature is not the signing key's over this transaction's text.
     #[error(
-        "the signature is not that of account {account} over this transaction's text; sign the text for this network again"
+        "the signature is not that of {signer} over this transaction's text; sign the text for this network again"
     )]
     BadSignature {
-        /// The account that the transaction names.
-        account: PublicKey,
+        /// The key that should have signed: the account, or the signer that the transaction names.
+        signer: PublicKey,
     },
     /// This nonce, or this signature in the guide's format, was used before.
     #[error(
@@ -38,6 +39,28 @@ pub enum Reject {
         nonce: u64,
         /// The lowest that is kept.
         lowest: u64,
+    },
+    /// The state's time has reached the transaction's `valid_until`.
+    #[error("this transaction was valid until {valid_until}, and the exchange's time is {time}")]
+    Expired {
+        /// What the transaction says, in Unix milliseconds.
+        valid_until: u64,
+        /// The state's time.
+        time: u64,
+    },
+    /// The signer is no session key of the account.
+    #[error(
+        "{signer} is no session key of this account, or no more; authorize it first, or sign with the account's own key"
+    )]
+    KeyNotAuthorized {
+        /// The key that signed.
+        signer: PublicKey,
+    },
+    /// A session key signed what it may not do.
+    #[error("{problem}; sign with the account's own key")]
+    KeyNotAllowed {
+        /// What it may not do.
+        problem: String,
     },
     /// There is no such market in genesis.
     #[error("there is no market {market}; the markets are {known}")]
@@ -115,6 +138,16 @@ pub enum Reject {
         /// Symbol of the quote token.
         quote: String,
     },
+    /// A time that must be ahead is not.
+    #[error("{field} is {value}, and the exchange's time is {time} already; give a later one")]
+    TimePassed {
+        /// The field: `expires` or `time`.
+        field: &'static str,
+        /// What the transaction says, in Unix milliseconds.
+        value: u64,
+        /// The state's time.
+        time: u64,
+    },
     /// Only the issuer in genesis signs deposits.
     #[error("only the issuer of {token}, {issuer}, can sign its deposits")]
     NotIssuer {
@@ -134,10 +167,49 @@ pub enum Reject {
     /// A transfer to its own sender.
     #[error("a transfer needs another account than the sender's")]
     TransferToSelf,
-    /// No open order of this account has the id.
-    #[error("account has no open order {order}; it may be filled or cancelled already")]
+    /// Only replicas of genesis attest.
+    #[error("only a replica that genesis names can attest")]
+    NotReplica,
+    /// The replica attested to a later batch before.
+    #[error("this replica attested to batch {last} before; batch {batch} is older")]
+    AttestationStale {
+        /// The batch of the transaction.
+        batch: u64,
+        /// The last batch that the replica attested to.
+        last: u64,
+    },
+    /// The batch is not applied yet.
+    #[error("batch {batch} cannot be attested to in batch {index}; attest to an earlier one")]
+    AttestationAhead {
+        /// The batch of the transaction.
+        batch: u64,
+        /// The batch that holds the transaction.
+        index: u64,
+    },
+    /// The account has as many session keys as genesis allows.
+    #[error("the account has {most} session keys, the most that are allowed; revoke one first")]
+    TooManyKeys {
+        /// The bound.
+        most: u32,
+    },
+    /// There is no such session key to revoke.
+    #[error("{key} is no session key of this account")]
+    UnknownKey {
+        /// What the transaction names.
+        key: PublicKey,
+    },
+    /// No open order of this account is so named.
+    #[error("the account has no open order {order} here; it may be filled or cancelled already")]
     UnknownOrder {
-        /// The order id.
+        /// What the transaction names.
+        order: OrderRef,
+    },
+    /// Another open order has this client id.
+    #[error("order {order} of this account is open under the client id {client_id}; use another")]
+    ClientIdUsed {
+        /// The client id.
+        client_id: String,
+        /// The order that has it.
         order: u64,
     },
     /// A post-only order would take.
@@ -157,6 +229,26 @@ pub enum Reject {
         market: String,
         /// The bound.
         most: u32,
+    },
+    /// A fill-or-kill order would not fill.
+    #[error("this fill-or-kill order would fill {filled} of {quantity}")]
+    CannotFill {
+        /// What would fill now.
+        filled: Decimal,
+        /// The quantity of the order.
+        quantity: Decimal,
+    },
+    /// The session key's spending limit does not cover it.
+    #[error(
+        "this order spends {needed} {token}, and the session key has {left} {token} of its limit left"
+    )]
+    KeyLimit {
+        /// The symbol of the token.
+        token: String,
+        /// What the order gives away.
+        needed: Decimal,
+        /// What is left of the limit.
+        left: Decimal,
     },
     /// The available balance does not cover it.
     #[error("this needs {needed} {token}, and {available} {token} are available")]
@@ -194,6 +286,9 @@ impl Reject {
             Self::BadSignature { .. } => 2,
             Self::NonceUsed => 3,
             Self::NonceTooOld { .. } => 4,
+            Self::Expired { .. } => 5,
+            Self::KeyNotAuthorized { .. } => 6,
+            Self::KeyNotAllowed { .. } => 7,
             Self::UnknownMarket { .. } => 10,
             Self::UnknownToken { .. } => 11,
             Self::NotPositive { .. } => 12,
@@ -202,12 +297,21 @@ impl Reject {
             Self::AmountOffAtom { .. } => 15,
             Self::TooLarge { .. } => 16,
             Self::NotionalTooSmall { .. } => 17,
+            Self::TimePassed { .. } => 18,
             Self::NotIssuer { .. } => 20,
             Self::ReferenceUsed { .. } => 21,
             Self::TransferToSelf => 22,
+            Self::NotReplica => 23,
+            Self::AttestationStale { .. } => 24,
+            Self::AttestationAhead { .. } => 25,
+            Self::TooManyKeys { .. } => 26,
+            Self::UnknownKey { .. } => 27,
             Self::UnknownOrder { .. } => 30,
-            Self::WouldCross { .. } => 31,
-            Self::TooManyOrders { .. } => 32,
+            Self::ClientIdUsed { .. } => 31,
+            Self::WouldCross { .. } => 32,
+            Self::TooManyOrders { .. } => 33,
+            Self::CannotFill { .. } => 34,
+            Self::KeyLimit { .. } => 35,
             Self::BalanceTooLow { .. } => 40,
         }
     }
@@ -219,6 +323,9 @@ impl Reject {
             Self::BadSignature { .. } => "bad_signature",
             Self::NonceUsed => "nonce_used",
             Self::NonceTooOld { .. } => "nonce_too_old",
+            Self::Expired { .. } => "expired",
+            Self::KeyNotAuthorized { .. } => "key_not_authorized",
+            Self::KeyNotAllowed { .. } => "key_not_allowed",
             Self::UnknownMarket { .. } => "unknown_market",
             Self::UnknownToken { .. } => "unknown_token",
             Self::NotPositive { .. } => "not_positive",
@@ -227,12 +334,21 @@ impl Reject {
             Self::AmountOffAtom { .. } => "amount_off_atom",
             Self::TooLarge { .. } => "too_large",
             Self::NotionalTooSmall { .. } => "notional_too_small",
+            Self::TimePassed { .. } => "time_passed",
             Self::NotIssuer { .. } => "not_issuer",
             Self::ReferenceUsed { .. } => "reference_used",
             Self::TransferToSelf => "transfer_to_self",
+            Self::NotReplica => "not_replica",
+            Self::AttestationStale { .. } => "attestation_stale",
+            Self::AttestationAhead { .. } => "attestation_ahead",
+            Self::TooManyKeys { .. } => "too_many_keys",
+            Self::UnknownKey { .. } => "unknown_key",
             Self::UnknownOrder { .. } => "unknown_order",
+            Self::ClientIdUsed { .. } => "client_id_used",
             Self::WouldCross { .. } => "would_cross",
             Self::TooManyOrders { .. } => "too_many_orders",
+            Self::CannotFill { .. } => "cannot_fill",
+            Self::KeyLimit { .. } => "key_limit",
             Self::BalanceTooLow { .. } => "balance_too_low",
         }
     }

@@ -4,9 +4,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::genesis::{Market, MarketIndex, Rules, Token, TokenIndex};
-use crate::limits::SUPPLY_MAX;
+use crate::limits::{BPS, SUPPLY_MAX};
 use crate::reject::{Nearest, Reject};
-use crate::transaction::{Order, SelfTrade, Side, TimeInForce};
+use crate::transaction::{Action, Order, SelfTrade, Side, TimeInForce};
 use crate::units::{Atoms, Decimal, Lots, StepError, Ticks};
 
 /// An order in its market's units, with what it locks.
@@ -22,12 +22,14 @@ pub struct Terms {
     pub quantity: Lots,
     /// How long it stands.
     pub time_in_force: TimeInForce,
+    /// With `gtd` only: when it is cancelled, in Unix milliseconds.
+    pub expires: Option<u64>,
     /// Self-trade prevention.
     pub self_trade: SelfTrade,
-    /// The token that it locks: quote for a buy, base for a sell.
-    pub lock_token: TokenIndex,
-    /// What it can cost at most.
-    pub lock: Atoms,
+    /// The token that it costs: quote for a buy, base for a sell.
+    pub cost_token: TokenIndex,
+    /// What it can cost at most, with its fee.
+    pub cost: Atoms,
 }
 
 impl Market {
@@ -44,20 +46,75 @@ impl Market {
         u128::from(quantity.0).checked_mul(self.atoms_per_lot).map(Atoms)
     }
 
-    /// What an order of this side locks: quote atoms for a buy, base atoms for a sell.
-    pub fn lock_atoms(&self, side: Side, price: Ticks, quantity: Lots) -> Option<Atoms> {
+    /// What an order can cost at most before it is placed: quote atoms with the fee for a buy, base
+    /// atoms for a sell. A seller's fee comes out of what it gets.
+    pub fn cost(
+        &self,
+        side: Side,
+        price: Ticks,
+        quantity: Lots,
+        time_in_force: TimeInForce,
+    ) -> Option<Atoms> {
+        if side == Side::Sell {
+            return self.base_atoms(quantity);
+        }
+        let quote = self.quote_atoms(price, quantity)?;
+        let (taking, resting) = (fee(quote, self.taker_fee_bps)?, fee(quote, self.maker_fee_bps)?);
+        let fee = match time_in_force {
+            TimeInForce::PostOnly => resting,
+            TimeInForce::Ioc | TimeInForce::Fok => taking,
+            // A part that takes and a part that rests are each rounded up, which can make one atom
+            // more than rounding the whole.
+            TimeInForce::Gtc | TimeInForce::Gtd => {
+                let both = taking > Atoms::ZERO && resting > Atoms::ZERO;
+                taking.max(resting).checked_add(Atoms(u128::from(both)))?
+            }
+        };
+        quote.checked_add(fee)
+    }
+
+    /// What an order locks while it rests (I2): quote atoms with the maker's fee for a buy, base atoms
+    /// for a sell. `rested` is with what it came to rest, `remaining` what is left of that.
+    pub fn lock(&self, side: Side, price: Ticks, rested: Lots, remaining: Lots) -> Option<Atoms> {
+        if side == Side::Sell {
+            return self.base_atoms(remaining);
+        }
+        let fees = self.maker_fee(price, rested, remaining)?;
+        self.quote_atoms(price, remaining)?.checked_add(fees)
+    }
+
+    /// What a maker of `rested` lots will have paid when all is filled, less what it has paid while
+    /// `remaining` is left.
+    pub fn maker_fee(&self, price: Ticks, rested: Lots, remaining: Lots) -> Option<Atoms> {
+        if self.maker_fee_bps == 0 {
+            return Some(Atoms::ZERO);
+        }
+        let filled = rested.checked_sub(remaining)?;
+        let total = fee(self.quote_atoms(price, rested)?, self.maker_fee_bps)?;
+        total.checked_sub(fee(self.quote_atoms(price, filled)?, self.maker_fee_bps)?)
+    }
+
+    /// What an order gives away, its fee apart: quote atoms at its limit for a buy, base atoms for a
+    /// sell.
+    pub fn spends(&self, side: Side, price: Ticks, quantity: Lots) -> Option<Atoms> {
         match side {
             Side::Buy => self.quote_atoms(price, quantity),
             Side::Sell => self.base_atoms(quantity),
         }
     }
 
-    /// The token that an order of this side locks.
-    pub const fn lock_token(&self, side: Side) -> TokenIndex {
+    /// The token that an order of this side costs and locks.
+    pub const fn cost_token(&self, side: Side) -> TokenIndex {
         match side {
             Side::Buy => self.quote,
             Side::Sell => self.base,
         }
+    }
+
+    /// Whether so many lots at a price are within what can exist, in quote and in base.
+    pub(crate) fn is_countable(&self, price: Ticks, quantity: Lots) -> bool {
+        let is_there = |atoms: Option<Atoms>| atoms.is_some_and(|atoms| atoms.0 <= SUPPLY_MAX);
+        is_there(self.quote_atoms(price, quantity)) && is_there(self.base_atoms(quantity))
     }
 
     /// A price as text.
@@ -122,6 +179,8 @@ impl Rules {
         let notional =
             value("price times quantity", market.quote_atoms(price, quantity), market.quote)?;
         let base = value("quantity", market.base_atoms(quantity), market.base)?;
+        let with_fee = market.cost(Side::Buy, price, quantity, order.time_in_force);
+        let with_fee = value("price times quantity with its fee", with_fee, market.quote)?;
         if notional < market.notional_min_atoms {
             let quote = self.token_at(market.quote);
             let decimals = quote.map_or(0, |token| token.decimals);
@@ -131,20 +190,47 @@ impl Rules {
                 quote: quote.map_or_else(String::new, |token| token.symbol.clone()),
             });
         }
-        let lock = match order.side {
-            Side::Buy => notional,
-            Side::Sell => base,
-        };
         Ok(Terms {
             market: market.index,
             side: order.side,
             price,
             quantity,
             time_in_force: order.time_in_force,
+            expires: order.expires,
             self_trade: order.self_trade,
-            lock_token: market.lock_token(order.side),
-            lock,
+            cost_token: market.cost_token(order.side),
+            cost: match order.side {
+                Side::Buy => with_fee,
+                Side::Sell => base,
+            },
         })
+    }
+
+    /// What genesis alone says of a transaction: the first of its rules that the transaction breaks.
+    /// A replica refuses such a transaction before it costs a nonce.
+    pub fn check_action(&self, action: &Action) -> Result<(), Reject> {
+        let check_market = |market: &Option<String>| match market {
+            Some(name) if self.market(name).is_none() => Err(self.unknown_market(name)),
+            _ => Ok(()),
+        };
+        match action {
+            Action::Order(order) | Action::Replace { order, .. } => self.terms(order).map(drop),
+            Action::CancelAll { market } => check_market(market),
+            Action::Transfer { token, amount, .. }
+            | Action::Withdraw { token, amount, .. }
+            | Action::Deposit { token, amount, .. } => self.amount(token, *amount).map(drop),
+            Action::AuthorizeKey(grant) => {
+                check_market(&grant.market)?;
+                match &grant.spend {
+                    Some((token, limit)) => self.amount(token, *limit).map(drop),
+                    None => Ok(()),
+                }
+            }
+            Action::Cancel(_)
+            | Action::CancelAllAfter { .. }
+            | Action::RevokeKey { .. }
+            | Action::Attest { .. } => Ok(()),
+        }
     }
 
     /// A token and an amount of it in atoms, or the first rule of genesis that they break.
@@ -203,6 +289,18 @@ impl Rules {
             available: Decimal::of_atoms(available, decimals),
         }
     }
+}
+
+/// The fee on an amount: rounded up, for the payer. `None` if a `u128` cannot hold it.
+pub fn fee(amount: Atoms, bps: u16) -> Option<Atoms> {
+    if bps == 0 {
+        return Some(Atoms::ZERO);
+    }
+    // Whole ten thousands apart, so that the product stays small.
+    let bps = u128::from(bps);
+    let whole = amount.0.checked_div(BPS)?.checked_mul(bps)?;
+    let rest = amount.0.checked_rem(BPS)?.checked_mul(bps)?.div_ceil(BPS);
+    whole.checked_add(rest).map(Atoms)
 }
 
 /// The first names of a list, for a message.

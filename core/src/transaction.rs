@@ -14,13 +14,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::fields::{
-    Fields, malformed, parse_decimal, parse_integer, parse_market, parse_name, parse_public_key,
-    parse_reference, parse_symbol,
+    Fields, malformed, parse_client_id, parse_decimal, parse_destination, parse_hash,
+    parse_integer, parse_market, parse_name, parse_public_key, parse_reference, parse_symbol,
 };
 use crate::genesis::NetworkId;
 use crate::guide::GuideOrder;
 use crate::key::{PublicKey, Scheme, SecretKey, Signature};
 use crate::reject::Reject;
+use crate::state_root::Hash;
 use crate::units::Decimal;
 
 /// The side of an order.
@@ -49,8 +50,12 @@ impl Side {
 pub enum TimeInForce {
     /// Until it is filled or cancelled.
     Gtc,
+    /// Until it is filled or cancelled, or its time comes.
+    Gtd,
     /// What does not fill at once is cancelled.
     Ioc,
+    /// Filled in full at once, or rejected.
+    Fok,
     /// Rejected if it would fill at once; then like `Gtc`.
     PostOnly,
 }
@@ -94,7 +99,13 @@ macro_rules! names {
     };
 }
 names!(Side { Buy = "buy", Sell = "sell" });
-names!(TimeInForce { Gtc = "gtc", Ioc = "ioc", PostOnly = "post_only" });
+names!(TimeInForce {
+    Gtc = "gtc",
+    Gtd = "gtd",
+    Ioc = "ioc",
+    Fok = "fok",
+    PostOnly = "post_only",
+});
 names!(SelfTrade {
     CancelNewest = "cancel_newest",
     CancelOldest = "cancel_oldest",
@@ -114,8 +125,46 @@ pub struct Order {
     pub price: Decimal,
     /// How long it stands.
     pub time_in_force: TimeInForce,
+    /// When it is cancelled, in Unix milliseconds of the state's time; with `gtd` and only then.
+    pub expires: Option<u64>,
     /// Self-trade prevention.
     pub self_trade: SelfTrade,
+    /// A name of the trader's own, 1 to 36 of `A-Za-z0-9._:-`, unique among its open orders.
+    pub client_id: Option<String>,
+}
+
+/// How a transaction names an open order of its account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OrderRef {
+    /// By its id.
+    Id(u64),
+    /// By the hash of the transaction that placed it.
+    Transaction(TransactionHash),
+    /// By its client id.
+    ClientId(String),
+}
+
+impl fmt::Display for OrderRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => write!(f, "{id}"),
+            Self::Transaction(hash) => write!(f, "of transaction {hash}"),
+            Self::ClientId(client_id) => write!(f, "with client id {client_id}"),
+        }
+    }
+}
+
+/// What a session key may do, and until when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyGrant {
+    /// The session key.
+    pub key: PublicKey,
+    /// When it ends, in Unix milliseconds of the state's time.
+    pub expires: u64,
+    /// The one market that it may trade in, or all.
+    pub market: Option<String>,
+    /// The one token that it may spend, and how much its orders may give away all told.
+    pub spend: Option<(String, Decimal)>,
 }
 
 /// What a transaction does.
@@ -123,15 +172,24 @@ pub struct Order {
 pub enum Action {
     /// Places an order.
     Order(Order),
-    /// Cancels one open order of the account by its id.
-    Cancel {
-        /// The order id.
-        order: u64,
+    /// Cancels an open order and places another in its market, on its side, at once; or neither.
+    Replace {
+        /// The open order.
+        target: OrderRef,
+        /// What takes its place. Its quantity counts what the open order has filled already.
+        order: Order,
     },
+    /// Cancels one open order of the account.
+    Cancel(OrderRef),
     /// Cancels all open orders of the account, of one market or of all.
     CancelAll {
         /// The market's name, or all.
         market: Option<String>,
+    },
+    /// Cancels all open orders of the account at a time, unless it is set anew before.
+    CancelAllAfter {
+        /// In Unix milliseconds of the state's time; 0 for never.
+        time: u64,
     },
     /// Moves an amount to another account.
     Transfer {
@@ -141,6 +199,15 @@ pub enum Action {
         to: PublicKey,
         /// In whole tokens.
         amount: Decimal,
+    },
+    /// Takes an amount out, for the issuer to pay outside.
+    Withdraw {
+        /// The token's symbol.
+        token: String,
+        /// In whole tokens.
+        amount: Decimal,
+        /// Where the issuer pays it: 1 to 128 of `A-Za-z0-9._:/@+-`.
+        destination: String,
     },
     /// Credits an amount that the issuer holds outside.
     Deposit {
@@ -153,15 +220,35 @@ pub enum Action {
         /// The issuer's reference: 1 to 64 of `A-Za-z0-9._:-`.
         reference: String,
     },
+    /// Lets a session key trade for the account.
+    AuthorizeKey(KeyGrant),
+    /// Ends a session key.
+    RevokeKey {
+        /// The session key.
+        key: PublicKey,
+    },
+    /// What a replica of genesis says it has seen.
+    Attest {
+        /// Index of a batch.
+        batch: u64,
+        /// The state root after it.
+        root: Hash,
+        /// The replica's clock in Unix milliseconds.
+        clock: u64,
+    },
 }
 
 /// A transaction before it is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transaction {
-    /// Whose it is; the signer.
+    /// Whose it is.
     pub account: PublicKey,
-    /// Used once; by convention the client's clock in milliseconds.
+    /// The session key that signs, if it is not the account's own.
+    pub signer: Option<PublicKey>,
+    /// Used once by the signing key; by convention the client's clock in milliseconds.
     pub nonce: u64,
+    /// The state's time in Unix milliseconds at which it is too late.
+    pub valid_until: Option<u64>,
     /// What it does.
     pub action: Action,
 }
@@ -205,48 +292,159 @@ impl Action {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Order(_) => "order",
-            Self::Cancel { .. } => "cancel",
+            Self::Replace { .. } => "replace",
+            Self::Cancel(_) => "cancel",
             Self::CancelAll { .. } => "cancel_all",
+            Self::CancelAllAfter { .. } => "cancel_all_after",
             Self::Transfer { .. } => "transfer",
+            Self::Withdraw { .. } => "withdraw",
             Self::Deposit { .. } => "deposit",
+            Self::AuthorizeKey(_) => "authorize_key",
+            Self::RevokeKey { .. } => "revoke_key",
+            Self::Attest { .. } => "attest",
         }
+    }
+}
+
+/// A transaction's names and values, in order.
+type Named = Vec<(&'static str, String)>;
+
+/// The names of the three ways to name an open order, in `cancel` and in `replace`.
+const CANCELS: [&str; 3] = ["order", "transaction", "client_id"];
+const REPLACES: [&str; 3] = ["replaces_order", "replaces_transaction", "replaces_client_id"];
+
+impl OrderRef {
+    fn write(&self, [id, transaction, client_id]: [&'static str; 3], fields: &mut Named) {
+        fields.push(match self {
+            Self::Id(order) => (id, order.to_string()),
+            Self::Transaction(hash) => (transaction, hash.to_string()),
+            Self::ClientId(name) => (client_id, name.clone()),
+        });
+    }
+
+    fn read(
+        [id, transaction, client_id]: [&'static str; 3],
+        fields: &mut Fields,
+    ) -> Result<Self, Reject> {
+        let by_id = fields.optional(id, parse_integer)?;
+        let by_hash = fields.optional(transaction, parse_hash)?;
+        let by_client_id = fields.optional(client_id, parse_client_id)?;
+        match (by_id, by_hash, by_client_id) {
+            (Some(order), None, None) => Ok(Self::Id(order)),
+            (None, Some(hash), None) => Ok(Self::Transaction(TransactionHash(hash))),
+            (None, None, Some(name)) => Ok(Self::ClientId(name)),
+            _ => Err(malformed(format!(
+                "exactly one of `{id}`, `{transaction}` and `{client_id}` must be given"
+            ))),
+        }
+    }
+}
+
+impl Order {
+    fn write(&self, fields: &mut Named) {
+        fields.extend([
+            ("market", self.market.clone()),
+            ("side", self.side.to_string()),
+            ("quantity", self.quantity.to_string()),
+            ("price", self.price.to_string()),
+            ("time_in_force", self.time_in_force.to_string()),
+        ]);
+        fields.extend(self.expires.map(|time| ("expires", time.to_string())));
+        fields.push(("self_trade", self.self_trade.to_string()));
+        fields.extend(self.client_id.iter().map(|name| ("client_id", name.clone())));
+    }
+
+    fn read(fields: &mut Fields) -> Result<Self, Reject> {
+        let order = Self {
+            market: fields.required("market", parse_market)?,
+            side: fields.required("side", parse_name)?,
+            quantity: fields.required("quantity", parse_decimal)?,
+            price: fields.required("price", parse_decimal)?,
+            time_in_force: fields.required("time_in_force", parse_name)?,
+            expires: fields.optional("expires", parse_integer)?,
+            self_trade: fields.required("self_trade", parse_name)?,
+            client_id: fields.optional("client_id", parse_client_id)?,
+        };
+        if order.expires.is_some() != (order.time_in_force == TimeInForce::Gtd) {
+            return Err(malformed("field `expires` must be given with gtd and only then".into()));
+        }
+        Ok(order)
+    }
+}
+
+impl KeyGrant {
+    fn write(&self, fields: &mut Named) {
+        fields.extend([("key", self.key.to_string()), ("expires", self.expires.to_string())]);
+        fields.extend(self.market.iter().map(|market| ("market", market.clone())));
+        if let Some((token, limit)) = &self.spend {
+            fields.extend([("spend_token", token.clone()), ("spend_limit", limit.to_string())]);
+        }
+    }
+
+    fn read(fields: &mut Fields) -> Result<Self, Reject> {
+        let key = fields.required("key", parse_public_key)?;
+        let expires = fields.required("expires", parse_integer)?;
+        let market = fields.optional("market", parse_market)?;
+        let token = fields.optional("spend_token", parse_symbol)?;
+        let limit = fields.optional("spend_limit", parse_decimal)?;
+        let spend = match (token, limit) {
+            (Some(token), Some(limit)) => Some((token, limit)),
+            (None, None) => None,
+            _ => {
+                let message = "`spend_token` and `spend_limit` must be given both or neither";
+                return Err(malformed(message.into()));
+            }
+        };
+        Ok(Self { key, expires, market, spend })
     }
 }
 
 impl Transaction {
     /// Names and values in the one order that text and JSON share.
-    pub fn fields(&self) -> Vec<(&'static str, String)> {
+    pub fn fields(&self) -> Named {
         let mut fields = alloc::vec![
             ("kind", self.action.kind().to_string()),
             ("account", self.account.to_string())
         ];
-        match &self.action {
-            Action::Order(order) => fields.extend([
-                ("market", order.market.clone()),
-                ("side", order.side.to_string()),
-                ("quantity", order.quantity.to_string()),
-                ("price", order.price.to_string()),
-                ("time_in_force", order.time_in_force.to_string()),
-                ("self_trade", order.self_trade.to_string()),
-            ]),
-            Action::Cancel { order } => fields.push(("order", order.to_string())),
-            Action::CancelAll { market } => {
-                fields.extend(market.iter().map(|market| ("market", market.clone())));
-            }
-            Action::Transfer { token, to, amount } => fields.extend([
-                ("token", token.clone()),
-                ("to", to.to_string()),
-                ("amount", amount.to_string()),
-            ]),
-            Action::Deposit { token, to, amount, reference } => fields.extend([
-                ("token", token.clone()),
-                ("to", to.to_string()),
-                ("amount", amount.to_string()),
-                ("reference", reference.clone()),
-            ]),
-        }
+        fields.extend(self.signer.map(|signer| ("signer", signer.to_string())));
+        self.action.write(&mut fields);
         fields.push(("nonce", self.nonce.to_string()));
+        fields.extend(self.valid_until.map(|time| ("valid_until", time.to_string())));
         fields
+    }
+
+    /// The key that signs.
+    pub fn signing_key(&self) -> PublicKey {
+        self.signer.unwrap_or(self.account)
+    }
+
+    /// Reads all fields but scheme and signature.
+    fn read(
+        fields: &mut Fields,
+        account: Option<PublicKey>,
+        nonce: Option<u64>,
+    ) -> Result<Self, Reject> {
+        let missing = |name: &str| malformed(format!("field `{name}` is missing"));
+        let action = Action::read(fields)?;
+        let account = fields.optional("account", parse_public_key)?.or(account);
+        let account = account.ok_or_else(|| missing("account"))?;
+        let signer = fields.optional("signer", parse_public_key)?;
+        let nonce = fields.optional("nonce", parse_integer)?.or(nonce);
+        let nonce = nonce.ok_or_else(|| missing("nonce"))?;
+        let valid_until = fields.optional("valid_until", parse_integer)?;
+        if signer == Some(account) {
+            let message = "field `signer` must be left out where the account itself signs";
+            return Err(malformed(message.into()));
+        }
+        let session_key = match &action {
+            Action::AuthorizeKey(grant) => Some(grant.key),
+            Action::RevokeKey { key } => Some(*key),
+            _ => None,
+        };
+        if session_key == Some(account) {
+            return Err(malformed("field `key` must be another key than the account".into()));
+        }
+        Ok(Self { account, signer, nonce, valid_until, action })
     }
 
     /// The text that is signed: a domain line, then one `name: value` line for each field.
@@ -271,14 +469,10 @@ impl Transaction {
     }
 
     /// Reads a transaction that is not signed yet: the same JSON without `scheme` and
-    /// `signature`. `nonce` and `account` may be given as defaults for where they are absent.
+    /// `signature`. `nonce` and `account` are given as defaults for where they are absent.
     pub fn from_json_unsigned(json: &str, account: PublicKey, nonce: u64) -> Result<Self, Reject> {
         let mut fields = Fields::read(json)?;
-        let transaction = Self {
-            account: fields.optional("account", parse_public_key)?.unwrap_or(account),
-            nonce: fields.optional("nonce", parse_integer)?.unwrap_or(nonce),
-            action: Action::from_fields(&mut fields)?,
-        };
+        let transaction = Self::read(&mut fields, Some(account), Some(nonce))?;
         fields.finish()?;
         Ok(transaction)
     }
@@ -316,9 +510,7 @@ impl Element {
             fields.finish()?;
             return Ok(Self::Guide(order));
         }
-        let action = Action::from_fields(&mut fields)?;
-        let account = fields.required("account", parse_public_key)?;
-        let nonce = fields.required("nonce", parse_integer)?;
+        let transaction = Transaction::read(&mut fields, None, None)?;
         let scheme = fields.required("scheme", |text| {
             text.parse::<Scheme>().map_err(|()| "must be raw or eip191".to_owned())
         })?;
@@ -326,39 +518,89 @@ impl Element {
             text.parse::<Signature>().map_err(|()| "must be 130 lower-case hex digits".to_owned())
         })?;
         fields.finish()?;
-        let transaction = Transaction { account, nonce, action };
         Ok(Self::Signed(SignedTransaction { transaction, scheme, signature }))
     }
 }
 
 /// The fields of an action, by its kind.
 impl Action {
-    fn from_fields(fields: &mut Fields) -> Result<Self, Reject> {
+    fn write(&self, fields: &mut Named) {
+        match self {
+            Self::Order(order) => order.write(fields),
+            Self::Replace { target, order } => {
+                target.write(REPLACES, fields);
+                order.write(fields);
+            }
+            Self::Cancel(target) => target.write(CANCELS, fields),
+            Self::CancelAll { market } => {
+                fields.extend(market.iter().map(|market| ("market", market.clone())));
+            }
+            Self::CancelAllAfter { time } => fields.push(("time", time.to_string())),
+            Self::Transfer { token, to, amount } => fields.extend([
+                ("token", token.clone()),
+                ("to", to.to_string()),
+                ("amount", amount.to_string()),
+            ]),
+            Self::Withdraw { token, amount, destination } => fields.extend([
+                ("token", token.clone()),
+                ("amount", amount.to_string()),
+                ("destination", destination.clone()),
+            ]),
+            Self::Deposit { token, to, amount, reference } => fields.extend([
+                ("token", token.clone()),
+                ("to", to.to_string()),
+                ("amount", amount.to_string()),
+                ("reference", reference.clone()),
+            ]),
+            Self::AuthorizeKey(grant) => grant.write(fields),
+            Self::RevokeKey { key } => fields.push(("key", key.to_string())),
+            Self::Attest { batch, root, clock } => fields.extend([
+                ("batch", batch.to_string()),
+                ("root", hex::encode(root)),
+                ("clock", clock.to_string()),
+            ]),
+        }
+    }
+
+    fn read(fields: &mut Fields) -> Result<Self, Reject> {
         let kind = fields.required("kind", |text| Ok(text.to_owned()))?;
         Ok(match kind.as_str() {
-            "order" => Action::Order(Order {
-                market: fields.required("market", parse_market)?,
-                side: fields.required("side", parse_name)?,
-                quantity: fields.required("quantity", parse_decimal)?,
-                price: fields.required("price", parse_decimal)?,
-                time_in_force: fields.required("time_in_force", parse_name)?,
-                self_trade: fields.required("self_trade", parse_name)?,
-            }),
-            "cancel" => Action::Cancel { order: fields.required("order", parse_integer)? },
-            "cancel_all" => Action::CancelAll { market: fields.optional("market", parse_market)? },
-            "transfer" => Action::Transfer {
+            "order" => Self::Order(Order::read(fields)?),
+            "replace" => Self::Replace {
+                target: OrderRef::read(REPLACES, fields)?,
+                order: Order::read(fields)?,
+            },
+            "cancel" => Self::Cancel(OrderRef::read(CANCELS, fields)?),
+            "cancel_all" => Self::CancelAll { market: fields.optional("market", parse_market)? },
+            "cancel_all_after" => {
+                Self::CancelAllAfter { time: fields.required("time", parse_integer)? }
+            }
+            "transfer" => Self::Transfer {
                 token: fields.required("token", parse_symbol)?,
                 to: fields.required("to", parse_public_key)?,
                 amount: fields.required("amount", parse_decimal)?,
             },
-            "deposit" => Action::Deposit {
+            "withdraw" => Self::Withdraw {
+                token: fields.required("token", parse_symbol)?,
+                amount: fields.required("amount", parse_decimal)?,
+                destination: fields.required("destination", parse_destination)?,
+            },
+            "deposit" => Self::Deposit {
                 token: fields.required("token", parse_symbol)?,
                 to: fields.required("to", parse_public_key)?,
                 amount: fields.required("amount", parse_decimal)?,
                 reference: fields.required("reference", parse_reference)?,
             },
+            "authorize_key" => Self::AuthorizeKey(KeyGrant::read(fields)?),
+            "revoke_key" => Self::RevokeKey { key: fields.required("key", parse_public_key)? },
+            "attest" => Self::Attest {
+                batch: fields.required("batch", parse_integer)?,
+                root: fields.required("root", parse_hash)?,
+                clock: fields.required("clock", parse_integer)?,
+            },
             _ => {
-                let known = "order, cancel, cancel_all, transfer, deposit";
+                let known = "order, replace, cancel, cancel_all, cancel_all_after, transfer, \
+                             withdraw, deposit, authorize_key, revoke_key, attest";
                 return Err(malformed(format!("field `kind` must be one of {known}")));
             }
         })
@@ -380,14 +622,18 @@ mod tests {
     fn order() -> Transaction {
         Transaction {
             account: key().public_key(),
+            signer: None,
             nonce: 1_700_000_000_000,
+            valid_until: None,
             action: Action::Order(Order {
                 market: "ETH/USDT".into(),
                 side: Side::Buy,
                 quantity: "1.5".parse().unwrap(),
                 price: "2000".parse().unwrap(),
                 time_in_force: TimeInForce::Gtc,
+                expires: None,
                 self_trade: SelfTrade::CancelNewest,
+                client_id: None,
             }),
         }
     }
@@ -397,20 +643,65 @@ mod tests {
         signed.signature.is_valid(&digest, &signed.transaction.account)
     }
 
+    /// Every kind, with and without what is optional.
     fn all_kinds() -> Vec<Transaction> {
         let to = SecretKey::from_bytes(&[8; 32]).unwrap().public_key();
-        let amount = "0.5".parse().unwrap();
+        let amount: Decimal = "0.5".parse().unwrap();
         let token = || String::from("ETH");
-        let actions = [
-            order().action,
-            Action::Cancel { order: 12 },
-            Action::CancelAll { market: None },
-            Action::CancelAll { market: Some("ETH/USDT".into()) },
-            Action::Transfer { token: token(), to, amount },
-            Action::Deposit { token: token(), to, amount, reference: "bank:1".into() },
+        let plain = || match order().action {
+            Action::Order(order) => order,
+            _ => panic!(),
+        };
+        let full = || Order {
+            time_in_force: TimeInForce::Gtd,
+            expires: Some(1_700_000_000_000),
+            client_id: Some("bot-1".into()),
+            ..plain()
+        };
+        let market = Some(String::from("ETH/USDT"));
+        let targets = [
+            OrderRef::Id(12),
+            OrderRef::Transaction(TransactionHash([3; 32])),
+            OrderRef::ClientId("a".into()),
         ];
+        let mut actions = alloc::vec![
+            Action::Order(plain()),
+            Action::Order(full()),
+            Action::CancelAll { market: None },
+            Action::CancelAll { market: market.clone() },
+            Action::CancelAllAfter { time: 0 },
+            Action::Transfer { token: token(), to, amount },
+            Action::Withdraw { token: token(), amount, destination: "iban:DE12/3@x+y".into() },
+            Action::Deposit { token: token(), to, amount, reference: "bank:1".into() },
+            Action::RevokeKey { key: to },
+            Action::Attest { batch: 7, root: [9; 32], clock: u64::MAX },
+        ];
+        for target in targets {
+            actions.push(Action::Cancel(target.clone()));
+            actions.push(Action::Replace { target: target.clone(), order: plain() });
+            actions.push(Action::Replace { target, order: full() });
+        }
+        for market in [None, market] {
+            for spend in [None, Some((token(), amount))] {
+                let grant = KeyGrant { key: to, expires: 5, market: market.clone(), spend };
+                actions.push(Action::AuthorizeKey(grant));
+            }
+        }
         let account = key().public_key();
-        actions.map(|action| Transaction { account, nonce: 5, action }).into()
+        let signer = SecretKey::from_bytes(&[9; 32]).unwrap().public_key();
+        let mut all = Vec::new();
+        for action in actions {
+            for (signer, valid_until) in [(None, None), (Some(signer), Some(6))] {
+                all.push(Transaction {
+                    account,
+                    signer,
+                    nonce: 5,
+                    valid_until,
+                    action: action.clone(),
+                });
+            }
+        }
+        all
     }
 
     #[test]
@@ -468,12 +759,26 @@ mod tests {
         );
         check(|map| drop(map.insert("price".into(), "2000.0".into())), "needless zeros");
         check(|map| drop(map.insert("side".into(), "bid".into())), "must be one of buy, sell");
-        check(|map| drop(map.insert("kind".into(), "swap".into())), "must be one of order, cancel");
+        check(
+            |map| drop(map.insert("kind".into(), "swap".into())),
+            "must be one of order, replace",
+        );
         check(|map| drop(map.insert("market".into(), "ETHUSDT".into())), "like ETH/USDT");
         check(|map| drop(map.insert("nonce".into(), "01".into())), "without leading zeros");
         check(|map| drop(map.insert("nonce".into(), "".into())), "field `nonce` must be");
         check(|map| drop(map.insert("nonce".into(), "18446744073709551616".into())), "from 0 to");
         check(|map| drop(map.insert("account".into(), "02".into())), "is no account");
+        let account = key().public_key().to_string();
+        check(|map| drop(map.insert("signer".into(), account.clone().into())), "must be left out");
+        check(|map| drop(map.insert("signer".into(), "03".into())), "field `signer` is no account");
+        check(|map| drop(map.insert("expires".into(), "1".into())), "with gtd and only then");
+        check(|map| drop(map.insert("time_in_force".into(), "gtd".into())), "with gtd and only");
+        check(|map| drop(map.insert("client_id".into(), "a b".into())), "1 to 36 of A-Z");
+        check(|map| drop(map.insert("client_id".into(), "a".repeat(37).into())), "1 to 36 of A-Z");
+        check(
+            |map| drop(map.insert("valid_until".into(), "-1".into())),
+            "field `valid_until` must",
+        );
         check(|map| drop(map.insert("scheme".into(), "rot13".into())), "raw or eip191");
         check(|map| drop(map.insert("signature".into(), "00".into())), "130 lower-case hex");
         check(|map| drop(map.insert("x".repeat(5000), "".into())), "at most 4096");
@@ -481,6 +786,34 @@ mod tests {
             |map| (0..20).for_each(|i| drop(map.insert(i.to_string(), "".into()))),
             "too many fields",
         );
+    }
+
+    fn check_unsigned(json: &str, expected: &str) {
+        let read = Transaction::from_json_unsigned(json, key().public_key(), 1);
+        let message = read.unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+    }
+
+    #[test]
+    fn fields_that_exclude_or_need_each_other_are_malformed_otherwise() {
+        let key = key().public_key();
+        let one = "exactly one of `order`, `transaction` and `client_id`";
+        check_unsigned(r#"{"kind":"cancel"}"#, one);
+        check_unsigned(r#"{"kind":"cancel","order":"1","client_id":"a"}"#, one);
+        check_unsigned(r#"{"kind":"cancel","transaction":"ab"}"#, "64 lower-case hex digits");
+        check_unsigned(r#"{"kind":"replace","order":"1"}"#, "exactly one of `replaces_order`");
+        let grant = format!(r#"{{"kind":"authorize_key","key":"{key}","expires":"1"}}"#);
+        check_unsigned(&grant, "another key than the account");
+        let revoke = format!(r#"{{"kind":"revoke_key","key":"{key}"}}"#);
+        check_unsigned(&revoke, "another key than the account");
+        let other = SecretKey::from_bytes(&[8; 32]).unwrap().public_key();
+        let half = format!(
+            r#"{{"kind":"authorize_key","key":"{other}","expires":"1","spend_limit":"1"}}"#
+        );
+        check_unsigned(&half, "both or neither");
+        let withdraw = r#"{"kind":"withdraw","token":"ETH","amount":"1","destination":"a b"}"#;
+        check_unsigned(withdraw, "1 to 128 of A-Z");
+        check_unsigned(r#"{"kind":"attest","batch":"1","root":"AB"}"#, "64 lower-case hex");
     }
 
     #[test]

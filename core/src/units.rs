@@ -185,6 +185,26 @@ impl Decimal {
         Some((Self::reduced(below, scale), Self::reduced(above, scale)))
     }
 
+    /// The nearest multiple of `step` that is not zero; the lower one if two are equally near.
+    pub fn nearest(self, step: Self) -> Option<Self> {
+        let (below, above) = self.neighbours(step)?;
+        if below == self {
+            return Some(if self.is_zero() { above } else { self });
+        }
+        let scale = self.scale.max(step.scale);
+        let at = |number: Self| number.digits.checked_mul(pow10(scale.checked_sub(number.scale)?)?);
+        let (low, here, high) = (at(below)?, at(self)?, at(above)?);
+        let is_nearer_below = here.checked_sub(low)? <= high.checked_sub(here)?;
+        Some(if is_nearer_below && !below.is_zero() { below } else { above })
+    }
+
+    /// The number divided by `10^digits`, or `None` if it would have more than 38 digits after the
+    /// point.
+    pub fn shifted(self, digits: u8) -> Option<Self> {
+        let scale = self.scale.checked_add(digits)?;
+        (usize::from(scale) <= DECIMAL_DIGITS_MAX).then(|| Self::reduced(self.digits, scale))
+    }
+
     /// `count` steps as a decimal, or `None` if a `u128` cannot hold its digits.
     pub fn of_steps(count: u128, step: Self) -> Option<Self> {
         Some(Self::reduced(count.checked_mul(step.digits)?, step.scale))

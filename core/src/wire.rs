@@ -90,7 +90,7 @@ pub struct TransactionStatus {
     pub status: Stage,
     /// Its kind.
     pub kind: Option<String>,
-    /// Its signer.
+    /// Whose it is.
     pub account: Option<String>,
     /// When this replica took it, if it did.
     pub received_ms: Option<String>,
@@ -106,7 +106,7 @@ pub struct TransactionStatus {
     pub position: Option<String>,
     /// Why it had no effect.
     pub reject: Option<RejectBody>,
-    /// The order that it placed.
+    /// The order that it placed or reduced.
     pub order: Option<OrderBody>,
 }
 
@@ -123,7 +123,7 @@ pub struct OrderBody {
     pub side: Side,
     /// Limit price.
     pub price: String,
-    /// Quantity when it was accepted.
+    /// Quantity when it was accepted, less what a `replace` took off.
     pub quantity: String,
     /// What was filled so far.
     pub filled: String,
@@ -131,8 +131,15 @@ pub struct OrderBody {
     pub remaining: String,
     /// Time in force.
     pub time_in_force: TimeInForce,
+    /// When it is cancelled, with `gtd`.
+    pub expires_ms: Option<String>,
+    /// The trader's own name for it.
+    pub client_id: Option<String>,
     /// `open`, `filled` or `cancelled`.
     pub status: OrderStatus,
+    /// Why it was cancelled, if it was: `requested`, `ioc`, `self_trade`, `maker_limit`, `expired`,
+    /// `replaced` or `switch`.
+    pub reason: Option<String>,
     /// The batch that accepted it.
     pub batch: String,
     /// The time of that batch's proof.
@@ -179,6 +186,10 @@ pub struct MarketBody {
     pub lot_size: String,
     /// Least notional of an order, in quote.
     pub notional_min: String,
+    /// What a maker pays, in basis points of the quote amount.
+    pub maker_fee_bps: String,
+    /// What a taker pays, in basis points of the quote amount.
+    pub taker_fee_bps: String,
     /// Best bid.
     pub bid: Option<String>,
     /// Best ask.
@@ -255,6 +266,8 @@ pub struct FillBody {
     pub order: String,
     /// Whether the account's order was the resting one.
     pub is_maker: bool,
+    /// What the account paid for it, in quote.
+    pub fee: String,
 }
 
 /// Answer to `GET /v1/markets/{base}-{quote}/trades`, newest first.
@@ -294,6 +307,95 @@ pub struct AccountBody {
     pub past_orders: Vec<OrderBody>,
     /// Fills, newest first; the last 100.
     pub fills: Vec<FillBody>,
+    /// Keys that may trade for the account.
+    pub session_keys: Vec<SessionKeyBody>,
+    /// When all its orders are cancelled, unless that is set anew.
+    pub switch_ms: Option<String>,
+    /// What it withdrew, newest first; the last 50.
+    pub withdrawals: Vec<WithdrawalBody>,
+}
+
+/// A key that may trade for an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionKeyBody {
+    /// Public key.
+    pub key: String,
+    /// When it ends.
+    pub expires_ms: String,
+    /// The one market that it may trade in, or all.
+    pub market: Option<String>,
+    /// The one token that it may spend, if it is bound so.
+    pub spend_token: Option<String>,
+    /// How much of it, all told.
+    pub spend_limit: Option<String>,
+    /// How much of that is spent.
+    pub spent: Option<String>,
+}
+
+/// An amount that left the exchange, for the issuer to pay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WithdrawalBody {
+    /// Its number, from 1, over all accounts.
+    pub number: String,
+    /// Token symbol.
+    pub token: String,
+    /// Amount.
+    pub amount: String,
+    /// Where the issuer pays it.
+    pub destination: String,
+    /// The batch that it is in.
+    pub batch: String,
+}
+
+/// Answer to `GET /v1/accounts/{public key}/proof?token=ETH`: a balance, and the proof that the state
+/// root commits to it, or to there being none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BalanceProofBody {
+    /// The batch after which it is so.
+    pub batch: String,
+    /// The state root after that batch, 64 hex digits.
+    pub root: String,
+    /// The leaf's key in hex.
+    pub key: String,
+    /// The leaf's value in hex; `null` if the state has no such leaf.
+    pub value: Option<String>,
+    /// The proof in hex: see *Proofs* in `docs/protocol.md`.
+    pub proof: String,
+    /// The balance that the value says.
+    pub balance: BalanceBody,
+}
+
+/// Answer to `POST /v1/simulate`: what an order would do now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SimulationBody {
+    /// The batch after which the book was so.
+    pub batch: String,
+    /// Why it would be rejected, if it would.
+    pub reject: Option<RejectBody>,
+    /// What it would trade: price and quantity, in sequence.
+    pub fills: Vec<(String, String)>,
+    /// All that it would trade, in base.
+    pub filled: String,
+    /// What that is worth, in quote.
+    pub quote: String,
+    /// What it would pay for it, in quote.
+    pub fee: String,
+    /// The mean price of its trades.
+    pub average_price: Option<String>,
+    /// What would rest in the book, in base.
+    pub rests: String,
+    /// What it would lock while it rests.
+    pub locked: String,
+    /// What would be cancelled at once, in base.
+    pub cancelled: String,
+    /// What it can cost at most, with its fee.
+    pub cost: Option<String>,
+    /// The token of `cost` and `locked`.
+    pub cost_token: Option<String>,
+    /// The nearest price that the market takes.
+    pub nearest_price: Option<String>,
+    /// The nearest quantity that the market takes at that price.
+    pub nearest_quantity: Option<String>,
 }
 
 /// The finality proof of a batch: what a signature proves, and the signature.
@@ -372,6 +474,12 @@ pub struct StatusBody {
     pub batch: String,
     /// The state root after it.
     pub root: String,
+    /// The exchange's time: the median of the replicas' clocks.
+    pub time_ms: String,
+    /// The last batch whose root replicas of more than two thirds of the weight attested to.
+    pub certified_batch: Option<String>,
+    /// That root, 64 hex digits.
+    pub certified_root: Option<String>,
     /// The network's chaining hash there.
     pub chaining_hash: String,
     /// When it applied that batch, if it did since it started.

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use thiserror::Error;
 use zellbook_core::bls::BlsSecretKey;
-use zellbook_core::genesis::{Genesis, GenesisError, GenesisLimits, MarketSpec, Rules, Token};
+use zellbook_core::genesis::{
+    Genesis, GenesisError, GenesisLimits, MarketSpec, ReplicaSpec, Rules, Token,
+};
 use zellbook_core::key::{PublicKey, SecretKey};
 use zellbook_core::units::Decimal;
 use zeroize::Zeroizing;
@@ -98,7 +100,8 @@ impl DataDir {
     }
 
     /// The rules of this directory's exchange: those of `given`, which are kept, or those kept from
-    /// an earlier start, or else of a new development genesis whose issuer key is made here.
+    /// an earlier start, or else of a new development genesis, whose keys of issuer and replica are
+    /// made here.
     ///
     /// A development genesis is made only where `may_invent` says so.
     pub fn rules(&self, given: Option<&Path>, may_invent: bool) -> Result<Arc<Rules>, ConfigError> {
@@ -108,8 +111,12 @@ impl DataDir {
             (None, Some(kept)) => kept,
             (None, None) if !may_invent => return Err(ConfigError::NoGenesis),
             (None, None) => {
-                let issuer = self.secret_key("issuer.key")?;
-                let rules = development_genesis(issuer.public_key(), true);
+                let issuer = self.secret_key("issuer.key")?.public_key();
+                let public_key = self.secret_key("replica.key")?.public_key();
+                let replicas = vec![ReplicaSpec { public_key, weight: 1 }];
+                let rules = development_genesis(issuer, true, replicas, Fees::none(issuer));
+                let rules = rules
+                    .map_err(|error| ConfigError::Genesis { path: kept_path.clone(), error })?;
                 write_file(&kept_path, pretty(&rules).as_bytes(), 0o644)?;
                 rules
             }
@@ -244,8 +251,31 @@ fn sync_folder(path: &Path) -> Result<(), ConfigError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error(folder))
 }
 
+/// What makers and takers pay, and to whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Fees {
+    /// Who gets them.
+    pub account: PublicKey,
+    /// A maker's, in basis points.
+    pub maker_bps: u16,
+    /// A taker's, in basis points.
+    pub taker_bps: u16,
+}
+
+impl Fees {
+    /// No fees; what there is of them would go to this account.
+    pub const fn none(account: PublicKey) -> Self {
+        Self { account, maker_bps: 0, taker_bps: 0 }
+    }
+}
+
 /// ETH, BTC and USDT with two markets, all issued by one key.
-pub fn development_genesis(issuer: PublicKey, faucet: bool) -> Rules {
+pub fn development_genesis(
+    issuer: PublicKey,
+    faucet: bool,
+    replicas: Vec<ReplicaSpec>,
+    fees: Fees,
+) -> Result<Rules, GenesisError> {
     let decimal = |text: &str| Decimal::parse(text).unwrap_or(Decimal::ZERO);
     let token = |symbol: &str, decimals, amount: &str| Token {
         symbol: symbol.into(),
@@ -259,6 +289,8 @@ pub fn development_genesis(issuer: PublicKey, faucet: bool) -> Rules {
         tick_size: decimal(tick),
         lot_size: decimal(lot),
         notional_min: decimal("1"),
+        maker_fee_bps: fees.maker_bps,
+        taker_fee_bps: fees.taker_bps,
     };
     let genesis = Genesis {
         version: 1,
@@ -267,12 +299,22 @@ pub fn development_genesis(issuer: PublicKey, faucet: bool) -> Rules {
         guide_orders: true,
         tokens: vec![token("ETH", 18, "10"), token("BTC", 8, "1"), token("USDT", 6, "50000")],
         markets: vec![market("ETH", "0.01", "0.0001"), market("BTC", "0.1", "0.00001")],
-        limits: GenesisLimits { open_orders_per_account: 200 },
-        replicas: Vec::new(),
+        fee_account: fees.account,
+        limits: GenesisLimits {
+            open_orders_per_account: 200,
+            makers_per_order: 200,
+            session_keys_per_account: 16,
+        },
+        replicas,
     };
-    genesis
-        .check()
-        .unwrap_or_else(|error| unreachable!("the development genesis is valid: {error}"))
+    genesis.check()
+}
+
+/// A development genesis without faucet and fees, of one replica, for tests.
+#[cfg(test)]
+pub fn test_rules(issuer: PublicKey, replica: PublicKey) -> Rules {
+    let replicas = vec![ReplicaSpec { public_key: replica, weight: 1 }];
+    development_genesis(issuer, false, replicas, Fees::none(issuer)).unwrap()
 }
 
 #[cfg(test)]
@@ -291,7 +333,9 @@ mod tests {
         assert_eq!(data.rules(None, true).unwrap().network, network);
         assert_eq!(data.secret_key("issuer.key").unwrap().public_key(), issuer);
         data.bls_key("bls.key").unwrap();
-        for name in ["issuer.key", "bls.key"] {
+        let replica = data.secret_key("replica.key").unwrap().public_key();
+        assert_eq!(data.rules(None, true).unwrap().genesis.replicas[0].public_key, replica);
+        for name in ["issuer.key", "replica.key", "bls.key"] {
             let mode = fs::metadata(data.file(name)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{name}");
         }
@@ -302,7 +346,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let other = folder.path().join("other.json");
         let issuer = SecretKey::from_bytes(&[1; 32]).unwrap().public_key();
-        fs::write(&other, pretty(&development_genesis(issuer, false))).unwrap();
+        fs::write(&other, pretty(&test_rules(issuer, issuer))).unwrap();
         let data = DataDir::open(&folder.path().join("data")).unwrap();
         data.rules(None, true).unwrap();
         let error = data.rules(Some(&other), true).unwrap_err();

@@ -1,11 +1,13 @@
 //! `zellbook`: one replica of the exchange, its embedded sequencer, and the command line.
 
 mod api;
+mod attester;
 mod cli;
 mod clock;
 mod config;
 mod listen;
 mod outbox;
+mod prover;
 mod published;
 mod replica;
 mod sequencer;

@@ -12,6 +12,7 @@ use zellbook_core::batch::check_element;
 use zellbook_core::genesis::Rules;
 use zellbook_core::wire::Stage;
 
+use crate::attester::Attester;
 use crate::clock::now_ms;
 use crate::sequencer::{GatewayError, Sequencer};
 use crate::store::{Reader, StoreError, open_durable};
@@ -268,8 +269,13 @@ fn load(connection: &Connection) -> rusqlite::Result<Vec<(Hash, String, u64)>> {
 }
 
 impl OutboxTask {
-    /// Takes submissions and posts until all handles are gone or the disk fails.
-    pub async fn run<S: Sequencer>(mut self, sequencer: Arc<S>) -> rusqlite::Result<()> {
+    /// Takes submissions and posts until all handles are gone or the disk fails. What is posted is
+    /// gone along with by attestations, if this replica makes any.
+    pub async fn run<S: Sequencer>(
+        mut self,
+        sequencer: Arc<S>,
+        mut attester: Option<Attester>,
+    ) -> rusqlite::Result<()> {
         let mut tick = tokio::time::interval(self.options.gather);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut not_before = Instant::now();
@@ -288,7 +294,7 @@ impl OutboxTask {
                         not_before = self.settle(round);
                     }
                     if posting.is_none() && Instant::now() >= not_before {
-                        let batches = self.batches();
+                        let batches = self.batches(attester.as_mut());
                         if !batches.is_empty() {
                             let (entries, posted) =
                                 (Arc::clone(&self.entries), Arc::clone(&self.posted));
@@ -348,8 +354,8 @@ impl OutboxTask {
         transaction.commit()
     }
 
-    /// What is due, in arrival order, as bodies under the limit.
-    fn batches(&self) -> Vec<Body> {
+    /// What is due, in arrival order, as bodies under the limit. An attestation goes last.
+    fn batches(&self, attester: Option<&mut Attester>) -> Vec<Body> {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let mut bodies: Vec<Body> = Vec::new();
         for hash in entries.by_sequence.values() {
@@ -357,26 +363,33 @@ impl OutboxTask {
             if !entry.is_due(self.options.repost_after) {
                 continue;
             }
-            // A comma or bracket before each element, and one bracket behind the last.
-            let fits = |body: &Body| {
-                body.text.len() + entry.element.len() + 2 <= self.batch_bytes_max
-                    && body.is_again == (entry.posts > 0)
-            };
+            let is_again = entry.posts > 0;
             let count = bodies.len();
+            let fits = |body: &Body| {
+                body.is_again == is_again && body.takes(&entry.element, self.batch_bytes_max)
+            };
             match bodies.last_mut().filter(|body| fits(body)) {
                 Some(body) => {
-                    body.text.push(',');
-                    body.text.push_str(&entry.element);
+                    body.add(&entry.element);
                     body.hashes.push(*hash);
                 }
                 None if count >= BODIES_PER_ROUND => break,
-                None => {
-                    bodies.push(Body {
-                        text: format!("[{}", entry.element),
-                        hashes: vec![*hash],
-                        is_again: entry.posts > 0,
-                    });
-                }
+                None => bodies.push(Body {
+                    text: format!("[{}", entry.element),
+                    hashes: vec![*hash],
+                    is_again,
+                }),
+            }
+        }
+        drop(entries);
+        if let Some(element) = attester.and_then(|attester| attester.next(!bodies.is_empty())) {
+            match bodies.last_mut().filter(|body| body.takes(&element, self.batch_bytes_max)) {
+                Some(body) => body.add(&element),
+                None => bodies.push(Body {
+                    text: format!("[{element}"),
+                    hashes: Vec::new(),
+                    is_again: false,
+                }),
             }
         }
         for body in &mut bodies {
@@ -404,6 +417,18 @@ struct Body {
     hashes: Vec<Hash>,
     /// Whether its transactions were posted before.
     is_again: bool,
+}
+
+impl Body {
+    /// Whether one more element fits: a comma or bracket before each, and one bracket behind the last.
+    fn takes(&self, element: &str, bytes_max: usize) -> bool {
+        self.text.len() + element.len() + 2 <= bytes_max
+    }
+
+    fn add(&mut self, element: &str) {
+        self.text.push(',');
+        self.text.push_str(element);
+    }
 }
 
 /// What became of a round of posts.

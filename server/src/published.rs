@@ -7,10 +7,12 @@ use std::sync::Arc;
 use zellbook_core::exchange::Exchange;
 use zellbook_core::genesis::{Market, MarketIndex};
 use zellbook_core::key::PublicKey;
+use zellbook_core::state_root::Hash;
 use zellbook_core::transaction::Side;
 use zellbook_core::units::Ticks;
 use zellbook_core::wire::{BookBody, LevelBody};
 
+use crate::attester::Attestable;
 use crate::store::{AppliedBatch, TradeRow};
 
 /// Levels of a side that are published, at most.
@@ -23,7 +25,13 @@ pub struct Published {
     /// The last committed batch.
     pub batch: u64,
     /// The state root after it.
-    pub root: [u8; 32],
+    pub root: Hash,
+    /// The exchange's time, Unix milliseconds.
+    pub time_ms: u64,
+    /// The last batch whose root is certified, with that root.
+    pub certified: Option<(u64, Hash)>,
+    /// What this replica can attest to.
+    pub attestable: Attestable,
     /// The network's chaining hash there.
     pub chaining_hash: String,
     /// When it was applied, if since the start of this process.
@@ -36,12 +44,20 @@ pub struct Published {
 
 impl Published {
     /// What a freshly loaded state looks like.
-    pub fn new(exchange: &Exchange, root: [u8; 32], chaining_hash: String) -> Self {
+    pub fn new(
+        exchange: &Exchange,
+        root: Hash,
+        chaining_hash: String,
+        attestable: Attestable,
+    ) -> Self {
         let batch = exchange.counters().batch;
         let markets = &exchange.rules().markets;
         Self {
             batch,
             root,
+            time_ms: exchange.counters().time,
+            certified: certified(exchange),
+            attestable,
             chaining_hash,
             applied_ms: None,
             books: markets.iter().map(|market| Arc::new(book(exchange, market, batch))).collect(),
@@ -50,13 +66,21 @@ impl Published {
     }
 
     /// Follows a commit of batches, of which `exchange` has applied the last.
-    pub fn follow(&mut self, exchange: &Exchange, batches: &[AppliedBatch]) {
+    pub fn follow(
+        &mut self,
+        exchange: &Exchange,
+        batches: &[AppliedBatch],
+        attestable: Attestable,
+    ) {
         let Some(last) = batches.last() else { return };
         self.batch = last.index;
         self.root = last.outcome.root;
+        self.time_ms = exchange.counters().time;
+        self.certified = certified(exchange);
+        self.attestable = attestable;
         self.chaining_hash.clone_from(&last.chaining_hash);
         self.applied_ms = Some(last.applied_ms);
-        let trades = batches.iter().flat_map(|batch| &batch.trades);
+        let trades = batches.iter().flat_map(|batch| &batch.rows.trades);
         for trade in trades {
             if let Some(ticker) = self.tickers.get_mut(usize::from(trade.fill.market.0)) {
                 Arc::make_mut(ticker).add(trade.fill.price, trade.fill.quantity.0, trade.time_ms);
@@ -77,16 +101,20 @@ impl Published {
     }
 }
 
+fn certified(exchange: &Exchange) -> Option<(u64, Hash)> {
+    exchange.engine().attestations().last_certified().map(|(batch, root)| (batch, *root))
+}
+
 fn level(market: &Market, price: Ticks, quantity: u128, orders: u32) -> LevelBody {
     (market.format_price(price), market.format_quantity(quantity), orders.to_string())
 }
 
 fn book(exchange: &Exchange, market: &Market, batch: u64) -> BookBody {
     let side = |side| {
-        let levels = exchange.book(market.index).into_iter().flat_map(|book| book.levels(side));
-        levels
+        let book = exchange.engine().book(market.index).into_iter();
+        book.flat_map(|book| book.levels(side))
             .take(BOOK_DEPTH_MAX)
-            .map(|(price, row)| level(market, price, row.quantity, row.orders))
+            .map(|row| level(market, row.price, row.quantity, row.orders))
             .collect()
     };
     BookBody {
@@ -106,7 +134,7 @@ pub struct Update {
     pub books: Vec<(MarketIndex, BookBody)>,
     /// New trades, oldest first.
     pub trades: Vec<TradeRow>,
-    /// Accounts whose balances, orders or fills changed.
+    /// Accounts of which something changed.
     pub accounts: BTreeSet<PublicKey>,
 }
 
@@ -125,7 +153,7 @@ impl Update {
                 let (market, batch) = (market.name.clone(), batch.to_string());
                 books.push((index, BookBody { market, batch, bids: vec![], asks: vec![] }));
             }
-            let found = exchange.book(index).and_then(|book| book.level(side, price));
+            let found = exchange.engine().book(index).and_then(|book| book.level(side, price));
             let row = found.map_or((0, 0), |row| (row.quantity, row.orders));
             if let Some((_, body)) = books.last_mut() {
                 let rows = if side == Side::Buy { &mut body.bids } else { &mut body.asks };
@@ -135,8 +163,11 @@ impl Update {
         Self {
             batch,
             books,
-            trades: batches.iter().flat_map(|batch| batch.trades.iter().copied()).collect(),
-            accounts: batches.iter().flat_map(AppliedBatch::touched_accounts).collect(),
+            trades: batches.iter().flat_map(|batch| batch.rows.trades.iter().copied()).collect(),
+            accounts: batches
+                .iter()
+                .flat_map(|batch| batch.touched_accounts(exchange.rules().genesis.fee_account))
+                .collect(),
         }
     }
 }

@@ -8,14 +8,18 @@ use tokio::sync::{Notify, broadcast, watch};
 use zellbook_core::batch::Batch;
 use zellbook_core::event::Corrupt;
 use zellbook_core::exchange::Exchange;
-use zellbook_core::finality::{Page, PageError, Position, ProvenGroup, Verifier, Walker};
+use zellbook_core::finality::{Page, PageError, ProvenGroup, Verifier, Walker};
+use zellbook_core::genesis::ReplicaIndex;
+use zellbook_core::state_root::Hash;
 use zellbook_core::wire::ReplicaState;
 
+use crate::attester::{Attestable, unanswered};
 use crate::clock::now_ms;
 use crate::outbox::Outbox;
+use crate::prover::{Prover, Questions, prover};
 use crate::published::{Published, Update};
 use crate::sequencer::Sequencer;
-use crate::store::{AppliedBatch, Proof, Reader, Storage, StoreError, rows_of};
+use crate::store::{AppliedBatch, Loaded, Proof, Reader, Storage, StoreError, rows_of};
 
 /// Batches that one commit takes together, at most.
 const BATCHES_PER_COMMIT: usize = 64;
@@ -48,6 +52,20 @@ pub enum Halt {
         /// The last batch that we hold.
         ours: u64,
     },
+    /// Replicas certified another root than ours.
+    #[error(
+        "replicas of more than two thirds of the weight certified the root {certified} of batch {batch}, but ours is {ours}: this replica or they went wrong. The batches up to {until} are kept as evidence, and nothing is shown any more"
+    )]
+    Certified {
+        /// The batch.
+        batch: u64,
+        /// Our root, in hex.
+        ours: String,
+        /// Theirs, in hex.
+        certified: String,
+        /// The batch in which they did.
+        until: u64,
+    },
 }
 
 /// What a replica is doing, and why if it does not follow.
@@ -68,12 +86,17 @@ pub struct Watch {
     pub health: watch::Receiver<Health>,
     /// Commits as they happen.
     pub feed: broadcast::Sender<Arc<Update>>,
+    /// Makes proofs of the state.
+    pub prover: Prover,
 }
 
 /// The writer.
 pub struct Replica<S> {
     exchange: Exchange,
     storage: S,
+    /// Where genesis names this replica, if it does.
+    place: Option<ReplicaIndex>,
+    questions: Questions,
     verifier: Arc<Verifier>,
     walker: Walker,
     outbox: Outbox,
@@ -84,16 +107,19 @@ pub struct Replica<S> {
 }
 
 impl<S: Storage> Replica<S> {
-    /// A replica at a loaded state. `tickers` is read from the store's trades of the last day.
+    /// A replica at a loaded state, which attests if it has a place in genesis.
     pub async fn new(
-        (mut exchange, position): (Exchange, Position),
+        (mut exchange, position): Loaded,
         storage: S,
         reader: &Reader,
         verifier: Verifier,
         outbox: Outbox,
-    ) -> rusqlite::Result<(Self, Watch)> {
+        place: Option<ReplicaIndex>,
+    ) -> Result<(Self, Watch), StoreError> {
         let root = exchange.root();
-        let mut published = Published::new(&exchange, root, position.chaining_hash.clone());
+        let attestable = attestable(&exchange, root, place, &storage)?;
+        let chaining_hash = position.chaining_hash.clone();
+        let mut published = Published::new(&exchange, root, chaining_hash, attestable);
         let mut tickers = std::mem::take(&mut published.tickers);
         let markets =
             exchange.rules().markets.iter().map(|market| market.index).collect::<Vec<_>>();
@@ -115,16 +141,30 @@ impl<S: Storage> Replica<S> {
                 })?;
                 Ok(tickers)
             })
-            .await?;
+            .await
+            .map_err(|error| reader.error(error))?;
         let (published, published_watch) = watch::channel(Arc::new(published));
         let (health, health_watch) =
             watch::channel(Health { state: ReplicaState::Starting, reason: None });
         let (feed, _) = broadcast::channel(FEED_LENGTH);
-        let watch = Watch { published: published_watch, health: health_watch, feed: feed.clone() };
+        let (prover, questions) = prover();
+        let watch =
+            Watch { published: published_watch, health: health_watch, feed: feed.clone(), prover };
         let walker = Walker::new(position);
         let (reader, verifier) = (reader.clone(), Arc::new(verifier));
-        let replica =
-            Self { exchange, storage, verifier, walker, outbox, reader, published, health, feed };
+        let replica = Self {
+            exchange,
+            storage,
+            place,
+            questions,
+            verifier,
+            walker,
+            outbox,
+            reader,
+            published,
+            health,
+            feed,
+        };
         Ok((replica, watch))
     }
 
@@ -134,12 +174,14 @@ impl<S: Storage> Replica<S> {
         let mut last_asked: Option<Instant> = None;
         loop {
             let after = self.walker.after();
-            let problem = match sequencer.finalized(after).await {
+            let asked = sequencer.finalized(after);
+            let problem = match self.questions.answer_until(&mut self.exchange, asked).await {
                 Ok(None) => {
                     let mut problem =
                         self.walker.take_nothing().err().map(|error| error.to_string());
                     if problem.is_none() && last_asked.is_none_or(|at| at.elapsed() > LAST_EVERY) {
-                        problem = check_last(&*sequencer, after).await;
+                        let asked = check_last(&*sequencer, after);
+                        problem = self.questions.answer_until(&mut self.exchange, asked).await;
                         last_asked = problem.is_none().then(Instant::now);
                     }
                     if let Some(problem) = &problem {
@@ -147,10 +189,13 @@ impl<S: Storage> Replica<S> {
                     } else {
                         self.set_health(ReplicaState::Following, None);
                         // Something that was just posted will be there soon.
-                        tokio::select! {
-                            () = tokio::time::sleep(idle) => idle = (idle * 2).min(IDLE.1),
-                            () = posted.notified() => idle = IDLE.0,
-                        }
+                        let wait = async {
+                            tokio::select! {
+                                () = tokio::time::sleep(idle) => (idle * 2).min(IDLE.1),
+                                () = posted.notified() => IDLE.0,
+                            }
+                        };
+                        idle = self.questions.answer_until(&mut self.exchange, wait).await;
                     }
                     problem
                 }
@@ -183,7 +228,8 @@ impl<S: Storage> Replica<S> {
                 None => fault = FAULT.0,
                 Some(problem) => {
                     self.set_health(ReplicaState::Disconnected, Some(problem));
-                    tokio::time::sleep(jitter(fault)).await;
+                    let wait = tokio::time::sleep(jitter(fault));
+                    self.questions.answer_until(&mut self.exchange, wait).await;
                     fault = (fault * 2).min(FAULT.1);
                 }
             }
@@ -258,14 +304,15 @@ impl<S: Storage> Replica<S> {
         let proof = Proof { signature: group.signature, chaining_hash };
         let mut batches = group.batches.into_iter().peekable();
         while batches.peek().is_some() {
-            let mut applied = Vec::new();
+            let mut applied: Vec<AppliedBatch> = Vec::new();
+            let mut contradicted = None;
             for proven in batches.by_ref().take(BATCHES_PER_COMMIT) {
                 let rules = self.exchange.rules();
                 let batch = Batch::check(rules, proven.index, proven.body.as_bytes());
                 let hashes = batch.transactions.iter().flatten().map(|checked| checked.hash.0);
                 self.outbox.finalized(hashes);
                 let outcome = self.exchange.apply(&batch)?;
-                let (accepted, changed, trades) = rows_of(&self.exchange, &outcome, time_ms);
+                let rows = rows_of(self.exchange.engine(), &batch, &outcome, time_ms);
                 applied.push(AppliedBatch {
                     index: proven.index,
                     body: proven.body,
@@ -273,27 +320,78 @@ impl<S: Storage> Replica<S> {
                     time_ms,
                     applied_ms: now_ms(),
                     outcome,
-                    accepted,
-                    changed,
-                    trades,
+                    rows,
                 });
+                contradicted = self.contradicted(&applied)?;
+                if contradicted.is_some() {
+                    break;
+                }
             }
             self.storage.commit(&applied, &proof)?;
-            self.publish(&applied);
+            if let Some(halt) = contradicted {
+                return Err(halt);
+            }
+            self.publish(&applied)?;
+            self.questions.answer_waiting(&mut self.exchange);
         }
         Ok(())
     }
 
+    /// Whether the last of some batches certifies another root than ours. `applied` are those that are
+    /// not in the store yet.
+    fn contradicted(&self, applied: &[AppliedBatch]) -> Result<Option<Halt>, Halt> {
+        let Some(last) = applied.last() else { return Ok(None) };
+        for (index, certified) in last.certified() {
+            let here = applied.iter().find(|batch| batch.index == index);
+            let ours = match here {
+                Some(batch) => Some(batch.outcome.root),
+                None => self.storage.root(index)?,
+            };
+            if ours != Some(certified) {
+                return Ok(Some(Halt::Certified {
+                    batch: index,
+                    ours: ours.map_or_else(|| "unknown".into(), hex::encode),
+                    certified: hex::encode(certified),
+                    until: last.index,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
     /// Shows a commit to all readers. Only now: what is shown is on disk.
-    fn publish(&self, applied: &[AppliedBatch]) {
+    fn publish(&self, applied: &[AppliedBatch]) -> Result<(), StoreError> {
+        let Some(last) = applied.last() else { return Ok(()) };
+        let (exchange, root) = (&self.exchange, last.outcome.root);
+        let attestable = attestable(exchange, root, self.place, &self.storage)?;
         self.published.send_modify(|published| {
-            Arc::make_mut(published).follow(&self.exchange, applied);
+            Arc::make_mut(published).follow(exchange, applied, attestable);
         });
         let outcomes = applied.iter().flat_map(|batch| &batch.outcome.transactions);
         self.outbox.applied(outcomes.filter_map(|outcome| outcome.hash).map(|hash| hash.0));
         // No followers is no error.
-        let _ = self.feed.send(Arc::new(Update::new(&self.exchange, applied)));
+        let _ = self.feed.send(Arc::new(Update::new(exchange, applied)));
+        Ok(())
     }
+}
+
+/// What this replica can attest to after its last batch.
+fn attestable(
+    exchange: &Exchange,
+    root: Hash,
+    place: Option<ReplicaIndex>,
+    storage: &impl Storage,
+) -> Result<Attestable, StoreError> {
+    let engine = exchange.engine();
+    let unanswered =
+        place.and_then(|place| unanswered(engine.attestations(), exchange.rules(), place));
+    if let Some(batch) = unanswered
+        && let Some(root) = storage.root(batch)?
+    {
+        return Ok(Attestable { batch, root, awaited_from: Some(0) });
+    }
+    let awaited_from = engine.next_due();
+    Ok(Attestable { batch: exchange.counters().batch, root, awaited_from })
 }
 
 /// What is wrong with the gateway's last batch, if it is behind ours.
@@ -340,12 +438,14 @@ mod tests {
     use zellbook_core::finality::{
         FinalitySignature, Node, NodeList, SignedState, Threshold, bls_message, chain, message,
     };
+    use zellbook_core::genesis::Rules;
     use zellbook_core::key::SecretKey;
+    use zellbook_core::transaction::{Action, Transaction};
     use zellbook_core::units::Decimal;
     use zellbook_core::wire::GatewayBody;
 
     use super::*;
-    use crate::config::development_genesis;
+    use crate::config::test_rules;
     use crate::outbox::OutboxOptions;
     use crate::sequencer::GatewayError;
     use crate::store::Store;
@@ -442,11 +542,23 @@ mod tests {
             }
             self.store.commit(batches, proof)
         }
+
+        fn root(&self, index: u64) -> Result<Option<Hash>, StoreError> {
+            self.store.root(index)
+        }
+    }
+
+    fn replica_key() -> SecretKey {
+        SecretKey::from_bytes(&[2; 32]).unwrap()
+    }
+
+    fn rules() -> Arc<Rules> {
+        let issuer = SecretKey::from_bytes(&[1; 32]).unwrap().public_key();
+        Arc::new(test_rules(issuer, replica_key().public_key()))
     }
 
     async fn replica(folder: &TempDir, fails_at: u32) -> (Replica<FailingDisk>, Watch) {
-        let issuer = SecretKey::from_bytes(&[1; 32]).unwrap().public_key();
-        let rules = Arc::new(development_genesis(issuer, false));
+        let rules = rules();
         let path = folder.path().join("replica.sqlite");
         let store = Store::open(&path, &rules).unwrap();
         let state = store.load(&rules).unwrap();
@@ -460,7 +572,7 @@ mod tests {
         let (outbox, _task) =
             Outbox::open(&outbox_path, &rules, &reader, options, Arc::default()).await.unwrap();
         let disk = FailingDisk { store, commits: 0, fails_at };
-        Replica::new(state, disk, &reader, verifier(), outbox).await.unwrap()
+        Replica::new(state, disk, &reader, verifier(), outbox, None).await.unwrap()
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -575,5 +687,45 @@ mod tests {
         assert!(matches!(halt, Halt::OtherHistory { index: 3, ours: 4 }), "{halt}");
         assert_eq!(watch.health.borrow().state, ReplicaState::Halted);
         assert_eq!(watch.published.borrow().batch, 4);
+    }
+
+    /// An attestation to batch 1, as the one replica of genesis signs it.
+    fn attestation(root: Hash) -> String {
+        let transaction = Transaction {
+            account: replica_key().public_key(),
+            signer: None,
+            nonce: 1,
+            valid_until: None,
+            action: Action::Attest { batch: 1, root, clock: 5 },
+        };
+        format!("[{}]", transaction.sign(&rules().network, &replica_key()).to_json())
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn another_certified_root_than_ours_halts_the_replica_which_keeps_the_evidence() {
+        let rules = rules();
+        let first = Batch::check(&rules, 1, b"[]");
+        let ours = Exchange::new(Arc::clone(&rules)).apply(&first).unwrap().root;
+
+        let folder = TempDir::new().unwrap();
+        let (mut honest, watch) = replica(&folder, u32::MAX).await;
+        tokio::task::block_in_place(|| honest.take_page(page(&["[]", &attestation(ours)])))
+            .unwrap();
+        assert_eq!(watch.published.borrow().certified, Some((1, ours)));
+
+        let folder = TempDir::new().unwrap();
+        let (replica, watch) = replica(&folder, u32::MAX).await;
+        let script = Script::default();
+        script.answers.lock().unwrap().push_back(Ok(page(&["[]", &attestation([7; 32]), "[]"])));
+        let halt = replica.follow(Arc::new(script), Arc::default()).await;
+        let message = halt.to_string();
+        assert!(matches!(halt, Halt::Certified { batch: 1, until: 2, .. }), "{halt}");
+        assert!(message.contains(&"07".repeat(32)) && message.contains(&hex::encode(ours)));
+        assert_eq!(watch.published.borrow().batch, 0);
+        // It does not start again with what it knows to be in doubt.
+        let store = Store::open(&folder.path().join("replica.sqlite"), &rules).unwrap();
+        let error = store.load(&rules).unwrap_err();
+        assert!(matches!(error, StoreError::Certified { batch: 1, .. }), "{error}");
+        assert!(error.is_damage());
     }
 }

@@ -1,7 +1,7 @@
 // A real server process with a data folder of its own, and a real browser: nothing is mocked.
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -23,19 +23,35 @@ const freePort = async () => {
 };
 
 export class Exchange {
-  static async start() {
+  // `fees` in basis points, { maker, taker }; none without.
+  static async start({ fees } = {}) {
     const exchange = new Exchange();
     exchange.folder = mkdtempSync(path.join(tmpdir(), "zellbook-browser-"));
+    exchange.data = path.join(exchange.folder, "data");
     exchange.port = await freePort();
     exchange.url = `http://127.0.0.1:${exchange.port}`;
     await exchange.run();
+    if (fees) await exchange.charge(fees);
     return exchange;
+  }
+
+  // Starts another exchange, with the same keys and these fees in its genesis.
+  async charge({ maker, taker }) {
+    await this.kill();
+    const [before, after] = [this.data, path.join(this.folder, "charged")];
+    const genesis = JSON.parse(readFileSync(path.join(before, "genesis.json"), "utf8"));
+    for (const market of genesis.markets) Object.assign(market, { maker_fee_bps: maker, taker_fee_bps: taker });
+    mkdirSync(after);
+    for (const name of ["issuer.key", "replica.key"]) copyFileSync(path.join(before, name), path.join(after, name));
+    writeFileSync(path.join(after, "genesis.json"), JSON.stringify(genesis));
+    this.data = after;
+    await this.run();
   }
 
   async run() {
     this.process = spawn(
       setting("ZELLBOOK_SERVER_BINARY"),
-      ["serve", "--data", path.join(this.folder, "data"), "--listen", `127.0.0.1:${this.port}`, "--page", setting("ZELLBOOK_PAGE")],
+      ["serve", "--data", this.data, "--listen", `127.0.0.1:${this.port}`, "--page", setting("ZELLBOOK_PAGE")],
       { stdio: ["ignore", "ignore", "pipe"] },
     );
     this.log = "";
@@ -68,6 +84,17 @@ export class Exchange {
   }
 }
 
+// A program of its own beside the page: signs a transaction with a secret key and hands it in.
+export const submit = async (exchange, secret, transaction) => {
+  const [key, file] = ["program.key", "transaction.json"].map((name) => path.join(exchange.folder, name));
+  writeFileSync(key, secret, { mode: 0o600 });
+  writeFileSync(file, JSON.stringify(transaction));
+  const signed = execFileSync(setting("ZELLBOOK_SERVER_BINARY"), ["--json", "sign", file, "--key", key, "--server", exchange.url]);
+  const body = JSON.stringify(JSON.parse(signed).transaction);
+  const answer = await fetch(`${exchange.url}/v1/transactions`, { method: "POST", headers: { "content-type": "application/json" }, body });
+  if (!answer.ok) throw new Error(await answer.text());
+};
+
 export const launch = () =>
   chromium.launch({
     executablePath: setting("ZELLBOOK_CHROMIUM"),
@@ -77,6 +104,13 @@ export const launch = () =>
 export const WIDE = { width: 1440, height: 900 };
 export const NARROW = { width: 360, height: 740 };
 export const PASSPHRASE = "correct horse battery";
+
+// Names and values of a form or sheet.
+export const lines = async (place) => {
+  const rows = await place.locator(".cost > div").all();
+  const texts = rows.map(async (row) => [await row.locator("dt").textContent(), await row.locator("dd").textContent()]);
+  return Object.fromEntries(await Promise.all(texts));
+};
 
 // A person with a browser of their own.
 export class Person {
@@ -138,10 +172,27 @@ export class Person {
   async order(side, quantity, price) {
     const form = await this.fill(side, quantity, price);
     await form.locator("button[type=submit]").click();
-    const sheet = this.page.getByRole("dialog").filter({ hasText: "You sign exactly this text" });
-    const text = await sheet.locator("pre").textContent();
-    await sheet.getByRole("button", { name: "Sign and send" }).click();
+    return this.sign();
+  }
+
+  get sheet() {
+    return this.page.getByRole("dialog").filter({ hasText: "You sign exactly this text" });
+  }
+
+  // Signs what is on the sheet and returns its text.
+  async sign() {
+    const text = await this.sheet.locator("pre").textContent();
+    await this.sheet.getByRole("button", { name: "Sign and send" }).click();
     return text;
+  }
+
+  // The sheet of an open order, with other values.
+  async edit(id, values) {
+    await this.tab("Open orders");
+    await this.page.getByRole("button", { name: `Edit order ${id}`, exact: true }).click();
+    const sheet = this.page.getByRole("dialog", { name: `Edit order ${id}` });
+    for (const [name, value] of Object.entries(values)) await sheet.locator(`#edit-${name}`).fill(value);
+    return sheet;
   }
 
   // The newest line of "Sent".

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, afterEach, before, test } from "node:test";
-import { Exchange, NARROW, PASSPHRASE, Person, WIDE, launch } from "./exchange.js";
+import { Exchange, NARROW, PASSPHRASE, Person, WIDE, launch, lines, submit } from "./exchange.js";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -24,8 +24,8 @@ afterEach(async () => {
   assert.deepEqual(faults, [], "no errors in the console, no violation of the policy");
 });
 
-const begin = async () => {
-  exchange = await Exchange.start();
+const begin = async (options) => {
+  exchange = await Exchange.start(options);
 };
 const arrive = async (options) => {
   const person = await Person.arrive(browser, exchange, options);
@@ -124,7 +124,7 @@ test("the form refuses what would be rejected, and says why and what would do", 
   await refused("Buy", "0.00005", "2000", "#field-quantity-fault", "not a multiple of the lot size 0.0001");
   await refused("Buy", "1", "two", "#field-price-fault", "in digits with a point");
   await refused("Buy", "0", "2000", "#field-quantity-fault", "Quantity is zero; the least is 0.0001");
-  await refused("Buy", "0.0001", "1", "#order-reason", "the least that this market takes is 1 USDT");
+  await refused("Buy", "0.0001", "1", "#field-quantity-fault", "the least that this market takes is 1 USDT");
   await refused("Buy", "100", "2000", "#order-reason", "needs 200000 USDT, and 50000 USDT are available");
   await refused("Sell", "11", "2000", "#order-reason", "needs 11 ETH, and 10 ETH are available");
 
@@ -137,6 +137,227 @@ test("the form refuses what would be rejected, and says why and what would do", 
   await alice.outcome("applied");
   await form.getByLabel("Time in force").selectOption("post_only");
   await refused("Buy", "1", "2000", "#field-price-fault", "the best ask is 2000");
+});
+
+test("a button takes the nearest price and quantity that the market takes", async () => {
+  await begin();
+  const alice = await trader();
+  const form = await alice.fill("Buy", "1", "2000.006");
+  await form.locator("#field-price-fault").getByRole("button", { name: "Use 2,000.01" }).click();
+  assert.equal(await form.locator("#field-price").inputValue(), "2000.01");
+  await alice.fill("Buy", "0.00051", "2000");
+  await form.locator("#field-quantity-fault").getByRole("button", { name: "Use 0.0005" }).click();
+  // Below the least notional of 1 USDT.
+  await alice.fill("Buy", "0.0001", "2000");
+  await form.locator("#field-quantity-fault").getByRole("button", { name: "Use 0.0005" }).click();
+  assert.equal(await form.locator("#field-quantity").inputValue(), "0.0005");
+  // Both at once, beside the button while the field is still typed in.
+  await alice.fill("Sell", "0.00051", "1999.003");
+  await form.locator("#field-price").focus();
+  await form.getByRole("button", { name: "Use 0.0006 at 1,999" }).click();
+  assert.equal(await form.locator("#field-quantity").inputValue(), "0.0006");
+  const submit = form.getByRole("button", { name: "Sell 0.0006 ETH at 1,999" });
+  assert.equal(await submit.getAttribute("aria-disabled"), "false");
+  assert.ok(await submit.evaluate((button) => button === document.activeElement));
+});
+
+test("before signing the form says what an order does and costs, and so it happens", async () => {
+  await begin({ fees: { maker: 2, taker: 5 } });
+  const alice = await trader();
+  for (const [quantity, price] of [["0.4", "2001"], ["1", "2003"]]) {
+    await alice.order("Sell", quantity, price);
+    await alice.outcome("applied");
+  }
+  const bob = await trader();
+  await bob.page.getByRole("button", { name: "2,003.00, use this ask price" }).waitFor();
+  const form = await bob.fill("Buy", "2", "2003");
+  const told = {
+    "Trades at once": "1.4 ETH at 2 prices",
+    "Average price": "2,002.42857142",
+    Fee: "1.4017 USDT (0.05 %)",
+    "Rests in the book": "0.6 ETH",
+    Locks: "1,202.04036 USDT",
+    "Fee once that fills": "0.24036 USDT (0.02 %)",
+    "Costs at most, with fee": "4,008.003001 USDT",
+  };
+  assert.deepEqual(await lines(form), { Available: "50,000 USDT", ...told });
+  await form.getByLabel("Time in force").selectOption("ioc");
+  assert.equal((await lines(form))["Cancelled at once"], "0.6 ETH: does not fill at once");
+  await form.getByLabel("Time in force").selectOption("gtc");
+  await form.locator("button[type=submit]").click();
+  const { Network, ...onSheet } = await lines(bob.sheet);
+  assert.deepEqual(onSheet, { Market: "ETH/USDT", "Time in force": "Until cancelled", ...told });
+  assert.match(Network, /^[0-9a-f]{8}…[0-9a-f]{6}$/);
+  await bob.sign();
+  await bob.outcome("applied");
+  await bob.tab("Balances");
+  await bob.page.getByRole("row", { name: "USDT 45,993.15794 1,202.04036" }).waitFor();
+  await bob.tab("Fills");
+  await bob.page.getByRole("row", { name: /Buy 2,003 1 taker 1.0015 USDT/ }).waitFor();
+  await alice.tab("Fills");
+  await alice.page.getByRole("row", { name: /Sell 2,001 0.4 maker 0.16008 USDT/ }).waitFor();
+
+  // What is left of the level is Bob's own.
+  await bob.fill("Sell", "1", "2003");
+  assert.deepEqual(await lines(form), {
+    Available: "11.4 ETH",
+    "Trades at once": "nothing",
+    "Cancelled at once": "1 ETH: meets your own order",
+    "Costs at most": "1 ETH",
+    "Brings at least, if filled": "2,001.998499 USDT",
+  });
+  await form.getByLabel("Time in force").selectOption("post_only");
+  await form.locator("#field-price-fault").getByText("the best bid is 2003").waitFor();
+});
+
+test("a fill-or-kill order that would not fill is not signed", async () => {
+  await begin();
+  const alice = await trader();
+  await alice.order("Sell", "0.5", "2000");
+  await alice.outcome("applied");
+  const bob = await trader();
+  await bob.page.getByRole("button", { name: "2,000.00, use this ask price" }).waitFor();
+  const form = await bob.fill("Buy", "1", "2000");
+  await form.getByLabel("Time in force").selectOption("fok");
+  await form.locator("#order-reason").getByText("This fill-or-kill order would fill 0.5 of 1.").waitFor();
+  await form.locator("button[type=submit]").click({ force: true });
+  assert.equal(await bob.sheet.isVisible(), false);
+  assert.match(await bob.order("Buy", "0.5", "2000"), /\ntime_in_force: fok\n/);
+  await bob.outcome("applied");
+});
+
+test("an order until a time says when it expires, before it is signed and while it is open", async () => {
+  await begin();
+  const alice = await trader();
+  const form = await alice.fill("Buy", "1", "1990");
+  assert.equal(await form.getByLabel("Expires").isVisible(), false);
+  await form.getByLabel("Time in force").selectOption("gtd");
+  await form.getByLabel("Expires").selectOption({ label: "In an hour" });
+  await form.locator("button[type=submit]").click();
+  const shown = (await lines(alice.sheet)).Expires;
+  const text = await alice.sign();
+  const [, expires] = /\ntime_in_force: gtd\nexpires: (\d+)\nself_trade: /.exec(text);
+  assert.ok(Math.abs(Number(expires) - Date.now() - 3_600_000) < 60_000);
+  // The browser's zone is UTC.
+  assert.equal(Date.parse(`${shown} UTC`.replace(/\s/g, " ")), Number(expires));
+  await alice.outcome("applied");
+  await alice.tab("Open orders (1)");
+  await alice.page.getByRole("columnheader", { name: "Expires" }).waitFor();
+  await alice.page.getByRole("cell", { name: shown }).waitFor();
+
+  await alice.fill("Buy", "1", "1991");
+  await form.getByLabel("Expires").selectOption({ label: "At a date and time" });
+  await form.getByText("Choose a date and a time.").waitFor();
+  await form.locator("#field-expires").fill("2020-01-31T15:45");
+  await form.locator("#field-expires").blur();
+  await form.locator("#field-expires-fault").getByText("choose a later one").waitFor();
+  assert.equal(await form.locator("button[type=submit]").getAttribute("aria-disabled"), "true");
+  await form.locator("#field-expires").fill("2099-01-31T15:45");
+  await form.locator("button[type=submit]").click();
+  assert.match(await alice.sign(), new RegExp(`\nexpires: ${Date.UTC(2099, 0, 31, 15, 45)}\n`));
+  await alice.outcome("applied");
+  await form.getByLabel("Time in force").selectOption("ioc");
+  assert.equal(await form.getByLabel("Expires").isVisible(), false);
+});
+
+test("an open order is edited: less of it keeps its place, another price does not", async () => {
+  await begin();
+  const alice = await trader();
+  await alice.order("Sell", "2", "2000");
+  await alice.outcome("applied");
+  const bob = await trader();
+  await bob.page.getByRole("button", { name: "2,000.00, use this ask price" }).waitFor();
+  await bob.order("Buy", "0.5", "2000");
+  await bob.outcome("applied");
+
+  let sheet = await alice.edit("1", {});
+  await sheet.getByText("Change the price or the quantity.").waitFor();
+  await sheet.locator("button[type=submit]").click({ force: true });
+  assert.equal(await alice.sheet.isVisible(), false);
+  await sheet.getByRole("button", { name: "Close" }).click();
+
+  sheet = await alice.edit("1", { quantity: "1.2" });
+  const kept = { "Place in the queue": "kept", "Rests in the book": "0.7 ETH", "Costs at most": "0.7 ETH" };
+  assert.deepEqual(await lines(sheet), kept);
+  await sheet.getByRole("button", { name: "Change to 1.2 at 2,000" }).click();
+  await alice.page.getByRole("heading", { name: "Change order 1 to 1.2 at 2,000" }).waitFor();
+  const { Network, ...onSheet } = await lines(alice.sheet);
+  assert.deepEqual(onSheet, { Market: "ETH/USDT", Side: "sell", Was: "2 at 2,000, 0.5 filled", ...kept });
+  assert.ok(Network);
+  const text = await alice.sign();
+  assert.match(text, /\nkind: replace\naccount: [0-9a-f]{66}\nreplaces_order: 1\nmarket: ETH\/USDT\nside: sell\nquantity: 1.2\nprice: 2000\ntime_in_force: gtc\n/);
+  await alice.outcome("applied");
+  await alice.tab("Balances");
+  await alice.page.getByRole("row", { name: "ETH 8.8 0.7" }).waitFor();
+  await alice.tab("Open orders (1)");
+  await alice.page.getByRole("row", { name: /Sell 2,000 1.2 0.5/ }).waitFor();
+
+  // Into Bob's bid in part, and at a price that the market does not take at first.
+  await bob.order("Buy", "0.1", "1999");
+  await bob.outcome("applied");
+  await alice.page.getByRole("button", { name: "1,999.00, use this bid price" }).waitFor();
+  sheet = await alice.edit("1", { price: "1998.996" });
+  await sheet.locator("#edit-price").blur();
+  await sheet.locator("#edit-price-fault").getByRole("button", { name: "Use 1,999" }).click();
+  assert.deepEqual(await lines(sheet), {
+    "Place in the queue": "new, under a new id",
+    "Trades at once": "0.1 ETH at 1 price",
+    "Average price": "1,999.00",
+    Fee: "0 USDT (0 %)",
+    "Rests in the book": "0.6 ETH",
+    Locks: "0.6 ETH",
+    "Fee once that fills": "0 USDT (0 %)",
+    "Costs at most": "0.7 ETH",
+    "Brings at least, if filled": "1,399.3 USDT",
+  });
+  await sheet.locator("button[type=submit]").click();
+  await alice.sign();
+  await alice.outcome("applied");
+  await alice.tab("Open orders (1)");
+  await alice.page.getByRole("button", { name: "Edit order 4" }).waitFor();
+  assert.equal(await alice.page.getByRole("button", { name: "Edit order 1" }).count(), 0);
+
+  // More than is there, and an order that goes while it is edited.
+  sheet = await alice.edit("4", { quantity: "50" });
+  await sheet.getByText("and 9.4 ETH are available").waitFor();
+  await sheet.locator("#edit-quantity").fill("0.3");
+  await bob.order("Buy", "0.6", "1999");
+  await sheet.getByText("This order is not open any more.").waitFor();
+});
+
+test("an order that a program placed in another market shows its client id and keeps it when edited", async () => {
+  await begin();
+  const alice = await arrive();
+  const { page } = alice;
+  const secret = "11".repeat(32);
+  await page.locator(".wallet").click();
+  const dialog = page.getByRole("dialog", { name: "Your key" });
+  await dialog.locator("#import-text").fill(secret);
+  await dialog.locator("#import-passphrase").fill(PASSPHRASE);
+  await dialog.getByRole("button", { name: "Import" }).click();
+  await dialog.getByRole("button", { name: "Lock", exact: true }).waitFor();
+  await dialog.getByRole("button", { name: "Close" }).click();
+  await alice.getTokens();
+  const order = { kind: "order", market: "BTC/USDT", side: "buy", quantity: "0.1", price: "60000", time_in_force: "gtc", self_trade: "cancel_newest" };
+  await submit(exchange, secret, { ...order, client_id: "bot:7" });
+  await alice.tab("Open orders (1)");
+  await page.getByRole("columnheader", { name: "Client id" }).waitFor();
+  await page.getByRole("cell", { name: "bot:7" }).waitFor();
+  const carol = await trader();
+  await carol.page.locator(".market-picker select").selectOption("BTC/USDT");
+  await carol.order("Sell", "0.05", "60100");
+  await carol.outcome("applied");
+
+  // What it would do is worked out over the book of its own market.
+  const sheet = await alice.edit("1", { price: "60100" });
+  await sheet.getByText("0.05 BTC at 1 price").waitFor();
+  assert.equal(await page.locator(".market-picker select").inputValue(), "BTC/USDT");
+  await sheet.locator("button[type=submit]").click();
+  assert.doesNotMatch(await alice.sign(), /client_id/);
+  await alice.outcome("applied");
+  await alice.tab("Open orders (1)");
+  await page.getByRole("button", { name: "Edit order 3" }).waitFor();
+  await page.getByRole("cell", { name: "bot:7" }).waitFor();
 });
 
 test("orders are cancelled one by one and all at once", async () => {
@@ -316,9 +537,16 @@ for (const [name, viewport] of [["360", NARROW], ["1440", WIDE], ["1600", { widt
       await alice.order("Sell", "1", "2000");
       await alice.outcome("applied");
       await check("what was sent");
+      await alice.edit("1", { price: "2000.001" });
+      await check("the sheet that edits");
+      await page.getByRole("button", { name: "Close" }).last().click();
       await alice.fill("Buy", "1", "1999.001");
       await check("the form with a fault");
+      await page.getByLabel("Time in force").selectOption("gtd");
+      await page.getByLabel("Expires").selectOption({ label: "At a date and time" });
+      await page.locator("#field-expires").fill("2099-01-31T15:45");
       await alice.fill("Buy", "1", "1999");
+      await check("the form with a time");
       await page.locator("#order-form button[type=submit]").click();
       await check("the signing sheet");
       await page.keyboard.press("Escape");

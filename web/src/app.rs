@@ -9,6 +9,7 @@ use leptos::task::spawn_local;
 use crate::api;
 use crate::components::account_panel::AccountPanel;
 use crate::components::book::BookView;
+use crate::components::edit_sheet::EditSheet;
 use crate::components::header::{Banner, Header};
 use crate::components::order_form::OrderForm;
 use crate::components::sign_sheet::SignSheet;
@@ -67,6 +68,7 @@ pub fn App() -> impl IntoView {
             <AccountPanel />
         </main>
         <SideBar />
+        <EditSheet />
         <SignSheet />
         <WalletDialog />
     }

@@ -12,7 +12,7 @@ use gloo_net::websocket::{Message, State as SocketState, WebSocketError};
 use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use zellbook_core::wire::{Channel, ClientMessage, Feed, FeedData, ServerMessage};
+use zellbook_core::wire::{AccountBody, Channel, ClientMessage, Feed, FeedData, ServerMessage};
 
 use crate::state::State;
 
@@ -26,7 +26,13 @@ pub fn start(state: State) {
     let (changed, mut changes) = unbounded();
     Effect::new(move || {
         state.market.track();
-        state.wallet.track();
+        let account = state.wallet.with(crate::wallet::Wallet::account);
+        let account = account.map(|account| account.to_string());
+        let is_other = |body: &AccountBody| Some(&body.account) != account.as_ref();
+        // Another account's balances and orders must not bear on what the form says.
+        if state.account.with_untracked(|body| body.as_ref().is_some_and(is_other)) {
+            state.account.set(None);
+        }
         // The receiver lives as long as the page.
         let _ = changed.unbounded_send(());
     });

@@ -1,7 +1,8 @@
-//! Numbers, keys and times as people read them.
+//! Numbers, keys, times and names as people read them.
 
 use js_sys::{Date, Intl, Object};
 use wasm_bindgen::JsValue;
+use zellbook_core::transaction::{Side, TimeInForce};
 use zellbook_core::units::Decimal;
 
 /// The reader's separators: between groups of three digits, and before the fraction.
@@ -61,9 +62,36 @@ pub fn time(milliseconds: &str) -> String {
     )
 }
 
+/// Unix milliseconds as local date and time of day.
+pub fn date_time(milliseconds: &str) -> String {
+    milliseconds.parse::<f64>().map_or_else(
+        |_| String::new(),
+        |time| Date::new(&time.into()).to_locale_string("default", &JsValue::UNDEFINED).into(),
+    )
+}
+
 /// Unix milliseconds as full UTC time.
 pub fn utc(milliseconds: &str) -> String {
     milliseconds
         .parse::<f64>()
         .map_or_else(|_| String::new(), |time| Date::new(&time.into()).to_iso_string().into())
+}
+
+/// A time in force in words.
+pub const fn time_in_force_words(time_in_force: TimeInForce) -> &'static str {
+    match time_in_force {
+        TimeInForce::Gtc => "Until cancelled",
+        TimeInForce::Gtd => "Until a time",
+        TimeInForce::Ioc => "Fill at once, cancel the rest",
+        TimeInForce::Fok => "Fill in full at once, or reject",
+        TimeInForce::PostOnly => "Post only",
+    }
+}
+
+/// A side in one word.
+pub const fn verb(side: Side) -> &'static str {
+    match side {
+        Side::Buy => "Buy",
+        Side::Sell => "Sell",
+    }
 }

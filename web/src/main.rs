@@ -2,7 +2,11 @@
 
 mod api;
 mod app;
+mod clock;
 mod components;
+mod draft;
+mod edit;
+mod fault;
 mod feed;
 mod format;
 mod sending;

@@ -1,13 +1,13 @@
 //! Signing a transaction, handing it in, and following it to its outcome.
 
 use gloo_timers::future::TimeoutFuture;
-use js_sys::Date;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use zellbook_core::transaction::{Action, Transaction};
 use zellbook_core::wire::{Stage, TransactionStatus};
 
 use crate::api::{self, Problem};
+use crate::clock;
 use crate::state::State;
 
 /// How often a transaction without an outcome is asked for.
@@ -39,14 +39,8 @@ fn nonce() -> u64 {
     thread_local! {
         static LAST: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
     }
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a clock in milliseconds"
-    )]
-    let now = Date::now() as u64;
     LAST.with(|last| {
-        last.set(now.max(last.get() + 1));
+        last.set(clock::now().max(last.get() + 1));
         last.get()
     })
 }
@@ -54,7 +48,7 @@ fn nonce() -> u64 {
 /// The transaction of an action as it would be signed now.
 pub fn transaction(state: State, action: Action) -> Option<Transaction> {
     let account = state.wallet.with_untracked(crate::wallet::Wallet::account)?;
-    Some(Transaction { account, nonce: nonce(), action })
+    Some(Transaction { account, signer: None, nonce: nonce(), valid_until: None, action })
 }
 
 /// Signs with the unlocked key and sends. The text is the one that was on show.
@@ -68,7 +62,7 @@ pub fn sign_and_send(state: State, title: String, transaction: Transaction) {
         title,
         hash: hash.clone(),
         text,
-        signed_ms: Date::now().to_string(),
+        signed_ms: clock::now().to_string(),
         status: None,
         problem: None,
     };
@@ -85,7 +79,7 @@ pub fn follow(state: State, title: String, hash: String) {
         title,
         hash: hash.clone(),
         text: String::new(),
-        signed_ms: Date::now().to_string(),
+        signed_ms: clock::now().to_string(),
         status: None,
         problem: None,
     };

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use zellbook_core::genesis::{Market, Rules};
+use zellbook_core::matching::Maker;
 use zellbook_core::transaction::{Action, Side};
-use zellbook_core::units::Decimal;
+use zellbook_core::units::{Decimal, Ticks};
 use zellbook_core::wire::{
-    AccountBody, BookBody, LevelBody, MarketsResponse, StatusBody, TradeBody,
+    AccountBody, BookBody, LevelBody, MarketsResponse, OrderBody, StatusBody, TradeBody,
 };
 
 use crate::sending::Sent;
@@ -17,8 +18,19 @@ use crate::wallet::Wallet;
 /// Trades that the tape keeps.
 const TRADES_KEPT: usize = 60;
 
-/// One side of the book by price in ticks: quantity and orders.
-type Levels = BTreeMap<u128, LevelBody>;
+/// One side of the book by price.
+type Levels = BTreeMap<Ticks, LevelBody>;
+
+/// A price as the replica writes it.
+pub fn ticks(market: &Market, text: &str) -> Option<Ticks> {
+    let ticks = Decimal::parse(text).ok()?.in_steps_of(market.tick_size).ok()?;
+    u64::try_from(ticks).ok().map(Ticks)
+}
+
+/// A quantity as the replica writes it, in lots.
+pub fn lots(market: &Market, text: &str) -> Option<u128> {
+    Decimal::parse(text).ok()?.in_steps_of(market.lot_size).ok()
+}
 
 /// The book of the market on show.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,26 +47,52 @@ impl Book {
                 levels.clear();
             }
             for row in rows {
-                let ticks = Decimal::parse(&row.0).ok();
-                let Some(ticks) = ticks.and_then(|price| price.in_steps_of(market.tick_size).ok())
-                else {
-                    continue;
-                };
+                let Some(price) = ticks(market, &row.0) else { continue };
                 if row.1 == "0" {
-                    levels.remove(&ticks);
+                    levels.remove(&price);
                 } else {
-                    levels.insert(ticks, row.clone());
+                    levels.insert(price, row.clone());
                 }
             }
         }
     }
 
+    fn side(&self, side: Side) -> Box<dyn Iterator<Item = (&Ticks, &LevelBody)> + '_> {
+        match side {
+            Side::Buy => Box::new(self.bids.iter().rev()),
+            Side::Sell => Box::new(self.asks.iter()),
+        }
+    }
+
     /// Levels of a side, best first.
     pub fn levels(&self, side: Side, count: usize) -> Vec<LevelBody> {
-        match side {
-            Side::Buy => self.bids.values().rev().take(count).cloned().collect(),
-            Side::Sell => self.asks.values().take(count).cloned().collect(),
-        }
+        self.side(side).take(count).map(|(_, level)| level.clone()).collect()
+    }
+
+    /// What an order meets on a side, best first: of each level the orders of others as one, then
+    /// the account's own, given by price and lots. Which of a level stands first is not known here.
+    pub fn makers<'a>(
+        &'a self,
+        side: Side,
+        market: &'a Market,
+        own: &'a [(Ticks, u128)],
+    ) -> impl Iterator<Item = Maker<()>> + 'a {
+        self.side(side).flat_map(move |(&price, (_, quantity, orders))| {
+            let maker = move |remaining, orders, is_own| Maker {
+                price,
+                remaining,
+                orders,
+                is_own,
+                place: (),
+            };
+            let own = own.iter().filter(move |(at, _)| *at == price);
+            let own = own.map(move |(_, remaining)| maker(*remaining, 1, true));
+            let own_lots: u128 = own.clone().map(|maker| maker.remaining).sum();
+            let own_orders: u32 = own.clone().map(|maker| maker.orders).sum();
+            let left = lots(market, quantity).unwrap_or(0).saturating_sub(own_lots);
+            let orders = orders.parse().unwrap_or(0_u32).saturating_sub(own_orders).max(1);
+            (left > 0).then(|| maker(left, orders, false)).into_iter().chain(own)
+        })
     }
 
     /// The best price of a side.
@@ -105,6 +143,8 @@ pub struct State {
     pub price: RwSignal<String>,
     /// Quantity field of the order form.
     pub quantity: RwSignal<String>,
+    /// Id of the open order that is edited.
+    pub edited: RwSignal<Option<String>>,
     /// Whether the order form is open where the page is narrow.
     pub form_open: RwSignal<bool>,
     /// Whether the key was exported since the page was opened.
@@ -133,6 +173,7 @@ impl State {
             side: RwSignal::new(Side::Buy),
             price: RwSignal::default(),
             quantity: RwSignal::default(),
+            edited: RwSignal::new(None),
             form_open: RwSignal::new(false),
             exported: RwSignal::new(false),
             wallet_open: RwSignal::new(false),
@@ -145,6 +186,13 @@ impl State {
         let rules = self.rules.get()?;
         let market = rules.market(&self.market.get())?.clone();
         Some((rules, market))
+    }
+
+    /// The symbol of base or quote of the market on show.
+    pub fn symbol(self, is_base: bool) -> Option<String> {
+        let (rules, market) = self.market_rules()?;
+        let token = rules.token_at(if is_base { market.base } else { market.quote })?;
+        Some(token.symbol.clone())
     }
 
     /// Shows another market, with an empty form: a price of one market is a mistake in another.
@@ -165,6 +213,14 @@ impl State {
             trades.splice(0..0, new);
             trades.truncate(TRADES_KEPT);
         });
+    }
+
+    /// The open orders of the wallet's account in a market, newest first.
+    pub fn open_orders(self, market: &str) -> Vec<OrderBody> {
+        self.account.with(|account| {
+            let orders = account.iter().flat_map(|account| &account.open_orders);
+            orders.filter(|order| order.market == market).cloned().collect()
+        })
     }
 
     /// The available balance of a token, if it is known.

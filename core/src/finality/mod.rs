@@ -243,3 +243,27 @@ impl Verifier {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{SignedState, Threshold, message};
+    use crate::units::Decimal;
+    use alloc::string::ToString;
+
+    #[test]
+    fn a_message_escapes_as_python_does() {
+        let text = "a\"\\\n\r\t\u{8}\u{c}\u{1}~\u{7f}\u{e9}\u{1f512}";
+        // json.dumps({"app_name": text, "chaining_hash": "h", …}, sort_keys=True)
+        assert_eq!(
+            message(text, SignedState::Locked, 2, 1, 3, "h"),
+            r#"{"app_name": "a\"\\\n\r\t\b\f\u0001~\u007f\u00e9\ud83d\udd12", "chaining_hash": "h", "index": 2, "parent_index": 1, "state": "locked", "timestamp": 3}"#
+        );
+        assert!(message("a", SignedState::Sequenced, 1, 0, 0, "").contains("\"sequenced\""));
+    }
+
+    #[test]
+    fn a_threshold_shows_its_percentage() {
+        let threshold = Threshold::from_percent(Decimal::parse("66.6").unwrap()).unwrap();
+        assert_eq!(threshold.to_string(), "66.6 %");
+    }
+}

@@ -190,3 +190,42 @@ impl NodeList {
         json
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{NODES_MAX, Node, NodeList, NodeListError};
+    use alloc::format;
+    use alloc::string::ToString;
+    use alloc::vec::Vec;
+
+    fn nodes() -> Vec<Node> {
+        let json = include_bytes!("../../tests/vectors/zellular/equal4/nodes.json");
+        NodeList::read(json).unwrap().nodes().cloned().collect()
+    }
+
+    #[test]
+    fn a_node_stands_in_a_list_once() {
+        let mut list = nodes();
+        list.push(list[0].clone());
+        let id = list[0].id.clone();
+        let error = NodeList::new(list).unwrap_err();
+        assert_eq!(error.to_string(), format!("node {id}: id: stands there twice"));
+    }
+
+    #[test]
+    fn a_list_has_stake_and_not_too_many_nodes() {
+        let without = nodes().into_iter().map(|node| Node { stake: 0, ..node });
+        assert_eq!(NodeList::new(without.collect()), Err(NodeListError::Size));
+        assert_eq!(NodeList::new(Vec::new()), Err(NodeListError::Size));
+        let node = &nodes()[0];
+        let many = |count| (0..count).map(|n| Node { id: format!("{n}"), ..node.clone() });
+        let most = NodeList::new(many(NODES_MAX).collect()).unwrap();
+        assert_eq!(NodeList::read(most.to_json().as_bytes()), Ok(most));
+        let more = many(NODES_MAX.saturating_add(1));
+        assert_eq!(NodeList::new(more.clone().collect()), Err(NodeListError::Size));
+        let mut list = NodeList::new(nodes()).unwrap();
+        list.nodes = more.map(|node| (node.id.clone(), node)).collect();
+        let error = NodeList::read(list.to_json().as_bytes());
+        assert!(error.unwrap_err().to_string().contains("too many nodes"));
+    }
+}

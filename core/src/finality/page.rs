@@ -238,3 +238,50 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Bounded<T,
         deserializer.deserialize_seq(ListVisitor(core::marker::PhantomData))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Threshold;
+    use super::{PAGE_BYTES_MAX, Page, PageError, ProofError};
+    use crate::bls::BlsError;
+    use crate::units::Decimal;
+    use alloc::collections::BTreeSet;
+    use alloc::string::{String, ToString};
+    use alloc::vec;
+
+    #[test]
+    fn every_error_has_a_name_and_a_sentence_of_its_own() {
+        let text = || String::from("x");
+        let proof = |error| PageError::Proof { index: 1, error };
+        let threshold = Threshold::from_percent(Decimal::parse("67").unwrap()).unwrap();
+        let errors = vec![
+            PageError::Json(text()),
+            PageError::Status(text()),
+            PageError::TooLarge,
+            PageError::Empty,
+            PageError::FirstChainingHash { found: text(), expected: text(), after: 1 },
+            PageError::SignatureOutOfOrder { index: 1, proven: 2 },
+            PageError::SignatureBeyondPage { index: 2, last: 1 },
+            PageError::ChainingHash { index: 1, found: text(), expected: text() },
+            PageError::SignatureForm { position: 0, error: text() },
+            PageError::TipNotSigned { last: 2, proven: 1 },
+            proof(ProofError::UnknownNonsigner(text())),
+            proof(ProofError::RepeatedNonsigner(text())),
+            proof(ProofError::NonsignerWithoutStake(text())),
+            proof(ProofError::Quorum { missing: 1, total: 2, threshold }),
+            proof(ProofError::Encoding(BlsError::Infinite)),
+            proof(ProofError::Signature),
+        ];
+        let names: BTreeSet<&str> = errors.iter().map(PageError::name).collect();
+        let sentences: BTreeSet<String> = errors.iter().map(ToString::to_string).collect();
+        assert_eq!((names.len(), sentences.len()), (errors.len(), errors.len()));
+        assert!(names.iter().all(|name| name.bytes().all(|b| b == b'_' || b.is_ascii_lowercase())));
+    }
+
+    #[test]
+    fn an_answer_of_too_many_bytes_is_not_read() {
+        let answer = vec![b' '; PAGE_BYTES_MAX.wrapping_add(1)];
+        assert_eq!(Page::read(&answer), Err(PageError::TooLarge));
+        assert!(matches!(Page::read(&answer[1..]), Err(PageError::Json(_))));
+    }
+}

@@ -2,7 +2,7 @@
 
 use zellbook_core::batch::Batch;
 use zellbook_core::limits::BODY_BYTES_MAX;
-use zellbook_core::transaction::Action;
+use zellbook_core::transaction::{Action, OrderRef};
 
 use crate::venue::{Venue, trader};
 
@@ -71,13 +71,13 @@ fn a_bad_element_does_not_touch_its_neighbours() {
 #[test]
 fn random_changes_of_a_valid_body_never_panic() {
     let mut venue = Venue::funded();
-    let mut random = crate::model::Random(0x5eed);
+    let mut random = crate::random::Random(0x5eed);
     println!("seed {:#x}", random.0);
     for _ in 0..300 {
         let mut body = format!(
             "[{},{}]",
             venue.sign(&trader("alice"), Action::CancelAll { market: None }),
-            venue.sign(&trader("bob"), Action::Cancel { order: 1 }),
+            venue.sign(&trader("bob"), Action::Cancel(OrderRef::Id(1))),
         )
         .into_bytes();
         for _ in 0..=random.below(3) {

@@ -1,10 +1,14 @@
 //! The state machine, tested through finalized batches alone.
 
+mod accounts;
 mod golden;
 mod guide;
 mod hostile;
 mod matching;
-mod model;
+mod precedence;
+mod proofs;
+mod random;
 mod rejects;
 mod state;
+mod trading;
 mod venue;

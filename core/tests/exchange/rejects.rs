@@ -1,9 +1,14 @@
 //! One test for each reject code, and what a reject leaves behind.
 
+use zellbook_core::event::Event;
+use zellbook_core::genesis::{Rules, Token};
+use zellbook_core::key::SecretKey;
 use zellbook_core::limits::SUPPLY_MAX;
-use zellbook_core::transaction::{Action, Side, TimeInForce};
+use zellbook_core::reject::{Nearest, Reject};
+use zellbook_core::transaction::{Action, KeyGrant, OrderRef, Side, TimeInForce, Transaction};
+use zellbook_core::wire::RejectBody;
 
-use crate::venue::{Venue, issuer, order, trader};
+use crate::venue::{Venue, issuer, key, order, read_order, replica, trader};
 
 /// The order is rejected with this code and message, and nothing but its nonce changed.
 fn check_order(line: &str, code: u16, message: &str) {
@@ -15,12 +20,12 @@ fn check_order(line: &str, code: u16, message: &str) {
 }
 
 fn assert_only_nonces_changed(before: &zellbook_core::exchange::Exchange, venue: &Venue) {
-    use zellbook_core::state::LeafKey;
+    use zellbook_core::leaf::LeafKey;
     for (number, _) in venue.rules.genesis.tokens.iter().enumerate() {
         let token = zellbook_core::genesis::TokenIndex(u16::try_from(number).unwrap());
-        for account in venue.exchange.ledger().accounts() {
+        for account in venue.exchange.engine().ledger().accounts() {
             let key = LeafKey::Balance(account.key, token);
-            assert_eq!(before.leaf_value(&key), venue.exchange.leaf_value(&key));
+            assert_eq!(before.engine().leaf_value(&key), venue.exchange.engine().leaf_value(&key));
         }
         assert_eq!(before.supply(token), venue.exchange.supply(token));
     }
@@ -248,40 +253,177 @@ fn code_30_unknown_order() {
     let mut venue = Venue::funded();
     venue.order("alice buys 1 @ 100").unwrap();
     for order in [0, 2, u64::MAX] {
-        let reject = venue.act(&trader("alice"), Action::Cancel { order }).unwrap_err();
+        let reject = venue.act(&trader("alice"), Action::Cancel(OrderRef::Id(order))).unwrap_err();
         assert_eq!(reject.code(), 30);
     }
-    let not_mine = venue.act(&trader("bob"), Action::Cancel { order: 1 }).unwrap_err();
+    let not_mine = venue.act(&trader("bob"), Action::Cancel(OrderRef::Id(1))).unwrap_err();
     assert_eq!(not_mine.code(), 30);
-    assert!(venue.act(&trader("alice"), Action::Cancel { order: 1 }).is_ok());
+    assert!(venue.act(&trader("alice"), Action::Cancel(OrderRef::Id(1))).is_ok());
     assert_eq!(venue.balance("alice", "USDT"), "1000000 + 0");
-    let again = venue.act(&trader("alice"), Action::Cancel { order: 1 }).unwrap_err();
+    let again = venue.act(&trader("alice"), Action::Cancel(OrderRef::Id(1))).unwrap_err();
     assert_eq!(again.code(), 30);
 }
 
 #[test]
-fn code_31_would_cross() {
+fn code_32_would_cross() {
     let mut venue = Venue::funded();
     venue.order("bob sells 1 @ 100").unwrap();
     let reject = venue.order("alice buys 1 @ 100.5 post_only").unwrap_err();
-    assert_eq!(reject.code(), 31);
+    assert_eq!(reject.code(), 32);
     assert_eq!(reject.to_string(), "this post-only order would trade at once: the best ask is 100");
 }
 
 #[test]
-fn code_32_too_many_orders() {
+fn code_33_too_many_orders() {
     let mut venue = Venue::funded();
     for _ in 0..4 {
         venue.order("alice buys 1 @ 100").unwrap();
     }
     let reject = venue.order("alice buys 1 @ 100").unwrap_err();
-    assert_eq!(reject.code(), 32);
+    assert_eq!(reject.code(), 33);
     assert!(venue.order("alice buys 1 @ 100 ioc").is_ok(), "an ioc order never rests");
+    let fok = venue.order("alice buys 1 @ 100 fok").unwrap_err();
+    assert_eq!(fok.code(), 34, "nor does a fok order");
+    let replaced = venue.replace(OrderRef::Id(1), "alice buys 2 @ 101");
+    assert!(replaced.is_ok(), "a replacement takes the place of what goes");
+    let reject = venue.order("alice buys 1 @ 100").unwrap_err();
+    assert_eq!(reject.code(), 33);
     let mut other = order(Side::Buy, "1".parse().unwrap(), "100".parse().unwrap());
     other.market = "BTC/USDT".into();
     assert!(venue.act(&trader("alice"), Action::Order(other)).is_ok(), "each market counts alone");
-    venue.act(&trader("alice"), Action::Cancel { order: 1 }).unwrap();
+    venue.act(&trader("alice"), Action::Cancel(OrderRef::Id(2))).unwrap();
     assert!(venue.order("alice buys 1 @ 100").is_ok());
+}
+
+#[test]
+fn code_34_cannot_fill() {
+    let mut venue = Venue::funded();
+    venue.order("alice sells 1 @ 100").unwrap();
+    venue.order("bob sells 1 @ 101").unwrap();
+    let before = venue.exchange.clone();
+    let reject = venue.order("carol buys 3 @ 101 fok").unwrap_err();
+    assert_eq!(reject.code(), 34);
+    assert_eq!(reject.to_string(), "this fill-or-kill order would fill 2 of 3");
+    // Nor does it cancel its own orders on the way.
+    assert_eq!(venue.order("alice buys 2 @ 101 fok cancel_oldest").unwrap_err().code(), 34);
+    assert_only_nonces_changed(&before, &venue);
+    assert_eq!(venue.describe_book(), "ask alice 1 @ 100\nask bob 1 @ 101\n");
+    assert!(venue.order("carol buys 2 @ 101 fok").is_ok());
+}
+
+#[test]
+fn code_31_client_id_used() {
+    let mut venue = Venue::funded();
+    venue.order("alice buys 1 @ 100 id=a").unwrap();
+    venue.order("bob buys 1 @ 100 id=a").unwrap();
+    let reject = venue.order("alice sells 1 @ 200 id=a").unwrap_err();
+    assert_eq!(reject.code(), 31);
+    assert_eq!(
+        reject.to_string(),
+        "order 1 of this account is open under the client id a; use another"
+    );
+    venue.order("alice buys 1 @ 90 id=b").unwrap();
+    let taken = venue.replace(OrderRef::Id(3), "alice buys 1 @ 91 id=a").unwrap_err();
+    assert_eq!(taken.code(), 31);
+    venue.replace(OrderRef::Id(1), "alice buys 1 @ 91 id=a").unwrap();
+    venue.act(&trader("alice"), Action::CancelAll { market: None }).unwrap();
+    assert!(venue.order("alice sells 1 @ 200 id=a").is_ok(), "it is free once the order is gone");
+}
+
+#[test]
+fn code_5_expired() {
+    let mut venue = Venue::funded();
+    let alice = trader("alice");
+    let valid_until =
+        |time| move |transaction: &mut Transaction| transaction.valid_until = Some(time);
+    let cancel = || Action::CancelAll { market: None };
+    let early = venue.sign_as(&alice, valid_until(1), 1, cancel());
+    assert!(venue.apply_one(&early).is_ok(), "the time is 0 before replicas say otherwise");
+    venue.tick(5000);
+    let last = venue.sign_as(&alice, valid_until(5001), 2, cancel());
+    assert!(venue.apply_one(&last).is_ok());
+    let late = venue.sign_as(&alice, valid_until(5000), 3, cancel());
+    let reject = venue.apply_one(&late).unwrap_err();
+    assert_eq!(reject.code(), 5);
+    assert_eq!(
+        reject.to_string(),
+        "this transaction was valid until 5000, and the exchange's time is 5000"
+    );
+}
+
+#[test]
+fn code_18_time_passed() {
+    let mut venue = Venue::funded();
+    venue.tick(5000);
+    let reject = venue.order("alice buys 1 @ 100 gtd until=5000").unwrap_err();
+    assert_eq!(reject.code(), 18);
+    assert_eq!(
+        reject.to_string(),
+        "expires is 5000, and the exchange's time is 5000 already; give a later one"
+    );
+    assert!(venue.order("alice buys 1 @ 100 gtd until=5001").is_ok());
+    let late = venue.replace(OrderRef::Id(1), "alice buys 1 @ 100 gtd until=5000").unwrap_err();
+    assert_eq!(late.code(), 18);
+    let after = |time| Action::CancelAllAfter { time };
+    assert_eq!(venue.act(&trader("alice"), after(4999)).unwrap_err().code(), 18);
+    assert!(venue.act(&trader("alice"), after(0)).is_ok(), "0 disarms");
+    let grant = |expires| {
+        Action::AuthorizeKey(KeyGrant {
+            key: key(50).public_key(),
+            expires,
+            market: None,
+            spend: None,
+        })
+    };
+    assert_eq!(venue.act(&trader("alice"), grant(5000)).unwrap_err().code(), 18);
+    assert!(venue.act(&trader("alice"), grant(5001)).is_ok());
+}
+
+fn attest(
+    venue: &mut Venue,
+    key: &SecretKey,
+    batch: u64,
+    clock: u64,
+) -> Result<Vec<Event>, Reject> {
+    venue.act(key, Action::Attest { batch, root: [7; 32], clock })
+}
+
+#[test]
+fn codes_23_to_25_attestations() {
+    let mut venue = Venue::funded();
+    let next = venue.exchange.counters().batch + 1;
+    assert_eq!(attest(&mut venue, &trader("alice"), 1, 1).unwrap_err().code(), 23);
+    let ahead = attest(&mut venue, &replica(1), next + 1, 1).unwrap_err();
+    assert_eq!(ahead.code(), 25);
+    assert!(attest(&mut venue, &replica(1), 3, 1).is_ok());
+    assert!(attest(&mut venue, &replica(1), 3, 2).is_ok(), "the same batch again, a later clock");
+    let stale = attest(&mut venue, &replica(1), 2, 3).unwrap_err();
+    assert_eq!(stale.code(), 24);
+    assert_eq!(stale.to_string(), "this replica attested to batch 3 before; batch 2 is older");
+}
+
+#[test]
+fn codes_26_and_27_session_keys() {
+    let mut venue = Venue::funded();
+    let alice = trader("alice");
+    let grant = |seed| {
+        Action::AuthorizeKey(KeyGrant {
+            key: key(seed).public_key(),
+            expires: 9000,
+            market: None,
+            spend: None,
+        })
+    };
+    venue.act(&alice, grant(50)).unwrap();
+    venue.act(&alice, grant(51)).unwrap();
+    let reject = venue.act(&alice, grant(52)).unwrap_err();
+    assert_eq!(reject.code(), 26);
+    assert!(venue.act(&alice, grant(51)).is_ok(), "renewing one is not one more");
+    let revoke = |seed| Action::RevokeKey { key: key(seed).public_key() };
+    assert_eq!(venue.act(&alice, revoke(52)).unwrap_err().code(), 27);
+    assert!(venue.act(&alice, revoke(50)).is_ok());
+    assert_eq!(venue.act(&alice, revoke(50)).unwrap_err().code(), 27);
+    assert!(venue.act(&alice, grant(52)).is_ok());
 }
 
 #[test]
@@ -340,4 +482,132 @@ fn a_transfer_moves_the_amount_to_an_account_that_need_not_exist() {
     venue.act(&trader("alice"), action).unwrap();
     assert_eq!(venue.balance("alice", "ETH"), "0.6 + 0");
     assert_eq!(venue.balance("erin", "ETH"), "0.4 + 0");
+}
+
+/// One of each.
+fn rejects() -> Vec<Reject> {
+    let one = "1".parse().unwrap();
+    let (text, key) = (|| String::from("x"), trader("alice").public_key());
+    vec![
+        Reject::Malformed(text()),
+        Reject::BadSignature { signer: key },
+        Reject::NonceUsed,
+        Reject::NonceTooOld { nonce: 1, lowest: 2 },
+        Reject::Expired { valid_until: 1, time: 2 },
+        Reject::KeyNotAuthorized { signer: key },
+        Reject::KeyNotAllowed { problem: text() },
+        Reject::UnknownMarket { market: text(), known: text() },
+        Reject::UnknownToken { token: text(), known: text() },
+        Reject::NotPositive { field: "price", least: one },
+        Reject::PriceOffTick { price: one, tick_size: one, nearest: Nearest(None) },
+        Reject::QuantityOffLot { quantity: one, lot_size: one, nearest: Nearest(None) },
+        Reject::AmountOffAtom { amount: one, token: text(), decimals: 0 },
+        Reject::TooLarge { field: "price", value: text(), largest: text() },
+        Reject::NotionalTooSmall { notional: one, notional_min: one, quote: text() },
+        Reject::TimePassed { field: "time", value: 1, time: 2 },
+        Reject::NotIssuer { token: text(), issuer: key },
+        Reject::ReferenceUsed { token: text(), reference: text() },
+        Reject::TransferToSelf,
+        Reject::NotReplica,
+        Reject::AttestationStale { batch: 1, last: 2 },
+        Reject::AttestationAhead { batch: 2, index: 1 },
+        Reject::TooManyKeys { most: 1 },
+        Reject::UnknownKey { key },
+        Reject::UnknownOrder { order: OrderRef::Id(1) },
+        Reject::ClientIdUsed { client_id: text(), order: 1 },
+        Reject::WouldCross { side: "ask", best: one },
+        Reject::TooManyOrders { market: text(), most: 1 },
+        Reject::CannotFill { filled: one, quantity: one },
+        Reject::KeyLimit { token: text(), needed: one, left: one },
+        Reject::BalanceTooLow { token: text(), needed: one, available: one },
+    ]
+}
+
+#[test]
+fn codes_and_names_are_those_of_the_protocol() {
+    let protocol = include_str!("../../../docs/protocol.md");
+    let (_, section) = protocol.split_once("## 8. Reject codes").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let rows = section.lines().filter_map(|line| {
+        let mut cells = line.split('|').map(str::trim);
+        let (code, name) = (cells.nth(1)?, cells.next()?);
+        code.parse::<u16>().is_ok().then(|| (code.to_string(), name.trim_matches('`').to_string()))
+    });
+    let bodies: Vec<RejectBody> = rejects().iter().map(RejectBody::from).collect();
+    let ours = bodies.iter().map(|body| (body.code.clone(), body.name.clone()));
+    assert_eq!(ours.collect::<Vec<_>>(), rows.collect::<Vec<_>>());
+    assert!(bodies.iter().all(|body| !body.message.is_empty()));
+}
+
+#[test]
+fn what_genesis_alone_forbids_is_known_without_a_state() {
+    let mut venue = Venue::funded();
+    let amount = |text: &str| text.parse().unwrap();
+    let bob = trader("bob").public_key();
+    let place = |line: &str| Action::Order(read_order(line).1);
+    let transfer = |token: &str, text: &str| Action::Transfer {
+        token: token.into(),
+        to: bob,
+        amount: amount(text),
+    };
+    let grant = |market: Option<&str>, spend: Option<(&str, &str)>| {
+        Action::AuthorizeKey(KeyGrant {
+            key: key(50).public_key(),
+            expires: 9000,
+            market: market.map(Into::into),
+            spend: spend.map(|(token, limit)| (token.into(), amount(limit))),
+        })
+    };
+    let cancel_all = |market: Option<&str>| Action::CancelAll { market: market.map(Into::into) };
+    for (action, code) in [
+        (place("alice buys 1 @ 100"), 0),
+        (place("alice buys 1 @ 100.3"), 13),
+        (place("alice buys 0.01 @ 1"), 17),
+        (transfer("ETH", "1"), 0),
+        (transfer("ETH", "0"), 12),
+        (transfer("DOGE", "1"), 11),
+        (transfer("ETH", "1.0001"), 15),
+        (cancel_all(None), 0),
+        (cancel_all(Some("ETH/USDT")), 0),
+        (cancel_all(Some("A/B")), 10),
+        (grant(None, None), 0),
+        (grant(Some("BTC/USDT"), Some(("USDT", "1"))), 0),
+        (grant(Some("A/B"), Some(("DOGE", "1"))), 10),
+        (grant(None, Some(("DOGE", "1"))), 11),
+        (grant(None, Some(("USDT", "0"))), 12),
+        (Action::CancelAllAfter { time: 0 }, 0),
+    ] {
+        let known = venue.rules.check_action(&action);
+        assert_eq!(known.as_ref().map_or_else(Reject::code, |()| 0), code, "{action:?}");
+        let found = venue.act(&trader("alice"), action.clone()).map(drop);
+        assert_eq!(found, known, "{action:?}");
+    }
+    // What only a state can tell is no matter of genesis.
+    for action in [
+        place("alice buys 1000000 @ 100"),
+        transfer("ETH", "5000"),
+        Action::Cancel(OrderRef::Id(9)),
+        Action::RevokeKey { key: key(60).public_key() },
+        Action::Attest { batch: 9, root: [0; 32], clock: 1 },
+    ] {
+        assert_eq!(venue.rules.check_action(&action), Ok(()), "{action:?}");
+        assert!(venue.act(&trader("alice"), action).is_err());
+    }
+}
+
+#[test]
+fn of_many_names_a_message_gives_eight() {
+    let mut genesis = crate::venue::rules().genesis.clone();
+    let tokens = |rules: &Rules| rules.amount("X", "1".parse().unwrap()).unwrap_err().to_string();
+    let mut extend = |count: usize| {
+        while genesis.tokens.len() < count {
+            let symbol = format!("T{}", genesis.tokens.len());
+            let token = Token { symbol, ..genesis.tokens[0].clone() };
+            genesis.tokens.push(token);
+        }
+        tokens(&genesis.clone().check().unwrap())
+    };
+    let eight = "there is no token X; the tokens are ETH, USDT, BTC, T3, T4, T5, T6, T7";
+    assert_eq!(extend(8), eight);
+    assert_eq!(extend(9), format!("{eight}, \u{2026}"));
 }

@@ -3,9 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use zellbook_core::ahead::{Ahead, Touches};
 use zellbook_core::batch::Batch;
+use zellbook_core::book::{Book, RestingOrder};
 use zellbook_core::exchange::Exchange;
-use zellbook_core::transaction::Action;
+use zellbook_core::genesis::MarketIndex;
+use zellbook_core::ledger::AccountIndex;
+use zellbook_core::transaction::{Action, OrderRef, Side};
+use zellbook_core::units::{Lots, Ticks};
 
 use crate::venue::{Venue, trader};
 
@@ -99,10 +104,122 @@ fn winding_everything_down_ends_with_nothing_locked() {
         venue.act(&trader(name), Action::CancelAll { market: None }).unwrap();
     }
     assert_eq!(venue.describe_book(), "");
-    for account in venue.exchange.ledger().accounts() {
+    for account in venue.exchange.engine().ledger().accounts() {
         for index in 0..3 {
             let balance = account.balance(zellbook_core::genesis::TokenIndex(index));
             assert_eq!(balance.locked.0, 0);
         }
     }
+}
+
+#[test]
+fn order_ids_beyond_32_bits_are_told_apart() {
+    let (mut venue, mut leaves) = busy();
+    let counters = leaves.get_mut(&vec![0]).unwrap();
+    counters[40..48].copy_from_slice(&0xffff_ffff_u64.to_be_bytes());
+    let bytes = leaves.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+    venue.exchange = Exchange::from_leaves(Arc::clone(&venue.rules), bytes).unwrap();
+    venue.leaves = leaves;
+    let before = venue.describe_book();
+    for line in ["alice buys 1 @ 10", "alice buys 1 @ 11", "alice buys 1 @ 12"] {
+        venue.order(line).unwrap();
+    }
+    assert_eq!(venue.exchange.counters().order, 0x1_0000_0002);
+    for id in [0x1_0000_0001, 0x1_0000_0002, 0x1_0000_0000] {
+        venue.act(&trader("alice"), Action::Cancel(OrderRef::Id(id))).unwrap();
+    }
+    assert_eq!(venue.describe_book(), before);
+}
+
+#[test]
+fn a_level_is_found_by_its_side_and_price() {
+    let (mut venue, _) = busy();
+    let mut check = |line: &str| {
+        if !line.is_empty() {
+            venue.order(line).unwrap();
+        }
+        let market = venue.rules.market("ETH/USDT").unwrap().index;
+        let book = venue.exchange.engine().book(market).unwrap();
+        for side in [Side::Buy, Side::Sell] {
+            let counted: BTreeMap<Ticks, u32> =
+                book.levels(side).map(|level| (level.price, level.orders)).collect();
+            for price in (1..400).map(Ticks) {
+                let found = book.level(side, price).map(|level| level.orders);
+                assert_eq!(found, counted.get(&price).copied(), "{side:?} {price:?} {line}");
+            }
+        }
+    };
+    check("");
+    // A level comes where one of the other side was.
+    for line in
+        ["erin sells 1 @ 91 ioc", "erin sells 2 @ 90", "dave buys 1 @ 90", "dave sells 1 @ 91"]
+    {
+        check(line);
+    }
+}
+
+#[test]
+fn looking_ahead_changes_nothing() {
+    let (mut venue, leaves) = busy();
+    let root = venue.exchange.root();
+    let market = venue.rules.market("ETH/USDT").unwrap().index;
+    let engine = venue.exchange.engine();
+    let mut ahead = Vec::new();
+    for account in (0..8).chain([u32::MAX]).map(AccountIndex) {
+        for id in [0, 1, 3, u64::MAX] {
+            ahead.push(Ahead { account, touches: Touches::Order(id) });
+        }
+        for (market, price) in [(market, 180), (market, 1), (MarketIndex(9), 1)] {
+            let touches = Touches::Level(market, Side::Buy, Ticks(price));
+            ahead.push(Ahead { account, touches });
+        }
+    }
+    for part in [&ahead[..0], &ahead[..1], &ahead[30..], &ahead[..]] {
+        engine.look_ahead(part);
+    }
+    let now: BTreeMap<Vec<u8>, Vec<u8>> = engine.leaves().into_iter().collect();
+    assert_eq!(now, leaves);
+    assert_eq!(venue.exchange.root(), root);
+}
+
+#[test]
+fn memory_of_open_orders_is_counted_and_kept_for_the_next() {
+    let mut venue = Venue::funded();
+    let memory = |venue: &Venue| venue.exchange.engine().open_orders_memory();
+    assert_eq!(memory(&venue), 0, "nobody ever had an order");
+    for name in crate::venue::TRADERS {
+        for price in 1..=4 {
+            venue.order(&format!("{name} buys 10 @ {price}")).unwrap();
+        }
+    }
+    let full = memory(&venue);
+    // 20 orders of 56 bytes in the book and 12 in their lists, each with room to grow.
+    assert!((20 * 68..100_000).contains(&full), "{full}");
+    for name in crate::venue::TRADERS {
+        venue.act(&trader(name), Action::CancelAll { market: None }).unwrap();
+    }
+    assert_eq!(memory(&venue), full);
+}
+
+#[test]
+fn a_slot_holds_an_order_until_it_is_gone() {
+    let mut book = Book::default();
+    let order = |id| RestingOrder {
+        id,
+        account: AccountIndex(0),
+        side: Side::Buy,
+        price: Ticks(7),
+        quantity: Lots(5),
+        rested: Lots(4),
+        remaining: Lots(3),
+        hash: [0; 8],
+    };
+    let first = book.insert(&order(1)).unwrap();
+    let second = book.insert(&order(2)).unwrap();
+    assert_eq!(book.order(first), Some(order(1)));
+    assert!(book.reduce(first, Lots(3)).is_err(), "something is always left");
+    assert!(book.fill(second, Lots(4)).is_err());
+    book.remove(second).unwrap();
+    assert_eq!(book.order(second), None);
+    assert!(book.remove(second).is_err());
 }

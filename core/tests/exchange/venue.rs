@@ -10,8 +10,9 @@ use zellbook_core::exchange::Exchange;
 use zellbook_core::genesis::{Genesis, Rules};
 use zellbook_core::key::{PublicKey, SecretKey};
 use zellbook_core::reject::Reject;
-use zellbook_core::state::LeafKey;
-use zellbook_core::transaction::{Action, Order, SelfTrade, Side, TimeInForce, Transaction};
+use zellbook_core::transaction::{
+    Action, Order, OrderRef, SelfTrade, Side, TimeInForce, Transaction,
+};
 
 pub const TRADERS: [&str; 5] = ["alice", "bob", "carol", "dave", "erin"];
 
@@ -28,18 +29,33 @@ pub fn trader(name: &str) -> SecretKey {
     key(1 + u8::try_from(position.unwrap_or_else(|| panic!("no trader {name}"))).unwrap())
 }
 
+pub fn replica(number: u8) -> SecretKey {
+    key(200 + number)
+}
+
 /// Base of 3 decimals in lots of 0.01, quote of 4 decimals in ticks of 0.5: one lot at one tick is
-/// 50 quote atoms.
+/// 50 quote atoms. No fees.
 pub fn rules() -> Arc<Rules> {
+    rules_with_fees(0, 0)
+}
+
+/// The same with fees on both markets, in basis points.
+pub fn rules_with_fees(maker: u16, taker: u16) -> Arc<Rules> {
     let issuer = issuer().public_key();
+    let [one, two, three] = [1, 2, 3].map(|number| replica(number).public_key());
+    let fees = format!(r#""maker_fee_bps":{maker},"taker_fee_bps":{taker}"#);
+    let fee_account = key(98).public_key();
     let json = format!(
         r#"{{"version":1,"name":"Test","app_name":"test","guide_orders":true,
         "tokens":[{{"symbol":"ETH","decimals":3,"issuer":"{issuer}"}},
             {{"symbol":"USDT","decimals":4,"issuer":"{issuer}"}},
             {{"symbol":"BTC","decimals":8,"issuer":"{issuer}"}}],
-        "markets":[{{"base":"ETH","quote":"USDT","tick_size":"0.5","lot_size":"0.01","notional_min":"1"}},
-            {{"base":"BTC","quote":"USDT","tick_size":"1","lot_size":"0.0001","notional_min":"0.0001"}}],
-        "limits":{{"open_orders_per_account":4}},"replicas":[]}}"#
+        "markets":[{{"base":"ETH","quote":"USDT","tick_size":"0.5","lot_size":"0.01","notional_min":"1",{fees}}},
+            {{"base":"BTC","quote":"USDT","tick_size":"1","lot_size":"0.0001","notional_min":"0.0001",{fees}}}],
+        "fee_account":"{fee_account}",
+        "limits":{{"open_orders_per_account":4,"makers_per_order":3,"session_keys_per_account":2}},
+        "replicas":[{{"public_key":"{one}","weight":1}},{{"public_key":"{two}","weight":1}},
+            {{"public_key":"{three}","weight":1}}]}}"#
     );
     Arc::new(Genesis::read(json.as_bytes()).unwrap())
 }
@@ -56,23 +72,33 @@ pub struct Venue {
 impl Venue {
     /// An exchange on which nobody has anything.
     pub fn empty() -> Self {
-        let rules = rules();
+        Self::with_rules(rules())
+    }
+
+    pub fn with_rules(rules: Arc<Rules>) -> Self {
         let exchange = Exchange::new(Arc::clone(&rules));
-        let counters = LeafKey::Counters;
-        let first = exchange.leaf_value(&counters).unwrap();
-        let leaves = BTreeMap::from([(counters.to_bytes(), first)]);
+        let leaves = exchange.engine().leaves().into_iter().collect();
         Self { rules, exchange, bodies: Vec::new(), leaves, nonce: 1000 }
     }
 
     /// An exchange on which every trader has 1,000 ETH, 1,000,000 USDT and 10 BTC.
     pub fn funded() -> Self {
-        let mut venue = Self::empty();
+        Self::empty().fund()
+    }
+
+    /// The same with fees.
+    pub fn funded_with_fees(maker: u16, taker: u16) -> Self {
+        Self::with_rules(rules_with_fees(maker, taker)).fund()
+    }
+
+    fn fund(mut self) -> Self {
+        let venue = &mut self;
         for name in TRADERS {
             for (token, amount) in [("ETH", "1000"), ("USDT", "1000000"), ("BTC", "10")] {
                 venue.deposit(name, token, amount);
             }
         }
-        venue
+        self
     }
 
     pub fn nonce(&mut self) -> u64 {
@@ -98,8 +124,48 @@ impl Venue {
     }
 
     pub fn sign_with(&self, key: &SecretKey, nonce: u64, action: Action) -> String {
+        self.sign_as(key, |_| (), nonce, action)
+    }
+
+    /// Signs an action with changes to the transaction around it.
+    pub fn sign_as(
+        &self,
+        key: &SecretKey,
+        change: impl FnOnce(&mut Transaction),
+        nonce: u64,
+        action: Action,
+    ) -> String {
         let account = key.public_key();
-        Transaction { account, nonce, action }.sign(&self.rules.network, key).to_json()
+        let mut transaction =
+            Transaction { account, signer: None, nonce, valid_until: None, action };
+        change(&mut transaction);
+        transaction.sign(&self.rules.network, key).to_json()
+    }
+
+    /// A session key does something for a trader.
+    pub fn act_for(
+        &mut self,
+        name: &str,
+        session_key: &SecretKey,
+        action: Action,
+    ) -> Result<Vec<Event>, Reject> {
+        let nonce = self.nonce();
+        let set = |transaction: &mut Transaction| {
+            transaction.account = trader(name).public_key();
+            transaction.signer = Some(session_key.public_key());
+        };
+        let element = self.sign_as(session_key, set, nonce, action);
+        self.apply_one(&element)
+    }
+
+    /// All replicas attest to the last batch, so that the time is this from the next batch on.
+    pub fn tick(&mut self, clock: u64) {
+        let (batch, root) = (self.exchange.counters().batch, self.exchange.root());
+        let elements: Vec<String> = [1, 2, 3]
+            .map(|number| self.sign(&replica(number), Action::Attest { batch, root, clock }))
+            .into();
+        let outcome = self.apply(&format!("[{}]", elements.join(",")));
+        assert!(outcome.transactions.iter().all(|outcome| outcome.result.is_ok()), "{outcome:?}");
     }
 
     /// Applies a body as the next batch, then recounts.
@@ -137,28 +203,16 @@ impl Venue {
             .expect("an account of a trader")
     }
 
-    /// Takes a line such as `alice sells 2 @ 100 ioc cancel_oldest`.
+    /// Takes a line such as `alice sells 2 @ 100 ioc cancel_oldest`, and places the order.
     pub fn order(&mut self, line: &str) -> Result<Vec<Event>, Reject> {
-        let mut words = line.split_whitespace();
-        let mut word = || words.next().unwrap_or_else(|| panic!("{line:?} ends early"));
-        let key = trader(word());
-        let side = match word() {
-            "buys" => Side::Buy,
-            "sells" => Side::Sell,
-            other => panic!("{other}"),
-        };
-        let quantity = word().parse().unwrap();
-        assert_eq!(word(), "@");
-        let price = word().parse().unwrap();
-        let mut order = order(side, quantity, price);
-        for word in words {
-            match (word.parse::<TimeInForce>(), word.parse::<SelfTrade>()) {
-                (Ok(time_in_force), _) => order.time_in_force = time_in_force,
-                (_, Ok(self_trade)) => order.self_trade = self_trade,
-                _ => panic!("{word}"),
-            }
-        }
+        let (key, order) = read_order(line);
         self.act(&key, Action::Order(order))
+    }
+
+    /// Puts the order of such a line in the place of another.
+    pub fn replace(&mut self, target: OrderRef, line: &str) -> Result<Vec<Event>, Reject> {
+        let (key, order) = read_order(line);
+        self.act(&key, Action::Replace { target, order })
     }
 
     /// What a transaction did, a line for each event but acceptance.
@@ -185,6 +239,10 @@ impl Venue {
                     let quantity = market(*index).format_quantity(remaining.0.into());
                     format!("cancel {} {quantity} ({})", self.name(account), reason.name())
                 }
+                Event::Reduced { account, remaining, market: index, .. } => {
+                    let quantity = market(*index).format_quantity(remaining.0.into());
+                    format!("reduce {} to {quantity}", self.name(account))
+                }
                 _ => continue,
             };
             text.push_str(&line);
@@ -196,11 +254,11 @@ impl Venue {
     /// The ETH/USDT book, best first, an order a line.
     pub fn describe_book(&self) -> String {
         let market = self.rules.market("ETH/USDT").unwrap();
-        let book = self.exchange.book(market.index).unwrap();
+        let book = self.exchange.engine().book(market.index).unwrap();
         let mut text = String::new();
         for (side, name) in [(Side::Sell, "ask"), (Side::Buy, "bid")] {
             for order in book.orders(side) {
-                let account = self.exchange.ledger().get(order.account).unwrap();
+                let account = self.exchange.engine().ledger().get(order.account).unwrap();
                 text.push_str(&format!(
                     "{name} {} {} @ {}\n",
                     self.name(&account.key),
@@ -234,6 +292,36 @@ pub fn order(
         quantity,
         price,
         time_in_force: TimeInForce::Gtc,
+        expires: None,
         self_trade: SelfTrade::CancelNewest,
+        client_id: None,
     }
+}
+
+/// Takes a line such as `alice sells 2 @ 100 ioc cancel_oldest`.
+pub fn read_order(line: &str) -> (SecretKey, Order) {
+    let mut words = line.split_whitespace();
+    let mut word = || words.next().unwrap_or_else(|| panic!("{line:?} ends early"));
+    let key = trader(word());
+    let side = match word() {
+        "buys" => Side::Buy,
+        "sells" => Side::Sell,
+        other => panic!("{other}"),
+    };
+    let quantity = word().parse().unwrap();
+    assert_eq!(word(), "@");
+    let price = word().parse().unwrap();
+    let mut order = order(side, quantity, price);
+    for word in words {
+        match (word.parse::<TimeInForce>(), word.parse::<SelfTrade>()) {
+            (Ok(time_in_force), _) => order.time_in_force = time_in_force,
+            (_, Ok(self_trade)) => order.self_trade = self_trade,
+            _ => match word.split_once('=') {
+                Some(("until", time)) => order.expires = Some(time.parse().unwrap()),
+                Some(("id", name)) => order.client_id = Some(name.into()),
+                _ => panic!("{word}"),
+            },
+        }
+    }
+    (key, order)
 }

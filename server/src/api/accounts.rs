@@ -1,11 +1,16 @@
 //! Accounts.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
 use zellbook_core::key::PublicKey;
-use zellbook_core::wire::AccountBody;
+use zellbook_core::leaf::LeafKey;
+use zellbook_core::wire::{AccountBody, BalanceBody, BalanceProofBody};
 
+use super::markets::parameters;
 use super::{ApiError, App, Shared};
+use crate::store::read_balance;
 
 /// A public key of a path, body or channel.
 pub fn parse_account(text: &str) -> Result<PublicKey, ApiError> {
@@ -14,10 +19,10 @@ pub fn parse_account(text: &str) -> Result<PublicKey, ApiError> {
 }
 
 impl App {
-    /// Balances, orders and fills of an account.
+    /// All of an account.
     pub async fn account(&self, account: PublicKey) -> Result<AccountBody, ApiError> {
         let body = self.reader.read(move |view| view.account(&account)).await?;
-        self.shown(&body.batch).await;
+        self.shown(&body.batch).await?;
         Ok(body)
     }
 }
@@ -28,4 +33,47 @@ pub async fn account(
     Path(account): Path<String>,
 ) -> Result<Json<AccountBody>, ApiError> {
     Ok(Json(app.account(parse_account(&account)?).await?))
+}
+
+/// Parameters of a proof request.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProofQuery {
+    token: String,
+}
+
+/// `GET /v1/accounts/{public key}/proof?token=ETH`: a balance, with the proof that the state root
+/// commits to it.
+pub async fn proof(
+    State(app): Shared,
+    Path(account): Path<String>,
+    query: Result<Query<ProofQuery>, QueryRejection>,
+) -> Result<Json<BalanceProofBody>, ApiError> {
+    let account = parse_account(&account)?;
+    let token = parameters(query)?.token;
+    let Some((index, _)) = app.rules.token(&token) else {
+        let known = app.rules.genesis.tokens.iter().map(|token| token.symbol.as_str());
+        let known = known.collect::<Vec<_>>().join(", ");
+        let token: String = token.chars().take(40).collect();
+        let message = format!("there is no token {token}; the tokens are {known}");
+        return Err(ApiError::not_found("unknown_token", message));
+    };
+    let key = LeafKey::Balance(account, index);
+    let bytes = key.to_bytes();
+    let proven = app.watch.prover.prove(key).await?;
+    let batch = proven.batch.to_string();
+    app.shown(&batch).await?;
+    let balance = read_balance(proven.value.as_deref());
+    Ok(Json(BalanceProofBody {
+        batch,
+        root: hex::encode(proven.root),
+        key: hex::encode(bytes),
+        value: proven.value.map(hex::encode),
+        proof: hex::encode(proven.proof.to_bytes()),
+        balance: BalanceBody {
+            token,
+            available: app.rules.format_amount(index, balance.available),
+            locked: app.rules.format_amount(index, balance.locked),
+        },
+    }))
 }

@@ -8,6 +8,7 @@ use zellbook_core::reject::Reject;
 use zellbook_core::wire::{ErrorBody, ErrorDetail};
 
 use crate::outbox::SubmitError;
+use crate::prover::ProveError;
 
 /// An error answer.
 #[derive(Debug)]
@@ -52,6 +53,12 @@ impl ApiError {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
     }
 
+    /// The replica is going away: 503.
+    pub fn stopping() -> Self {
+        let message = "this replica is stopping and took nothing; try another";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", message).retry_after(2)
+    }
+
     /// A failure of this replica: 500. What happened is logged, not told.
     pub fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!("{error}");
@@ -80,16 +87,24 @@ impl From<&Reject> for ApiError {
 
 impl From<SubmitError> for ApiError {
     fn from(error: SubmitError) -> Self {
-        let (code, message) = match error {
-            SubmitError::Full => (
-                "outbox_full",
-                "this replica has too many transactions waiting; try again, or another replica",
-            ),
-            SubmitError::Stopped => {
-                ("stopping", "this replica is stopping and took nothing; try another")
+        match error {
+            SubmitError::Full => {
+                let message =
+                    "this replica has too many transactions waiting; try again, or another replica";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "outbox_full", message).retry_after(2)
             }
-        };
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message).retry_after(2)
+            SubmitError::Stopped => Self::stopping(),
+        }
+    }
+}
+
+impl From<ProveError> for ApiError {
+    fn from(error: ProveError) -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        match error {
+            ProveError::Busy => Self::new(status, "busy", error.to_string()).retry_after(1),
+            ProveError::Halted => Self::new(status, "halted", error.to_string()),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use zellbook_core::genesis::{Rules, TokenIndex};
 use zellbook_core::key::{PublicKey, SecretKey};
-use zellbook_core::state::LeafKey;
+use zellbook_core::leaf::LeafKey;
 use zellbook_core::transaction::{Action, SignedTransaction, Transaction};
 use zellbook_core::wire::{SubmitResponse, Submitted};
 
@@ -70,7 +70,13 @@ impl Faucet {
                 amount: token.faucet?,
                 reference: reference(&account, hour),
             };
-            let transaction = Transaction { account: issuer, nonce: state.nonce, action };
+            let transaction = Transaction {
+                account: issuer,
+                signer: None,
+                nonce: state.nonce,
+                valid_until: None,
+                action,
+            };
             Some(transaction.sign(&rules.network, &self.issuer))
         });
         Some(deposits.collect())

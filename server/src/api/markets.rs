@@ -83,6 +83,8 @@ pub async fn list(State(app): Shared) -> Json<MarketsResponse> {
             tick_size: market.tick_size.to_string(),
             lot_size: market.lot_size.to_string(),
             notional_min: market.notional_min.to_string(),
+            maker_fee_bps: market.maker_fee_bps.to_string(),
+            taker_fee_bps: market.taker_fee_bps.to_string(),
             bid: best(Side::Buy),
             ask: best(Side::Sell),
             last: ticker.last().map(price),

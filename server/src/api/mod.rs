@@ -7,6 +7,7 @@ mod faucet;
 mod guide;
 mod markets;
 pub mod page;
+mod simulate;
 mod status;
 mod transactions;
 mod websocket;
@@ -66,21 +67,28 @@ type Shared = State<Arc<App>>;
 
 /// The whole interface.
 pub fn router(app: App) -> Router {
+    let app = Arc::new(app);
+    // What shows the state, and what changes it.
+    let exchange = Router::new()
+        .route("/v1/transactions", post(transactions::submit))
+        .route("/v1/transactions/{hash}", get(transactions::status))
+        .route("/v1/simulate", post(simulate::simulate))
+        .route("/v1/markets", get(markets::list))
+        .route("/v1/markets/{market}/book", get(markets::book))
+        .route("/v1/markets/{market}/trades", get(markets::trades))
+        .route("/v1/accounts/{account}", get(accounts::account))
+        .route("/v1/accounts/{account}/proof", get(accounts::proof))
+        .route("/v1/faucet", post(faucet::credit))
+        .route("/order", post(guide::order))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&app), status::refuse_if_halted));
     Router::new()
         .route("/v1/genesis", get(status::genesis))
         .route("/v1/status", get(status::status))
         .route("/healthz", get(status::healthz))
         .route("/readyz", get(status::readyz))
-        .route("/v1/transactions", post(transactions::submit))
-        .route("/v1/transactions/{hash}", get(transactions::status))
-        .route("/v1/markets", get(markets::list))
-        .route("/v1/markets/{market}/book", get(markets::book))
-        .route("/v1/markets/{market}/trades", get(markets::trades))
-        .route("/v1/accounts/{account}", get(accounts::account))
         .route("/v1/batches", get(batches::list))
         .route("/v1/batches/{index}", get(batches::one))
-        .route("/v1/faucet", post(faucet::credit))
-        .route("/order", post(guide::order))
+        .merge(exchange)
         .layer(middleware::from_fn(time_out))
         .route("/v1/ws", get(websocket::upgrade))
         .fallback(page::serve)
@@ -88,7 +96,7 @@ pub fn router(app: App) -> Router {
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .layer(middleware::from_fn(shape_errors))
         .layer(middleware::from_fn(security_headers))
-        .with_state(Arc::new(app))
+        .with_state(app)
 }
 
 async fn time_out(request: Request, next: Next) -> Response {

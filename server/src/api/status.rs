@@ -1,8 +1,9 @@
 //! What the replica is, and how it is.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use zellbook_core::genesis::Genesis;
 use zellbook_core::wire::{ReplicaState, StatusBody};
@@ -32,6 +33,9 @@ impl App {
             reason: health.reason,
             batch: published.batch.to_string(),
             root: hex::encode(published.root),
+            time_ms: published.time_ms.to_string(),
+            certified_batch: published.certified.map(|(batch, _)| batch.to_string()),
+            certified_root: published.certified.map(|(_, root)| hex::encode(root)),
             chaining_hash: published.chaining_hash.clone(),
             applied_ms: published.applied_ms.map(|time| time.to_string()),
             outbox: self.outbox.len().to_string(),
@@ -44,22 +48,35 @@ impl App {
 impl App {
     /// Waits until what everyone is shown is not older than what was just read from the store: a
     /// commit is stored a moment before it is shown.
-    pub async fn shown(&self, batch: &str) {
+    pub async fn shown(&self, batch: &str) -> Result<(), ApiError> {
         let batch: u64 = batch.parse().unwrap_or(0);
         let mut published = self.watch.published.clone();
-        // An error means that the replica has halted, and nothing more will be shown.
-        let _ = published.wait_for(|published| published.batch >= batch).await;
+        // An error means that the replica has halted before it showed that.
+        let shown = published.wait_for(|published| published.batch >= batch).await;
+        shown.map(drop).map_err(|_| self.halted().unwrap_or_else(ApiError::stopping))
+    }
+
+    /// What is answered once the replica has halted.
+    pub fn halted(&self) -> Option<ApiError> {
+        let health = self.watch.health.borrow();
+        (health.state == ReplicaState::Halted).then(|| {
+            let reason = health.reason.clone().unwrap_or_default();
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "halted", reason)
+        })
+    }
+}
+
+/// Keeps a replica that halted from showing what may be wrong, and from taking what it will not post.
+pub async fn refuse_if_halted(State(app): Shared, request: Request, next: Next) -> Response {
+    match app.halted() {
+        Some(error) => error.into_response(),
+        None => next.run(request).await,
     }
 }
 
 /// `GET /healthz`: the process answers, and is not halted.
 pub async fn healthz(State(app): Shared) -> Response {
-    let health = app.watch.health.borrow().clone();
-    if health.state == ReplicaState::Halted {
-        let reason = health.reason.unwrap_or_default();
-        return ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "halted", reason).into_response();
-    }
-    "ok\n".into_response()
+    app.halted().map_or_else(|| "ok\n".into_response(), IntoResponse::into_response)
 }
 
 /// `GET /readyz`: it follows the sequencer.

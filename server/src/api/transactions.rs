@@ -8,7 +8,6 @@ use serde_json::value::RawValue;
 use zellbook_core::batch::{CheckedTransaction, Once, check_element};
 use zellbook_core::key::decode_hex;
 use zellbook_core::reject::Reject;
-use zellbook_core::transaction::Action;
 use zellbook_core::wire::{RejectBody, SubmitResponse, Submitted, TransactionStatus};
 
 use super::{ApiError, App, Shared};
@@ -36,7 +35,8 @@ impl App {
                 return Err(Refused::NonceAhead { nonce, most });
             }
         }
-        self.check_terms(&checked.action)?;
+        // What genesis alone would reject is refused here, before it costs a nonce.
+        self.rules.check_action(&checked.action)?;
         Ok(checked)
     }
 
@@ -55,22 +55,6 @@ impl App {
             .await
             .map_err(|error| Refused::Unavailable(error.into()))?;
         Ok(checked)
-    }
-
-    /// What genesis alone would reject is refused here, before it costs a nonce.
-    fn check_terms(&self, action: &Action) -> Result<(), Reject> {
-        match action {
-            Action::Order(order) => self.rules.terms(order).map(drop),
-            Action::Transfer { token, amount, .. } | Action::Deposit { token, amount, .. } => {
-                self.rules.amount(token, *amount).map(drop)
-            }
-            Action::CancelAll { market: Some(market) } => {
-                let market =
-                    self.rules.market(market).ok_or_else(|| self.rules.unknown_market(market));
-                market.map(drop)
-            }
-            Action::Cancel { .. } | Action::CancelAll { market: None } => Ok(()),
-        }
     }
 }
 
@@ -218,7 +202,7 @@ pub async fn status(
     let stored = app.reader.read(move |view| view.transaction(&bytes)).await?;
     match (stored, sighting) {
         (Some(mut status), sighting) => {
-            app.shown(status.batch.as_deref().unwrap_or_default()).await;
+            app.shown(status.batch.as_deref().unwrap_or_default()).await?;
             status.received_ms = sighting.map(|sighting| sighting.received_ms.to_string());
             status.posted_ms =
                 sighting.and_then(|sighting| sighting.posted_ms).map(|time| time.to_string());

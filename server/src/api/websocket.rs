@@ -271,6 +271,9 @@ fn slashed(channel: Channel) -> Channel {
 
 /// What a channel starts with.
 async fn snapshot(app: &App, channel: &Channel) -> Result<(FeedData, Option<PublicKey>), ApiError> {
+    if let Some(error) = app.halted().filter(|_| *channel != Channel::Status) {
+        return Err(error);
+    }
     Ok(match channel {
         Channel::Book { market } => {
             (FeedData::Book(app.book(app.market(market)?, BOOK_DEPTH_MAX)), None)

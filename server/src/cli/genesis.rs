@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use zellbook_core::genesis::Rules;
+use zellbook_core::genesis::{ReplicaSpec, Rules};
 use zellbook_core::key::PublicKey;
+use zellbook_core::limits::FEE_BPS_MAX;
 
 use super::{Failure, Output};
-use crate::config::{development_genesis, pretty, read_genesis, write_new};
+use crate::config::{Fees, development_genesis, pretty, read_genesis, write_new};
 
 #[derive(Args)]
 pub struct GenesisArguments {
@@ -23,6 +24,24 @@ enum GenesisCommand {
         /// The account (public key) that signs deposits: see zellbook key new
         #[arg(long)]
         issuer: PublicKey,
+        /// A replica that attests to roots and to its clock: its public key (zellbook key new makes
+        /// one) and, after a colon, its weight, 1 without; give one for each replica
+        #[arg(
+            long = "replica",
+            required = true,
+            value_name = "PUBLIC_KEY[:WEIGHT]",
+            value_parser = parse_replica
+        )]
+        replicas: Vec<ReplicaSpec>,
+        /// What a maker pays, in basis points (hundredths of a percent) of the quote amount
+        #[arg(long, default_value_t = 0, value_parser = parse_fee())]
+        maker_fee_bps: u16,
+        /// What a taker pays, in basis points of the quote amount
+        #[arg(long, default_value_t = 0, value_parser = parse_fee())]
+        taker_fee_bps: u16,
+        /// The account (public key) that fees are credited to; without it the issuer
+        #[arg(long)]
+        fee_account: Option<PublicKey>,
         /// With a faucet of test tokens
         #[arg(long)]
         faucet: bool,
@@ -37,10 +56,33 @@ enum GenesisCommand {
     },
 }
 
+fn parse_replica(text: &str) -> Result<ReplicaSpec, String> {
+    let (key, weight) = text.split_once(':').unwrap_or((text, "1"));
+    let public_key =
+        key.parse::<PublicKey>().map_err(|error| format!("{error}; such as 02ab\u{2026}:1"))?;
+    let weight = weight.parse().ok().filter(|weight| *weight > 0);
+    let weight = weight.ok_or("a weight is a whole number from 1 on")?;
+    Ok(ReplicaSpec { public_key, weight })
+}
+
+fn parse_fee() -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(..=i64::from(FEE_BPS_MAX))
+}
+
 pub fn genesis(arguments: GenesisArguments, output: Output) -> Result<(), Failure> {
     let (path, rules) = match arguments.command {
-        GenesisCommand::New { issuer, faucet, out } => {
-            let rules = development_genesis(issuer, faucet);
+        GenesisCommand::New {
+            issuer,
+            replicas,
+            maker_fee_bps,
+            taker_fee_bps,
+            fee_account,
+            faucet,
+            out,
+        } => {
+            let account = fee_account.unwrap_or(issuer);
+            let fees = Fees { account, maker_bps: maker_fee_bps, taker_bps: taker_fee_bps };
+            let rules = development_genesis(issuer, faucet, replicas, fees)?;
             write_new(&out, pretty(&rules).as_bytes(), 0o644)?;
             (out, rules)
         }
@@ -63,9 +105,16 @@ fn describe(rules: &Rules, path: &std::path::Path) -> String {
     let mut text = format!("{} is valid\nnetwork {}\n", path.display(), rules.network);
     for market in &rules.markets {
         text.push_str(&format!(
-            "market {}, tick {}, lot {}\n",
-            market.name, market.tick_size, market.lot_size
+            "market {}, tick {}, lot {}, fees {} and {} basis points (maker and taker)\n",
+            market.name,
+            market.tick_size,
+            market.lot_size,
+            market.maker_fee_bps,
+            market.taker_fee_bps
         ));
+    }
+    for replica in &rules.genesis.replicas {
+        text.push_str(&format!("replica {}, weight {}\n", replica.public_key, replica.weight));
     }
     text
 }

@@ -1,11 +1,16 @@
 //! The command line.
 
 mod client;
+mod dump;
+mod funds;
 mod genesis;
 mod key;
 mod replay;
 mod serve;
+mod session;
 mod sign;
+mod snapshot;
+mod submit;
 mod trade;
 mod verify;
 
@@ -20,9 +25,10 @@ const EXIT_CODES: &str = "Exit codes:
   0  done
   1  failed: a file, the network or the replica; the message says which
   2  wrong arguments
-  3  a check found a difference or a bad proof (replay, verify)
-  4  the exchange rejected the transaction (order, cancel)
-  5  the replica halted: its state or its disk is broken, or the network proves another history (serve)
+  3  a check found a difference or a bad proof (replay, verify, proof, snapshot check)
+  4  the exchange rejected the transaction
+  5  the replica halted: its state or its disk is broken, the network proves another history, or
+     replicas certified another root (serve)
 
 ZELLBOOK_LOG sets what is logged to standard error (info; debug, warn, error, off).";
 
@@ -51,10 +57,27 @@ enum Command {
     Key(key::KeyArguments),
     /// Place an order and wait for its outcome
     Order(trade::OrderArguments),
+    /// Put another order in the place of an open one, at once or not at all
+    ///
+    /// The quantity counts what the open order has filled already. An order that only gets smaller
+    /// keeps its place in the queue.
+    Replace(trade::ReplaceArguments),
     /// Cancel one order, or all
     Cancel(trade::CancelArguments),
+    /// Cancel all orders at a time, unless that is said again before: for bots that may die
+    CancelAfter(trade::CancelAfterArguments),
     /// Show balances and open orders of an account
-    Balance(trade::BalanceArguments),
+    Balance(funds::BalanceArguments),
+    /// Move an amount to another account
+    Transfer(funds::TransferArguments),
+    /// Take an amount out of the exchange, for the token's issuer to pay
+    Withdraw(funds::WithdrawArguments),
+    /// Authorize, revoke and list session keys
+    Session(session::SessionArguments),
+    /// Fetch a proof of a balance and verify it
+    Proof(funds::ProofArguments),
+    /// Write the whole state to a file, and check such a file
+    Snapshot(snapshot::SnapshotArguments),
     /// Make and check genesis files
     Genesis(genesis::GenesisArguments),
     /// Sign a transaction; print its text, digest and finished JSON
@@ -72,6 +95,11 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Arguments that do not go together.
+    fn usage(message: impl Display) -> Self {
+        Self { code: 2, message: message.to_string(), answer: None }
+    }
+
     /// A difference or a bad proof.
     fn difference(message: impl Display) -> Self {
         Self { code: 3, message: message.to_string(), answer: None }
@@ -136,7 +164,14 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Key(arguments) => key::key(arguments, output),
         Command::Order(arguments) => trade::order(arguments, output),
         Command::Cancel(arguments) => trade::cancel(arguments, output),
-        Command::Balance(arguments) => trade::balance(arguments, output),
+        Command::Replace(arguments) => trade::replace(arguments, output),
+        Command::CancelAfter(arguments) => trade::cancel_after(arguments, output),
+        Command::Balance(arguments) => funds::balance(arguments, output),
+        Command::Transfer(arguments) => funds::transfer(arguments, output),
+        Command::Withdraw(arguments) => funds::withdraw(arguments, output),
+        Command::Session(arguments) => session::session(arguments, output),
+        Command::Proof(arguments) => funds::proof(arguments, output),
+        Command::Snapshot(arguments) => snapshot::snapshot(arguments, output),
         Command::Genesis(arguments) => genesis::genesis(arguments, output),
         Command::Sign(arguments) => sign::sign(arguments, output),
     }

@@ -8,18 +8,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use zellbook_core::batch::Batch;
 use zellbook_core::event::{Event, Outcome};
 use zellbook_core::exchange::Exchange;
 use zellbook_core::finality::{
     FinalitySignature, NodeList, Page, Position, Threshold, Verifier, Walker,
 };
-use zellbook_core::genesis::{Rules, TokenIndex};
-use zellbook_core::transaction::Side;
-use zellbook_core::wire::{BatchBody, BatchesResponse, ProofBody, RejectBody};
+use zellbook_core::genesis::Rules;
+use zellbook_core::state_root::Hash;
+use zellbook_core::wire::{BatchBody, BatchesResponse, ProofBody};
 
 use super::client::Client;
+use super::dump::Dump;
 use super::serve::parse_threshold;
 use super::{Failure, Output, block_on};
 use crate::config::{io_error, read_genesis};
@@ -87,17 +88,15 @@ struct Replay {
     rules: Arc<Rules>,
     exchange: Exchange,
     check: bool,
+    /// Our roots of batches after the last certified one.
+    roots: BTreeMap<u64, Hash>,
+    /// Roots that replicas certified, and that are ours.
+    certified: u64,
     /// Kept only for a dump.
     dump: Option<Dump>,
     transactions: u64,
     rejected: u64,
     progress: Progress,
-}
-
-#[derive(Default)]
-struct Dump {
-    trades: Vec<Value>,
-    outcomes: Vec<Value>,
 }
 
 struct Progress {
@@ -113,6 +112,8 @@ impl Replay {
             exchange: Exchange::new(Arc::clone(&rules)),
             rules,
             check: arguments.check,
+            roots: BTreeMap::new(),
+            certified: 0,
             dump: arguments.dump.is_some().then(Dump::default),
             transactions: 0,
             rejected: 0,
@@ -139,7 +140,29 @@ impl Replay {
         if let Some(dump) = &mut self.dump {
             dump.add(&self.rules, &outcome);
         }
+        self.check_certified(&outcome)?;
         Ok(outcome)
+    }
+
+    /// What replicas certified must be what we have.
+    fn check_certified(&mut self, outcome: &Outcome) -> Result<(), Failure> {
+        self.roots.insert(outcome.index, outcome.root);
+        for event in
+            outcome.transactions.iter().flat_map(|transaction| &transaction.result).flatten()
+        {
+            let Event::Certified { batch, root } = event else { continue };
+            let ours = self.roots.get(batch).map_or_else(String::new, hex::encode);
+            let certified = hex::encode(root);
+            if ours != certified {
+                return Err(Failure::difference(format!(
+                    "in batch {} replicas certified the root {certified} of batch {batch}, but it is {ours}",
+                    outcome.index
+                )));
+            }
+            self.certified += 1;
+            self.roots = self.roots.split_off(&(batch + 1));
+        }
+        Ok(())
     }
 
     fn tell(&mut self, last: Option<u64>) {
@@ -186,11 +209,12 @@ impl Replay {
         output.print(
             || {
                 format!(
-                    "batches       {}\ntransactions  {} ({applied} applied, {} rejected)\ntrades        {}\nroot          {root}\nproofs        {}\nspeed         {rate:.0} transactions/s in {seconds:.2} s",
+                    "batches       {}\ntransactions  {} ({applied} applied, {} rejected)\ntrades        {}\nroot          {root}\ncertified     {} roots, all of them ours\nproofs        {}\nspeed         {rate:.0} transactions/s in {seconds:.2} s",
                     counters.batch,
                     self.transactions,
                     self.rejected,
                     counters.trade,
+                    self.certified,
                     if arguments.unproven { "NOT CHECKED (--unproven)" } else { "all checked, and every stored root" },
                 )
             },
@@ -202,6 +226,7 @@ impl Replay {
                     "rejected": self.rejected.to_string(),
                     "trades": counters.trade.to_string(),
                     "root": root,
+                    "certified": self.certified.to_string(),
                     "proven": !arguments.unproven,
                     "seconds": seconds,
                     "transactions_per_second": rate,
@@ -374,86 +399,5 @@ async fn from_url(
             return audit.finish();
         }
         audit.take(answer.batches, number(&answer.last)?)?;
-    }
-}
-
-impl Dump {
-    fn add(&mut self, rules: &Rules, outcome: &Outcome) {
-        for (position, transaction) in outcome.transactions.iter().enumerate() {
-            let reject = transaction.result.as_ref().err().map(RejectBody::from);
-            self.outcomes.push(json!({
-                "batch": outcome.index.to_string(),
-                "position": position.to_string(),
-                "hash": transaction.hash.map(|hash| hash.to_string()),
-                "account": transaction.account.map(|account| account.to_string()),
-                "kind": transaction.kind,
-                "applied": reject.is_none(),
-                "reject": reject,
-            }));
-            for event in transaction.result.iter().flatten() {
-                let Event::Filled(fill) = event else { continue };
-                let Some(market) = rules.market_at(fill.market) else { continue };
-                self.trades.push(json!({
-                    "id": fill.trade.to_string(),
-                    "batch": outcome.index.to_string(),
-                    "market": market.name,
-                    "price": market.format_price(fill.price),
-                    "quantity": market.format_quantity(fill.quantity.0.into()),
-                    "maker": fill.maker.to_string(),
-                    "taker": fill.taker.to_string(),
-                    "taker_side": fill.taker_side,
-                    "maker_order": fill.maker_order.to_string(),
-                    "taker_order": fill.taker_order.to_string(),
-                }));
-            }
-        }
-    }
-
-    fn finish(self, rules: &Rules, exchange: &Exchange) -> Value {
-        let mut balances = Map::new();
-        for account in exchange.ledger().accounts() {
-            let mut tokens = Map::new();
-            for (index, token) in (0_u16..).map(TokenIndex).zip(&rules.genesis.tokens) {
-                let balance = account.balance(index);
-                tokens.insert(
-                    token.symbol.clone(),
-                    json!({
-                        "available": rules.format_amount(index, balance.available),
-                        "locked": rules.format_amount(index, balance.locked),
-                    }),
-                );
-            }
-            balances.insert(account.key.to_string(), tokens.into());
-        }
-        let mut orders = Map::new();
-        for market in &rules.markets {
-            let side = |side| -> Vec<Value> {
-                let book = exchange.book(market.index).into_iter();
-                book.flat_map(|book| book.orders(side))
-                    .map(|order| {
-                        let account = exchange.ledger().get(order.account);
-                        json!({
-                            "id": order.id.to_string(),
-                            "account": account.map(|account| account.key.to_string()),
-                            "price": market.format_price(order.price),
-                            "quantity": market.format_quantity(order.quantity.0.into()),
-                            "remaining": market.format_quantity(order.remaining.0.into()),
-                        })
-                    })
-                    .collect()
-            };
-            orders.insert(
-                market.name.clone(),
-                json!({ "bids": side(Side::Buy), "asks": side(Side::Sell) }),
-            );
-        }
-        json!({
-            "network": rules.network.to_string(),
-            "batches": exchange.counters().batch.to_string(),
-            "balances": balances,
-            "orders": orders,
-            "trades": self.trades,
-            "outcomes": self.outcomes,
-        })
     }
 }

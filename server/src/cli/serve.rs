@@ -10,12 +10,14 @@ use clap::Args;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use zellbook_core::finality::{NodeList, Threshold, Verifier};
 use zellbook_core::genesis::Rules;
+use zellbook_core::key::SecretKey;
 use zellbook_core::limits::{BATCH_BYTES_DEFAULT, TRANSACTION_BYTES_MAX};
 use zellbook_core::units::Decimal;
 
 use super::{Failure, block_on};
 use crate::api::page::Page;
 use crate::api::{self, App, Faucet};
+use crate::attester::{Attester, place_of};
 use crate::config::{DataDir, io_error, write_file};
 use crate::listen;
 use crate::outbox::{Outbox, OutboxOptions};
@@ -63,6 +65,10 @@ pub struct ServeArguments {
     /// Key of the tokens' issuer, for the faucet; without it issuer.key in --data, if it is there
     #[arg(long)]
     issuer_key: Option<PathBuf>,
+    /// Key that attests to roots and to the clock, if genesis names it; without it replica.key in
+    /// --data, if it is there
+    #[arg(long)]
+    replica_key: Option<PathBuf>,
     /// Folder with the built page (cargo xtask web makes target/site)
     #[arg(long, env = "ZELLBOOK_PAGE")]
     page: Option<PathBuf>,
@@ -159,6 +165,7 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         let given = kept_network(given, &data)?;
         let rules = data.rules(arguments.genesis.as_deref(), given.is_none())?;
         let faucet = faucet(&arguments, &data, &rules)?;
+        let replica_key = replica_key(&arguments, &data, &rules)?;
         let (listener, address) = listen::bind(arguments.listen).await?;
         let (stopper, stop) = watch::channel(false);
         let network = match given {
@@ -195,8 +202,11 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         let outbox_path = data.file("outbox.sqlite");
         let (outbox, outbox_task) =
             Outbox::open(&outbox_path, &rules, &reader, options, Arc::clone(&posted)).await?;
+        let place = replica_key.as_ref().and_then(|key| place_of(&rules, key));
         let (replica, replica_watch) =
-            Replica::new(state, store, &reader, verifier, outbox.clone()).await?;
+            Replica::new(state, store, &reader, verifier, outbox.clone(), place).await?;
+        let attester =
+            replica_key.map(|key| Attester::new(Arc::clone(&rules), key, replica_watch.clone()));
         let gateways = Arc::clone(&sequencer);
         let app = App {
             faucet,
@@ -211,7 +221,7 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
 
         let mut serving = tokio::spawn(listen::serve(listener, api::router(app), stop));
         let mut following = tokio::spawn(replica.follow(Arc::clone(&sequencer), posted));
-        let mut posting = tokio::spawn(outbox_task.run(sequencer));
+        let mut posting = tokio::spawn(outbox_task.run(sequencer, attester));
         tracing::info!("serving at http://{address}");
         let result = tokio::select! {
             () = listen::stop_signal() => Ok(()),
@@ -336,4 +346,32 @@ fn faucet(
         .into());
     }
     Ok(faucet)
+}
+
+/// The key that this replica attests with, if genesis names it.
+fn replica_key(
+    arguments: &ServeArguments,
+    data: &DataDir,
+    rules: &Rules,
+) -> Result<Option<SecretKey>, Failure> {
+    let key = match &arguments.replica_key {
+        Some(path) => crate::config::read_secret_key(path)?,
+        None if data.file("replica.key").exists() => data.secret_key("replica.key")?,
+        None => {
+            tracing::info!("no replica key: this replica does not attest");
+            return Ok(None);
+        }
+    };
+    if place_of(rules, &key).is_some() {
+        return Ok(Some(key));
+    }
+    let public_key = key.public_key();
+    if arguments.replica_key.is_some() {
+        return Err(format!(
+            "--replica-key: {public_key} is not among the replicas of this genesis"
+        )
+        .into());
+    }
+    tracing::warn!("replica.key is {public_key}, which genesis does not name: it does not attest");
+    Ok(None)
 }

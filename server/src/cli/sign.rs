@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 use zellbook_core::genesis::NetworkId;
-use zellbook_core::key::{Scheme, decode_hex};
+use zellbook_core::key::{PublicKey, Scheme, decode_hex};
 use zellbook_core::transaction::{SignedTransaction, Transaction};
 
 use super::client::Client;
@@ -24,6 +24,9 @@ pub struct SignArguments {
     /// Key file
     #[arg(long, default_value = "zellbook.key")]
     key: PathBuf,
+    /// The account (public key) that the key signs for, where it is a session key of it
+    #[arg(long, value_name = "PUBLIC_KEY")]
+    account: Option<PublicKey>,
     /// Genesis file, whose hash is the network id; without it data/genesis.json, if it is there
     #[arg(long, conflicts_with = "network")]
     genesis: Option<PathBuf>,
@@ -61,13 +64,20 @@ pub fn sign(arguments: SignArguments, output: Output) -> Result<(), Failure> {
             block_on(async { Ok(Client::new(server)?.rules().await?.network) })?
         }
     };
-    let transaction = Transaction::from_json_unsigned(&json, key.public_key(), now_ms())
+    let ours = key.public_key();
+    let account = arguments.account.unwrap_or(ours);
+    let mut transaction = Transaction::from_json_unsigned(&json, account, now_ms())
         .map_err(|reject| format!("{}: {reject}", path.display()))?;
-    if transaction.account != key.public_key() {
-        let (theirs, ours) = (transaction.account, key.public_key());
-        return Err(
-            format!("{}: account {theirs} is not that of the key, {ours}", path.display()).into()
-        );
+    if transaction.signer.is_none() && arguments.account.is_some() && transaction.account != ours {
+        transaction.signer = Some(ours);
+    }
+    let theirs = transaction.signing_key();
+    if theirs != ours {
+        let place = path.display();
+        return Err(format!(
+            "{place}: {theirs} must sign this, and the key is {ours}; for a session key give --account"
+        )
+        .into());
     }
     let text = transaction.text(&network);
     let hash = transaction.hash(&network);

@@ -1,38 +1,18 @@
-//! `zellbook order`, `cancel` and `balance`.
-
-use std::path::PathBuf;
+//! `zellbook order`, `replace`, `cancel` and `cancel-after`.
 
 use clap::Args;
-use serde_json::json;
-use zellbook_core::key::{PublicKey, SecretKey};
-use zellbook_core::transaction::{Action, Order, SelfTrade, Side, TimeInForce, Transaction};
+use zellbook_core::key::decode_hex;
+use zellbook_core::transaction::{
+    Action, Order, OrderRef, SelfTrade, Side, TimeInForce, TransactionHash,
+};
 use zellbook_core::units::Decimal;
-use zellbook_core::wire::{AccountBody, Stage, TransactionStatus};
 
-use super::client::Client;
-use super::{Failure, Output, block_on};
-use crate::clock::now_ms;
-use crate::config::read_secret_key;
+use super::submit::{Moment, SessionSigner, Submitter, act_as, parse_moment};
+use super::{Failure, Output};
 
-/// Whose key signs, and which replica is asked.
+/// What an order says.
 #[derive(Args)]
-struct Trader {
-    /// Key file (zellbook key new makes one)
-    #[arg(long, default_value = "zellbook.key")]
-    key: PathBuf,
-    /// Replica
-    #[arg(long, default_value = "http://127.0.0.1:8080", env = "ZELLBOOK_SERVER")]
-    server: String,
-    /// Refuse to sign unless the replica's genesis has this network id
-    #[arg(long)]
-    network: Option<String>,
-    /// Print the hash and do not wait for the outcome
-    #[arg(long)]
-    no_wait: bool,
-}
-
-#[derive(Args)]
-pub struct OrderArguments {
+struct Terms {
     /// buy or sell
     side: Side,
     /// Quantity in base, such as 1.5
@@ -42,159 +22,176 @@ pub struct OrderArguments {
     /// Limit price in quote per base: the worst price that you accept
     #[arg(long)]
     price: Decimal,
-    /// gtc (stands until cancelled), ioc (fills at once or is cancelled) or post_only (never takes)
-    #[arg(long, default_value = "gtc")]
-    time_in_force: TimeInForce,
+    /// gtc (stands until cancelled), gtd (stands until --expires), ioc (what does not fill at once is
+    /// cancelled), fok (fills wholly at once, or is rejected) or post_only (never takes) [default: gtc,
+    /// with --expires gtd]
+    #[arg(long)]
+    time_in_force: Option<TimeInForce>,
+    /// When the order is cancelled: Unix milliseconds, or a duration from now such as 10m
+    #[arg(long, value_name = "WHEN", value_parser = parse_moment)]
+    expires: Option<Moment>,
     /// Where the order meets one of your own: cancel_newest, cancel_oldest or cancel_both
     #[arg(long, default_value = "cancel_newest")]
     self_trade: SelfTrade,
+    /// A name of your own for the order, 1 to 36 of A-Z a-z 0-9 . _ : - and not that of another open
+    /// order of yours
+    #[arg(long, value_name = "NAME")]
+    client_id: Option<String>,
+}
+
+impl Terms {
+    fn order(self) -> Result<Order, Failure> {
+        let time_in_force = match (self.time_in_force, self.expires) {
+            (Some(TimeInForce::Gtd), None) => {
+                let message = "--time-in-force gtd needs --expires, such as --expires 10m";
+                return Err(Failure::usage(message));
+            }
+            (None | Some(TimeInForce::Gtd), Some(_)) => TimeInForce::Gtd,
+            (Some(other), Some(_)) => {
+                let message = format!("--expires goes with --time-in-force gtd, not with {other}");
+                return Err(Failure::usage(message));
+            }
+            (time_in_force, None) => time_in_force.unwrap_or(TimeInForce::Gtc),
+        };
+        Ok(Order {
+            market: self.market,
+            side: self.side,
+            quantity: self.quantity,
+            price: self.price,
+            time_in_force,
+            expires: self.expires.map(Moment::ms),
+            self_trade: self.self_trade,
+            client_id: self.client_id,
+        })
+    }
+}
+
+#[derive(Args)]
+pub struct OrderArguments {
     #[command(flatten)]
-    trader: Trader,
+    terms: Terms,
+    #[command(flatten)]
+    session: SessionSigner,
+    #[command(flatten)]
+    submitter: Submitter,
+}
+
+/// Which open order a replacement takes the place of.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct Replaced {
+    /// The open order, by its id
+    #[arg(long, value_name = "ID")]
+    order: Option<u64>,
+    /// The open order, by the hash of the transaction that placed it
+    #[arg(long, value_name = "HASH", value_parser = parse_hash)]
+    transaction: Option<TransactionHash>,
+    /// The open order, by its client id
+    #[arg(long, value_name = "NAME")]
+    replaces_client_id: Option<String>,
+}
+
+#[derive(Args)]
+pub struct ReplaceArguments {
+    #[command(flatten)]
+    replaced: Replaced,
+    /// The order that takes its place; of its quantity, what the open order has filled is filled
+    #[command(flatten)]
+    terms: Terms,
+    #[command(flatten)]
+    session: SessionSigner,
+    #[command(flatten)]
+    submitter: Submitter,
+}
+
+/// Which open orders are cancelled.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct Cancelled {
+    /// Id of the order
+    order: Option<u64>,
+    /// The order that the transaction with this hash placed
+    #[arg(long, value_name = "HASH", value_parser = parse_hash)]
+    transaction: Option<TransactionHash>,
+    /// The order with this client id
+    #[arg(long, value_name = "NAME")]
+    client_id: Option<String>,
+    /// All open orders
+    #[arg(long)]
+    all: bool,
 }
 
 #[derive(Args)]
 pub struct CancelArguments {
-    /// Id of the order
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
-    order: Option<u64>,
-    /// All open orders
-    #[arg(long)]
-    all: bool,
+    #[command(flatten)]
+    cancelled: Cancelled,
     /// With --all: of this market only
-    #[arg(long, requires = "all", conflicts_with = "order")]
+    #[arg(long, requires = "all", conflicts_with_all = ["order", "transaction", "client_id"])]
     market: Option<String>,
     #[command(flatten)]
-    trader: Trader,
+    session: SessionSigner,
+    #[command(flatten)]
+    submitter: Submitter,
 }
 
 #[derive(Args)]
-pub struct BalanceArguments {
-    /// The account (public key); without it that of --key
-    account: Option<PublicKey>,
-    /// Key file
-    #[arg(long, default_value = "zellbook.key")]
-    key: PathBuf,
-    /// Replica
-    #[arg(long, default_value = "http://127.0.0.1:8080", env = "ZELLBOOK_SERVER")]
-    server: String,
+pub struct CancelAfterArguments {
+    /// When all open orders of the account are cancelled, unless you say so again before: a duration
+    /// from now such as 60s, Unix milliseconds, or off
+    #[arg(value_name = "WHEN", value_parser = parse_switch)]
+    time: Moment,
+    #[command(flatten)]
+    session: SessionSigner,
+    #[command(flatten)]
+    submitter: Submitter,
+}
+
+fn parse_hash(text: &str) -> Result<TransactionHash, String> {
+    let bytes = decode_hex(text).map(TransactionHash);
+    bytes.ok_or_else(|| "a transaction's hash is 64 lower-case hex digits".into())
+}
+
+fn parse_switch(text: &str) -> Result<Moment, String> {
+    if text == "off" {
+        return Ok(Moment::At(0));
+    }
+    parse_moment(text).map_err(|problem| format!("{problem}; or off"))
+}
+
+/// The order that one of three options names.
+fn target(
+    order: Option<u64>,
+    transaction: Option<TransactionHash>,
+    client_id: Option<String>,
+) -> Option<OrderRef> {
+    order
+        .map(OrderRef::Id)
+        .or(transaction.map(OrderRef::Transaction))
+        .or(client_id.map(OrderRef::ClientId))
 }
 
 pub fn order(arguments: OrderArguments, output: Output) -> Result<(), Failure> {
-    let OrderArguments { side, quantity, market, price, time_in_force, self_trade, trader } =
-        arguments;
-    let order = Order { market, side, quantity, price, time_in_force, self_trade };
-    act(&trader, Action::Order(order), output)
+    let OrderArguments { terms, session, submitter } = arguments;
+    act_as(&submitter, &session, Action::Order(terms.order()?), output)
+}
+
+pub fn replace(arguments: ReplaceArguments, output: Output) -> Result<(), Failure> {
+    let ReplaceArguments { replaced, terms, session, submitter } = arguments;
+    let target = target(replaced.order, replaced.transaction, replaced.replaces_client_id)
+        .ok_or_else(|| Failure::usage("name the open order, such as --order 17"))?;
+    act_as(&submitter, &session, Action::Replace { target, order: terms.order()? }, output)
 }
 
 pub fn cancel(arguments: CancelArguments, output: Output) -> Result<(), Failure> {
-    let action = match arguments.order {
-        Some(order) => Action::Cancel { order },
-        None => Action::CancelAll { market: arguments.market },
+    let CancelArguments { cancelled, market, session, submitter } = arguments;
+    let action = match target(cancelled.order, cancelled.transaction, cancelled.client_id) {
+        Some(target) => Action::Cancel(target),
+        None => Action::CancelAll { market },
     };
-    act(&arguments.trader, action, output)
+    act_as(&submitter, &session, action, output)
 }
 
-/// Signs, submits and follows an action.
-fn act(trader: &Trader, action: Action, output: Output) -> Result<(), Failure> {
-    let key: SecretKey = read_secret_key(&trader.key)?;
-    block_on(async {
-        let client = Client::new(&trader.server)?;
-        let rules = client.rules().await?;
-        let ours = rules.network.to_string();
-        if let Some(expected) = &trader.network
-            && *expected != ours
-        {
-            return Err(format!(
-                "the replica is of network {ours}, not {expected}; nothing was signed"
-            )
-            .into());
-        }
-        let transaction = Transaction { account: key.public_key(), nonce: now_ms(), action };
-        let hash = transaction.hash(&rules.network).to_string();
-        let signed = transaction.sign(&rules.network, &key).to_json();
-        client.submit(signed).await.map_err(|failure| match failure.code {
-            1 => Failure::from(format!(
-                "{}; whether it took {hash} is not known: ask for that before you order again",
-                failure.message
-            )),
-            _ => failure,
-        })?;
-        if trader.no_wait {
-            output.print(|| hash.clone(), || json!({ "hash": hash }));
-            return Ok(());
-        }
-        let status = client
-            .wait(&hash, |status| {
-                if !output.json {
-                    eprintln!("{hash} {}", stage_name(status.status));
-                }
-            })
-            .await?;
-        output.print(|| describe(&status), || json!(status));
-        match status.reject {
-            Some(reject) => Err(Failure::rejected(reject.message)),
-            None => Ok(()),
-        }
-    })
-}
-
-const fn stage_name(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Received => "received",
-        Stage::Posted => "posted",
-        Stage::Finalized => "finalized",
-        Stage::Applied => "applied",
-        Stage::Rejected => "rejected",
-    }
-}
-
-fn describe(status: &TransactionStatus) -> String {
-    let batch = status.batch.as_deref().unwrap_or_default();
-    let mut text = format!("{} in batch {batch}", stage_name(status.status));
-    if let Some(order) = &status.order {
-        text.push_str(&format!(
-            "\norder {}: {} {} {} at {}, filled {}, open {}",
-            order.id,
-            order.side,
-            order.quantity,
-            order.market,
-            order.price,
-            order.filled,
-            order.remaining
-        ));
-    }
-    text
-}
-
-pub fn balance(arguments: BalanceArguments, output: Output) -> Result<(), Failure> {
-    let account = match arguments.account {
-        Some(account) => account,
-        None => read_secret_key(&arguments.key)?.public_key(),
-    };
-    let body: AccountBody = block_on(async {
-        Client::new(&arguments.server)?.get(&format!("/v1/accounts/{account}")).await
-    })?;
-    output.print(|| describe_account(&body), || json!(body));
-    Ok(())
-}
-
-fn describe_account(body: &AccountBody) -> String {
-    let mut text = format!("account {}\nafter batch {}\n\n", body.account, body.batch);
-    text.push_str(&format!("{:<8}{:>28}{:>28}\n", "token", "available", "locked"));
-    for balance in &body.balances {
-        text.push_str(&format!(
-            "{:<8}{:>28}{:>28}\n",
-            balance.token, balance.available, balance.locked
-        ));
-    }
-    if !body.open_orders.is_empty() {
-        text.push_str("\nopen orders\n");
-    }
-    for order in &body.open_orders {
-        text.push_str(&format!(
-            "{:>8}  {:<4} {} {} at {}, filled {}\n",
-            order.id, order.side, order.remaining, order.market, order.price, order.filled
-        ));
-    }
-    text
+pub fn cancel_after(arguments: CancelAfterArguments, output: Output) -> Result<(), Failure> {
+    let CancelAfterArguments { time, session, submitter } = arguments;
+    act_as(&submitter, &session, Action::CancelAllAfter { time: time.ms() }, output)
 }

@@ -1,7 +1,9 @@
 //! SQLite: the sequence, the state and the views of it, each batch whole or not at all.
 
+mod accounts;
 mod reader;
 mod rows;
+mod write;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,12 +14,18 @@ use zellbook_core::event::Corrupt;
 use zellbook_core::exchange::Exchange;
 use zellbook_core::finality::{FinalitySignature, Position};
 use zellbook_core::genesis::Rules;
+use zellbook_core::leaf::LeafKey;
+use zellbook_core::state_root::Hash;
 
-pub use reader::Reader;
+pub use accounts::read_balance;
+pub use reader::{Reader, View};
 pub use rows::{AppliedBatch, TradeRow, rows_of};
 
+/// A state that was loaded, and its last batch's place in the network's chain.
+pub type Loaded = (Exchange, Position);
+
 /// The version of all databases, in their `user_version`; a file of another one is refused.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 /// Why the store cannot go on.
 #[derive(Debug, Error)]
@@ -68,6 +76,18 @@ pub enum StoreError {
         /// Which.
         error: String,
     },
+    /// Replicas certified another root than the one that was stored.
+    #[error("{}: replicas of more than two thirds of the weight certified the root {certified} of batch {batch}, but {ours} was stored: this replica or they went wrong; keep the file as evidence, and find out with zellbook replay", path.display())]
+    Certified {
+        /// The file.
+        path: PathBuf,
+        /// The batch.
+        batch: u64,
+        /// The root that was stored.
+        ours: String,
+        /// The root that was certified.
+        certified: String,
+    },
     /// The state cannot be loaded.
     #[error("{}: {error}; move the file away and let the replica catch up again", path.display())]
     Corrupt {
@@ -91,6 +111,9 @@ pub struct Proof {
 pub trait Storage: Send {
     /// Makes batches durable, all or none, in sequence, with the signature that covers them.
     fn commit(&mut self, batches: &[AppliedBatch], proof: &Proof) -> Result<(), StoreError>;
+
+    /// The root that is stored with a batch.
+    fn root(&self, index: u64) -> Result<Option<Hash>, StoreError>;
 }
 
 /// The writer's connection.
@@ -156,56 +179,40 @@ impl Store {
         StoreError::Sqlite { path: self.path.clone(), error }
     }
 
-    /// Rebuilds the engine and compares its root with the one stored. Returns it with the last
-    /// batch's place in the network's chain.
-    pub fn load(&self, rules: &Arc<Rules>) -> Result<(Exchange, Position), StoreError> {
-        let (leaves, last) = self.read_state().map_err(|error| self.sqlite(error))?;
-        let Some((index, chaining_hash, root)) = last else {
-            return Ok((Exchange::new(Arc::clone(rules)), Position::start()));
-        };
-        let bytes = leaves.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
-        let mut exchange = Exchange::from_leaves(Arc::clone(rules), bytes)
-            .map_err(|error| StoreError::Corrupt { path: self.path.clone(), error })?;
-        let found = exchange.root();
-        if root != found || exchange.counters().batch != index {
-            return Err(StoreError::Root {
-                path: self.path.clone(),
-                batch: index,
-                found: hex::encode(found),
-                expected: hex::encode(root),
-            });
-        }
+    /// Rebuilds the engine, compares its root with the one stored, and those that replicas certified
+    /// with those stored, and recounts all invariants. Returns it with the last batch's place in the
+    /// network's chain.
+    pub fn load(&self, rules: &Arc<Rules>) -> Result<Loaded, StoreError> {
+        let (exchange, position) = load(&self.connection, &self.path, rules)?;
+        self.check_certified()?;
         exchange
             .recount()
             .map_err(|error| StoreError::Invariant { path: self.path.clone(), error })?;
-        Ok((exchange, Position { index, chaining_hash }))
+        Ok((exchange, position))
     }
 
-    #[expect(clippy::type_complexity, reason = "read once, taken apart at once")]
-    fn read_state(
-        &self,
-    ) -> rusqlite::Result<(Vec<(Vec<u8>, Vec<u8>)>, Option<(u64, String, Vec<u8>)>)> {
-        let leaves = self
-            .connection
-            .prepare("SELECT key, value FROM state ORDER BY key")?
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<Result<_, _>>()?;
-        let last = self
-            .connection
-            .query_row(
-                "SELECT idx, chaining_hash, root FROM batches ORDER BY idx DESC LIMIT 1",
-                [],
-                |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?, row.get(2)?)),
-            )
-            .optional()?;
-        Ok((leaves, last))
+    /// The certified roots of the state are those that were stored.
+    fn check_certified(&self) -> Result<(), StoreError> {
+        let certified = read_certified(&self.connection).map_err(|error| self.sqlite(error))?;
+        for (batch, certified) in certified {
+            let ours = self.root(batch)?;
+            if ours.is_none_or(|ours| ours[..] != certified[..]) {
+                return Err(StoreError::Certified {
+                    path: self.path.clone(),
+                    batch,
+                    ours: ours.map_or_else(|| "nothing".into(), hex::encode),
+                    certified: hex::encode(certified),
+                });
+            }
+        }
+        Ok(())
     }
 
     fn write(&mut self, batches: &[AppliedBatch], proof: &Proof) -> rusqlite::Result<()> {
         let Proof { signature, chaining_hash } = proof;
         let transaction = self.connection.transaction()?;
         for batch in batches {
-            rows::write_batch(&transaction, batch)?;
+            write::write_batch(&transaction, batch)?;
         }
         transaction
             .prepare_cached("INSERT OR REPLACE INTO proofs VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
@@ -221,9 +228,76 @@ impl Store {
     }
 }
 
+/// Rebuilds the engine from the state's leaves and compares its root with the one stored.
+fn load(connection: &Connection, path: &Path, rules: &Arc<Rules>) -> Result<Loaded, StoreError> {
+    let path = || path.to_path_buf();
+    let (leaves, last) =
+        read_state(connection).map_err(|error| StoreError::Sqlite { path: path(), error })?;
+    let Some((index, chaining_hash, root)) = last else {
+        return Ok((Exchange::new(Arc::clone(rules)), Position::start()));
+    };
+    let bytes = leaves.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+    let mut exchange = Exchange::from_leaves(Arc::clone(rules), bytes)
+        .map_err(|error| StoreError::Corrupt { path: path(), error })?;
+    let found = exchange.root();
+    if root != found || exchange.counters().batch != index {
+        return Err(StoreError::Root {
+            path: path(),
+            batch: index,
+            found: hex::encode(found),
+            expected: hex::encode(root),
+        });
+    }
+    Ok((exchange, Position { index, chaining_hash }))
+}
+
+#[expect(clippy::type_complexity, reason = "read once, taken apart at once")]
+fn read_state(
+    connection: &Connection,
+) -> rusqlite::Result<(Vec<(Vec<u8>, Vec<u8>)>, Option<(u64, String, Vec<u8>)>)> {
+    let leaves = connection
+        .prepare("SELECT key, value FROM state ORDER BY key")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let last = connection
+        .query_row(
+            "SELECT idx, chaining_hash, root FROM batches ORDER BY idx DESC LIMIT 1",
+            [],
+            |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?, row.get(2)?)),
+        )
+        .optional()?;
+    Ok((leaves, last))
+}
+
+/// The certified roots in the state, by batch.
+fn read_certified(connection: &Connection) -> rusqlite::Result<Vec<(u64, Vec<u8>)>> {
+    let (first, last) = (LeafKey::Certified(0).to_bytes(), LeafKey::Certified(u64::MAX).to_bytes());
+    let mut query =
+        connection.prepare("SELECT key, value FROM state WHERE key BETWEEN ?1 AND ?2")?;
+    let rows = query.query_map([first, last], |row| {
+        let key: Vec<u8> = row.get(0)?;
+        Ok((LeafKey::from_bytes(&key), row.get(1)?))
+    })?;
+    let certified = rows.filter_map(|row| match row {
+        Ok((Ok(LeafKey::Certified(batch)), root)) => Some(Ok((batch, root))),
+        Ok(_) => None,
+        Err(error) => Some(Err(error)),
+    });
+    certified.collect()
+}
+
 impl Storage for Store {
     fn commit(&mut self, batches: &[AppliedBatch], proof: &Proof) -> Result<(), StoreError> {
         self.write(batches, proof).map_err(|error| self.sqlite(error))
+    }
+
+    fn root(&self, index: u64) -> Result<Option<Hash>, StoreError> {
+        self.connection
+            .prepare_cached("SELECT root FROM batches WHERE idx = ?1")
+            .and_then(|mut query| {
+                query.query_row([index.cast_signed()], |row| row.get(0)).optional()
+            })
+            .map_err(|error| self.sqlite(error))
     }
 }
 
@@ -232,7 +306,10 @@ impl StoreError {
     pub fn is_damage(&self) -> bool {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
         match self {
-            Self::Root { .. } | Self::Invariant { .. } | Self::Corrupt { .. } => true,
+            Self::Root { .. }
+            | Self::Certified { .. }
+            | Self::Invariant { .. }
+            | Self::Corrupt { .. } => true,
             Self::Sqlite { error, .. } => {
                 matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
             }

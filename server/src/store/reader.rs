@@ -8,25 +8,27 @@ use std::time::Duration;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use tokio::sync::Semaphore;
-use zellbook_core::genesis::{Market, MarketIndex, Rules, TokenIndex};
+use zellbook_core::genesis::{Market, MarketIndex, Rules};
 use zellbook_core::key::PublicKey;
-use zellbook_core::state::LeafKey;
+use zellbook_core::leaf::LeafKey;
+use zellbook_core::matching::Maker;
 use zellbook_core::transaction::{Side, TimeInForce};
-use zellbook_core::units::{Atoms, Decimal, Ticks};
+use zellbook_core::units::Ticks;
 use zellbook_core::wire::{
-    AccountBody, BalanceBody, BatchBody, FillBody, OrderBody, OrderStatus, ProofBody, RejectBody,
-    Stage, TradeBody, TransactionStatus,
+    BatchBody, OrderBody, OrderStatus, ProofBody, RejectBody, Stage, TradeBody, TransactionStatus,
 };
+
+use super::{Loaded, StoreError};
 
 /// Connections kept open for the next request, at most.
 const IDLE_CONNECTIONS_MAX: usize = 8;
 /// Reads that run at once, at most.
 const READS_AT_ONCE: usize = 16;
-const PAST_ORDERS: u32 = 50;
-const FILLS: u32 = 100;
-const ORDER_COLUMNS: &str =
-    "id, hash, market, side, price, quantity, remaining, time_in_force, status, batch, time_ms";
-const TRADE_COLUMNS: &str =
+/// What [`View::order`] reads.
+pub(super) const ORDER_COLUMNS: &str = "id, hash, market, side, price, quantity, remaining, time_in_force, status, batch, time_ms, \
+     expires, client_id, reason";
+/// What [`View::trade`] reads.
+pub(super) const TRADE_COLUMNS: &str =
     "id, market, price, quantity, taker_side, maker_order, taker_order, batch, time_ms";
 
 /// Reads the store of a replica.
@@ -39,7 +41,7 @@ pub struct Reader {
 }
 
 /// A `u64` as SQLite keeps it: the same bits, signed.
-struct Unsigned(u64);
+pub(super) struct Unsigned(pub u64);
 
 impl FromSql for Unsigned {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
@@ -56,7 +58,7 @@ impl<T: std::str::FromStr> FromSql for Named<T> {
     }
 }
 
-fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
+pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
     row.get::<_, Unsigned>(column).map(|number| number.0.to_string())
 }
 
@@ -69,6 +71,11 @@ impl Reader {
             idle: Arc::default(),
             permits: Arc::new(Semaphore::new(READS_AT_ONCE)),
         }
+    }
+
+    /// An error of a query, with the file.
+    pub fn error(&self, error: rusqlite::Error) -> StoreError {
+        StoreError::Sqlite { path: self.path.clone(), error }
     }
 
     /// Runs a query on a thread that may block, in one read transaction.
@@ -112,8 +119,8 @@ impl Reader {
 
 /// One consistent view of the store: everything after the same batch.
 pub struct View<'a> {
-    connection: &'a Connection,
-    rules: &'a Rules,
+    pub(super) connection: &'a Connection,
+    pub(super) rules: &'a Rules,
 }
 
 impl View<'_> {
@@ -133,7 +140,7 @@ impl View<'_> {
             .optional()
     }
 
-    fn market(&self, row: &Row<'_>, column: usize) -> rusqlite::Result<&Market> {
+    pub(super) fn market(&self, row: &Row<'_>, column: usize) -> rusqlite::Result<&Market> {
         let index = MarketIndex(row.get(column)?);
         self.rules.market_at(index).ok_or(rusqlite::Error::InvalidColumnIndex(column))
     }
@@ -156,9 +163,59 @@ impl View<'_> {
 
     /// Whether the state has a leaf.
     pub fn has_leaf(&self, key: &LeafKey) -> rusqlite::Result<bool> {
+        Ok(self.leaf(key)?.is_some())
+    }
+
+    /// The value of a leaf of the state.
+    pub fn leaf(&self, key: &LeafKey) -> rusqlite::Result<Option<Vec<u8>>> {
         self.connection
-            .prepare_cached("SELECT 1 FROM state WHERE key = ?1")?
-            .exists([key.to_bytes()])
+            .prepare_cached("SELECT value FROM state WHERE key = ?1")?
+            .query_row([key.to_bytes()], |row| row.get(0))
+            .optional()
+    }
+
+    /// The exchange's time, Unix milliseconds.
+    pub fn time(&self) -> rusqlite::Result<u64> {
+        let counters = self.leaf(&LeafKey::Counters)?.unwrap_or_default();
+        // It is the last of the counters.
+        let time = counters.last_chunk::<8>();
+        Ok(time.map_or(0, |time| u64::from_be_bytes(*time)))
+    }
+
+    /// The whole state, checked against the root that is stored with it, and its place in the
+    /// network's chain.
+    pub fn load(&self, rules: &Arc<Rules>, path: &Path) -> Result<Loaded, StoreError> {
+        super::load(self.connection, path, rules)
+    }
+
+    /// The first orders of a side of a market's book, best first.
+    pub fn resting(
+        &self,
+        market: MarketIndex,
+        side: Side,
+        account: Option<PublicKey>,
+        limit: u32,
+    ) -> rusqlite::Result<Vec<Maker<()>>> {
+        let direction = if side == Side::Buy { "DESC" } else { "ASC" };
+        // A price above 2^63 is stored as a negative number.
+        let sql = format!(
+            "SELECT price, remaining, account FROM orders
+             WHERE market = ?1 AND side = ?2 AND status = 'open'
+             ORDER BY price < 0 {direction}, price {direction}, id LIMIT ?3"
+        );
+        self.connection
+            .prepare_cached(&sql)?
+            .query_map(params![market.0, side.name(), limit], |row| {
+                let owner = row.get_ref(2)?.as_blob()?;
+                Ok(Maker {
+                    price: Ticks(row.get::<_, Unsigned>(0)?.0),
+                    remaining: row.get::<_, Unsigned>(1)?.0.into(),
+                    orders: 1,
+                    is_own: account.is_some_and(|account| account.as_bytes()[..] == *owner),
+                    place: (),
+                })
+            })?
+            .collect()
     }
 
     /// The outcome of a transaction.
@@ -209,7 +266,7 @@ impl View<'_> {
         Ok(Some(status))
     }
 
-    fn order(&self, row: &Row<'_>) -> rusqlite::Result<OrderBody> {
+    pub(super) fn order(&self, row: &Row<'_>) -> rusqlite::Result<OrderBody> {
         let market = self.market(row, 2)?;
         let hash: Vec<u8> = row.get(1)?;
         let quantity = row.get::<_, Unsigned>(5)?.0;
@@ -230,13 +287,16 @@ impl View<'_> {
             filled: market.format_quantity(quantity.saturating_sub(remaining).into()),
             remaining: market.format_quantity(open.into()),
             time_in_force: row.get::<_, Named<TimeInForce>>(7)?.0,
+            expires_ms: row.get::<_, Option<Unsigned>>(11)?.map(|time| time.0.to_string()),
+            client_id: row.get(12)?,
             status,
+            reason: row.get(13)?,
             batch: text(row, 9)?,
             time_ms: text(row, 10)?,
         })
     }
 
-    fn trade(&self, row: &Row<'_>) -> rusqlite::Result<TradeBody> {
+    pub(super) fn trade(&self, row: &Row<'_>) -> rusqlite::Result<TradeBody> {
         let market = self.market(row, 1)?;
         Ok(TradeBody {
             id: text(row, 0)?,
@@ -291,72 +351,6 @@ impl View<'_> {
             each(MarketIndex(row.get(0)?), Ticks(number(1)?), number(2)?, number(3)?);
         }
         Ok(())
-    }
-
-    /// Balances, orders and fills of an account. An account that was never touched has nothing.
-    pub fn account(&self, account: &PublicKey) -> rusqlite::Result<AccountBody> {
-        let key = account.as_bytes();
-        let orders = |status: &str, limit: u32| -> rusqlite::Result<Vec<OrderBody>> {
-            let sql = format!(
-                "SELECT {ORDER_COLUMNS} FROM orders WHERE account = ?1 AND status {status} ORDER BY id DESC LIMIT ?2"
-            );
-            self.connection
-                .prepare_cached(&sql)?
-                .query_map(params![key, limit], |row| self.order(row))?
-                .collect()
-        };
-        let fills = |side: &str| -> rusqlite::Result<Vec<FillBody>> {
-            let is_maker = side == "maker";
-            let sql = format!(
-                "SELECT {TRADE_COLUMNS} FROM trades WHERE {side} = ?1 ORDER BY id DESC LIMIT {FILLS}"
-            );
-            self.connection
-                .prepare_cached(&sql)?
-                .query_map([key], |row| {
-                    let trade = self.trade(row)?;
-                    let (side, order) = if is_maker {
-                        (trade.taker_side.opposite(), trade.maker_order.clone())
-                    } else {
-                        (trade.taker_side, trade.taker_order.clone())
-                    };
-                    Ok(FillBody { trade, side, order, is_maker })
-                })?
-                .collect()
-        };
-        let mut all_fills = fills("maker")?;
-        all_fills.extend(fills("taker")?);
-        all_fills.sort_by_key(|fill| std::cmp::Reverse(fill.trade.id.parse::<u64>().unwrap_or(0)));
-        all_fills.truncate(FILLS as usize);
-        Ok(AccountBody {
-            account: account.to_string(),
-            batch: self.last_batch()?.to_string(),
-            balances: self.balances(account)?,
-            open_orders: orders("= 'open'", u32::MAX)?,
-            past_orders: orders("<> 'open'", PAST_ORDERS)?,
-            fills: all_fills,
-        })
-    }
-
-    fn balances(&self, account: &PublicKey) -> rusqlite::Result<Vec<BalanceBody>> {
-        let mut query = self.connection.prepare_cached("SELECT value FROM state WHERE key = ?1")?;
-        let tokens = (0_u16..).map(TokenIndex).zip(&self.rules.genesis.tokens);
-        tokens
-            .map(|(index, token)| {
-                let key = LeafKey::Balance(*account, index).to_bytes();
-                let value: Option<Vec<u8>> = query.query_row([key], |row| row.get(0)).optional()?;
-                let atoms = |bytes: Option<&[u8]>| {
-                    let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
-                    Atoms(bytes.map_or(0, u128::from_be_bytes))
-                };
-                let value = value.as_deref();
-                let format = |amount| Decimal::of_atoms(amount, token.decimals).to_string();
-                Ok(BalanceBody {
-                    token: token.symbol.clone(),
-                    available: format(atoms(value.and_then(|value| value.get(..16)))),
-                    locked: format(atoms(value.and_then(|value| value.get(16..32)))),
-                })
-            })
-            .collect()
     }
 
     /// Batches after an index, as many as fit so many bytes of bodies, but at least one.

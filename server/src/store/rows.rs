@@ -1,13 +1,14 @@
-//! What a batch writes: the rows of its effects.
+//! What a batch leaves behind: the rows of its effects.
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Transaction, params};
-use zellbook_core::event::{Event, Fill, Outcome};
-use zellbook_core::exchange::Exchange;
+use zellbook_core::batch::Batch;
+use zellbook_core::engine::Engine;
+use zellbook_core::event::{CancelReason, Event, Fill, Outcome};
 use zellbook_core::genesis::MarketIndex;
 use zellbook_core::key::PublicKey;
-use zellbook_core::transaction::{Side, TimeInForce, TransactionHash};
+use zellbook_core::state_root::Hash;
+use zellbook_core::transaction::{Action, Side, TimeInForce, TransactionHash};
 use zellbook_core::units::{Lots, Ticks};
 use zellbook_core::wire::OrderStatus;
 
@@ -26,51 +27,89 @@ pub struct AppliedBatch {
     pub applied_ms: u64,
     /// What it did.
     pub outcome: Outcome,
-    /// Orders that it accepted.
-    pub accepted: Vec<OrderRow>,
-    /// What is left of the orders that it changed, and their status.
-    pub changed: BTreeMap<u64, (Lots, OrderStatus)>,
-    /// Its trades.
-    pub trades: Vec<TradeRow>,
+    /// Orders and trades of it.
+    pub rows: Rows,
 }
 
 impl AppliedBatch {
+    /// What happened, in sequence: what came due, then what transactions did, with their positions.
+    pub(super) fn placed_events(&self) -> impl Iterator<Item = (Option<usize>, &Event)> {
+        placed_events(&self.outcome)
+    }
+
     fn events(&self) -> impl Iterator<Item = &Event> {
-        self.outcome
-            .transactions
-            .iter()
-            .filter_map(|outcome| outcome.result.as_ref().ok())
-            .flatten()
+        self.placed_events().map(|(_, event)| event)
     }
 
     /// Price levels that may have changed.
     pub fn touched_levels(&self) -> impl Iterator<Item = (MarketIndex, Side, Ticks)> {
         self.events().filter_map(|event| match event {
             Event::Accepted { market, side, price, .. }
+            | Event::Reduced { market, side, price, .. }
             | Event::Cancelled { market, side, price, .. } => Some((*market, *side, *price)),
             Event::Filled(fill) => Some((fill.market, fill.taker_side.opposite(), fill.price)),
-            Event::Deposited { .. } | Event::Transferred { .. } => None,
+            _ => None,
         })
     }
 
-    /// Accounts whose balances, orders or fills may have changed.
-    pub fn touched_accounts(&self) -> impl Iterator<Item = PublicKey> {
-        self.events().flat_map(|event| match event {
-            Event::Accepted { account, .. }
-            | Event::Cancelled { account, .. }
-            | Event::Deposited { account, .. } => [*account, *account],
-            Event::Transferred { from, to, .. } => [*from, *to],
-            Event::Filled(fill) => [fill.maker, fill.taker],
+    /// Accounts of which something may have changed. Fees go to the fee account.
+    pub fn touched_accounts(&self, fee_account: PublicKey) -> impl Iterator<Item = PublicKey> {
+        self.events()
+            .flat_map(move |event| match event {
+                Event::Accepted { account, .. }
+                | Event::Reduced { account, .. }
+                | Event::Cancelled { account, .. }
+                | Event::Deposited { account, .. }
+                | Event::Withdrawn { account, .. }
+                | Event::KeyAuthorized { account, .. }
+                | Event::KeyEnded { account, .. }
+                | Event::SwitchSet { account, .. }
+                | Event::SwitchFired { account } => [Some(*account), None, None],
+                Event::Transferred { from, to, .. } => [Some(*from), Some(*to), None],
+                Event::Filled(fill) => {
+                    let has_fee = fill.maker_fee.0 > 0 || fill.taker_fee.0 > 0;
+                    [Some(fill.maker), Some(fill.taker), has_fee.then_some(fee_account)]
+                }
+                Event::Attested { .. } | Event::Certified { .. } => [None; 3],
+            })
+            .flatten()
+    }
+
+    /// Roots that replicas certified in it, with the batches that they are of.
+    pub fn certified(&self) -> impl Iterator<Item = (u64, Hash)> {
+        self.events().filter_map(|event| match event {
+            Event::Certified { batch, root } => Some((*batch, *root)),
+            _ => None,
         })
     }
 }
 
+fn placed_events(outcome: &Outcome) -> impl Iterator<Item = (Option<usize>, &Event)> {
+    let transactions = outcome.transactions.iter().enumerate();
+    let of_transactions = transactions.flat_map(|(position, transaction)| {
+        let events = transaction.result.iter().flatten();
+        events.map(move |event| (Some(position), event))
+    });
+    outcome.due.iter().map(|event| (None, event)).chain(of_transactions)
+}
+
+/// The rows of a batch that take more than its events to write.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    /// Orders that it accepted.
+    pub accepted: Vec<OrderRow>,
+    /// What became of the orders that it accepted or changed.
+    pub changed: BTreeMap<u64, OrderState>,
+    /// Its trades.
+    pub trades: Vec<TradeRow>,
+}
+
 /// An order as it was accepted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct OrderRow {
     /// Order id.
     pub id: u64,
-    /// The transaction.
+    /// The transaction that placed it.
     pub hash: TransactionHash,
     /// Whose.
     pub account: PublicKey,
@@ -84,6 +123,23 @@ pub struct OrderRow {
     pub quantity: Lots,
     /// Time in force.
     pub time_in_force: TimeInForce,
+    /// When it is cancelled, Unix milliseconds.
+    pub expires: Option<u64>,
+    /// The trader's own name for it.
+    pub client_id: Option<String>,
+}
+
+/// What a batch left of an order.
+#[derive(Clone, Copy, Debug)]
+pub struct OrderState {
+    /// Its quantity, if the batch reduced it.
+    pub quantity: Option<Lots>,
+    /// What is left of it, or was when it was cancelled.
+    pub remaining: Lots,
+    /// Whether it is open, filled or cancelled.
+    pub status: OrderStatus,
+    /// Why it was cancelled.
+    pub reason: Option<CancelReason>,
 }
 
 /// A trade with where and when it happened.
@@ -97,191 +153,85 @@ pub struct TradeRow {
     pub time_ms: u64,
 }
 
-/// Orders accepted, orders changed and trades of a batch. `exchange` is as the batch left it.
-#[expect(clippy::type_complexity, reason = "three fields of AppliedBatch")]
-pub fn rows_of(
-    exchange: &Exchange,
-    outcome: &Outcome,
-    time_ms: u64,
-) -> (Vec<OrderRow>, BTreeMap<u64, (Lots, OrderStatus)>, Vec<TradeRow>) {
-    let mut accepted = Vec::new();
-    let mut trades = Vec::new();
-    let mut touched = BTreeMap::new();
-    for transaction in &outcome.transactions {
-        let (Ok(events), Some(hash)) = (&transaction.result, transaction.hash) else { continue };
-        for event in events {
-            match event {
-                &Event::Accepted {
-                    order,
-                    account,
-                    market,
-                    side,
-                    price,
-                    quantity,
-                    time_in_force,
-                } => {
-                    touched.insert(order, None);
-                    let id = order;
-                    accepted.push(OrderRow {
-                        id,
-                        hash,
-                        account,
-                        market,
-                        side,
-                        price,
-                        quantity,
-                        time_in_force,
-                    });
-                }
-                Event::Filled(fill) => {
-                    touched.insert(fill.maker_order, None);
-                    touched.insert(fill.taker_order, None);
-                    trades.push(TradeRow { fill: *fill, batch: outcome.index, time_ms });
-                }
-                Event::Cancelled { order, remaining, .. } => {
-                    touched.insert(*order, Some(*remaining));
-                }
-                Event::Deposited { .. } | Event::Transferred { .. } => {}
+/// What the events of a batch say of an order.
+struct Touch {
+    account: PublicKey,
+    quantity: Option<Lots>,
+    cancelled: Option<(Lots, CancelReason)>,
+}
+
+impl Touch {
+    fn state(&self, engine: &Engine, id: u64) -> OrderState {
+        let quantity = self.quantity;
+        if let Some((remaining, reason)) = self.cancelled {
+            let status = OrderStatus::Cancelled;
+            return OrderState { quantity, remaining, status, reason: Some(reason) };
+        }
+        let account = engine.ledger().find(&self.account);
+        let open = account.and_then(|account| engine.open_order(account, id));
+        let (remaining, status) = match open {
+            Some((_, _, order)) => (order.remaining, OrderStatus::Open),
+            None => (Lots(0), OrderStatus::Filled),
+        };
+        OrderState { quantity, remaining, status, reason: None }
+    }
+}
+
+/// The rows of a batch. `engine` is as the batch left it.
+pub fn rows_of(engine: &Engine, batch: &Batch, outcome: &Outcome, time_ms: u64) -> Rows {
+    let mut rows = Rows::default();
+    let mut touched: BTreeMap<u64, Touch> = BTreeMap::new();
+    for (position, event) in placed_events(outcome) {
+        let mut touch = |id: u64, account: PublicKey, act: &dyn Fn(&mut Touch)| {
+            let new = Touch { account, quantity: None, cancelled: None };
+            act(touched.entry(id).or_insert(new));
+        };
+        match event {
+            Event::Accepted {
+                order,
+                account,
+                market,
+                side,
+                price,
+                quantity,
+                time_in_force,
+                client_id,
+            } => {
+                touch(*order, *account, &|_| {});
+                let checked = position.and_then(|position| batch.transactions.get(position));
+                let Some(Ok(checked)) = checked else { continue };
+                let expires = match &checked.action {
+                    Action::Order(order) | Action::Replace { order, .. } => order.expires,
+                    _ => None,
+                };
+                rows.accepted.push(OrderRow {
+                    id: *order,
+                    hash: checked.hash,
+                    account: *account,
+                    market: *market,
+                    side: *side,
+                    price: *price,
+                    quantity: *quantity,
+                    time_in_force: *time_in_force,
+                    expires,
+                    client_id: client_id.clone(),
+                });
             }
+            Event::Reduced { order, account, quantity, .. } => {
+                touch(*order, *account, &|touch| touch.quantity = Some(*quantity));
+            }
+            Event::Filled(fill) => {
+                touch(fill.maker_order, fill.maker, &|_| {});
+                touch(fill.taker_order, fill.taker, &|_| {});
+                rows.trades.push(TradeRow { fill: *fill, batch: outcome.index, time_ms });
+            }
+            Event::Cancelled { order, account, remaining, reason, .. } => {
+                touch(*order, *account, &|touch| touch.cancelled = Some((*remaining, *reason)));
+            }
+            _ => {}
         }
     }
-    let changed = touched
-        .into_iter()
-        .map(|(id, cancelled)| {
-            let state = match (cancelled, exchange.order(id)) {
-                (Some(remaining), _) => (remaining, OrderStatus::Cancelled),
-                (None, Some((_, order))) => (order.remaining, OrderStatus::Open),
-                (None, None) => (Lots(0), OrderStatus::Filled),
-            };
-            (id, state)
-        })
-        .collect();
-    (accepted, changed, trades)
-}
-
-pub(super) const fn status_name(status: OrderStatus) -> &'static str {
-    match status {
-        OrderStatus::Open => "open",
-        OrderStatus::Filled => "filled",
-        OrderStatus::Cancelled => "cancelled",
-    }
-}
-
-pub(super) fn write_batch(
-    transaction: &Transaction<'_>,
-    batch: &AppliedBatch,
-) -> rusqlite::Result<()> {
-    let outcomes = &batch.outcome.transactions;
-    let applied: usize = outcomes.iter().filter(|outcome| outcome.result.is_ok()).count();
-    transaction
-        .prepare_cached("INSERT INTO batches VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
-        .execute(params![
-            batch.index.cast_signed(),
-            batch.body,
-            batch.chaining_hash,
-            batch.outcome.root,
-            applied.cast_signed(),
-            (outcomes.len() - applied).cast_signed(),
-            batch.applied_ms.cast_signed(),
-        ])?;
-    write_state(transaction, batch)?;
-    write_transactions(transaction, batch)?;
-    write_orders(transaction, batch)?;
-    write_trades(transaction, batch)
-}
-
-fn write_state(transaction: &Transaction<'_>, batch: &AppliedBatch) -> rusqlite::Result<()> {
-    let mut set = transaction.prepare_cached("INSERT OR REPLACE INTO state VALUES (?1, ?2)")?;
-    let mut remove = transaction.prepare_cached("DELETE FROM state WHERE key = ?1")?;
-    for (key, value) in &batch.outcome.changes {
-        match value {
-            Some(value) => set.execute(params![key, value])?,
-            None => remove.execute([key])?,
-        };
-    }
-    Ok(())
-}
-
-fn write_transactions(transaction: &Transaction<'_>, batch: &AppliedBatch) -> rusqlite::Result<()> {
-    // The first outcome of a hash is its only one; a copy that comes later had no effect.
-    let mut insert = transaction.prepare_cached(
-        "INSERT OR IGNORE INTO transactions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    )?;
-    for (position, outcome) in batch.outcome.transactions.iter().enumerate() {
-        let (Some(hash), Some(account), Some(kind)) = (outcome.hash, outcome.account, outcome.kind)
-        else {
-            continue;
-        };
-        let reject = outcome.result.as_ref().err();
-        let order = outcome.result.as_ref().ok().and_then(|events| {
-            events.iter().find_map(|event| match event {
-                Event::Accepted { order, .. } => Some(order.cast_signed()),
-                _ => None,
-            })
-        });
-        insert.execute(params![
-            hash.0,
-            batch.index.cast_signed(),
-            position.cast_signed(),
-            kind,
-            account.as_bytes(),
-            reject.map(zellbook_core::reject::Reject::code),
-            reject.map(zellbook_core::reject::Reject::name),
-            reject.map(ToString::to_string),
-            order,
-        ])?;
-    }
-    Ok(())
-}
-
-fn write_orders(transaction: &Transaction<'_>, batch: &AppliedBatch) -> rusqlite::Result<()> {
-    let mut insert = transaction.prepare_cached(
-        "INSERT INTO orders VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, 'open', ?9, ?10)",
-    )?;
-    for order in &batch.accepted {
-        insert.execute(params![
-            order.id.cast_signed(),
-            order.hash.0,
-            order.account.as_bytes(),
-            order.market.0,
-            order.side.name(),
-            order.price.0.cast_signed(),
-            order.quantity.0.cast_signed(),
-            order.time_in_force.name(),
-            batch.index.cast_signed(),
-            batch.time_ms.cast_signed(),
-        ])?;
-    }
-    let mut update = transaction
-        .prepare_cached("UPDATE orders SET remaining = ?2, status = ?3 WHERE id = ?1")?;
-    for (id, (remaining, status)) in &batch.changed {
-        update.execute(params![
-            id.cast_signed(),
-            remaining.0.cast_signed(),
-            status_name(*status)
-        ])?;
-    }
-    Ok(())
-}
-
-fn write_trades(transaction: &Transaction<'_>, batch: &AppliedBatch) -> rusqlite::Result<()> {
-    let mut insert = transaction.prepare_cached(
-        "INSERT INTO trades VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-    )?;
-    for TradeRow { fill, batch, time_ms } in &batch.trades {
-        insert.execute(params![
-            fill.trade.cast_signed(),
-            fill.market.0,
-            fill.price.0.cast_signed(),
-            fill.quantity.0.cast_signed(),
-            fill.taker_side.name(),
-            fill.maker_order.cast_signed(),
-            fill.taker_order.cast_signed(),
-            fill.maker.as_bytes(),
-            fill.taker.as_bytes(),
-            batch.cast_signed(),
-            time_ms.cast_signed(),
-        ])?;
-    }
-    Ok(())
+    let touched = touched.into_iter();
+    rows.changed = touched.map(|(id, touch)| (id, touch.state(engine, id))).collect();
+    rows
 }

@@ -1,6 +1,6 @@
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
--- The state's leaves, as zellbook_core::state encodes them. The engine is rebuilt from these.
+-- The state's leaves, as zellbook_core::leaf encodes them. The engine is rebuilt from these.
 CREATE TABLE state (key BLOB PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 
 -- The sequence: every batch as it was finalized, and the root after it.
@@ -34,11 +34,13 @@ CREATE TABLE transactions (
     reject_code INTEGER,
     reject_name TEXT,
     reject_message TEXT,
+    -- What it placed or reduced.
     order_id INTEGER
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE orders (
     id INTEGER PRIMARY KEY,
+    -- The transaction that placed it.
     hash BLOB NOT NULL,
     account BLOB NOT NULL,
     market INTEGER NOT NULL,
@@ -47,13 +49,20 @@ CREATE TABLE orders (
     quantity INTEGER NOT NULL,
     remaining INTEGER NOT NULL,
     time_in_force TEXT NOT NULL,
+    expires INTEGER,
+    client_id TEXT,
     status TEXT NOT NULL,
+    -- Why it was cancelled.
+    reason TEXT,
     batch INTEGER NOT NULL,
     time_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX orders_open ON orders (account, id) WHERE status = 'open';
 CREATE INDEX orders_past ON orders (account, id) WHERE status <> 'open';
+-- A price above 2^63 is stored as a negative number.
+CREATE INDEX orders_book ON orders (market, side, price < 0, price, id) WHERE status = 'open';
 
+-- Fees are atoms of the quote token: more than an INTEGER may hold.
 CREATE TABLE trades (
     id INTEGER PRIMARY KEY,
     market INTEGER NOT NULL,
@@ -64,6 +73,8 @@ CREATE TABLE trades (
     taker_order INTEGER NOT NULL,
     maker BLOB NOT NULL,
     taker BLOB NOT NULL,
+    maker_fee TEXT NOT NULL,
+    taker_fee TEXT NOT NULL,
     batch INTEGER NOT NULL,
     time_ms INTEGER NOT NULL
 ) STRICT;
@@ -71,3 +82,50 @@ CREATE INDEX trades_by_market ON trades (market, id);
 CREATE INDEX trades_by_maker ON trades (maker, id);
 CREATE INDEX trades_by_taker ON trades (taker, id);
 CREATE INDEX trades_by_time ON trades (time_ms);
+
+CREATE TABLE withdrawals (
+    number INTEGER PRIMARY KEY,
+    account BLOB NOT NULL,
+    token INTEGER NOT NULL,
+    -- In atoms.
+    amount TEXT NOT NULL,
+    destination TEXT NOT NULL,
+    batch INTEGER NOT NULL
+) STRICT;
+CREATE INDEX withdrawals_by_account ON withdrawals (account, number);
+
+-- What became of session keys and switches. What came due, before the first transaction of its batch,
+-- has no position.
+CREATE TABLE key_events (
+    batch INTEGER NOT NULL,
+    position INTEGER,
+    account BLOB NOT NULL,
+    key BLOB NOT NULL,
+    -- authorized, revoked or expired
+    event TEXT NOT NULL,
+    expires INTEGER
+) STRICT;
+CREATE TABLE switch_events (
+    batch INTEGER NOT NULL,
+    position INTEGER,
+    account BLOB NOT NULL,
+    -- set, off or fired
+    event TEXT NOT NULL,
+    time INTEGER
+) STRICT;
+
+-- What replicas said they have seen, by the batch that said so, and what enough of them agreed on.
+CREATE TABLE attestations (
+    said_in INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    replica INTEGER NOT NULL,
+    batch INTEGER NOT NULL,
+    root BLOB NOT NULL,
+    clock INTEGER NOT NULL,
+    PRIMARY KEY (said_in, position)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE certified (
+    batch INTEGER PRIMARY KEY,
+    root BLOB NOT NULL,
+    said_in INTEGER NOT NULL
+) STRICT;

@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use zellbook_core::transaction::Action;
+use zellbook_core::transaction::{Action, OrderRef};
 
 use crate::harness::{Replica, balance, client, key};
 
@@ -69,7 +69,7 @@ async fn a_transaction_sent_twice_counts_once_and_a_rejected_one_says_why() {
         outcome["reject"]["message"],
         "this needs 2000000 USDT, and 50000 USDT are available"
     );
-    let (json, hash) = replica.sign(&alice, Action::Cancel { order: 777 });
+    let (json, hash) = replica.sign(&alice, Action::Cancel(OrderRef::Id(777)));
     replica.submit(&json).await;
     assert_eq!(replica.outcome(&hash).await["reject"]["name"], "unknown_order");
 }
@@ -186,13 +186,14 @@ async fn every_bad_request_is_told_what_would_be_right() {
     )
     .await;
     let forged = sign("buy 1 ETH/USDT @ 100").replace("\"price\":\"100\"", "\"price\":\"101\"");
-    check(r, post.clone(), transactions, &forged, 422, "bad_signature", "is not that of account")
-        .await;
+    check(r, post.clone(), transactions, &forged, 422, "bad_signature", "is not that of").await;
     let many = format!("[{}]", vec!["{}"; 1001].join(","));
     check(r, post.clone(), transactions, &many, 400, "too_many", "send at most 1000").await;
     let future = zellbook_core::transaction::Transaction {
         account: alice.public_key(),
+        signer: None,
         nonce: u64::MAX,
+        valid_until: None,
         action: Action::CancelAll { market: None },
     };
     let future = future.sign(&replica.rules.network, &alice).to_json();
@@ -226,6 +227,15 @@ async fn every_bad_request_is_told_what_would_be_right() {
     )
     .await;
     check(r, get.clone(), "/v1/accounts/02ff", "", 400, "bad_account", "66 lower-case hex").await;
+    let proof = format!("/v1/accounts/{}/proof", alice.public_key());
+    let (none, unknown) = (proof.clone(), format!("{proof}?token=DOGE"));
+    check(r, get.clone(), &none, "", 400, "bad_parameter", "token").await;
+    check(r, get.clone(), &unknown, "", 404, "unknown_token", "ETH, BTC, USDT").await;
+    let simulate = "/v1/simulate";
+    check(r, post.clone(), simulate, "", 400, "not_json", "the fields of an order").await;
+    check(r, post.clone(), simulate, "{}", 422, "malformed", "`market` is missing").await;
+    let cancel = r#"{"kind":"cancel_all"}"#;
+    check(r, post.clone(), simulate, cancel, 422, "malformed", "send an order").await;
     check(r, get.clone(), "/v1/batches/0", "", 400, "bad_index", "from 1 on").await;
     check(r, get.clone(), "/v1/batches/99", "", 404, "unknown_batch", "its last is 0").await;
     check(r, get.clone(), "/v1/batches", "", 400, "bad_parameter", "after").await;

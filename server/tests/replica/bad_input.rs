@@ -31,8 +31,16 @@ fn a_bad_genesis_file_is_named_with_its_place() {
     fails(&["genesis", "check", file], 1, &["genesis.json", "not valid JSON"]);
     fs::remove_file(&path).unwrap();
     let account = key(1).public_key().to_string();
-    assert!(run(&["genesis", "new", "--issuer", &account, "--out", file]).status.success());
-    fails(&["genesis", "new", "--issuer", &account, "--out", file], 1, &["genesis.json", "exists"]);
+    assert!(
+        run(&["genesis", "new", "--issuer", &account, "--replica", &account, "--out", file])
+            .status
+            .success()
+    );
+    fails(
+        &["genesis", "new", "--issuer", &account, "--replica", &account, "--out", file],
+        1,
+        &["genesis.json", "exists"],
+    );
     let good = fs::read_to_string(&path).unwrap();
     fs::write(&path, good.replacen("\"0.01\"", "\"0.001\"", 1)).unwrap();
     fails(
@@ -63,6 +71,46 @@ fn bad_node_lists_and_arguments_are_named() {
     fails(&["serve", "--data", data, "--page", data], 1, &["--page", "cargo xtask web"]);
     fails(&["order", "buy", "1", "ETH/USDT"], 2, &["--price"]);
     fails(&["order", "hold", "1", "ETH/USDT", "--price", "1"], 2, &["buy, sell"]);
+    fails(
+        &["order", "buy", "1", "ETH/USDT", "--price", "1", "--time-in-force", "gtd"],
+        2,
+        &["needs --expires"],
+    );
+    fails(
+        &["order", "buy", "1", "ETH/USDT", "--price", "1", "--expires", "soon"],
+        2,
+        &["Unix milliseconds", "10m"],
+    );
+    fails(
+        &[
+            "order",
+            "buy",
+            "1",
+            "ETH/USDT",
+            "--price",
+            "1",
+            "--expires",
+            "1m",
+            "--time-in-force",
+            "ioc",
+        ],
+        2,
+        &["--expires goes with --time-in-force gtd, not with ioc"],
+    );
+    fails(&["replace", "buy", "1", "ETH/USDT", "--price", "1"], 2, &["--order"]);
+    fails(&["cancel"], 2, &["--all"]);
+    fails(&["cancel-after", "later"], 2, &["or off"]);
+    let account = key(1).public_key().to_string();
+    let new = ["genesis", "new", "--issuer", &account];
+    fails(&new, 2, &["--replica"]);
+    fails(&[&new[..], &["--replica", "02"]].concat(), 2, &["66 lower-case hex"]);
+    let weightless = format!("{account}:0");
+    fails(&[&new[..], &["--replica", &weightless]].concat(), 2, &["from 1 on"]);
+    fails(
+        &[&new[..], &["--replica", &account, "--taker-fee-bps", "1001"]].concat(),
+        2,
+        &["1001", "1000"],
+    );
     fails(&["nonsense"], 2, &["unrecognized subcommand"]);
     fails(&["replay"], 2, &["--from"]);
     fails(&["replay", "--from", "nowhere"], 1, &["nowhere/genesis.json"]);
@@ -94,7 +142,11 @@ async fn a_data_directory_in_use_or_of_another_network_or_version_is_refused() {
     let other = folder.path().join("other.json");
     let account = key(1).public_key().to_string();
     let other = other.to_str().unwrap();
-    assert!(run(&["genesis", "new", "--issuer", &account, "--out", other]).status.success());
+    assert!(
+        run(&["genesis", "new", "--issuer", &account, "--replica", &account, "--out", other])
+            .status
+            .success()
+    );
     let with_other = [&serve[..], &["--genesis", other]].concat();
     fails(&with_other, 1, &["is for network", "another --data directory"]);
 
@@ -103,7 +155,7 @@ async fn a_data_directory_in_use_or_of_another_network_or_version_is_refused() {
         let database = rusqlite::Connection::open(replica.data.join(name)).unwrap();
         database.pragma_update(None, "user_version", 99).unwrap();
         fails(&serve, 1, &["schema version 99", name]);
-        database.pragma_update(None, "user_version", 1).unwrap();
+        database.pragma_update(None, "user_version", 2).unwrap();
     }
     let sql = |sql: &str| rusqlite::Connection::open(&path).unwrap().execute(sql, []).unwrap();
     sql("UPDATE meta SET value = 'beef' WHERE key = 'network'");

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Output;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use zellbook_core::key::{PublicKey, Scheme, Signature};
 
-use crate::harness::{Replica, run, text, vectors};
+use crate::harness::{Replica, new_key, now_ms, number, run, text, vectors};
 
 fn stdout_json(arguments: &[&str]) -> Value {
     let output = run(arguments);
@@ -22,9 +23,18 @@ fn path(folder: &TempDir, name: &str) -> String {
 #[test]
 fn every_command_has_help_for_a_newcomer() {
     let top = text(&run(&["--help"]).stdout);
-    for words in
-        ["Exit codes:", "serve", "sequencer", "replay", "verify", "balance", "ZELLBOOK_LOG"]
-    {
+    for words in [
+        "Exit codes:",
+        "serve",
+        "sequencer",
+        "replay",
+        "verify",
+        "balance",
+        "cancel-after",
+        "session",
+        "snapshot",
+        "ZELLBOOK_LOG",
+    ] {
         assert!(top.contains(words), "{words}");
     }
     for command in [
@@ -35,8 +45,18 @@ fn every_command_has_help_for_a_newcomer() {
         "key new",
         "key show",
         "order",
+        "replace",
         "cancel",
+        "cancel-after",
         "balance",
+        "transfer",
+        "withdraw",
+        "session authorize",
+        "session revoke",
+        "session list",
+        "proof",
+        "snapshot write",
+        "snapshot check",
         "genesis new",
         "genesis check",
         "sign",
@@ -256,4 +276,208 @@ async fn orders_cancels_and_balances_from_the_command_line() {
     let unknown = run(&["balance", &account.to_string(), "--server", "http://127.0.0.1:1"]);
     assert_eq!(unknown.status.code(), Some(1));
     assert!(text(&unknown.stderr).contains("http://127.0.0.1:1"), "{}", text(&unknown.stderr));
+}
+
+/// A replica, and a funded account whose key is in a file.
+struct Bench {
+    replica: Replica,
+    folder: TempDir,
+    account: String,
+    key: String,
+}
+
+impl Bench {
+    async fn start() -> Self {
+        let folder = TempDir::new().unwrap();
+        let replica = Replica::start(&folder, "data", &[]).await;
+        let key = path(&folder, "my.key");
+        let account = new_key(&key);
+        replica.fund(&[account.parse().unwrap()]).await;
+        Self { replica, folder, account, key }
+    }
+
+    fn run(&self, line: &str) -> Output {
+        let arguments: Vec<&str> = line.split_whitespace().collect();
+        let common = ["--json", "--key", &self.key, "--server", &self.replica.process.url];
+        run(&[&arguments[..], &common].concat())
+    }
+
+    /// Runs a command that succeeds.
+    fn done(&self, line: &str) -> Value {
+        let output = self.run(line);
+        assert!(output.status.success(), "{line}: {}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Runs a command that fails; what it says on standard error.
+    fn fails(&self, line: &str, code: i32) -> String {
+        let output = self.run(line);
+        assert_eq!(output.status.code(), Some(code), "{line}: {}", text(&output.stderr));
+        text(&output.stderr)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_are_named_replaced_and_cancelled_in_every_way() {
+    let bench = Bench::start().await;
+    let before = now_ms();
+    let placed = bench.done("order sell 1 ETH/USDT --price 2000 --expires 10m --client-id one");
+    assert_eq!(placed["order"]["time_in_force"], "gtd");
+    let expires = number(&placed["order"]["expires_ms"]);
+    assert!((before + 600_000..now_ms() + 600_000).contains(&expires), "{expires}");
+    assert_eq!(placed["order"]["client_id"], "one");
+    let again = bench.fails("order sell 1 ETH/USDT --price 2000 --client-id one", 4);
+    assert!(again.contains("is open under the client id one"), "{again}");
+    let odd = bench.fails("order sell 1 ETH/USDT --price 2000 --client-id o\u{e9}", 2);
+    assert!(odd.contains("`client_id`") && odd.contains("nothing was sent"), "{odd}");
+    let fok = bench.fails("order buy 1 ETH/USDT --price 1000 --time-in-force fok", 4);
+    assert!(fok.contains("would fill 0 of 1"), "{fok}");
+    let late = bench.fails("order sell 1 ETH/USDT --price 2000 --expires 5", 4);
+    assert!(late.contains("give a later one"), "{late}");
+
+    let replaced =
+        bench.done("replace sell 2 ETH/USDT --price 2001 --replaces-client-id one --client-id two");
+    assert_eq!(replaced["order"]["quantity"], "2");
+    assert_eq!(replaced["order"]["client_id"], "two");
+    let hash = replaced["hash"].as_str().unwrap();
+    let smaller = bench.done(&format!("replace sell 1 ETH/USDT --price 2001 --transaction {hash}"));
+    assert_eq!(smaller["order"]["id"], replaced["order"]["id"]);
+    let id = smaller["order"]["id"].as_str().unwrap();
+    let missing = bench.fails("replace sell 1 ETH/USDT --price 2001 --order 777", 4);
+    assert!(missing.contains("no open order 777"), "{missing}");
+    bench.done(&format!("replace sell 0.5 ETH/USDT --price 2002 --order {id}"));
+    bench.done("cancel --client-id two");
+    let placed = bench.done("order sell 1 ETH/USDT --price 2000 --valid-for 1m");
+    bench.done(&format!("cancel --transaction {}", placed["hash"].as_str().unwrap()));
+    bench.done("order sell 1 ETH/USDT --price 2000");
+    bench.done("order sell 0.1 BTC/USDT --price 90000");
+    bench.done("cancel --all --market ETH/USDT");
+    let open = bench.done("balance")["open_orders"].clone();
+    assert_eq!(open.as_array().unwrap().len(), 1, "{open}");
+
+    let before = now_ms();
+    bench.done("cancel-after 60s");
+    let switch = number(&bench.done("balance")["switch_ms"]);
+    assert!((before + 60_000..now_ms() + 60_000).contains(&switch), "{switch}");
+    bench.done("cancel-after off");
+    assert_eq!(bench.done("balance")["switch_ms"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn amounts_are_moved_taken_out_and_proven() {
+    let bench = Bench::start().await;
+    let other = new_key(&path(&bench.folder, "other.key"));
+    bench.done(&format!("transfer 1.5 ETH --to {other}"));
+    bench.done("withdraw 0.5 ETH --destination eth:0xabc");
+    let body = bench.done("balance");
+    assert_eq!(body["balances"][0]["available"], "8");
+    assert_eq!(body["withdrawals"][0]["destination"], "eth:0xabc");
+    assert_eq!(bench.done(&format!("balance {other}"))["balances"][0]["available"], "1.5");
+    let odd = bench.fails("withdraw 1 ETH --destination a_b?c", 2);
+    assert!(odd.contains("`destination`"), "{odd}");
+    let much = bench.fails("withdraw 100 ETH --destination home", 4);
+    assert!(much.contains("this needs 100 ETH"), "{much}");
+
+    let proof = bench.done("proof ETH");
+    let status = bench.replica.status().await;
+    assert_eq!((&proof["available"], &proof["root"]), (&json!("8"), &status["root"]));
+    assert_eq!((&proof["batch"], &proof["root_was_given"]), (&status["batch"], &json!(false)));
+    let root = status["root"].as_str().unwrap();
+    let trusted = bench.done(&format!("proof ETH {} --root {root}", bench.account));
+    assert_eq!(trusted["root_was_given"], true);
+    let nothing = new_key(&path(&bench.folder, "third.key"));
+    assert_eq!(bench.done(&format!("proof ETH {nothing} --root {root}"))["available"], "0");
+    let other_root = "00".repeat(32);
+    let differs = bench.fails(&format!("proof ETH --root {other_root}"), 3);
+    assert!(differs.contains("does not lead to the root") && differs.contains(root), "{differs}");
+    assert!(bench.fails("proof DOGE", 1).contains("no token DOGE"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_key_is_authorized_used_listed_and_revoked() {
+    let bench = Bench::start().await;
+    let file = path(&bench.folder, "session.key");
+    let session = new_key(&file);
+    let account = &bench.account;
+    bench.done(&format!(
+        "session authorize {session} --expires 1h --market ETH/USDT --spend-token ETH --spend-limit 2"
+    ));
+    // The account's own key need not be there.
+    let signed = format!("--signer {file} --account {account}");
+    let bot = |line: &str| {
+        let line = format!("{line} {signed} --server {} --json", bench.replica.process.url);
+        run(&line.split_whitespace().collect::<Vec<_>>())
+    };
+    let placed = bot("order sell 1 ETH/USDT --price 2000 --client-id bot");
+    assert!(placed.status.success(), "{}", text(&placed.stderr));
+    let over = bot("order sell 1.5 ETH/USDT --price 2000");
+    assert_eq!(over.status.code(), Some(4));
+    assert!(text(&over.stderr).contains("1 ETH of its limit left"), "{}", text(&over.stderr));
+    let replaced = bot("replace sell 0.5 ETH/USDT --price 2000 --replaces-client-id bot");
+    assert!(replaced.status.success(), "{}", text(&replaced.stderr));
+    assert!(bot("cancel --all --market ETH/USDT").status.success());
+    let keys = bench.done("session list")["session_keys"].clone();
+    assert_eq!(keys.as_array().unwrap().len(), 1);
+    assert_eq!([&keys[0]["key"], &keys[0]["spent"]], [session.as_str(), "1"]);
+    let missing = run(&["transfer", "1", "ETH", "--to", account, "--signer", &file]);
+    assert_eq!(missing.status.code(), Some(2), "a session key moves no funds");
+
+    // It can sign a file too.
+    let order = path(&bench.folder, "cancel.json");
+    fs::write(&order, r#"{"kind":"cancel_all","market":"ETH/USDT"}"#).unwrap();
+    let network = bench.replica.rules.network.to_string();
+    let sign = ["sign", &order, "--key", &file, "--network", &network, "--account", account];
+    let signed = stdout_json(&[&sign[..], &["--json"]].concat());
+    assert_eq!(signed["transaction"]["signer"], session);
+    assert_eq!(&signed["transaction"]["account"], account);
+    bench.replica.submit(&signed["transaction"].to_string()).await;
+    let outcome = bench.replica.outcome(signed["hash"].as_str().unwrap()).await;
+    assert_eq!(outcome["status"], "applied");
+
+    bench.done(&format!("session revoke {session}"));
+    assert_eq!(bench.done("session list")["session_keys"], json!([]));
+    assert_eq!(bot("order sell 1 ETH/USDT --price 2000").status.code(), Some(4));
+    let again = bench.fails(&format!("session revoke {session}"), 4);
+    assert!(again.contains("is no session key of this account"), "{again}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_is_written_while_the_replica_runs_and_every_change_to_it_is_found() {
+    let bench = Bench::start().await;
+    bench.done("order sell 1 ETH/USDT --price 2000 --expires 1h");
+    // The replica attests while something waits: the snapshot is of some batch.
+    let data = bench.replica.data.to_str().unwrap();
+    let file = path(&bench.folder, "state.snapshot");
+    let written = stdout_json(&["--json", "snapshot", "write", "--data", data, "--out", &file]);
+    let batch = format!("/v1/batches/{}", written["batch"].as_str().unwrap());
+    assert_eq!(written["root"], bench.replica.get(&batch).await["root"]);
+    let again = run(&["snapshot", "write", "--data", data, "--out", &file]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(text(&again.stderr).contains("exists"), "{}", text(&again.stderr));
+
+    let genesis = path(&bench.folder, "data/genesis.json");
+    let check = ["--json", "snapshot", "check", &file, "--genesis", &genesis];
+    let mut checked = stdout_json(&check);
+    assert_eq!(checked["file"], file);
+    checked["file"] = written["file"].clone();
+    assert_eq!(checked, written);
+    let root = written["root"].as_str().unwrap();
+    assert!(run(&[&check[..], &["--root", root]].concat()).status.success());
+    let other = run(&[&check[..], &["--root", &"00".repeat(32)]].concat());
+    assert_eq!(other.status.code(), Some(3));
+    assert!(text(&other.stderr).contains("its root is"));
+    let whole = fs::read(&file).unwrap();
+    for place in [0, 30, 60, whole.len() / 2, whole.len() - 1] {
+        let mut damaged = whole.clone();
+        damaged[place] ^= 1;
+        fs::write(&file, damaged).unwrap();
+        assert_eq!(run(&check).status.code(), Some(3), "byte {place}");
+    }
+    fs::write(&file, &whole[..whole.len() - 1]).unwrap();
+    let cut = run(&check);
+    assert_eq!(cut.status.code(), Some(3));
+    assert!(text(&cut.stderr).contains("damaged"), "{}", text(&cut.stderr));
+    let missing = run(&["snapshot", "write", "--data", "nowhere", "--out", &file]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(text(&missing.stderr).contains("nowhere/genesis.json"));
 }

@@ -70,6 +70,8 @@ async fn every_negative_page_leaves_the_replica_up_with_a_reason_and_nothing_for
         "new",
         "--issuer",
         &account,
+        "--replica",
+        &account,
         "--out",
         genesis.to_str().unwrap(),
     ]);

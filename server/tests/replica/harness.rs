@@ -14,7 +14,7 @@ use zellbook_core::key::{PublicKey, SecretKey};
 use zellbook_core::transaction::{Action, Order, SelfTrade, Side, TimeInForce, Transaction};
 
 /// How long anything may take before a test gives up; nothing waits for so long when all is well.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_zellbook"))
@@ -152,8 +152,7 @@ static NONCE: AtomicU64 = AtomicU64::new(0);
 
 /// The clock in milliseconds, and never the same number twice in this process.
 pub fn nonce() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let now = u64::try_from(now.as_millis()).unwrap();
+    let now = now_ms();
     let last =
         NONCE.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |last| Some(now.max(last + 1)));
     now.max(last.unwrap() + 1)
@@ -200,7 +199,23 @@ impl Replica {
     }
 
     pub fn sign(&self, key: &SecretKey, action: Action) -> (String, String) {
-        let transaction = Transaction { account: key.public_key(), nonce: nonce(), action };
+        self.sign_until(key, None, action)
+    }
+
+    /// With a time from which on it is too late.
+    pub fn sign_until(
+        &self,
+        key: &SecretKey,
+        valid_until: Option<u64>,
+        action: Action,
+    ) -> (String, String) {
+        let transaction = Transaction {
+            account: key.public_key(),
+            signer: None,
+            nonce: nonce(),
+            valid_until,
+            action,
+        };
         let hash = transaction.hash(&self.rules.network).to_string();
         (transaction.sign(&self.rules.network, key).to_json(), hash)
     }
@@ -211,7 +226,12 @@ impl Replica {
 
     /// Submits an order and waits for its outcome.
     pub async fn order(&self, key: &SecretKey, line: &str) -> Value {
-        let (json, hash) = self.sign_order(key, line);
+        self.act(key, Action::Order(order(line))).await
+    }
+
+    /// Submits an action and waits for its outcome.
+    pub async fn act(&self, key: &SecretKey, action: Action) -> Value {
+        let (json, hash) = self.sign(key, action);
         self.submit(&json).await;
         self.outcome(&hash).await
     }
@@ -262,10 +282,12 @@ impl Replica {
     }
 }
 
-/// `buy 1.5 ETH/USDT @ 2000 ioc`.
+/// `buy 1.5 ETH/USDT @ 2000 ioc`, or `buy 1.5 ETH/USDT @ 2000 gtd 1795346226000`.
 pub fn order(line: &str) -> Order {
     let words: Vec<&str> = line.split_whitespace().collect();
     Order {
+        expires: words.get(6).map(|word| word.parse().unwrap()),
+        client_id: None,
         side: words[0].parse::<Side>().unwrap(),
         quantity: words[1].parse().unwrap(),
         market: words[2].into(),
@@ -283,6 +305,16 @@ pub fn balance(account: &Value, token: &str) -> String {
     format!("{} + {}", text("available"), text("locked"))
 }
 
+/// A number of an answer, which is a text of digits.
+pub fn number(value: &Value) -> u64 {
+    value.as_str().and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("{value}"))
+}
+
+pub fn now_ms() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    u64::try_from(now.as_millis()).unwrap()
+}
+
 /// Runs a replay of a data folder and returns its JSON.
 pub fn replay(data: &Path) -> (Option<i32>, Value, String) {
     let output = run(&["replay", "--json", "--check", "--from", data.to_str().unwrap()]);
@@ -290,25 +322,46 @@ pub fn replay(data: &Path) -> (Option<i32>, Value, String) {
     (output.status.code(), json, text(&output.stderr))
 }
 
-/// A genesis with a faucet, its issuer's key, and a node list: what replicas of one network share.
-pub struct Given(Vec<String>);
+/// Makes a key file; its public key.
+pub fn new_key(file: &str) -> String {
+    let made = run(&["key", "new", "--json", "--out", file]);
+    let made: Value = serde_json::from_slice(&made.stdout).unwrap();
+    made["account"].as_str().unwrap().into()
+}
+
+/// A genesis with a faucet, its issuer's key, and a node list: what replicas of one network share. It
+/// names two replicas of equal weight.
+pub struct Given {
+    shared: Vec<String>,
+    replica_keys: Vec<String>,
+}
 
 impl Given {
     pub fn network(folder: &TempDir, nodes: &Path) -> Self {
         let file = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
         let (key, genesis) = (file("issuer.key"), file("genesis.json"));
-        let made = run(&["key", "new", "--json", "--out", &key]);
-        let made: Value = serde_json::from_slice(&made.stdout).unwrap();
-        let issuer = made["account"].as_str().unwrap();
-        let made = run(&["genesis", "new", "--faucet", "--issuer", issuer, "--out", &genesis]);
+        let issuer = new_key(&key);
+        let replica_keys = ["first.key", "second.key"].map(file).to_vec();
+        let replicas: Vec<String> = replica_keys.iter().map(|file| new_key(file)).collect();
+        let mut arguments = vec!["genesis", "new", "--faucet", "--issuer", &issuer];
+        arguments.extend(["--out", &genesis]);
+        arguments.extend(replicas.iter().flat_map(|replica| ["--replica", replica]));
+        let made = run(&arguments);
         assert!(made.status.success(), "{}", text(&made.stderr));
         let nodes = nodes.to_str().unwrap().to_string();
-        Self(
-            ["--genesis", &genesis, "--issuer-key", &key, "--nodes", &nodes].map(Into::into).into(),
-        )
+        let shared = ["--genesis", &genesis, "--issuer-key", &key, "--nodes", &nodes];
+        Self { shared: shared.map(Into::into).into(), replica_keys }
     }
 
+    /// Of a replica that attests to nothing.
     pub fn arguments(&self) -> Vec<&str> {
-        self.0.iter().map(String::as_str).collect()
+        self.shared.iter().map(String::as_str).collect()
+    }
+
+    /// Of one of the two replicas that genesis names.
+    pub fn arguments_of(&self, replica: usize) -> Vec<&str> {
+        let mut arguments = self.arguments();
+        arguments.extend(["--replica-key", &self.replica_keys[replica]]);
+        arguments
     }
 }

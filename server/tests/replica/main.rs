@@ -1,12 +1,15 @@
 //! The program as its users run it: real processes, real disks, real sockets.
 
+mod accounts;
 mod api;
 mod bad_input;
 mod command_line;
 mod crash;
 mod gateways;
 mod guide;
+mod halt;
 mod harness;
 mod sequencer;
+mod time;
 mod two_replicas;
 mod websocket;

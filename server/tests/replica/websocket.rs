@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use crate::harness::{Replica, key};
+use crate::harness::{Replica, key, now_ms};
 
 struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
@@ -93,6 +93,32 @@ async fn channels_start_with_a_snapshot_and_go_on_without_a_gap() {
         }
     };
     assert_eq!(message["channel"], "account", "{message}");
+}
+
+#[tokio::test]
+async fn an_account_is_told_what_comes_due() {
+    let folder = TempDir::new().unwrap();
+    let replica = Replica::start(&folder, "data", &[]).await;
+    let alice = key(1);
+    replica.fund(&[alice.public_key()]).await;
+    let mut socket = Client::connect(&replica).await;
+    let account = alice.public_key().to_string();
+    socket.send(json!({"op": "subscribe", "channel": "account", "account": account})).await;
+    socket.send(json!({"op": "subscribe", "channel": "book", "market": "ETH/USDT"})).await;
+    assert_eq!(socket.next("book").await["type"], "snapshot");
+    let expires = now_ms() + 1000;
+    replica.order(&alice, &format!("sell 1 ETH/USDT @ 2000 gtd {expires}")).await;
+    assert_eq!(socket.next("book").await["data"]["asks"], json!([["2000", "1", "1"]]));
+    let gone = socket.next("book").await;
+    assert_eq!(gone["data"]["asks"], json!([["2000", "0", "0"]]));
+    let changed = loop {
+        let message = socket.next("account").await;
+        if message["data"]["batch"] == gone["data"]["batch"] {
+            break message;
+        }
+    };
+    assert_eq!(changed["data"]["past_orders"][0]["reason"], "expired");
+    assert_eq!(changed["data"]["open_orders"], json!([]));
 }
 
 #[tokio::test]

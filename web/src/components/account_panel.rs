@@ -2,12 +2,12 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use zellbook_core::transaction::{Action, Side};
-use zellbook_core::wire::{FillBody, OrderBody};
+use zellbook_core::wire::FillBody;
 
 use super::lifecycle::SentList;
+use super::orders::{History, OpenOrders, side_view};
 use crate::format;
-use crate::state::{SignRequest, State, use_state};
+use crate::state::{State, use_state};
 use crate::{api, sending};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -192,130 +192,15 @@ fn Balances() -> impl IntoView {
     }
 }
 
-fn side_view(side: Side) -> impl IntoView {
-    let (class, word) = if side == Side::Buy { ("bid", "Buy") } else { ("ask", "Sell") };
-    view! { <td class=class>{word}</td> }
-}
-
-fn request_cancel(state: State, order: &OrderBody) {
-    let Ok(id) = order.id.parse() else { return };
-    let remaining = format::number(&order.remaining, 0);
-    let price = format::number(&order.price, 0);
-    state.request.set(Some(SignRequest {
-        title: format!("Cancel order {}", order.id),
-        lines: vec![
-            ("Market", order.market.clone()),
-            ("Side", order.side.to_string()),
-            ("Open", format!("{remaining} at {price}")),
-        ],
-        action: Action::Cancel { order: id },
-    }));
-}
-
-fn request_cancel_all(state: State) {
-    state.request.set(Some(SignRequest {
-        title: "Cancel all orders".into(),
-        lines: vec![("Markets", "all".into())],
-        action: Action::CancelAll { market: None },
-    }));
-}
-
-fn order_cells(order: &OrderBody) -> impl IntoView + use<> {
-    view! {
-        <td title=format::utc(&order.time_ms)>{format::time(&order.time_ms)}</td>
-        <td>{order.market.clone()}</td>
-        {side_view(order.side)}
-        <td>{format::number(&order.price, 0)}</td>
-        <td>{format::number(&order.quantity, 0)}</td>
-        <td>{format::number(&order.filled, 0)}</td>
-    }
-}
-
-fn order_head(last: &'static str) -> impl IntoView {
-    view! {
-        <thead>
-            <tr>
-                <th scope="col">"Time"</th>
-                <th scope="col">"Market"</th>
-                <th scope="col">"Side"</th>
-                <th scope="col">"Price"</th>
-                <th scope="col">"Quantity"</th>
-                <th scope="col">"Filled"</th>
-                <th scope="col">{last}</th>
-            </tr>
-        </thead>
-    }
-}
-
-#[component]
-fn OpenOrders() -> impl IntoView {
-    let state = use_state();
-    let orders = move || state.account.get().map(|account| account.open_orders).unwrap_or_default();
-    let row = move |order: OrderBody| {
-        let cells = order_cells(&order);
-        let label = format!("Cancel order {}", order.id);
-        view! {
-            <tr>
-                {cells}
-                <td>
-                    <button
-                        type="button"
-                        class="small"
-                        aria-label=label
-                        on:click=move |_| request_cancel(state, &order)
-                    >
-                        "Cancel"
-                    </button>
-                </td>
-            </tr>
-        }
-    };
-    view! {
-        <Show
-            when=move || !orders().is_empty()
-            fallback=|| view! { <p class="empty">"No open orders. An order that does not fill at once stands here until it fills or you cancel it."</p> }
-        >
-            <table>
-                {order_head("")}
-                <tbody>{move || orders().into_iter().map(row).collect_view()}</tbody>
-            </table>
-            <p class="actions">
-                <button type="button" on:click=move |_| request_cancel_all(state)>"Cancel all"</button>
-            </p>
-        </Show>
-    }
-}
-
-#[component]
-fn History() -> impl IntoView {
-    let state = use_state();
-    let orders = move || state.account.get().map(|account| account.past_orders).unwrap_or_default();
-    let row = |order: OrderBody| {
-        let status = match order.status {
-            zellbook_core::wire::OrderStatus::Filled => "filled",
-            zellbook_core::wire::OrderStatus::Cancelled => "cancelled",
-            zellbook_core::wire::OrderStatus::Open => "open",
-        };
-        view! { <tr>{order_cells(&order)} <td>{status}</td></tr> }
-    };
-    view! {
-        <Show
-            when=move || !orders().is_empty()
-            fallback=|| view! { <p class="empty">"No past orders. Filled and cancelled orders are listed here."</p> }
-        >
-            <table>
-                {order_head("Outcome")}
-                <tbody>{move || orders().into_iter().map(row).collect_view()}</tbody>
-            </table>
-        </Show>
-    }
-}
-
 #[component]
 fn Fills() -> impl IntoView {
     let state = use_state();
     let fills = move || state.account.get().map(|account| account.fills).unwrap_or_default();
-    let row = |fill: FillBody| {
+    let fee = |fill: &FillBody| {
+        let quote = fill.trade.market.split_once('/').map_or("", |(_, quote)| quote);
+        format!("{} {quote}", format::number(&fill.fee, 0))
+    };
+    let row = move |fill: FillBody| {
         view! {
             <tr>
                 <td title=format::utc(&fill.trade.time_ms)>{format::time(&fill.trade.time_ms)}</td>
@@ -324,6 +209,7 @@ fn Fills() -> impl IntoView {
                 <td>{format::number(&fill.trade.price, 0)}</td>
                 <td>{format::number(&fill.trade.quantity, 0)}</td>
                 <td>{if fill.is_maker { "maker" } else { "taker" }}</td>
+                <td>{fee(&fill)}</td>
                 <td>{fill.trade.batch.clone()}</td>
             </tr>
         }
@@ -342,6 +228,7 @@ fn Fills() -> impl IntoView {
                         <th scope="col">"Price"</th>
                         <th scope="col">"Quantity"</th>
                         <th scope="col">"Role"</th>
+                        <th scope="col">"Fee"</th>
                         <th scope="col">"Batch"</th>
                     </tr>
                 </thead>

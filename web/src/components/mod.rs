@@ -2,9 +2,14 @@
 
 pub mod account_panel;
 pub mod book;
+pub mod edit_sheet;
+pub mod expiry;
+pub mod faults;
 pub mod header;
 pub mod lifecycle;
+pub mod number_field;
 pub mod order_form;
+pub mod orders;
 pub mod sign_sheet;
 pub mod theme;
 pub mod trades;

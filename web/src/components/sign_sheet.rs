@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use zellbook_core::transaction::{Action, Transaction};
 
 use super::welcome::UnlockForm;
+use crate::draft::Lines;
 use crate::sending;
 use crate::state::use_state;
 use crate::wallet::Wallet;
@@ -14,6 +15,12 @@ pub fn ignore_held_enter(event: leptos::ev::KeyboardEvent) {
     if event.repeat() && event.key() == "Enter" {
         event.prevent_default();
     }
+}
+
+/// Names and values.
+pub fn lines_view(lines: Lines) -> impl IntoView {
+    let line = |(name, value)| view! { <div><dt>{name}</dt><dd>{value}</dd></div> };
+    lines.into_iter().map(line).collect_view()
 }
 
 /// Opens whenever something waits for a signature.
@@ -56,11 +63,8 @@ pub fn SignSheet() -> impl IntoView {
         state.form_open.set(false);
         close();
     };
-    let lines = move || {
-        let lines = state.request.get().map(|request| request.lines).unwrap_or_default();
-        let line = |(name, value)| view! { <div><dt>{name}</dt><dd>{value}</dd></div> };
-        lines.into_iter().map(line).collect_view()
-    };
+    let lines =
+        move || lines_view(state.request.get().map(|request| request.lines).unwrap_or_default());
     view! {
         <dialog
             node_ref=dialog
@@ -90,7 +94,7 @@ pub fn SignSheet() -> impl IntoView {
                     }
                 }
             >
-                <form on:submit=sign class="actions">
+                <form on:submit=sign class="actions send">
                     <button type="button" class="quiet" on:click=move |_| close()>"Cancel"</button>
                     <button type="submit" class="main" autofocus>"Sign and send"</button>
                 </form>

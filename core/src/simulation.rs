@@ -1,0 +1,143 @@
+//! What an order would do now, worked out before it is signed: by the plan and the checks of the
+//! engine itself, over whatever is known of the book.
+
+use alloc::vec::Vec;
+
+use crate::event::CancelReason;
+use crate::genesis::{Market, Rules};
+use crate::matching::{
+    Maker, Meet, Rest, check_balance, check_crossing, check_filled, check_open_orders, plan, rest,
+};
+use crate::reject::Reject;
+use crate::terms::{Terms, fee};
+use crate::transaction::Order;
+use crate::units::{Atoms, Decimal, Lots, Ticks};
+
+/// What is known of who would place the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trader {
+    /// What it has available of the token that the order costs.
+    pub available: Atoms,
+    /// How many open orders it has in the market.
+    pub open_orders: usize,
+}
+
+/// What an order would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Simulation {
+    /// Why it would be rejected, if it would. Nothing below would happen then.
+    pub reject: Option<Reject>,
+    /// What it would trade: price and quantity, in sequence.
+    pub fills: Vec<(Ticks, Lots)>,
+    /// All that it would trade.
+    pub filled: Lots,
+    /// What its trades are worth, in quote atoms.
+    pub quote: Atoms,
+    /// What it would pay for them as a taker, in quote atoms.
+    pub fee: Atoms,
+    /// The mean price of its trades, rounded down to a millionth of a tick; `None` without trades.
+    pub average_price: Option<Decimal>,
+    /// What would rest in the book.
+    pub rests: Lots,
+    /// What it would lock while it rests, of the token that it costs.
+    pub locked: Atoms,
+    /// What would be cancelled at once, and why.
+    pub cancelled: Option<(Lots, CancelReason)>,
+}
+
+/// The nearest price and quantity that a market takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nearest {
+    /// A multiple of the tick size, not zero.
+    pub price: Decimal,
+    /// A multiple of the lot size, and at that price not below the least notional.
+    pub quantity: Decimal,
+}
+
+/// Simulates an order with these terms. `makers` are the orders or levels of the other side, best
+/// first, at least all that cross it; a level stands for all its orders.
+pub fn simulate<T>(
+    rules: &Rules,
+    market: &Market,
+    terms: &Terms,
+    makers: impl Iterator<Item = Maker<T>>,
+    trader: Option<Trader>,
+) -> Simulation {
+    let opposite = terms.side.opposite();
+    let mut makers = makers
+        .take_while(|maker| crate::book::crosses(opposite, maker.price, terms.price))
+        .peekable();
+    let best = makers.peek().map(|maker| maker.price);
+    let makers_max = rules.genesis.limits.makers_per_order;
+    let mut meets = Vec::new();
+    let (left, end) = plan(terms.quantity, terms.self_trade, makers_max, makers, &mut meets);
+    let checked = check_crossing(market, terms, best)
+        .and_then(|()| match trader {
+            Some(trader) => check_open_orders(rules, market, terms, trader.open_orders),
+            None => Ok(()),
+        })
+        .and_then(|()| check_filled(market, terms, left))
+        .and_then(|()| match trader {
+            Some(trader) => check_balance(rules, terms, trader.available),
+            None => Ok(()),
+        });
+    let mut simulation = Simulation {
+        reject: checked.err(),
+        fills: Vec::new(),
+        filled: Lots(terms.quantity.0.saturating_sub(left.0)),
+        quote: Atoms::ZERO,
+        fee: Atoms::ZERO,
+        average_price: None,
+        rests: Lots(0),
+        locked: Atoms::ZERO,
+        cancelled: None,
+    };
+    for meet in meets {
+        if let Meet::Fill { price, quantity, .. } = meet {
+            simulation.fills.push((price, quantity));
+            let worth = market.quote_atoms(price, quantity).unwrap_or_default();
+            simulation.quote = simulation.quote.checked_add(worth).unwrap_or_default();
+        }
+    }
+    simulation.fee = fee(simulation.quote, market.taker_fee_bps).unwrap_or_default();
+    simulation.average_price = market.average_price(simulation.quote, simulation.filled);
+    if left > Lots(0) {
+        match rest(end, terms.time_in_force) {
+            Rest::Rests => {
+                let lock = market.lock(terms.side, terms.price, left, left);
+                simulation.rests = left;
+                simulation.locked = lock.unwrap_or_default();
+            }
+            Rest::Cancelled(reason) => simulation.cancelled = Some((left, reason)),
+        }
+    }
+    simulation
+}
+
+impl Market {
+    /// The mean price of so many lots that cost so many quote atoms, rounded down to a millionth of a
+    /// tick.
+    pub fn average_price(&self, quote: Atoms, quantity: Lots) -> Option<Decimal> {
+        const FINER: u8 = 6;
+        let lots = u128::from(quantity.0);
+        let ticks_lots = quote.0.checked_div(self.atoms_per_tick_lot)?;
+        let (whole, rest) = (ticks_lots.checked_div(lots)?, ticks_lots.checked_rem(lots)?);
+        let million = 10_u128.pow(u32::from(FINER));
+        let fraction = rest.checked_mul(million)?.checked_div(lots)?;
+        let count = whole.checked_mul(million)?.checked_add(fraction)?;
+        Decimal::of_steps(count, self.tick_size.shifted(FINER)?)
+    }
+
+    /// The nearest price and quantity that the market takes, or `None` if they would be too large.
+    pub fn nearest(&self, order: &Order) -> Option<Nearest> {
+        let price = order.price.nearest(self.tick_size)?;
+        let mut lots = order.quantity.nearest(self.lot_size)?.in_steps_of(self.lot_size).ok()?;
+        let ticks = price.in_steps_of(self.tick_size).ok()?;
+        let lot_worth = ticks.checked_mul(self.atoms_per_tick_lot)?;
+        let least = self.notional_min_atoms.0.checked_add(lot_worth)?.checked_sub(1)?;
+        lots = lots.max(least.checked_div(lot_worth)?);
+        let is_valid = u64::try_from(lots).is_ok() && u64::try_from(ticks).is_ok();
+        let quantity = Decimal::of_steps(lots, self.lot_size).filter(|_| is_valid)?;
+        Some(Nearest { price, quantity })
+    }
+}

@@ -1,0 +1,160 @@
+//! `POST /v1/simulate`: what an order would do now, before it is signed.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use serde_json::{Map, Value};
+use zellbook_core::genesis::Rules;
+use zellbook_core::key::PublicKey;
+use zellbook_core::matching::Maker;
+use zellbook_core::reject::Reject;
+use zellbook_core::simulation::{self, Simulation, Trader};
+use zellbook_core::terms::Terms;
+use zellbook_core::transaction::{Action, Order, Transaction};
+use zellbook_core::wire::{RejectBody, SimulationBody};
+
+use super::{ApiError, Shared};
+use crate::store::View;
+
+/// Takes the JSON fields of an order, unsigned. With `account`, its balance, its open orders and its
+/// orders in the book count too.
+pub async fn simulate(State(app): Shared, body: Bytes) -> Result<Json<SimulationBody>, ApiError> {
+    let (order, account) = read(&app.rules, &body)?;
+    let rules = Arc::clone(&app.rules);
+    let body = app.reader.read(move |view| simulation_of(&rules, view, &order, account)).await?;
+    app.shown(&body.batch).await?;
+    Ok(Json(body))
+}
+
+/// The order, and the account if one is given.
+fn read(rules: &Rules, body: &[u8]) -> Result<(Order, Option<PublicKey>), ApiError> {
+    let not_json = |error: String| {
+        let message = format!("the body is no JSON object with the fields of an order: {error}");
+        ApiError::bad_request("not_json", message)
+    };
+    let text = std::str::from_utf8(body).map_err(|error| not_json(error.to_string()))?;
+    let fields: Map<String, Value> =
+        serde_json::from_str(text).map_err(|error| not_json(error.to_string()))?;
+    // It is read as strictly as what is signed; only what signing adds may be missing.
+    let json = match text.trim_start().strip_prefix('{') {
+        Some(rest) if !fields.contains_key("kind") => {
+            let comma = if fields.is_empty() { "" } else { "," };
+            format!("{{\"kind\":\"order\"{comma}{rest}")
+        }
+        _ => text.into(),
+    };
+    let nobody = rules.genesis.fee_account;
+    let transaction = Transaction::from_json_unsigned(&json, nobody, 0)
+        .map_err(|reject| ApiError::from(&reject))?;
+    let account = fields.contains_key("account").then_some(transaction.account);
+    match transaction.action {
+        Action::Order(order) => Ok((order, account)),
+        action => {
+            let message = format!("{} cannot be simulated; send an order", action.kind());
+            Err(ApiError::from(&Reject::Malformed(message)))
+        }
+    }
+}
+
+fn simulation_of(
+    rules: &Rules,
+    view: &View<'_>,
+    order: &Order,
+    account: Option<PublicKey>,
+) -> rusqlite::Result<SimulationBody> {
+    let mut body = empty(rules, order);
+    body.batch = view.last_batch()?.to_string();
+    let terms = match rules.terms(order) {
+        Ok(terms) => terms,
+        Err(reject) => {
+            body.reject = Some(RejectBody::from(&reject));
+            return Ok(body);
+        }
+    };
+    let makers_max = rules.genesis.limits.makers_per_order;
+    // One more than the order may meet shows whether it would meet more.
+    let opposite = terms.side.opposite();
+    let makers = view.resting(terms.market, opposite, account, makers_max.saturating_add(1))?;
+    let trader = match account {
+        Some(account) => Some(Trader {
+            available: view.balance(&account, terms.cost_token)?.available,
+            open_orders: view.open_orders(&account, terms.market)?,
+        }),
+        None => None,
+    };
+    fill_in(&mut body, rules, &terms, makers.into_iter(), trader);
+    if let Some(reject) = check_names(view, order, account)? {
+        body.reject = Some(RejectBody::from(&reject));
+    }
+    Ok(body)
+}
+
+/// The checks of the engine that come before those of the book: 18 and 31.
+fn check_names(
+    view: &View<'_>,
+    order: &Order,
+    account: Option<PublicKey>,
+) -> rusqlite::Result<Option<Reject>> {
+    let time = view.time()?;
+    if let Some(value) = order.expires.filter(|expires| *expires <= time) {
+        return Ok(Some(Reject::TimePassed { field: "expires", value, time }));
+    }
+    if let (Some(account), Some(client_id)) = (account, &order.client_id)
+        && let Some(order) = view.order_of_client_id(&account, client_id)?
+    {
+        return Ok(Some(Reject::ClientIdUsed { client_id: client_id.clone(), order }));
+    }
+    Ok(None)
+}
+
+/// What is known of an order by genesis alone: nothing happens, and what the market would take.
+fn empty(rules: &Rules, order: &Order) -> SimulationBody {
+    let nearest = rules.market(&order.market).and_then(|market| market.nearest(order));
+    let zero = || "0".to_string();
+    SimulationBody {
+        batch: zero(),
+        reject: None,
+        fills: Vec::new(),
+        filled: zero(),
+        quote: zero(),
+        fee: zero(),
+        average_price: None,
+        rests: zero(),
+        locked: zero(),
+        cancelled: zero(),
+        cost: None,
+        cost_token: None,
+        nearest_price: nearest.map(|nearest| nearest.price.to_string()),
+        nearest_quantity: nearest.map(|nearest| nearest.quantity.to_string()),
+    }
+}
+
+fn fill_in(
+    body: &mut SimulationBody,
+    rules: &Rules,
+    terms: &Terms,
+    makers: impl Iterator<Item = Maker<()>>,
+    trader: Option<Trader>,
+) {
+    let Some(market) = rules.market_at(terms.market) else { return };
+    let result = simulation::simulate(rules, market, terms, makers, trader);
+    let Simulation { reject, fills, filled, quote, fee, average_price, rests, locked, cancelled } =
+        result;
+    let quantity = |lots: u64| market.format_quantity(lots.into());
+    body.reject = reject.as_ref().map(RejectBody::from);
+    body.fills = fills
+        .into_iter()
+        .map(|(price, lots)| (market.format_price(price), quantity(lots.0)))
+        .collect();
+    body.filled = quantity(filled.0);
+    body.quote = rules.format_amount(market.quote, quote);
+    body.fee = rules.format_amount(market.quote, fee);
+    body.average_price = average_price.map(|price| price.to_string());
+    body.rests = quantity(rests.0);
+    body.locked = rules.format_amount(terms.cost_token, locked);
+    body.cancelled = quantity(cancelled.map_or(0, |(lots, _)| lots.0));
+    body.cost = Some(rules.format_amount(terms.cost_token, terms.cost));
+    body.cost_token = rules.token_at(terms.cost_token).map(|token| token.symbol.clone());
+}

@@ -1,0 +1,219 @@
+//! `zellbook transfer`, `withdraw`, `balance` and `proof`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+use zellbook_core::key::{PublicKey, decode_hex};
+use zellbook_core::leaf::LeafKey;
+use zellbook_core::state_root::{Hash, Proof};
+use zellbook_core::transaction::Action;
+use zellbook_core::units::Decimal;
+use zellbook_core::wire::{AccountBody, BalanceProofBody};
+
+use super::client::Client;
+use super::submit::{Submitter, act};
+use super::{Failure, Output, block_on};
+use crate::config::read_secret_key;
+use crate::store::read_balance;
+
+#[derive(Args)]
+pub struct TransferArguments {
+    /// How much, such as 1.5
+    amount: Decimal,
+    /// Token, such as ETH
+    token: String,
+    /// The account (public key) that gets it
+    #[arg(long, value_name = "PUBLIC_KEY")]
+    to: PublicKey,
+    #[command(flatten)]
+    submitter: Submitter,
+}
+
+#[derive(Args)]
+pub struct WithdrawArguments {
+    /// How much, such as 1.5
+    amount: Decimal,
+    /// Token, such as ETH
+    token: String,
+    /// Where the token's issuer pays it outside of the exchange: 1 to 128 of A-Z a-z 0-9 . _ : / @ + -
+    #[arg(long, value_name = "TEXT")]
+    destination: String,
+    #[command(flatten)]
+    submitter: Submitter,
+}
+
+/// Which account is asked for, and which replica.
+#[derive(Args)]
+pub struct Asker {
+    /// The account (public key); without it that of --key
+    pub account: Option<PublicKey>,
+    /// Key file
+    #[arg(long, default_value = "zellbook.key")]
+    key: PathBuf,
+    /// Replica
+    #[arg(long, default_value = "http://127.0.0.1:8080", env = "ZELLBOOK_SERVER")]
+    server: String,
+}
+
+impl Asker {
+    /// The account that is meant.
+    fn account(&self) -> Result<PublicKey, Failure> {
+        match self.account {
+            Some(account) => Ok(account),
+            None => Ok(read_secret_key(Path::new(&self.key))?.public_key()),
+        }
+    }
+
+    /// All of the account.
+    pub fn ask(&self) -> Result<AccountBody, Failure> {
+        let account = self.account()?;
+        block_on(async { Client::new(&self.server)?.get(&format!("/v1/accounts/{account}")).await })
+    }
+}
+
+#[derive(Args)]
+pub struct BalanceArguments {
+    #[command(flatten)]
+    asker: Asker,
+}
+
+#[derive(Args)]
+pub struct ProofArguments {
+    /// Token, such as ETH
+    token: String,
+    #[command(flatten)]
+    asker: Asker,
+    /// The state root that the proof must lead to, 64 hex digits, from a source that you trust; without
+    /// it the root that the replica names
+    #[arg(long, value_parser = parse_root)]
+    root: Option<Hash>,
+}
+
+/// A state root.
+pub fn parse_root(text: &str) -> Result<Hash, String> {
+    decode_hex(text).ok_or_else(|| "a state root is 64 lower-case hex digits".into())
+}
+
+pub fn transfer(arguments: TransferArguments, output: Output) -> Result<(), Failure> {
+    let TransferArguments { amount, token, to, submitter } = arguments;
+    act(&submitter, Action::Transfer { token, to, amount }, output)
+}
+
+pub fn withdraw(arguments: WithdrawArguments, output: Output) -> Result<(), Failure> {
+    let WithdrawArguments { amount, token, destination, submitter } = arguments;
+    act(&submitter, Action::Withdraw { token, amount, destination }, output)
+}
+
+pub fn balance(arguments: BalanceArguments, output: Output) -> Result<(), Failure> {
+    let body = arguments.asker.ask()?;
+    output.print(|| describe_account(&body), || json!(body));
+    Ok(())
+}
+
+fn describe_account(body: &AccountBody) -> String {
+    let mut text = format!("account {}\nafter batch {}\n\n", body.account, body.batch);
+    text.push_str(&format!("{:<8}{:>28}{:>28}\n", "token", "available", "locked"));
+    for balance in &body.balances {
+        text.push_str(&format!(
+            "{:<8}{:>28}{:>28}\n",
+            balance.token, balance.available, balance.locked
+        ));
+    }
+    if !body.open_orders.is_empty() {
+        text.push_str("\nopen orders\n");
+    }
+    for order in &body.open_orders {
+        text.push_str(&format!(
+            "{:>8}  {:<4} {} {} at {}, filled {}",
+            order.id, order.side, order.remaining, order.market, order.price, order.filled
+        ));
+        if let Some(expires) = &order.expires_ms {
+            text.push_str(&format!(", expires {expires}"));
+        }
+        if let Some(client_id) = &order.client_id {
+            text.push_str(&format!(", client id {client_id}"));
+        }
+        text.push('\n');
+    }
+    if let Some(time) = &body.switch_ms {
+        text.push_str(&format!("\nall orders are cancelled at {time}\n"));
+    }
+    if !body.withdrawals.is_empty() {
+        text.push_str("\nwithdrawals\n");
+    }
+    for withdrawal in &body.withdrawals {
+        text.push_str(&format!(
+            "{:>8}  {} {} to {}\n",
+            withdrawal.number, withdrawal.amount, withdrawal.token, withdrawal.destination
+        ));
+    }
+    text
+}
+
+/// Fetches a proof of a balance and verifies it here: the replica is believed in nothing but, without
+/// `--root`, in the root.
+pub fn proof(arguments: ProofArguments, output: Output) -> Result<(), Failure> {
+    let ProofArguments { token, asker, root: given } = arguments;
+    let account = asker.account()?;
+    let (rules, body) = block_on(async {
+        let client = Client::new(&asker.server)?;
+        let rules = client.rules().await?;
+        if rules.token(&token).is_none() {
+            return Err(format!("there is no token {token} in the replica's genesis").into());
+        }
+        let path = format!("/v1/accounts/{account}/proof?token={token}");
+        Ok((rules, client.get::<BalanceProofBody>(&path).await?))
+    })?;
+    let (token, _) = rules.token(&token).ok_or("no such token")?;
+    let wrong = |what: &str| Failure::difference(format!("the replica's {what} is no hex text"));
+    let theirs = parse_root(&body.root).map_err(|_| wrong("root"))?;
+    let value = match &body.value {
+        Some(value) => Some(hex::decode(value).map_err(|_| wrong("value"))?),
+        None => None,
+    };
+    let proof = hex::decode(&body.proof).map_err(|_| wrong("proof"))?;
+    let root = given.unwrap_or(theirs);
+    let key = LeafKey::Balance(account, token).to_bytes();
+    let verified =
+        Proof::from_bytes(&proof).and_then(|proof| proof.verify(&root, &key, value.as_deref()));
+    if let Err(error) = verified {
+        let said = if root == theirs {
+            String::new()
+        } else {
+            format!("; the replica proves against {}, after batch {}", body.root, body.batch)
+        };
+        return Err(Failure::difference(format!("{error} {}{said}", hex::encode(root))));
+    }
+    let balance = read_balance(value.as_deref());
+    let format = |atoms| rules.format_amount(token, atoms);
+    let (available, locked) = (format(balance.available), format(balance.locked));
+    if available != body.balance.available || locked != body.balance.locked {
+        return Err(Failure::difference(format!(
+            "the replica says {} + {} locked, but what it proves is {available} + {locked} locked",
+            body.balance.available, body.balance.locked
+        )));
+    }
+    let symbol = &body.balance.token;
+    output.print(
+        || {
+            let trust = if given.is_some() {
+                "the root that was given"
+            } else {
+                "the root that the replica names; give --root to check against one that you trust"
+            };
+            format!(
+                "{available} {symbol} available, {locked} locked\nproven after batch {} against {}\n({trust})",
+                body.batch, body.root
+            )
+        },
+        || {
+            json!({
+                "account": account.to_string(), "token": symbol, "available": available,
+                "locked": locked, "batch": body.batch, "root": body.root,
+                "root_was_given": given.is_some(),
+            })
+        },
+    );
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! `zellbook session`: keys that trade for an account and never move its funds.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use zellbook_core::key::PublicKey;
+use zellbook_core::transaction::{Action, KeyGrant};
+use zellbook_core::units::Decimal;
+use zellbook_core::wire::AccountBody;
+
+use super::funds::Asker;
+use super::submit::{Moment, Submitter, act, parse_moment};
+use super::{Failure, Output};
+
+#[derive(Args)]
+pub struct SessionArguments {
+    #[command(subcommand)]
+    command: SessionCommand,
+}
+
+#[derive(Subcommand)]
+enum SessionCommand {
+    /// Let a key place and cancel orders for the account, within bounds
+    ///
+    /// Make the key with zellbook key new --out session.key, authorize its public key here, and sign
+    /// with --signer session.key --account <the account> from then on. A session key can never
+    /// transfer or withdraw. To authorize a key again sets its bounds anew.
+    Authorize(AuthorizeArguments),
+    /// End a session key
+    Revoke(RevokeArguments),
+    /// List the session keys of an account
+    List(ListArguments),
+}
+
+#[derive(Args)]
+struct AuthorizeArguments {
+    /// Public key of the session key
+    session_key: PublicKey,
+    /// When it ends: Unix milliseconds, or a duration from now such as 12h
+    #[arg(long, value_name = "WHEN", value_parser = parse_moment)]
+    expires: Moment,
+    /// The one market that it may trade in, such as ETH/USDT; without it all
+    #[arg(long)]
+    market: Option<String>,
+    /// The one token that its orders may spend (a buy spends quote, a sell base); needs --spend-limit
+    #[arg(long, value_name = "TOKEN", requires = "spend_limit")]
+    spend_token: Option<String>,
+    /// The most that its orders may spend, all told; needs --spend-token
+    #[arg(long, value_name = "AMOUNT", requires = "spend_token")]
+    spend_limit: Option<Decimal>,
+    #[command(flatten)]
+    submitter: Submitter,
+}
+
+#[derive(Args)]
+struct RevokeArguments {
+    /// Public key of the session key
+    session_key: PublicKey,
+    #[command(flatten)]
+    submitter: Submitter,
+}
+
+#[derive(Args)]
+struct ListArguments {
+    #[command(flatten)]
+    asker: Asker,
+}
+
+pub fn session(arguments: SessionArguments, output: Output) -> Result<(), Failure> {
+    match arguments.command {
+        SessionCommand::Authorize(arguments) => {
+            let grant = KeyGrant {
+                key: arguments.session_key,
+                expires: arguments.expires.ms(),
+                market: arguments.market,
+                spend: arguments.spend_token.zip(arguments.spend_limit),
+            };
+            act(&arguments.submitter, Action::AuthorizeKey(grant), output)
+        }
+        SessionCommand::Revoke(arguments) => {
+            act(&arguments.submitter, Action::RevokeKey { key: arguments.session_key }, output)
+        }
+        SessionCommand::List(arguments) => {
+            let body = arguments.asker.ask()?;
+            output.print(|| describe(&body), || json!({ "session_keys": body.session_keys }));
+            Ok(())
+        }
+    }
+}
+
+fn describe(body: &AccountBody) -> String {
+    let mut text = format!("account {}\nafter batch {}\n", body.account, body.batch);
+    if body.session_keys.is_empty() {
+        text.push_str("no session keys\n");
+    }
+    for key in &body.session_keys {
+        let market = key.market.as_deref().unwrap_or("all markets");
+        text.push_str(&format!("\n{}\n  until {} in {market}", key.key, key.expires_ms));
+        if let (Some(token), Some(limit), Some(spent)) =
+            (&key.spend_token, &key.spend_limit, &key.spent)
+        {
+            text.push_str(&format!(", {spent} of {limit} {token} spent"));
+        }
+        text.push('\n');
+    }
+    text
+}

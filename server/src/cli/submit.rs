@@ -1,0 +1,215 @@
+//! Signing, submitting and following a transaction, whatever its kind.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+use zellbook_core::key::PublicKey;
+use zellbook_core::transaction::{Action, Element, Transaction};
+use zellbook_core::wire::{Stage, TransactionStatus};
+
+use super::client::Client;
+use super::{Failure, Output, block_on};
+use crate::clock::now_ms;
+use crate::config::read_secret_key;
+
+/// Whose key signs, and which replica is asked.
+#[derive(Args)]
+pub struct Submitter {
+    /// Key file of the account (zellbook key new makes one)
+    #[arg(long, default_value = "zellbook.key")]
+    pub key: PathBuf,
+    /// Replica
+    #[arg(long, default_value = "http://127.0.0.1:8080", env = "ZELLBOOK_SERVER")]
+    pub server: String,
+    /// Refuse to sign unless the replica's genesis has this network id
+    #[arg(long)]
+    network: Option<String>,
+    /// How long it may take until the exchange has it, such as 30s; later it is rejected
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    valid_for: Option<Duration>,
+    /// Print the hash and do not wait for the outcome
+    #[arg(long)]
+    no_wait: bool,
+}
+
+/// With which session key, if any: for what a session key may sign.
+#[derive(Args)]
+pub struct SessionSigner {
+    /// Key file of a session key that signs for the account (see zellbook session authorize)
+    #[arg(long, value_name = "FILE")]
+    signer: Option<PathBuf>,
+    /// With --signer: the account (public key) that it signs for; without it that of --key
+    #[arg(long, value_name = "PUBLIC_KEY", requires = "signer")]
+    account: Option<PublicKey>,
+}
+
+/// A moment: Unix milliseconds, or how long from now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Unix milliseconds.
+    At(u64),
+    /// From now on.
+    In(Duration),
+}
+
+impl Moment {
+    /// In Unix milliseconds.
+    pub fn ms(self) -> u64 {
+        match self {
+            Self::At(ms) => ms,
+            Self::In(duration) => after(duration),
+        }
+    }
+}
+
+fn after(duration: Duration) -> u64 {
+    now_ms().saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// `500ms`, `30s`, `10m`, `2h` or `1d`.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|unit: char| unit.is_ascii_lowercase());
+    let unit_ms = match text.get(digits.len()..) {
+        Some("ms") => Some(1),
+        Some("s") => Some(1000),
+        Some("m") => Some(60_000),
+        Some("h") => Some(3_600_000),
+        Some("d") => Some(86_400_000),
+        _ => None,
+    };
+    let ms = unit_ms.and_then(|unit: u64| digits.parse::<u64>().ok()?.checked_mul(unit));
+    ms.map(Duration::from_millis)
+        .ok_or_else(|| "a duration is a whole number with a unit: 500ms, 30s, 10m, 2h or 1d".into())
+}
+
+/// Unix milliseconds, or a duration from now.
+pub fn parse_moment(text: &str) -> Result<Moment, String> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text
+            .parse()
+            .map(Moment::At)
+            .map_err(|_| "that is more milliseconds than there can be".into());
+    }
+    parse_duration(text).map(Moment::In).map_err(|_| {
+        "give Unix milliseconds, or a duration from now: 500ms, 30s, 10m, 2h or 1d".into()
+    })
+}
+
+/// Signs an action with the account's own key, submits it and follows it.
+pub fn act(submitter: &Submitter, action: Action, output: Output) -> Result<(), Failure> {
+    act_as(submitter, &SessionSigner { signer: None, account: None }, action, output)
+}
+
+/// The same, with a session key if one is given.
+pub fn act_as(
+    submitter: &Submitter,
+    session: &SessionSigner,
+    action: Action,
+    output: Output,
+) -> Result<(), Failure> {
+    let key = read_secret_key(session.signer.as_ref().unwrap_or(&submitter.key))?;
+    let account = match (session.account, &session.signer) {
+        (Some(account), _) => account,
+        (None, Some(_)) => read_secret_key(&submitter.key)?.public_key(),
+        (None, None) => key.public_key(),
+    };
+    block_on(async {
+        let client = Client::new(&submitter.server)?;
+        let rules = client.rules().await?;
+        let ours = rules.network.to_string();
+        if let Some(expected) = &submitter.network
+            && *expected != ours
+        {
+            return Err(format!(
+                "the replica is of network {ours}, not {expected}; nothing was signed"
+            )
+            .into());
+        }
+        let transaction = Transaction {
+            account,
+            signer: Some(key.public_key()).filter(|signer| *signer != account),
+            nonce: now_ms(),
+            valid_until: submitter.valid_for.map(after),
+            action,
+        };
+        let hash = transaction.hash(&rules.network).to_string();
+        let signed = transaction.sign(&rules.network, &key).to_json();
+        if let Err(reject) = Element::read(&signed, false) {
+            return Err(Failure::usage(format!("{reject}; nothing was sent")));
+        }
+        client.submit(signed).await.map_err(|failure| match failure.code {
+            1 => Failure::from(format!(
+                "{}; whether it took {hash} is not known: ask for that before you send it again",
+                failure.message
+            )),
+            _ => failure,
+        })?;
+        if submitter.no_wait {
+            output.print(|| hash.clone(), || json!({ "hash": hash }));
+            return Ok(());
+        }
+        let status = client
+            .wait(&hash, |status| {
+                if !output.json {
+                    eprintln!("{hash} {}", stage_name(status.status));
+                }
+            })
+            .await?;
+        output.print(|| describe(&status), || json!(status));
+        match status.reject {
+            Some(reject) => Err(Failure::rejected(reject.message)),
+            None => Ok(()),
+        }
+    })
+}
+
+const fn stage_name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Received => "received",
+        Stage::Posted => "posted",
+        Stage::Finalized => "finalized",
+        Stage::Applied => "applied",
+        Stage::Rejected => "rejected",
+    }
+}
+
+fn describe(status: &TransactionStatus) -> String {
+    let batch = status.batch.as_deref().unwrap_or_default();
+    let mut text = format!("{} in batch {batch}", stage_name(status.status));
+    if let Some(order) = &status.order {
+        text.push_str(&format!(
+            "\norder {}: {} {} {} at {}, filled {}, open {}",
+            order.id,
+            order.side,
+            order.quantity,
+            order.market,
+            order.price,
+            order.filled,
+            order.remaining
+        ));
+        if let Some(reason) = &order.reason {
+            text.push_str(&format!(", cancelled ({reason})"));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_milliseconds_or_a_duration_with_a_unit() {
+        assert_eq!(parse_moment("1795346226000"), Ok(Moment::At(1_795_346_226_000)));
+        assert_eq!(parse_moment("10m"), Ok(Moment::In(Duration::from_secs(600))));
+        assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_duration("1d"), Ok(Duration::from_secs(86_400)));
+        for wrong in ["", "10", "m", "-1s", "1.5h", "10 m", "10min", "99999999999999999999d"] {
+            assert!(parse_duration(wrong).is_err(), "{wrong}");
+        }
+        assert!(parse_moment("99999999999999999999").is_err());
+        assert!(parse_moment("tomorrow").unwrap_err().contains("10m"));
+    }
+}

@@ -1,0 +1,217 @@
+//! Reading what belongs to an account.
+
+use rusqlite::{OptionalExtension, params};
+use zellbook_core::genesis::{MarketIndex, TokenIndex};
+use zellbook_core::key::PublicKey;
+use zellbook_core::leaf::LeafKey;
+use zellbook_core::ledger::Balance;
+use zellbook_core::limits::NO_INDEX;
+use zellbook_core::units::{Atoms, Decimal};
+use zellbook_core::wire::{
+    AccountBody, BalanceBody, FillBody, OrderBody, SessionKeyBody, WithdrawalBody,
+};
+
+use super::reader::{ORDER_COLUMNS, TRADE_COLUMNS, Unsigned, View, text};
+
+const PAST_ORDERS: u32 = 50;
+const FILLS: u32 = 100;
+const WITHDRAWALS: u32 = 50;
+
+/// Takes big-endian numbers off the front of a leaf's value, which the engine wrote. What is missing
+/// reads as zero.
+struct Numbers<'a>(&'a [u8]);
+
+impl Numbers<'_> {
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        match self.0.split_first_chunk::<N>() {
+            Some((head, rest)) => {
+                self.0 = rest;
+                *head
+            }
+            None => [0; N],
+        }
+    }
+
+    fn u16(&mut self) -> u16 {
+        u16::from_be_bytes(self.take())
+    }
+
+    fn u64(&mut self) -> u64 {
+        u64::from_be_bytes(self.take())
+    }
+
+    fn atoms(&mut self) -> Atoms {
+        Atoms(u128::from_be_bytes(self.take()))
+    }
+}
+
+/// The balance that the value of a balance's leaf says, or the absence of one.
+pub fn read_balance(value: Option<&[u8]>) -> Balance {
+    let mut numbers = Numbers(value.unwrap_or_default());
+    Balance { available: numbers.atoms(), locked: numbers.atoms() }
+}
+
+/// Atoms as a table keeps them.
+fn stored_atoms(digits: &str) -> Atoms {
+    Atoms(digits.parse().unwrap_or(0))
+}
+
+impl View<'_> {
+    /// All of an account. An account that was never touched has nothing.
+    pub fn account(&self, account: &PublicKey) -> rusqlite::Result<AccountBody> {
+        let mut fills = self.fills(account, true)?;
+        fills.extend(self.fills(account, false)?);
+        fills.sort_by_key(|fill| std::cmp::Reverse(fill.trade.id.parse::<u64>().unwrap_or(0)));
+        fills.truncate(FILLS as usize);
+        let switch = self.leaf(&LeafKey::Switch(*account))?;
+        Ok(AccountBody {
+            account: account.to_string(),
+            batch: self.last_batch()?.to_string(),
+            balances: self.balances(account)?,
+            open_orders: self.orders(account, "= 'open'", u32::MAX)?,
+            past_orders: self.orders(account, "<> 'open'", PAST_ORDERS)?,
+            fills,
+            session_keys: self.session_keys(account)?,
+            switch_ms: switch.map(|time| Numbers(&time).u64().to_string()),
+            withdrawals: self.withdrawals(account)?,
+        })
+    }
+
+    fn orders(
+        &self,
+        account: &PublicKey,
+        status: &str,
+        limit: u32,
+    ) -> rusqlite::Result<Vec<OrderBody>> {
+        let sql = format!(
+            "SELECT {ORDER_COLUMNS} FROM orders WHERE account = ?1 AND status {status} ORDER BY id DESC LIMIT ?2"
+        );
+        self.connection
+            .prepare_cached(&sql)?
+            .query_map(params![account.as_bytes(), limit], |row| self.order(row))?
+            .collect()
+    }
+
+    fn fills(&self, account: &PublicKey, is_maker: bool) -> rusqlite::Result<Vec<FillBody>> {
+        let side = if is_maker { "maker" } else { "taker" };
+        let sql = format!(
+            "SELECT {TRADE_COLUMNS}, {side}_fee FROM trades WHERE {side} = ?1 ORDER BY id DESC LIMIT {FILLS}"
+        );
+        self.connection
+            .prepare_cached(&sql)?
+            .query_map([account.as_bytes()], |row| {
+                let trade = self.trade(row)?;
+                let (side, order) = if is_maker {
+                    (trade.taker_side.opposite(), trade.maker_order.clone())
+                } else {
+                    (trade.taker_side, trade.taker_order.clone())
+                };
+                let fee = stored_atoms(row.get_ref(9)?.as_str()?);
+                let fee = self.rules.format_amount(self.market(row, 1)?.quote, fee);
+                Ok(FillBody { trade, side, order, is_maker, fee })
+            })?
+            .collect()
+    }
+
+    /// The balance of an account, zero if it was never touched.
+    pub fn balance(&self, account: &PublicKey, token: TokenIndex) -> rusqlite::Result<Balance> {
+        let value = self.leaf(&LeafKey::Balance(*account, token))?;
+        Ok(read_balance(value.as_deref()))
+    }
+
+    fn balances(&self, account: &PublicKey) -> rusqlite::Result<Vec<BalanceBody>> {
+        let tokens = (0_u16..).map(TokenIndex).zip(&self.rules.genesis.tokens);
+        tokens
+            .map(|(index, token)| {
+                let balance = self.balance(account, index)?;
+                Ok(BalanceBody {
+                    token: token.symbol.clone(),
+                    available: self.rules.format_amount(index, balance.available),
+                    locked: self.rules.format_amount(index, balance.locked),
+                })
+            })
+            .collect()
+    }
+
+    fn session_keys(&self, account: &PublicKey) -> rusqlite::Result<Vec<SessionKeyBody>> {
+        // The leaf's key is its kind, the account and the session key.
+        let mut first = LeafKey::SessionKey(*account, *account).to_bytes();
+        let owner = first.len() - account.as_bytes().len();
+        first.truncate(owner);
+        let last = [&first[..], &[u8::MAX; 33]].concat();
+        self.connection
+            .prepare_cached("SELECT key, value FROM state WHERE key BETWEEN ?1 AND ?2")?
+            .query_map([&first, &last], |row| {
+                let key = row.get_ref(0)?.as_blob()?.get(owner..).unwrap_or_default();
+                Ok(self.session_key(key, Numbers(row.get_ref(1)?.as_blob()?)))
+            })?
+            .collect()
+    }
+
+    fn session_key(&self, key: &[u8], mut value: Numbers<'_>) -> SessionKeyBody {
+        let expires = value.u64();
+        let market = Some(value.u16()).filter(|market| *market != NO_INDEX).map(MarketIndex);
+        let token = Some(value.u16()).filter(|token| *token != NO_INDEX).map(TokenIndex);
+        let (limit, spent) = (value.atoms(), value.atoms());
+        let amount = |atoms| token.map(|token| self.rules.format_amount(token, atoms));
+        let token_at = token.and_then(|token| self.rules.token_at(token));
+        let market_at = market.and_then(|market| self.rules.market_at(market));
+        SessionKeyBody {
+            key: hex::encode(key),
+            expires_ms: expires.to_string(),
+            market: market_at.map(|market| market.name.clone()),
+            spend_token: token_at.map(|token| token.symbol.clone()),
+            spend_limit: amount(limit),
+            spent: amount(spent),
+        }
+    }
+
+    fn withdrawals(&self, account: &PublicKey) -> rusqlite::Result<Vec<WithdrawalBody>> {
+        let sql = format!(
+            "SELECT number, token, amount, destination, batch FROM withdrawals
+             WHERE account = ?1 ORDER BY number DESC LIMIT {WITHDRAWALS}"
+        );
+        self.connection
+            .prepare_cached(&sql)?
+            .query_map([account.as_bytes()], |row| {
+                let token = self.rules.token_at(TokenIndex(row.get(1)?));
+                let (symbol, decimals) =
+                    token.map_or(("", 0), |token| (token.symbol.as_str(), token.decimals));
+                let amount = stored_atoms(row.get_ref(2)?.as_str()?);
+                Ok(WithdrawalBody {
+                    number: text(row, 0)?,
+                    token: symbol.into(),
+                    amount: Decimal::of_atoms(amount, decimals).to_string(),
+                    destination: row.get(3)?,
+                    batch: text(row, 4)?,
+                })
+            })?
+            .collect()
+    }
+
+    /// How many open orders an account has in a market.
+    pub fn open_orders(&self, account: &PublicKey, market: MarketIndex) -> rusqlite::Result<usize> {
+        self.connection
+            .prepare_cached(
+                // The plus keeps it from counting through the market's whole book.
+                "SELECT count(*) FROM orders WHERE account = ?1 AND +market = ?2 AND status = 'open'",
+            )?
+            .query_row(params![account.as_bytes(), market.0], |row| row.get::<_, i64>(0))
+            .map(|count| usize::try_from(count).unwrap_or(usize::MAX))
+    }
+
+    /// The open order of an account with a client id.
+    pub fn order_of_client_id(
+        &self,
+        account: &PublicKey,
+        client_id: &str,
+    ) -> rusqlite::Result<Option<u64>> {
+        self.connection
+            .prepare_cached(
+                "SELECT id FROM orders WHERE account = ?1 AND client_id = ?2 AND status = 'open'",
+            )?
+            .query_row(params![account.as_bytes(), client_id], |row| row.get::<_, Unsigned>(0))
+            .optional()
+            .map(|found| found.map(|id| id.0))
+    }
+}

@@ -1,0 +1,221 @@
+//! Writing the rows of a batch.
+
+use rusqlite::{Transaction, params};
+use zellbook_core::event::{CancelReason, Event};
+use zellbook_core::key::PublicKey;
+use zellbook_core::reject::Reject;
+use zellbook_core::wire::OrderStatus;
+
+use super::rows::{AppliedBatch, Rows, TradeRow};
+
+const fn status_name(status: OrderStatus) -> &'static str {
+    match status {
+        OrderStatus::Open => "open",
+        OrderStatus::Filled => "filled",
+        OrderStatus::Cancelled => "cancelled",
+    }
+}
+
+pub(super) fn write_batch(
+    transaction: &Transaction<'_>,
+    batch: &AppliedBatch,
+) -> rusqlite::Result<()> {
+    let outcomes = &batch.outcome.transactions;
+    let applied: usize = outcomes.iter().filter(|outcome| outcome.result.is_ok()).count();
+    transaction
+        .prepare_cached("INSERT INTO batches VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+        .execute(params![
+            batch.index.cast_signed(),
+            batch.body,
+            batch.chaining_hash,
+            batch.outcome.root,
+            applied.cast_signed(),
+            (outcomes.len() - applied).cast_signed(),
+            batch.applied_ms.cast_signed(),
+        ])?;
+    write_state(transaction, batch)?;
+    write_transactions(transaction, batch)?;
+    write_orders(transaction, batch)?;
+    write_trades(transaction, batch)?;
+    for (position, event) in batch.placed_events() {
+        write_event(transaction, batch.index, position, event)?;
+    }
+    Ok(())
+}
+
+fn write_state(transaction: &Transaction<'_>, batch: &AppliedBatch) -> rusqlite::Result<()> {
+    let mut set = transaction.prepare_cached("INSERT OR REPLACE INTO state VALUES (?1, ?2)")?;
+    let mut remove = transaction.prepare_cached("DELETE FROM state WHERE key = ?1")?;
+    for (key, value) in &batch.outcome.changes {
+        match value {
+            Some(value) => set.execute(params![key, value])?,
+            None => remove.execute([key])?,
+        };
+    }
+    Ok(())
+}
+
+fn write_transactions(transaction: &Transaction<'_>, batch: &AppliedBatch) -> rusqlite::Result<()> {
+    // The first outcome of a hash is its only one; a copy that comes later had no effect.
+    let mut insert = transaction.prepare_cached(
+        "INSERT OR IGNORE INTO transactions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?;
+    for (position, outcome) in batch.outcome.transactions.iter().enumerate() {
+        let (Some(hash), Some(account), Some(kind)) = (outcome.hash, outcome.account, outcome.kind)
+        else {
+            continue;
+        };
+        let reject = outcome.result.as_ref().err();
+        let order = outcome.result.iter().flatten().find_map(|event| match event {
+            Event::Accepted { order, .. } | Event::Reduced { order, .. } => {
+                Some(order.cast_signed())
+            }
+            _ => None,
+        });
+        insert.execute(params![
+            hash.0,
+            batch.index.cast_signed(),
+            position.cast_signed(),
+            kind,
+            account.as_bytes(),
+            reject.map(Reject::code),
+            reject.map(Reject::name),
+            reject.map(ToString::to_string),
+            order,
+        ])?;
+    }
+    Ok(())
+}
+
+fn write_orders(transaction: &Transaction<'_>, batch: &AppliedBatch) -> rusqlite::Result<()> {
+    let Rows { accepted, changed, .. } = &batch.rows;
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO orders VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+    )?;
+    for order in accepted {
+        // Every order that was accepted is among those that changed.
+        let Some(state) = changed.get(&order.id) else { continue };
+        insert.execute(params![
+            order.id.cast_signed(),
+            order.hash.0,
+            order.account.as_bytes(),
+            order.market.0,
+            order.side.name(),
+            order.price.0.cast_signed(),
+            state.quantity.unwrap_or(order.quantity).0.cast_signed(),
+            state.remaining.0.cast_signed(),
+            order.time_in_force.name(),
+            order.expires.map(u64::cast_signed),
+            order.client_id,
+            status_name(state.status),
+            state.reason.map(CancelReason::name),
+            batch.index.cast_signed(),
+            batch.time_ms.cast_signed(),
+        ])?;
+    }
+    let mut update = transaction.prepare_cached(
+        "UPDATE orders SET quantity = coalesce(?2, quantity), remaining = ?3, status = ?4, reason = ?5
+         WHERE id = ?1",
+    )?;
+    // Ids go up: what is below the first that was accepted was there before.
+    let first_new = accepted.first().map_or(u64::MAX, |order| order.id);
+    for (id, state) in changed.range(..first_new) {
+        update.execute(params![
+            id.cast_signed(),
+            state.quantity.map(|quantity| quantity.0.cast_signed()),
+            state.remaining.0.cast_signed(),
+            status_name(state.status),
+            state.reason.map(CancelReason::name),
+        ])?;
+    }
+    Ok(())
+}
+
+fn write_trades(transaction: &Transaction<'_>, batch: &AppliedBatch) -> rusqlite::Result<()> {
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO trades VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    )?;
+    for TradeRow { fill, batch, time_ms } in &batch.rows.trades {
+        insert.execute(params![
+            fill.trade.cast_signed(),
+            fill.market.0,
+            fill.price.0.cast_signed(),
+            fill.quantity.0.cast_signed(),
+            fill.taker_side.name(),
+            fill.maker_order.cast_signed(),
+            fill.taker_order.cast_signed(),
+            fill.maker.as_bytes(),
+            fill.taker.as_bytes(),
+            fill.maker_fee.0.to_string(),
+            fill.taker_fee.0.to_string(),
+            batch.cast_signed(),
+            time_ms.cast_signed(),
+        ])?;
+    }
+    Ok(())
+}
+
+/// The row of an event that is no order's, trade's or balance's.
+fn write_event(
+    transaction: &Transaction<'_>,
+    index: u64,
+    position: Option<usize>,
+    event: &Event,
+) -> rusqlite::Result<()> {
+    let index = index.cast_signed();
+    let position = position.map(usize::cast_signed);
+    let key_event = |account: &PublicKey, key: &PublicKey, event: &str, expires: Option<u64>| {
+        let (account, key) = (account.as_bytes(), key.as_bytes());
+        transaction
+            .prepare_cached("INSERT INTO key_events VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .execute(params![index, position, account, key, event, expires.map(u64::cast_signed)])
+    };
+    let switch_event = |account: &PublicKey, event: &str, time: Option<u64>| {
+        let (account, time) = (account.as_bytes(), time.map(u64::cast_signed));
+        transaction
+            .prepare_cached("INSERT INTO switch_events VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![index, position, account, event, time])
+    };
+    match event {
+        Event::Withdrawn { withdrawal, account, token, amount, destination } => transaction
+            .prepare_cached("INSERT INTO withdrawals VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .execute(params![
+                withdrawal.cast_signed(),
+                account.as_bytes(),
+                token.0,
+                amount.0.to_string(),
+                destination,
+                index,
+            ]),
+        Event::KeyAuthorized { account, key, expires } => {
+            key_event(account, key, "authorized", Some(*expires))
+        }
+        Event::KeyEnded { account, key, is_revoked } => {
+            key_event(account, key, if *is_revoked { "revoked" } else { "expired" }, None)
+        }
+        Event::SwitchSet { account, time } => {
+            switch_event(account, if time.is_some() { "set" } else { "off" }, *time)
+        }
+        Event::SwitchFired { account } => switch_event(account, "fired", None),
+        Event::Attested { replica, batch, root, clock } => transaction
+            .prepare_cached("INSERT INTO attestations VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .execute(params![
+                index,
+                position,
+                replica.0,
+                batch.cast_signed(),
+                root,
+                clock.cast_signed()
+            ]),
+        Event::Certified { batch, root } => transaction
+            .prepare_cached("INSERT INTO certified VALUES (?1, ?2, ?3)")?
+            .execute(params![batch.cast_signed(), root, index]),
+        Event::Accepted { .. }
+        | Event::Reduced { .. }
+        | Event::Filled(_)
+        | Event::Cancelled { .. }
+        | Event::Deposited { .. }
+        | Event::Transferred { .. } => Ok(0),
+    }?;
+    Ok(())
+}

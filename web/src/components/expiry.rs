@@ -1,0 +1,93 @@
+//! When an order expires: after a while, or at a date and time.
+
+use leptos::prelude::*;
+
+use super::faults::{FaultLine, Faults};
+use crate::clock;
+use crate::fault::{Fault, Field};
+use crate::format;
+use crate::state::State;
+
+const HOUR_MS: u64 = 3_600_000;
+/// Names and lengths of the lifetimes to choose from.
+const LIFETIMES: [(&str, u64); 5] = [
+    ("In an hour", HOUR_MS),
+    ("In 8 hours", 8 * HOUR_MS),
+    ("In a day", 24 * HOUR_MS),
+    ("In a week", 7 * 24 * HOUR_MS),
+    ("In 30 days", 30 * 24 * HOUR_MS),
+];
+
+/// What the user chose.
+#[derive(Clone, Copy)]
+pub struct Expiry {
+    /// Milliseconds from the signature, or at `moment`.
+    lifetime: RwSignal<Option<u64>>,
+    /// A date and time of the reader's own zone.
+    moment: RwSignal<String>,
+}
+
+impl Expiry {
+    pub fn new() -> Self {
+        Self { lifetime: RwSignal::new(Some(24 * HOUR_MS)), moment: RwSignal::default() }
+    }
+
+    /// Whether it counts from the signature.
+    pub fn is_counted(self) -> bool {
+        self.lifetime.with(Option::is_some)
+    }
+
+    /// Unix milliseconds, in whole seconds so that people see all of it; later than the exchange's time.
+    pub fn time(self, state: State) -> Result<u64, Fault> {
+        let fault = |text: String| Fault::new(Field::Expires, text);
+        let time = match self.lifetime.get() {
+            Some(lifetime) => clock::now().next_multiple_of(1000) + lifetime,
+            None => clock::of_local(&self.moment.get())
+                .ok_or_else(|| fault("Choose a date and a time.".into()))?,
+        };
+        let now = state.status.with(|status| status.as_ref().map(|status| status.time_ms.clone()));
+        let now = now.unwrap_or_default();
+        if now.parse().is_ok_and(|now: u64| time <= now) {
+            let now = format::date_time(&now);
+            return Err(fault(format!("The exchange's time is {now}; choose a later one.")));
+        }
+        Ok(time)
+    }
+}
+
+/// The choice of an expiry.
+#[component]
+pub fn ExpiryField(expiry: Expiry, faults: Faults) -> impl IntoView {
+    let option = |(name, lifetime): (&'static str, u64)| {
+        let is_chosen = move || expiry.lifetime.get() == Some(lifetime);
+        view! { <option value=lifetime.to_string() selected=is_chosen>{name}</option> }
+    };
+    view! {
+        <div class="expiry">
+            <label class="field">
+                <span>"Expires"</span>
+                <select on:change=move |event| expiry.lifetime.set(event_target_value(&event).parse().ok())>
+                    {LIFETIMES.map(option).collect_view()}
+                    <option value="" selected=move || !expiry.is_counted()>"At a date and time"</option>
+                </select>
+            </label>
+            <Show when=move || !expiry.is_counted()>
+                <div class="field">
+                    <label for="field-expires">"Date and time, local"</label>
+                    <div class="input">
+                        <input
+                            id="field-expires"
+                            type="datetime-local"
+                            prop:value=move || expiry.moment.get()
+                            aria-invalid=move || faults.at(Field::Expires).is_some().to_string()
+                            aria-describedby="field-expires-fault"
+                            on:input=move |event| expiry.moment.set(event_target_value(&event))
+                            on:blur=move |_| faults.leave(Field::Expires)
+                        />
+                    </div>
+                </div>
+            </Show>
+            <FaultLine faults field=Field::Expires id="field-expires-fault" class="fault" />
+        </div>
+    }
+}

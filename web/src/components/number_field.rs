@@ -1,0 +1,66 @@
+//! A number with its unit inside, stepped by the arrow keys, with its fault below.
+
+use leptos::prelude::*;
+use zellbook_core::units::Decimal;
+
+use super::faults::{FaultLine, Faults};
+use crate::fault::Field;
+
+/// A field for a price or a quantity.
+#[component]
+pub fn NumberField(
+    id: &'static str,
+    label: &'static str,
+    #[prop(into)] unit: Signal<Option<String>>,
+    value: RwSignal<String>,
+    faults: Faults,
+    field: Field,
+    #[prop(into)] step: Signal<Option<Decimal>>,
+) -> impl IntoView {
+    let fault_id = format!("{id}-fault");
+    let move_by = move |is_up: bool| {
+        let Some(step) = step.get_untracked() else { return };
+        let now = Decimal::parse_lenient(value.get_untracked().trim()).unwrap_or(Decimal::ZERO);
+        let Some((below, above)) = now.neighbours(step) else { return };
+        let next = if is_up {
+            above
+        } else if below == now {
+            let steps = now.in_steps_of(step).unwrap_or(0).saturating_sub(1);
+            Decimal::of_steps(steps, step).unwrap_or(now)
+        } else {
+            below
+        };
+        value.set(next.to_string());
+    };
+    let on_key = move |event: leptos::ev::KeyboardEvent| match event.key().as_str() {
+        "ArrowUp" => {
+            event.prevent_default();
+            move_by(true);
+        }
+        "ArrowDown" => {
+            event.prevent_default();
+            move_by(false);
+        }
+        _ => {}
+    };
+    view! {
+        <div class="field">
+            <label for=id>{label}</label>
+            <div class="input">
+                <input
+                    id=id
+                    inputmode="decimal"
+                    autocomplete="off"
+                    prop:value=move || value.get()
+                    aria-invalid=move || faults.at(field).is_some().to_string()
+                    aria-describedby=fault_id.clone()
+                    on:input=move |event| value.set(event_target_value(&event))
+                    on:blur=move |_| faults.leave(field)
+                    on:keydown=on_key
+                />
+                <span class="unit">{move || unit.get()}</span>
+            </div>
+            <FaultLine faults field id=fault_id class="fault" />
+        </div>
+    }
+}

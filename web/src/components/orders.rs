@@ -1,0 +1,161 @@
+//! Orders of the account: open ones, to be changed or cancelled, and past ones.
+
+use leptos::prelude::*;
+use zellbook_core::transaction::{Action, OrderRef, Side};
+use zellbook_core::wire::{OrderBody, OrderStatus};
+
+use crate::format::{self, verb};
+use crate::state::{SignRequest, State, use_state};
+
+/// A cell with a side.
+pub fn side_view(side: Side) -> impl IntoView {
+    let class = if side == Side::Buy { "bid" } else { "ask" };
+    view! { <td class=class>{verb(side)}</td> }
+}
+
+fn request_cancel(state: State, order: &OrderBody) {
+    let Ok(id) = order.id.parse() else { return };
+    let remaining = format::number(&order.remaining, 0);
+    let price = format::number(&order.price, 0);
+    state.request.set(Some(SignRequest {
+        title: format!("Cancel order {}", order.id),
+        lines: vec![
+            ("Market", order.market.clone()),
+            ("Side", order.side.to_string()),
+            ("Open", format!("{remaining} at {price}")),
+        ],
+        action: Action::Cancel(OrderRef::Id(id)),
+    }));
+}
+
+fn request_cancel_all(state: State) {
+    state.request.set(Some(SignRequest {
+        title: "Cancel all orders".into(),
+        lines: vec![("Markets", "all".into())],
+        action: Action::CancelAll { market: None },
+    }));
+}
+
+/// Shows the order's market, whose book says what a change would do.
+fn edit(state: State, order: &OrderBody) {
+    if state.market.with_untracked(|market| *market != order.market) {
+        state.show_market(order.market.clone());
+    }
+    state.edited.set(Some(order.id.clone()));
+}
+
+fn order_cells(order: &OrderBody) -> impl IntoView + use<> {
+    view! {
+        <td title=format::utc(&order.time_ms)>{format::time(&order.time_ms)}</td>
+        <td>{order.market.clone()}</td>
+        {side_view(order.side)}
+        <td>{format::number(&order.price, 0)}</td>
+        <td>{format::number(&order.quantity, 0)}</td>
+        <td>{format::number(&order.filled, 0)}</td>
+    }
+}
+
+fn order_head(more: Vec<&'static str>) -> impl IntoView {
+    let column = |name| view! { <th scope="col">{name}</th> };
+    let columns = ["Time", "Market", "Side", "Price", "Quantity", "Filled"];
+    view! { <thead><tr>{columns.into_iter().chain(more).map(column).collect_view()}</tr></thead> }
+}
+
+/// Open orders; expiry and client id have a column while an order has one.
+fn open_table(state: State, orders: Vec<OrderBody>) -> impl IntoView {
+    let has_expiry = orders.iter().any(|order| order.expires_ms.is_some());
+    let has_client_id = orders.iter().any(|order| order.client_id.is_some());
+    let more = [(has_expiry, "Expires"), (has_client_id, "Client id"), (true, "")];
+    let more = more.into_iter().filter_map(|(is_there, name)| is_there.then_some(name)).collect();
+    let row = move |order: OrderBody| {
+        let cells = order_cells(&order);
+        let expiry = has_expiry.then(|| {
+            let time = order.expires_ms.as_ref();
+            view! { <td title=time.map(|time| format::utc(time))>{time.map(|time| format::date_time(time))}</td> }
+        });
+        let client_id = has_client_id.then(|| view! { <td>{order.client_id.clone()}</td> });
+        let (edit_label, cancel_label) =
+            (format!("Edit order {}", order.id), format!("Cancel order {}", order.id));
+        let edited = order.clone();
+        view! {
+            <tr>
+                {cells}
+                {expiry}
+                {client_id}
+                <td class="buttons">
+                    <button
+                        type="button"
+                        class="small"
+                        aria-label=edit_label
+                        on:click=move |_| edit(state, &edited)
+                    >
+                        "Edit"
+                    </button>
+                    <button
+                        type="button"
+                        class="small"
+                        aria-label=cancel_label
+                        on:click=move |_| request_cancel(state, &order)
+                    >
+                        "Cancel"
+                    </button>
+                </td>
+            </tr>
+        }
+    };
+    view! {
+        <table>
+            {order_head(more)}
+            <tbody>{orders.into_iter().map(row).collect_view()}</tbody>
+        </table>
+    }
+}
+
+/// The open orders.
+#[component]
+pub fn OpenOrders() -> impl IntoView {
+    let state = use_state();
+    // Only a change of the orders themselves shows them anew, and takes the focus from their buttons.
+    let orders = Memo::new(move |_| {
+        state.account.with(|account| {
+            account.as_ref().map(|account| account.open_orders.clone()).unwrap_or_default()
+        })
+    });
+    view! {
+        <Show
+            when=move || orders.with(|orders| !orders.is_empty())
+            fallback=|| view! { <p class="empty">"No open orders. An order that does not fill at once stands here until it fills or you cancel it."</p> }
+        >
+            {move || open_table(state, orders.get())}
+            <p class="actions">
+                <button type="button" on:click=move |_| request_cancel_all(state)>"Cancel all"</button>
+            </p>
+        </Show>
+    }
+}
+
+/// Orders that are not open any more.
+#[component]
+pub fn History() -> impl IntoView {
+    let state = use_state();
+    let orders = move || state.account.get().map(|account| account.past_orders).unwrap_or_default();
+    let row = |order: OrderBody| {
+        let status = match order.status {
+            OrderStatus::Filled => "filled",
+            OrderStatus::Cancelled => "cancelled",
+            OrderStatus::Open => "open",
+        };
+        view! { <tr>{order_cells(&order)} <td>{status}</td></tr> }
+    };
+    view! {
+        <Show
+            when=move || !orders().is_empty()
+            fallback=|| view! { <p class="empty">"No past orders. Filled and cancelled orders are listed here."</p> }
+        >
+            <table>
+                {order_head(vec!["Outcome"])}
+                <tbody>{move || orders().into_iter().map(row).collect_view()}</tbody>
+            </table>
+        </Show>
+    }
+}

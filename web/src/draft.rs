@@ -1,0 +1,189 @@
+//! An order before it is signed: checked and simulated by the engine's own code, over the book that
+//! the page has.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use zellbook_core::event::CancelReason;
+use zellbook_core::genesis::{Market, Rules, TokenIndex};
+use zellbook_core::simulation::{Simulation, Trader, simulate};
+use zellbook_core::terms::Terms;
+use zellbook_core::transaction::{Action, Order, Side};
+use zellbook_core::units::{Atoms, Decimal, Lots};
+
+use crate::fault::{Fault, Field, check};
+use crate::format::{self, time_in_force_words, verb};
+use crate::state::{SignRequest, State, lots, ticks};
+
+/// Names and values, for the form and the signing sheet.
+pub type Lines = Vec<(&'static str, String)>;
+
+/// An order that genesis allows, and what it would do now.
+#[derive(Clone)]
+pub struct Draft {
+    rules: Arc<Rules>,
+    pub market: Market,
+    pub order: Order,
+    pub terms: Terms,
+    simulation: Simulation,
+}
+
+/// What the wallet's account has available of a token, with what is known to come free.
+pub fn available(state: State, rules: &Rules, token: TokenIndex, freed: Atoms) -> Option<Atoms> {
+    let token = rules.token_at(token)?;
+    let available = state.available(&token.symbol)?;
+    let available = available.in_steps_of(Decimal::one_atom(token.decimals)).ok()?;
+    Atoms(available).checked_add(freed)
+}
+
+impl Draft {
+    /// A new order.
+    pub fn new(state: State, order: Order) -> Result<Self, Fault> {
+        let (rules, market) =
+            state.market_rules().ok_or(Fault::new(Field::Whole, "The market is loading."))?;
+        let terms = check(&rules, &market, &order)?;
+        let trader = available(state, &rules, terms.cost_token, Atoms::ZERO).map(|available| {
+            Trader { available, open_orders: state.open_orders(&market.name).len() }
+        });
+        Ok(Self::simulated(state, rules, market, order, terms, trader))
+    }
+
+    /// An order with these terms, over the book as the page has it.
+    pub fn simulated(
+        state: State,
+        rules: Arc<Rules>,
+        market: Market,
+        order: Order,
+        terms: Terms,
+        trader: Option<Trader>,
+    ) -> Self {
+        let opposite = order.side.opposite();
+        let own = state.open_orders(&market.name);
+        let own = own.iter().rev().filter(|order| order.side == opposite);
+        let own: Vec<_> = own
+            .filter_map(|order| {
+                Some((ticks(&market, &order.price)?, lots(&market, &order.remaining)?))
+            })
+            .collect();
+        let simulation = state.book.with(|book| {
+            let makers = book.makers(opposite, &market, &own);
+            simulate(&rules, &market, &terms, makers, trader)
+        });
+        Self { rules, market, order, terms, simulation }
+    }
+
+    /// Why the engine would reject it now.
+    pub fn fault(&self) -> Option<Fault> {
+        self.simulation.reject.as_ref().map(Fault::of)
+    }
+
+    /// "Buy 1.5 ETH at 2,000".
+    pub fn title(&self) -> String {
+        let price = format::number(&self.order.price.to_string(), 0);
+        format!("{} {} at {price}", verb(self.order.side), self.quantity(self.terms.quantity))
+    }
+
+    /// "1.5 USDT".
+    pub fn amount(&self, token: TokenIndex, amount: Atoms) -> String {
+        let symbol = self.rules.token_at(token).map_or("", |token| &token.symbol);
+        format!("{} {symbol}", format::number(&self.rules.format_amount(token, amount), 0))
+    }
+
+    /// "1.5 ETH".
+    pub fn quantity(&self, lots: Lots) -> String {
+        let symbol = self.rules.token_at(self.market.base).map_or("", |token| &token.symbol);
+        let quantity = self.market.format_quantity(u128::from(lots.0));
+        format!("{} {symbol}", format::number(&quantity, 0))
+    }
+
+    /// A fee with its rate: "1 USDT (0.05 %)".
+    fn fee(&self, fee: Atoms, bps: u16) -> String {
+        let percent = Decimal::of_atoms(Atoms(u128::from(bps)), 2).to_string();
+        format!("{} ({} %)", self.amount(self.market.quote, fee), format::number(&percent, 0))
+    }
+
+    /// What a sale brings if all of it is filled, after the highest fee that it can have.
+    fn brings(&self) -> Option<Atoms> {
+        let Terms { price, quantity, time_in_force, .. } = self.terms;
+        let quote = self.market.quote_atoms(price, quantity)?;
+        let with_fee = self.market.cost(Side::Buy, price, quantity, time_in_force)?;
+        let fee = with_fee.checked_sub(quote)?;
+        Some(quote.checked_sub(fee).unwrap_or_default())
+    }
+
+    /// What it would do now, and what it can cost at most.
+    pub fn lines(&self) -> Lines {
+        let Self { market, terms, simulation, .. } = self;
+        let mut lines = Vec::new();
+        if simulation.reject.is_none() {
+            self.push_outcome(&mut lines);
+        }
+        self.push_bounds(&mut lines, terms.cost);
+        if terms.side == Side::Sell {
+            let brings = self.brings().unwrap_or_default();
+            lines.push(("Brings at least, if filled", self.amount(market.quote, brings)));
+        }
+        lines
+    }
+
+    /// When it ends, and what it can cost.
+    pub fn push_bounds(&self, lines: &mut Lines, cost: Atoms) {
+        if let Some(expires) = self.terms.expires {
+            lines.push(("Expires", format::date_time(&expires.to_string())));
+        }
+        let name = match self.terms.side {
+            Side::Buy => "Costs at most, with fee",
+            Side::Sell => "Costs at most",
+        };
+        lines.push((name, self.amount(self.terms.cost_token, cost)));
+    }
+
+    fn push_outcome(&self, lines: &mut Lines) {
+        let Self { market, terms, simulation, .. } = self;
+        if simulation.filled == Lots(0) {
+            lines.push(("Trades at once", "nothing".into()));
+        } else {
+            let prices = match simulation.fills.len() {
+                1 => "1 price".into(),
+                prices => format!("{prices} prices"),
+            };
+            let filled = self.quantity(simulation.filled);
+            lines.push(("Trades at once", format!("{filled} at {prices}")));
+            if let Some(average) = simulation.average_price {
+                let average = format::in_steps(&average.to_string(), market.tick_size);
+                lines.push(("Average price", average));
+            }
+            lines.push(("Fee", self.fee(simulation.fee, market.taker_fee_bps)));
+        }
+        if simulation.rests > Lots(0) {
+            let rests = simulation.rests;
+            lines.push(("Rests in the book", self.quantity(rests)));
+            lines.push(("Locks", self.amount(terms.cost_token, simulation.locked)));
+            let fee = market.maker_fee(terms.price, rests, rests).unwrap_or_default();
+            lines.push(("Fee once that fills", self.fee(fee, market.maker_fee_bps)));
+        }
+        if let Some((lots, reason)) = simulation.cancelled {
+            let why = match reason {
+                CancelReason::SelfTrade => "meets your own order".into(),
+                CancelReason::MakerLimit => {
+                    format!(
+                        "one order meets {} at most",
+                        self.rules.genesis.limits.makers_per_order
+                    )
+                }
+                _ => "does not fill at once".into(),
+            };
+            lines.push(("Cancelled at once", format!("{}: {why}", self.quantity(lots))));
+        }
+    }
+
+    /// What to sign for a new order.
+    pub fn request(&self) -> SignRequest {
+        let mut lines = vec![
+            ("Market", self.market.name.clone()),
+            ("Time in force", time_in_force_words(self.order.time_in_force).into()),
+        ];
+        lines.extend(self.lines());
+        SignRequest { title: self.title(), lines, action: Action::Order(self.order.clone()) }
+    }
+}
