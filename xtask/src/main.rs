@@ -15,6 +15,8 @@ const HELP: &str = "cargo xtask COMMAND
   run [ARGUMENTS]   set up, build page and server, and start the exchange at http://127.0.0.1:8080
                     (arguments go to `zellbook serve`: see cargo xtask run -- --help)
   test              set up and run every test, browser tests included
+  bench [ARGUMENTS] time the engine on the benchmark streams, beside orderbook-rs, and the parts around
+                    it (arguments go to the benchmark: see cargo xtask bench --help)
   web               build the page into target/site
   screenshots       drive the page and write docs/screenshots
 ";
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     let result = match command.as_deref() {
         Some("run") => run(&rest),
         Some("test") => test::test(),
+        Some("bench") => bench(&rest),
         Some("web") => page::build().map(drop),
         Some("screenshots") => test::screenshots(),
         _ => {
@@ -67,6 +70,28 @@ fn run(arguments: &[String]) -> Run {
             .arg(page)
             .args(arguments),
     )
+}
+
+/// Builds the benchmarks, which are a workspace of their own, and runs them.
+fn bench(arguments: &[String]) -> Run {
+    let manifest = root().join("bench/Cargo.toml");
+    say("building the benchmarks in release");
+    let folder = target().join("bench");
+    tools::run(
+        cargo()
+            .args(["build", "--release", "--locked", "--manifest-path"])
+            .arg(manifest)
+            .env("CARGO_TARGET_DIR", &folder),
+    )?;
+    let program = folder.join("release/zellbook-bench");
+    if !arguments.is_empty() {
+        return tools::run(std::process::Command::new(program).args(arguments));
+    }
+    say("streams");
+    let streams = ["streams", "mix0", "mix10k", "mix1m", "mix10m"];
+    tools::run(std::process::Command::new(&program).args(streams))?;
+    say("parts");
+    tools::run(std::process::Command::new(&program).arg("parts"))
 }
 
 /// Builds the server and returns its path.

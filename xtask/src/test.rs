@@ -1,4 +1,5 @@
-//! Every test: native, wasm in the browser, the guide's client, and the page as a person uses it.
+//! Every test: native, the model in release, the vectors by other implementations, wasm in the browser,
+//! the guide's client, and the page as a person uses it.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -19,8 +20,28 @@ pub fn test() -> Run {
     run(cargo()
         .args(["test", "--locked", "--workspace", "--exclude", "zellbook-web"])
         .env("ZELLBOOK_TEST_PYTHON", python))?;
+    model()?;
+    vectors()?;
     wasm_tests()?;
     browser("test", &[])
+}
+
+/// The engine against the naive model on as many cases as the promise says, at full speed.
+fn model() -> Run {
+    say("the engine against the naive model, 20,000 cases of 100 transactions");
+    run(cargo()
+        .args(["test", "--locked", "--release", "--package", "zellbook-core", "--test", "model"])
+        .env("ZELLBOOK_MODEL_CASES", "20000"))
+}
+
+/// The vectors of signatures, checked in Python by libraries that are strangers to ours.
+fn vectors() -> Run {
+    let folder = root().join("tests/vectors");
+    let python = ensure_python(&folder.join("requirements.txt"))?;
+    say("checking docs/vectors in Python");
+    run(Command::new(python)
+        .arg(folder.join("check.py"))
+        .arg(root().join("docs/vectors/transactions.json")))
 }
 
 /// The golden history and the wallet's own tests, in the browser.

@@ -147,14 +147,15 @@ pub fn ensure_wasm_test_runner() -> Result<PathBuf, String> {
 pub fn ensure_python(requirements: &Path) -> Result<PathBuf, String> {
     let wanted =
         fs::read(requirements).map_err(|error| format!("{}: {error}", requirements.display()))?;
-    let folder = target().join("tools/python");
+    let name = requirements.parent().and_then(Path::file_name).unwrap_or_default();
+    let folder = target().join("tools/python").join(name);
     let (python, stamp) = (folder.join("bin/python"), folder.join("stamp"));
     if fs::read(&stamp).is_ok_and(|stamped| stamped == wanted) {
         return Ok(python);
     }
     say("making a virtual environment for the Python tests");
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder)).map_err(|error| {
-        format!("Python 3 with venv is needed for the guide's client: install the packages python3 and python3-venv ({error})")
+        format!("Python 3 with venv is needed for the guide's client and the vectors: install the packages python3 and python3-venv ({error})")
     })?;
     let mut pip = Command::new(&python);
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]);
