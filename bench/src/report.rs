@@ -1,0 +1,86 @@
+//! What the command prints.
+
+use std::fmt;
+
+use zellbook_bench::engine::Run;
+use zellbook_bench::stream::Stream;
+use zellbook_bench::tape::Tape;
+
+/// The head of the table.
+pub const HEAD: &str = "\
+stream   engine         ns/op median    ns/op min   operations/s    trades  checksum          match";
+
+/// What an engine did on a stream.
+pub struct Line {
+    stream: &'static str,
+    engine: &'static str,
+    /// Nanoseconds an operation.
+    median: f64,
+    /// Nanoseconds an operation.
+    min: f64,
+    tape: Tape,
+    /// Whether every run made the trades that it must.
+    pub matches: bool,
+}
+
+impl Line {
+    /// Sums up runs of an engine on a stream; at least one.
+    pub fn new(name: &'static str, engine: &'static str, stream: &Stream, runs: &[Run]) -> Self {
+        let operations = stream.operations.len() as f64;
+        let mut times: Vec<_> =
+            runs.iter().map(|run| run.elapsed.as_nanos() as f64 / operations).collect();
+        times.sort_by(f64::total_cmp);
+        let expected = stream.expectation.tape;
+        // A wrong run is the one to show.
+        let wrong = runs.iter().map(|run| run.tape).find(|tape| *tape != expected);
+        Self {
+            stream: name,
+            engine,
+            median: (times[(times.len() - 1) / 2] + times[times.len() / 2]) / 2.0,
+            min: times[0],
+            tape: wrong.unwrap_or(expected),
+            matches: wrong.is_none(),
+        }
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { stream, engine, median, min, tape, matches } = self;
+        let speed = 1e9 / median;
+        write!(f, "{stream:<8} {engine:<14} {median:>12.1} {min:>12.1} {speed:>14.0} ")?;
+        write!(f, "{:>9}  {:016x}  ", tape.trades, tape.checksum)?;
+        f.write_str(if *matches { "yes" } else { "NO: ITS TIME DOES NOT COUNT" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn line(stream: &Stream, nanoseconds: &[u64], tape: Tape) -> Line {
+        let runs: Vec<_> = nanoseconds
+            .iter()
+            .map(|&elapsed| Run { elapsed: Duration::from_nanos(elapsed), tape })
+            .collect();
+        Line::new("small", "engine", stream, &runs)
+    }
+
+    #[test]
+    fn the_median_of_an_even_number_of_runs_lies_between_the_middle_two() {
+        let stream = Stream::generate(0, 100, 7, 50.0);
+        let line = line(&stream, &[9000, 1000, 3000, 2000], stream.expectation.tape);
+        assert_eq!((line.median, line.min, line.matches), (25.0, 10.0, true));
+    }
+
+    #[test]
+    fn a_time_with_other_trades_does_not_count() {
+        let stream = Stream::generate(0, 100, 7, 50.0);
+        let mut tape = stream.expectation.tape;
+        tape.checksum ^= 1;
+        let line = line(&stream, &[1000], tape);
+        assert!(!line.matches && line.to_string().ends_with("NO: ITS TIME DOES NOT COUNT"));
+    }
+}

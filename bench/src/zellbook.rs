@@ -1,0 +1,245 @@
+//! The engine of Zellbook.
+
+use std::sync::OnceLock;
+
+use zellbook_core::ahead::{AHEAD, Ahead, Touches};
+use zellbook_core::batch::{CheckedTransaction, Once};
+use zellbook_core::engine::Engine as Matching;
+use zellbook_core::event::Note;
+use zellbook_core::genesis::{Genesis, MarketIndex, Rules};
+use zellbook_core::key::PublicKey;
+use zellbook_core::ledger::AccountIndex;
+use zellbook_core::matching::Placing;
+use zellbook_core::terms::Terms;
+use zellbook_core::transaction::{
+    Action, OrderRef, SelfTrade, Side as OurSide, TimeInForce, TransactionHash,
+};
+use zellbook_core::units::{Decimal, Lots, Ticks};
+
+use crate::engine::Engine;
+use crate::operation::{Kind, Operation, Side};
+use crate::tape::Tape;
+
+/// Each user has one account for its buys and another for its sells, since the stream knows nothing of
+/// self-trade prevention.
+const ACCOUNTS: usize = 20_000;
+/// Operations after which what was touched is forgotten, as after a batch.
+const BATCH: u32 = 256;
+
+/// The engine with accounts, balances, locks, fees and self-trade prevention, but without what is
+/// around it: signatures, parsing, nonces and the tree over the state. `FEE_BPS` is what maker and
+/// taker pay.
+pub struct Zellbook<const FEE_BPS: u16> {
+    engine: Matching,
+    rules: &'static Rules,
+    accounts: Vec<AccountIndex>,
+    /// By id less 1: whose the order is. A record of a cancel does not say.
+    owners: Vec<u32>,
+    since_batch: u32,
+}
+
+/// An operation in the engine's own terms.
+pub enum Call {
+    /// An order.
+    Place {
+        /// Whose, by place in the list of accounts.
+        account: u32,
+        /// Buy or sell.
+        side: OurSide,
+        /// Its limit.
+        price: Ticks,
+        /// How much.
+        quantity: Lots,
+        /// How long it stands.
+        time_in_force: TimeInForce,
+    },
+    /// A cancel.
+    Cancel {
+        /// Whose, by place in the list of accounts.
+        account: u32,
+        /// The order's id.
+        id: u64,
+    },
+}
+
+fn keys() -> &'static [PublicKey] {
+    static KEYS: OnceLock<Vec<PublicKey>> = OnceLock::new();
+    KEYS.get_or_init(|| {
+        // Half of all numbers are the x of a point; making keys from secrets would take longer.
+        (1_u64..)
+            .filter_map(|number| {
+                let mut bytes = [0; 33];
+                bytes[0] = 2;
+                bytes[25..].copy_from_slice(&number.to_be_bytes());
+                PublicKey::from_sec1(&bytes).ok()
+            })
+            .take(ACCOUNTS)
+            .collect()
+    })
+}
+
+/// One market in which a tick and a lot are one atom each.
+fn rules(fee_bps: u16) -> Rules {
+    let key = keys()[0];
+    let genesis = format!(
+        r#"{{"version":1,"name":"Bench","app_name":"bench","guide_orders":false,
+        "tokens":[{{"symbol":"BASE","decimals":0,"issuer":"{key}"}},
+            {{"symbol":"QUOTE","decimals":0,"issuer":"{key}"}}],
+        "markets":[{{"base":"BASE","quote":"QUOTE","tick_size":"1","lot_size":"1",
+            "notional_min":"1","maker_fee_bps":{fee_bps},"taker_fee_bps":{fee_bps}}}],
+        "fee_account":"{key}",
+        "limits":{{"open_orders_per_account":5000,"makers_per_order":1000,
+            "session_keys_per_account":0}},
+        "replicas":[{{"public_key":"{key}","weight":1}}]}}"#
+    );
+    Genesis::read(genesis.as_bytes()).expect("this genesis is valid")
+}
+
+impl<const FEE_BPS: u16> Zellbook<FEE_BPS> {
+    /// Memory of its open orders.
+    pub fn open_orders_memory(&self) -> usize {
+        self.engine.open_orders_memory()
+    }
+}
+
+impl<const FEE_BPS: u16> Engine for Zellbook<FEE_BPS> {
+    const NAME: &'static str = if FEE_BPS == 0 { "zellbook" } else { "zellbook with fees" };
+    type Input = Call;
+
+    fn new() -> Self {
+        // A few hundred bytes a run.
+        let rules: &'static Rules = Box::leak(Box::new(rules(FEE_BPS)));
+        let mut engine = Matching::new(rules);
+        let issuer = keys()[0];
+        let mut nonce = 0;
+        for key in keys() {
+            for token in ["BASE", "QUOTE"] {
+                nonce += 1;
+                let deposit = Action::Deposit {
+                    token: token.into(),
+                    to: *key,
+                    amount: Decimal::parse("1000000000000000000000000000000")
+                        .expect("this is a number"),
+                    reference: nonce.to_string(),
+                };
+                let transaction = CheckedTransaction {
+                    hash: TransactionHash([0; 32]),
+                    account: issuer,
+                    signer: issuer,
+                    once: Once::Nonce(nonce),
+                    valid_until: None,
+                    action: deposit,
+                };
+                let outcome = engine.transact(rules, &transaction);
+                outcome.expect("the engine is sound").expect("the deposit is valid");
+            }
+        }
+        engine.forget_touched();
+        let accounts =
+            keys().iter().map(|key| engine.intern(key).expect("there is room")).collect();
+        Self { engine, rules, accounts, owners: Vec::new(), since_batch: 0 }
+    }
+
+    fn prepare(&mut self, operation: &Operation) -> Call {
+        if operation.kind == Kind::Cancel {
+            let account = self.owners[operation.id as usize - 1];
+            return Call::Cancel { account, id: operation.id };
+        }
+        let (side, offset) = match operation.side {
+            Side::Bid => (OurSide::Buy, 0),
+            Side::Ask => (OurSide::Sell, 1),
+        };
+        let account = operation.user * 2 + offset;
+        self.owners.push(account);
+        let time_in_force = match operation.kind {
+            Kind::Limit => TimeInForce::Gtc,
+            _ => TimeInForce::Ioc,
+        };
+        let (price, quantity) = (Ticks(operation.price), Lots(operation.quantity.into()));
+        Call::Place { account, side, price, quantity, time_in_force }
+    }
+
+    /// As the exchange does with the transactions of a batch.
+    fn run(&mut self, inputs: &[Call], tape: &mut Tape) {
+        let mut ahead = Vec::with_capacity(AHEAD);
+        for chunk in inputs.chunks(AHEAD) {
+            ahead.clear();
+            ahead.extend(chunk.iter().map(|call| {
+                let (account, touches) = match call {
+                    Call::Cancel { account, id } => (account, Touches::Order(*id)),
+                    Call::Place { account, side, price, .. } => {
+                        (account, Touches::Level(MarketIndex(0), *side, *price))
+                    }
+                };
+                Ahead { account: self.accounts[*account as usize], touches }
+            }));
+            self.engine.look_ahead(&ahead);
+            for call in chunk {
+                self.apply(call, tape);
+            }
+        }
+    }
+
+    #[inline]
+    fn apply(&mut self, call: &Call, tape: &mut Tape) {
+        match call {
+            Call::Cancel { account, id } => {
+                let account = self.accounts[*account as usize];
+                self.engine
+                    .cancel(self.rules, account, &OrderRef::Id(*id), None)
+                    .expect("the stream cancels only orders that rest");
+            }
+            &Call::Place { account, side, price, quantity, time_in_force } => {
+                let market = &self.rules.markets[0];
+                let terms = Terms {
+                    market: market.index,
+                    side,
+                    price,
+                    quantity,
+                    time_in_force,
+                    expires: None,
+                    self_trade: SelfTrade::CancelNewest,
+                    cost_token: market.cost_token(side),
+                    cost: market
+                        .cost(side, price, quantity, time_in_force)
+                        .expect("the numbers are small"),
+                };
+                let placing = Placing {
+                    account: self.accounts[account as usize],
+                    session_key: None,
+                    hash: TransactionHash([0; 32]),
+                    client_id: None,
+                    replaces: None,
+                };
+                self.engine.place(self.rules, &terms, &placing).expect("every order is taken");
+            }
+        }
+        for note in self.engine.notes() {
+            if let Note::Filled { maker, taker, price, quantity, .. } = note {
+                tape.note(maker.0, taker.0, price.0, quantity.0);
+            }
+        }
+        self.engine.forget_notes();
+        self.since_batch += 1;
+        if self.since_batch == BATCH {
+            self.since_batch = 0;
+            self.engine.forget_touched();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::run;
+    use crate::stream::Stream;
+
+    #[test]
+    fn the_engine_trades_as_the_reference() {
+        for seed in 0..4 {
+            let stream = Stream::generate(200, 20_000, seed, 50.0);
+            assert_eq!(run::<Zellbook<0>>(&stream).tape, stream.expectation.tape, "seed {seed}");
+            assert_eq!(run::<Zellbook<10>>(&stream).tape, stream.expectation.tape, "seed {seed}");
+        }
+    }
+}
