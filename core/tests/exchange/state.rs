@@ -151,8 +151,7 @@ fn a_level_is_found_by_its_side_and_price() {
     };
     check("");
     // A level comes where one of the other side was.
-    for line in
-        ["erin sells 1 @ 91 ioc", "erin sells 2 @ 90", "dave buys 1 @ 90", "dave sells 1 @ 91"]
+    for line in ["carol sells 2 @ 91", "dave sells 1 @ 91", "carol buys 1 @ 91", "erin buys 1 @ 91"]
     {
         check(line);
     }
@@ -193,8 +192,15 @@ fn memory_of_open_orders_is_counted_and_kept_for_the_next() {
         }
     }
     let full = memory(&venue);
-    // 20 orders of 56 bytes in the book and 12 in their lists, each with room to grow.
-    assert!((20 * 68..100_000).contains(&full), "{full}");
+    let market = venue.rules.market("ETH/USDT").unwrap().index;
+    let book = venue.exchange.engine().book(market).unwrap().memory();
+    let accounts = venue.exchange.engine().ledger().accounts();
+    let lists: Vec<usize> = accounts.map(|account| account.open_orders_memory()).collect();
+    // An order takes 56 bytes in the book and 12 in its account's list, each with room to grow.
+    assert!((20 * 56..20_000).contains(&book), "{book}");
+    assert!(lists.iter().all(|list| *list == 0 || (4 * 12..400).contains(list)), "{lists:?}");
+    assert_eq!(full, book + lists.iter().sum::<usize>());
+    assert_eq!(lists.iter().filter(|list| **list > 0).count(), 5);
     for name in crate::venue::TRADERS {
         venue.act(&trader(name), Action::CancelAll { market: None }).unwrap();
     }

@@ -50,6 +50,29 @@ fn a_resting_bid_locks_its_fee_and_gets_back_what_it_does_not_need() {
 }
 
 #[test]
+fn a_partly_filled_bid_gives_back_what_it_locked_to_the_atom() {
+    // A lot at 100.5 is 10,050 atoms, and 3 basis points of it are 3.015: three lots lock 10 of fee,
+    // the first pays 4, so that 6 are left, and not the 7 of two lots.
+    let partly_filled = || {
+        let mut venue = Venue::funded_with_fees(3, 0);
+        venue.order("alice buys 0.03 @ 100.5").unwrap();
+        assert_eq!(venue.balance("alice", "USDT"), "999996.984 + 3.016");
+        venue.order("bob sells 0.01 @ 100.5").unwrap();
+        assert_eq!(venue.balance("alice", "USDT"), "999996.984 + 2.0106");
+        venue
+    };
+    let mut venue = partly_filled();
+    venue.act(&trader("alice"), Action::Cancel(OrderRef::Id(1))).unwrap();
+    assert_eq!(venue.balance("alice", "USDT"), "999998.9946 + 0");
+    let mut venue = partly_filled();
+    venue.replace(OrderRef::Id(1), "alice buys 0.02 @ 100.5").unwrap();
+    assert_eq!(venue.balance("alice", "USDT"), "999997.9893 + 1.0053");
+    let mut venue = partly_filled();
+    venue.replace(OrderRef::Id(1), "alice buys 0.02 @ 100").unwrap();
+    assert_eq!(venue.balance("alice", "USDT"), "999997.9943 + 1.0003");
+}
+
+#[test]
 fn what_an_order_needs_depends_on_what_it_may_do() {
     for (maker, taker, kind, enough, short) in [
         (10, 20, "post_only", "100.1", "100.0999"),
@@ -297,6 +320,18 @@ fn a_replacement_keeps_the_client_id_and_counts_what_was_filled() {
     let result = venue.replace(by_name.clone(), "alice buys 1.5 @ 99 id=b");
     assert_eq!(venue.describe(&result), "cancel alice 2 (replaced)\n", "a new name is a new order");
     assert!(venue.act(&trader("alice"), Action::Cancel(by_name)).is_err());
+}
+
+#[test]
+fn a_replacement_needs_only_what_is_left_of_it() {
+    let mut venue = Venue::empty();
+    venue.deposit("alice", "USDT", "300");
+    venue.deposit("bob", "ETH", "2");
+    venue.order("alice buys 3 @ 100").unwrap();
+    venue.order("bob sells 2 @ 100").unwrap();
+    assert_eq!(venue.replace(OrderRef::Id(1), "alice buys 3 @ 100.5").unwrap_err().code(), 40);
+    venue.replace(OrderRef::Id(1), "alice buys 3 @ 99.5").unwrap();
+    assert_eq!(venue.balance("alice", "USDT"), "0.5 + 99.5");
 }
 
 #[test]

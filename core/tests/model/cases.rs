@@ -221,7 +221,7 @@ fn every_way_to_take_with_every_funding_and_fee_agrees() {
 fn timers_case(world: &World, seed: u64, seen: &mut Seen) {
     let mut random = Random(seed);
     let mut rules = genesis(&mut random, &world.cast, [(10, 20); 2]);
-    rules.open_orders = 5000;
+    rules.open_orders = 2500;
     rules.session_keys = 64;
     rules.replicas.truncate(1);
     let genesis = Rc::new(rules);

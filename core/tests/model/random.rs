@@ -451,6 +451,10 @@ impl Generator {
             match &mut action {
                 Action::Order(order) => order.buy = buy,
                 Action::Replace { order, .. } if order.buy != buy => signer = account,
+                Action::Replace { order, .. } => {
+                    // More than was there, so that it is placed anew and spends.
+                    order.quantity = decimal(3, order.quantity).unwrap_or(order.quantity);
+                }
                 _ => {}
             }
         }
