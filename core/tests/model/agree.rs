@@ -236,8 +236,8 @@ impl<'a> Pair<'a> {
         Self { world, rules, model: Model::new(Rc::clone(genesis)), exchange, stored }
     }
 
-    /// The next batch, in both. Gives the code of each element, 0 if it was applied; `Err` says where
-    /// the two disagree.
+    /// The next batch, in both. Gives the code of each element, 0 if it was applied; `Err` says
+    /// where the two disagree.
     pub fn step(&mut self, elements: &[Element], seen: &mut Seen) -> Result<Vec<u16>, String> {
         let index = self.model.batch + 1;
         let body_hash = [index.to_be_bytes(); 4].concat().try_into().unwrap();
@@ -283,8 +283,8 @@ impl<'a> Pair<'a> {
         self.exchange.recount().map_err(|error| format!("recount of the snapshot: {error}"))
     }
 
-    /// What holds at the end of every history: what the batches changed makes the whole state, which
-    /// can be loaded from its leaves and be wound down to nothing.
+    /// What holds at the end of every history: what the batches changed makes the whole state,
+    /// which can be loaded from its leaves and be wound down to nothing.
     fn finish(&mut self) -> Result<(), String> {
         let leaves = self.exchange.engine().leaves();
         let stored: Vec<Leaf> = self.stored.clone().into_iter().collect();
