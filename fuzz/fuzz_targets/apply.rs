@@ -1,0 +1,98 @@
+//! Hostile batches on an exchange with all sorts of state: it is never corrupt, every invariant
+//! recounts, and tree, changes and leaves say the same.
+
+#![no_main]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use libfuzzer_sys::fuzz_target;
+use zellbook_core::event::{Event, Outcome};
+use zellbook_core::exchange::Exchange;
+use zellbook_core::state_root::StateTree;
+use zellbook_fuzz::input::Input;
+use zellbook_fuzz::recount::recount;
+use zellbook_fuzz::{hostile, venue};
+
+type Leaves = BTreeMap<Vec<u8>, Vec<u8>>;
+
+fuzz_target!(|data: &[u8]| {
+    let mut input = Input(data);
+    let choice = input.byte();
+    let number = usize::from(choice) % venue::KINDS;
+    let mut exchange = venue::rich(number).clone();
+    let mut leaves: Leaves = exchange.engine().leaves().into_iter().collect();
+    // Empty batches too: time passes in them.
+    for _ in 0..4 {
+        let batch = hostile::batch(&mut input, &exchange, 8);
+        let outcome = exchange.apply(&batch).expect("no bytes can corrupt the state");
+        assert_eq!(outcome.transactions.len(), batch.transactions.len());
+        exchange.recount().unwrap_or_else(|error| panic!("{error}"));
+        leaves = check_changes(&exchange, &outcome, leaves);
+        check_events(&outcome);
+        if input.is_empty() {
+            break;
+        }
+    }
+    check_leaves(&mut exchange);
+    // Reading keys takes long, so not always.
+    if twox_hash::XxHash3_64::oneshot(data).is_multiple_of(64) {
+        reload(number, exchange);
+    }
+});
+
+/// What a batch says it changed is what changed.
+fn check_changes(exchange: &Exchange, outcome: &Outcome, before: Leaves) -> Leaves {
+    let mut after = before;
+    let is_idle =
+        outcome.due.is_empty() && outcome.transactions.iter().all(|one| one.result.is_err());
+    assert!(outcome.changes.is_sorted_by(|(a, _), (b, _)| a < b));
+    for (key, value) in &outcome.changes {
+        // What is rejected uses up its nonce or signature, and does nothing else.
+        if is_idle && !matches!(key[0], 0 | 3 | 6) {
+            assert_eq!(after.get(key), value.as_ref(), "a rejected transaction changed {key:?}");
+        }
+        match value {
+            Some(value) => after.insert(key.clone(), value.clone()),
+            None => after.remove(key),
+        };
+    }
+    let all = exchange.engine().leaves();
+    assert!(after.iter().eq(all.iter().map(|(key, value)| (key, value))), "changes are missing");
+    after
+}
+
+/// The leaves recount, and the tree is that over all of them.
+fn check_leaves(exchange: &mut Exchange) {
+    let leaves = exchange.engine().leaves();
+    recount(exchange, &leaves);
+    let mut tree = StateTree::default();
+    leaves.iter().for_each(|(key, value)| tree.set(key, Some(value)));
+    assert_eq!(tree.root(), exchange.root());
+}
+
+/// I7: nobody trades with itself.
+fn check_events(outcome: &Outcome) {
+    let done = outcome.transactions.iter().filter_map(|one| one.result.as_ref().ok());
+    for event in done.flatten().chain(&outcome.due) {
+        if let Event::Filled(fill) = event {
+            assert_ne!(fill.maker, fill.taker);
+            assert!(fill.quantity.0 > 0 && fill.price.0 > 0);
+        }
+    }
+}
+
+/// I13: a state from its leaves is the same, and goes on in the same way.
+fn reload(number: usize, mut exchange: Exchange) {
+    let rules = Arc::new(exchange.rules().clone());
+    let leaves = exchange.engine().leaves();
+    let read = leaves.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+    let mut loaded = Exchange::from_leaves(rules, read).expect("its own leaves");
+    assert_eq!(loaded.root(), exchange.root());
+    loaded.recount().unwrap_or_else(|error| panic!("loaded: {error}"));
+    // Bytes that trade: the same for both.
+    let bytes: Vec<u8> =
+        (0..120_u32).map(|n| (n.wrapping_mul(97) >> 1) as u8 ^ number as u8).collect();
+    let batch = hostile::batch(&mut Input(&bytes), &exchange, 8);
+    assert_eq!(loaded.apply(&batch), exchange.apply(&batch));
+}
