@@ -26,6 +26,8 @@ pub struct Draft {
     pub order: Order,
     pub terms: Terms,
     simulation: Simulation,
+    /// Whether the simulation is over a book that is known.
+    book_is_there: bool,
 }
 
 /// What the wallet's account has available of a token, with what is known to come free.
@@ -69,11 +71,15 @@ impl Draft {
             let makers = book.makers(opposite, &market, &own);
             simulate(&rules, &market, &terms, makers, trader)
         });
-        Self { rules, market, order, terms, simulation }
+        let book_is_there = state.book.with(|book| book.is_there);
+        Self { rules, market, order, terms, simulation, book_is_there }
     }
 
     /// Why the engine would reject it now.
     pub fn fault(&self) -> Option<Fault> {
+        if !self.book_is_there {
+            return Some(Fault::new(Field::Whole, "The book is loading."));
+        }
         self.simulation.reject.as_ref().map(Fault::of)
     }
 

@@ -14,7 +14,7 @@ fn separators() -> (String, String) {
                 let text = format.format().call1(&JsValue::NULL, &number.into());
                 text.ok().and_then(|text| text.as_string()).unwrap_or_default()
             };
-            let mark = |text: String| text.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+            let mark = |text: String| text.chars().filter(|c| !c.is_numeric()).collect::<String>();
             let point = mark(call(1.5));
             (mark(call(11_111.0)), if point.is_empty() { ".".into() } else { point })
         };

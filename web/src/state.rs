@@ -37,11 +37,14 @@ pub fn lots(market: &Market, text: &str) -> Option<u128> {
 pub struct Book {
     bids: Levels,
     asks: Levels,
+    /// Whether its snapshot has come: a book that is not known is no empty one.
+    pub is_there: bool,
 }
 
 impl Book {
     /// Takes a snapshot, or the levels that changed.
     pub fn take(&mut self, body: &BookBody, market: &Market, is_snapshot: bool) {
+        self.is_there |= is_snapshot;
         for (levels, rows) in [(&mut self.bids, &body.bids), (&mut self.asks, &body.asks)] {
             if is_snapshot {
                 levels.clear();

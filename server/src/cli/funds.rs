@@ -86,8 +86,17 @@ pub struct ProofArguments {
     asker: Asker,
     /// The state root that the proof must lead to, 64 hex digits, from a source that you trust; without
     /// it the root that the replica names
-    #[arg(long, value_parser = parse_root)]
+    #[arg(long, value_parser = parse_root, requires = "network")]
     root: Option<Hash>,
+    /// The network id, 64 hex digits, from a source that you trust: it fixes what the tokens are. Needed
+    /// with --root; a replica of another network is refused
+    #[arg(long, value_parser = parse_network)]
+    network: Option<Hash>,
+}
+
+/// A network id.
+fn parse_network(text: &str) -> Result<Hash, String> {
+    decode_hex(text).ok_or_else(|| "a network id is 64 lower-case hex digits".into())
 }
 
 /// A state root.
@@ -152,20 +161,24 @@ fn describe_account(body: &AccountBody) -> String {
 }
 
 /// Fetches a proof of a balance and verifies it here: the replica is believed in nothing but, without
-/// `--root`, in the root.
+/// `--root` and `--network`, in the root and in what the tokens are.
 pub fn proof(arguments: ProofArguments, output: Output) -> Result<(), Failure> {
-    let ProofArguments { token, asker, root: given } = arguments;
+    let ProofArguments { token: symbol, asker, root: given, network } = arguments;
     let account = asker.account()?;
     let (rules, body) = block_on(async {
         let client = Client::new(&asker.server)?;
         let rules = client.rules().await?;
-        if rules.token(&token).is_none() {
-            return Err(format!("there is no token {token} in the replica's genesis").into());
+        if network.is_some_and(|network| network != rules.network.0) {
+            let found = rules.network;
+            return Err(Failure::difference(format!("the replica is of network {found}")));
         }
-        let path = format!("/v1/accounts/{account}/proof?token={token}");
+        if rules.token(&symbol).is_none() {
+            return Err(format!("there is no token {symbol} in the replica's genesis").into());
+        }
+        let path = format!("/v1/accounts/{account}/proof?token={symbol}");
         Ok((rules, client.get::<BalanceProofBody>(&path).await?))
     })?;
-    let (token, _) = rules.token(&token).ok_or("no such token")?;
+    let (token, _) = rules.token(&symbol).ok_or("no such token")?;
     let wrong = |what: &str| Failure::difference(format!("the replica's {what} is no hex text"));
     let theirs = parse_root(&body.root).map_err(|_| wrong("root"))?;
     let value = match &body.value {
@@ -194,7 +207,7 @@ pub fn proof(arguments: ProofArguments, output: Output) -> Result<(), Failure> {
             body.balance.available, body.balance.locked
         )));
     }
-    let symbol = &body.balance.token;
+    let root = hex::encode(root);
     output.print(
         || {
             let trust = if given.is_some() {
@@ -203,14 +216,14 @@ pub fn proof(arguments: ProofArguments, output: Output) -> Result<(), Failure> {
                 "the root that the replica names; give --root to check against one that you trust"
             };
             format!(
-                "{available} {symbol} available, {locked} locked\nproven after batch {} against {}\n({trust})",
-                body.batch, body.root
+                "{available} {symbol} available, {locked} locked\nproven against {root}\n({trust}; the replica says that it is the one after batch {})",
+                body.batch
             )
         },
         || {
             json!({
                 "account": account.to_string(), "token": symbol, "available": available,
-                "locked": locked, "batch": body.batch, "root": body.root,
+                "locked": locked, "batch": body.batch, "root": root,
                 "root_was_given": given.is_some(),
             })
         },

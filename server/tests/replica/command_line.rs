@@ -383,12 +383,20 @@ async fn amounts_are_moved_taken_out_and_proven() {
     assert_eq!((&proof["available"], &proof["root"]), (&json!("8"), &status["root"]));
     assert_eq!((&proof["batch"], &proof["root_was_given"]), (&status["batch"], &json!(false)));
     let root = status["root"].as_str().unwrap();
-    let trusted = bench.done(&format!("proof ETH {} --root {root}", bench.account));
-    assert_eq!(trusted["root_was_given"], true);
+    let trusted = format!("--network {}", status["network"].as_str().unwrap());
+    let given = bench.done(&format!("proof ETH {} {trusted} --root {root}", bench.account));
+    assert_eq!(given["root_was_given"], true);
     let nothing = new_key(&path(&bench.folder, "third.key"));
-    assert_eq!(bench.done(&format!("proof ETH {nothing} --root {root}"))["available"], "0");
+    assert_eq!(
+        bench.done(&format!("proof ETH {nothing} {trusted} --root {root}"))["available"],
+        "0"
+    );
     let other_root = "00".repeat(32);
-    let differs = bench.fails(&format!("proof ETH --root {other_root}"), 3);
+    let differs = bench.fails(&format!("proof ETH {trusted} --root {other_root}"), 3);
+    let other_network = format!("proof ETH --network {other_root} --root {root}");
+    assert!(bench.fails(&other_network, 3).contains("the replica is of network"));
+    let alone = bench.fails(&format!("proof ETH --root {root}"), 2);
+    assert!(alone.contains("--network"), "{alone}");
     assert!(differs.contains("does not lead to the root") && differs.contains(root), "{differs}");
     assert!(bench.fails("proof DOGE", 1).contains("no token DOGE"));
 }
