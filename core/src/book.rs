@@ -316,8 +316,8 @@ impl Book {
         }
         let slot = Slot(number(self.nodes.len())?);
         if self.nodes.len() == self.nodes.capacity() {
-            // By an eighth, not twofold: books are large, and most of their memory is this.
-            self.nodes.reserve_exact(self.nodes.len().checked_div(8).unwrap_or(0).max(64));
+            // By a sixteenth, not twofold: books are large, and most of their memory is this.
+            self.nodes.reserve_exact((self.nodes.len() >> 4).max(64));
         }
         self.nodes.push(node);
         Ok(slot)

@@ -32,6 +32,9 @@ pub struct Balance {
 pub struct OpenOrders {
     /// The market.
     pub market: MarketIndex,
+    /// How many are open.
+    open: u32,
+    /// Those that were open not long ago among them, without a slot: so taking one out moves nothing.
     orders: Vec<OpenOrder>,
 }
 
@@ -39,13 +42,13 @@ pub struct OpenOrders {
 #[derive(Clone, Copy, Debug)]
 struct OpenOrder {
     id: [u32; 2],
-    slot: Slot,
+    slot: Option<Slot>,
 }
 
 impl OpenOrder {
     #[expect(clippy::as_conversions, reason = "the halves of a number")]
     const fn new(id: u64, slot: Slot) -> Self {
-        Self { id: [(id >> 32) as u32, id as u32], slot }
+        Self { id: [(id >> 32) as u32, id as u32], slot: Some(slot) }
     }
 
     fn id(&self) -> u64 {
@@ -57,20 +60,42 @@ impl OpenOrder {
 impl OpenOrders {
     /// Ids and slots, by ascending id.
     pub fn iter(&self) -> impl Iterator<Item = (u64, Slot)> {
-        self.orders.iter().map(|order| (order.id(), order.slot))
+        self.orders.iter().filter_map(|order| Some((order.id(), order.slot?)))
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.orders.len()
+        usize::try_from(self.open).unwrap_or(usize::MAX)
     }
 
     fn push(&mut self, id: u64, slot: Slot) {
         if self.orders.len() == self.orders.capacity() {
-            // By a half, not twofold: there are as many of these as open orders.
-            self.orders.reserve_exact((self.orders.len() >> 1).max(4));
+            self.drop_gone(self.orders.len().wrapping_sub(self.orders.len() >> 2));
+            if self.orders.len() == self.orders.capacity() {
+                // By a quarter, not twofold: there are as many of these as open orders.
+                self.orders.reserve_exact((self.orders.len() >> 2).max(2));
+            }
         }
         self.orders.push(OpenOrder::new(id, slot));
+        self.open = self.open.saturating_add(1);
+    }
+
+    /// Takes an order out. Returns whether it was there.
+    fn remove(&mut self, id: u64) -> bool {
+        let found = self.position(id).and_then(|position| self.orders.get_mut(position));
+        let is_there = found.and_then(|order| order.slot.take()).is_some();
+        if is_there {
+            self.open = self.open.saturating_sub(1);
+            self.drop_gone(self.orders.len() >> 1);
+        }
+        is_there
+    }
+
+    /// Drops what is no longer open, if less than so many are.
+    fn drop_gone(&mut self, least: usize) {
+        if self.count() < least {
+            self.orders.retain(|order| order.slot.is_some());
+        }
     }
 
     fn position(&self, id: u64) -> Option<usize> {
@@ -210,7 +235,7 @@ impl Account {
     pub fn open_order(&self, id: u64) -> Option<(MarketIndex, Slot)> {
         self.open_orders().find_map(|orders| {
             let order = orders.orders.get(orders.position(id)?)?;
-            Some((orders.market, order.slot))
+            Some((orders.market, order.slot?))
         })
     }
 
@@ -219,7 +244,7 @@ impl Account {
         if let Some(orders) = self.open_orders_mut(market) {
             return orders.push(id, slot);
         }
-        let mut orders = OpenOrders { market, orders: Vec::new() };
+        let mut orders = OpenOrders { market, open: 0, orders: Vec::new() };
         orders.push(id, slot);
         match &mut self.open_orders {
             first @ None => *first = Some(orders),
@@ -231,8 +256,9 @@ impl Account {
     pub fn remove_order(&mut self, market: MarketIndex, id: u64) -> Result<(), Corrupt> {
         const MISSING: Corrupt = Corrupt("an open order is missing from its account");
         let orders = self.open_orders_mut(market).ok_or(MISSING)?;
-        let position = orders.position(id).ok_or(MISSING)?;
-        orders.orders.remove(position);
+        if !orders.remove(id) {
+            return Err(MISSING);
+        }
         Ok(())
     }
 
