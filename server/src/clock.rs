@@ -1,9 +1,63 @@
-//! The clock, for what is not consensus.
+//! The wall clock, for what is not consensus. It is passed in, so that a simulation can give all of a
+//! network one clock of its own. Waiting is tokio's, which a simulation can pause.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Unix milliseconds.
+use tokio::time::Instant;
+
+/// Where the time of day comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock(Source);
+
+#[derive(Clone, Copy, Debug)]
+#[allow(dead_code, reason = "the simulation's")]
+enum Source {
+    System,
+    Simulated { start_ms: u64, started: Instant },
+}
+
+impl Clock {
+    /// The system's clock.
+    pub const fn system() -> Self {
+        Self(Source::System)
+    }
+
+    /// A clock that shows `start_ms` now and goes with tokio's time, which may be paused.
+    #[allow(dead_code, reason = "the simulation's")]
+    pub fn simulated(start_ms: u64) -> Self {
+        Self(Source::Simulated { start_ms, started: Instant::now() })
+    }
+
+    /// Unix milliseconds.
+    pub fn now_ms(&self) -> u64 {
+        let (start_ms, since) = match self.0 {
+            Source::System => (0, SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()),
+            Source::Simulated { start_ms, started } => (start_ms, started.elapsed()),
+        };
+        start_ms.saturating_add(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// Unix milliseconds by the system's clock.
 pub fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    Clock::system().now_ms()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Clock;
+
+    #[test]
+    fn a_simulated_clock_goes_with_paused_time() {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+        runtime.unwrap().block_on(async {
+            let clock = Clock::simulated(1_000);
+            assert_eq!(clock.now_ms(), 1_000);
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+            assert_eq!(clock.now_ms(), 3_601_000);
+        });
+    }
 }
