@@ -3,7 +3,9 @@
 //! it is posted and is not kept: the next one says more.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use zellbook_core::attestation::Attestations;
 use zellbook_core::genesis::{ReplicaIndex, Rules};

@@ -76,6 +76,7 @@ impl Questions {
         let mut done = std::pin::pin!(done);
         loop {
             tokio::select! {
+                biased;
                 output = &mut done => return output,
                 Some(question) = self.0.recv() => answer(exchange, question),
             }

@@ -18,13 +18,17 @@ use super::{Failure, block_on};
 use crate::api::page::Page;
 use crate::api::{self, App, Faucet};
 use crate::attester::{Attester, place_of};
+use crate::clock::Clock;
 use crate::config::{DataDir, io_error, write_file};
 use crate::listen;
 use crate::outbox::{Outbox, OutboxOptions};
-use crate::replica::Replica;
+use crate::replica::{Parts, Replica};
 use crate::sequencer::embedded::{Embedded, EmbeddedOptions};
 use crate::sequencer::{Sequencer, Zellular};
 use crate::store::{Reader, Store, StoreError};
+
+/// How long the last commit may take after a stop was asked for.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A percentage of stake, such as 67 or 66.6.
 pub fn parse_threshold(text: &str) -> Result<Threshold, String> {
@@ -203,8 +207,16 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         let (outbox, outbox_task) =
             Outbox::open(&outbox_path, &rules, &reader, options, Arc::clone(&posted)).await?;
         let place = replica_key.as_ref().and_then(|key| place_of(&rules, key));
-        let (replica, replica_watch) =
-            Replica::new(state, store, &reader, verifier, outbox.clone(), place).await?;
+        let (replica, replica_watch) = Replica::new(Parts {
+            state,
+            storage: store,
+            reader: reader.clone(),
+            verifier,
+            outbox: outbox.clone(),
+            place,
+            clock: Clock::system(),
+            random: fastrand::Rng::new(),
+        })?;
         let attester =
             replica_key.map(|key| Attester::new(Arc::clone(&rules), key, replica_watch.clone()));
         let gateways = Arc::clone(&sequencer);
@@ -220,15 +232,16 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         };
 
         let mut serving = tokio::spawn(listen::serve(listener, api::router(app), stop));
-        let mut following = tokio::spawn(replica.follow(Arc::clone(&sequencer), posted));
+        let follow = replica.follow(Arc::clone(&sequencer), posted);
+        let mut following = on_own_thread("replica", follow, stopper.subscribe())?;
         let mut posting = tokio::spawn(outbox_task.run(sequencer, attester));
         tracing::info!("serving at http://{address}");
         let result = tokio::select! {
             () = listen::stop_signal() => Ok(()),
             error = failed(network.failure) => Err(Failure::halted(error)),
-            halt = &mut following => Err(match halt {
+            halt = &mut following.ended => Err(match halt {
                 Ok(halt) => Failure::halted(halt),
-                Err(panic) => Failure::halted(panic),
+                Err(_) => Failure::halted("its task ended by itself"),
             }),
             result = &mut posting => Err(match result {
                 Ok(Ok(())) => Failure::halted("the outbox ended"),
@@ -246,8 +259,42 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
             // What it was asked last may still be answered; errors no longer matter.
             let _ = serving.await;
         }
+        if !following.ended.is_terminated() {
+            // A commit may end; there is no answer.
+            let _ = tokio::time::timeout(COMMIT_PATIENCE, following.ended).await;
+        }
         result
     })
+}
+
+/// A task on a thread of its own.
+struct OwnThread<T> {
+    /// Resolves with what it came to; to an error if it panicked, or was told to stop.
+    ended: oneshot::Receiver<T>,
+}
+
+/// Runs a future on a thread of its own, which it may block, until it ends or is told to stop.
+fn on_own_thread<T: Send + 'static>(
+    name: &str,
+    future: impl Future<Output = T> + Send + 'static,
+    mut stop: watch::Receiver<bool>,
+) -> std::io::Result<OwnThread<T>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (end, ended) = oneshot::channel();
+    std::thread::Builder::new().name(name.into()).spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                // An error means that nobody is left to ask; that is a stop too.
+                _ = stop.wait_for(|stop| *stop) => {}
+                output = future => {
+                    // Nobody may be left to be told.
+                    let _ = end.send(output);
+                }
+            }
+        });
+    })?;
+    Ok(OwnThread { ended })
 }
 
 fn load_page(arguments: &ServeArguments) -> Result<Option<Page>, Failure> {

@@ -124,6 +124,11 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
+    /// The rules of genesis.
+    pub const fn rules(&self) -> &Rules {
+        self.rules
+    }
+
     /// Index of the last batch.
     pub fn last_batch(&self) -> rusqlite::Result<u64> {
         self.connection
@@ -343,7 +348,8 @@ impl View<'_> {
         mut each: impl FnMut(MarketIndex, Ticks, u64, u64),
     ) -> rusqlite::Result<()> {
         let mut query = self.connection.prepare(
-            "SELECT market, price, quantity, time_ms FROM trades WHERE time_ms >= ?1 ORDER BY id",
+            "SELECT market, price, quantity, time_ms FROM trades INDEXED BY trades_by_time
+             WHERE time_ms >= ?1 ORDER BY time_ms, id",
         )?;
         let mut rows = query.query([time_ms.cast_signed()])?;
         while let Some(row) = rows.next()? {

@@ -1,0 +1,122 @@
+//! Applying what is proven: each commit is on disk before it is shown.
+
+use zellbook_core::batch::Batch;
+use zellbook_core::exchange::Exchange;
+use zellbook_core::finality::{Page, PageError, ProvenGroup};
+use zellbook_core::genesis::ReplicaIndex;
+use zellbook_core::state_root::Hash;
+
+use super::{Halt, Replica};
+use crate::attester::{Attestable, unanswered};
+use crate::published::Update;
+use crate::store::{AppliedBatch, Proof, Storage, StoreError, rows_of};
+
+/// Batches that one commit takes together, at most.
+const BATCHES_PER_COMMIT: usize = 64;
+
+impl<S: Storage> Replica<S> {
+    /// Applies what a page proves. Returns what is wrong with the rest of it. Blocks its thread.
+    pub fn take_page(&mut self, page: Page) -> Result<Option<PageError>, Halt> {
+        let (groups, error) = self.walker.take(&self.verifier, page);
+        for group in groups {
+            self.apply_group(group)?;
+        }
+        Ok(error)
+    }
+
+    fn apply_group(&mut self, group: ProvenGroup) -> Result<(), Halt> {
+        let time_ms = group.signature.timestamp.saturating_mul(1000);
+        let last = group.batches.last();
+        let chaining_hash = last.map_or_else(String::new, |last| last.chaining_hash.clone());
+        let proof = Proof { signature: group.signature, chaining_hash };
+        let mut batches = group.batches.into_iter().peekable();
+        while batches.peek().is_some() {
+            let mut applied: Vec<AppliedBatch> = Vec::new();
+            let mut contradicted = None;
+            for proven in batches.by_ref().take(BATCHES_PER_COMMIT) {
+                let rules = self.exchange.rules();
+                let batch = Batch::check(rules, proven.index, proven.body.as_bytes());
+                let hashes = batch.transactions.iter().flatten().map(|checked| checked.hash.0);
+                self.outbox.finalized(hashes);
+                let outcome = self.exchange.apply(&batch)?;
+                let rows = rows_of(self.exchange.engine(), &batch, &outcome, time_ms);
+                applied.push(AppliedBatch {
+                    index: proven.index,
+                    body: proven.body,
+                    chaining_hash: proven.chaining_hash,
+                    time_ms,
+                    applied_ms: self.clock.now_ms(),
+                    outcome,
+                    rows,
+                });
+                contradicted = self.contradicted(&applied)?;
+                if contradicted.is_some() {
+                    break;
+                }
+            }
+            self.storage.commit(&applied, &proof)?;
+            if let Some(halt) = contradicted {
+                return Err(halt);
+            }
+            self.publish(&applied)?;
+            self.questions.answer_waiting(&mut self.exchange);
+        }
+        Ok(())
+    }
+
+    /// Whether the last of some batches certifies another root than ours. `applied` are those that are
+    /// not in the store yet.
+    fn contradicted(&self, applied: &[AppliedBatch]) -> Result<Option<Halt>, Halt> {
+        let Some(last) = applied.last() else { return Ok(None) };
+        for (index, certified) in last.certified() {
+            let here = applied.iter().find(|batch| batch.index == index);
+            let ours = match here {
+                Some(batch) => Some(batch.outcome.root),
+                None => self.storage.root(index)?,
+            };
+            if ours != Some(certified) {
+                return Ok(Some(Halt::Certified {
+                    batch: index,
+                    ours: ours.map_or_else(|| "unknown".into(), hex::encode),
+                    certified: hex::encode(certified),
+                    until: last.index,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Shows a commit to all readers. Only now: what is shown is on disk.
+    fn publish(&self, applied: &[AppliedBatch]) -> Result<(), StoreError> {
+        let Some(last) = applied.last() else { return Ok(()) };
+        let (exchange, root) = (&self.exchange, last.outcome.root);
+        let attestable = attestable(exchange, root, self.place, &self.storage)?;
+        self.published.send_modify(|published| {
+            std::sync::Arc::make_mut(published).follow(exchange, applied, attestable);
+        });
+        let outcomes = applied.iter().flat_map(|batch| &batch.outcome.transactions);
+        self.outbox.applied(outcomes.filter_map(|outcome| outcome.hash).map(|hash| hash.0));
+        // No followers is no error.
+        let _ = self.feed.send(std::sync::Arc::new(Update::new(exchange, applied)));
+        Ok(())
+    }
+}
+
+/// What this replica can attest to after its last batch.
+pub(super) fn attestable(
+    exchange: &Exchange,
+    root: Hash,
+    place: Option<ReplicaIndex>,
+    storage: &impl Storage,
+) -> Result<Attestable, StoreError> {
+    let engine = exchange.engine();
+    let unanswered =
+        place.and_then(|place| unanswered(engine.attestations(), exchange.rules(), place));
+    if let Some(batch) = unanswered
+        && let Some(root) = storage.root(batch)?
+    {
+        return Ok(Attestable { batch, root, awaited_from: Some(0) });
+    }
+    let awaited_from = engine.next_due();
+    Ok(Attestable { batch: exchange.counters().batch, root, awaited_from })
+}

@@ -1,0 +1,280 @@
+//! The replica: one task that pulls finalized pages, checks their proofs, applies and commits.
+
+mod apply;
+mod halt;
+mod history;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, broadcast, watch};
+use tokio::time::Instant;
+use zellbook_core::exchange::Exchange;
+use zellbook_core::finality::{PageError, Verifier, Walker};
+use zellbook_core::genesis::ReplicaIndex;
+use zellbook_core::wire::ReplicaState;
+
+use crate::clock::Clock;
+use crate::outbox::Outbox;
+use crate::prover::{Prover, Questions, prover};
+use crate::published::{Published, Ticker, Update};
+use crate::sequencer::Sequencer;
+use crate::store::{Loaded, Reader, Storage, StoreError};
+
+pub use halt::Halt;
+
+/// How long to wait when nothing is new: doubled from the first to the last.
+const IDLE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(160));
+/// How long to wait after a fault: doubled from the first to the last.
+const FAULT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// How often an idle gateway is asked for its last batch: one that is behind us lags, or lost its
+/// history.
+const LAST_EVERY: Duration = Duration::from_secs(5);
+/// Commits that a follower of the feed may be behind before it is cut off.
+const FEED_LENGTH: usize = 1024;
+/// What a day is to the tickers.
+const DAY_MS: u64 = 24 * 3_600_000;
+
+/// What a replica is doing, and why if it does not follow.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// What it is doing.
+    pub state: ReplicaState,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// What others see of a replica.
+#[derive(Clone)]
+pub struct Watch {
+    /// The last commit.
+    pub published: watch::Receiver<Arc<Published>>,
+    /// What it is doing.
+    pub health: watch::Receiver<Health>,
+    /// Commits as they happen.
+    pub feed: broadcast::Sender<Arc<Update>>,
+    /// Makes proofs of the state.
+    pub prover: Prover,
+}
+
+/// What a replica is made of.
+pub struct Parts<S> {
+    /// The state that was loaded.
+    pub state: Loaded,
+    /// Where it commits to.
+    pub storage: S,
+    /// Reads the same store.
+    pub reader: Reader,
+    /// Checks proofs.
+    pub verifier: Verifier,
+    /// Learns what was finalized and applied.
+    pub outbox: Outbox,
+    /// Where genesis names this replica, if it does: then it attests.
+    pub place: Option<ReplicaIndex>,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Spreads its waits.
+    pub random: fastrand::Rng,
+}
+
+/// The writer.
+pub struct Replica<S> {
+    exchange: Exchange,
+    storage: S,
+    place: Option<ReplicaIndex>,
+    questions: Questions,
+    verifier: Arc<Verifier>,
+    walker: Walker,
+    outbox: Outbox,
+    reader: Reader,
+    clock: Clock,
+    random: fastrand::Rng,
+    published: watch::Sender<Arc<Published>>,
+    health: watch::Sender<Health>,
+    feed: broadcast::Sender<Arc<Update>>,
+}
+
+impl<S: Storage> Replica<S> {
+    /// A replica at a loaded state.
+    pub fn new(parts: Parts<S>) -> Result<(Self, Watch), StoreError> {
+        let Parts { state, storage, reader, verifier, outbox, place, clock, random } = parts;
+        let (mut exchange, position) = state;
+        let root = exchange.root();
+        let attestable = apply::attestable(&exchange, root, place, &storage)?;
+        let chaining_hash = position.chaining_hash.clone();
+        let mut published = Published::new(&exchange, root, chaining_hash, attestable);
+        fill_tickers(&mut published.tickers, &reader, clock.now_ms())?;
+        let (published, published_watch) = watch::channel(Arc::new(published));
+        let (health, health_watch) =
+            watch::channel(Health { state: ReplicaState::Starting, reason: None });
+        let (feed, _) = broadcast::channel(FEED_LENGTH);
+        let (prover, questions) = prover();
+        let watch =
+            Watch { published: published_watch, health: health_watch, feed: feed.clone(), prover };
+        let replica = Self {
+            exchange,
+            storage,
+            place,
+            questions,
+            verifier: Arc::new(verifier),
+            walker: Walker::new(position),
+            outbox,
+            reader,
+            clock,
+            random,
+            published,
+            health,
+            feed,
+        };
+        Ok((replica, watch))
+    }
+
+    /// Follows the sequencer until something halts the replica. It blocks its thread while it applies
+    /// and commits, so it needs one of its own.
+    pub async fn follow<Q: Sequencer>(mut self, sequencer: Arc<Q>, posted: Arc<Notify>) -> Halt {
+        let (mut idle, mut fault) = (IDLE.0, FAULT.0);
+        let mut last_asked: Option<Instant> = None;
+        loop {
+            let after = self.walker.after();
+            let asked = sequencer.finalized(after);
+            let problem = match self.questions.answer_until(&mut self.exchange, asked).await {
+                Ok(None) => {
+                    let mut problem =
+                        self.walker.take_nothing().err().map(|error| error.to_string());
+                    if problem.is_none() && last_asked.is_none_or(|at| at.elapsed() > LAST_EVERY) {
+                        let asked = check_last(&*sequencer, after);
+                        problem = self.questions.answer_until(&mut self.exchange, asked).await;
+                        last_asked = problem.is_none().then(Instant::now);
+                    }
+                    if let Some(problem) = &problem {
+                        sequencer.report(problem);
+                    } else {
+                        self.set_health(ReplicaState::Following, None);
+                        // Something that was just posted will be there soon.
+                        let wait = async {
+                            tokio::select! {
+                                biased;
+                                () = posted.notified() => IDLE.0,
+                                () = tokio::time::sleep(idle) => (idle * 2).min(IDLE.1),
+                            }
+                        };
+                        idle = self.questions.answer_until(&mut self.exchange, wait).await;
+                    }
+                    problem
+                }
+                Ok(Some(page)) => {
+                    idle = IDLE.0;
+                    match self.take_page(page) {
+                        Err(halt) => return self.halt(halt),
+                        Ok(Some(error)) => {
+                            if matches!(error, PageError::FirstChainingHash { .. })
+                                && let Some(halt) = self.contradiction(Arc::clone(&sequencer)).await
+                            {
+                                return self.halt(halt);
+                            }
+                            sequencer.report(&error.to_string());
+                            Some(error.to_string())
+                        }
+                        Ok(None) => {
+                            self.set_catching_up();
+                            // A long way to catch up must leave others of this thread a turn.
+                            tokio::task::yield_now().await;
+                            None
+                        }
+                    }
+                }
+                Err(error) => {
+                    // The next gateway is not asked for what follows on unproven batches.
+                    self.walker.forget_pending();
+                    Some(error.to_string())
+                }
+            };
+            match problem {
+                None => fault = FAULT.0,
+                Some(problem) => {
+                    self.set_health(ReplicaState::Disconnected, Some(problem));
+                    let wait = tokio::time::sleep(self.jitter(fault));
+                    self.questions.answer_until(&mut self.exchange, wait).await;
+                    fault = (fault * 2).min(FAULT.1);
+                }
+            }
+        }
+    }
+
+    /// Looks for a valid proof that the network's history is not ours.
+    fn contradiction<Q: Sequencer>(
+        &self,
+        sequencer: Arc<Q>,
+    ) -> impl Future<Output = Option<Halt>> + Send + use<Q, S> {
+        let (reader, verifier) = (self.reader.clone(), Arc::clone(&self.verifier));
+        let ours = self.walker.proven().index;
+        async move { history::contradiction(&*sequencer, &reader, &verifier, ours).await }
+    }
+
+    fn halt(&self, halt: Halt) -> Halt {
+        self.set_health(ReplicaState::Halted, Some(halt.to_string()));
+        halt
+    }
+
+    /// A page that was good ends an earlier fault, though more may follow.
+    fn set_catching_up(&self) {
+        if self.health.borrow().state == ReplicaState::Disconnected {
+            self.set_health(ReplicaState::Starting, None);
+        }
+    }
+
+    fn set_health(&self, state: ReplicaState, reason: Option<String>) {
+        self.health.send_if_modified(|health| {
+            let changed = health.state != state || health.reason != reason;
+            if changed {
+                match &reason {
+                    Some(reason) => tracing::warn!("{state:?}: {reason}"),
+                    None => tracing::info!("{state:?}"),
+                }
+                *health = Health { state, reason };
+            }
+            changed
+        });
+    }
+
+    /// Between half of a wait and all of it, so that replicas do not knock in step.
+    fn jitter(&mut self, wait: Duration) -> Duration {
+        wait / 2 + wait * self.random.u32(..=1000) / 2000
+    }
+}
+
+/// Fills the tickers with the trades of the last day, and with each market's last price.
+fn fill_tickers(
+    tickers: &mut [Arc<Ticker>],
+    reader: &Reader,
+    now_ms: u64,
+) -> Result<(), StoreError> {
+    let fill = reader.read_now(|view| {
+        for market in &view.rules().markets {
+            if let (Some(price), Some(ticker)) =
+                (view.last_price(market.index)?, tickers.get_mut(usize::from(market.index.0)))
+            {
+                Arc::make_mut(ticker).set_last(price);
+            }
+        }
+        view.trades_since(now_ms.saturating_sub(DAY_MS), |market, price, quantity, time_ms| {
+            if let Some(ticker) = tickers.get_mut(usize::from(market.0)) {
+                Arc::make_mut(ticker).add(price, quantity, time_ms);
+            }
+        })
+    });
+    fill.map_err(|error| reader.error(error))
+}
+
+/// What is wrong with the gateway's last batch, if it is behind ours.
+async fn check_last<Q: Sequencer>(sequencer: &Q, ours: u64) -> Option<String> {
+    match sequencer.last_finalized().await {
+        Ok(theirs) if theirs < ours => Some(format!(
+            "its last finalized batch is {theirs}, but {ours} is proven to us: it lags, or its history was lost"
+        )),
+        Ok(_) => None,
+        Err(error) => Some(error.to_string()),
+    }
+}

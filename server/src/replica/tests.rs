@@ -1,0 +1,311 @@
+//! What halts a replica and what does not, against a scripted sequencer.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use tempfile::TempDir;
+use zellbook_core::batch::Batch;
+use zellbook_core::bls::BlsSecretKey;
+use zellbook_core::finality::{
+    FinalitySignature, Node, NodeList, Page, SignedState, Threshold, bls_message, chain, message,
+};
+use zellbook_core::genesis::Rules;
+use zellbook_core::key::SecretKey;
+use zellbook_core::state_root::Hash;
+use zellbook_core::transaction::{Action, Transaction};
+use zellbook_core::units::Decimal;
+use zellbook_core::wire::GatewayBody;
+
+use super::*;
+use crate::config::test_rules;
+use crate::outbox::OutboxOptions;
+use crate::sequencer::GatewayError;
+use crate::store::{AppliedBatch, Proof, Store};
+
+fn bls_key() -> BlsSecretKey {
+    BlsSecretKey::from_random(&[5; 48]).unwrap()
+}
+
+fn verifier() -> Verifier {
+    let node = Node {
+        id: "n".into(),
+        socket: String::new(),
+        stake: 1,
+        public_key: bls_key().public_key(),
+    };
+    Verifier {
+        app_name: "zellbook".into(),
+        nodes: NodeList::new(vec![node]).unwrap(),
+        threshold: Threshold::from_percent(Decimal::parse("67").unwrap()).unwrap(),
+    }
+}
+
+/// A page of bodies from the first batch on, with one signature over the last.
+fn page(bodies: &[&str]) -> Page {
+    let mut hashes = vec![String::new()];
+    for body in bodies {
+        hashes.push(chain(hashes.last().unwrap(), body));
+    }
+    let (index, last) = (bodies.len() as u64, hashes.last().unwrap());
+    let text = message("zellbook", SignedState::Locked, index, 0, 7, last);
+    let signature = bls_key().sign(bls_message(&text).as_bytes()).unwrap().to_string();
+    Page {
+        batches: bodies.iter().map(ToString::to_string).collect(),
+        first_chaining_hash: hashes[1].clone(),
+        is_cut: false,
+        finalized_signatures: vec![Ok(FinalitySignature {
+            index,
+            parent_index: 0,
+            timestamp: 7,
+            chaining_hash: None,
+            nonsigners: Vec::new(),
+            signature,
+        })],
+    }
+}
+
+/// Answers from a script, then with nothing new; notes what was reported.
+#[derive(Default)]
+struct Script {
+    answers: Mutex<VecDeque<Result<Page, &'static str>>>,
+    last: Mutex<u64>,
+    reports: Mutex<Vec<String>>,
+}
+
+impl Sequencer for Script {
+    async fn finalized(&self, _after: u64) -> Result<Option<Page>, GatewayError> {
+        match self.answers.lock().unwrap().pop_front() {
+            Some(Ok(page)) => Ok(Some(page)),
+            Some(Err(error)) => Err(GatewayError::Connection(error.into())),
+            None => Ok(None),
+        }
+    }
+
+    async fn last_finalized(&self) -> Result<u64, GatewayError> {
+        Ok(*self.last.lock().unwrap())
+    }
+
+    async fn post(&self, _body: String, _is_again: bool) -> Result<(), GatewayError> {
+        Ok(())
+    }
+
+    fn report(&self, fault: &str) {
+        self.reports.lock().unwrap().push(fault.into());
+    }
+
+    fn gateways(&self) -> Vec<GatewayBody> {
+        Vec::new()
+    }
+}
+
+/// A disk that fails at a commit, counted from 1.
+struct FailingDisk {
+    store: Store,
+    commits: u32,
+    fails_at: u32,
+}
+
+impl Storage for FailingDisk {
+    fn commit(&mut self, batches: &[AppliedBatch], proof: &Proof) -> Result<(), StoreError> {
+        self.commits += 1;
+        if self.commits == self.fails_at {
+            let error = rusqlite::Error::InvalidQuery;
+            return Err(StoreError::Sqlite { path: "disk".into(), error });
+        }
+        self.store.commit(batches, proof)
+    }
+
+    fn root(&self, index: u64) -> Result<Option<Hash>, StoreError> {
+        self.store.root(index)
+    }
+}
+
+fn replica_key() -> SecretKey {
+    SecretKey::from_bytes(&[2; 32]).unwrap()
+}
+
+fn rules() -> Arc<Rules> {
+    let issuer = SecretKey::from_bytes(&[1; 32]).unwrap().public_key();
+    Arc::new(test_rules(issuer, replica_key().public_key()))
+}
+
+async fn replica(folder: &TempDir, fails_at: u32) -> (Replica<FailingDisk>, Watch) {
+    let rules = rules();
+    let path = folder.path().join("replica.sqlite");
+    let store = Store::open(&path, &rules).unwrap();
+    let state = store.load(&rules).unwrap();
+    let reader = Reader::new(&path, Arc::clone(&rules));
+    let options = OutboxOptions {
+        batch_bytes_max: 5120,
+        gather: Duration::from_millis(10),
+        repost_after: Duration::from_secs(1),
+    };
+    let outbox_path = folder.path().join("outbox.sqlite");
+    let (outbox, _task) =
+        Outbox::open(&outbox_path, &rules, &reader, options, Arc::default()).await.unwrap();
+    let disk = FailingDisk { store, commits: 0, fails_at };
+    Replica::new(Parts {
+        state,
+        storage: disk,
+        reader,
+        verifier: verifier(),
+        outbox,
+        place: None,
+        clock: Clock::system(),
+        random: fastrand::Rng::with_seed(1),
+    })
+    .unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_whose_disk_fails_halts_and_shows_nothing_that_is_not_on_disk() {
+    let folder = TempDir::new().unwrap();
+    // 70 batches are two commits; the second fails.
+    let (replica, watch) = replica(&folder, 2).await;
+    let script = Script::default();
+    script.answers.lock().unwrap().push_back(Ok(page(&["[]"; 70])));
+    let halt = replica.follow(Arc::new(script), Arc::default()).await;
+    assert!(matches!(halt, Halt::Store(_)), "{halt}");
+    assert_eq!(watch.published.borrow().batch, 64);
+    assert_eq!(watch.health.borrow().state, ReplicaState::Halted);
+    // A restart goes on after the last whole commit.
+    let (restarted, watch) = self::replica(&folder, u32::MAX).await;
+    assert_eq!(watch.published.borrow().batch, 64);
+    assert_eq!(restarted.walker.proven().index, 64);
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_and_lies_are_reported_and_what_is_true_is_applied_after_them() {
+    let folder = TempDir::new().unwrap();
+    let (replica, mut watch) = replica(&folder, u32::MAX).await;
+    let script = Arc::new(Script::default());
+    *script.last.lock().unwrap() = 2;
+    let mut forged = page(&["[]", "[1]"]);
+    forged.batches[1] = "[2]".into();
+    script.answers.lock().unwrap().extend([
+        Err("connection refused"),
+        Ok(forged),
+        Ok(page(&["[]", "[1]"])),
+    ]);
+    let following = tokio::spawn(replica.follow(Arc::clone(&script), Arc::default()));
+    watch.published.wait_for(|published| published.batch == 2).await.unwrap();
+    following.abort();
+    let reports = script.reports.lock().unwrap();
+    assert!(
+        matches!(reports.as_slice(), [lie] if lie.contains("over batch 2 proves nothing")),
+        "{reports:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_lost_its_history_is_reported_and_not_called_following() {
+    let folder = TempDir::new().unwrap();
+    let (replica, mut watch) = replica(&folder, u32::MAX).await;
+    let script = Arc::new(Script::default());
+    script.answers.lock().unwrap().push_back(Ok(page(&["[]", "[]", "[]"])));
+    *script.last.lock().unwrap() = 1;
+    let following = tokio::spawn(replica.follow(Arc::clone(&script), Arc::default()));
+    let health = watch
+        .health
+        .wait_for(|health| health.state == ReplicaState::Disconnected)
+        .await
+        .unwrap()
+        .clone();
+    following.abort();
+    let reason = health.reason.unwrap();
+    assert!(reason.contains("its last finalized batch is 1, but 3 is proven"), "{reason}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forged_first_body_under_an_honest_proof_halts_nobody() {
+    let folder = TempDir::new().unwrap();
+    let (replica, mut watch) = replica(&folder, u32::MAX).await;
+    let script = Arc::new(Script::default());
+    *script.last.lock().unwrap() = 2;
+    let mut hashes = vec![String::new()];
+    for body in ["[]", "[1]", "[2]"] {
+        hashes.push(chain(hashes.last().unwrap(), body));
+    }
+    let whole = page(&["[]", "[1]", "[2]"]);
+    let from = |first: usize| Page {
+        batches: whole.batches[first - 1..].to_vec(),
+        first_chaining_hash: hashes[first].clone(),
+        ..whole.clone()
+    };
+    let mut forged = from(3);
+    forged.batches[0] = "[forged]".into();
+    let first = page(&["[]", "[1]"]);
+    // Batches 1 and 2; the lie after them; the question at batch 2; then the truth.
+    let answers = [first, forged, from(2), from(3)];
+    script.answers.lock().unwrap().extend(answers.map(Ok));
+    let following = tokio::spawn(replica.follow(Arc::clone(&script), Arc::default()));
+    watch.published.wait_for(|published| published.batch == 3).await.unwrap();
+    following.abort();
+    assert!(script.reports.lock().unwrap()[0].contains("first_chaining_hash"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proof_of_another_history_halts_the_replica_and_names_the_first_batch_that_differs() {
+    let folder = TempDir::new().unwrap();
+    let (replica, watch) = replica(&folder, u32::MAX).await;
+    let ours = page(&["[]", "[1]", "[2]", "[3]"]);
+    // The same first two; the network was started anew from there, and is longer now.
+    let theirs = ["[]", "[1]", "[x]", "[y]", "[z]"];
+    let mut hashes = vec![String::new()];
+    for body in theirs {
+        hashes.push(chain(hashes.last().unwrap(), body));
+    }
+    let whole = page(&theirs);
+    let from = |first: usize| Page {
+        batches: whole.batches[first - 1..].to_vec(),
+        first_chaining_hash: hashes[first].clone(),
+        ..whole.clone()
+    };
+    let script = Script::default();
+    // After batch 4, then the proof at batch 4, then the bisection's questions at 2 and 3.
+    let answers = [ours, from(5), from(4), from(2), from(3)];
+    script.answers.lock().unwrap().extend(answers.map(Ok));
+    let halt = replica.follow(Arc::new(script), Arc::default()).await;
+    assert!(matches!(halt, Halt::OtherHistory { index: 3, ours: 4 }), "{halt}");
+    assert_eq!(watch.health.borrow().state, ReplicaState::Halted);
+    assert_eq!(watch.published.borrow().batch, 4);
+}
+
+/// An attestation to batch 1, as the one replica of genesis signs it.
+fn attestation(root: Hash) -> String {
+    let transaction = Transaction {
+        account: replica_key().public_key(),
+        signer: None,
+        nonce: 1,
+        valid_until: None,
+        action: Action::Attest { batch: 1, root, clock: 5 },
+    };
+    format!("[{}]", transaction.sign(&rules().network, &replica_key()).to_json())
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_certified_root_than_ours_halts_the_replica_which_keeps_the_evidence() {
+    let rules = rules();
+    let first = Batch::check(&rules, 1, b"[]");
+    let ours = Exchange::new(Arc::clone(&rules)).apply(&first).unwrap().root;
+
+    let folder = TempDir::new().unwrap();
+    let (mut honest, watch) = replica(&folder, u32::MAX).await;
+    honest.take_page(page(&["[]", &attestation(ours)])).unwrap();
+    assert_eq!(watch.published.borrow().certified, Some((1, ours)));
+
+    let folder = TempDir::new().unwrap();
+    let (replica, watch) = replica(&folder, u32::MAX).await;
+    let script = Script::default();
+    script.answers.lock().unwrap().push_back(Ok(page(&["[]", &attestation([7; 32]), "[]"])));
+    let halt = replica.follow(Arc::new(script), Arc::default()).await;
+    let message = halt.to_string();
+    assert!(matches!(halt, Halt::Certified { batch: 1, until: 2, .. }), "{halt}");
+    assert!(message.contains(&"07".repeat(32)) && message.contains(&hex::encode(ours)));
+    assert_eq!(watch.published.borrow().batch, 0);
+    // It does not start again with what it knows to be in doubt.
+    let store = Store::open(&folder.path().join("replica.sqlite"), &rules).unwrap();
+    let error = store.load(&rules).unwrap_err();
+    assert!(matches!(error, StoreError::Certified { batch: 1, .. }), "{error}");
+    assert!(error.is_damage());
+}
