@@ -2,18 +2,21 @@
 //! are posted in batches, and again when they do not come back.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::future::{Future, pending};
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::{Connection, params};
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior};
 use zellbook_core::batch::check_element;
 use zellbook_core::genesis::Rules;
 use zellbook_core::wire::Stage;
 
 use crate::attester::Attester;
-use crate::clock::now_ms;
+use crate::clock::Clock;
 use crate::sequencer::{GatewayError, Sequencer};
 use crate::store::{Reader, StoreError, open_durable};
 
@@ -161,24 +164,25 @@ pub struct OutboxTask {
     batch_bytes_max: usize,
     /// Told when something was posted, so that the replica looks for it at once.
     posted: Arc<Notify>,
+    clock: Clock,
 }
 
 impl Outbox {
     /// Opens or makes the outbox at a path. What the store has applied already is dropped from it,
     /// and what is no transaction of this network.
-    pub async fn open(
+    pub fn open(
         path: &Path,
         rules: &Rules,
         store: &Reader,
         options: OutboxOptions,
         posted: Arc<Notify>,
+        clock: Clock,
     ) -> Result<(Self, OutboxTask), StoreError> {
         let sqlite = |error| StoreError::Sqlite { path: path.to_path_buf(), error };
         let connection = open_durable(path)?;
         let mut entries = Entries::default();
         for (hash, element, received_ms) in load(&connection).map_err(sqlite)? {
-            let is_done =
-                store.read(move |view| view.has_transaction(&hash)).await.map_err(sqlite)?;
+            let is_done = store.read_now(|view| view.has_transaction(&hash)).map_err(sqlite)?;
             let is_ours =
                 check_element(rules, &element).is_ok_and(|checked| checked.hash.0 == hash);
             if !is_ours {
@@ -198,7 +202,8 @@ impl Outbox {
         let outbox = Self { entries: Arc::clone(&entries), submits: sender };
         let batch_bytes_max = options.batch_bytes_max;
         let submits = receiver;
-        let task = OutboxTask { connection, entries, submits, options, batch_bytes_max, posted };
+        let task =
+            OutboxTask { connection, entries, submits, options, batch_bytes_max, posted, clock };
         Ok((outbox, task))
     }
 
@@ -270,38 +275,47 @@ fn load(connection: &Connection) -> rusqlite::Result<Vec<(Hash, String, u64)>> {
 
 impl OutboxTask {
     /// Takes submissions and posts until all handles are gone or the disk fails. What is posted is
-    /// gone along with by attestations, if this replica makes any.
+    /// gone along with by attestations, if this replica makes any. It blocks while it writes: it is
+    /// made for a thread of its own.
     pub async fn run<S: Sequencer>(
         mut self,
         sequencer: Arc<S>,
         mut attester: Option<Attester>,
     ) -> rusqlite::Result<()> {
         let mut tick = tokio::time::interval(self.options.gather);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut not_before = Instant::now();
-        // Posting must not keep submissions from the disk, so it has a task of its own.
-        let mut posting: Option<tokio::task::JoinHandle<Round>> = None;
+        // Posting must not keep submissions from the disk.
+        let mut posting: Option<Pin<Box<dyn Future<Output = Round> + Send>>> = None;
         loop {
+            let posted = async {
+                match &mut posting {
+                    Some(round) => round.await,
+                    None => pending().await,
+                }
+            };
             tokio::select! {
-                submit = self.submits.recv() => match submit {
-                    Some(submit) => tokio::task::block_in_place(|| self.store(submit))?,
-                    None => return Ok(()),
-                },
+                biased;
+                round = posted => {
+                    posting = None;
+                    not_before = self.settle(round);
+                }
                 _ = tick.tick() => {
-                    tokio::task::block_in_place(|| self.delete_done())?;
-                    if let Some(task) = posting.take_if(|task| task.is_finished()) {
-                        let round = task.await.unwrap_or_default();
-                        not_before = self.settle(round);
-                    }
+                    self.delete_done()?;
                     if posting.is_none() && Instant::now() >= not_before {
                         let batches = self.batches(attester.as_mut());
                         if !batches.is_empty() {
                             let (entries, posted) =
                                 (Arc::clone(&self.entries), Arc::clone(&self.posted));
-                            let round = post(Arc::clone(&sequencer), batches, entries, posted);
-                            posting = Some(tokio::spawn(round));
+                            let sequencer = Arc::clone(&sequencer);
+                            let round = post(sequencer, batches, entries, posted, self.clock);
+                            posting = Some(Box::pin(round));
                         }
                     }
+                }
+                submit = self.submits.recv() => match submit {
+                    Some(submit) => self.store(submit)?,
+                    None => return Ok(()),
                 },
             }
         }
@@ -315,7 +329,7 @@ impl OutboxTask {
         {
             submits.push(submit);
         }
-        let received_ms = now_ms();
+        let received_ms = self.clock.now_ms();
         let transaction = self.connection.transaction()?;
         {
             let mut insert =
@@ -445,22 +459,23 @@ async fn post<S: Sequencer>(
     bodies: Vec<Body>,
     entries: Arc<Mutex<Entries>>,
     posted: Arc<Notify>,
+    clock: Clock,
 ) -> Round {
     let mut round = Round::default();
     for Body { text, hashes, is_again } in bodies {
-        match sequencer.post(text, is_again).await {
+        match sequencer.post(&[text], is_again).await {
             Ok(()) => {
                 let mut entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
                 for hash in hashes {
                     if let Some(entry) = entries.by_hash.get_mut(&hash) {
-                        entry.posted_ms = Some(now_ms());
+                        entry.posted_ms = Some(clock.now_ms());
                         entry.posted_at = Some(Instant::now());
                         entry.posts = entry.posts.saturating_add(1);
                     }
                 }
                 posted.notify_one();
             }
-            Err(GatewayError::TooLarge) => {
+            Err(GatewayError::BatchTooLarge) => {
                 (round.failed, round.was_too_large) = (true, true);
             }
             Err(_) => {

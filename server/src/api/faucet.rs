@@ -17,7 +17,6 @@ use zellbook_core::wire::{SubmitResponse, Submitted};
 
 use super::accounts::parse_account;
 use super::{ApiError, Shared};
-use crate::clock::now_ms;
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -113,7 +112,7 @@ pub async fn credit(
         ApiError::bad_request("not_json", message)
     })?;
     let account = parse_account(&request.account)?;
-    let now = now_ms();
+    let now = app.clock.now_ms();
     let reference = reference(&account, now / HOUR_MS);
     let tokens = u16::try_from(app.rules.genesis.tokens.len()).unwrap_or(u16::MAX);
     let was_credited = app

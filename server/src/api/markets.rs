@@ -9,7 +9,6 @@ use zellbook_core::transaction::Side;
 use zellbook_core::wire::{BookBody, MarketBody, MarketsResponse, TokenBody, TradesResponse};
 
 use super::{ApiError, App, Shared};
-use crate::clock::now_ms;
 use crate::published::BOOK_DEPTH_MAX;
 
 const TRADES_MAX: u32 = 500;
@@ -57,7 +56,7 @@ impl App {
 /// `GET /v1/markets`.
 pub async fn list(State(app): Shared) -> Json<MarketsResponse> {
     let published = app.watch.published.borrow().clone();
-    let now = now_ms();
+    let now = app.clock.now_ms();
     let symbol =
         |index| app.rules.token_at(index).map_or_else(String::new, |token| token.symbol.clone());
     let tokens = app.rules.genesis.tokens.iter().map(|token| TokenBody {

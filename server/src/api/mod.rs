@@ -28,6 +28,7 @@ use zellbook_core::wire::GatewayBody;
 pub use error::ApiError;
 pub use faucet::Faucet;
 
+use crate::clock::Clock;
 use crate::outbox::Outbox;
 use crate::replica::Watch;
 use crate::store::Reader;
@@ -58,6 +59,8 @@ pub struct App {
     pub faucet: Option<Faucet>,
     /// The page, where it is built.
     pub page: Option<Page>,
+    /// The time of day.
+    pub clock: Clock,
     /// A permit for each WebSocket.
     pub sockets: Arc<Semaphore>,
 }

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use fastrand::Rng;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
-use zellbook_core::finality::{NodeList, Threshold, Verifier};
+use zellbook_core::finality::{Node, NodeList, Threshold, Verifier};
 use zellbook_core::genesis::Rules;
 use zellbook_core::key::SecretKey;
 use zellbook_core::limits::{BATCH_BYTES_DEFAULT, TRANSACTION_BYTES_MAX};
@@ -24,7 +26,7 @@ use crate::listen;
 use crate::outbox::{Outbox, OutboxOptions};
 use crate::replica::{Parts, Replica};
 use crate::sequencer::embedded::{Embedded, EmbeddedOptions};
-use crate::sequencer::{Sequencer, Zellular};
+use crate::sequencer::{GatewayAddress, HttpTransport, Sequencer, Zellular};
 use crate::store::{Reader, Store, StoreError};
 
 /// How long the last commit may take after a stop was asked for.
@@ -154,7 +156,7 @@ struct Network {
     /// Whose signatures prove batches.
     nodes: NodeList,
     /// Whom to ask and to post to.
-    gateways: Vec<String>,
+    gateways: Vec<GatewayAddress>,
     /// Tells of the embedded sequencer's end.
     failure: oneshot::Receiver<String>,
 }
@@ -181,7 +183,9 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
             None => embedded_network(&data, &rules, stop.clone()).await?,
         };
         let app_name = rules.genesis.app_name.clone();
-        let sequencer = Arc::new(Zellular::new(&app_name, network.gateways)?);
+        let transport = HttpTransport::new(Handle::current())?;
+        let sequencer = Arc::new(Zellular::new(transport, &app_name, network.gateways, Rng::new()));
+        let clock = Clock::system();
         let verifier = Verifier { app_name, nodes: network.nodes, threshold: arguments.threshold };
 
         let path = data.file("replica.sqlite");
@@ -205,7 +209,7 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         };
         let outbox_path = data.file("outbox.sqlite");
         let (outbox, outbox_task) =
-            Outbox::open(&outbox_path, &rules, &reader, options, Arc::clone(&posted)).await?;
+            Outbox::open(&outbox_path, &rules, &reader, options, Arc::clone(&posted), clock)?;
         let place = replica_key.as_ref().and_then(|key| place_of(&rules, key));
         let (replica, replica_watch) = Replica::new(Parts {
             state,
@@ -214,7 +218,7 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
             verifier,
             outbox: outbox.clone(),
             place,
-            clock: Clock::system(),
+            clock,
             random: fastrand::Rng::new(),
         })?;
         let attester =
@@ -228,13 +232,16 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
             watch: replica_watch,
             gateways: Box::new(move || gateways.gateways()),
             page,
+            clock,
             sockets: Arc::new(Semaphore::new(api::SOCKETS_MAX)),
         };
 
         let mut serving = tokio::spawn(listen::serve(listener, api::router(app), stop));
         let follow = replica.follow(Arc::clone(&sequencer), posted);
         let mut following = on_own_thread("replica", follow, stopper.subscribe())?;
-        let mut posting = tokio::spawn(outbox_task.run(sequencer, attester));
+        let post = outbox_task.run(Arc::clone(&sequencer), attester);
+        let mut posting = on_own_thread("outbox", post, stopper.subscribe())?;
+        tokio::spawn(sequencer.keep_surveyed());
         tracing::info!("serving at http://{address}");
         let result = tokio::select! {
             () = listen::stop_signal() => Ok(()),
@@ -243,10 +250,10 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
                 Ok(halt) => Failure::halted(halt),
                 Err(_) => Failure::halted("its task ended by itself"),
             }),
-            result = &mut posting => Err(match result {
+            result = &mut posting.ended => Err(match result {
                 Ok(Ok(())) => Failure::halted("the outbox ended"),
                 Ok(Err(error)) => Failure::halted(format!("the outbox: {error}")),
-                Err(panic) => Failure::halted(panic),
+                Err(_) => Failure::halted("the outbox panicked"),
             }),
             result = &mut serving => Err(match result {
                 Ok(()) => Failure::from("the server ended"),
@@ -262,6 +269,9 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         if !following.ended.is_terminated() {
             // A commit may end; there is no answer.
             let _ = tokio::time::timeout(COMMIT_PATIENCE, following.ended).await;
+        }
+        if !posting.ended.is_terminated() {
+            let _ = tokio::time::timeout(COMMIT_PATIENCE, posting.ended).await;
         }
         result
     })
@@ -306,7 +316,7 @@ fn load_page(arguments: &ServeArguments) -> Result<Option<Page>, Failure> {
 }
 
 /// A node list and the gateways to it.
-type GivenNetwork = Option<(NodeList, Vec<String>)>;
+type GivenNetwork = Option<(NodeList, Vec<GatewayAddress>)>;
 
 fn read_nodes(path: &Path) -> Result<NodeList, Failure> {
     let json = fs::read(path).map_err(io_error(path))?;
@@ -327,23 +337,30 @@ fn kept_network(given: GivenNetwork, data: &DataDir) -> Result<GivenNetwork, Fai
         None if kept.exists() && !own_key.exists() => {
             tracing::info!("using the node list kept in {}", kept.display());
             let nodes = read_nodes(&kept)?;
-            let gateways = nodes.nodes().map(|node| node.socket.clone()).collect();
+            let gateways = gateways_of(&nodes);
             Ok(Some((nodes, gateways)))
         }
         None => Ok(None),
     }
 }
 
+fn gateways_of(nodes: &NodeList) -> Vec<GatewayAddress> {
+    let address = |node: &Node| GatewayAddress { url: node.socket.clone(), stake: node.stake };
+    nodes.nodes().map(address).collect()
+}
+
 /// The node list and gateways that were given, if any.
 fn given_network(arguments: &ServeArguments) -> Result<GivenNetwork, Failure> {
     let Some(path) = &arguments.nodes else { return Ok(None) };
     let nodes = read_nodes(path)?;
-    let gateways: Vec<String> = if arguments.gateways.is_empty() {
-        nodes.nodes().map(|node| node.socket.clone()).collect()
+    let gateways = if arguments.gateways.is_empty() {
+        gateways_of(&nodes)
     } else {
-        arguments.gateways.clone()
+        // What these say of the network counts alike.
+        let given = arguments.gateways.iter().cloned();
+        given.map(|url| GatewayAddress { url, stake: 1 }).collect()
     };
-    for url in &gateways {
+    for GatewayAddress { url, .. } in &gateways {
         // The status shows the addresses to everyone: they may hold no password.
         let is_address = reqwest::Url::parse(url).is_ok_and(|url| {
             matches!(url.scheme(), "http" | "https")
@@ -371,7 +388,11 @@ async fn embedded_network(
         start_embedded(data, &rules.genesis.app_name, address, options)?;
     tracing::info!("embedded sequencer at http://{address}");
     tokio::spawn(listen::serve(listener, embedded.router(), stop));
-    Ok(Network { nodes, gateways: vec![format!("http://{address}")], failure })
+    Ok(Network {
+        nodes,
+        gateways: vec![GatewayAddress { url: format!("http://{address}"), stake: 1 }],
+        failure,
+    })
 }
 
 fn faucet(

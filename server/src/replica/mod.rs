@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::outbox::Outbox;
 use crate::prover::{Prover, Questions, prover};
 use crate::published::{Published, Ticker, Update};
-use crate::sequencer::Sequencer;
+use crate::sequencer::{Fault, Sequencer};
 use crate::store::{Loaded, Reader, Storage, StoreError};
 
 pub use halt::Halt;
@@ -149,7 +149,7 @@ impl<S: Storage> Replica<S> {
                         last_asked = problem.is_none().then(Instant::now);
                     }
                     if let Some(problem) = &problem {
-                        sequencer.report(problem);
+                        sequencer.report(Fault::Fails(problem.clone()));
                     } else {
                         self.set_health(ReplicaState::Following, None);
                         // Something that was just posted will be there soon.
@@ -174,7 +174,7 @@ impl<S: Storage> Replica<S> {
                             {
                                 return self.halt(halt);
                             }
-                            sequencer.report(&error.to_string());
+                            sequencer.report(Fault::Lies(error.to_string()));
                             Some(error.to_string())
                         }
                         Ok(None) => {

@@ -20,6 +20,7 @@ use super::*;
 use crate::config::test_rules;
 use crate::outbox::OutboxOptions;
 use crate::sequencer::GatewayError;
+use crate::sequencer::transport::TransportError;
 use crate::store::{AppliedBatch, Proof, Store};
 
 fn bls_key() -> BlsSecretKey {
@@ -76,7 +77,7 @@ impl Sequencer for Script {
     async fn finalized(&self, _after: u64) -> Result<Option<Page>, GatewayError> {
         match self.answers.lock().unwrap().pop_front() {
             Some(Ok(page)) => Ok(Some(page)),
-            Some(Err(error)) => Err(GatewayError::Connection(error.into())),
+            Some(Err(error)) => Err(TransportError::Connection(error.into()).into()),
             None => Ok(None),
         }
     }
@@ -85,12 +86,13 @@ impl Sequencer for Script {
         Ok(*self.last.lock().unwrap())
     }
 
-    async fn post(&self, _body: String, _is_again: bool) -> Result<(), GatewayError> {
+    async fn post(&self, _bodies: &[String], _is_again: bool) -> Result<(), GatewayError> {
         Ok(())
     }
 
-    fn report(&self, fault: &str) {
-        self.reports.lock().unwrap().push(fault.into());
+    fn report(&self, fault: Fault) {
+        let (Fault::Fails(text) | Fault::Lies(text)) = fault;
+        self.reports.lock().unwrap().push(text);
     }
 
     fn gateways(&self) -> Vec<GatewayBody> {
@@ -142,7 +144,8 @@ async fn replica(folder: &TempDir, fails_at: u32) -> (Replica<FailingDisk>, Watc
     };
     let outbox_path = folder.path().join("outbox.sqlite");
     let (outbox, _task) =
-        Outbox::open(&outbox_path, &rules, &reader, options, Arc::default()).await.unwrap();
+        Outbox::open(&outbox_path, &rules, &reader, options, Arc::default(), Clock::system())
+            .unwrap();
     let disk = FailingDisk { store, commits: 0, fails_at };
     Replica::new(Parts {
         state,

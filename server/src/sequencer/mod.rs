@@ -2,6 +2,9 @@
 
 pub mod embedded;
 mod embedded_store;
+mod gateways;
+mod http;
+pub mod transport;
 mod zellular;
 
 use std::future::Future;
@@ -10,14 +13,19 @@ use thiserror::Error;
 use zellbook_core::finality::{Page, PageError};
 use zellbook_core::wire::GatewayBody;
 
+pub use gateways::{Fault, GatewayAddress};
+pub use http::HttpTransport;
 pub use zellular::Zellular;
 
 /// Why a gateway did not do what was asked.
 #[derive(Debug, Error)]
 pub enum GatewayError {
-    /// No connection, a time-out, or a broken answer.
+    /// There is no gateway to ask.
+    #[error("no gateway is known")]
+    NoGateway,
+    /// No whole answer.
     #[error("{0}")]
-    Connection(String),
+    Transport(transport::TransportError),
     /// A status that is no success.
     #[error("status {status}: {message}")]
     Status {
@@ -26,9 +34,15 @@ pub enum GatewayError {
         /// The start of the answer.
         message: String,
     },
+    /// It takes nothing now: it is not in step with the leader, or there is no leader.
+    #[error("status 503: {0}")]
+    Paused(String),
+    /// It has taken as much as it may in this window.
+    #[error("it takes no more batches for now")]
+    RateLimited,
     /// The body is larger than the network takes.
     #[error("the batch is larger than this gateway takes")]
-    TooLarge,
+    BatchTooLarge,
     /// An answer that is not what an honest gateway sends.
     #[error("{0}")]
     Page(#[from] PageError),
@@ -37,7 +51,8 @@ pub enum GatewayError {
 /// A sequencer network.
 pub trait Sequencer: Send + Sync + 'static {
     /// Asks for the finalized batches after an index; `None` where there is nothing new. After an
-    /// error the next call asks another gateway, if there is one.
+    /// error, and after [`Sequencer::report`], the next call may ask another gateway: what was not
+    /// proven by then is to be forgotten.
     fn finalized(
         &self,
         after: u64,
@@ -46,16 +61,17 @@ pub trait Sequencer: Send + Sync + 'static {
     /// The last index that the gateway says is finalized; 0 for none. It is not proven.
     fn last_finalized(&self) -> impl Future<Output = Result<u64, GatewayError>> + Send;
 
-    /// Hands a body in; one that was handed in before goes to another gateway, if there is one.
-    /// Success promises nothing: it must be seen finalized.
+    /// Hands bodies in: one by the single call, which says if it is too large; several by the bulk
+    /// call, which drops such ones in silence. What was handed in before goes to another gateway, if
+    /// there is one. Success promises nothing: they must be seen finalized.
     fn post(
         &self,
-        body: String,
+        bodies: &[String],
         is_again: bool,
     ) -> impl Future<Output = Result<(), GatewayError>> + Send;
 
-    /// Reports what was wrong with the last answer, and changes to another gateway for the next.
-    fn report(&self, fault: &str);
+    /// Reports what was wrong with the last answer to a read, and changes to another gateway.
+    fn report(&self, fault: Fault);
 
     /// The gateways and their last faults.
     fn gateways(&self) -> Vec<GatewayBody>;

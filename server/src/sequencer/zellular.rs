@@ -1,173 +1,133 @@
-//! A Zellular network over HTTP: several gateways, one of them in use, the next where one fails.
+//! A Zellular network over HTTP: what is asked of its nodes, how, and what their answers mean.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::redirect::Policy;
-use reqwest::{Client, Response, StatusCode};
+use fastrand::Rng;
+use futures_util::future::join_all;
 use serde::Deserialize;
+use serde_json::json;
 use zellbook_core::finality::{Page, PageError};
 use zellbook_core::limits::PAGE_BYTES_MAX;
 use zellbook_core::wire::GatewayBody;
 
+use super::gateways::{Fault, GatewayAddress, Gateways, NodeClaim, Use};
+use super::transport::{Answer, Bounds, Method, Request, Transport, TransportError};
 use super::{GatewayError, Sequencer};
 
-/// How long a whole exchange may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a gateway may be silent.
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of a `finalized/last` answer: a batch, and what is known of it.
-const LAST_BYTES_MAX: usize = 8 << 20;
-/// Bytes of an answer to a PUT that are read.
-const ANSWER_BYTES_MAX: usize = 64 << 10;
+/// Of a page of batches.
+const PAGE: Bounds = Bounds { bytes_max: PAGE_BYTES_MAX, time_max: Duration::from_secs(60) };
+/// Of a `finalized/last` answer: a batch, and what is known of it.
+const LAST: Bounds = Bounds { bytes_max: 8 << 20, time_max: Duration::from_secs(15) };
+/// Of an answer to a PUT.
+const PUT: Bounds = Bounds { bytes_max: 64 << 10, time_max: Duration::from_secs(15) };
+/// Of an answer to `/node/state`.
+const STATE: Bounds = Bounds { bytes_max: 256 << 10, time_max: Duration::from_secs(3) };
+/// Gateways that are tried with one body before its poster waits.
+const TRIES_MAX: usize = 5;
+/// Nodes that are asked in one survey, at most.
+const SURVEYED_MAX: usize = 64;
+/// The time between the first two surveys, and between others.
+const SURVEYS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
 /// A client of a Zellular network.
 #[derive(Debug)]
-pub struct Zellular {
-    client: Client,
+pub struct Zellular<T> {
+    transport: T,
     app_name: String,
     gateways: Mutex<Gateways>,
 }
 
-#[derive(Debug)]
-struct Gateways {
-    list: Vec<Gateway>,
-    /// The one that is read.
-    reading: usize,
-    /// The one that is posted to.
-    posting: usize,
-    /// The one that gave the last answer.
-    answered: usize,
-}
-
-#[derive(Debug)]
-struct Gateway {
-    url: String,
-    fault: Option<String>,
-}
-
-impl Zellular {
-    /// A client of these gateways (at least one), such as `http://127.0.0.1:6001`.
-    pub fn new(app_name: &str, gateways: Vec<String>) -> Result<Self, reqwest::Error> {
-        // Redirects would let one node speak for another; a proxy would see all.
-        let client = Client::builder()
-            .redirect(Policy::none())
-            .no_proxy()
-            .timeout(TIMEOUT)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            .build()?;
-        let mut list: Vec<Gateway> = Vec::new();
-        for url in gateways {
-            let url = url.trim_end_matches('/').to_string();
-            if !list.iter().any(|gateway| gateway.url == url) {
-                list.push(Gateway { url, fault: None });
-            }
-        }
-        let gateways = Gateways { list, reading: 0, posting: 0, answered: 0 };
-        Ok(Self { client, app_name: app_name.into(), gateways: Mutex::new(gateways) })
+impl<T: Transport> Zellular<T> {
+    /// A client of these gateways.
+    pub fn new(transport: T, app_name: &str, gateways: Vec<GatewayAddress>, rng: Rng) -> Self {
+        let gateways = Mutex::new(Gateways::new(gateways, rng));
+        Self { transport, app_name: app_name.into(), gateways }
     }
 
-    fn with_gateways<T>(&self, act: impl FnOnce(&mut Gateways) -> T) -> T {
+    fn with_gateways<R>(&self, act: impl FnOnce(&mut Gateways) -> R) -> R {
         act(&mut self.gateways.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Position and address of the gateway that a cursor is at.
-    fn at(&self, cursor: impl FnOnce(&mut Gateways) -> usize) -> (usize, String) {
-        self.with_gateways(|gateways| {
-            let position = cursor(gateways);
-            let gateway = gateways.list.get(position);
-            (position, gateway.map_or_else(String::new, |gateway| gateway.url.clone()))
-        })
+    /// Asks all nodes for their state, again and again, so that there is something to choose by.
+    pub async fn keep_surveyed(self: Arc<Self>) {
+        let mut wait = SURVEYS.0;
+        loop {
+            self.survey().await;
+            tokio::time::sleep(wait).await;
+            wait = SURVEYS.1;
+        }
     }
 
-    /// Notes what went wrong with a gateway; what was at it moves on to the next.
-    fn fault(&self, position: usize, fault: &str) {
-        self.with_gateways(|gateways| {
-            let count = gateways.list.len();
-            let Some(gateway) = gateways.list.get_mut(position) else { return };
-            if gateway.fault.as_deref() != Some(fault) {
-                tracing::warn!("gateway {}: {fault}", gateway.url);
-            }
-            gateway.fault = Some(fault.to_string());
-            let next = (position + 1) % count;
-            if gateways.reading == position {
-                gateways.reading = next;
-            }
-            if gateways.posting == position {
-                gateways.posting = next;
-            }
-        });
+    async fn survey(&self) {
+        let urls = self.with_gateways(|gateways| gateways.sample(SURVEYED_MAX));
+        let claims = join_all(urls.into_iter().map(|url| async {
+            let request = Request::get(format!("{url}/node/state"));
+            let answer = self.transport.send(request, STATE).await.ok();
+            let claim = answer.filter(|answer| answer.status == 200);
+            (url, claim.and_then(|answer| read_claim(&answer.body, &self.app_name)))
+        }));
+        let claims = claims.await;
+        self.with_gateways(|gateways| gateways.take_survey(&claims));
     }
 
-    fn works(&self, position: usize) {
-        self.with_gateways(|gateways| {
-            gateways.answered = position;
-            if let Some(gateway) = gateways.list.get_mut(position) {
-                gateway.fault = None;
-            }
-        });
-    }
-
-    async fn get(&self, url: &str, path: &str, bytes_max: usize) -> Result<Vec<u8>, GatewayError> {
+    async fn get(&self, url: &str, path: &str, bounds: Bounds) -> Result<Vec<u8>, GatewayError> {
         let app = &self.app_name;
-        let request = self.client.get(format!("{url}/node/{app}/batches/finalized{path}"));
-        let response = request.send().await.map_err(connection)?;
-        let status = response.status();
-        if status != StatusCode::OK {
-            return Err(status_error(status, &read(response, ANSWER_BYTES_MAX).await?));
-        }
-        read(response, bytes_max).await
+        let request = Request::get(format!("{url}/node/{app}/batches/finalized{path}"));
+        let answer = self.transport.send(request, bounds).await?;
+        if answer.status == 200 { Ok(answer.body) } else { Err(refusal(&answer)) }
     }
 
-    async fn put_body(&self, url: &str, body: String) -> Result<(), GatewayError> {
+    async fn put(&self, url: &str, bodies: &[String]) -> Result<(), GatewayError> {
         let app = &self.app_name;
-        let request = self
-            .client
-            .put(format!("{url}/node/{app}/batches"))
-            .header("content-type", "text/plain")
-            .body(body);
-        let response = request.send().await.map_err(connection)?;
-        let status = response.status();
-        let answer = read(response, ANSWER_BYTES_MAX).await?;
-        if status == StatusCode::OK {
-            return Ok(());
-        }
-        let is_too_large = status == StatusCode::TOO_MANY_REQUESTS
-            && String::from_utf8_lossy(&answer).contains("BatchSizeExceededError");
-        if is_too_large {
-            return Err(GatewayError::TooLarge);
-        }
-        Err(status_error(status, &answer))
+        let request = match bodies {
+            [body] => Request::with_body(
+                Method::Put,
+                format!("{url}/node/{app}/batches"),
+                "text/plain",
+                body.clone().into_bytes(),
+            ),
+            _ => Request::with_body(
+                Method::Put,
+                format!("{url}/node/batches"),
+                "application/json",
+                json!({ app: bodies }).to_string().into_bytes(),
+            ),
+        };
+        let answer = self.transport.send(request, PUT).await?;
+        if answer.status == 200 { Ok(()) } else { Err(refusal(&answer)) }
+    }
+
+    /// Asks the gateway that is read, and notes whether it answered well.
+    async fn ask<R>(
+        &self,
+        path: &str,
+        bounds: Bounds,
+        take: impl FnOnce(&[u8]) -> Result<R, PageError>,
+    ) -> Result<R, GatewayError> {
+        let url = self
+            .with_gateways(|gateways| gateways.reading().map(|position| gateways.url(position)));
+        let url = url.ok_or(GatewayError::NoGateway)?;
+        let bytes = self.get(&url, path, bounds).await;
+        let result = bytes.and_then(|bytes| Ok(take(&bytes)?));
+        self.with_gateways(|gateways| match &result {
+            Ok(_) => gateways.works(&url, true),
+            Err(error) => gateways.fault(&url, &Fault::Fails(error.to_string())),
+        });
+        result
     }
 }
 
-fn connection(error: reqwest::Error) -> GatewayError {
-    use std::error::Error;
-    // The cause says what happened; the outer message repeats the address.
-    let mut cause: &dyn Error = &error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
+/// What a refusal means.
+fn refusal(answer: &Answer) -> GatewayError {
+    let message: String = String::from_utf8_lossy(&answer.body).chars().take(200).collect();
+    let says = |name: &str| message.contains(name);
+    match answer.status {
+        429 if says("BatchSizeExceededError") => GatewayError::BatchTooLarge,
+        429 => GatewayError::RateLimited,
+        503 => GatewayError::Paused(message),
+        status => GatewayError::Status { status, message },
     }
-    GatewayError::Connection(cause.to_string())
-}
-
-fn status_error(status: StatusCode, answer: &[u8]) -> GatewayError {
-    let message = String::from_utf8_lossy(answer).chars().take(200).collect();
-    GatewayError::Status { status: status.as_u16(), message }
-}
-
-/// Reads an answer up to a bound.
-async fn read(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, GatewayError> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(connection)? {
-        if bytes.len() + chunk.len() > bytes_max {
-            return Err(PageError::TooLarge.into());
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
 }
 
 /// The part of a `finalized/last` answer that is read.
@@ -181,32 +141,44 @@ struct LastBatch {
     index: u64,
 }
 
-impl Zellular {
-    /// Asks the gateway that is read, and notes whether it answered well.
-    async fn ask<T>(
-        &self,
-        path: &str,
-        bytes_max: usize,
-        take: impl FnOnce(&[u8]) -> Result<T, PageError>,
-    ) -> Result<T, GatewayError> {
-        let (position, url) = self.at(|gateways| gateways.reading);
-        let bytes = self.get(&url, path, bytes_max).await;
-        let result = bytes.and_then(|bytes| Ok(take(&bytes)?));
-        match &result {
-            Ok(_) => self.works(position),
-            Err(error) => self.fault(position, &error.to_string()),
-        }
-        result
-    }
+/// The part of a `/node/state` answer that is read.
+#[derive(Deserialize)]
+struct StateAnswer<'a> {
+    #[serde(borrow)]
+    data: StateData<'a>,
 }
 
-impl Sequencer for Zellular {
+#[derive(Deserialize)]
+struct StateData<'a> {
+    sequencer: bool,
+    #[serde(borrow)]
+    apps: std::collections::BTreeMap<std::borrow::Cow<'a, str>, AppState>,
+}
+
+#[derive(Deserialize)]
+struct AppState {
+    last_finalized_index: u64,
+}
+
+fn read_claim(json: &[u8], app_name: &str) -> Option<NodeClaim> {
+    let answer: StateAnswer<'_> = serde_json::from_slice(json).ok()?;
+    let app = answer.data.apps.get(app_name)?;
+    let is_leader = answer.data.sequencer;
+    Some(NodeClaim { is_leader, finalized: app.last_finalized_index })
+}
+
+impl<T: Transport> Sequencer for Zellular<T> {
     async fn finalized(&self, after: u64) -> Result<Option<Page>, GatewayError> {
-        self.ask(&format!("?after={after}"), PAGE_BYTES_MAX, Page::read).await
+        let page = self.ask(&format!("?after={after}"), PAGE, Page::read).await?;
+        if page.is_none() {
+            // Nobody holds what only this gateway could prove.
+            self.with_gateways(Gateways::reconsider_reading);
+        }
+        Ok(page)
     }
 
     async fn last_finalized(&self) -> Result<u64, GatewayError> {
-        self.ask("/last", LAST_BYTES_MAX, |bytes| {
+        self.ask("/last", LAST, |bytes| {
             let answer: LastAnswer = serde_json::from_slice(bytes)
                 .map_err(|error| PageError::Json(error.to_string().chars().take(200).collect()))?;
             Ok(answer.data.map_or(0, |last| last.index))
@@ -214,34 +186,59 @@ impl Sequencer for Zellular {
         .await
     }
 
-    async fn post(&self, body: String, is_again: bool) -> Result<(), GatewayError> {
-        let (position, url) = self.at(|gateways| {
-            if is_again {
-                gateways.posting = (gateways.posting + 1) % gateways.list.len();
+    async fn post(&self, bodies: &[String], is_again: bool) -> Result<(), GatewayError> {
+        let mut tried = Vec::new();
+        let mut last = GatewayError::NoGateway;
+        // Those that find it too large: one alone may say so to make our batches small.
+        let mut found_large: Vec<String> = Vec::new();
+        while tried.len() < TRIES_MAX {
+            let chosen = self.with_gateways(|gateways| {
+                let usual = gateways.posting();
+                let position = if tried.is_empty() && !is_again {
+                    usual
+                } else {
+                    gateways.choose(Use::Posting, &tried, usual)
+                };
+                position.map(|position| (position, gateways.url(position)))
+            });
+            let Some((position, url)) = chosen else { break };
+            tried.push(position);
+            let result = self.put(&url, bodies).await;
+            self.with_gateways(|gateways| match &result {
+                Ok(()) => {
+                    gateways.works(&url, false);
+                    for url in &found_large {
+                        gateways.refuses(url, "it finds too large what others take");
+                    }
+                }
+                Err(GatewayError::BatchTooLarge) => found_large.push(url.clone()),
+                Err(error @ GatewayError::Transport(_)) => {
+                    gateways.fault(&url, &Fault::Fails(error.to_string()));
+                }
+                Err(error) => gateways.refuses(&url, &error.to_string()),
+            });
+            match result {
+                Ok(()) => return Ok(()),
+                Err(error) => last = error,
             }
-            gateways.posting
-        });
-        let result = self.put_body(&url, body).await;
-        if let Err(error) = &result {
-            self.fault(position, &error.to_string());
         }
-        result
+        if !found_large.is_empty() && found_large.len() == tried.len() {
+            return Err(GatewayError::BatchTooLarge);
+        }
+        Err(last)
     }
 
-    fn report(&self, fault: &str) {
-        let (position, _) = self.at(|gateways| gateways.answered);
-        self.fault(position, fault);
+    fn report(&self, fault: Fault) {
+        self.with_gateways(|gateways| gateways.report(&fault));
     }
 
     fn gateways(&self) -> Vec<GatewayBody> {
-        self.with_gateways(|gateways| {
-            let reading = gateways.reading;
-            let bodies = gateways.list.iter().enumerate().map(|(position, gateway)| GatewayBody {
-                url: gateway.url.clone(),
-                in_use: position == reading,
-                fault: gateway.fault.clone(),
-            });
-            bodies.collect()
-        })
+        self.with_gateways(|gateways| gateways.bodies())
+    }
+}
+
+impl From<TransportError> for GatewayError {
+    fn from(error: TransportError) -> Self {
+        Self::Transport(error)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::response::IntoResponse;
@@ -33,18 +34,24 @@ async fn a_lying_gateway_is_reported_and_left_and_its_batches_are_never_applied(
     let folder = TempDir::new().unwrap();
     let sequencer_data = folder.path().join("sequencer");
     let arguments = ["--data", sequencer_data.to_str().unwrap()];
-    let sequencer = Process::start(folder.path(), "sequencer", &arguments, "/node/ready").await;
+    let mut sequencer = Process::start(folder.path(), "sequencer", &arguments, "/node/ready").await;
     let nodes = sequencer_data.join("nodes.json");
     // A true page of another network: well formed, and proven by nobody that we know.
     let page =
         std::fs::read_to_string(vectors().join("zellular/equal4/finalized_after_0.json")).unwrap();
     let (url, asked) = liar(page).await;
     let network = Given::network(&folder, &nodes);
-    let gateways = ["--gateway", &url, "--gateway", &sequencer.url];
+    let honest = sequencer.url.clone();
+    let gateways = ["--gateway", &url, "--gateway", &honest];
     let arguments = [&network.arguments()[..], &gateways].concat();
+    // Gateways are chosen at random: at first only the liar answers.
+    sequencer.kill();
     let mut replica = Replica::start(&folder, "data", &arguments).await;
+    while asked.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    sequencer.restart("/node/ready").await;
     replica.ready().await;
-    assert!(asked.load(Ordering::SeqCst) >= 1);
     let status = replica.status().await;
     assert_eq!(status["batch"], "0");
     assert_eq!(status["gateways"][0]["in_use"], false);
@@ -101,7 +108,7 @@ async fn every_negative_page_leaves_the_replica_up_with_a_reason_and_nothing_for
         let replica = Replica::start(&folder, "data", &arguments).await;
         // Twice, so that the first answer was taken.
         while asked.load(Ordering::SeqCst) < 2 {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let batch = replica.batch().await;
         match expected.split(' ').next().unwrap() {

@@ -1,0 +1,358 @@
+//! Which gateway to read from and which to post to. What nodes say of themselves only ever demotes: a
+//! liar with a huge index gains nothing, and the index to measure lag by is the median by stake.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use tokio::time::Instant;
+use zellbook_core::wire::GatewayBody;
+
+/// How long a gateway is avoided after a fault: doubled with each in a row, from the first to the last.
+const FAULT_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// The same after a lie that is proven.
+const LIE_WAIT: (Duration, Duration) = (Duration::from_secs(300), Duration::from_secs(3600));
+
+/// A gateway and the stake behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayAddress {
+    /// Such as `http://127.0.0.1:6001`.
+    pub url: String,
+    /// The node's stake; what it says of the network counts by it.
+    pub stake: u64,
+}
+
+/// What a node says of itself at `/node/state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeClaim {
+    /// Whether it is the leader, which is better left to its work.
+    pub is_leader: bool,
+    /// The last index that it has seen finalized.
+    pub finalized: u64,
+}
+
+/// What was wrong with a gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It did not answer, refused, or is behind: what can befall an honest node.
+    Fails(String),
+    /// It sent what no honest node sends.
+    Lies(String),
+}
+
+impl Fault {
+    fn text(&self) -> &str {
+        let (Self::Fails(text) | Self::Lies(text)) = self;
+        text
+    }
+}
+
+/// What a gateway is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Reading what is finalized.
+    Reading,
+    /// Posting batches.
+    Posting,
+}
+
+#[derive(Debug)]
+struct Gateway {
+    address: GatewayAddress,
+    /// What it said when it was asked last; `None` if it did not answer.
+    claim: Option<NodeClaim>,
+    /// Whether it has not even reached what the network had one survey earlier.
+    lags: bool,
+    /// Faults in a row.
+    faults: u32,
+    /// Proven lies, ever.
+    lies: u32,
+    /// Posts in a row that it did not take.
+    refusals: u32,
+    /// Until when it is avoided.
+    avoided_until: Option<Instant>,
+    /// Until when it is not posted to.
+    no_posts_until: Option<Instant>,
+    fault: Option<String>,
+}
+
+impl Gateway {
+    const fn new(address: GatewayAddress) -> Self {
+        Self {
+            address,
+            claim: None,
+            lags: false,
+            faults: 0,
+            lies: 0,
+            refusals: 0,
+            avoided_until: None,
+            no_posts_until: None,
+            fault: None,
+        }
+    }
+
+    /// What speaks against it; the least is taken.
+    fn demerits(&self, what: Use, now: Instant, was_surveyed: bool) -> Demerits {
+        let posts = self.no_posts_until.filter(|_| what == Use::Posting);
+        Demerits {
+            avoided_until: self.avoided_until.max(posts).filter(|until| now < *until),
+            is_silent: was_surveyed && self.claim.is_none(),
+            lags: self.lags,
+            is_leader: self.claim.is_some_and(|claim| claim.is_leader),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Demerits {
+    avoided_until: Option<Instant>,
+    is_silent: bool,
+    lags: bool,
+    is_leader: bool,
+}
+
+/// The gateways of a network, with a cursor for reading and one for posting.
+#[derive(Debug)]
+pub struct Gateways {
+    list: Vec<Gateway>,
+    reading: Option<usize>,
+    posting: Option<usize>,
+    /// The one that gave the last answer to a read.
+    answered: usize,
+    was_surveyed: bool,
+    /// The network's last index by the survey before the last.
+    median: Option<u64>,
+    rng: Rng,
+}
+
+impl Gateways {
+    /// Of these addresses; one that is there twice counts once.
+    pub fn new(addresses: Vec<GatewayAddress>, rng: Rng) -> Self {
+        let mut gateways = Self {
+            list: Vec::new(),
+            reading: None,
+            posting: None,
+            answered: 0,
+            was_surveyed: false,
+            median: None,
+            rng,
+        };
+        gateways.set(addresses);
+        gateways
+    }
+
+    /// Puts other addresses in the place of these. Of those that stay, what is known stays too.
+    pub fn set(&mut self, addresses: Vec<GatewayAddress>) {
+        let url_of = |cursor: Option<usize>| {
+            cursor.and_then(|at| self.list.get(at)).map(|gateway| gateway.address.url.clone())
+        };
+        let (reading, posting) = (url_of(self.reading), url_of(self.posting));
+        let mut old = std::mem::take(&mut self.list);
+        for mut address in addresses {
+            address.url.truncate(address.url.trim_end_matches('/').len());
+            if self.list.iter().any(|gateway| gateway.address.url == address.url) {
+                continue;
+            }
+            let known = old.iter().position(|gateway| gateway.address.url == address.url);
+            let mut gateway = match known {
+                Some(position) => old.swap_remove(position),
+                None => Gateway::new(address.clone()),
+            };
+            gateway.address = address;
+            self.list.push(gateway);
+        }
+        let find = |url: Option<String>| {
+            url.and_then(|url| self.list.iter().position(|gateway| gateway.address.url == url))
+        };
+        (self.reading, self.posting) = (find(reading), find(posting));
+        self.answered = self.reading.unwrap_or(usize::MAX);
+    }
+
+    /// The addresses, or as many of them at random.
+    pub fn sample(&mut self, most: usize) -> Vec<String> {
+        let urls = self.list.iter().map(|gateway| gateway.address.url.clone());
+        self.rng.choose_multiple(urls, most)
+    }
+
+    /// The address of the gateway at a position.
+    pub fn url(&self, position: usize) -> String {
+        self.list.get(position).map_or_else(String::new, |gateway| gateway.address.url.clone())
+    }
+
+    /// One of the gateways with the fewest demerits, apart from some, and `rather_not` only if it is the
+    /// only one; if all are avoided, the one that is avoided for the shortest time.
+    pub fn choose(
+        &mut self,
+        what: Use,
+        except: &[usize],
+        rather_not: Option<usize>,
+    ) -> Option<usize> {
+        let now = Instant::now();
+        let ranked =
+            self.list.iter().enumerate().map(|(position, gateway)| {
+                (gateway.demerits(what, now, self.was_surveyed), position)
+            });
+        let mut candidates: Vec<_> =
+            ranked.filter(|(_, position)| !except.contains(position)).collect();
+        let least = candidates.iter().map(|(demerits, _)| *demerits).min()?;
+        candidates.retain(|(demerits, _)| *demerits == least);
+        if candidates.len() > 1 {
+            candidates.retain(|(_, position)| Some(*position) != rather_not);
+        }
+        self.rng.choice(candidates).map(|(_, position)| position)
+    }
+
+    /// The gateway to read from. It stays the same until something speaks against it.
+    pub fn reading(&mut self) -> Option<usize> {
+        if self.reading.is_none() {
+            self.reading = self.choose(Use::Reading, &[], None);
+        }
+        self.reading
+    }
+
+    /// The gateway to post to. It stays the same until something speaks against it. It is not the one
+    /// that is read if that can be helped: one that is bad does not do all the harm.
+    pub fn posting(&mut self) -> Option<usize> {
+        if self.posting.is_none() {
+            self.posting = self.choose(Use::Posting, &[], self.reading);
+        }
+        self.posting
+    }
+
+    /// Between reads that hold nothing unproven: leaves a gateway that has become worse than others.
+    pub fn reconsider_reading(&mut self) {
+        self.reading = self.reconsidered(Use::Reading, self.reading);
+    }
+
+    /// The same gateway, or a better one.
+    fn reconsidered(&mut self, what: Use, cursor: Option<usize>) -> Option<usize> {
+        let now = Instant::now();
+        let demerits = |gateway: &Gateway| gateway.demerits(what, now, self.was_surveyed);
+        let current = self.list.get(cursor?).map(demerits);
+        let least = self.list.iter().map(demerits).min();
+        if least < current { self.choose(what, &[], None) } else { cursor }
+    }
+
+    /// Notes a good answer; to a read if `is_read`.
+    pub fn works(&mut self, url: &str, is_read: bool) {
+        let Some(position) = self.position(url) else { return };
+        if is_read {
+            self.answered = position;
+        }
+        if let Some(gateway) = self.list.get_mut(position) {
+            if is_read {
+                gateway.faults = 0;
+            } else {
+                gateway.refusals = 0;
+            }
+            if gateway.avoided_until.is_none_or(|until| until <= Instant::now()) {
+                gateway.fault = None;
+            }
+        }
+    }
+
+    /// Notes a fault of the gateway that gave the last answer to a read.
+    pub fn report(&mut self, fault: &Fault) {
+        let url = self.url(self.answered);
+        self.fault(&url, fault);
+    }
+
+    /// Notes a fault. It is avoided for a while, and what was at it goes elsewhere.
+    pub fn fault(&mut self, url: &str, fault: &Fault) {
+        let Some(position) = self.position(url) else { return };
+        let jitter = 0.5 + self.rng.f64() / 2.0;
+        let Some(gateway) = self.list.get_mut(position) else { return };
+        if gateway.fault.as_deref() != Some(fault.text()) {
+            tracing::warn!("gateway {url}: {}", fault.text());
+        }
+        gateway.fault = Some(fault.text().to_string());
+        let wait = match fault {
+            Fault::Fails(_) => {
+                gateway.faults = gateway.faults.saturating_add(1);
+                doubled(FAULT_WAIT, gateway.faults)
+            }
+            Fault::Lies(_) => {
+                gateway.lies = gateway.lies.saturating_add(1);
+                doubled(LIE_WAIT, gateway.lies)
+            }
+        };
+        let until = Instant::now() + wait.mul_f64(jitter);
+        // A fault does not shorten what a lie earned.
+        gateway.avoided_until = gateway.avoided_until.max(Some(until));
+        if self.reading == Some(position) {
+            self.reading = None;
+        }
+        if self.posting == Some(position) {
+            self.posting = None;
+        }
+    }
+
+    /// Notes that it did not take a post. It is read all the same: while the network has no leader, all
+    /// of its nodes refuse.
+    pub fn refuses(&mut self, url: &str, why: &str) {
+        let Some(position) = self.position(url) else { return };
+        let jitter = 0.5 + self.rng.f64() / 2.0;
+        let Some(gateway) = self.list.get_mut(position) else { return };
+        tracing::debug!("gateway {url} takes no posts: {why}");
+        gateway.refusals = gateway.refusals.saturating_add(1);
+        let wait = doubled(FAULT_WAIT, gateway.refusals).mul_f64(jitter);
+        gateway.no_posts_until = Some(Instant::now() + wait);
+        if self.posting == Some(position) {
+            self.posting = None;
+        }
+    }
+
+    fn position(&self, url: &str) -> Option<usize> {
+        self.list.iter().position(|gateway| gateway.address.url == url)
+    }
+
+    /// Takes what the nodes said when all were asked, by address.
+    pub fn take_survey(&mut self, claims: &[(String, Option<NodeClaim>)]) {
+        for (url, claim) in claims {
+            if let Some(gateway) = self.list.iter_mut().find(|known| known.address.url == *url) {
+                gateway.claim = *claim;
+            }
+        }
+        let median = self.weighted_median();
+        let before = std::mem::replace(&mut self.median, median);
+        self.was_surveyed = true;
+        for gateway in &mut self.list {
+            gateway.lags =
+                before.zip(gateway.claim).is_some_and(|(before, claim)| claim.finalized < before);
+        }
+        self.posting = self.reconsidered(Use::Posting, self.posting);
+    }
+
+    /// The last finalized index of which nodes with half of the stake that answered say that they have
+    /// it. Liars with less than half cannot move it out of what honest nodes say.
+    fn weighted_median(&self) -> Option<u64> {
+        let mut claims: Vec<(u64, u128)> = self
+            .list
+            .iter()
+            .filter_map(|gateway| {
+                let claim = gateway.claim?;
+                Some((claim.finalized, u128::from(gateway.address.stake)))
+            })
+            .collect();
+        claims.sort_unstable();
+        let half = claims.iter().map(|(_, stake)| stake).sum::<u128>() / 2;
+        let mut below = 0;
+        claims.into_iter().find_map(|(index, stake)| {
+            below += stake;
+            (below > half).then_some(index)
+        })
+    }
+
+    /// The gateways as the status shows them.
+    pub fn bodies(&self) -> Vec<GatewayBody> {
+        let bodies = self.list.iter().enumerate().map(|(position, gateway)| GatewayBody {
+            url: gateway.address.url.clone(),
+            in_use: self.reading == Some(position),
+            fault: gateway.fault.clone(),
+        });
+        bodies.collect()
+    }
+}
+
+fn doubled((first, most): (Duration, Duration), times: u32) -> Duration {
+    first.saturating_mul(1 << times.saturating_sub(1).min(16)).min(most)
+}
