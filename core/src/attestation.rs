@@ -48,6 +48,11 @@ impl Attestations {
         self.certified.last_key_value().map(|(batch, root)| (*batch, root))
     }
 
+    /// The open votes: batch, who voted, and for which root, in ascending order of batches.
+    pub fn votes(&self) -> impl Iterator<Item = (u64, ReplicaIndex, &Hash)> {
+        self.votes.iter().map(|((batch, replica), root)| (*batch, *replica, root))
+    }
+
     /// Whether votes of more than two thirds of the weight are for this root of a batch.
     pub(crate) fn decides(&self, rules: &Rules, batch: u64, root: &Hash) -> bool {
         let replicas = &rules.genesis.replicas;

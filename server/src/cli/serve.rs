@@ -221,8 +221,10 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
             clock,
             random: fastrand::Rng::new(),
         })?;
-        let attester =
-            replica_key.map(|key| Attester::new(Arc::clone(&rules), key, replica_watch.clone()));
+        let attester = replica_key.map(|key| {
+            let random = fastrand::Rng::new();
+            Attester::new(Arc::clone(&rules), key, &replica_watch, Clock::system(), random)
+        });
         let gateways = Arc::clone(&sequencer);
         let app = App {
             faucet,

@@ -1,13 +1,10 @@
 //! Applying what is proven: each commit is on disk before it is shown.
 
 use zellbook_core::batch::Batch;
-use zellbook_core::exchange::Exchange;
 use zellbook_core::finality::{Page, PageError, ProvenGroup};
-use zellbook_core::genesis::ReplicaIndex;
-use zellbook_core::state_root::Hash;
 
 use super::{Halt, Replica};
-use crate::attester::{Attestable, unanswered};
+use crate::attester::Attestable;
 use crate::published::Update;
 use crate::store::{AppliedBatch, Proof, Storage, StoreError, rows_of};
 
@@ -90,7 +87,8 @@ impl<S: Storage> Replica<S> {
     fn publish(&self, applied: &[AppliedBatch]) -> Result<(), StoreError> {
         let Some(last) = applied.last() else { return Ok(()) };
         let (exchange, root) = (&self.exchange, last.outcome.root);
-        let attestable = attestable(exchange, root, self.place, &self.storage)?;
+        let root_of = |batch| self.storage.root(batch);
+        let attestable = Attestable::new(exchange, root, self.place, root_of)?;
         self.published.send_modify(|published| {
             std::sync::Arc::make_mut(published).follow(exchange, applied, attestable);
         });
@@ -100,23 +98,4 @@ impl<S: Storage> Replica<S> {
         let _ = self.feed.send(std::sync::Arc::new(Update::new(exchange, applied)));
         Ok(())
     }
-}
-
-/// What this replica can attest to after its last batch.
-pub(super) fn attestable(
-    exchange: &Exchange,
-    root: Hash,
-    place: Option<ReplicaIndex>,
-    storage: &impl Storage,
-) -> Result<Attestable, StoreError> {
-    let engine = exchange.engine();
-    let unanswered =
-        place.and_then(|place| unanswered(engine.attestations(), exchange.rules(), place));
-    if let Some(batch) = unanswered
-        && let Some(root) = storage.root(batch)?
-    {
-        return Ok(Attestable { batch, root, awaited_from: Some(0) });
-    }
-    let awaited_from = engine.next_due();
-    Ok(Attestable { batch: exchange.counters().batch, root, awaited_from })
 }

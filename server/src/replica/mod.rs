@@ -16,6 +16,7 @@ use zellbook_core::finality::{PageError, Verifier, Walker};
 use zellbook_core::genesis::ReplicaIndex;
 use zellbook_core::wire::ReplicaState;
 
+use crate::attester::Attestable;
 use crate::clock::Clock;
 use crate::outbox::Outbox;
 use crate::prover::{Prover, Questions, prover};
@@ -102,7 +103,7 @@ impl<S: Storage> Replica<S> {
         let Parts { state, storage, reader, verifier, outbox, place, clock, random } = parts;
         let (mut exchange, position) = state;
         let root = exchange.root();
-        let attestable = apply::attestable(&exchange, root, place, &storage)?;
+        let attestable = Attestable::new(&exchange, root, place, |batch| storage.root(batch))?;
         let chaining_hash = position.chaining_hash.clone();
         let mut published = Published::new(&exchange, root, chaining_hash, attestable);
         fill_tickers(&mut published.tickers, &reader, clock.now_ms())?;

@@ -1,0 +1,226 @@
+//! Replicas that attest over a sequencer which takes its time, in virtual time.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use zellbook_core::batch::Batch;
+use zellbook_core::exchange::Exchange;
+use zellbook_core::genesis::{ReplicaIndex, ReplicaSpec};
+use zellbook_core::state_root::Hash;
+
+use super::*;
+use crate::config::{Fees, development_genesis};
+use crate::prover::prover;
+
+fn key(replica: usize) -> SecretKey {
+    SecretKey::from_bytes(&[u8::try_from(replica).unwrap() + 1; 32]).unwrap()
+}
+
+fn rules(replicas: usize) -> Arc<Rules> {
+    let issuer = SecretKey::from_bytes(&[99; 32]).unwrap().public_key();
+    let specs = (0..replicas)
+        .map(|replica| ReplicaSpec { public_key: key(replica).public_key(), weight: 1 });
+    Arc::new(development_genesis(issuer, false, specs.collect(), Fees::none(issuer)).unwrap())
+}
+
+/// A sequence that all read, of which a batch is seen once it is final.
+#[derive(Default)]
+struct Sequence(RefCell<Vec<(Instant, String)>>);
+
+impl Sequence {
+    fn post(&self, body: String, finality: Duration) {
+        let mut batches = self.0.borrow_mut();
+        let at = Instant::now() + finality;
+        let at = batches.last().map_or(at, |(last, _)| at.max(*last));
+        batches.push((at, body));
+    }
+}
+
+/// A replica as far as it attests.
+struct Voter {
+    exchange: Exchange,
+    roots: Vec<Hash>,
+    place: usize,
+    published: watch::Sender<Arc<Published>>,
+    attester: Attester,
+}
+
+impl Voter {
+    fn new(rules: &Arc<Rules>, place: usize, seed: u64) -> Self {
+        let mut exchange = Exchange::new(Arc::clone(rules));
+        let roots = vec![exchange.root()];
+        let attestable = attestable(&exchange, &roots, place);
+        let published = Published::new(&exchange, roots[0], String::new(), attestable);
+        let (published, published_watch) = watch::channel(Arc::new(published));
+        let (_, health) = watch::channel(Health { state: ReplicaState::Following, reason: None });
+        let watch = Watch {
+            published: published_watch,
+            health,
+            feed: tokio::sync::broadcast::channel(1).0,
+            prover: prover().0,
+        };
+        let (clock, random) = (Clock::simulated(1_000_000), fastrand::Rng::with_seed(seed));
+        let attester = Attester::new(Arc::clone(rules), key(place), &watch, clock, random);
+        Self { exchange, roots, place, published, attester }
+    }
+
+    /// Applies what is final.
+    fn read(&mut self, sequence: &Sequence) {
+        for (at, body) in sequence.0.borrow().iter().skip(self.roots.len() - 1) {
+            if *at > Instant::now() {
+                break;
+            }
+            let index = self.roots.len() as u64;
+            let batch = Batch::check(self.exchange.rules(), index, body.as_bytes());
+            self.roots.push(self.exchange.apply(&batch).unwrap().root);
+            let attestable = attestable(&self.exchange, &self.roots, self.place);
+            self.published.send_modify(|published| {
+                Arc::make_mut(published).attestable = attestable;
+            });
+        }
+    }
+
+    fn certified(&self) -> u64 {
+        let certified = self.exchange.engine().attestations().last_certified();
+        certified.map_or(0, |(batch, root)| {
+            assert_eq!(*root, self.roots[batch as usize], "a root that is not ours");
+            batch
+        })
+    }
+}
+
+fn attestable(exchange: &Exchange, roots: &[Hash], place: usize) -> Attestable {
+    let place = Some(ReplicaIndex(u16::try_from(place).unwrap()));
+    let root_of = |batch: u64| Ok::<_, ()>(roots.get(batch as usize).copied());
+    Attestable::new(exchange, *roots.last().unwrap(), place, root_of).unwrap()
+}
+
+/// What becomes of a fleet.
+#[derive(Clone, Copy)]
+struct Scene {
+    replicas: usize,
+    /// Of them, those that run.
+    alive: usize,
+    finality: Duration,
+    /// Of a hundred attestations, how many are lost.
+    lost: u32,
+    /// One that votes for every batch that it sees, to be chased.
+    chaser: bool,
+    lasts: Duration,
+}
+
+/// How often a root was certified, and how many attestations were posted.
+async fn run(scene: Scene, seed: u64) -> (u32, u32) {
+    let rules = rules(scene.replicas);
+    let sequence = Rc::new(Sequence::default());
+    let (certified, attested) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+    let tasks = tokio::task::LocalSet::new();
+    let end = Instant::now() + scene.lasts;
+    for place in 0..scene.alive {
+        let mut voter = Voter::new(&rules, place, seed + place as u64);
+        let mut random = fastrand::Rng::with_seed(seed * 100 + place as u64);
+        let (sequence, certified, attested) =
+            (Rc::clone(&sequence), Rc::clone(&certified), Rc::clone(&attested));
+        let is_chaser = scene.chaser && place == 0;
+        tasks.spawn_local(async move {
+            let (mut last_certified, mut last_voted) = (0, 0);
+            while Instant::now() < end {
+                // Replicas look at times of their own, so each sees other batches as the last.
+                tokio::time::sleep(Duration::from_millis(random.u64(20..400))).await;
+                voter.read(&sequence);
+                if place == scene.alive - 1 && voter.certified() > last_certified {
+                    last_certified = voter.certified();
+                    certified.set(certified.get() + 1);
+                }
+                let goes_along = random.u8(..4) == 0;
+                let element = if is_chaser {
+                    let tip = voter.published.borrow().attestable.tip;
+                    (tip.batch > last_voted).then(|| {
+                        last_voted = tip.batch;
+                        let clock = voter.attester.clock.now_ms();
+                        voter.attester.sign(Instant::now(), tip, clock, 0, true)
+                    })
+                } else {
+                    voter.attester.next(goes_along)
+                };
+                attested.set(attested.get() + u32::from(element.is_some() && !is_chaser));
+                let element = element.filter(|_| random.u32(..100) >= scene.lost);
+                let Some(body) = element.or(goes_along.then(String::new)) else { continue };
+                sequence.post(format!("[{body}]"), scene.finality);
+            }
+        });
+    }
+    tasks.await;
+    (certified.get(), attested.get())
+}
+
+const MINUTES_10: Duration = Duration::from_secs(600);
+
+#[tokio::test(start_paused = true)]
+async fn three_replicas_certify_roots_again_and_again_whatever_finality_takes() {
+    for finality_ms in [300, 1_000, 3_000, 10_000, 30_000] {
+        for lost in [0, 20] {
+            let finality = Duration::from_millis(finality_ms);
+            let scene =
+                Scene { replicas: 3, alive: 3, finality, lost, chaser: false, lasts: MINUTES_10 };
+            let (certified, attested) = run(scene, 7).await;
+            // A proposal and an answer, each with its way; more where some are lost.
+            let rounds = 600_000 / (finality_ms + 1_000) / if lost == 0 { 4 } else { 10 };
+            assert!(
+                u64::from(certified) >= rounds.max(3),
+                "{finality:?}, {lost} % lost: certified {certified} times, {rounds} expected"
+            );
+            assert!(attested <= 3 * 600, "{finality:?}: {attested} attestations");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn neither_a_dead_replica_nor_one_that_votes_for_everything_keeps_the_others_apart() {
+    for (alive, chaser) in [(3, false), (4, true)] {
+        for seconds in [1, 10] {
+            let finality = Duration::from_secs(seconds);
+            let scene = Scene { replicas: 4, alive, finality, lost: 0, chaser, lasts: MINUTES_10 };
+            let (certified, _) = run(scene, 3).await;
+            let rounds = 600 / (seconds + 1) / 10;
+            assert!(
+                u64::from(certified) >= rounds,
+                "{finality:?}, chaser {chaser}: certified {certified} times, {rounds} expected"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_nonce_is_above_those_in_the_state_and_what_does_not_land_is_posted_ever_less() {
+    let rules = rules(3);
+    let mut voter = Voter::new(&rules, 0, 1);
+    let mut other = Voter::new(&rules, 1, 2);
+    let sequence = Sequence::default();
+    // Its key has a nonce of a day ahead, and another replica waits for its answer.
+    voter.attester.nonce = 90_000_000_000;
+    sequence.post(format!("[{}]", voter.attester.next(true).unwrap()), Duration::ZERO);
+    sequence.post(format!("[{}]", other.attester.next(true).unwrap()), Duration::ZERO);
+    other.read(&sequence);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    sequence.post(format!("[{}]", other.attester.next(true).unwrap()), Duration::ZERO);
+    let mut restarted = Voter::new(&rules, 0, 3);
+    restarted.read(&sequence);
+    let mut times = Vec::new();
+    for _ in 0..36_000 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if let Some(element) = restarted.attester.next(false) {
+            let element: serde_json::Value = serde_json::from_str(&element).unwrap();
+            assert!(element["nonce"].as_str().unwrap().parse::<u64>().unwrap() > 90_000_000_000);
+            assert_eq!(element["batch"], "2");
+            times.push(Instant::now());
+        }
+    }
+    // In an hour of silence: the waits double, up to some minutes.
+    assert!((8..=24).contains(&times.len()), "{}", times.len());
+    let waits: Vec<Duration> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(
+        waits[0] < Duration::from_secs(5) && *waits.last().unwrap() > WAIT_MAX / 2,
+        "{waits:?}"
+    );
+}
