@@ -8,7 +8,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt;
 
-use ark_bn254::{Bn254, Fq, Fq2, Fr, G1Affine, G2Affine, G2Projective};
+use ark_bn254::{Bn254, Fq, Fq2, Fr, G1Affine, G1Projective, G2Affine, G2Projective};
 use ark_ec::pairing::Pairing;
 use ark_ec::{AffineRepr, CurveGroup, PrimeGroup};
 use ark_ff::{AdditiveGroup, BigInt, BigInteger, Field, PrimeField, Zero};
@@ -119,6 +119,31 @@ impl AggregateKey {
             Err(BlsError::Infinite)
         } else {
             Ok(BlsPublicKey(self.0.into_affine()))
+        }
+    }
+}
+
+/// A sum of signatures over one message: the signature of the sum of their keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AggregateSignature(G1Projective);
+
+impl AggregateSignature {
+    /// The sum of no signatures.
+    pub fn empty() -> Self {
+        Self(G1Projective::ZERO)
+    }
+
+    /// With a signature added.
+    pub fn plus(self, signature: &BlsSignature) -> Self {
+        Self(self.0 + signature.0)
+    }
+
+    /// The sum as a signature, which is refused at infinity.
+    pub fn signature(&self) -> Result<BlsSignature, BlsError> {
+        if self.0.is_zero() {
+            Err(BlsError::Infinite)
+        } else {
+            Ok(BlsSignature(self.0.into_affine()))
         }
     }
 }
@@ -238,6 +263,17 @@ mod tests {
         assert!(!key().public_key().verify(b"messagE", &signature));
         let other = BlsSecretKey::from_random(&[8; 48]).unwrap();
         assert!(!other.public_key().verify(b"message", &signature));
+    }
+
+    #[test]
+    fn a_sum_of_signatures_is_that_of_the_sum_of_keys() {
+        let other = BlsSecretKey::from_random(&[8; 48]).unwrap();
+        let keys = AggregateKey::empty().plus(&key().public_key()).plus(&other.public_key());
+        let first = AggregateSignature::empty().plus(&key().sign(b"message").unwrap());
+        let both = first.plus(&other.sign(b"message").unwrap()).signature().unwrap();
+        assert!(keys.key().unwrap().verify(b"message", &both));
+        assert!(!keys.key().unwrap().verify(b"message", &first.signature().unwrap()));
+        assert_eq!(AggregateSignature::empty().signature(), Err(BlsError::Infinite));
     }
 
     #[test]

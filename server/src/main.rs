@@ -5,6 +5,8 @@ mod attester;
 mod cli;
 mod clock;
 mod config;
+#[allow(dead_code, reason = "its commands come next")]
+mod devnet;
 mod listen;
 mod outbox;
 mod prover;

@@ -2,6 +2,7 @@
 //! finalizes them in groups.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -10,6 +11,7 @@ use tokio::sync::oneshot;
 use zellbook_core::bls::BlsSecretKey;
 use zellbook_core::finality::{SignedState, bls_message, chain, message};
 
+use super::interface::{Aggregated, LastBatch, NodePage, SignedBatch};
 use crate::store::{StoreError, open_durable};
 
 /// Bodies to be numbered, and where to say that they are durable.
@@ -168,7 +170,7 @@ impl Sequence {
             index.cast_signed(),
             parent.cast_signed(),
             timestamp.cast_signed(),
-            self.chaining_hash,
+            chaining_hash,
             sign(SignedState::Sequenced, 0),
             sign(SignedState::Locked, timestamp),
         ])?;
@@ -183,32 +185,16 @@ pub(super) struct SequenceReader {
     pub path: PathBuf,
 }
 
-/// A signature with what it covers.
-pub(super) struct StoredSignature {
-    pub index: u64,
-    pub parent_index: u64,
-    pub timestamp: u64,
-    pub chaining_hash: String,
-    pub locked: String,
-    pub finalized: String,
-}
-
-/// What `finalized` answers are made of.
-pub(super) struct StoredPage {
-    pub bodies: Vec<String>,
-    pub first_chaining_hash: String,
-    pub signatures: Vec<StoredSignature>,
-}
-
-fn signature(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredSignature> {
-    Ok(StoredSignature {
+fn signed(row: &rusqlite::Row<'_>) -> rusqlite::Result<Arc<SignedBatch>> {
+    let aggregated = |signature| Aggregated { signature, nonsigners: Vec::new() };
+    Ok(Arc::new(SignedBatch {
         index: row.get::<_, i64>(0)?.cast_unsigned(),
         parent_index: row.get::<_, i64>(1)?.cast_unsigned(),
         timestamp: row.get::<_, i64>(2)?.cast_unsigned(),
         chaining_hash: row.get(3)?,
-        locked: row.get(4)?,
-        finalized: row.get(5)?,
-    })
+        locked: aggregated(row.get(4)?),
+        finalized: Some(aggregated(row.get(5)?)),
+    }))
 }
 
 impl SequenceReader {
@@ -220,7 +206,7 @@ impl SequenceReader {
     }
 
     /// Finalized bodies after an index, cut where they pass so many bytes; `None` if there are none.
-    pub fn page(&self, after: u64, bytes_max: usize) -> rusqlite::Result<Option<StoredPage>> {
+    pub fn page(&self, after: u64, bytes_max: usize) -> rusqlite::Result<Option<NodePage>> {
         let connection = self.open()?;
         let connection = connection.unchecked_transaction()?;
         let after = i64::try_from(after).unwrap_or(i64::MAX);
@@ -240,25 +226,25 @@ impl SequenceReader {
                 first = Some(row.get(2)?);
             }
             last = row.get(0)?;
-            bodies.push(body);
+            bodies.push(Arc::from(body));
         }
         let Some(first_chaining_hash) = first else { return Ok(None) };
         let signatures = connection
             .prepare("SELECT * FROM signatures WHERE idx > ?1 AND idx <= ?2 ORDER BY idx")?
-            .query_map([after, last], signature)?
+            .query_map([after, last], signed)?
             .collect::<Result<_, _>>()?;
-        Ok(Some(StoredPage { bodies, first_chaining_hash, signatures }))
+        Ok(Some(NodePage { bodies, first_chaining_hash, signatures }))
     }
 
     /// The last signature, with the body that it is over.
-    pub fn last(&self) -> rusqlite::Result<Option<(StoredSignature, String)>> {
+    pub fn last(&self) -> rusqlite::Result<Option<LastBatch>> {
         let connection = self.open()?;
         let last = connection
             .query_row(
                 "SELECT s.*, b.body FROM signatures s JOIN batches b ON b.idx = s.idx
                  ORDER BY s.idx DESC LIMIT 1",
                 [],
-                |row| Ok((signature(row)?, row.get(6)?)),
+                |row| Ok(LastBatch { signed: signed(row)?, body: row.get::<_, String>(6)?.into() }),
             )
             .optional()?;
         Ok(last)

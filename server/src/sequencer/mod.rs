@@ -4,6 +4,7 @@ pub mod embedded;
 mod embedded_store;
 mod gateways;
 mod http;
+pub mod interface;
 pub mod transport;
 mod zellular;
 

@@ -1,0 +1,178 @@
+//! Faults on demand: what goes wrong with the emulated nodes, drawn from a seed, for how long.
+
+use std::fmt;
+use std::str::FromStr;
+
+use tokio::time::Instant;
+
+use super::{Condition, Lie, Network};
+
+/// A kind of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FaultKind {
+    /// What nodes say to the leader does not arrive.
+    Drop,
+    /// The leader's answers do not arrive, so that it is told again.
+    Duplicate,
+    /// The leader is frozen for a while: another takes its place, in no certain order of what waited.
+    Freeze,
+    /// A node is killed, and started again.
+    Kill,
+    /// A node is cut off from the others, or two from two.
+    Partition,
+    /// A gateway lies.
+    Lie,
+    /// The leader shows one node another order.
+    Equivocate,
+    /// A node is without history that the others pruned, and lags.
+    Lag,
+}
+
+impl FaultKind {
+    /// All kinds.
+    pub const ALL: [Self; 8] = [
+        Self::Drop,
+        Self::Duplicate,
+        Self::Freeze,
+        Self::Kill,
+        Self::Partition,
+        Self::Lie,
+        Self::Equivocate,
+        Self::Lag,
+    ];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Drop => "drop",
+            Self::Duplicate => "duplicate",
+            Self::Freeze => "freeze",
+            Self::Kill => "kill",
+            Self::Partition => "partition",
+            Self::Lie => "lie",
+            Self::Equivocate => "equivocate",
+            Self::Lag => "lag",
+        }
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for FaultKind {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let names = || Self::ALL.map(Self::name).join(", ");
+        let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
+        found.ok_or_else(|| format!("{name:?} is no fault; there are {}", names()))
+    }
+}
+
+/// A fault at a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Its kind.
+    pub kind: FaultKind,
+    /// The node that it is about, where it is about one.
+    pub node: usize,
+    /// The lie, if it is one.
+    pub lie: Lie,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            FaultKind::Drop | FaultKind::Duplicate => write!(f, "{}", self.kind),
+            FaultKind::Lie => write!(f, "node {} lies: {:?}", self.node, self.lie),
+            _ => write!(f, "{} at node {}", self.kind, self.node),
+        }
+    }
+}
+
+/// Draws faults and makes them happen.
+pub struct Faults {
+    network: Network,
+    kinds: Vec<FaultKind>,
+    rng: fastrand::Rng,
+}
+
+impl Faults {
+    /// Faults of some kinds.
+    pub fn new(network: Network, kinds: Vec<FaultKind>, seed: u64) -> Self {
+        Self { network, kinds, rng: fastrand::Rng::with_seed(seed) }
+    }
+
+    /// The next fault, which is not there yet.
+    pub fn draw(&mut self) -> Option<Fault> {
+        let kind = *self.kinds.get(self.rng.usize(0..self.kinds.len().max(1)))?;
+        let count = self.network.len();
+        let node = match kind {
+            // A leader is the worst to lose.
+            FaultKind::Freeze | FaultKind::Kill if self.rng.bool() => self.leader(),
+            _ => self.rng.usize(0..count),
+        };
+        let lie = match Lie::ALL[self.rng.usize(0..Lie::ALL.len())] {
+            Lie::Stale { .. } => Lie::Stale { until: self.finalized(node) },
+            lie => lie,
+        };
+        Some(Fault { kind, node, lie })
+    }
+
+    fn leader(&self) -> usize {
+        let nodes = self.network.shared.nodes();
+        let epoch = nodes.nodes.iter().map(|node| node.epoch).max().unwrap_or_default();
+        nodes.leader_of(epoch)
+    }
+
+    fn finalized(&self, node: usize) -> u64 {
+        let nodes = self.network.shared.nodes();
+        let logs = nodes.nodes.get(node).into_iter().flat_map(|node| node.apps.values());
+        logs.map(super::AppLog::finalized_index).max().unwrap_or_default()
+    }
+
+    /// Begins a fault.
+    pub fn begin(&mut self, fault: Fault) {
+        let now = Instant::now();
+        let side = self.rng.usize(1..3);
+        let mut nodes = self.network.shared.nodes();
+        let (node, count) = (fault.node, nodes.nodes.len());
+        match fault.kind {
+            FaultKind::Drop => nodes.weather.request_lost = 40,
+            FaultKind::Duplicate => nodes.weather.answer_lost = 40,
+            FaultKind::Freeze => nodes.set_condition(node, Condition::Frozen, now),
+            FaultKind::Kill => nodes.set_condition(node, Condition::Down, now),
+            FaultKind::Partition => {
+                for offset in 0..side {
+                    nodes.nodes[(node + offset) % count].side = 1;
+                }
+            }
+            FaultKind::Lie => nodes.nodes[node].lie = Some(fault.lie),
+            FaultKind::Equivocate => nodes.deceived = Some(node),
+            FaultKind::Lag => nodes.nodes[node].is_pruned = true,
+        }
+    }
+
+    /// Ends a fault.
+    pub fn end(&mut self, fault: Fault) {
+        let now = Instant::now();
+        let mut nodes = self.network.shared.nodes();
+        let node = fault.node;
+        match fault.kind {
+            FaultKind::Drop => nodes.weather.request_lost = 0,
+            FaultKind::Duplicate => nodes.weather.answer_lost = 0,
+            FaultKind::Freeze | FaultKind::Kill => nodes.set_condition(node, Condition::Up, now),
+            FaultKind::Partition => nodes.nodes.iter_mut().for_each(|node| node.side = 0),
+            FaultKind::Lie => nodes.nodes[node].lie = None,
+            FaultKind::Equivocate => nodes.deceived = None,
+            FaultKind::Lag => {
+                // Started anew with the others' history.
+                nodes.nodes[node].is_pruned = false;
+                nodes.nodes[node].forget_memory();
+            }
+        }
+    }
+}

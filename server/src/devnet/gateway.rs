@@ -1,0 +1,184 @@
+//! A node of the emulated network as clients meet it: the HTTP interface over what the node has, or
+//! over what it pretends to have.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::Method;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use tokio::time::{Instant, sleep};
+
+use super::lies::Lie;
+use super::node::Condition;
+use super::{Network, Shared};
+use crate::sequencer::interface::{
+    self, LastBatch, LastState, Node, NodePage, NodeStatus, Refusal, VERSION,
+};
+
+/// How often a frozen node looks whether it still is.
+const THAW: Duration = Duration::from_millis(100);
+/// What a garbled answer is cut to.
+const GARBLED: &str = r#"{"status":"success","message":"Operation successful","data":{"batches":["#;
+
+/// One node's interface.
+pub struct Gateway {
+    network: Arc<Shared>,
+    node: usize,
+}
+
+impl Network {
+    /// The HTTP interface of a node.
+    pub fn router(&self, node: usize) -> Router {
+        let gateway = Arc::new(Gateway { network: Arc::clone(&self.shared), node });
+        let gate = Arc::clone(&gateway);
+        interface::router(gateway).layer(middleware::from_fn(
+            move |request: Request, next: Next| {
+                let gate = Arc::clone(&gate);
+                async move { gate.pass(request, next).await }
+            },
+        ))
+    }
+}
+
+impl Gateway {
+    /// Lets a request through to a node that works. A frozen one answers when it is thawed; that a dead
+    /// one is not reached is the transport's part.
+    async fn pass(&self, request: Request, next: Next) -> Response {
+        while self.network.nodes().nodes[self.node].condition != Condition::Up {
+            sleep(THAW).await;
+        }
+        let is_read = request.method() == Method::GET;
+        let response = next.run(request).await;
+        if is_read && self.lie() == Some(Lie::Garbage) {
+            let mut response = response;
+            *response.body_mut() = Body::from(GARBLED);
+            return response;
+        }
+        response
+    }
+
+    fn lie(&self) -> Option<Lie> {
+        self.network.nodes().nodes[self.node].lie
+    }
+
+    fn fail(&self) -> Result<(), Refusal> {
+        match self.lie() {
+            Some(Lie::Errors) => Err(Refusal::Broken("it is made to".into())),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Node for Gateway {
+    fn ready(&self) -> Result<(), Refusal> {
+        let nodes = self.network.nodes();
+        let node = &nodes.nodes[self.node];
+        // A node without the history that others pruned says that it is ready.
+        if !node.is_synced && !node.is_pruned {
+            Err(Refusal::NotSynced)
+        } else if node.is_paused(Instant::now()) {
+            Err(Refusal::Paused)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn may_post(&self) -> Result<(), Refusal> {
+        self.ready()?;
+        if self.network.nodes().nodes[self.node].is_posting {
+            Ok(())
+        } else {
+            Err(Refusal::NotPosting)
+        }
+    }
+
+    fn batch_bytes_max(&self) -> usize {
+        self.network.options.batch_bytes_max
+    }
+
+    fn has_app(&self, app: &str) -> bool {
+        self.network.options.apps.iter().any(|name| name == app)
+    }
+
+    async fn put(&self, batches: Vec<(String, String)>) -> Result<(), Refusal> {
+        self.fail()?;
+        let options = &self.network.options;
+        let now = Instant::now();
+        let mut nodes = self.network.nodes();
+        let leads = nodes.leader_of(nodes.nodes[self.node].epoch) == self.node;
+        let node = &mut nodes.nodes[self.node];
+        // Only the leader counts; the others queue what they are given.
+        if leads {
+            if now.duration_since(node.window.0) >= options.window {
+                node.window = (now, 0);
+            }
+            let bytes: usize = batches.iter().map(|(_, body)| body.len()).sum();
+            node.window.1 = node.window.1.saturating_add(bytes);
+            if node.window.1 > options.window_bytes_max {
+                return Err(Refusal::LimitExceeded);
+            }
+        }
+        let copies = match node.lie {
+            Some(Lie::DropPosts) => 0,
+            Some(Lie::DoublePosts) => 2,
+            _ => 1,
+        };
+        for (app, body) in batches {
+            if let Some(log) = node.apps.get_mut(&app) {
+                let body: Arc<str> = body.into();
+                log.queue.extend(std::iter::repeat_n(body, copies));
+            }
+        }
+        Ok(())
+    }
+
+    async fn page(&self, app: &str, after: u64) -> Result<Option<NodePage>, Refusal> {
+        self.fail()?;
+        let mut nodes = self.network.nodes();
+        let draw = nodes.rng.u64(..);
+        let node = &nodes.nodes[self.node];
+        let until = match node.lie {
+            Some(Lie::Stale { until }) => until,
+            _ => u64::MAX,
+        };
+        let bytes_max = self.network.options.page_bytes_max;
+        let mut page = node.log(app).and_then(|log| log.page(after, until, bytes_max));
+        if node.lie == Some(Lie::Forge) {
+            page = page.or(Some(NodePage::default()));
+        }
+        Ok(page.map(|page| match node.lie {
+            Some(lie) => lie.page(node, app, page, after, draw),
+            None => page,
+        }))
+    }
+
+    async fn last(&self, app: &str, state: LastState) -> Result<Option<LastBatch>, Refusal> {
+        self.fail()?;
+        let nodes = self.network.nodes();
+        Ok(nodes.nodes[self.node].log(app).and_then(|log| match state {
+            LastState::Locked => log.last_locked(),
+            LastState::Finalized => log.last_finalized(),
+        }))
+    }
+
+    async fn status(&self) -> Result<NodeStatus, Refusal> {
+        self.fail()?;
+        let nodes = self.network.nodes();
+        let node = &nodes.nodes[self.node];
+        let mut status = NodeStatus {
+            version: VERSION.into(),
+            leader_id: nodes.nodes[nodes.leader_of(node.epoch)].id.clone(),
+            id: node.id.clone(),
+            public_key: node.public_key,
+            apps: node.apps.iter().map(|(app, log)| (app.clone(), log.indexes())).collect(),
+        };
+        if let Some(lie) = node.lie {
+            lie.status(&mut status);
+        }
+        Ok(status)
+    }
+}

@@ -1,0 +1,411 @@
+//! What the nodes do with each other: the leader numbers what the others hand to it, and nodes with
+//! enough stake sign first what is in sequence (a lock), then what is locked (finality).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use tokio::time::Instant;
+use zellbook_core::bls::{AggregateSignature, BlsSecretKey};
+use zellbook_core::finality::{SignedState, bls_message, message};
+
+use super::node::{Condition, Lock, NodeCore};
+use crate::sequencer::interface::{Aggregated, SignedBatch};
+
+/// Batches that a pruned node hands to the leader again in each round, at most.
+const REPEATED_MAX: usize = 4;
+
+/// How the nodes work together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Protocol {
+    /// The share of stake that signs, in percent.
+    pub threshold_percent: u64,
+    /// How long a leader may say nothing before the others change it.
+    pub dispute_after: Duration,
+    /// How long they pause for that.
+    pub pause: Duration,
+}
+
+/// How the connections between nodes fail, in percent of rounds and pairs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Weather {
+    /// A node misses a round of signatures.
+    pub late: u32,
+    /// What a node says does not reach the leader.
+    pub request_lost: u32,
+    /// What the leader answers does not reach the node, which says it all again.
+    pub answer_lost: u32,
+}
+
+/// Which nodes miss the signatures of a round.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Late {
+    pub lock: BTreeSet<usize>,
+    pub finality: BTreeSet<usize>,
+}
+
+/// All nodes.
+pub(super) struct Nodes {
+    pub nodes: Vec<NodeCore>,
+    pub protocol: Protocol,
+    pub weather: Weather,
+    pub rng: Rng,
+    /// The leader shows this node another order of what is new.
+    pub deceived: Option<usize>,
+    /// How often the leader was changed.
+    pub leader_changes: u64,
+}
+
+impl Nodes {
+    /// The node that leads in an epoch.
+    pub fn leader_of(&self, epoch: u64) -> usize {
+        usize::try_from(epoch).unwrap_or_default() % self.nodes.len()
+    }
+
+    pub fn chance(&mut self, percent: u32) -> bool {
+        percent > 0 && self.rng.u32(0..100) < percent
+    }
+
+    /// A round at a time. `late` is drawn where it is not given.
+    pub fn round(&mut self, now: Instant, timestamp: u64, late: Option<&Late>) {
+        for leader in 0..self.nodes.len() {
+            if self.leads(leader, now) {
+                self.lead(leader, now, timestamp, late);
+            }
+        }
+        self.change_leader(now);
+    }
+
+    /// Whether a node is to lead in this round. One that finds that others have a later leader
+    /// follows that one from now on.
+    fn leads(&mut self, node: usize, now: Instant) -> bool {
+        let own = &self.nodes[node];
+        if !own.works(now) || own.is_pruned || self.leader_of(own.epoch) != node {
+            return false;
+        }
+        let others = self.nodes.iter().filter(|other| self.hear(own, other, now));
+        let latest = others.map(|other| other.epoch).max().unwrap_or_default();
+        if latest > own.epoch {
+            self.nodes[node].epoch = latest;
+        }
+        self.leader_of(self.nodes[node].epoch) == node
+    }
+
+    /// Whether two nodes reach each other.
+    fn hear(&self, one: &NodeCore, other: &NodeCore, now: Instant) -> bool {
+        other.works(now) && one.side == other.side
+    }
+
+    fn lead(&mut self, leader: usize, now: Instant, timestamp: u64, late: Option<&Late>) {
+        let count = self.nodes.len();
+        let mut followers: Vec<usize> = (0..count)
+            .filter(|node| *node != leader)
+            .filter(|node| self.hear(&self.nodes[leader], &self.nodes[*node], now))
+            .collect();
+        self.rng.shuffle(&mut followers);
+        let late = late.cloned().unwrap_or_else(|| self.draw_late());
+        let mut answered = BTreeSet::new();
+        let mut heard = Vec::new();
+        for node in followers {
+            self.nodes[node].heard_leader = now;
+            if self.nodes[node].epoch < self.nodes[leader].epoch {
+                self.nodes[node].epoch = self.nodes[leader].epoch;
+            }
+            let is_lost = self.chance(self.weather.request_lost);
+            if !is_lost {
+                heard.push(node);
+                if !self.chance(self.weather.answer_lost) {
+                    answered.insert(node);
+                }
+            }
+        }
+        self.nodes[leader].heard_leader = now;
+        self.nodes[leader].is_synced = true;
+        let apps: Vec<String> = self.nodes[leader].apps.keys().cloned().collect();
+        for app in &apps {
+            self.finalize(leader, &heard, app, timestamp, &late.finality);
+            self.take_queues(leader, &heard, &answered, app);
+            for node in &answered {
+                self.tell(leader, *node, app);
+            }
+            self.lock(leader, &answered, app, &late.lock);
+            for node in &answered {
+                self.tell(leader, *node, app);
+            }
+        }
+        for node in answered {
+            self.nodes[node].is_synced = true;
+        }
+    }
+
+    fn draw_late(&mut self) -> Late {
+        let (percent, count) = (self.weather.late, self.nodes.len());
+        let mut draw = || (0..count).filter(|_| self.chance(percent)).collect();
+        Late { lock: draw(), finality: draw() }
+    }
+
+    /// The leader appends what it and the others took.
+    fn take_queues(
+        &mut self,
+        leader: usize,
+        heard: &[usize],
+        answered: &BTreeSet<usize>,
+        app: &str,
+    ) {
+        let mut taken: Vec<Arc<str>> = Vec::new();
+        for node in std::iter::once(leader).chain(heard.iter().copied()) {
+            let forgets = node == leader || answered.contains(&node);
+            let core = &mut self.nodes[node];
+            let is_pruned = core.is_pruned;
+            let Some(log) = core.apps.get_mut(app) else { continue };
+            if is_pruned {
+                taken.extend(log.queue.iter().take(REPEATED_MAX).cloned());
+            } else if forgets {
+                taken.extend(log.queue.drain(..));
+            } else {
+                taken.extend(log.queue.iter().cloned());
+            }
+        }
+        if let Some(log) = self.nodes[leader].apps.get_mut(app) {
+            taken.into_iter().for_each(|body| log.append(body));
+        }
+    }
+
+    /// A node takes over what the leader has.
+    fn tell(&mut self, leader: usize, node: usize, app: &str) {
+        if self.nodes[node].is_pruned {
+            return;
+        }
+        let is_deceived = self.deceived == Some(node);
+        let Ok([leader, node]) = self.nodes.get_disjoint_mut([leader, node]) else { return };
+        let (Some(theirs), Some(ours)) = (leader.apps.get(app), node.apps.get_mut(app)) else {
+            return;
+        };
+        if is_deceived && theirs.len() > ours.len() {
+            // Another order of what is new: this node cannot sign with the others.
+            let from = usize::try_from(ours.len()).unwrap_or_default();
+            let new: Vec<_> = theirs.sequence.iter().skip(from).map(|e| &e.body).cloned().collect();
+            if ours.agrees(theirs, ours.len()) && new.len() > 1 {
+                new.into_iter().rev().for_each(|body| ours.append(body));
+                return;
+            }
+        }
+        let dropped = ours.adopt(theirs, theirs.len());
+        // What only this node's sequence had may be in the leader's too, or nowhere.
+        if self.rng.bool() {
+            ours.queue.extend(dropped);
+        }
+        ours.learn(theirs);
+    }
+
+    /// A lock over all that is in sequence, if enough stake has it.
+    fn lock(
+        &mut self,
+        leader: usize,
+        answered: &BTreeSet<usize>,
+        app: &str,
+        late: &BTreeSet<usize>,
+    ) {
+        let own = &self.nodes[leader];
+        let Some(log) = own.log(app) else { return };
+        let (index, epoch) = (log.len(), own.epoch);
+        let is_new = index > log.finalized_index()
+            && log.lock.as_ref().is_none_or(|lock| (lock.epoch, lock.index) < (epoch, index));
+        if !is_new {
+            return;
+        }
+        let signers: BTreeSet<usize> = answered
+            .iter()
+            .copied()
+            .chain([leader])
+            .filter(|node| !late.contains(node) || *node == leader)
+            .filter(|node| {
+                let core = &self.nodes[*node];
+                core.epoch == epoch && core.log(app).is_some_and(|other| other.agrees(log, index))
+            })
+            .collect();
+        let parent = log.finalized_index();
+        let hash = log.hash(index).unwrap_or_default();
+        let text = message(app, SignedState::Sequenced, index, parent, 0, hash);
+        let Some(signed) = self.aggregate(&signers, &text) else { return };
+        if let Some(log) = self.nodes[leader].apps.get_mut(app) {
+            log.lock = Some(Lock { epoch, index, signed: Some(signed) });
+        }
+    }
+
+    /// Finality of what is locked, if enough stake has seen the lock.
+    fn finalize(
+        &mut self,
+        leader: usize,
+        heard: &[usize],
+        app: &str,
+        timestamp: u64,
+        late: &BTreeSet<usize>,
+    ) {
+        let own = &self.nodes[leader];
+        let Some(log) = own.log(app) else { return };
+        // Under each leader there is a lock first: else a lock of another history that a node kept
+        // from before could pass for a later one.
+        let is_due = |lock: &&Lock| lock.index > log.finalized_index() && lock.epoch == own.epoch;
+        let Some(lock) = log.lock.as_ref().filter(is_due) else { return };
+        let (index, Some(locked)) = (lock.index, lock.signed.clone()) else { return };
+        let signers: BTreeSet<usize> = heard
+            .iter()
+            .copied()
+            .chain([leader])
+            .filter(|node| !late.contains(node))
+            .filter(|node| {
+                let core = &self.nodes[*node];
+                core.epoch == own.epoch
+                    && core.log(app).is_some_and(|other| {
+                        let seen = other.lock.as_ref();
+                        seen.is_some_and(|seen| seen.epoch == own.epoch && seen.index >= index)
+                            && other.agrees(log, index)
+                    })
+            })
+            .collect();
+        let (parent_index, hash) = (log.finalized_index(), log.hash(index).unwrap_or_default());
+        let text = message(app, SignedState::Locked, index, parent_index, timestamp, hash);
+        let chaining_hash = hash.to_string();
+        let Some(finalized) = self.aggregate(&signers, &text) else { return };
+        let signed = SignedBatch {
+            index,
+            parent_index,
+            timestamp,
+            chaining_hash,
+            locked,
+            finalized: Some(finalized),
+        };
+        if let Some(log) = self.nodes[leader].apps.get_mut(app) {
+            log.finalized.insert(index, Arc::new(signed));
+        }
+    }
+
+    /// The signatures of some nodes as one, if their stake is enough.
+    fn aggregate(&self, signers: &BTreeSet<usize>, text: &str) -> Option<Aggregated> {
+        if !self.is_quorum(signers) {
+            return None;
+        }
+        let keys = signers.iter().map(|node| &self.nodes[*node]).filter(|node| node.stake > 0);
+        let signature = aggregate(keys.map(|node| &node.key), text)?;
+        // A node without stake is neither in the key nor named as missing.
+        let nonsigners = (0..self.nodes.len())
+            .filter(|node| !signers.contains(node) && self.nodes[*node].stake > 0)
+            .map(|node| self.nodes[node].id.clone())
+            .collect();
+        Some(Aggregated { signature, nonsigners })
+    }
+
+    /// Whether all stake but that of some nodes is little enough, as the network reckons.
+    pub fn is_quorum(&self, signers: &BTreeSet<usize>) -> bool {
+        let total: u64 = self.nodes.iter().map(|node| node.stake).sum();
+        let missing: u64 = (0..self.nodes.len())
+            .filter(|node| !signers.contains(node))
+            .map(|node| self.nodes[node].stake)
+            .sum();
+        100 * missing <= (100 - self.protocol.threshold_percent) * total
+    }
+
+    /// Nodes with enough stake that have not heard their leader for a while take the next one, and
+    /// go on from the latest lock among them.
+    fn change_leader(&mut self, now: Instant) {
+        let sides: BTreeSet<u8> = self.nodes.iter().map(|node| node.side).collect();
+        for side in sides {
+            let members: BTreeSet<usize> = (0..self.nodes.len())
+                .filter(|node| {
+                    let core = &self.nodes[*node];
+                    core.works(now) && core.side == side && !core.is_pruned
+                })
+                .collect();
+            let latest = members.iter().map(|node| self.nodes[*node].epoch).max();
+            let Some(latest) = latest else { continue };
+            let voters: BTreeSet<usize> = members
+                .iter()
+                .copied()
+                .filter(|node| {
+                    now.duration_since(self.nodes[*node].heard_leader) > self.protocol.dispute_after
+                })
+                .collect();
+            if self.is_quorum(&voters) {
+                self.elect(&members, latest, now);
+            }
+        }
+    }
+
+    fn elect(&mut self, members: &BTreeSet<usize>, latest: u64, now: Instant) {
+        let mut epoch = latest + 1;
+        while !members.contains(&self.leader_of(epoch)) {
+            epoch += 1;
+        }
+        self.leader_changes += 1;
+        let leader = self.leader_of(epoch);
+        tracing::debug!("the leader is {} from now on (epoch {epoch})", self.nodes[leader].id);
+        let apps: Vec<String> = self.nodes[leader].apps.keys().cloned().collect();
+        for app in &apps {
+            let place = |node: &usize| {
+                let lock = self.nodes[*node].log(app).and_then(|log| log.lock.as_ref());
+                lock.map_or((0, 0), |lock| (lock.epoch, lock.index))
+            };
+            let Some(best) = members.iter().copied().max_by_key(place) else { continue };
+            let until = self.nodes[best].log(app).map_or(0, |log| log.indexes().locked);
+            for node in members {
+                self.restart_from(best, *node, app, until);
+            }
+        }
+        for node in members {
+            let node = &mut self.nodes[*node];
+            node.epoch = epoch;
+            node.paused_until = Some(now + self.protocol.pause);
+            node.heard_leader = now + self.protocol.pause;
+        }
+    }
+
+    /// A node goes back to a lock. What it had beyond waits in its queue again, as it does with every
+    /// other node that had it, and in no certain order.
+    fn restart_from(&mut self, best: usize, node: usize, app: &str, until: u64) {
+        let mut dropped = if best == node {
+            let log = self.nodes[node].apps.get_mut(app);
+            let cut = usize::try_from(until).unwrap_or(usize::MAX);
+            log.map(|log| {
+                log.sequence.drain(cut.min(log.sequence.len())..).map(|e| e.body).collect()
+            })
+            .unwrap_or_default()
+        } else {
+            let Ok([best, node]) = self.nodes.get_disjoint_mut([best, node]) else { return };
+            let (Some(theirs), Some(ours)) = (best.apps.get(app), node.apps.get_mut(app)) else {
+                return;
+            };
+            let dropped = ours.adopt(theirs, until);
+            ours.learn(theirs);
+            dropped
+        };
+        self.rng.shuffle(&mut dropped);
+        if let Some(log) = self.nodes[node].apps.get_mut(app) {
+            dropped.into_iter().rev().for_each(|body| log.queue.push_front(body));
+        }
+    }
+
+    /// Kills a node, or brings it back.
+    pub fn set_condition(&mut self, node: usize, condition: Condition, now: Instant) {
+        let core = &mut self.nodes[node];
+        if condition == Condition::Down && core.condition != Condition::Down {
+            core.forget_memory();
+        }
+        core.condition = condition;
+        core.heard_leader = now;
+    }
+}
+
+/// The sum of signatures of some keys over a message.
+pub(super) fn aggregate<'a>(
+    keys: impl Iterator<Item = &'a BlsSecretKey>,
+    text: &str,
+) -> Option<String> {
+    let digest = bls_message(text);
+    let mut sum = AggregateSignature::empty();
+    for key in keys {
+        sum = sum.plus(&key.sign(digest.as_bytes())?);
+    }
+    sum.signature().ok().map(|signature| signature.to_string())
+}

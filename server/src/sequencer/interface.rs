@@ -1,0 +1,525 @@
+//! The HTTP interface of a node of the Zellular network: one implementation, behind which stand the
+//! embedded sequencer and the nodes of the emulated network.
+//!
+//! Statuses, headers, bodies and limits are those captured from the reference sequencer v0.1.7
+//! (`core/tests/vectors/zellular`); `devnet/conformance.rs` compares them.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, put};
+use serde::Serialize;
+use serde_json::{Value, json};
+use zellbook_core::bls::BlsPublicKey;
+
+/// The version of the interface.
+pub const VERSION: &str = "v0.1.7";
+/// Bytes of a request; the bulk call can carry many batches.
+const REQUEST_BYTES_MAX: usize = 16 << 20;
+
+/// What a node does behind its HTTP interface.
+pub trait Node: Send + Sync + 'static {
+    /// Whether the node takes part in the network now.
+    fn ready(&self) -> Result<(), Refusal>;
+
+    /// Whether it takes batches now.
+    fn may_post(&self) -> Result<(), Refusal> {
+        self.ready()
+    }
+
+    /// Bytes of UTF-8 in a batch, at most.
+    fn batch_bytes_max(&self) -> usize;
+
+    /// Whether an app is registered with the network.
+    fn has_app(&self, app: &str) -> bool;
+
+    /// Takes batches with their apps, which are registered, and none of which is too large.
+    fn put(
+        &self,
+        batches: Vec<(String, String)>,
+    ) -> impl Future<Output = Result<(), Refusal>> + Send;
+
+    /// The finalized batches after an index, as many as one answer holds; `None` if there are none.
+    fn page(
+        &self,
+        app: &str,
+        after: u64,
+    ) -> impl Future<Output = Result<Option<NodePage>, Refusal>> + Send;
+
+    /// The last signed batch in a state; `None` if there is none.
+    fn last(
+        &self,
+        app: &str,
+        state: LastState,
+    ) -> impl Future<Output = Result<Option<LastBatch>, Refusal>> + Send;
+
+    /// What the node says of itself.
+    fn status(&self) -> impl Future<Output = Result<NodeStatus, Refusal>> + Send;
+}
+
+/// Why a node does not do what it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It has not exchanged anything with the leader yet.
+    NotSynced,
+    /// The leader is being changed.
+    Paused,
+    /// It has no posting role.
+    NotPosting,
+    /// The leader takes no more bytes in this window.
+    LimitExceeded,
+    /// It failed; the reason stays here.
+    Broken(String),
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let (status, code, message) = match self {
+            Self::NotSynced => {
+                let message = "The node is not synced with the sequencer.";
+                (StatusCode::SERVICE_UNAVAILABLE, "NotSyncedError", message)
+            }
+            Self::Paused => {
+                (StatusCode::SERVICE_UNAVAILABLE, "IsPausedError", "This node is paused.")
+            }
+            Self::NotPosting => {
+                let message = "This node does not have posting role.";
+                (StatusCode::FORBIDDEN, "IsNotPostingNodeError", message)
+            }
+            Self::LimitExceeded => {
+                let message = "Batches limit volume exceeded.";
+                (StatusCode::TOO_MANY_REQUESTS, "BatchesLimitExceededError", message)
+            }
+            Self::Broken(reason) => return internal(&reason),
+        };
+        failure(status, code, message)
+    }
+}
+
+/// An aggregated signature, with who is not in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aggregated {
+    /// `1 x y`.
+    pub signature: String,
+    /// Ids of nodes.
+    pub nonsigners: Vec<String>,
+}
+
+/// A batch that the network signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedBatch {
+    /// Its index.
+    pub index: u64,
+    /// The finalized index before it.
+    pub parent_index: u64,
+    /// Unix seconds of its finality.
+    pub timestamp: u64,
+    /// The chaining hash at the index.
+    pub chaining_hash: String,
+    /// The lock.
+    pub locked: Aggregated,
+    /// Finality, if it is there yet.
+    pub finalized: Option<Aggregated>,
+}
+
+/// What a `finalized` answer is made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodePage {
+    /// Bodies.
+    pub bodies: Vec<Arc<str>>,
+    /// The chaining hash of the first.
+    pub first_chaining_hash: String,
+    /// Finality of some of them, in order.
+    pub signatures: Vec<Arc<SignedBatch>>,
+}
+
+/// The states that `last` can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastState {
+    /// Locked.
+    Locked,
+    /// Finalized.
+    Finalized,
+}
+
+impl LastState {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Locked => "locked",
+            Self::Finalized => "finalized",
+        }
+    }
+
+    fn read(state: &str) -> Result<Self, Response> {
+        match state {
+            "locked" => Ok(Self::Locked),
+            "finalized" => Ok(Self::Finalized),
+            _ => {
+                let message = "Invalid state. Must be 'locked' or 'finalized'.";
+                Err(failure(StatusCode::BAD_REQUEST, "InvalidRequestError", message))
+            }
+        }
+    }
+}
+
+/// A `last` answer.
+#[derive(Clone, Debug)]
+pub struct LastBatch {
+    /// Its signatures.
+    pub signed: Arc<SignedBatch>,
+    /// The body at its index.
+    pub body: Arc<str>,
+}
+
+/// How far a node is with an app.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Indexes {
+    /// The last batch in sequence.
+    pub sequenced: u64,
+    /// The last one under a lock.
+    pub locked: u64,
+    /// The last one that is final.
+    pub finalized: u64,
+}
+
+/// A `state` answer.
+#[derive(Clone, Debug)]
+pub struct NodeStatus {
+    /// The version that it claims.
+    pub version: String,
+    /// The leader that it follows.
+    pub leader_id: String,
+    /// Its id.
+    pub id: String,
+    /// Its key.
+    pub public_key: BlsPublicKey,
+    /// How far it is, by app.
+    pub apps: Vec<(String, Indexes)>,
+}
+
+/// The routes of a node.
+pub fn router<N: Node>(node: Arc<N>) -> Router {
+    let redirect =
+        || async { (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, "/node/state")]) };
+    Router::new()
+        .route("/", get(redirect))
+        .route("/node/state", get(state::<N>))
+        .route("/node/ready", get(ready::<N>))
+        .route("/node/batches", put(put_bulk::<N>))
+        .route("/node/batches/{state}/last", get(last_bulk::<N>))
+        .route("/node/{app}/batches", put(put_batch::<N>))
+        .route("/node/{app}/batches/{state}", get(batches::<N>))
+        .route("/node/{app}/batches/{state}/last", get(last::<N>))
+        .layer(middleware::from_fn(check_version))
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
+        .with_state(node)
+        .layer(middleware::map_response(name_server))
+}
+
+/// What every captured answer says of its server.
+async fn name_server(mut response: Response) -> Response {
+    response.headers_mut().insert(header::SERVER, HeaderValue::from_static("uvicorn"));
+    response
+}
+
+fn ok_raw(json: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], json).into_response()
+}
+
+fn success(data: &impl Serialize) -> Response {
+    #[derive(Serialize)]
+    struct Success<'a, T> {
+        status: &'static str,
+        message: &'static str,
+        data: &'a T,
+    }
+    let answer = Success { status: "success", message: "Operation successful", data };
+    serde_json::to_string(&answer).map_or_else(|error| internal(&error), ok_raw)
+}
+
+fn received(message: &str) -> Response {
+    ok_raw(format!(r#"{{"status":"success","message":"{message}","data":{{}}}}"#))
+}
+
+fn failure(status: StatusCode, code: &str, message: &str) -> Response {
+    let message = Value::from(message);
+    let json = format!(r#"{{"status":"error","error":{{"code":"{code}","message":{message}}}}}"#);
+    (status, ok_raw(json)).into_response()
+}
+
+/// A validation error as FastAPI words it. `fields` is the inside of the detail object.
+fn unprocessable(fields: &str) -> Response {
+    (StatusCode::UNPROCESSABLE_ENTITY, ok_raw(format!(r#"{{"detail":[{{{fields}}}]}}"#)))
+        .into_response()
+}
+
+fn internal(error: &dyn Display) -> Response {
+    tracing::error!("a node failed: {error}");
+    let text = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    (StatusCode::INTERNAL_SERVER_ERROR, text, "Internal Server Error").into_response()
+}
+
+async fn check_version(request: Request, next: Next) -> Response {
+    match request.headers().get("version") {
+        Some(version) if version != VERSION => failure(
+            StatusCode::BAD_REQUEST,
+            "InvalidNodeVersionError",
+            "Invalid node version. Please get the latest version of node.",
+        ),
+        _ => next.run(request).await,
+    }
+}
+
+async fn ready<N: Node>(State(node): State<Arc<N>>) -> Result<Response, Refusal> {
+    node.ready()?;
+    Ok(ok_raw(r#"{"status":true}"#.into()))
+}
+
+/// The body of a PUT as a text: as it is, or a JSON string if the content type is JSON or absent.
+fn batch_text(headers: &HeaderMap, body: &Bytes) -> Result<String, Response> {
+    if body.is_empty() {
+        return Err(unprocessable(
+            r#""type":"missing","loc":["body"],"msg":"Field required","input":null"#,
+        ));
+    }
+    if !is_json(headers) {
+        return String::from_utf8(body.to_vec()).map_err(|error| internal(&error));
+    }
+    match parse_json(body)? {
+        Value::String(text) => Ok(text),
+        other => Err(not_a_string("", &other)),
+    }
+}
+
+fn not_a_string(place: &str, value: &Value) -> Response {
+    unprocessable(&format!(
+        r#""type":"string_type","loc":["body"{place}],"msg":"Input should be a valid string","input":{value}"#
+    ))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_none_or(|kind| {
+        let kind = kind.to_str().unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        kind == "application/json" || kind.ends_with("+json")
+    })
+}
+
+fn parse_json(body: &Bytes) -> Result<Value, Response> {
+    serde_json::from_slice(body).map_err(|error| {
+        let line = body.split(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
+        let before: usize = line.map(|line| line.len() + 1).sum();
+        let column = if error.is_eof() { error.column() } else { error.column().saturating_sub(1) };
+        let at = before + column;
+        unprocessable(&format!(
+            r#""type":"json_invalid","loc":["body",{at}],"msg":"JSON decode error","input":{{}},"ctx":{{"error":"Expecting value"}}"#
+        ))
+    })
+}
+
+async fn put_batch<N: Node>(
+    State(node): State<Arc<N>>,
+    Path(app): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Response> {
+    node.may_post().map_err(Refusal::into_response)?;
+    let text = batch_text(&headers, &body)?;
+    if !node.has_app(&app) {
+        let message = format!("Invalid app name: {app}.");
+        return Err(failure(StatusCode::BAD_REQUEST, "InvalidRequestError", &message));
+    }
+    if text.len() > node.batch_bytes_max() {
+        return Err(failure(
+            StatusCode::TOO_MANY_REQUESTS,
+            "BatchSizeExceededError",
+            "The batch exceeds the maximum allowed size.",
+        ));
+    }
+    node.put(vec![(app, text)]).await.map_err(Refusal::into_response)?;
+    Ok(received("The batch is received successfully."))
+}
+
+/// Batches of several apps. An unknown app and a batch that is too large are dropped silently, as
+/// the network does.
+async fn put_bulk<N: Node>(State(node): State<Arc<N>>, body: Bytes) -> Result<Response, Response> {
+    node.may_post().map_err(Refusal::into_response)?;
+    let apps = match parse_json(&body)? {
+        Value::Object(apps) => apps,
+        other => {
+            return Err(unprocessable(&format!(
+                r#""type":"dict_type","loc":["body"],"msg":"Input should be a valid dictionary","input":{other}"#
+            )));
+        }
+    };
+    let mut taken = Vec::new();
+    for (app, batches) in apps {
+        let Value::Array(batches) = batches else {
+            let app = Value::from(app);
+            return Err(unprocessable(&format!(
+                r#""type":"list_type","loc":["body",{app}],"msg":"Input should be a valid list","input":{batches}"#
+            )));
+        };
+        for (position, batch) in batches.into_iter().enumerate() {
+            let Value::String(text) = batch else {
+                let app = Value::from(app);
+                return Err(not_a_string(&format!(",{app},{position}"), &batch));
+            };
+            if node.has_app(&app) && text.len() <= node.batch_bytes_max() {
+                taken.push((app.clone(), text));
+            }
+        }
+    }
+    node.put(taken).await.map_err(Refusal::into_response)?;
+    Ok(received("The batches are received successfully."))
+}
+
+fn check_app<N: Node>(node: &N, app: &str) -> Result<(), Response> {
+    if node.has_app(app) {
+        return Ok(());
+    }
+    Err(failure(StatusCode::BAD_REQUEST, "InvalidRequestError", "Invalid app name."))
+}
+
+async fn batches<N: Node>(
+    State(node): State<Arc<N>>,
+    Path((app, state)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Response> {
+    #[derive(Serialize)]
+    struct PageBody<'a> {
+        batches: Vec<&'a str>,
+        first_chaining_hash: &'a str,
+        finalized_signatures: Vec<Value>,
+    }
+    let after = after(query.as_deref().unwrap_or_default())?;
+    check_app(&*node, &app)?;
+    // Other states can still vanish; nobody should read them, and unknown ones are null too.
+    if state != "finalized" {
+        return Ok(success(&Value::Null));
+    }
+    let page = node.page(&app, after).await.map_err(Refusal::into_response)?;
+    let Some(page) = page else { return Ok(success(&Value::Null)) };
+    Ok(success(&PageBody {
+        batches: page.bodies.iter().map(|body| &**body).collect(),
+        first_chaining_hash: &page.first_chaining_hash,
+        finalized_signatures: page
+            .signatures
+            .iter()
+            .filter_map(|signed| finality(signed))
+            .collect(),
+    }))
+}
+
+fn finality(signed: &SignedBatch) -> Option<Value> {
+    let finalized = signed.finalized.as_ref()?;
+    Some(json!({
+        "state": "locked",
+        "signature": finalized.signature,
+        "chaining_hash": signed.chaining_hash,
+        "nonsigners": finalized.nonsigners,
+        "index": signed.index,
+        "parent_index": signed.parent_index,
+        "tag": 0,
+        "timestamp": signed.timestamp,
+    }))
+}
+
+/// The `after` of a query, as FastAPI reads it.
+fn after(query: &str) -> Result<u64, Response> {
+    let value = query.split('&').find_map(|pair| pair.strip_prefix("after="));
+    let Some(value) = value else {
+        return Err(unprocessable(
+            r#""type":"missing","loc":["query","after"],"msg":"Field required","input":null"#,
+        ));
+    };
+    let input = Value::from(value);
+    let is_negative = value.strip_prefix('-').is_some_and(|digits| digits.parse::<u64>().is_ok());
+    if is_negative && value != "-0" {
+        return Err(unprocessable(&format!(
+            r#""type":"greater_than_equal","loc":["query","after"],"msg":"Input should be greater than or equal to 0","input":{input},"ctx":{{"ge":0}}"#
+        )));
+    }
+    value.trim_start_matches('-').parse().map_err(|_| {
+        unprocessable(&format!(
+            r#""type":"int_parsing","loc":["query","after"],"msg":"Input should be a valid integer, unable to parse string as an integer","input":{input}"#
+        ))
+    })
+}
+
+fn last_value(app: &str, state: LastState, last: &LastBatch) -> Value {
+    let signed = &last.signed;
+    let (finalized, nonsigners) = match &signed.finalized {
+        Some(finalized) => (Some(&finalized.signature), Some(&finalized.nonsigners)),
+        None => (None, None),
+    };
+    json!({
+        "app_name": app,
+        "body": &*last.body,
+        "chaining_hash": signed.chaining_hash,
+        "parent_index": signed.parent_index,
+        "next_index": null,
+        "timestamp": signed.timestamp,
+        "locked_signature": signed.locked.signature,
+        "locked_nonsigners": signed.locked.nonsigners,
+        "locked_tag": 0,
+        "finalized_signature": finalized,
+        "finalized_nonsigners": nonsigners,
+        "finalized_tag": 0,
+        "index": signed.index,
+        "state": state.name(),
+    })
+}
+
+async fn last<N: Node>(
+    State(node): State<Arc<N>>,
+    Path((app, state)): Path<(String, String)>,
+) -> Result<Response, Response> {
+    check_app(&*node, &app)?;
+    let state = LastState::read(&state)?;
+    let last = node.last(&app, state).await.map_err(Refusal::into_response)?;
+    Ok(success(&last.map_or(Value::Null, |last| last_value(&app, state, &last))))
+}
+
+async fn last_bulk<N: Node>(
+    State(node): State<Arc<N>>,
+    Path(state): Path<String>,
+) -> Result<Response, Response> {
+    let state = LastState::read(&state)?;
+    let status = node.status().await.map_err(Refusal::into_response)?;
+    let mut apps = serde_json::Map::new();
+    for (app, _) in status.apps {
+        let last = node.last(&app, state).await.map_err(Refusal::into_response)?;
+        if let Some(last) = last {
+            let value = last_value(&app, state, &last);
+            apps.insert(app, value);
+        }
+    }
+    Ok(success(&apps))
+}
+
+async fn state<N: Node>(State(node): State<Arc<N>>) -> Result<Response, Refusal> {
+    let NodeStatus { version, leader_id, id, public_key, apps } = node.status().await?;
+    let ([x1, x0], [y1, y0]) = public_key.to_decimal();
+    let is_leader = leader_id == id;
+    let mut fields = Vec::with_capacity(apps.len());
+    for (app, Indexes { sequenced, locked, finalized }) in apps {
+        let app = Value::from(app);
+        fields.push(format!(
+            r#"{app}:{{"last_sequenced_index":{sequenced},"last_locked_index":{locked},"last_finalized_index":{finalized}}}"#
+        ));
+    }
+    let apps = fields.join(",");
+    let [version, leader_id, id] = [version, leader_id, id].map(Value::from);
+    // Keys are JSON integers of 254 bits, which no number type of serde_json holds.
+    Ok(ok_raw(format!(
+        r#"{{"status":"success","message":"Operation successful","data":{{"sequencer":{is_leader},"version":{version},"sequencer_id":{leader_id},"node_id":{id},"pubkeyG2_X":[{x1},{x0}],"pubkeyG2_Y":[{y1},{y0}],"address":{id},"apps":{{{apps}}}}}}}"#
+    )))
+}
