@@ -434,6 +434,30 @@ pub struct BatchBody {
     pub proof: ProofBody,
 }
 
+/// Answer to `GET /v1/certified?from=N`: a certified root with what certified it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertifiedBody {
+    /// The first certified batch from N on.
+    pub batch: String,
+    /// The state root after it, 64 hex digits.
+    pub root: String,
+    /// One of each replica that signed it.
+    pub attestations: Vec<AttestationBody>,
+}
+
+/// An `attest` transaction and where the sequence has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttestationBody {
+    /// The batch that holds it.
+    pub batch: String,
+    /// Its place in that batch, from 0.
+    pub position: String,
+    /// The transaction as it stands there.
+    pub transaction: String,
+}
+
 /// Answer to `GET /v1/batches?after=N`: whole batches, in sequence, for replaying.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchesResponse {
@@ -441,6 +465,8 @@ pub struct BatchesResponse {
     pub batches: Vec<BatchBody>,
     /// The last batch that this replica has.
     pub last: String,
+    /// The batch of the snapshot that it began with: it has none up to that one; `0` if it has all.
+    pub start: String,
 }
 
 /// What a replica is doing.
@@ -484,6 +510,14 @@ pub struct StatusBody {
     pub chaining_hash: String,
     /// When it applied that batch, if it did since it started.
     pub applied_ms: Option<String>,
+    /// The batch of the snapshot that it began with: it has none up to that one; `0` if it has all.
+    pub start: String,
+    /// Batches that a gateway said are finalized and that it has not applied.
+    pub lag_batches: String,
+    /// Milliseconds from the time of the last proof, which is in whole seconds, to its commit.
+    pub lag_ms: String,
+    /// Transactions that stood in the sequence once more, since it started.
+    pub duplicates: String,
     /// Transactions in its outbox.
     pub outbox: String,
     /// The sequencer gateways, and the last fault of each.

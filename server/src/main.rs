@@ -7,7 +7,9 @@ mod clock;
 mod config;
 #[allow(dead_code, reason = "its commands come next")]
 mod devnet;
+mod evidence;
 mod listen;
+mod metrics;
 mod outbox;
 mod prover;
 mod published;

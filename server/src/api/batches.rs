@@ -4,10 +4,11 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
-use zellbook_core::wire::{BatchBody, BatchesResponse};
+use zellbook_core::wire::{BatchBody, BatchesResponse, CertifiedBody};
 
 use super::markets::parameters;
 use super::{ApiError, Shared};
+use crate::evidence::signed_attestations;
 
 /// Bytes of bodies in one answer, about.
 const BODY_BYTES: usize = 1 << 20;
@@ -23,7 +24,14 @@ pub async fn one(
     let (last, batches) =
         app.reader.read(move |view| Ok((view.last_batch()?, view.batches(number - 1, 0)?))).await?;
     batches.into_iter().find(|batch| batch.index == number.to_string()).map(Json).ok_or_else(|| {
-        let message = format!("this replica has no batch {number}; its last is {last}");
+        let start = app.start;
+        let message = if number <= start {
+            format!(
+                "this replica began with a snapshot of batch {start}; it has none up to that one"
+            )
+        } else {
+            format!("this replica has no batch {number}; its last is {last}")
+        };
         ApiError::not_found("unknown_batch", message)
     })
 }
@@ -45,5 +53,31 @@ pub async fn list(
         .reader
         .read(move |view| Ok((view.last_batch()?, view.batches(after, BODY_BYTES)?)))
         .await?;
-    Ok(Json(BatchesResponse { batches, last: last.to_string() }))
+    let (last, start) = (last.to_string(), app.start.to_string());
+    Ok(Json(BatchesResponse { batches, last, start }))
+}
+
+/// Parameters of a request for a certified root.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertifiedQuery {
+    from: u64,
+}
+
+/// `GET /v1/certified?from=N`: the first certified root of a batch from N on, with the signatures.
+pub async fn certified(
+    State(app): Shared,
+    query: Result<Query<CertifiedQuery>, QueryRejection>,
+) -> Result<Json<CertifiedBody>, ApiError> {
+    let from = parameters(query)?.from;
+    let found = app.reader.read(move |view| {
+        let Some((batch, root)) = view.certified_from(from)? else { return Ok(None) };
+        let attestations = signed_attestations(view, batch, &root)?;
+        let (batch, root) = (batch.to_string(), hex::encode(root));
+        Ok(Some(CertifiedBody { batch, root, attestations }))
+    });
+    found.await?.map(Json).ok_or_else(|| {
+        let message = format!("no root of a batch from {from} on is certified yet");
+        ApiError::not_found("not_certified", message)
+    })
 }

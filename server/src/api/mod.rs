@@ -57,6 +57,8 @@ pub struct App {
     pub gateways: Box<dyn Fn() -> Vec<GatewayBody> + Send + Sync>,
     /// Where this replica runs a faucet.
     pub faucet: Option<Faucet>,
+    /// The batch of the snapshot that the replica began with; 0 if with the first batch.
+    pub start: u64,
     /// The page, where it is built.
     pub page: Option<Page>,
     /// The time of day.
@@ -89,6 +91,8 @@ pub fn router(app: App) -> Router {
         .route("/v1/status", get(status::status))
         .route("/healthz", get(status::healthz))
         .route("/readyz", get(status::readyz))
+        .route("/metrics", get(status::metrics))
+        .route("/v1/certified", get(batches::certified))
         .route("/v1/batches", get(batches::list))
         .route("/v1/batches/{index}", get(batches::one))
         .merge(exchange)

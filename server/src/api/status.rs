@@ -2,13 +2,14 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use zellbook_core::genesis::Genesis;
 use zellbook_core::wire::{ReplicaState, StatusBody};
 
 use super::{ApiError, App, Shared};
+use crate::metrics::{self, Counts};
 
 /// `GET /v1/genesis`: whose hash is the network id.
 pub async fn genesis(State(app): Shared) -> Json<Genesis> {
@@ -20,11 +21,19 @@ pub async fn status(State(app): Shared) -> Json<StatusBody> {
     Json(app.status())
 }
 
+/// `GET /metrics`: the status and counts, as Prometheus reads them.
+pub async fn metrics(State(app): Shared) -> Response {
+    let text = metrics::render(&app.status(), &app.watch.counts);
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
 impl App {
     /// What the replica is doing now.
     pub fn status(&self) -> StatusBody {
         let published = self.watch.published.borrow().clone();
         let health = self.watch.health.borrow().clone();
+        let counts = &self.watch.counts;
+        let told = Counts::get(&counts.told);
         StatusBody {
             network: self.rules.network.to_string(),
             name: self.rules.genesis.name.clone(),
@@ -38,6 +47,10 @@ impl App {
             certified_root: published.certified.map(|(_, root)| hex::encode(root)),
             chaining_hash: published.chaining_hash.clone(),
             applied_ms: published.applied_ms.map(|time| time.to_string()),
+            start: self.start.to_string(),
+            lag_batches: told.saturating_sub(published.batch).to_string(),
+            lag_ms: Counts::get(&counts.lag_ms).to_string(),
+            duplicates: Counts::get(&counts.duplicates).to_string(),
             outbox: self.outbox.len().to_string(),
             gateways: (self.gateways)(),
             faucet: self.faucet.is_some(),

@@ -58,6 +58,7 @@ impl Voter {
             health,
             feed: tokio::sync::broadcast::channel(1).0,
             prover: prover().0,
+            counts: Arc::default(),
         };
         let (clock, random) = (Clock::simulated(1_000_000), fastrand::Rng::with_seed(seed));
         let attester = Attester::new(Arc::clone(rules), key(place), &watch, clock, random);

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod client;
+mod diff;
 mod dump;
 mod funds;
 mod genesis;
@@ -25,7 +26,8 @@ const EXIT_CODES: &str = "Exit codes:
   0  done
   1  failed: a file, the network or the replica; the message says which
   2  wrong arguments
-  3  a check found a difference or a bad proof (replay, verify, proof, snapshot check)
+  3  a check found a difference or a bad proof (replay, verify, diff, proof,
+     snapshot check)
   4  the exchange rejected the transaction
   5  the replica halted: its state or its disk is broken, the network proves another history, or
      replicas certified another root (serve)
@@ -51,8 +53,10 @@ enum Command {
     Sequencer(serve::SequencerArguments),
     /// Apply all batches again from genesis and check every proof and root
     Replay(replay::ReplayArguments),
-    /// Check captured answers of a sequencer network
+    /// Check evidence of a replica that halted, or a captured answer of a sequencer network
     Verify(verify::VerifyArguments),
+    /// Find the first batch where two replicas differ
+    Diff(diff::DiffArguments),
     /// Make and show keys
     Key(key::KeyArguments),
     /// Place an order and wait for its outcome
@@ -161,6 +165,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Sequencer(arguments) => serve::sequencer(arguments),
         Command::Replay(arguments) => replay::replay(arguments, output),
         Command::Verify(arguments) => verify::verify(arguments, output),
+        Command::Diff(arguments) => diff::diff(arguments, output),
         Command::Key(arguments) => key::key(arguments, output),
         Command::Order(arguments) => trade::order(arguments, output),
         Command::Cancel(arguments) => trade::cancel(arguments, output),

@@ -17,13 +17,14 @@ use zellbook_core::finality::{
 };
 use zellbook_core::genesis::Rules;
 use zellbook_core::state_root::Hash;
-use zellbook_core::wire::{BatchBody, BatchesResponse, ProofBody};
+use zellbook_core::wire::{BatchBody, BatchesResponse};
 
 use super::client::Client;
 use super::dump::Dump;
 use super::serve::parse_threshold;
 use super::{Failure, Output, block_on};
 use crate::config::{io_error, read_genesis};
+use crate::evidence::finality_signature;
 use crate::store::Reader;
 
 /// Bytes of bodies read from a store at once.
@@ -275,7 +276,7 @@ impl Audit {
             }
             self.roots.insert(index, batch.root);
             bodies.push(batch.body);
-            let signature = signature(batch.proof)?;
+            let signature = finality_signature(&batch.proof).map_err(Failure::difference)?;
             is_open = signature.index > last;
             let is_new = signatures.last().is_none_or(|last| last.index < signature.index);
             if is_new && signature.index <= end && signature.index > self.walker.proven().index {
@@ -324,17 +325,6 @@ impl Audit {
 
 fn number(text: &str) -> Result<u64, Failure> {
     text.parse().map_err(|_| Failure::difference(format!("{text:?} is no whole number")))
-}
-
-fn signature(proof: ProofBody) -> Result<FinalitySignature, Failure> {
-    Ok(FinalitySignature {
-        index: number(&proof.index)?,
-        parent_index: number(&proof.parent_index)?,
-        timestamp: number(&proof.timestamp)?,
-        chaining_hash: None,
-        nonsigners: proof.nonsigners,
-        signature: proof.signature,
-    })
 }
 
 fn read_nodes(path: &Path) -> Result<NodeList, Failure> {

@@ -22,12 +22,13 @@ use crate::api::{self, App, Faucet};
 use crate::attester::{Attester, place_of};
 use crate::clock::Clock;
 use crate::config::{DataDir, io_error, write_file};
+use crate::evidence::{self, Evidence};
 use crate::listen;
 use crate::outbox::{Outbox, OutboxOptions};
 use crate::replica::{Parts, Replica};
 use crate::sequencer::embedded::{Embedded, EmbeddedOptions};
 use crate::sequencer::{GatewayAddress, HttpTransport, Sequencer, Zellular};
-use crate::store::{Reader, Store, StoreError};
+use crate::store::{Reader, Storage, Store, StoreError};
 
 /// How long the last commit may take after a stop was asked for.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(10);
@@ -168,6 +169,7 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         let page = load_page(&arguments)?;
         let given = given_network(&arguments)?;
         let data = DataDir::open(&arguments.data)?;
+        refuse_after_halt(&data)?;
         let given = kept_network(given, &data)?;
         let rules = data.rules(arguments.genesis.as_deref(), given.is_none())?;
         let faucet = faucet(&arguments, &data, &rules)?;
@@ -194,6 +196,7 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         };
         let store = Store::open(&path, &rules).map_err(damage)?;
         let state = store.load(&rules).map_err(damage)?;
+        let start = store.start()?;
         tracing::info!(
             "network {} ({}), batch {}",
             rules.network,
@@ -220,6 +223,7 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
             place,
             clock,
             random: fastrand::Rng::new(),
+            evidence: data.file(evidence::FILE_NAME),
         })?;
         let attester = replica_key.map(|key| {
             let random = fastrand::Rng::new();
@@ -233,6 +237,7 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
             outbox,
             watch: replica_watch,
             gateways: Box::new(move || gateways.gateways()),
+            start,
             page,
             clock,
             sockets: Arc::new(Semaphore::new(api::SOCKETS_MAX)),
@@ -277,6 +282,22 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         }
         result
     })
+}
+
+/// A replica that halted does not start again before its operator has decided what to do.
+fn refuse_after_halt(data: &DataDir) -> Result<(), Failure> {
+    let path = data.file(evidence::FILE_NAME);
+    if !path.exists() {
+        return Ok(());
+    }
+    let explanation = match Evidence::read(&path) {
+        Ok(evidence) => evidence.explanation,
+        Err(error) => error.to_string(),
+    };
+    let path = path.display();
+    Err(Failure::halted(format!(
+        "{explanation}. That was at an earlier start, and is kept in {path}: look at it with zellbook verify {path}; docs/operating.md says what can be done"
+    )))
 }
 
 /// A task on a thread of its own.

@@ -6,16 +6,37 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use zellbook_core::finality::{NodeList, Page, Position, Threshold, Verifier, Walker};
+use zellbook_core::genesis::Rules;
 use zellbook_core::key::decode_hex;
 
 use super::serve::parse_threshold;
 use super::{Failure, Output};
-use crate::config::io_error;
+use crate::config::{io_error, read_genesis};
+use crate::evidence::{Contradiction, Evidence, Finding, ReadError};
 
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct VerifyArguments {
     #[command(subcommand)]
-    command: VerifyCommand,
+    command: Option<VerifyCommand>,
+    #[command(flatten)]
+    evidence: EvidenceArguments,
+}
+
+#[derive(Args)]
+struct EvidenceArguments {
+    /// A file of evidence that a replica wrote when it halted
+    #[arg(required = true)]
+    file: Option<PathBuf>,
+    /// Genesis file of its network; without it the one beside the evidence
+    #[arg(long)]
+    genesis: Option<PathBuf>,
+    /// Node list (nodes.json); without it the one beside the evidence
+    #[arg(long)]
+    nodes: Option<PathBuf>,
+    /// Percent of stake that must sign
+    #[arg(long, default_value = "67", value_parser = parse_threshold)]
+    threshold: Threshold,
 }
 
 #[derive(Subcommand)]
@@ -54,7 +75,70 @@ fn parse_chain(text: &str) -> Result<String, String> {
 }
 
 pub fn verify(arguments: VerifyArguments, output: Output) -> Result<(), Failure> {
-    let VerifyCommand::Finalized(arguments) = arguments.command;
+    match arguments.command {
+        Some(VerifyCommand::Finalized(arguments)) => finalized(arguments, output),
+        None => evidence(&arguments.evidence, output),
+    }
+}
+
+/// Checks all signatures of a file of evidence, and says what they prove.
+fn evidence(arguments: &EvidenceArguments, output: Output) -> Result<(), Failure> {
+    let file = arguments.file.as_deref().ok_or_else(|| Failure::usage("give a file"))?;
+    let beside =
+        |given: &Option<PathBuf>, name| given.clone().unwrap_or_else(|| file.with_file_name(name));
+    let rules = read_genesis(&beside(&arguments.genesis, "genesis.json"))?;
+    let nodes_path = beside(&arguments.nodes, "nodes.json");
+    let nodes = NodeList::read(&fs::read(&nodes_path).map_err(io_error(&nodes_path))?)
+        .map_err(|error| format!("{}: {error}", nodes_path.display()))?;
+    let app_name = rules.genesis.app_name.clone();
+    let verifier = Verifier { app_name, nodes, threshold: arguments.threshold };
+    let shown = file.display();
+    let evidence = match Evidence::read(file) {
+        Err(ReadError::File(error)) => return Err(error.into()),
+        Err(error) => return Err(Failure::difference(format!("{shown}: {error}"))),
+        Ok(evidence) => evidence,
+    };
+    let finding = evidence
+        .check(&rules, &verifier)
+        .map_err(|error| Failure::difference(format!("{shown} proves nothing: {error}")))?;
+    let explanation = &evidence.explanation;
+    output.print(
+        || format!("the replica said: {explanation}\n\n{}", explain(&evidence, &finding, &rules)),
+        || json!({ "holds": true, "explanation": explanation, "evidence": evidence.contradiction }),
+    );
+    Ok(())
+}
+
+/// What evidence that holds means.
+fn explain(evidence: &Evidence, finding: &Finding, rules: &Rules) -> String {
+    match (finding, &evidence.contradiction) {
+        (
+            Finding::Certified { batch, replicas, weight, total },
+            Contradiction::CertifiedRoot { our_root, certified_root, .. },
+        ) => {
+            let ours = our_root.as_deref().unwrap_or("none");
+            let signers = replicas.iter().filter_map(|place| rules.genesis.replicas.get(*place));
+            let signers = signers.map(|replica| format!("  {}\n", replica.public_key));
+            format!(
+                "It holds: these replicas, of weight {weight} of {total}, signed the root\n  {certified_root}\nafter batch {batch}, in batches that the network has proven:\n{}\
+                 The replica that halted had\n  {ours}\n\
+                 Its own root is its word alone. Apply the batches anew to see who is right: zellbook replay --from its data directory or another replica; zellbook diff finds the first batch where two replicas differ.",
+                signers.collect::<String>()
+            )
+        }
+        (Finding::TwoHistories { batch }, Contradiction::OtherHistory { ours, theirs, .. }) => {
+            format!(
+                "It holds: the nodes of the network signed two histories. At batch {batch} the chaining hash is\n  {} as this replica has it, signed with batch {}\n  {} as the network has it now, signed with batch {}\n\
+                 The network lost its history and was started anew, or its nodes signed what they must not.",
+                ours.chaining_hash, ours.proof.index, theirs.chaining_hash, theirs.proof.index
+            )
+        }
+        // A finding is of the kind of its evidence.
+        _ => String::new(),
+    }
+}
+
+fn finalized(arguments: FinalizedArguments, output: Output) -> Result<(), Failure> {
     let read = |path: &PathBuf| fs::read(path).map_err(io_error(path));
     if (arguments.after == 0) != arguments.chain.is_empty() {
         return Err("--chain is the chaining hash at --after: give it from index 1 on".into());

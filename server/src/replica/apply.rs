@@ -1,15 +1,27 @@
 //! Applying what is proven: each commit is on disk before it is shown.
 
+use std::sync::atomic::Ordering;
+
+use tokio::time::Instant;
 use zellbook_core::batch::Batch;
-use zellbook_core::finality::{Page, PageError, ProvenGroup};
+use zellbook_core::finality::{Page, PageError, ProvenBatch, ProvenGroup};
+use zellbook_core::state_root::Hash;
 
 use super::{Halt, Replica};
 use crate::attester::Attestable;
+use crate::evidence::{Contradiction, Tail};
 use crate::published::Update;
 use crate::store::{AppliedBatch, Proof, Storage, StoreError, rows_of};
 
 /// Batches that one commit takes together, at most.
 const BATCHES_PER_COMMIT: usize = 64;
+
+/// A certified root that is not ours.
+struct Certified {
+    batch: u64,
+    root: Hash,
+    halt: Halt,
+}
 
 impl<S: Storage> Replica<S> {
     /// Applies what a page proves. Returns what is wrong with the rest of it. Blocks its thread.
@@ -28,6 +40,7 @@ impl<S: Storage> Replica<S> {
         let proof = Proof { signature: group.signature, chaining_hash };
         let mut batches = group.batches.into_iter().peekable();
         while batches.peek().is_some() {
+            let began = Instant::now();
             let mut applied: Vec<AppliedBatch> = Vec::new();
             let mut contradicted = None;
             for proven in batches.by_ref().take(BATCHES_PER_COMMIT) {
@@ -51,8 +64,16 @@ impl<S: Storage> Replica<S> {
                     break;
                 }
             }
-            self.storage.commit(&applied, &proof)?;
-            if let Some(halt) = contradicted {
+            let duplicates = self.storage.commit(&applied, &proof)?;
+            let busy = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.counts.busy_us.fetch_add(busy, Ordering::Relaxed);
+            self.counts.commit(&applied, duplicates);
+            if let Some(Certified { batch, root, halt }) = contradicted {
+                let tail: Vec<ProvenBatch> = batches.collect();
+                let contradiction = self.reader.read_now(|view| {
+                    Contradiction::certified_root(view, batch, &root, Tail(&tail)).map(Some)
+                });
+                self.keep_evidence(&halt, contradiction);
                 return Err(halt);
             }
             self.publish(&applied)?;
@@ -63,21 +84,26 @@ impl<S: Storage> Replica<S> {
 
     /// Whether the last of some batches certifies another root than ours. `applied` are those that are
     /// not in the store yet.
-    fn contradicted(&self, applied: &[AppliedBatch]) -> Result<Option<Halt>, Halt> {
+    fn contradicted(&self, applied: &[AppliedBatch]) -> Result<Option<Certified>, Halt> {
         let Some(last) = applied.last() else { return Ok(None) };
         for (index, certified) in last.certified() {
+            // Of what was before the snapshot that the state began with, the root is not known.
+            if index < self.start {
+                continue;
+            }
             let here = applied.iter().find(|batch| batch.index == index);
             let ours = match here {
                 Some(batch) => Some(batch.outcome.root),
                 None => self.storage.root(index)?,
             };
             if ours != Some(certified) {
-                return Ok(Some(Halt::Certified {
+                let halt = Halt::Certified {
                     batch: index,
                     ours: ours.map_or_else(|| "unknown".into(), hex::encode),
                     certified: hex::encode(certified),
                     until: last.index,
-                }));
+                };
+                return Ok(Some(Certified { batch: index, root: certified, halt }));
             }
         }
         Ok(None)

@@ -6,7 +6,9 @@ mod history;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{Notify, broadcast, watch};
@@ -18,6 +20,8 @@ use zellbook_core::wire::ReplicaState;
 
 use crate::attester::Attestable;
 use crate::clock::Clock;
+use crate::evidence::{self, Contradiction, Evidence};
+use crate::metrics::Counts;
 use crate::outbox::Outbox;
 use crate::prover::{Prover, Questions, prover};
 use crate::published::{Published, Ticker, Update};
@@ -25,6 +29,7 @@ use crate::sequencer::{Fault, Sequencer};
 use crate::store::{Loaded, Reader, Storage, StoreError};
 
 pub use halt::Halt;
+use history::Parting;
 
 /// How long to wait when nothing is new: doubled from the first to the last.
 const IDLE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(160));
@@ -58,6 +63,8 @@ pub struct Watch {
     pub feed: broadcast::Sender<Arc<Update>>,
     /// Makes proofs of the state.
     pub prover: Prover,
+    /// What it counts.
+    pub counts: Arc<Counts>,
 }
 
 /// What a replica is made of.
@@ -78,6 +85,8 @@ pub struct Parts<S> {
     pub clock: Clock,
     /// Spreads its waits.
     pub random: fastrand::Rng,
+    /// Where it writes why it halted.
+    pub evidence: PathBuf,
 }
 
 /// The writer.
@@ -92,6 +101,10 @@ pub struct Replica<S> {
     reader: Reader,
     clock: Clock,
     random: fastrand::Rng,
+    evidence: PathBuf,
+    /// The batch of the snapshot that the state began with; 0 if with the first batch.
+    start: u64,
+    counts: Arc<Counts>,
     published: watch::Sender<Arc<Published>>,
     health: watch::Sender<Health>,
     feed: broadcast::Sender<Arc<Update>>,
@@ -100,7 +113,9 @@ pub struct Replica<S> {
 impl<S: Storage> Replica<S> {
     /// A replica at a loaded state.
     pub fn new(parts: Parts<S>) -> Result<(Self, Watch), StoreError> {
-        let Parts { state, storage, reader, verifier, outbox, place, clock, random } = parts;
+        let Parts { state, storage, reader, verifier, outbox, place, clock, random, evidence } =
+            parts;
+        let start = storage.start()?;
         let (mut exchange, position) = state;
         let root = exchange.root();
         let attestable = Attestable::new(&exchange, root, place, |batch| storage.root(batch))?;
@@ -112,8 +127,14 @@ impl<S: Storage> Replica<S> {
             watch::channel(Health { state: ReplicaState::Starting, reason: None });
         let (feed, _) = broadcast::channel(FEED_LENGTH);
         let (prover, questions) = prover();
-        let watch =
-            Watch { published: published_watch, health: health_watch, feed: feed.clone(), prover };
+        let counts = Arc::new(Counts::default());
+        let watch = Watch {
+            published: published_watch,
+            health: health_watch,
+            feed: feed.clone(),
+            prover,
+            counts: Arc::clone(&counts),
+        };
         let replica = Self {
             exchange,
             storage,
@@ -125,6 +146,9 @@ impl<S: Storage> Replica<S> {
             reader,
             clock,
             random,
+            evidence,
+            start,
+            counts,
             published,
             health,
             feed,
@@ -145,7 +169,7 @@ impl<S: Storage> Replica<S> {
                     let mut problem =
                         self.walker.take_nothing().err().map(|error| error.to_string());
                     if problem.is_none() && last_asked.is_none_or(|at| at.elapsed() > LAST_EVERY) {
-                        let asked = check_last(&*sequencer, after);
+                        let asked = check_last(&*sequencer, &self.counts, after);
                         problem = self.questions.answer_until(&mut self.exchange, asked).await;
                         last_asked = problem.is_none().then(Instant::now);
                     }
@@ -171,9 +195,9 @@ impl<S: Storage> Replica<S> {
                         Err(halt) => return self.halt(halt),
                         Ok(Some(error)) => {
                             if matches!(error, PageError::FirstChainingHash { .. })
-                                && let Some(halt) = self.contradiction(Arc::clone(&sequencer)).await
+                                && let Some(parting) = self.parting(Arc::clone(&sequencer)).await
                             {
-                                return self.halt(halt);
+                                return self.halt_at(parting);
                             }
                             sequencer.report(Fault::Lies(error.to_string()));
                             Some(error.to_string())
@@ -205,13 +229,43 @@ impl<S: Storage> Replica<S> {
     }
 
     /// Looks for a valid proof that the network's history is not ours.
-    fn contradiction<Q: Sequencer>(
+    fn parting<Q: Sequencer>(
         &self,
         sequencer: Arc<Q>,
-    ) -> impl Future<Output = Option<Halt>> + Send + use<Q, S> {
+    ) -> impl Future<Output = Option<Parting>> + Send + use<Q, S> {
         let (reader, verifier) = (self.reader.clone(), Arc::clone(&self.verifier));
-        let ours = self.walker.proven().index;
-        async move { history::contradiction(&*sequencer, &reader, &verifier, ours).await }
+        let (start, ours) = (self.start, self.walker.proven().index);
+        async move { history::parting(&*sequencer, &reader, &verifier, start, ours).await }
+    }
+
+    /// Halts at a proof of another history.
+    fn halt_at(&self, Parting { index, page }: Parting) -> Halt {
+        let halt = Halt::OtherHistory { index, ours: self.walker.proven().index };
+        let contradiction =
+            self.reader.read_now(|view| Contradiction::other_history(view, index, &page));
+        self.keep_evidence(&halt, contradiction);
+        self.halt(halt)
+    }
+
+    /// Writes down why this replica halts. It halts all the same if that fails.
+    fn keep_evidence(&self, halt: &Halt, contradiction: rusqlite::Result<Option<Contradiction>>) {
+        let path = &self.evidence;
+        let contradiction = match contradiction {
+            Ok(Some(contradiction)) => contradiction,
+            Ok(None) => return tracing::error!("the store has not the batches of the evidence"),
+            Err(error) => return tracing::error!("no evidence could be read: {error}"),
+        };
+        let evidence = Evidence {
+            version: evidence::VERSION,
+            network: self.exchange.rules().network.to_string(),
+            explanation: halt.to_string(),
+            made_ms: self.clock.now_ms().to_string(),
+            contradiction,
+        };
+        match evidence.write(path) {
+            Ok(()) => tracing::error!("the evidence is in {}", path.display()),
+            Err(error) => tracing::error!("the evidence could not be written: {error}"),
+        }
     }
 
     fn halt(&self, halt: Halt) -> Halt {
@@ -270,8 +324,12 @@ fn fill_tickers(
 }
 
 /// What is wrong with the gateway's last batch, if it is behind ours.
-async fn check_last<Q: Sequencer>(sequencer: &Q, ours: u64) -> Option<String> {
-    match sequencer.last_finalized().await {
+async fn check_last<Q: Sequencer>(sequencer: &Q, counts: &Counts, ours: u64) -> Option<String> {
+    let last = sequencer.last_finalized().await;
+    if let Ok(theirs) = last {
+        counts.told.store(theirs, Ordering::Relaxed);
+    }
+    match last {
         Ok(theirs) if theirs < ours => Some(format!(
             "its last finalized batch is {theirs}, but {ours} is proven to us: it lags, or its history was lost"
         )),

@@ -18,6 +18,7 @@ use zellbook_core::wire::GatewayBody;
 
 use super::*;
 use crate::config::test_rules;
+use crate::evidence::Finding;
 use crate::outbox::OutboxOptions;
 use crate::sequencer::GatewayError;
 use crate::sequencer::transport::TransportError;
@@ -108,7 +109,7 @@ struct FailingDisk {
 }
 
 impl Storage for FailingDisk {
-    fn commit(&mut self, batches: &[AppliedBatch], proof: &Proof) -> Result<(), StoreError> {
+    fn commit(&mut self, batches: &[AppliedBatch], proof: &Proof) -> Result<u64, StoreError> {
         self.commits += 1;
         if self.commits == self.fails_at {
             let error = rusqlite::Error::InvalidQuery;
@@ -119,6 +120,10 @@ impl Storage for FailingDisk {
 
     fn root(&self, index: u64) -> Result<Option<Hash>, StoreError> {
         self.store.root(index)
+    }
+
+    fn start(&self) -> Result<u64, StoreError> {
+        self.store.start()
     }
 }
 
@@ -156,6 +161,7 @@ async fn replica(folder: &TempDir, fails_at: u32) -> (Replica<FailingDisk>, Watc
         place: None,
         clock: Clock::system(),
         random: fastrand::Rng::with_seed(1),
+        evidence: folder.path().join("evidence.json"),
     })
     .unwrap()
 }
@@ -272,6 +278,29 @@ async fn a_proof_of_another_history_halts_the_replica_and_names_the_first_batch_
     assert!(matches!(halt, Halt::OtherHistory { index: 3, ours: 4 }), "{halt}");
     assert_eq!(watch.health.borrow().state, ReplicaState::Halted);
     assert_eq!(watch.published.borrow().batch, 4);
+
+    let evidence = Evidence::read(&folder.path().join("evidence.json")).unwrap();
+    assert_eq!(evidence.explanation, halt.to_string());
+    let finding = evidence.check(&rules(), &verifier()).unwrap();
+    assert_eq!(finding, Finding::TwoHistories { batch: 3 });
+    check_lies(&evidence, |evidence, lie| {
+        let Contradiction::OtherHistory { batch, ours, theirs } = &mut evidence.contradiction
+        else {
+            panic!("{evidence:?}")
+        };
+        match lie {
+            0 => *theirs = ours.clone(),
+            1 => theirs.chaining_hash = "0".repeat(32),
+            2 => theirs.proof.index = "4".into(),
+            3 => ours.proof.signature.clone_from(&theirs.proof.signature),
+            4 => *batch = "2".into(),
+            5 => ours.bodies.push("[]".into()),
+            6 => ours.proof.nonsigners.push("n".into()),
+            7 => evidence.network = "0".repeat(64),
+            _ => return false,
+        }
+        true
+    });
 }
 
 /// An attestation to batch 1, as the one replica of genesis signs it.
@@ -311,4 +340,42 @@ async fn another_certified_root_than_ours_halts_the_replica_which_keeps_the_evid
     let error = store.load(&rules).unwrap_err();
     assert!(matches!(error, StoreError::Certified { batch: 1, .. }), "{error}");
     assert!(error.is_damage());
+
+    let evidence = Evidence::read(&folder.path().join("evidence.json")).unwrap();
+    let finding = evidence.check(&rules, &verifier()).unwrap();
+    let replicas = vec![0];
+    assert_eq!(finding, Finding::Certified { batch: 1, replicas, weight: 1, total: 1 });
+    check_lies(&evidence, |evidence, lie| {
+        let Contradiction::CertifiedRoot { batch, our_root, certified_root, attestations, batches } =
+            &mut evidence.contradiction
+        else {
+            panic!("{evidence:?}")
+        };
+        match lie {
+            0 => our_root.clone_from(&Some(certified_root.clone())),
+            1 => *certified_root = "08".repeat(32),
+            2 => *batch = "2".into(),
+            3 => attestations.clear(),
+            4 => attestations[0].position = "1".into(),
+            5 => attestations[0].transaction = attestations[0].transaction.replace("07", "08"),
+            6 => batches.clear(),
+            7 => batches[0].bodies[0] = "[]".into(),
+            8 => batches[0].proof.timestamp = "8".into(),
+            _ => return false,
+        }
+        true
+    });
+}
+
+/// Each lie in evidence is found out: `lie` tells one by its number, as long as there are more.
+fn check_lies(evidence: &Evidence, lie: impl Fn(&mut Evidence, u32) -> bool) {
+    for number in 0.. {
+        let mut forged = evidence.clone();
+        if !lie(&mut forged, number) {
+            assert!(number > 5);
+            return;
+        }
+        let finding = forged.check(&rules(), &verifier());
+        assert!(finding.is_err(), "lie {number}: {finding:?}");
+    }
 }

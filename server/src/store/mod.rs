@@ -1,6 +1,7 @@
 //! SQLite: the sequence, the state and the views of it, each batch whole or not at all.
 
 mod accounts;
+mod log;
 mod reader;
 mod rows;
 mod write;
@@ -25,7 +26,7 @@ pub use rows::{AppliedBatch, TradeRow, rows_of};
 pub type Loaded = (Exchange, Position);
 
 /// The version of all databases, in their `user_version`; a file of another one is refused.
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 
 /// Why the store cannot go on.
 #[derive(Debug, Error)]
@@ -109,11 +110,16 @@ pub struct Proof {
 
 /// What the replica needs of its storage.
 pub trait Storage: Send {
-    /// Makes batches durable, all or none, in sequence, with the signature that covers them.
-    fn commit(&mut self, batches: &[AppliedBatch], proof: &Proof) -> Result<(), StoreError>;
+    /// Makes batches durable, all or none, in sequence, with the signature that covers them. Returns
+    /// how many of their transactions had their outcome before.
+    fn commit(&mut self, batches: &[AppliedBatch], proof: &Proof) -> Result<u64, StoreError>;
 
     /// The root that is stored with a batch.
     fn root(&self, index: u64) -> Result<Option<Hash>, StoreError>;
+
+    /// The batch of the snapshot that the state was taken from: what was before it is not known; 0 if
+    /// all is.
+    fn start(&self) -> Result<u64, StoreError>;
 }
 
 /// The writer's connection.
@@ -194,7 +200,8 @@ impl Store {
     /// The certified roots of the state are those that were stored.
     fn check_certified(&self) -> Result<(), StoreError> {
         let certified = read_certified(&self.connection).map_err(|error| self.sqlite(error))?;
-        for (batch, certified) in certified {
+        let start = self.start()?;
+        for (batch, certified) in certified.into_iter().filter(|(batch, _)| *batch >= start) {
             let ours = self.root(batch)?;
             if ours.is_none_or(|ours| ours[..] != certified[..]) {
                 return Err(StoreError::Certified {
@@ -208,11 +215,12 @@ impl Store {
         Ok(())
     }
 
-    fn write(&mut self, batches: &[AppliedBatch], proof: &Proof) -> rusqlite::Result<()> {
+    fn write(&mut self, batches: &[AppliedBatch], proof: &Proof) -> rusqlite::Result<u64> {
         let Proof { signature, chaining_hash } = proof;
         let transaction = self.connection.transaction()?;
+        let mut duplicates = 0;
         for batch in batches {
-            write::write_batch(&transaction, batch)?;
+            duplicates += write::write_batch(&transaction, batch)?;
         }
         transaction
             .prepare_cached("INSERT OR REPLACE INTO proofs VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
@@ -224,7 +232,8 @@ impl Store {
                 serde_json::to_string(&signature.nonsigners).unwrap_or_default(),
                 signature.signature,
             ])?;
-        transaction.commit()
+        transaction.commit()?;
+        Ok(duplicates)
     }
 }
 
@@ -261,7 +270,8 @@ fn read_state(
         .collect::<Result<_, _>>()?;
     let last = connection
         .query_row(
-            "SELECT idx, chaining_hash, root FROM batches ORDER BY idx DESC LIMIT 1",
+            "SELECT idx, chaining_hash, root FROM batches
+             UNION ALL SELECT idx, chaining_hash, root FROM start ORDER BY idx DESC LIMIT 1",
             [],
             |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?, row.get(2)?)),
         )
@@ -287,16 +297,19 @@ fn read_certified(connection: &Connection) -> rusqlite::Result<Vec<(u64, Vec<u8>
 }
 
 impl Storage for Store {
-    fn commit(&mut self, batches: &[AppliedBatch], proof: &Proof) -> Result<(), StoreError> {
+    fn commit(&mut self, batches: &[AppliedBatch], proof: &Proof) -> Result<u64, StoreError> {
         self.write(batches, proof).map_err(|error| self.sqlite(error))
     }
 
     fn root(&self, index: u64) -> Result<Option<Hash>, StoreError> {
+        log::read_root(&self.connection, index).map_err(|error| self.sqlite(error))
+    }
+
+    fn start(&self) -> Result<u64, StoreError> {
+        let start = "SELECT coalesce(max(idx), 0) FROM start";
         self.connection
-            .prepare_cached("SELECT root FROM batches WHERE idx = ?1")
-            .and_then(|mut query| {
-                query.query_row([index.cast_signed()], |row| row.get(0)).optional()
-            })
+            .query_row(start, [], |row| row.get::<_, i64>(0))
+            .map(i64::cast_unsigned)
             .map_err(|error| self.sqlite(error))
     }
 }

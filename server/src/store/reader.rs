@@ -15,7 +15,7 @@ use zellbook_core::matching::Maker;
 use zellbook_core::transaction::{Side, TimeInForce};
 use zellbook_core::units::Ticks;
 use zellbook_core::wire::{
-    BatchBody, OrderBody, OrderStatus, ProofBody, RejectBody, Stage, TradeBody, TransactionStatus,
+    OrderBody, OrderStatus, RejectBody, Stage, TradeBody, TransactionStatus,
 };
 
 use super::{Loaded, StoreError};
@@ -129,22 +129,6 @@ impl View<'_> {
         self.rules
     }
 
-    /// Index of the last batch.
-    pub fn last_batch(&self) -> rusqlite::Result<u64> {
-        self.connection
-            .prepare_cached("SELECT coalesce(max(idx), 0) FROM batches")?
-            .query_row([], |row| row.get::<_, Unsigned>(0))
-            .map(|index| index.0)
-    }
-
-    /// The network's chaining hash at a batch.
-    pub fn chaining_hash(&self, index: u64) -> rusqlite::Result<Option<String>> {
-        self.connection
-            .prepare_cached("SELECT chaining_hash FROM batches WHERE idx = ?1")?
-            .query_row([index.cast_signed()], |row| row.get(0))
-            .optional()
-    }
-
     pub(super) fn market(&self, row: &Row<'_>, column: usize) -> rusqlite::Result<&Market> {
         let index = MarketIndex(row.get(column)?);
         self.rules.market_at(index).ok_or(rusqlite::Error::InvalidColumnIndex(column))
@@ -201,16 +185,18 @@ impl View<'_> {
         account: Option<PublicKey>,
         limit: u32,
     ) -> rusqlite::Result<Vec<Maker<()>>> {
+        // A price above 2^63 is stored as a negative number. The side stands in the text, so that SQLite
+        // knows that the index of the bids is for this.
         let direction = if side == Side::Buy { "DESC" } else { "ASC" };
-        // A price above 2^63 is stored as a negative number.
         let sql = format!(
             "SELECT price, remaining, account FROM orders
-             WHERE market = ?1 AND side = ?2 AND status = 'open'
-             ORDER BY price < 0 {direction}, price {direction}, id LIMIT ?3"
+             WHERE market = ?1 AND side = '{}' AND status = 'open'
+             ORDER BY price < 0 {direction}, price {direction}, id LIMIT ?2",
+            side.name()
         );
         self.connection
             .prepare_cached(&sql)?
-            .query_map(params![market.0, side.name(), limit], |row| {
+            .query_map(params![market.0, limit], |row| {
                 let owner = row.get_ref(2)?.as_blob()?;
                 Ok(Maker {
                     price: Ticks(row.get::<_, Unsigned>(0)?.0),
@@ -357,54 +343,5 @@ impl View<'_> {
             each(MarketIndex(row.get(0)?), Ticks(number(1)?), number(2)?, number(3)?);
         }
         Ok(())
-    }
-
-    /// Batches after an index, as many as fit so many bytes of bodies, but at least one.
-    pub fn batches(&self, after: u64, bytes: usize) -> rusqlite::Result<Vec<BatchBody>> {
-        let mut query = self.connection.prepare_cached(
-            "SELECT idx, body, chaining_hash, root, applied, rejected FROM batches
-             WHERE idx > ?1 ORDER BY idx LIMIT 1000",
-        )?;
-        let mut rows = query.query([i64::try_from(after).unwrap_or(i64::MAX)])?;
-        let mut batches = Vec::new();
-        let mut total = 0_usize;
-        while let Some(row) = rows.next()? {
-            let body: String = row.get(1)?;
-            let root: Vec<u8> = row.get(3)?;
-            total = total.saturating_add(body.len());
-            if total > bytes && !batches.is_empty() {
-                break;
-            }
-            let index = row.get::<_, Unsigned>(0)?.0;
-            batches.push(BatchBody {
-                index: index.to_string(),
-                body,
-                chaining_hash: row.get(2)?,
-                root: hex::encode(root),
-                applied: text(row, 4)?,
-                rejected: text(row, 5)?,
-                proof: self.proof(index)?,
-            });
-        }
-        Ok(batches)
-    }
-
-    fn proof(&self, index: u64) -> rusqlite::Result<ProofBody> {
-        self.connection
-            .prepare_cached(
-                "SELECT idx, parent_index, timestamp, nonsigners, signature, chaining_hash
-                 FROM proofs WHERE idx >= ?1 ORDER BY idx LIMIT 1",
-            )?
-            .query_row([index.cast_signed()], |row| {
-                let nonsigners: String = row.get(3)?;
-                Ok(ProofBody {
-                    index: text(row, 0)?,
-                    parent_index: text(row, 1)?,
-                    timestamp: text(row, 2)?,
-                    chaining_hash: row.get(5)?,
-                    nonsigners: serde_json::from_str(&nonsigners).unwrap_or_default(),
-                    signature: row.get(4)?,
-                })
-            })
     }
 }

@@ -14,6 +14,14 @@ CREATE TABLE batches (
     applied_ms INTEGER NOT NULL
 ) STRICT;
 
+-- Where the sequence begins here: nothing if with batch 1, else the batch of the snapshot that the
+-- state was taken from. Batches up to it are not here.
+CREATE TABLE start (
+    idx INTEGER PRIMARY KEY,
+    root BLOB NOT NULL,
+    chaining_hash TEXT NOT NULL
+) STRICT;
+
 -- Finality signatures; the first with idx >= a batch's covers it.
 CREATE TABLE proofs (
     idx INTEGER PRIMARY KEY,
@@ -61,6 +69,9 @@ CREATE INDEX orders_open ON orders (account, id) WHERE status = 'open';
 CREATE INDEX orders_past ON orders (account, id) WHERE status <> 'open';
 -- A price above 2^63 is stored as a negative number.
 CREATE INDEX orders_book ON orders (market, side, price < 0, price, id) WHERE status = 'open';
+-- Best first, which for bids is the other way round by price, but not by id.
+CREATE INDEX orders_bids ON orders (market, price < 0 DESC, price DESC, id)
+    WHERE status = 'open' AND side = 'buy';
 
 -- Fees are atoms of the quote token: more than an INTEGER may hold.
 CREATE TABLE trades (
@@ -124,6 +135,7 @@ CREATE TABLE attestations (
     clock INTEGER NOT NULL,
     PRIMARY KEY (said_in, position)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX attestations_by_batch ON attestations (batch);
 CREATE TABLE certified (
     batch INTEGER PRIMARY KEY,
     root BLOB NOT NULL,

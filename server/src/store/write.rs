@@ -16,10 +16,11 @@ const fn status_name(status: OrderStatus) -> &'static str {
     }
 }
 
+/// Returns how many of its transactions had their outcome before.
 pub(super) fn write_batch(
     transaction: &Transaction<'_>,
     batch: &AppliedBatch,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<u64> {
     let outcomes = &batch.outcome.transactions;
     let applied: usize = outcomes.iter().filter(|outcome| outcome.result.is_ok()).count();
     transaction
@@ -34,13 +35,13 @@ pub(super) fn write_batch(
             batch.applied_ms.cast_signed(),
         ])?;
     write_state(transaction, batch)?;
-    write_transactions(transaction, batch)?;
+    let duplicates = write_transactions(transaction, batch)?;
     write_orders(transaction, batch)?;
     write_trades(transaction, batch)?;
     for (position, event) in batch.placed_events() {
         write_event(transaction, batch.index, position, event)?;
     }
-    Ok(())
+    Ok(duplicates)
 }
 
 fn write_state(transaction: &Transaction<'_>, batch: &AppliedBatch) -> rusqlite::Result<()> {
@@ -55,11 +56,15 @@ fn write_state(transaction: &Transaction<'_>, batch: &AppliedBatch) -> rusqlite:
     Ok(())
 }
 
-fn write_transactions(transaction: &Transaction<'_>, batch: &AppliedBatch) -> rusqlite::Result<()> {
+fn write_transactions(
+    transaction: &Transaction<'_>,
+    batch: &AppliedBatch,
+) -> rusqlite::Result<u64> {
     // The first outcome of a hash is its only one; a copy that comes later had no effect.
     let mut insert = transaction.prepare_cached(
         "INSERT OR IGNORE INTO transactions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?;
+    let mut duplicates = 0;
     for (position, outcome) in batch.outcome.transactions.iter().enumerate() {
         let (Some(hash), Some(account), Some(kind)) = (outcome.hash, outcome.account, outcome.kind)
         else {
@@ -72,7 +77,7 @@ fn write_transactions(transaction: &Transaction<'_>, batch: &AppliedBatch) -> ru
             }
             _ => None,
         });
-        insert.execute(params![
+        let inserted = insert.execute(params![
             hash.0,
             batch.index.cast_signed(),
             position.cast_signed(),
@@ -83,8 +88,9 @@ fn write_transactions(transaction: &Transaction<'_>, batch: &AppliedBatch) -> ru
             reject.map(ToString::to_string),
             order,
         ])?;
+        duplicates += u64::from(inserted == 0);
     }
-    Ok(())
+    Ok(duplicates)
 }
 
 fn write_orders(transaction: &Transaction<'_>, batch: &AppliedBatch) -> rusqlite::Result<()> {

@@ -297,3 +297,38 @@ async fn every_answer_carries_the_security_headers() {
     let status: Value = replica.status().await;
     assert_eq!(status["state"], "following");
 }
+
+#[tokio::test]
+async fn metrics_and_certified_roots_say_what_the_status_says() {
+    let folder = TempDir::new().unwrap();
+    let mut replica = Replica::start(&folder, "data", &[]).await;
+    replica.ready().await;
+    let alice = key(1);
+    replica.fund(&[alice.public_key()]).await;
+    let (json, hash) = replica.sign_order(&alice, "sell 1 ETH/USDT @ 2000");
+    replica.submit(&json).await;
+    replica.outcome(&hash).await;
+    replica.order(&alice, "sell 1000 ETH/USDT @ 2000").await;
+    let status = replica.until("/v1/status", |status| status["certified_batch"].is_string()).await;
+    let (answer, metrics) = replica.request(Method::GET, "/metrics", "").await;
+    assert_eq!(answer, StatusCode::OK);
+    let metrics = metrics.as_str().unwrap();
+    let value = |name: &str| {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("zellbook_{name} ")));
+        line.unwrap_or_else(|| panic!("{name}: {metrics}")).parse::<u64>().unwrap()
+    };
+    assert!(value("batch") >= 2 && value("commits_total") > 0 && value("certified_batch") > 0);
+    assert_eq!(value("rejected_total{reject=\"balance_too_low\"}"), 1);
+    assert_eq!((value("state{state=\"following\"}"), value("duplicates_total")), (1, 0));
+    let certified = status["certified_batch"].as_str().unwrap();
+    let path = format!("/v1/certified?from={certified}");
+    let body = replica.get(&path).await;
+    let root =
+        &replica.get(&format!("/v1/batches/{}", body["batch"].as_str().unwrap())).await["root"];
+    assert_eq!(&body["root"], root);
+    assert!(
+        body["attestations"][0]["transaction"].as_str().unwrap().contains(root.as_str().unwrap())
+    );
+    let (answer, body) = replica.request(Method::GET, "/v1/certified?from=1000000", "").await;
+    assert_eq!((answer, &body["error"]["code"]), (StatusCode::NOT_FOUND, &"not_certified".into()));
+}

@@ -45,7 +45,38 @@ async fn it_halts_with_both_roots_and_does_not_start_again() {
     assert_eq!(again.status.code(), Some(5));
     let message = text(&again.stderr);
     assert!(message.contains(&"07".repeat(32)) && message.contains(ours), "{message}");
-    // The evidence is there, and an audit finds it.
+    // The evidence is there, anyone can check it, and an audit finds it.
+    let evidence = file("data/evidence.json");
+    let checked = run(&["verify", &evidence]);
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
+    assert!(text(&checked.stdout).contains("of weight 1 of 1, signed the root"));
+    let forged =
+        std::fs::read_to_string(&evidence).unwrap().replace(&"07".repeat(32), &"08".repeat(32));
+    std::fs::write(file("data/forged.json"), forged).unwrap();
+    let refused = run(&["verify", &file("data/forged.json")]);
+    assert_eq!(refused.status.code(), Some(3), "{}", text(&refused.stdout));
+    // An honest replica of the same batches and this one have the same, and one of other batches has not.
+    let copy = file("copy");
+    std::fs::create_dir(&copy).unwrap();
+    for name in ["genesis.json", "replica.sqlite", "replica.sqlite-wal"] {
+        let from = format!("{data}/{name}");
+        if std::path::Path::new(&from).exists() {
+            std::fs::copy(from, format!("{copy}/{name}")).unwrap();
+        }
+    }
+    let equal = run(&["diff", &data, &copy]);
+    assert_eq!(equal.status.code(), Some(0), "{}", text(&equal.stderr));
+    let store = rusqlite::Connection::open(format!("{copy}/replica.sqlite")).unwrap();
+    store.execute("UPDATE batches SET root = zeroblob(32) WHERE idx >= 2", []).unwrap();
+    drop(store);
+    let differs = run(&["diff", "--json", &data, &copy]);
+    assert_eq!(differs.status.code(), Some(3), "{}", text(&differs.stdout));
+    let found: serde_json::Value = serde_json::from_slice(&differs.stdout).unwrap();
+    assert_eq!((&found["batch"], &found["differs"]), (&"2".into(), &"root".into()), "{found}");
+    // Without it the store still knows.
+    std::fs::rename(&evidence, file("evidence.json")).unwrap();
+    let again = run(&["serve", "--listen", "127.0.0.1:0", "--data", &data]);
+    assert_eq!(again.status.code(), Some(5));
     let audit = run(&["replay", "--from", &data]);
     assert_eq!(audit.status.code(), Some(3));
     assert!(text(&audit.stderr).contains("replicas certified the root"), "{}", text(&audit.stderr));

@@ -1,0 +1,272 @@
+//! Checking evidence, with nothing but genesis and the node list.
+
+use thiserror::Error;
+use zellbook_core::batch::check_element;
+use zellbook_core::finality::{FinalitySignature, ProofError, SignedState, Verifier, chain};
+use zellbook_core::genesis::Rules;
+use zellbook_core::key::decode_hex;
+use zellbook_core::state_root::Hash;
+use zellbook_core::transaction::Action;
+use zellbook_core::wire::{AttestationBody, ProofBody};
+
+use super::gather::elements;
+use super::{Contradiction, Evidence, ProvenBodies};
+
+/// Why evidence proves nothing.
+#[derive(Debug, Error)]
+pub enum EvidenceError {
+    /// It is of another genesis.
+    #[error("the evidence is of network {found}, the genesis of {expected}")]
+    Network {
+        /// What it says.
+        found: String,
+        /// The hash of our genesis.
+        expected: String,
+    },
+    /// A value that cannot be read.
+    #[error("{field}: {value:?} is not what it should be: {expected}")]
+    Field {
+        /// Which.
+        field: &'static str,
+        /// What it holds.
+        value: String,
+        /// What would be right.
+        expected: &'static str,
+    },
+    /// An attestation that does not say what it should.
+    #[error("the attestation in batch {batch} at {position}: {error}")]
+    Attestation {
+        /// The batch.
+        batch: String,
+        /// Its place there.
+        position: String,
+        /// What is wrong.
+        error: String,
+    },
+    /// Too few replicas signed.
+    #[error("replicas of weight {weight} of {total} signed; more than two thirds certify a root")]
+    Weight {
+        /// Of those that signed.
+        weight: u64,
+        /// Of all.
+        total: u64,
+    },
+    /// The network's signature proves nothing.
+    #[error("the finality signature over batch {index}: {error}")]
+    Proof {
+        /// What it is over.
+        index: String,
+        /// Why.
+        error: ProofError,
+    },
+    /// The bodies do not reach from one end to the other.
+    #[error("{found} bodies stand between batch {after} and the signature over batch {last}")]
+    Bodies {
+        /// How many there are.
+        found: usize,
+        /// The batch before them.
+        after: String,
+        /// The last that they should reach.
+        last: String,
+    },
+    /// Both sides say the same.
+    #[error("both sides have {0}: nothing is contradicted")]
+    Same(String),
+}
+
+/// What evidence proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// Replicas of genesis certified this root.
+    Certified {
+        /// Of which batch.
+        batch: u64,
+        /// The replicas that signed, by their places in genesis.
+        replicas: Vec<usize>,
+        /// Their weight.
+        weight: u64,
+        /// The weight of all.
+        total: u64,
+    },
+    /// The network's nodes signed two histories.
+    TwoHistories {
+        /// A batch at which they differ.
+        batch: u64,
+    },
+}
+
+fn number(field: &'static str, text: &str) -> Result<u64, EvidenceError> {
+    text.parse().map_err(|_| EvidenceError::Field {
+        field,
+        value: text.chars().take(80).collect(),
+        expected: "a whole number",
+    })
+}
+
+fn hash(field: &'static str, text: &str) -> Result<Hash, EvidenceError> {
+    decode_hex(text).ok_or_else(|| EvidenceError::Field {
+        field,
+        value: text.chars().take(80).collect(),
+        expected: "64 lower-case hex digits",
+    })
+}
+
+/// A finality signature as the API and evidence carry it.
+pub fn finality_signature(proof: &ProofBody) -> Result<FinalitySignature, EvidenceError> {
+    Ok(FinalitySignature {
+        index: number("proof.index", &proof.index)?,
+        parent_index: number("proof.parent_index", &proof.parent_index)?,
+        timestamp: number("proof.timestamp", &proof.timestamp)?,
+        chaining_hash: None,
+        nonsigners: proof.nonsigners.clone(),
+        signature: proof.signature.clone(),
+    })
+}
+
+impl ProvenBodies {
+    /// Whether a batch is among the bodies.
+    pub(super) fn holds(&self, batch: u64) -> bool {
+        self.body(batch).is_some()
+    }
+
+    fn body(&self, batch: u64) -> Option<&str> {
+        let offset = batch.checked_sub(self.after.parse().ok()?)?.checked_sub(1)?;
+        self.bodies.get(usize::try_from(offset).ok()?).map(String::as_str)
+    }
+
+    /// Checks the signature over the chain of the bodies. Then the network signed the chaining hash
+    /// that they begin with, and them.
+    pub fn check(&self, verifier: &Verifier) -> Result<(), EvidenceError> {
+        let after = number("after", &self.after)?;
+        let signature = finality_signature(&self.proof)?;
+        let count =
+            signature.index.checked_sub(after).and_then(|count| usize::try_from(count).ok());
+        if count != Some(self.bodies.len()) {
+            return Err(EvidenceError::Bodies {
+                found: self.bodies.len(),
+                after: self.after.clone(),
+                last: self.proof.index.clone(),
+            });
+        }
+        let start = self.chaining_hash.clone();
+        let last = self.bodies.iter().fold(start, |previous, body| chain(&previous, body));
+        verifier
+            .verify(SignedState::Locked, &signature, &last)
+            .map_err(|error| EvidenceError::Proof { index: self.proof.index.clone(), error })
+    }
+}
+
+/// The replicas whose signatures under `attest` transactions are for a root of a batch, and their weight,
+/// if it is more than two thirds of all.
+pub fn certifiers<'a>(
+    rules: &Rules,
+    batch: u64,
+    root: &Hash,
+    attestations: impl IntoIterator<Item = &'a AttestationBody>,
+) -> Result<Finding, EvidenceError> {
+    let all = &rules.genesis.replicas;
+    let total: u64 = all.iter().map(|replica| u64::from(replica.weight)).sum();
+    let mut replicas: Vec<usize> = Vec::new();
+    let mut weight = 0_u64;
+    for attestation in attestations {
+        let wrong = |error: String| EvidenceError::Attestation {
+            batch: attestation.batch.clone(),
+            position: attestation.position.clone(),
+            error,
+        };
+        let checked = check_element(rules, &attestation.transaction)
+            .map_err(|invalid| wrong(invalid.reject.to_string()))?;
+        if !matches!(&checked.action, Action::Attest { batch: of, root: said, .. } if *of == batch && said == root)
+        {
+            return Err(wrong(format!("it is not over this root of batch {batch}")));
+        }
+        let place = all.iter().position(|replica| replica.public_key == checked.account);
+        let place = place.ok_or_else(|| wrong(format!("{} is no replica", checked.account)))?;
+        if checked.session_key().is_some() {
+            return Err(wrong("it is not signed by the replica's own key".into()));
+        }
+        // Its first vote counts, and none twice.
+        if !replicas.contains(&place) {
+            replicas.push(place);
+            weight =
+                weight.saturating_add(all.get(place).map_or(0, |replica| replica.weight.into()));
+        }
+    }
+    if u128::from(weight) * 3 <= u128::from(total) * 2 {
+        return Err(EvidenceError::Weight { weight, total });
+    }
+    Ok(Finding::Certified { batch, replicas, weight, total })
+}
+
+impl Evidence {
+    /// Checks every signature in it against genesis and the node list.
+    pub fn check(&self, rules: &Rules, verifier: &Verifier) -> Result<Finding, EvidenceError> {
+        if self.network != rules.network.to_string() {
+            return Err(EvidenceError::Network {
+                found: self.network.chars().take(80).collect(),
+                expected: rules.network.to_string(),
+            });
+        }
+        match &self.contradiction {
+            Contradiction::CertifiedRoot {
+                batch,
+                our_root,
+                certified_root,
+                attestations,
+                batches,
+            } => {
+                let (batch, root) =
+                    (number("batch", batch)?, hash("certified_root", certified_root)?);
+                if our_root.as_ref() == Some(certified_root) {
+                    return Err(EvidenceError::Same(format!("the root {certified_root}")));
+                }
+                for proven in batches {
+                    proven.check(verifier)?;
+                }
+                for attestation in attestations {
+                    in_sequence(attestation, batches)?;
+                }
+                certifiers(rules, batch, &root, attestations)
+            }
+            Contradiction::OtherHistory { batch, ours, theirs } => {
+                let batch = number("batch", batch)?;
+                if ours.chaining_hash == theirs.chaining_hash {
+                    let hash = format!("the chaining hash {}", ours.chaining_hash);
+                    return Err(EvidenceError::Same(hash));
+                }
+                for (field, side) in [("ours.after", &**ours), ("theirs.after", &**theirs)] {
+                    if number(field, &side.after)? != batch {
+                        return Err(EvidenceError::Field {
+                            field,
+                            value: side.after.clone(),
+                            expected: "the batch at which the histories differ",
+                        });
+                    }
+                    side.check(verifier)?;
+                }
+                Ok(Finding::TwoHistories { batch })
+            }
+        }
+    }
+}
+
+/// The attestation stands in a proven body, where it says.
+fn in_sequence(
+    attestation: &AttestationBody,
+    batches: &[ProvenBodies],
+) -> Result<(), EvidenceError> {
+    let batch = number("attestation.batch", &attestation.batch)?;
+    let position = number("attestation.position", &attestation.position)?;
+    let body = batches.iter().find_map(|proven| proven.body(batch));
+    let found = body.and_then(|body| {
+        elements(body).get(usize::try_from(position).ok()?).map(|element| element.get())
+    });
+    if found == Some(attestation.transaction.as_str()) {
+        return Ok(());
+    }
+    Err(EvidenceError::Attestation {
+        batch: attestation.batch.clone(),
+        position: attestation.position.clone(),
+        error: "no proven batch of this evidence has it there".into(),
+    })
+}

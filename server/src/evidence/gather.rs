@@ -1,0 +1,134 @@
+//! Taking evidence out of the store.
+
+use serde_json::value::RawValue;
+use zellbook_core::finality::{Page, ProvenBatch};
+use zellbook_core::state_root::Hash;
+use zellbook_core::wire::{AttestationBody, ProofBody};
+
+use super::{Contradiction, ProvenBodies};
+use crate::store::View;
+
+/// The batches of a group that were proven but not applied, so that the store has them not.
+#[derive(Clone, Copy, Debug)]
+pub struct Tail<'a>(pub &'a [ProvenBatch]);
+
+/// The elements of a body as they stand in it.
+pub fn elements(body: &str) -> Vec<&RawValue> {
+    serde_json::from_str(body).unwrap_or_default()
+}
+
+/// An element of a stored body.
+pub fn element_at(view: &View<'_>, batch: u64, position: u32) -> rusqlite::Result<Option<String>> {
+    let bodies = view.bodies(batch, batch)?;
+    let position = usize::try_from(position).unwrap_or(usize::MAX);
+    let element = bodies.first().and_then(|body| elements(body).get(position).copied());
+    Ok(element.map(|element| element.get().to_string()))
+}
+
+/// The attestations to a root of a batch, one of each replica, with where they stand.
+pub fn signed_attestations(
+    view: &View<'_>,
+    batch: u64,
+    root: &Hash,
+) -> rusqlite::Result<Vec<AttestationBody>> {
+    let mut seen = Vec::new();
+    let mut attestations = Vec::new();
+    for row in view.attestations(batch, root)? {
+        if seen.contains(&row.replica) {
+            continue;
+        }
+        if let Some(transaction) = element_at(view, row.said_in, row.position)? {
+            seen.push(row.replica);
+            let (batch, position) = (row.said_in.to_string(), row.position.to_string());
+            attestations.push(AttestationBody { batch, position, transaction });
+        }
+    }
+    Ok(attestations)
+}
+
+impl ProvenBodies {
+    /// What the store has from the batch after an index to the signature that covers another; `None` if
+    /// there is no such batch.
+    fn stored(
+        view: &View<'_>,
+        after: u64,
+        covered: u64,
+        Tail(tail): Tail<'_>,
+    ) -> rusqlite::Result<Option<Self>> {
+        let chaining_hash =
+            if after == 0 { Some(String::new()) } else { view.chaining_hash(after)? };
+        let Some(chaining_hash) = chaining_hash else { return Ok(None) };
+        let proof = view.proof(covered)?;
+        let last: u64 = proof.index.parse().unwrap_or(after);
+        let mut bodies = view.bodies(after + 1, last)?;
+        bodies.extend(
+            tail.iter().filter(|batch| batch.index <= last).map(|batch| batch.body.clone()),
+        );
+        Ok(Some(Self { after: after.to_string(), chaining_hash, bodies, proof }))
+    }
+
+    /// What an answer to `?after=` the index before `index` proves of the hash at `index`.
+    fn of_page(page: &Page, index: u64) -> Option<Self> {
+        let signature = page.finalized_signatures.iter().flatten().next()?;
+        let count = usize::try_from(signature.index.checked_sub(index)?).ok()?;
+        let bodies = page.batches.get(1..)?.get(..count)?.to_vec();
+        Some(Self {
+            after: index.to_string(),
+            chaining_hash: page.first_chaining_hash.clone(),
+            bodies,
+            proof: ProofBody {
+                index: signature.index.to_string(),
+                parent_index: signature.parent_index.to_string(),
+                timestamp: signature.timestamp.to_string(),
+                chaining_hash: signature.chaining_hash.clone().unwrap_or_default(),
+                nonsigners: signature.nonsigners.clone(),
+                signature: signature.signature.clone(),
+            },
+        })
+    }
+}
+
+impl Contradiction {
+    /// That replicas certified another root of a batch than ours. The batches that say so are in the
+    /// store, but perhaps not all that their signature covers.
+    pub fn certified_root(
+        view: &View<'_>,
+        batch: u64,
+        certified: &Hash,
+        tail: Tail<'_>,
+    ) -> rusqlite::Result<Self> {
+        let attestations = signed_attestations(view, batch, certified)?;
+        let mut batches: Vec<ProvenBodies> = Vec::new();
+        for attestation in &attestations {
+            let said_in: u64 = attestation.batch.parse().unwrap_or(0);
+            if !batches.iter().any(|proven| proven.holds(said_in))
+                && let Some(proven) =
+                    ProvenBodies::stored(view, said_in.saturating_sub(1), said_in, tail)?
+            {
+                batches.push(proven);
+            }
+        }
+        Ok(Self::CertifiedRoot {
+            batch: batch.to_string(),
+            our_root: view.root(batch)?.map(hex::encode),
+            certified_root: hex::encode(certified),
+            attestations,
+            batches,
+        })
+    }
+
+    /// That an answer to `?after=` the index before `index` proves another hash there than ours.
+    pub fn other_history(
+        view: &View<'_>,
+        index: u64,
+        theirs: &Page,
+    ) -> rusqlite::Result<Option<Self>> {
+        let ours = ProvenBodies::stored(view, index, index, Tail(&[]))?;
+        let theirs = ProvenBodies::of_page(theirs, index);
+        Ok(ours.zip(theirs).map(|(ours, theirs)| Self::OtherHistory {
+            batch: index.to_string(),
+            ours: Box::new(ours),
+            theirs: Box::new(theirs),
+        }))
+    }
+}

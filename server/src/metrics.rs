@@ -1,0 +1,140 @@
+//! What a replica counts since it started, and all that is known of it as Prometheus reads it.
+
+use std::collections::BTreeMap;
+use std::fmt::{Display, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use zellbook_core::wire::{ReplicaState, StatusBody};
+
+use crate::store::AppliedBatch;
+
+/// Counts, since the replica started.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Commits.
+    pub commits: AtomicU64,
+    /// Batches applied.
+    pub batches: AtomicU64,
+    /// Transactions that had an effect.
+    pub applied: AtomicU64,
+    /// Transactions that stood in the sequence though they had their outcome.
+    pub duplicates: AtomicU64,
+    /// Microseconds that applying and committing took.
+    pub busy_us: AtomicU64,
+    /// The last batch that a gateway said is finalized.
+    pub told: AtomicU64,
+    /// Milliseconds from the time of the last proof to its commit.
+    pub lag_ms: AtomicU64,
+    /// Transactions that had no effect, by the reason's name.
+    rejects: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+impl Counts {
+    /// Notes a commit, of whose transactions so many had their outcome before.
+    pub fn commit(&self, batches: &[AppliedBatch], duplicates: u64) {
+        let add = |count: &AtomicU64, more: usize| {
+            count.fetch_add(u64::try_from(more).unwrap_or(u64::MAX), Ordering::Relaxed);
+        };
+        add(&self.commits, 1);
+        add(&self.batches, batches.len());
+        self.duplicates.fetch_add(duplicates, Ordering::Relaxed);
+        let outcomes = batches.iter().flat_map(|batch| &batch.outcome.transactions);
+        add(&self.applied, outcomes.clone().filter(|outcome| outcome.result.is_ok()).count());
+        let mut rejects = self.rejects.lock().unwrap_or_else(PoisonError::into_inner);
+        for reject in outcomes.filter_map(|outcome| outcome.result.as_ref().err()) {
+            *rejects.entry(reject.name()).or_default() += 1;
+        }
+        drop(rejects);
+        if let Some(last) = batches.last() {
+            self.told.fetch_max(last.index, Ordering::Relaxed);
+            let lag = last.applied_ms.saturating_sub(last.time_ms);
+            self.lag_ms.store(lag, Ordering::Relaxed);
+        }
+    }
+
+    /// A count.
+    pub fn get(count: &AtomicU64) -> u64 {
+        count.load(Ordering::Relaxed)
+    }
+}
+
+/// Metrics in the text format of Prometheus.
+struct Text(String);
+
+impl Text {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP zellbook_{name} {help}\n# TYPE zellbook_{name} {kind}");
+    }
+
+    fn value(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        let labels: Vec<String> =
+            labels.iter().map(|(label, text)| format!("{label}=\"{}\"", escaped(text))).collect();
+        let labels =
+            if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        let _ = writeln!(self.0, "zellbook_{name}{labels} {value}");
+    }
+
+    fn one(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
+        self.family(name, kind, help);
+        self.value(name, &[], value);
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+/// All metrics.
+pub fn render(status: &StatusBody, counts: &Counts) -> String {
+    let mut text = Text(String::new());
+    let get = Counts::get;
+    text.family("info", "gauge", "Version and network.");
+    text.value("info", &[("version", &status.version), ("network", &status.network)], 1);
+    text.family("state", "gauge", "What the replica is doing: 1 for the state that it is in.");
+    for (state, name) in [
+        (ReplicaState::Starting, "starting"),
+        (ReplicaState::Following, "following"),
+        (ReplicaState::Disconnected, "disconnected"),
+        (ReplicaState::Halted, "halted"),
+    ] {
+        text.value("state", &[("state", name)], u8::from(status.state == state));
+    }
+    text.one("batch", "gauge", "The last batch that it applied.", &status.batch);
+    text.family("root", "gauge", "The state root after that batch, as a label.");
+    text.value("root", &[("root", &status.root)], 1);
+    let certified = status.certified_batch.as_deref().unwrap_or("0");
+    text.one("certified_batch", "gauge", "The last batch with a certified root.", certified);
+    text.family("certified_root", "gauge", "The root that replicas certified, as a label.");
+    if let Some(root) = &status.certified_root {
+        text.value("certified_root", &[("root", root)], 1);
+    }
+    text.one("time_ms", "gauge", "The exchange's time in Unix milliseconds.", &status.time_ms);
+    let lag = "Batches that a gateway calls finalized and that are not applied.";
+    text.one("lag_batches", "gauge", lag, &status.lag_batches);
+    let lag = "Milliseconds from the time of the last proof, in whole seconds, to its commit.";
+    text.one("lag_ms", "gauge", lag, &status.lag_ms);
+    text.one("outbox", "gauge", "Transactions in the outbox.", &status.outbox);
+    text.one("commits_total", "counter", "Commits to the store.", get(&counts.commits));
+    text.one("batches_total", "counter", "Batches applied.", get(&counts.batches));
+    let busy = "Microseconds spent on applying and committing.";
+    text.one("busy_us_total", "counter", busy, get(&counts.busy_us));
+    let applied = "Transactions that had an effect.";
+    text.one("applied_total", "counter", applied, get(&counts.applied));
+    text.family("rejected_total", "counter", "Transactions that had none, by the reason.");
+    for (name, count) in &*counts.rejects.lock().unwrap_or_else(PoisonError::into_inner) {
+        text.value("rejected_total", &[("reject", name)], count);
+    }
+    let duplicates = "Transactions that stood in the sequence once more.";
+    text.one("duplicates_total", "counter", duplicates, get(&counts.duplicates));
+    text.family("gateway_in_use", "gauge", "Whether a gateway is read now.");
+    for gateway in &status.gateways {
+        text.value("gateway_in_use", &[("url", &gateway.url)], u8::from(gateway.in_use));
+    }
+    text.family("gateway_faulty", "gauge", "Whether something is wrong with a gateway.");
+    for gateway in &status.gateways {
+        let is_faulty = gateway.fault.is_some();
+        text.value("gateway_faulty", &[("url", &gateway.url)], u8::from(is_faulty));
+    }
+    text.0
+}
