@@ -70,6 +70,7 @@ pub mod ledger;
 pub mod limits;
 pub mod matching;
 pub mod orders;
+pub mod receipt;
 pub mod reject;
 pub mod session;
 pub mod simulation;

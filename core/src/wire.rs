@@ -61,8 +61,27 @@ pub struct SubmitResponse {
 pub struct Submitted {
     /// Its hash, if it was taken.
     pub hash: Option<String>,
+    /// The replica's signed word that it took it; `null` if it was not taken, or has its outcome.
+    #[serde(default)]
+    pub receipt: Option<ReceiptBody>,
     /// Why it was not taken.
     pub error: Option<RejectBody>,
+}
+
+/// That a replica took a transaction, signed by it: see `receipt`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReceiptBody {
+    /// The network id.
+    pub network: String,
+    /// The transaction's hash.
+    pub transaction: String,
+    /// When the replica took it.
+    pub received_ms: String,
+    /// The replica's public key.
+    pub replica: String,
+    /// Its signature over the text of the receipt.
+    pub signature: String,
 }
 
 /// How far a transaction has come.
@@ -79,6 +98,12 @@ pub enum Stage {
     Applied,
     /// It had none, for ever.
     Rejected,
+    /// This replica gave it up: the state's time passed its `valid_until` before it was seen in a
+    /// batch. If it still appears in one, it is rejected.
+    Expired,
+    /// This replica gave it up: its nonce was used by another transaction, or is too old by now. If it
+    /// still appears in a batch, it is rejected.
+    Superseded,
 }
 
 /// Answer to `GET /v1/transactions/{hash}`.
@@ -96,6 +121,9 @@ pub struct TransactionStatus {
     pub received_ms: Option<String>,
     /// When it was last posted to a gateway.
     pub posted_ms: Option<String>,
+    /// How often it was posted, where this replica took it and knows that still.
+    #[serde(default)]
+    pub posts: Option<String>,
     /// The finality proof's time.
     pub finalized_ms: Option<String>,
     /// When this replica applied it.
@@ -106,6 +134,9 @@ pub struct TransactionStatus {
     pub position: Option<String>,
     /// Why it had no effect.
     pub reject: Option<RejectBody>,
+    /// This replica's signed word that it took it, while it is in the outbox.
+    #[serde(default)]
+    pub receipt: Option<ReceiptBody>,
     /// The order that it placed or reduced.
     pub order: Option<OrderBody>,
 }
@@ -520,10 +551,33 @@ pub struct StatusBody {
     pub duplicates: String,
     /// Transactions in its outbox.
     pub outbox: String,
+    /// What the outbox did since this replica started.
+    pub posting: PostingBody,
     /// The sequencer gateways, and the last fault of each.
     pub gateways: Vec<GatewayBody>,
     /// Whether `POST /v1/faucet` works here.
     pub faucet: bool,
+}
+
+/// What an outbox did since its replica started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PostingBody {
+    /// Transactions taken.
+    pub taken: String,
+    /// Transactions posted for the first time.
+    pub posted: String,
+    /// Transactions posted once more.
+    pub posted_again: String,
+    /// Transactions of this replica that were in the sequence once more.
+    pub duplicates: String,
+    /// Transactions given up because they expired.
+    pub expired: String,
+    /// Transactions given up because their nonce cannot be used any more.
+    pub superseded: String,
+    /// Milliseconds until what was posted and not seen is posted again.
+    pub repost_ms: String,
+    /// Milliseconds from posting to finality, smoothed; `null` before the first was seen.
+    pub latency_ms: Option<String>,
 }
 
 /// A gateway to the sequencer.
@@ -533,6 +587,18 @@ pub struct GatewayBody {
     pub url: String,
     /// Whether it is the one that is read now.
     pub in_use: bool,
+    /// Whether it is the one that is posted to now.
+    pub is_posted_to: bool,
+    /// Whether it says that it is the leader.
+    pub is_leader: bool,
+    /// The last finalized batch that it claims; `null` if it does not answer.
+    pub finalized: Option<String>,
+    /// Whether it is behind what most of the network claims.
+    pub lags: bool,
+    /// Faults since this replica started.
+    pub faults: String,
+    /// Proven lies since this replica started.
+    pub lies: String,
     /// The last thing that went wrong with it.
     pub fault: Option<String>,
 }
@@ -600,6 +666,7 @@ pub struct Feed {
 /// What a message of a channel carries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "channel", content = "data", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "each lives for one message")]
 pub enum FeedData {
     /// In a snapshot all levels; in a change those that changed, a quantity of `0` for one that is
     /// gone.

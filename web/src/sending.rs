@@ -102,7 +102,7 @@ async fn send_and_follow(state: State, hash: String, mut unsent: Option<String>)
             Some(json) => api::submit(json.clone()).await.err(),
             None => match api::transaction(&hash).await {
                 Ok(status) => {
-                    let is_done = matches!(status.status, Stage::Applied | Stage::Rejected);
+                    let is_done = status.status >= Stage::Applied;
                     update(state, &hash, |sent| sent.status = Some(status));
                     if is_done {
                         update(state, &hash, |sent| sent.problem = None);

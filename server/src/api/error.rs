@@ -88,10 +88,11 @@ impl From<&Reject> for ApiError {
 impl From<SubmitError> for ApiError {
     fn from(error: SubmitError) -> Self {
         match error {
-            SubmitError::Full => {
+            SubmitError::Full { retry_after_s } => {
                 let message =
                     "this replica has too many transactions waiting; try again, or another replica";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "outbox_full", message).retry_after(2)
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "outbox_full", message)
+                    .retry_after(retry_after_s)
             }
             SubmitError::Stopped => Self::stopping(),
         }

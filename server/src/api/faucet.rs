@@ -13,7 +13,7 @@ use zellbook_core::genesis::{Rules, TokenIndex};
 use zellbook_core::key::{PublicKey, SecretKey};
 use zellbook_core::leaf::LeafKey;
 use zellbook_core::transaction::{Action, SignedTransaction, Transaction};
-use zellbook_core::wire::{SubmitResponse, Submitted};
+use zellbook_core::wire::SubmitResponse;
 
 use super::accounts::parse_account;
 use super::{ApiError, Shared};
@@ -137,12 +137,13 @@ pub async fn credit(
     };
     let mut transactions = Vec::new();
     for signed in deposits {
-        let hash = signed.transaction.hash(&app.rules.network);
-        if let Err(error) = app.outbox.submit(hash.0, signed.to_json()).await {
-            faucet.forget(&account);
-            return Err(error.into());
+        match app.take(&signed.to_json()).await {
+            Ok(taken) => transactions.push(taken.into()),
+            Err(refused) => {
+                faucet.forget(&account);
+                return Err(refused.into());
+            }
         }
-        transactions.push(Submitted { hash: Some(hash.to_string()), error: None });
     }
     Ok((StatusCode::ACCEPTED, Json(SubmitResponse { transactions })))
 }

@@ -23,6 +23,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 use zellbook_core::genesis::Rules;
+use zellbook_core::key::SecretKey;
 use zellbook_core::wire::GatewayBody;
 
 pub use error::ApiError;
@@ -55,6 +56,8 @@ pub struct App {
     pub watch: Watch,
     /// The gateways of the sequencer.
     pub gateways: Box<dyn Fn() -> Vec<GatewayBody> + Send + Sync>,
+    /// Signs receipts.
+    pub replica_key: SecretKey,
     /// Where this replica runs a faucet.
     pub faucet: Option<Faucet>,
     /// The batch of the snapshot that the replica began with; 0 if with the first batch.

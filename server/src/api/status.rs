@@ -52,6 +52,7 @@ impl App {
             lag_ms: Counts::get(&counts.lag_ms).to_string(),
             duplicates: Counts::get(&counts.duplicates).to_string(),
             outbox: self.outbox.len().to_string(),
+            posting: self.outbox.posting(),
             gateways: (self.gateways)(),
             faucet: self.faucet.is_some(),
         }

@@ -9,8 +9,10 @@ use axum::http::StatusCode;
 use serde_json::value::RawValue;
 use zellbook_core::batch::{CheckedTransaction, Once, check_element};
 use zellbook_core::key::decode_hex;
+use zellbook_core::receipt::Receipt;
 use zellbook_core::reject::Reject;
-use zellbook_core::wire::{RejectBody, SubmitResponse, Submitted, TransactionStatus};
+use zellbook_core::transaction::TransactionHash;
+use zellbook_core::wire::{ReceiptBody, RejectBody, SubmitResponse, Submitted, TransactionStatus};
 
 use super::{ApiError, App, Shared};
 
@@ -19,11 +21,29 @@ const TRANSACTIONS_MAX: usize = 1000;
 /// A nonce may be so far ahead of our clock, as clients use milliseconds.
 const NONCE_AHEAD_MS: u64 = 24 * 3_600_000;
 
+/// A transaction that was taken.
+pub struct Taken {
+    hash: TransactionHash,
+    /// None if it has its outcome already.
+    receipt: Option<ReceiptBody>,
+}
+
+impl From<Taken> for Submitted {
+    fn from(taken: Taken) -> Self {
+        Self { hash: Some(taken.hash.to_string()), receipt: taken.receipt, error: None }
+    }
+}
+
 impl App {
     /// Checks a transaction as far as that needs no state, and takes it into the outbox.
-    pub async fn take(&self, element: &str) -> Result<CheckedTransaction, Refused> {
+    pub async fn take(&self, element: &str) -> Result<Taken, Refused> {
         let checked = self.check(element)?;
-        self.submit(checked, element).await
+        let hash = checked.hash;
+        let is_done = self.reader.read(move |view| view.has_transaction(&hash.0)).await;
+        if is_done.map_err(|error| Refused::Unavailable(error.into()))? {
+            return Ok(Taken { hash, receipt: None });
+        }
+        self.submit(checked, element.into()).await
     }
 
     fn check(&self, element: &str) -> Result<CheckedTransaction, Refused> {
@@ -39,21 +59,17 @@ impl App {
         Ok(checked)
     }
 
-    async fn submit(
-        &self,
-        checked: CheckedTransaction,
-        element: &str,
-    ) -> Result<CheckedTransaction, Refused> {
-        let hash = checked.hash.0;
-        let is_done = self.reader.read(move |view| view.has_transaction(&hash)).await;
-        if is_done.map_err(|error| Refused::Unavailable(error.into()))? {
-            return Ok(checked);
-        }
-        self.outbox
-            .submit(hash, element.into())
-            .await
-            .map_err(|error| Refused::Unavailable(error.into()))?;
-        Ok(checked)
+    async fn submit(&self, checked: CheckedTransaction, element: String) -> Result<Taken, Refused> {
+        let hash = checked.hash;
+        let received_ms = self.outbox.submit(&checked, element).await;
+        let received_ms = received_ms.map_err(|error| Refused::Unavailable(error.into()))?;
+        Ok(Taken { hash, receipt: Some(self.receipt(hash, received_ms)) })
+    }
+
+    /// The receipt for a transaction: the same one each time.
+    fn receipt(&self, transaction: TransactionHash, received_ms: u64) -> ReceiptBody {
+        let network = self.rules.network;
+        Receipt { network, transaction, received_ms }.sign(&self.replica_key)
     }
 }
 
@@ -105,9 +121,11 @@ pub async fn submit(
     })?;
     if !text.trim_start().starts_with('[') {
         let element = compact(text)?;
-        let checked = app.take(&element).await?;
-        let entry = Submitted { hash: Some(checked.hash.to_string()), error: None };
-        return Ok((StatusCode::ACCEPTED, Json(SubmitResponse { transactions: vec![entry] })));
+        let taken = app.take(&element).await?;
+        return Ok((
+            StatusCode::ACCEPTED,
+            Json(SubmitResponse { transactions: vec![taken.into()] }),
+        ));
     }
     let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| {
         ApiError::bad_request("not_json", format!("the body is no JSON array: {error}"))
@@ -137,35 +155,22 @@ pub async fn submit(
     let hashes: Vec<[u8; 32]> =
         taken.iter().filter_map(|(_, checked)| checked.as_ref().ok()).map(|ok| ok.hash.0).collect();
     let known = app.reader.read(move |view| view.known_transactions(&hashes)).await?;
-    let mut waiting = Vec::with_capacity(taken.len());
-    for (element, checked) in taken {
-        waiting.push(match checked {
-            Ok(checked) if !known.contains(&checked.hash.0) => {
-                let submitted = app.outbox.submit(checked.hash.0, element);
-                (checked.hash.to_string(), Ok(Some(submitted)))
-            }
-            Ok(checked) => (checked.hash.to_string(), Ok(None)),
-            Err(refused) => (String::new(), Err(refused)),
-        });
-    }
-    let (hashes, takes): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
-    let results = futures_util::future::join_all(takes.into_iter().map(|take| async {
-        match take {
-            Ok(Some(submitted)) => {
-                submitted.await.map_err(|error| Refused::Unavailable(error.into()))
-            }
-            Ok(None) => Ok(()),
-            Err(refused) => Err(refused),
+    let takes = taken.into_iter().map(|(element, checked)| async {
+        let checked = checked?;
+        let hash = checked.hash;
+        if known.contains(&hash.0) {
+            return Ok(Taken { hash, receipt: None });
         }
-    }));
-    let results = results.await.into_iter();
-    let transactions = hashes.into_iter().zip(results).map(|(hash, result)| entry(hash, result));
-    Ok((StatusCode::ACCEPTED, Json(SubmitResponse { transactions: transactions.collect() })))
+        app.submit(checked, element).await
+    });
+    let results = futures_util::future::join_all(takes).await;
+    let transactions = results.into_iter().map(entry).collect();
+    Ok((StatusCode::ACCEPTED, Json(SubmitResponse { transactions })))
 }
 
-fn entry(hash: String, result: Result<(), Refused>) -> Submitted {
+fn entry(result: Result<Taken, Refused>) -> Submitted {
     let error = match result {
-        Ok(()) => return Submitted { hash: Some(hash), error: None },
+        Ok(taken) => return taken.into(),
         Err(Refused::Reject(reject)) => RejectBody::from(&reject),
         Err(refused) => {
             let error = ApiError::from(refused);
@@ -174,7 +179,7 @@ fn entry(hash: String, result: Result<(), Refused>) -> Submitted {
             RejectBody { code: "0".into(), name, message }
         }
     };
-    Submitted { hash: None, error: Some(error) }
+    Submitted { hash: None, receipt: None, error: Some(error) }
 }
 
 /// Without the white space between tokens, which would only fill batches.
@@ -207,6 +212,8 @@ pub async fn status(
     })?;
     // The outbox first: what leaves it is in the store already.
     let sighting = app.outbox.sighting(&bytes);
+    let receipt =
+        sighting.map(|sighting| app.receipt(TransactionHash(bytes), sighting.received_ms));
     let stored = app.reader.read(move |view| view.transaction(&bytes)).await?;
     match (stored, sighting) {
         (Some(mut status), sighting) => {
@@ -214,6 +221,8 @@ pub async fn status(
             status.received_ms = sighting.map(|sighting| sighting.received_ms.to_string());
             status.posted_ms =
                 sighting.and_then(|sighting| sighting.posted_ms).map(|time| time.to_string());
+            status.posts = sighting.map(|sighting| sighting.posts.to_string());
+            status.receipt = receipt;
             Ok(Json(status))
         }
         (None, Some(sighting)) => Ok(Json(TransactionStatus {
@@ -223,6 +232,8 @@ pub async fn status(
             account: None,
             received_ms: Some(sighting.received_ms.to_string()),
             posted_ms: sighting.posted_ms.map(|time| time.to_string()),
+            posts: Some(sighting.posts.to_string()),
+            receipt,
             finalized_ms: None,
             applied_ms: None,
             batch: None,

@@ -84,7 +84,7 @@ impl Client {
                         told = Some(status.status);
                         tell(&status);
                     }
-                    if matches!(status.status, Stage::Applied | Stage::Rejected) {
+                    if status.status >= Stage::Applied {
                         return Ok(status);
                     }
                 }

@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::config::{DataDir, io_error, write_file};
 use crate::evidence::{self, Evidence};
 use crate::listen;
-use crate::outbox::{Outbox, OutboxOptions};
+use crate::outbox::{Outbox, OutboxOptions, OutboxParts};
 use crate::replica::{Parts, Replica};
 use crate::sequencer::embedded::{Embedded, EmbeddedOptions};
 use crate::sequencer::{GatewayAddress, HttpTransport, Sequencer, Zellular};
@@ -72,8 +72,8 @@ pub struct ServeArguments {
     /// Key of the tokens' issuer, for the faucet; without it issuer.key in --data, if it is there
     #[arg(long)]
     issuer_key: Option<PathBuf>,
-    /// Key that attests to roots and to the clock, if genesis names it; without it replica.key in
-    /// --data, if it is there
+    /// Key that signs receipts, and attests to roots and to the clock if genesis names it; without it
+    /// replica.key in --data, made if it is not there
     #[arg(long)]
     replica_key: Option<PathBuf>,
     /// Folder with the built page (cargo xtask web makes target/site)
@@ -85,7 +85,8 @@ pub struct ServeArguments {
     /// Milliseconds for which transactions are gathered into a batch
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     gather_ms: u64,
-    /// Milliseconds until what was posted and not seen finalized is posted again
+    /// Milliseconds until what was posted and not seen finalized is posted again, while the network's
+    /// latency is not measured
     #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u64).range(100..))]
     repost_ms: u64,
 }
@@ -211,9 +212,16 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
             repost_after: Duration::from_millis(arguments.repost_ms),
         };
         let outbox_path = data.file("outbox.sqlite");
-        let (outbox, outbox_task) =
-            Outbox::open(&outbox_path, &rules, &reader, options, Arc::clone(&posted), clock)?;
-        let place = replica_key.as_ref().and_then(|key| place_of(&rules, key));
+        let (outbox, outbox_task) = Outbox::open(OutboxParts {
+            path: &outbox_path,
+            rules: &rules,
+            store: reader.clone(),
+            options,
+            posted: Arc::clone(&posted),
+            clock,
+            random: Rng::new(),
+        })?;
+        let place = place_of(&rules, &replica_key);
         let (replica, replica_watch) = Replica::new(Parts {
             state,
             storage: store,
@@ -222,16 +230,18 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
             outbox: outbox.clone(),
             place,
             clock,
-            random: fastrand::Rng::new(),
+            random: Rng::new(),
             evidence: data.file(evidence::FILE_NAME),
         })?;
-        let attester = replica_key.map(|key| {
-            let random = fastrand::Rng::new();
-            Attester::new(Arc::clone(&rules), key, &replica_watch, Clock::system(), random)
+        let attester = place.map(|_| {
+            let key = replica_key.clone();
+            Attester::new(Arc::clone(&rules), key, &replica_watch, clock, Rng::new())
         });
+        let published = replica_watch.published.clone();
         let gateways = Arc::clone(&sequencer);
         let app = App {
             faucet,
+            replica_key,
             rules,
             reader,
             outbox,
@@ -246,7 +256,7 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         let mut serving = tokio::spawn(listen::serve(listener, api::router(app), stop));
         let follow = replica.follow(Arc::clone(&sequencer), posted);
         let mut following = on_own_thread("replica", follow, stopper.subscribe())?;
-        let post = outbox_task.run(Arc::clone(&sequencer), attester);
+        let post = outbox_task.run(Arc::clone(&sequencer), published, attester);
         let mut posting = on_own_thread("outbox", post, stopper.subscribe())?;
         tokio::spawn(sequencer.keep_surveyed());
         tracing::info!("serving at http://{address}");
@@ -439,30 +449,27 @@ fn faucet(
     Ok(faucet)
 }
 
-/// The key that this replica attests with, if genesis names it.
+/// The key that this replica signs receipts with, and attests with if genesis names it.
 fn replica_key(
     arguments: &ServeArguments,
     data: &DataDir,
     rules: &Rules,
-) -> Result<Option<SecretKey>, Failure> {
+) -> Result<SecretKey, Failure> {
     let key = match &arguments.replica_key {
         Some(path) => crate::config::read_secret_key(path)?,
-        None if data.file("replica.key").exists() => data.secret_key("replica.key")?,
-        None => {
-            tracing::info!("no replica key: this replica does not attest");
-            return Ok(None);
-        }
+        None => data.secret_key("replica.key")?,
     };
-    if place_of(rules, &key).is_some() {
-        return Ok(Some(key));
-    }
     let public_key = key.public_key();
-    if arguments.replica_key.is_some() {
-        return Err(format!(
-            "--replica-key: {public_key} is not among the replicas of this genesis"
-        )
-        .into());
+    if place_of(rules, &key).is_none() {
+        if arguments.replica_key.is_some() {
+            return Err(format!(
+                "--replica-key: {public_key} is not among the replicas of this genesis"
+            )
+            .into());
+        }
+        tracing::info!(
+            "replica.key is {public_key}, which genesis does not name: it signs receipts, and does not attest"
+        );
     }
-    tracing::warn!("replica.key is {public_key}, which genesis does not name: it does not attest");
-    Ok(None)
+    Ok(key)
 }

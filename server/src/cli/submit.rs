@@ -172,6 +172,8 @@ const fn stage_name(stage: Stage) -> &'static str {
         Stage::Finalized => "finalized",
         Stage::Applied => "applied",
         Stage::Rejected => "rejected",
+        Stage::Expired => "expired",
+        Stage::Superseded => "superseded",
     }
 }
 

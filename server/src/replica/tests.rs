@@ -19,7 +19,7 @@ use zellbook_core::wire::GatewayBody;
 use super::*;
 use crate::config::test_rules;
 use crate::evidence::Finding;
-use crate::outbox::OutboxOptions;
+use crate::outbox::{OutboxOptions, OutboxParts};
 use crate::sequencer::GatewayError;
 use crate::sequencer::transport::TransportError;
 use crate::store::{AppliedBatch, Proof, Store};
@@ -87,9 +87,11 @@ impl Sequencer for Script {
         Ok(*self.last.lock().unwrap())
     }
 
-    async fn post(&self, _bodies: &[String], _is_again: bool) -> Result<(), GatewayError> {
-        Ok(())
+    async fn post(&self, _bodies: &[String], _is_again: bool) -> Result<Arc<str>, GatewayError> {
+        Ok("script".into())
     }
+
+    fn unseen(&self, _gateway: &str) {}
 
     fn report(&self, fault: Fault) {
         let (Fault::Fails(text) | Fault::Lies(text)) = fault;
@@ -148,9 +150,16 @@ async fn replica(folder: &TempDir, fails_at: u32) -> (Replica<FailingDisk>, Watc
         repost_after: Duration::from_secs(1),
     };
     let outbox_path = folder.path().join("outbox.sqlite");
-    let (outbox, _task) =
-        Outbox::open(&outbox_path, &rules, &reader, options, Arc::default(), Clock::system())
-            .unwrap();
+    let (outbox, _task) = Outbox::open(OutboxParts {
+        path: &outbox_path,
+        rules: &rules,
+        store: reader.clone(),
+        options,
+        posted: Arc::default(),
+        clock: Clock::system(),
+        random: fastrand::Rng::with_seed(1),
+    })
+    .unwrap();
     let disk = FailingDisk { store, commits: 0, fails_at };
     Replica::new(Parts {
         state,

@@ -64,7 +64,9 @@ struct Gateway {
     lags: bool,
     /// Faults in a row.
     faults: u32,
-    /// Proven lies, ever.
+    /// Faults since the start.
+    faults_ever: u64,
+    /// Proven lies since the start.
     lies: u32,
     /// Posts in a row that it did not take.
     refusals: u32,
@@ -82,6 +84,7 @@ impl Gateway {
             claim: None,
             lags: false,
             faults: 0,
+            faults_ever: 0,
             lies: 0,
             refusals: 0,
             avoided_until: None,
@@ -265,6 +268,7 @@ impl Gateways {
             tracing::warn!("gateway {url}: {}", fault.text());
         }
         gateway.fault = Some(fault.text().to_string());
+        gateway.faults_ever += 1;
         let wait = match fault {
             Fault::Fails(_) => {
                 gateway.faults = gateway.faults.saturating_add(1);
@@ -347,6 +351,12 @@ impl Gateways {
         let bodies = self.list.iter().enumerate().map(|(position, gateway)| GatewayBody {
             url: gateway.address.url.clone(),
             in_use: self.reading == Some(position),
+            is_posted_to: self.posting == Some(position),
+            is_leader: gateway.claim.is_some_and(|claim| claim.is_leader),
+            finalized: gateway.claim.map(|claim| claim.finalized.to_string()),
+            lags: gateway.lags,
+            faults: gateway.faults_ever.to_string(),
+            lies: gateway.lies.to_string(),
             fault: gateway.fault.clone(),
         });
         bodies.collect()

@@ -9,6 +9,7 @@ pub mod transport;
 mod zellular;
 
 use std::future::Future;
+use std::sync::Arc;
 
 use thiserror::Error;
 use zellbook_core::finality::{Page, PageError};
@@ -64,12 +65,16 @@ pub trait Sequencer: Send + Sync + 'static {
 
     /// Hands bodies in: one by the single call, which says if it is too large; several by the bulk
     /// call, which drops such ones in silence. What was handed in before goes to another gateway, if
-    /// there is one. Success promises nothing: they must be seen finalized.
+    /// there is one. Returns the gateway that took them, which promises nothing: they must be seen
+    /// finalized.
     fn post(
         &self,
         bodies: &[String],
         is_again: bool,
-    ) -> impl Future<Output = Result<(), GatewayError>> + Send;
+    ) -> impl Future<Output = Result<Arc<str>, GatewayError>> + Send;
+
+    /// Tells that what a gateway took was not seen finalized in time.
+    fn unseen(&self, gateway: &str);
 
     /// Reports what was wrong with the last answer to a read, and changes to another gateway.
     fn report(&self, fault: Fault);

@@ -186,7 +186,7 @@ impl<T: Transport> Sequencer for Zellular<T> {
         .await
     }
 
-    async fn post(&self, bodies: &[String], is_again: bool) -> Result<(), GatewayError> {
+    async fn post(&self, bodies: &[String], is_again: bool) -> Result<Arc<str>, GatewayError> {
         let mut tried = Vec::new();
         let mut last = GatewayError::NoGateway;
         // Those that find it too large: one alone may say so to make our batches small.
@@ -218,7 +218,7 @@ impl<T: Transport> Sequencer for Zellular<T> {
                 Err(error) => gateways.refuses(&url, &error.to_string()),
             });
             match result {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(url.into()),
                 Err(error) => last = error,
             }
         }
@@ -226,6 +226,12 @@ impl<T: Transport> Sequencer for Zellular<T> {
             return Err(GatewayError::BatchTooLarge);
         }
         Err(last)
+    }
+
+    fn unseen(&self, gateway: &str) {
+        self.with_gateways(|gateways| {
+            gateways.refuses(gateway, "what it took was not seen finalized in time");
+        });
     }
 
     fn report(&self, fault: Fault) {

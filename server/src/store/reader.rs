@@ -235,6 +235,8 @@ impl View<'_> {
                     account: Some(hex::encode(account)),
                     received_ms: None,
                     posted_ms: None,
+                    posts: None,
+                    receipt: None,
                     finalized_ms: Some((row.get::<_, i64>(8)?.saturating_mul(1000)).to_string()),
                     applied_ms: Some(text(row, 9)?),
                     batch: Some(text(row, 0)?),

@@ -36,8 +36,13 @@ fn steps(sent: &Sent) -> Vec<(&'static str, Option<String>, &'static str)> {
         (false, true) => "now",
         _ => "later",
     };
-    let is_rejected = stage == Some(Stage::Rejected);
-    let last = if is_rejected { "rejected" } else { "applied" };
+    let last = match stage {
+        Some(Stage::Rejected) => "rejected",
+        Some(Stage::Expired) => "expired",
+        Some(Stage::Superseded) => "superseded",
+        _ => "applied",
+    };
+    let is_rejected = last != "applied";
     vec![
         ("signed", Some(format::time(&sent.signed_ms)), "done"),
         ("posted", time(|status| status.posted_ms.as_ref()), class(reached(Stage::Posted), true)),

@@ -1,0 +1,166 @@
+//! What the outbox keeps on disk: what waits, and what it gave up.
+
+use std::path::Path;
+
+use rusqlite::{Connection, params};
+
+use super::entries::{Ended, Hash, Reason};
+use crate::store::{StoreError, open_durable};
+
+/// Given-up transactions that are remembered, at most; the oldest go first.
+pub const ENDED_MAX: usize = 100_000;
+
+/// The outbox's database.
+pub struct Disk {
+    connection: Connection,
+}
+
+/// A transaction that waits.
+pub struct Waiting {
+    pub hash: Hash,
+    pub element: String,
+    pub received_ms: u64,
+    pub posted_ms: Option<u64>,
+    pub posts: u32,
+}
+
+impl Disk {
+    /// Opens or makes it.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let connection = open_durable(path)?;
+        let made = connection.execute_batch(
+            "CREATE TABLE IF NOT EXISTS outbox (
+                hash BLOB PRIMARY KEY, element TEXT NOT NULL, received_ms INTEGER NOT NULL,
+                posted_ms INTEGER, posts INTEGER NOT NULL
+            ) STRICT;
+            CREATE TABLE IF NOT EXISTS ended (
+                number INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, reason TEXT NOT NULL,
+                received_ms INTEGER NOT NULL, posted_ms INTEGER, posts INTEGER NOT NULL
+            ) STRICT",
+        );
+        made.map_err(|error| StoreError::Sqlite { path: path.to_path_buf(), error })?;
+        Ok(Self { connection })
+    }
+
+    /// What waits, in order of arrival.
+    pub fn waiting(&self) -> rusqlite::Result<Vec<Waiting>> {
+        self.connection
+            .prepare(
+                "SELECT hash, element, received_ms, posted_ms, posts FROM outbox ORDER BY rowid",
+            )?
+            .query_map([], |row| {
+                Ok(Waiting {
+                    hash: row.get(0)?,
+                    element: row.get(1)?,
+                    received_ms: row.get::<_, i64>(2)?.cast_unsigned(),
+                    posted_ms: row.get::<_, Option<i64>>(3)?.map(i64::cast_unsigned),
+                    posts: row.get(4)?,
+                })
+            })?
+            .collect()
+    }
+
+    /// What was given up, oldest first.
+    pub fn ended(&self) -> rusqlite::Result<Vec<(Hash, Ended)>> {
+        self.connection
+            .prepare(
+                "SELECT hash, reason, received_ms, posted_ms, posts FROM ended ORDER BY number",
+            )?
+            .query_map([], |row| {
+                let reason = match row.get_ref(1)?.as_str()? {
+                    "expired" => Reason::Expired,
+                    _ => Reason::Superseded,
+                };
+                let ended = Ended {
+                    reason,
+                    received_ms: row.get::<_, i64>(2)?.cast_unsigned(),
+                    posted_ms: row.get::<_, Option<i64>>(3)?.map(i64::cast_unsigned),
+                    posts: row.get(4)?,
+                };
+                Ok((row.get(0)?, ended))
+            })?
+            .collect()
+    }
+
+    /// Takes transactions in one commit.
+    pub fn take<'a>(
+        &mut self,
+        elements: impl IntoIterator<Item = (&'a Hash, &'a str)>,
+        received_ms: u64,
+    ) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction()?;
+        {
+            let mut insert = transaction
+                .prepare_cached("INSERT OR IGNORE INTO outbox VALUES (?1, ?2, ?3, NULL, 0)")?;
+            for (hash, element) in elements {
+                insert.execute(params![hash, element, received_ms.cast_signed()])?;
+            }
+        }
+        transaction.commit()
+    }
+
+    /// Writes in one commit what changed: what was posted, what was given up, and what is gone.
+    pub fn write(&mut self, changes: &Changes) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction()?;
+        {
+            let mut posted = transaction
+                .prepare_cached("UPDATE outbox SET posted_ms = ?2, posts = ?3 WHERE hash = ?1")?;
+            for (hash, posted_ms, posts) in &changes.posted {
+                posted.execute(params![hash, posted_ms.cast_signed(), posts])?;
+            }
+            let mut end = transaction.prepare_cached(
+                "INSERT OR REPLACE INTO ended (hash, reason, received_ms, posted_ms, posts)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?;
+            for (hash, ended) in &changes.ended {
+                end.execute(params![
+                    hash,
+                    ended.reason.name(),
+                    ended.received_ms.cast_signed(),
+                    ended.posted_ms.map(u64::cast_signed),
+                    ended.posts,
+                ])?;
+            }
+            if !changes.ended.is_empty() {
+                let most = i64::try_from(ENDED_MAX).unwrap_or(i64::MAX);
+                transaction.execute(
+                    "DELETE FROM ended WHERE number <= (SELECT max(number) FROM ended) - ?1",
+                    [most],
+                )?;
+            }
+            let mut delete = transaction.prepare_cached("DELETE FROM outbox WHERE hash = ?1")?;
+            for hash in changes.gone.iter().chain(changes.ended.iter().map(|(hash, _)| hash)) {
+                delete.execute([hash])?;
+            }
+            // Submitted once more after it was given up.
+            let mut again = transaction.prepare_cached("DELETE FROM ended WHERE hash = ?1")?;
+            for hash in &changes.gone {
+                again.execute([hash])?;
+            }
+        }
+        transaction.commit()
+    }
+}
+
+/// What is to be written.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// What was posted: hash, when, how often.
+    pub posted: Vec<(Hash, u64, u32)>,
+    /// What was given up.
+    pub ended: Vec<(Hash, Ended)>,
+    /// What has its outcome.
+    pub gone: Vec<Hash>,
+}
+
+impl Changes {
+    /// Whether there is anything that must not wait.
+    pub fn is_urgent(&self) -> bool {
+        !self.ended.is_empty() || !self.gone.is_empty()
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.posted.is_empty() && !self.is_urgent()
+    }
+}

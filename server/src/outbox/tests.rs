@@ -1,0 +1,290 @@
+use std::collections::VecDeque;
+
+use tempfile::TempDir;
+use tokio::sync::watch;
+use zellbook_core::finality::Page;
+use zellbook_core::key::SecretKey;
+use zellbook_core::transaction::{Action, Transaction};
+use zellbook_core::wire::{GatewayBody, Stage};
+
+use super::*;
+use crate::attester::Attestable;
+use crate::config::test_rules;
+use crate::published::Published;
+use crate::sequencer::{Fault, GatewayError, Sequencer};
+use crate::store::Store;
+
+/// Answers posts from a script, then takes all; notes what it was given.
+#[derive(Default)]
+struct Network {
+    script: Mutex<VecDeque<GatewayError>>,
+    posts: Mutex<Vec<(Vec<String>, bool)>>,
+    unseen: Mutex<Vec<String>>,
+}
+
+impl Network {
+    fn posts(&self) -> Vec<(Vec<String>, bool)> {
+        self.posts.lock().unwrap().clone()
+    }
+}
+
+impl Sequencer for Network {
+    async fn finalized(&self, _after: u64) -> Result<Option<Page>, GatewayError> {
+        Ok(None)
+    }
+
+    async fn last_finalized(&self) -> Result<u64, GatewayError> {
+        Ok(0)
+    }
+
+    async fn post(&self, bodies: &[String], is_again: bool) -> Result<Arc<str>, GatewayError> {
+        if let Some(error) = self.script.lock().unwrap().pop_front() {
+            return Err(error);
+        }
+        self.posts.lock().unwrap().push((bodies.to_vec(), is_again));
+        Ok("gateway".into())
+    }
+
+    fn unseen(&self, gateway: &str) {
+        self.unseen.lock().unwrap().push(gateway.into());
+    }
+
+    fn report(&self, _fault: Fault) {}
+
+    fn gateways(&self) -> Vec<GatewayBody> {
+        Vec::new()
+    }
+}
+
+fn key(seed: u8) -> SecretKey {
+    SecretKey::from_bytes(&[seed; 32]).unwrap()
+}
+
+/// An outbox over a store that has applied nothing.
+struct Bench {
+    folder: TempDir,
+    rules: Arc<Rules>,
+    network: Arc<Network>,
+    outbox: Outbox,
+    time: watch::Sender<Arc<Published>>,
+    task: Option<tokio::task::JoinHandle<rusqlite::Result<()>>>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let rules = Arc::new(test_rules(key(1).public_key(), key(2).public_key()));
+        Self::open(TempDir::new().unwrap(), rules)
+    }
+
+    fn open(folder: TempDir, rules: Arc<Rules>) -> Self {
+        let path = folder.path().join("replica.sqlite");
+        let store = Store::open(&path, &rules).unwrap();
+        let (mut exchange, _) = store.load(&rules).unwrap();
+        let root = exchange.root();
+        let attestable = Attestable::new(&exchange, root, None, |_| Ok::<_, ()>(None)).unwrap();
+        let published = Published::new(&exchange, root, String::new(), attestable);
+        let (time, watch) = watch::channel(Arc::new(published));
+        let (outbox, task) = Outbox::open(OutboxParts {
+            path: &folder.path().join("outbox.sqlite"),
+            rules: &rules,
+            store: Reader::new(&path, Arc::clone(&rules)),
+            options: OutboxOptions {
+                batch_bytes_max: 5120,
+                gather: Duration::from_millis(20),
+                repost_after: Duration::from_secs(5),
+            },
+            posted: Arc::default(),
+            clock: Clock::simulated(1_000_000),
+            random: Rng::with_seed(7),
+        })
+        .unwrap();
+        let network = Arc::new(Network::default());
+        let task = Some(tokio::spawn(task.run(Arc::clone(&network), watch, None)));
+        Self { folder, rules, network, outbox, time, task }
+    }
+
+    /// As a kill would, and a new start.
+    async fn restart(mut self) -> Self {
+        let task = self.task.take().unwrap();
+        task.abort();
+        let _ = task.await;
+        Self::open(self.folder, self.rules)
+    }
+
+    async fn submit(&self, nonce: u64, valid_until: Option<u64>) -> Hash {
+        let transaction = Transaction {
+            account: key(3).public_key(),
+            signer: None,
+            nonce,
+            valid_until,
+            action: Action::CancelAll { market: None },
+        };
+        let json = transaction.sign(&self.rules.network, &key(3)).to_json();
+        let checked = check_element(&self.rules, &json).unwrap();
+        self.outbox.submit(&checked, json).await.unwrap();
+        checked.hash.0
+    }
+
+    fn stage(&self, hash: &Hash) -> Option<Stage> {
+        self.outbox.sighting(hash).map(|sighting| sighting.stage)
+    }
+
+    async fn sleep(&self, ms: u64) {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_gateway_takes_waits_and_goes_in_order_when_one_does() {
+    let bench = Bench::new();
+    bench.network.script.lock().unwrap().extend([
+        GatewayError::Paused("IsPausedError".into()),
+        GatewayError::RateLimited,
+        GatewayError::NoGateway,
+    ]);
+    let first = bench.submit(1, None).await;
+    bench.sleep(100).await;
+    assert_eq!(bench.stage(&first), Some(Stage::Received));
+    let second = bench.submit(2, None).await;
+    bench.sleep(3000).await;
+    assert_eq!(bench.stage(&first), Some(Stage::Posted));
+    assert_eq!(bench.stage(&second), Some(Stage::Posted));
+    let posts = bench.network.posts();
+    let [(bodies, false)] = posts.as_slice() else { panic!("{posts:?}") };
+    let body: serde_json::Value = serde_json::from_str(&bodies[0]).unwrap();
+    assert_eq!((&body[0]["nonce"], &body[1]["nonce"]), (&"1".into(), &"2".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_seen_is_posted_again_later_each_time_and_its_gateway_is_told_of() {
+    let bench = Bench::new();
+    bench.submit(1, None).await;
+    bench.sleep(4900).await;
+    assert_eq!(bench.network.posts().len(), 1);
+    bench.sleep(2500).await;
+    let posts = bench.network.posts();
+    assert!(matches!(posts.as_slice(), [(_, false), (_, true)]), "{posts:?}");
+    assert_eq!(*bench.network.unseen.lock().unwrap(), ["gateway"]);
+    bench.sleep(9000).await;
+    assert_eq!(bench.network.posts().len(), 2);
+    bench.sleep(5000).await;
+    assert_eq!(bench.network.posts().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_network_that_is_fast_is_not_waited_for_long() {
+    let bench = Bench::new();
+    for nonce in 1..30 {
+        let hash = bench.submit(nonce, None).await;
+        bench.sleep(40).await;
+        bench.outbox.finalized([hash]);
+        assert_eq!(bench.stage(&hash), Some(Stage::Finalized));
+        bench.outbox.applied([hash]);
+    }
+    let posting = bench.outbox.posting();
+    assert_eq!(posting.repost_ms, "1000");
+    bench.submit(100, None).await;
+    bench.sleep(2500).await;
+    assert_eq!(bench.network.posts().last().map(|(_, is_again)| *is_again), Some(true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn copies_in_the_sequence_are_counted() {
+    let bench = Bench::new();
+    let hash = bench.submit(1, None).await;
+    bench.sleep(100).await;
+    bench.outbox.finalized([hash, hash]);
+    bench.outbox.applied([hash, hash]);
+    bench.outbox.finalized([hash, [9; 32]]);
+    assert_eq!(bench.outbox.posting().duplicates, "2");
+    assert_eq!(bench.outbox.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_taken_and_posted_is_known_after_a_kill() {
+    let bench = Bench::new();
+    let posted = bench.submit(1, None).await;
+    bench.sleep(1000).await;
+    bench.network.script.lock().unwrap().push_back(GatewayError::RateLimited);
+    let received = bench.submit(2, None).await;
+    let before = [posted, received].map(|hash| bench.outbox.sighting(&hash).unwrap());
+    let bench = bench.restart().await;
+    let after = [posted, received].map(|hash| bench.outbox.sighting(&hash).unwrap());
+    assert_eq!(before, after);
+    assert_eq!(after.map(|sighting| sighting.stage), [Stage::Posted, Stage::Received]);
+    // What was posted may still come; what was not goes at once.
+    bench.sleep(100).await;
+    assert!(matches!(bench.network.posts().as_slice(), [(_, false)]));
+    bench.sleep(7000).await;
+    assert_eq!(bench.network.posts().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_states_time_has_passed_is_given_up_for_good_and_said_so() {
+    let bench = Bench::new();
+    let late = bench.submit(1, Some(5_000)).await;
+    let good = bench.submit(2, Some(5_001)).await;
+    bench.sleep(1500).await;
+    assert_eq!(bench.stage(&late), Some(Stage::Posted));
+    bench.time.send_modify(|published| Arc::make_mut(published).time_ms = 5_000);
+    bench.sleep(1500).await;
+    assert_eq!(bench.stage(&late), Some(Stage::Expired));
+    assert_eq!(bench.stage(&good), Some(Stage::Posted));
+    let bench = bench.restart().await;
+    assert_eq!(bench.stage(&late), Some(Stage::Expired));
+    assert_eq!((bench.outbox.len(), bench.stage(&good)), (1, Some(Stage::Posted)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_bodies_go_in_one_call_once_the_network_is_known_to_take_such() {
+    let bench = Bench::new();
+    let mut submits = Vec::new();
+    for nonce in 1000..1200 {
+        submits.push(bench.submit(nonce, None));
+    }
+    futures_util::future::join_all(submits).await;
+    bench.sleep(100).await;
+    let first = bench.network.posts();
+    assert!(first.len() > 5, "nothing is known at first");
+    assert!(first.iter().all(|(bodies, _)| bodies.len() == 1 && bodies[0].len() <= 5120));
+    let fullest = first.iter().map(|(bodies, _)| bodies[0].len()).max().unwrap();
+    assert!(fullest > 4700, "a body of {fullest} bytes is not full");
+    let submits = (2000..2200).map(|nonce| bench.submit(nonce, None));
+    futures_util::future::join_all(submits).await;
+    bench.sleep(100).await;
+    let posts = bench.network.posts();
+    let rest = &posts[first.len()..];
+    assert!(rest.iter().any(|(bodies, _)| bodies.len() > 3), "{:?}", rest.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_too_large_alone_holds_up_nothing() {
+    let bench = Bench::new();
+    bench.network.script.lock().unwrap().push_back(GatewayError::BatchTooLarge);
+    let large = bench.submit(1, None).await;
+    bench.sleep(100).await;
+    assert_eq!(bench.stage(&large), Some(Stage::Received));
+    let other = bench.submit(2, None).await;
+    bench.sleep(100).await;
+    assert_eq!(bench.stage(&other), Some(Stage::Posted));
+    assert_eq!(bench.stage(&large), Some(Stage::Received));
+    bench.sleep(301_000).await;
+    assert_eq!(bench.stage(&large), Some(Stage::Posted));
+}
+
+#[test]
+fn a_full_outbox_takes_no_more() {
+    let mut entries = Entries::new(Vec::new(), Duration::from_secs(5));
+    let validity = Validity { signer: key(1).public_key(), nonce: None, valid_until: None };
+    let element: Arc<str> = "x".repeat(4096).into();
+    for number in 0_u64.. {
+        if entries.is_full() {
+            break;
+        }
+        let mut hash = [0; 32];
+        hash[..8].copy_from_slice(&number.to_be_bytes());
+        entries.insert(hash, Arc::clone(&element), validity, 0);
+    }
+    assert_eq!(entries.len(), (64 << 20) / 4096);
+    assert_eq!(Outbox::full(&entries), SubmitError::Full { retry_after_s: 5 });
+}
