@@ -444,6 +444,8 @@ pub struct ProofBody {
     pub nonsigners: Vec<String>,
     /// `1 x y`.
     pub signature: String,
+    /// The block at which the signers' stakes and keys count; `0` where the network's nodes are fixed.
+    pub tag: String,
 }
 
 /// Answer to `GET /v1/batches/{index}`.

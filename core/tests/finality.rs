@@ -37,7 +37,7 @@ fn threshold(value: &Value) -> Threshold {
 fn verifier(nodes: &[u8], app_name: &str, percent: &Value) -> Verifier {
     Verifier {
         app_name: app_name.into(),
-        nodes: NodeList::read(nodes).unwrap(),
+        nodes: NodeList::read(nodes).unwrap().into(),
         threshold: threshold(percent),
     }
 }
@@ -126,7 +126,7 @@ fn every_negative_signature_has_the_expected_verdict() {
         let nodes = NodeList::read(&nodes).unwrap_or_else(|error| panic!("{name}: {error}"));
         let verifier = Verifier {
             app_name: text(&case["app_name"]).into(),
-            nodes,
+            nodes: nodes.into(),
             threshold: threshold(&case["threshold_percent"]),
         };
         let state = match text(&case["signed_state"]) {

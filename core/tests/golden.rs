@@ -49,7 +49,7 @@ fn the_golden_history_has_its_roots_and_codes() {
 fn a_page_of_a_real_network_is_proven() {
     let verifier = Verifier {
         app_name: "orderbook".into(),
-        nodes: NodeList::read(NODES).unwrap(),
+        nodes: NodeList::read(NODES).unwrap().into(),
         threshold: Threshold::from_percent(Decimal::parse("67").unwrap()).unwrap(),
     };
     let mut walker = Walker::new(Position::start());

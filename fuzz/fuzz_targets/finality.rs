@@ -80,7 +80,7 @@ fn network() -> &'static Network {
         });
         let nodes = NodeList::new(nodes.collect()).unwrap();
         let verifier =
-            Verifier { app_name: "fuzz".into(), nodes: nodes.clone(), threshold: threshold("67") };
+            Verifier { app_name: "fuzz".into(), nodes: nodes.clone().into(), threshold: threshold("67") };
         let mut truth: Vec<(String, String)> = Vec::new();
         for body in ["[]", "one", "", "two \u{e9}", "[]", "last"] {
             let previous = truth.last().map_or("", |(_, hash)| hash.as_str());
@@ -99,6 +99,7 @@ fn network() -> &'static Network {
                     chaining_hash: Some(network.truth[index as usize - 1].1.clone()),
                     nonsigners: Vec::new(),
                     signature: String::new(),
+                    tag: 0,
                 };
                 let hash = signature.chaining_hash.clone().unwrap();
                 signature.signature = sign(&network, &signature, &hash, &all);
@@ -159,7 +160,7 @@ fn captured() -> &'static Captured {
         Captured {
             verifier: Verifier {
                 app_name: "orderbook".into(),
-                nodes: NodeList::read(nodes).unwrap(),
+                nodes: NodeList::read(nodes).unwrap().into(),
                 threshold: threshold("67"),
             },
             page: include_bytes!(
@@ -308,6 +309,7 @@ fn signers(input: &mut Input, is_heavy: bool) {
         chaining_hash: None,
         nonsigners: absent.iter().map(|place| id(*place)).collect(),
         signature: NO_POINT.into(),
+        tag: 0,
     };
     if is_heavy && !signers.is_empty() {
         signature.signature = sign(network, &signature, &hash, &signers);

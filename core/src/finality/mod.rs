@@ -9,7 +9,7 @@ mod page;
 mod walker;
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
@@ -17,7 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 use twox_hash::XxHash3_128;
 
-pub use nodes::{Node, NodeList, NodeListError};
+pub use nodes::{Membership, Node, NodeList, NodeListError};
 use page::Bounded;
 pub use page::{Page, PageError};
 pub use walker::{Position, ProvenBatch, ProvenGroup, Walker};
@@ -144,6 +144,28 @@ pub struct FinalitySignature {
     pub nonsigners: Vec<String>,
     /// `1 x y`.
     pub signature: String,
+    /// The block at which the signers' stakes and keys count, where they are kept on a chain. It is the
+    /// sender's choice, and not signed.
+    #[serde(default, deserialize_with = "tag")]
+    pub tag: u64,
+}
+
+/// A block number, in digits or as a JSON integer; null is 0, which is what a fixed network has.
+fn tag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Tag<'a> {
+        Number(u64),
+        Text(&'a str),
+    }
+    match Option::<Tag<'_>>::deserialize(deserializer)? {
+        None => Ok(0),
+        Some(Tag::Number(number)) => Ok(number),
+        Some(Tag::Text(text)) => {
+            let number = text.parse::<u64>().ok().filter(|number| number.to_string() == text);
+            number.ok_or_else(|| serde::de::Error::custom("`tag` is no block number"))
+        }
+    }
 }
 
 fn null_is_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
@@ -160,6 +182,9 @@ fn null_is_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Strin
 /// Why a finality signature proves nothing.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum ProofError {
+    /// A block at which the network's nodes are not known.
+    #[error("the nodes of the network at block {0} are not known")]
+    UnknownTag(u64),
     /// A non-signer that is not in the node list.
     #[error("non-signer {0} is not in the node list")]
     UnknownNonsigner(String),
@@ -193,7 +218,7 @@ pub struct Verifier {
     /// The app's name on the network.
     pub app_name: String,
     /// The nodes.
-    pub nodes: NodeList,
+    pub nodes: Membership,
     /// The share of stake that must sign.
     pub threshold: Threshold,
 }
@@ -207,10 +232,11 @@ impl Verifier {
         chaining_hash: &str,
     ) -> Result<(), ProofError> {
         let mut missing = 0_u128;
-        let mut key = self.nodes.aggregate();
+        let tag = signature.tag;
+        let nodes = self.nodes.at(tag).ok_or(ProofError::UnknownTag(tag))?;
+        let mut key = nodes.aggregate();
         for (position, id) in signature.nonsigners.iter().enumerate() {
-            let node = self
-                .nodes
+            let node = nodes
                 .get(id)
                 .ok_or_else(|| ProofError::UnknownNonsigner(id.chars().take(64).collect()))?;
             if node.stake == 0 {
@@ -223,8 +249,8 @@ impl Verifier {
             missing = missing.saturating_add(u128::from(node.stake));
             key = key.minus(&node.public_key);
         }
-        if !self.threshold.allows(missing, self.nodes.stake()) {
-            let (total, threshold) = (self.nodes.stake(), self.threshold);
+        if !self.threshold.allows(missing, nodes.stake()) {
+            let (total, threshold) = (nodes.stake(), self.threshold);
             return Err(ProofError::Quorum { missing, total, threshold });
         }
         let text = message(
@@ -246,8 +272,9 @@ impl Verifier {
 
 #[cfg(test)]
 mod tests {
-    use super::{SignedState, Threshold, message};
+    use super::{FinalitySignature, SignedState, Threshold, message};
     use crate::units::Decimal;
+    use alloc::format;
     use alloc::string::ToString;
 
     #[test]
@@ -259,6 +286,24 @@ mod tests {
             r#"{"app_name": "a\"\\\n\r\t\b\f\u0001~\u007f\u00e9\ud83d\udd12", "chaining_hash": "h", "index": 2, "parent_index": 1, "state": "locked", "timestamp": 3}"#
         );
         assert!(message("a", SignedState::Sequenced, 1, 0, 0, "").contains("\"sequenced\""));
+    }
+
+    #[test]
+    fn a_tag_is_a_block_number_and_nothing_else() {
+        let read = |tag: &str| {
+            let json =
+                format!(r#"{{"index":1,"parent_index":0,"timestamp":7,"signature":"1 2 3"{tag}}}"#);
+            serde_json::from_str::<FinalitySignature>(&json).map(|read| read.tag).ok()
+        };
+        for (tag, number) in [("", 0), (r#","tag":null"#, 0), (r#","tag":17"#, 17)] {
+            assert_eq!(read(tag), Some(number), "{tag}");
+        }
+        assert_eq!(read(r#","tag":"18446744073709551615""#), Some(u64::MAX));
+        for tag in
+            ["-1", "1.0", "1e3", r#""""#, r#""01""#, r#""latest""#, "[]", "18446744073709551616"]
+        {
+            assert_eq!(read(&format!(r#","tag":{tag}"#)), None, "{tag}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The nodes of a network, as its static network file lists them.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -34,6 +35,31 @@ pub struct NodeList {
     nodes: BTreeMap<String, Node>,
     stake: u128,
     aggregate: AggregateKey,
+}
+
+/// The nodes of a network: always the same, or as a chain had them at its blocks.
+#[derive(Clone, Debug)]
+pub enum Membership {
+    /// Always the same.
+    Fixed(Box<NodeList>),
+    /// Each list from its block on, up to that of the next.
+    ByBlock(BTreeMap<u64, NodeList>),
+}
+
+impl Membership {
+    /// The nodes at a block.
+    pub fn at(&self, block: u64) -> Option<&NodeList> {
+        match self {
+            Self::Fixed(nodes) => Some(nodes),
+            Self::ByBlock(lists) => lists.range(..=block).next_back().map(|(_, nodes)| nodes),
+        }
+    }
+}
+
+impl From<NodeList> for Membership {
+    fn from(nodes: NodeList) -> Self {
+        Self::Fixed(Box::new(nodes))
+    }
 }
 
 /// Why a node list is refused.
@@ -193,7 +219,7 @@ impl NodeList {
 
 #[cfg(test)]
 mod tests {
-    use super::{NODES_MAX, Node, NodeList, NodeListError};
+    use super::{Membership, NODES_MAX, Node, NodeList, NodeListError};
     use alloc::format;
     use alloc::string::ToString;
     use alloc::vec::Vec;
@@ -201,6 +227,20 @@ mod tests {
     fn nodes() -> Vec<Node> {
         let json = include_bytes!("../../tests/vectors/zellular/equal4/nodes.json");
         NodeList::read(json).unwrap().nodes().cloned().collect()
+    }
+
+    #[test]
+    fn nodes_by_block_are_those_of_the_last_list_before() {
+        let list = |count| NodeList::new(nodes().into_iter().take(count).collect()).unwrap();
+        let lists = [(10, list(1)), (20, list(2))];
+        let membership = Membership::ByBlock(lists.into_iter().collect());
+        let count = |block| membership.at(block).map(|list| list.nodes().count());
+        assert_eq!(
+            [9, 10, 19, 20, u64::MAX].map(count),
+            [None, Some(1), Some(1), Some(2), Some(2)]
+        );
+        let fixed = Membership::from(list(3));
+        assert_eq!(fixed.at(0).map(|list| list.nodes().count()), Some(3));
     }
 
     #[test]

@@ -191,6 +191,7 @@ impl PageError {
             Self::SignatureForm { .. } => "signature_form",
             Self::TipNotSigned { .. } => "tip_not_signed",
             Self::Proof { error, .. } => match error {
+                ProofError::UnknownTag(_) => "unknown_tag",
                 ProofError::UnknownNonsigner(_) => "unknown_nonsigner",
                 ProofError::RepeatedNonsigner(_) => "repeated_nonsigner",
                 ProofError::NonsignerWithoutStake(_) => "nonsigner_without_stake",
@@ -265,6 +266,7 @@ mod tests {
             PageError::ChainingHash { index: 1, found: text(), expected: text() },
             PageError::SignatureForm { position: 0, error: text() },
             PageError::TipNotSigned { last: 2, proven: 1 },
+            proof(ProofError::UnknownTag(1)),
             proof(ProofError::UnknownNonsigner(text())),
             proof(ProofError::RepeatedNonsigner(text())),
             proof(ProofError::NonsignerWithoutStake(text())),

@@ -6,6 +6,7 @@ mod dump;
 mod funds;
 mod genesis;
 mod key;
+mod network;
 mod replay;
 mod serve;
 mod session;

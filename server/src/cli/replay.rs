@@ -1,7 +1,7 @@
 //! `zellbook replay`.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use zellbook_core::batch::Batch;
 use zellbook_core::event::{Event, Outcome};
 use zellbook_core::exchange::Exchange;
 use zellbook_core::finality::{
-    FinalitySignature, NodeList, Page, Position, Threshold, Verifier, Walker,
+    FinalitySignature, Membership, Page, Position, Threshold, Verifier, Walker,
 };
 use zellbook_core::genesis::Rules;
 use zellbook_core::state_root::Hash;
@@ -21,10 +21,12 @@ use zellbook_core::wire::{BatchBody, BatchesResponse};
 
 use super::client::Client;
 use super::dump::Dump;
+use super::network::{OPERATORS_FOLDER, read_nodes};
 use super::serve::parse_threshold;
 use super::{Failure, Output, block_on};
 use crate::config::{io_error, read_genesis};
 use crate::evidence::finality_signature;
+use crate::sequencer::read_lists;
 use crate::store::Reader;
 
 /// Bytes of bodies read from a store at once.
@@ -250,7 +252,7 @@ struct Audit {
 }
 
 impl Audit {
-    fn new(rules: Rules, nodes: NodeList, arguments: &ReplayArguments) -> Self {
+    fn new(rules: Rules, nodes: Membership, arguments: &ReplayArguments) -> Self {
         let app_name = rules.genesis.app_name.clone();
         Self {
             replay: Replay::new(rules, arguments),
@@ -327,11 +329,6 @@ fn number(text: &str) -> Result<u64, Failure> {
     text.parse().map_err(|_| Failure::difference(format!("{text:?} is no whole number")))
 }
 
-fn read_nodes(path: &Path) -> Result<NodeList, Failure> {
-    let json = fs::read(path).map_err(io_error(path))?;
-    NodeList::read(&json).map_err(|error| format!("{}: {error}", path.display()).into())
-}
-
 fn check_genesis(theirs: Rules, given: Option<Rules>) -> Result<Rules, Failure> {
     match given {
         Some(ours) if ours.network != theirs.network => Err(Failure::difference(format!(
@@ -348,7 +345,13 @@ fn from_folder(
     arguments: &ReplayArguments,
 ) -> Result<Replay, Failure> {
     let rules = check_genesis(read_genesis(&folder.join("genesis.json"))?, given)?;
-    let nodes = read_nodes(&arguments.nodes.clone().unwrap_or_else(|| folder.join("nodes.json")))?;
+    let nodes = match &arguments.nodes {
+        Some(path) => read_nodes(path)?.into(),
+        None if folder.join(OPERATORS_FOLDER).exists() => {
+            Membership::ByBlock(read_lists(&folder.join(OPERATORS_FOLDER))?)
+        }
+        None => read_nodes(&folder.join("nodes.json"))?.into(),
+    };
     let path = folder.join("replica.sqlite");
     if !path.exists() {
         return Err(format!(
@@ -379,7 +382,7 @@ async fn from_url(
     let path = arguments.nodes.as_ref().ok_or(
         "give --nodes with the node list of the sequencer network: the replica's own word proves nothing",
     )?;
-    let nodes = read_nodes(path)?;
+    let nodes = read_nodes(path)?.into();
     let client = Client::new(url)?;
     let mut audit = Audit::new(check_genesis(client.rules().await?, given)?, nodes, arguments);
     loop {

@@ -1,33 +1,34 @@
 //! `zellbook serve` and `zellbook sequencer`.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use fastrand::Rng;
-use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
-use zellbook_core::finality::{Node, NodeList, Threshold, Verifier};
+use zellbook_core::finality::Threshold;
 use zellbook_core::genesis::Rules;
 use zellbook_core::key::SecretKey;
 use zellbook_core::limits::{BATCH_BYTES_DEFAULT, TRANSACTION_BYTES_MAX};
 use zellbook_core::units::Decimal;
 
+use super::network::{
+    Given, NODES_FILE, Network, NetworkSource, failed, parse_source, start_embedded,
+};
 use super::{Failure, block_on};
 use crate::api::page::Page;
 use crate::api::{self, App, Faucet};
 use crate::attester::{Attester, place_of};
 use crate::clock::Clock;
-use crate::config::{DataDir, io_error, write_file};
+use crate::config::DataDir;
 use crate::evidence::{self, Evidence};
 use crate::listen;
 use crate::outbox::{Outbox, OutboxOptions, OutboxParts};
 use crate::replica::{Parts, Replica};
-use crate::sequencer::embedded::{Embedded, EmbeddedOptions};
-use crate::sequencer::{GatewayAddress, HttpTransport, Sequencer, Zellular};
+use crate::sequencer::Sequencer;
+use crate::sequencer::embedded::EmbeddedOptions;
 use crate::store::{Reader, Storage, Store, StoreError};
 
 /// How long the last commit may take after a stop was asked for.
@@ -60,11 +61,12 @@ pub struct ServeArguments {
     /// Genesis file; without it the one kept in --data, or a new development genesis
     #[arg(long)]
     genesis: Option<PathBuf>,
-    /// Node list of a sequencer network (nodes.json); without it the embedded sequencer is used
-    #[arg(long)]
-    nodes: Option<PathBuf>,
+    /// Sequencer network: its node list (nodes.json), or eigenlayer:URL for the operators that a
+    /// subgraph lists; without it the one that --data is of, or else the embedded sequencer
+    #[arg(long, alias = "nodes", value_name = "FILE|eigenlayer:URL", value_parser = parse_source)]
+    network: Option<NetworkSource>,
     /// Gateways to read from and post to; without it the nodes' own sockets
-    #[arg(long = "gateway", requires = "nodes", value_name = "URL")]
+    #[arg(long = "gateway", requires = "network", value_name = "URL")]
     gateways: Vec<String>,
     /// Percent of stake that must sign
     #[arg(long, default_value = "67", value_parser = parse_threshold)]
@@ -116,7 +118,7 @@ pub fn sequencer(arguments: SequencerArguments) -> Result<(), Failure> {
         let (listener, address) = listen::bind(arguments.listen).await?;
         let (embedded, _, failure) = start_embedded(&data, &arguments.app, address, options)?;
         tracing::info!("sequencer of {} at http://{address}", arguments.app);
-        tracing::info!("give replicas --nodes {}", data.file("nodes.json").display());
+        tracing::info!("give replicas --network {}", data.file(NODES_FILE).display());
         let (stopper, stop) = watch::channel(false);
         let mut serving = tokio::spawn(listen::serve(listener, embedded.router(), stop));
         tokio::select! {
@@ -129,67 +131,24 @@ pub fn sequencer(arguments: SequencerArguments) -> Result<(), Failure> {
     })
 }
 
-/// Resolves when the sequencer's disk has failed, and not before.
-async fn failed(failure: oneshot::Receiver<String>) -> String {
-    match failure.await {
-        Ok(error) => format!("the embedded sequencer: {error}"),
-        // It ended in good order, with the process.
-        Err(_) => std::future::pending().await,
-    }
-}
-
-/// Starts an embedded sequencer and writes its node list.
-fn start_embedded(
-    data: &DataDir,
-    app_name: &str,
-    address: SocketAddr,
-    options: EmbeddedOptions,
-) -> Result<(Embedded, NodeList, oneshot::Receiver<String>), Failure> {
-    let key = data.bls_key("bls.key")?;
-    let path = data.file("sequencer.sqlite");
-    let (embedded, failure) = Embedded::start(&path, app_name, key, options)?;
-    let nodes = embedded.nodes(&format!("http://{address}"));
-    write_file(&data.file("nodes.json"), nodes.to_json().as_bytes(), 0o644)?;
-    Ok((embedded, nodes, failure))
-}
-
-/// The sequencer that a replica uses.
-struct Network {
-    /// Whose signatures prove batches.
-    nodes: NodeList,
-    /// Whom to ask and to post to.
-    gateways: Vec<GatewayAddress>,
-    /// Tells of the embedded sequencer's end.
-    failure: oneshot::Receiver<String>,
-}
-
 /// Runs a replica.
 pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     block_on(async move {
         // What the operator gave is checked before anything is made.
         let page = load_page(&arguments)?;
-        let given = given_network(&arguments)?;
+        let given = Given::read(arguments.network.as_ref(), &arguments.gateways)?;
         let data = DataDir::open(&arguments.data)?;
         refuse_after_halt(&data)?;
-        let given = kept_network(given, &data)?;
-        let rules = data.rules(arguments.genesis.as_deref(), given.is_none())?;
+        let given = given.or_kept(&data)?;
+        let rules = data.rules(arguments.genesis.as_deref(), !given.is_outside())?;
         let faucet = faucet(&arguments, &data, &rules)?;
         let replica_key = replica_key(&arguments, &data, &rules)?;
         let (listener, address) = listen::bind(arguments.listen).await?;
         let (stopper, stop) = watch::channel(false);
-        let network = match given {
-            Some((nodes, gateways)) => {
-                // Kept, so that a replay of this folder knows whom to believe.
-                write_file(&data.file("nodes.json"), nodes.to_json().as_bytes(), 0o644)?;
-                Network { nodes, gateways, failure: oneshot::channel().1 }
-            }
-            None => embedded_network(&data, &rules, stop.clone()).await?,
-        };
-        let app_name = rules.genesis.app_name.clone();
-        let transport = HttpTransport::new(Handle::current())?;
-        let sequencer = Arc::new(Zellular::new(transport, &app_name, network.gateways, Rng::new()));
         let clock = Clock::system();
-        let verifier = Verifier { app_name, nodes: network.nodes, threshold: arguments.threshold };
+        let Network { sequencer, verifier, failure } =
+            Network::connect(given, &data, &rules, arguments.threshold, clock, stop.clone())
+                .await?;
 
         let path = data.file("replica.sqlite");
         let damage = |error: StoreError| {
@@ -258,11 +217,12 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         let mut following = on_own_thread("replica", follow, stopper.subscribe())?;
         let post = outbox_task.run(Arc::clone(&sequencer), published, attester);
         let mut posting = on_own_thread("outbox", post, stopper.subscribe())?;
-        tokio::spawn(sequencer.keep_surveyed());
+        tokio::spawn(Arc::clone(&sequencer).keep_surveyed());
+        tokio::spawn(sequencer.keep_operators());
         tracing::info!("serving at http://{address}");
         let result = tokio::select! {
             () = listen::stop_signal() => Ok(()),
-            error = failed(network.failure) => Err(Failure::halted(error)),
+            error = failed(failure) => Err(Failure::halted(error)),
             halt = &mut following.ended => Err(match halt {
                 Ok(halt) => Failure::halted(halt),
                 Err(_) => Failure::halted("its task ended by itself"),
@@ -345,86 +305,6 @@ fn load_page(arguments: &ServeArguments) -> Result<Option<Page>, Failure> {
     Page::load(folder).map(Some).map_err(|error| {
         let folder = folder.display();
         format!("--page {folder}: {error}; build the page with cargo xtask web").into()
-    })
-}
-
-/// A node list and the gateways to it.
-type GivenNetwork = Option<(NodeList, Vec<GatewayAddress>)>;
-
-fn read_nodes(path: &Path) -> Result<NodeList, Failure> {
-    let json = fs::read(path).map_err(io_error(path))?;
-    NodeList::read(&json).map_err(|error| format!("{}: {error}", path.display()).into())
-}
-
-/// A folder stays with the sequencer that its history is of: a network's, whose node list is kept in
-/// it, or its own.
-fn kept_network(given: GivenNetwork, data: &DataDir) -> Result<GivenNetwork, Failure> {
-    let (kept, own_key) = (data.file("nodes.json"), data.file("bls.key"));
-    match given {
-        Some(_) if own_key.exists() => Err(format!(
-            "{} is the key of a sequencer of this folder's own; use another --data for the network of --nodes",
-            own_key.display()
-        )
-        .into()),
-        Some(given) => Ok(Some(given)),
-        None if kept.exists() && !own_key.exists() => {
-            tracing::info!("using the node list kept in {}", kept.display());
-            let nodes = read_nodes(&kept)?;
-            let gateways = gateways_of(&nodes);
-            Ok(Some((nodes, gateways)))
-        }
-        None => Ok(None),
-    }
-}
-
-fn gateways_of(nodes: &NodeList) -> Vec<GatewayAddress> {
-    let address = |node: &Node| GatewayAddress { url: node.socket.clone(), stake: node.stake };
-    nodes.nodes().map(address).collect()
-}
-
-/// The node list and gateways that were given, if any.
-fn given_network(arguments: &ServeArguments) -> Result<GivenNetwork, Failure> {
-    let Some(path) = &arguments.nodes else { return Ok(None) };
-    let nodes = read_nodes(path)?;
-    let gateways = if arguments.gateways.is_empty() {
-        gateways_of(&nodes)
-    } else {
-        // What these say of the network counts alike.
-        let given = arguments.gateways.iter().cloned();
-        given.map(|url| GatewayAddress { url, stake: 1 }).collect()
-    };
-    for GatewayAddress { url, .. } in &gateways {
-        // The status shows the addresses to everyone: they may hold no password.
-        let is_address = reqwest::Url::parse(url).is_ok_and(|url| {
-            matches!(url.scheme(), "http" | "https")
-                && url.host().is_some()
-                && url.username().is_empty()
-                && url.password().is_none()
-        });
-        if !is_address {
-            let example = "give an address such as http://127.0.0.1:6001, without a user name";
-            return Err(format!("gateway {url}: {example}").into());
-        }
-    }
-    Ok(Some((nodes, gateways)))
-}
-
-/// The embedded sequencer, started on a loopback port of its own.
-async fn embedded_network(
-    data: &DataDir,
-    rules: &Rules,
-    stop: watch::Receiver<bool>,
-) -> Result<Network, Failure> {
-    let (listener, address) = listen::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-    let options = EmbeddedOptions::default();
-    let (embedded, nodes, failure) =
-        start_embedded(data, &rules.genesis.app_name, address, options)?;
-    tracing::info!("embedded sequencer at http://{address}");
-    tokio::spawn(listen::serve(listener, embedded.router(), stop));
-    Ok(Network {
-        nodes,
-        gateways: vec![GatewayAddress { url: format!("http://{address}"), stake: 1 }],
-        failure,
     })
 }
 

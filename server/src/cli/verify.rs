@@ -91,7 +91,7 @@ fn evidence(arguments: &EvidenceArguments, output: Output) -> Result<(), Failure
     let nodes = NodeList::read(&fs::read(&nodes_path).map_err(io_error(&nodes_path))?)
         .map_err(|error| format!("{}: {error}", nodes_path.display()))?;
     let app_name = rules.genesis.app_name.clone();
-    let verifier = Verifier { app_name, nodes, threshold: arguments.threshold };
+    let verifier = Verifier { app_name, nodes: nodes.into(), threshold: arguments.threshold };
     let shown = file.display();
     let evidence = match Evidence::read(file) {
         Err(ReadError::File(error)) => return Err(error.into()),
@@ -146,7 +146,7 @@ fn finalized(arguments: FinalizedArguments, output: Output) -> Result<(), Failur
     let nodes = NodeList::read(&read(&arguments.nodes)?)
         .map_err(|error| format!("{}: {error}", arguments.nodes.display()))?;
     let (app_name, threshold) = (arguments.app, arguments.threshold);
-    let verifier = Verifier { app_name, nodes, threshold };
+    let verifier = Verifier { app_name, nodes: nodes.into(), threshold };
     let mut walker =
         Walker::new(Position { index: arguments.after, chaining_hash: arguments.chain });
     let response = arguments.response.display();

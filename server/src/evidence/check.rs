@@ -120,6 +120,7 @@ pub fn finality_signature(proof: &ProofBody) -> Result<FinalitySignature, Eviden
         chaining_hash: None,
         nonsigners: proof.nonsigners.clone(),
         signature: proof.signature.clone(),
+        tag: number("proof.tag", &proof.tag)?,
     })
 }
 

@@ -83,6 +83,7 @@ impl ProvenBodies {
                 chaining_hash: signature.chaining_hash.clone().unwrap_or_default(),
                 nonsigners: signature.nonsigners.clone(),
                 signature: signature.signature.clone(),
+                tag: signature.tag.to_string(),
             },
         })
     }

@@ -26,7 +26,8 @@ struct Certified {
 impl<S: Storage> Replica<S> {
     /// Applies what a page proves. Returns what is wrong with the rest of it. Blocks its thread.
     pub fn take_page(&mut self, page: Page) -> Result<Option<PageError>, Halt> {
-        let (groups, error) = self.walker.take(&self.verifier, page);
+        let verifier = self.verifier.borrow().clone();
+        let (groups, error) = self.walker.take(&verifier, page);
         for group in groups {
             self.apply_group(group)?;
         }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::Instant;
 use zellbook_core::exchange::Exchange;
-use zellbook_core::finality::{PageError, Verifier, Walker};
+use zellbook_core::finality::{PageError, Walker};
 use zellbook_core::genesis::ReplicaIndex;
 use zellbook_core::wire::ReplicaState;
 
@@ -25,7 +25,7 @@ use crate::metrics::Counts;
 use crate::outbox::Outbox;
 use crate::prover::{Prover, Questions, prover};
 use crate::published::{Published, Ticker, Update};
-use crate::sequencer::{Fault, Sequencer};
+use crate::sequencer::{Fault, Sequencer, VerifierWatch};
 use crate::store::{Loaded, Reader, Storage, StoreError};
 
 pub use halt::Halt;
@@ -76,7 +76,7 @@ pub struct Parts<S> {
     /// Reads the same store.
     pub reader: Reader,
     /// Checks proofs.
-    pub verifier: Verifier,
+    pub verifier: VerifierWatch,
     /// Learns what was finalized and applied.
     pub outbox: Outbox,
     /// Where genesis names this replica, if it does: then it attests.
@@ -95,7 +95,7 @@ pub struct Replica<S> {
     storage: S,
     place: Option<ReplicaIndex>,
     questions: Questions,
-    verifier: Arc<Verifier>,
+    verifier: VerifierWatch,
     walker: Walker,
     outbox: Outbox,
     reader: Reader,
@@ -140,7 +140,7 @@ impl<S: Storage> Replica<S> {
             storage,
             place,
             questions,
-            verifier: Arc::new(verifier),
+            verifier,
             walker: Walker::new(position),
             outbox,
             reader,
@@ -233,7 +233,7 @@ impl<S: Storage> Replica<S> {
         &self,
         sequencer: Arc<Q>,
     ) -> impl Future<Output = Option<Parting>> + Send + use<Q, S> {
-        let (reader, verifier) = (self.reader.clone(), Arc::clone(&self.verifier));
+        let (reader, verifier) = (self.reader.clone(), self.verifier.borrow().clone());
         let (start, ours) = (self.start, self.walker.proven().index);
         async move { history::parting(&*sequencer, &reader, &verifier, start, ours).await }
     }

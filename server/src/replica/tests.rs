@@ -7,7 +7,8 @@ use tempfile::TempDir;
 use zellbook_core::batch::Batch;
 use zellbook_core::bls::BlsSecretKey;
 use zellbook_core::finality::{
-    FinalitySignature, Node, NodeList, Page, SignedState, Threshold, bls_message, chain, message,
+    FinalitySignature, Node, NodeList, Page, SignedState, Threshold, Verifier, bls_message, chain,
+    message,
 };
 use zellbook_core::genesis::Rules;
 use zellbook_core::key::SecretKey;
@@ -20,8 +21,8 @@ use super::*;
 use crate::config::test_rules;
 use crate::evidence::Finding;
 use crate::outbox::{OutboxOptions, OutboxParts};
-use crate::sequencer::GatewayError;
 use crate::sequencer::transport::TransportError;
+use crate::sequencer::{GatewayError, fixed};
 use crate::store::{AppliedBatch, Proof, Store};
 
 fn bls_key() -> BlsSecretKey {
@@ -37,7 +38,7 @@ fn verifier() -> Verifier {
     };
     Verifier {
         app_name: "zellbook".into(),
-        nodes: NodeList::new(vec![node]).unwrap(),
+        nodes: NodeList::new(vec![node]).unwrap().into(),
         threshold: Threshold::from_percent(Decimal::parse("67").unwrap()).unwrap(),
     }
 }
@@ -62,6 +63,7 @@ fn page(bodies: &[&str]) -> Page {
             chaining_hash: None,
             nonsigners: Vec::new(),
             signature,
+            tag: 0,
         })],
     }
 }
@@ -165,7 +167,7 @@ async fn replica(folder: &TempDir, fails_at: u32) -> (Replica<FailingDisk>, Watc
         state,
         storage: disk,
         reader,
-        verifier: verifier(),
+        verifier: fixed(verifier()),
         outbox,
         place: None,
         clock: Clock::system(),

@@ -19,7 +19,7 @@ const GRACE: Duration = Duration::from_secs(8);
 const PACE_MIN: u64 = 64 << 10;
 
 /// HTTP by the system's sockets.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct HttpTransport {
     client: Client,
     /// Where connections live: those who ask may have runtimes of their own, which block at times.

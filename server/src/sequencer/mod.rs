@@ -1,5 +1,6 @@
 //! The sequencer as a replica sees it: bodies go in, finalized pages come out.
 
+mod eigenlayer;
 pub mod embedded;
 mod embedded_store;
 mod gateways;
@@ -12,9 +13,11 @@ use std::future::Future;
 use std::sync::Arc;
 
 use thiserror::Error;
-use zellbook_core::finality::{Page, PageError};
+use tokio::sync::watch;
+use zellbook_core::finality::{Page, PageError, Verifier};
 use zellbook_core::wire::GatewayBody;
 
+pub use eigenlayer::{EigenLayer, is_address, read_lists};
 pub use gateways::{Fault, GatewayAddress};
 pub use http::HttpTransport;
 pub use zellular::Zellular;
@@ -45,9 +48,20 @@ pub enum GatewayError {
     /// The body is larger than the network takes.
     #[error("the batch is larger than this gateway takes")]
     BatchTooLarge,
+    /// The operators of the network are not known, which is no gateway's fault.
+    #[error("the network's operators: {0}")]
+    Operators(String),
     /// An answer that is not what an honest gateway sends.
     #[error("{0}")]
     Page(#[from] PageError),
+}
+
+/// What checks proofs, as it is now: the nodes of a network can change.
+pub type VerifierWatch = watch::Receiver<Arc<Verifier>>;
+
+/// Of a network whose nodes are always the same.
+pub fn fixed(verifier: Verifier) -> VerifierWatch {
+    watch::channel(Arc::new(verifier)).1
 }
 
 /// A sequencer network.

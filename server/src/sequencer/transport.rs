@@ -12,7 +12,6 @@ pub enum Method {
     /// GET.
     Get,
     /// POST.
-    #[allow(dead_code, reason = "what asks a subgraph")]
     Post,
     /// PUT.
     Put,

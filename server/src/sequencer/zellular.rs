@@ -11,6 +11,7 @@ use zellbook_core::finality::{Page, PageError};
 use zellbook_core::limits::PAGE_BYTES_MAX;
 use zellbook_core::wire::GatewayBody;
 
+use super::eigenlayer::{EigenLayer, OperatorsError};
 use super::gateways::{Fault, GatewayAddress, Gateways, NodeClaim, Use};
 use super::transport::{Answer, Bounds, Method, Request, Transport, TransportError};
 use super::{GatewayError, Sequencer};
@@ -30,19 +31,52 @@ const SURVEYED_MAX: usize = 64;
 /// The time between the first two surveys, and between others.
 const SURVEYS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
+/// How often the operators are asked for, where they can change.
+const OPERATORS_EVERY: Duration = Duration::from_secs(120);
+
 /// A client of a Zellular network.
 #[derive(Debug)]
 pub struct Zellular<T> {
     transport: T,
     app_name: String,
     gateways: Mutex<Gateways>,
+    /// Where the operators are kept on a chain.
+    operators: Option<EigenLayer<T>>,
+    operators_are_gateways: bool,
 }
 
 impl<T: Transport> Zellular<T> {
     /// A client of these gateways.
     pub fn new(transport: T, app_name: &str, gateways: Vec<GatewayAddress>, rng: Rng) -> Self {
         let gateways = Mutex::new(Gateways::new(gateways, rng));
-        Self { transport, app_name: app_name.into(), gateways }
+        Self {
+            transport,
+            app_name: app_name.into(),
+            gateways,
+            operators: None,
+            operators_are_gateways: false,
+        }
+    }
+
+    /// With operators that are kept on a chain and can change, and whether their sockets are the gateways.
+    pub fn with_operators(mut self, operators: EigenLayer<T>, are_gateways: bool) -> Self {
+        (self.operators, self.operators_are_gateways) = (Some(operators), are_gateways);
+        self
+    }
+
+    /// Asks for the network's operators, again and again, if they can change.
+    pub async fn keep_operators(self: Arc<Self>) {
+        let Some(operators) = &self.operators else { return };
+        loop {
+            tokio::time::sleep(OPERATORS_EVERY).await;
+            match operators.gateways().await {
+                Ok(addresses) if self.operators_are_gateways => {
+                    self.with_gateways(|gateways| gateways.set(addresses));
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!("the network's operators: {error}"),
+            }
+        }
     }
 
     fn with_gateways<R>(&self, act: impl FnOnce(&mut Gateways) -> R) -> R {
@@ -170,11 +204,19 @@ fn read_claim(json: &[u8], app_name: &str) -> Option<NodeClaim> {
 impl<T: Transport> Sequencer for Zellular<T> {
     async fn finalized(&self, after: u64) -> Result<Option<Page>, GatewayError> {
         let page = self.ask(&format!("?after={after}"), PAGE, Page::read).await?;
-        if page.is_none() {
-            // Nobody holds what only this gateway could prove.
-            self.with_gateways(Gateways::reconsider_reading);
+        let known = |error: OperatorsError| GatewayError::Operators(error.to_string());
+        match (page, &self.operators) {
+            (Some(page), Some(operators)) => {
+                operators.admit(after, page).await.map(Some).map_err(known)
+            }
+            (None, operators) => {
+                // Nobody holds what only this gateway could prove.
+                self.with_gateways(Gateways::reconsider_reading);
+                operators.as_ref().map_or(Ok(()), |kept| kept.proven(after)).map_err(known)?;
+                Ok(None)
+            }
+            (page, None) => Ok(page),
         }
-        Ok(page)
     }
 
     async fn last_finalized(&self) -> Result<u64, GatewayError> {

@@ -107,7 +107,7 @@ impl View<'_> {
     pub fn proof(&self, index: u64) -> rusqlite::Result<ProofBody> {
         self.connection
             .prepare_cached(
-                "SELECT idx, parent_index, timestamp, nonsigners, signature, chaining_hash
+                "SELECT idx, parent_index, timestamp, nonsigners, signature, chaining_hash, tag
                  FROM proofs WHERE idx >= ?1 ORDER BY idx LIMIT 1",
             )?
             .query_row([index.cast_signed()], |row| {
@@ -119,6 +119,7 @@ impl View<'_> {
                     chaining_hash: row.get(5)?,
                     nonsigners: serde_json::from_str(&nonsigners).unwrap_or_default(),
                     signature: row.get(4)?,
+                    tag: text(row, 6)?,
                 })
             })
     }

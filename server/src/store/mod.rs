@@ -223,7 +223,7 @@ impl Store {
             duplicates += write::write_batch(&transaction, batch)?;
         }
         transaction
-            .prepare_cached("INSERT OR REPLACE INTO proofs VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .prepare_cached("INSERT OR REPLACE INTO proofs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
             .execute(params![
                 signature.index.cast_signed(),
                 signature.parent_index.cast_signed(),
@@ -231,6 +231,7 @@ impl Store {
                 chaining_hash,
                 serde_json::to_string(&signature.nonsigners).unwrap_or_default(),
                 signature.signature,
+                signature.tag.cast_signed(),
             ])?;
         transaction.commit()?;
         Ok(duplicates)

@@ -29,7 +29,9 @@ CREATE TABLE proofs (
     timestamp INTEGER NOT NULL,
     chaining_hash TEXT NOT NULL,
     nonsigners TEXT NOT NULL,
-    signature TEXT NOT NULL
+    signature TEXT NOT NULL,
+    -- The block at which the signers' stakes and keys count, where they are kept on a chain.
+    tag INTEGER NOT NULL
 ) STRICT;
 
 -- Views of the sequence for the API: they could be made again from the batches.

@@ -59,7 +59,7 @@ fn bad_node_lists_and_arguments_are_named() {
     let path = folder.path().join("nodes.json");
     let (file, data) = (path.to_str().unwrap(), folder.path().join("data"));
     let data = data.to_str().unwrap();
-    let serve = ["serve", "--listen", "127.0.0.1:0", "--data", data, "--nodes", file];
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--data", data, "--network", file];
     fails(&serve, 1, &["nodes.json", "No such file"]);
     fs::write(&path, "[]").unwrap();
     fails(&serve, 1, &["nodes.json", "an object of nodes by id"]);

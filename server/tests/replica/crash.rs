@@ -193,7 +193,7 @@ async fn a_replica_of_a_network_stays_with_it_when_started_without_its_node_list
     assert_eq!(own.process.terminate(), Some(0));
     let nodes = sequencer_data.join("nodes.json");
     let (data, nodes) = (own.data.to_str().unwrap(), nodes.to_str().unwrap());
-    let output = run(&["serve", "--listen", "127.0.0.1:0", "--data", data, "--nodes", nodes]);
+    let output = run(&["serve", "--listen", "127.0.0.1:0", "--data", data, "--network", nodes]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("use another --data"), "{}", text(&output.stderr));
 }

@@ -100,7 +100,7 @@ async fn every_negative_page_leaves_the_replica_up_with_a_reason_and_nothing_for
         let arguments = [
             "--genesis",
             genesis.to_str().unwrap(),
-            "--nodes",
+            "--network",
             nodes.to_str().unwrap(),
             "--gateway",
             &url,

@@ -349,7 +349,7 @@ impl Given {
         let made = run(&arguments);
         assert!(made.status.success(), "{}", text(&made.stderr));
         let nodes = nodes.to_str().unwrap().to_string();
-        let shared = ["--genesis", &genesis, "--issuer-key", &key, "--nodes", &nodes];
+        let shared = ["--genesis", &genesis, "--issuer-key", &key, "--network", &nodes];
         Self { shared: shared.map(Into::into).into(), replica_keys }
     }
 

@@ -5,6 +5,7 @@ mod api;
 mod bad_input;
 mod command_line;
 mod crash;
+mod eigenlayer;
 mod gateways;
 mod guide;
 mod halt;

@@ -127,7 +127,7 @@ async fn page(sequencer: &Process, count: usize) -> Value {
 fn walk(nodes: &Path, page: &Value) -> Walker {
     let verifier = Verifier {
         app_name: "orderbook".into(),
-        nodes: NodeList::read(&std::fs::read(nodes).unwrap()).unwrap(),
+        nodes: NodeList::read(&std::fs::read(nodes).unwrap()).unwrap().into(),
         threshold: Threshold::from_percent(Decimal::parse("100").unwrap()).unwrap(),
     };
     let mut walker = Walker::new(Position::start());

@@ -1,0 +1,188 @@
+//! A network whose operators a subgraph lists: the real program against a local server that answers its
+//! queries.
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::routing::post;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use zellbook_core::finality::NodeList;
+
+use crate::harness::{Given, Process, Replica, key, program, replay, text};
+
+/// Of a subgraph that has indexed nothing.
+const HEADLESS: &str = r#"{"data":null}"#;
+
+/// A subgraph that answers for its head and for its operators, and what it was asked.
+struct Subgraph {
+    url: String,
+    head: Arc<Mutex<String>>,
+    operators: Arc<Mutex<String>>,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Subgraph {
+    async fn start(operators: String) -> Self {
+        let head = Arc::new(Mutex::new(r#"{"data":{"_meta":{"block":{"number":100}}}}"#.into()));
+        let operators = Arc::new(Mutex::new(operators));
+        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let shared = (Arc::clone(&head), Arc::clone(&operators), Arc::clone(&asked));
+        let answer = post(move |body: String| {
+            let (head, operators, asked) = shared.clone();
+            async move {
+                let query: Value = serde_json::from_str(&body).unwrap();
+                let query = query["query"].as_str().unwrap().to_string();
+                let answer = if query.contains("_meta") { &head } else { &operators };
+                let answer = answer.lock().unwrap().clone();
+                asked.lock().unwrap().push(query);
+                ([("content-type", "application/json")], answer)
+            }
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/subgraph", listener.local_addr().unwrap());
+        let router = Router::new().route("/subgraph", answer);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { url, head, operators, asked }
+    }
+
+    fn network(&self) -> String {
+        format!("eigenlayer:{}", self.url)
+    }
+}
+
+/// The nodes of a list as a subgraph has them.
+fn operators(nodes: &NodeList) -> String {
+    let operators: Vec<Value> = nodes
+        .nodes()
+        .map(|node| {
+            let ([x1, x0], [y1, y0]) = node.public_key.to_decimal();
+            json!({
+                "id": node.id, "socket": node.socket, "stake": "32000000000000000000",
+                "pubkeyG2_X": [x1, x0], "pubkeyG2_Y": [y1, y0],
+            })
+        })
+        .collect();
+    json!({ "data": { "operators": operators } }).to_string()
+}
+
+#[tokio::test]
+async fn operators_keys_stakes_and_sockets_are_learned_from_the_subgraph_and_kept() {
+    let folder = TempDir::new().unwrap();
+    let sequencer_data = folder.path().join("sequencer");
+    let arguments = ["--data", sequencer_data.to_str().unwrap()];
+    let sequencer = Process::start(folder.path(), "sequencer", &arguments, "/node/ready").await;
+    let nodes = sequencer_data.join("nodes.json");
+    let list = NodeList::read(&std::fs::read(&nodes).unwrap()).unwrap();
+    let subgraph = Subgraph::start(operators(&list)).await;
+    let given = Given::network(&folder, &nodes);
+    let network = subgraph.network();
+    let mut arguments = given.arguments();
+    let place = arguments.iter().position(|argument| *argument == "--network").unwrap();
+    arguments[place + 1] = &network;
+    let mut replica = Replica::start(&folder, "data", &arguments).await;
+    replica.ready().await;
+    assert_eq!(replica.status().await["gateways"][0]["url"], sequencer.url);
+    let alice = key(1);
+    replica.fund(&[alice.public_key()]).await;
+    let outcome = replica.order(&alice, "sell 1 ETH/USDT @ 2000").await;
+    assert_eq!(outcome["status"], "applied");
+    let asked = subgraph.asked.lock().unwrap().clone();
+    assert!(
+        asked.iter().any(|query| query.contains("operators(block: { number: 95 })")),
+        "{asked:?}"
+    );
+    replica.until("/v1/status", |_| replica.data.join("operators/0.json").exists()).await;
+
+    // Without its subgraph it goes on, and so does a restart, by what is kept.
+    *subgraph.operators.lock().unwrap() = r#"{"errors":[{"message":"down"}]}"#.into();
+    assert_eq!(replica.process.terminate(), Some(0));
+    replica.process.restart("/readyz").await;
+    assert_eq!(replica.order(&alice, "sell 1 ETH/USDT @ 2001").await["status"], "applied");
+    let root = replica.status().await["root"].clone();
+    assert_eq!(replica.process.terminate(), Some(0));
+    let (code, report, log) = replay(&replica.data);
+    assert_eq!((code, &report["root"]), (Some(0), &root), "{log}");
+}
+
+#[tokio::test]
+async fn operators_that_are_not_the_signers_prove_nothing() {
+    let folder = TempDir::new().unwrap();
+    let sequencer_data = folder.path().join("sequencer");
+    let arguments = ["--data", sequencer_data.to_str().unwrap()];
+    let sequencer = Process::start(folder.path(), "sequencer", &arguments, "/node/ready").await;
+    let nodes = sequencer_data.join("nodes.json");
+    // The keys of another network; the sequencer is given as a gateway.
+    let others = crate::harness::vectors().join("zellular/equal4/nodes.json");
+    let others = NodeList::read(&std::fs::read(others).unwrap()).unwrap();
+    let subgraph = Subgraph::start(operators(&others)).await;
+    let given = Given::network(&folder, &nodes);
+    let network = subgraph.network();
+    let mut arguments = given.arguments();
+    let place = arguments.iter().position(|argument| *argument == "--network").unwrap();
+    arguments[place + 1] = &network;
+    arguments.extend(["--gateway", &sequencer.url]);
+    let replica = Replica::start(&folder, "data", &arguments).await;
+    reqwest::Client::new()
+        .put(format!("{}/node/zellbook/batches", sequencer.url))
+        .header("content-type", "text/plain")
+        .body("[]")
+        .send()
+        .await
+        .unwrap();
+    let status = replica.until("/v1/status", |status| status["gateways"][0]["lies"] != "0").await;
+    assert_eq!(status["batch"], "0");
+    let fault = status["gateways"][0]["fault"].as_str().unwrap();
+    assert!(fault.contains("proves nothing"), "{fault}");
+}
+
+#[tokio::test]
+async fn a_subgraph_that_answers_badly_is_named_at_the_start() {
+    let folder = TempDir::new().unwrap();
+    let subgraph = Subgraph::start(r#"{"data":{"operators":[]}}"#.into()).await;
+    let genesis = folder.path().join("genesis.json");
+    let account = key(9).public_key().to_string();
+    let genesis = genesis.to_str().unwrap();
+    let made = crate::harness::run(&[
+        "genesis",
+        "new",
+        "--issuer",
+        &account,
+        "--replica",
+        &account,
+        "--out",
+        genesis,
+    ]);
+    assert!(made.status.success());
+    let head = subgraph.head.lock().unwrap().clone();
+    let cases = [
+        (HEADLESS, "no data"),
+        (r#"{"data":{"operators":[]}}"#, "at least one of them with stake"),
+        (r#"{"errors":[{"message":"the block is not indexed"}]}"#, "the block is not indexed"),
+        (
+            r#"{"data":{"operators":[{"id":"a","socket":"","stake":1e18,"pubkeyG2_X":["1","2"],"pubkeyG2_Y":["1","2"]}]}}"#,
+            "stake",
+        ),
+        (
+            r#"{"data":{"operators":[{"id":"a","socket":"","stake":"1","pubkeyG2_X":["1","2"],"pubkeyG2_Y":["1","2"]}]}}"#,
+            "pubkeyG2",
+        ),
+    ];
+    for (number, (answer, expected)) in cases.into_iter().enumerate() {
+        *subgraph.operators.lock().unwrap() = answer.into();
+        let head = if answer == HEADLESS { answer.into() } else { head.clone() };
+        *subgraph.head.lock().unwrap() = head;
+        let data = folder.path().join(number.to_string());
+        let (data, network) = (data.to_str().unwrap().to_string(), subgraph.network());
+        let genesis = genesis.to_string();
+        let run = tokio::task::spawn_blocking(move || {
+            let arguments = ["serve", "--listen", "127.0.0.1:0", "--data", &data, "--genesis"];
+            program().args(arguments).args([&genesis, "--network", &network]).output().unwrap()
+        });
+        let output = run.await.unwrap();
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        assert!(message.contains(expected) && message.contains("subgraph"), "{message}");
+    }
+}
