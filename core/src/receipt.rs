@@ -129,7 +129,8 @@ mod tests {
     #[test]
     fn a_receipt_that_cannot_be_read_names_the_field() {
         let body = receipt().sign(&key());
-        let broken: [(&str, fn(&mut ReceiptBody)); 6] = [
+        type Break = fn(&mut ReceiptBody);
+        let broken: [(&str, Break); 6] = [
             ("network", |body| body.network = "AB".repeat(32)),
             ("transaction", |body| body.transaction.truncate(62)),
             ("received_ms", |body| body.received_ms.insert(0, '0')),
