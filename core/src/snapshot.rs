@@ -45,34 +45,42 @@ pub enum SnapshotError {
     Invariant(String),
 }
 
-impl Exchange {
-    /// The whole state in bytes: see *Snapshots* in `docs/protocol.md`.
-    pub fn to_snapshot(&mut self) -> Vec<u8> {
-        let leaves = self.engine().leaves();
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend_from_slice(&self.rules().network.0);
-        bytes.extend_from_slice(&self.root());
-        bytes.extend_from_slice(&u64::try_from(leaves.len()).unwrap_or(u64::MAX).to_be_bytes());
-        for (key, value) in leaves {
-            // Keys and values are short: texts in them are bounded.
-            bytes.extend_from_slice(&u16::try_from(key.len()).unwrap_or(u16::MAX).to_be_bytes());
-            bytes.extend_from_slice(&key);
-            bytes.extend_from_slice(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_be_bytes());
-            bytes.extend_from_slice(&value);
-        }
-        bytes
-    }
+/// What a snapshot of so many leaves begins with.
+pub fn header(network: NetworkId, root: &Hash, leaves: u64) -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend_from_slice(&network.0);
+    bytes.extend_from_slice(root);
+    bytes.extend_from_slice(&leaves.to_be_bytes());
+    bytes
+}
 
-    /// Reads a snapshot, computes its root again and recounts all invariants. Whether the root is one
-    /// to trust is for the caller to know.
-    pub fn from_snapshot(rules: Arc<Rules>, bytes: &[u8]) -> Result<Self, SnapshotError> {
+/// Adds a leaf, of which each has a higher key than the one before.
+pub fn push_leaf(bytes: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+    // Keys and values are short: texts in them are bounded.
+    bytes.extend_from_slice(&u16::try_from(key.len()).unwrap_or(u16::MAX).to_be_bytes());
+    bytes.extend_from_slice(key);
+    bytes.extend_from_slice(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_be_bytes());
+    bytes.extend_from_slice(value);
+}
+
+/// The parts of a snapshot, which are as it says and nothing more.
+#[derive(Clone, Debug)]
+pub struct Parts<'a> {
+    /// Its network.
+    pub network: NetworkId,
+    /// The root that it says it has.
+    pub root: Hash,
+    /// Keys and values.
+    pub leaves: Vec<(&'a [u8], &'a [u8])>,
+}
+
+impl<'a> Parts<'a> {
+    /// Takes a snapshot apart.
+    pub fn read(bytes: &'a [u8]) -> Result<Self, SnapshotError> {
         let rest = bytes.strip_prefix(MAGIC).ok_or(SnapshotError::Magic)?;
         let mut reader = Reader(rest);
         let network = NetworkId(reader.array()?);
-        if network != rules.network {
-            return Err(SnapshotError::Network { found: network, expected: rules.network });
-        }
-        let said: Hash = reader.array()?;
+        let root: Hash = reader.array()?;
         let count = reader.u64()?;
         let mut leaves: Vec<(&[u8], &[u8])> = Vec::new();
         for _ in 0..count {
@@ -83,6 +91,29 @@ impl Exchange {
             leaves.push((key, value));
         }
         reader.finish()?;
+        Ok(Self { network, root, leaves })
+    }
+}
+
+impl Exchange {
+    /// The whole state in bytes: see *Snapshots* in `docs/protocol.md`.
+    pub fn to_snapshot(&mut self) -> Vec<u8> {
+        let leaves = self.engine().leaves();
+        let count = u64::try_from(leaves.len()).unwrap_or(u64::MAX);
+        let mut bytes = header(self.rules().network, &self.root(), count);
+        for (key, value) in leaves {
+            push_leaf(&mut bytes, &key, &value);
+        }
+        bytes
+    }
+
+    /// Reads a snapshot, computes its root again and recounts all invariants. Whether the root is one
+    /// to trust is for the caller to know.
+    pub fn from_snapshot(rules: Arc<Rules>, bytes: &[u8]) -> Result<Self, SnapshotError> {
+        let Parts { network, root: said, leaves } = Parts::read(bytes)?;
+        if network != rules.network {
+            return Err(SnapshotError::Network { found: network, expected: rules.network });
+        }
         let mut exchange = Self::from_leaves(rules, leaves)?;
         let found = exchange.root();
         if found != said {

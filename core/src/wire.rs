@@ -491,6 +491,32 @@ pub struct AttestationBody {
     pub transaction: String,
 }
 
+/// Answer to `GET /v1/snapshots`: the newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SnapshotsResponse {
+    /// The newest first.
+    pub snapshots: Vec<SnapshotBody>,
+}
+
+/// A snapshot that a replica keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SnapshotBody {
+    /// The batch that it is of.
+    pub batch: String,
+    /// The state root, 64 hex digits.
+    pub root: String,
+    /// Its size.
+    pub bytes: String,
+    /// SHA-256 of the file, 64 hex digits.
+    pub sha256: String,
+    /// The network's chaining hash at the batch.
+    pub chaining_hash: String,
+    /// When it was made, Unix milliseconds.
+    pub made_ms: String,
+}
+
 /// Answer to `GET /v1/batches?after=N`: whole batches, in sequence, for replaying.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchesResponse {

@@ -218,6 +218,12 @@ pub fn write_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ConfigErro
     sync_folder(path)
 }
 
+/// Gives a whole file that is on disk another place, durably.
+pub fn move_file(from: &Path, to: &Path) -> Result<(), ConfigError> {
+    fs::rename(from, to).map_err(io_error(to))?;
+    sync_folder(to)
+}
+
 /// Writes a new file whole; one that is there is never overwritten.
 pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ConfigError> {
     let beside = write_beside(path, bytes, mode)?;

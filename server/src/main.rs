@@ -2,6 +2,7 @@
 
 mod api;
 mod attester;
+mod bootstrap;
 mod cli;
 mod clock;
 mod config;
@@ -15,6 +16,7 @@ mod prover;
 mod published;
 mod replica;
 mod sequencer;
+mod snapshots;
 mod store;
 
 use std::io::{IsTerminal, Write};

@@ -8,6 +8,7 @@ mod guide;
 mod markets;
 pub mod page;
 mod simulate;
+mod snapshots;
 mod status;
 mod transactions;
 mod websocket;
@@ -32,6 +33,7 @@ pub use faucet::Faucet;
 use crate::clock::Clock;
 use crate::outbox::Outbox;
 use crate::replica::Watch;
+use crate::snapshots::Snapshots;
 use crate::store::Reader;
 use page::Page;
 
@@ -62,6 +64,8 @@ pub struct App {
     pub faucet: Option<Faucet>,
     /// The batch of the snapshot that the replica began with; 0 if with the first batch.
     pub start: u64,
+    /// Snapshots for others to start from.
+    pub snapshots: Snapshots,
     /// The page, where it is built.
     pub page: Option<Page>,
     /// The time of day.
@@ -87,6 +91,8 @@ pub fn router(app: App) -> Router {
         .route("/v1/accounts/{account}", get(accounts::account))
         .route("/v1/accounts/{account}/proof", get(accounts::proof))
         .route("/v1/faucet", post(faucet::credit))
+        .route("/v1/snapshots", get(snapshots::list))
+        .route("/v1/snapshots/{batch}", get(snapshots::download))
         .route("/order", post(guide::order))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), status::refuse_if_halted));
     Router::new()

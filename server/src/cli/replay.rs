@@ -12,9 +12,7 @@ use serde_json::json;
 use zellbook_core::batch::Batch;
 use zellbook_core::event::{Event, Outcome};
 use zellbook_core::exchange::Exchange;
-use zellbook_core::finality::{
-    FinalitySignature, Membership, Page, Position, Threshold, Verifier, Walker,
-};
+use zellbook_core::finality::{Membership, Position, Threshold, Verifier, Walker};
 use zellbook_core::genesis::Rules;
 use zellbook_core::state_root::Hash;
 use zellbook_core::wire::{BatchBody, BatchesResponse};
@@ -24,8 +22,8 @@ use super::dump::Dump;
 use super::network::{OPERATORS_FOLDER, read_nodes};
 use super::serve::parse_threshold;
 use super::{Failure, Output, block_on};
+use crate::bootstrap::page_of;
 use crate::config::{io_error, read_genesis};
-use crate::evidence::finality_signature;
 use crate::sequencer::read_lists;
 use crate::store::Reader;
 
@@ -265,30 +263,12 @@ impl Audit {
 
     /// Takes the batches after [`Walker::after`].
     fn take(&mut self, batches: Vec<BatchBody>, last: u64) -> Result<(), Failure> {
-        let Some(first) = batches.first() else { return Ok(()) };
-        let first_chaining_hash = first.chaining_hash.clone();
-        let mut signatures: Vec<FinalitySignature> = Vec::new();
-        let mut is_open = false;
-        let mut bodies = Vec::with_capacity(batches.len());
-        let end = self.walker.after() + batches.len() as u64;
-        for batch in batches {
-            let index: u64 = number(&batch.index)?;
-            if index != self.walker.after() + 1 + bodies.len() as u64 {
-                return Err(Failure::difference(format!("batch {index} stands out of sequence")));
-            }
-            self.roots.insert(index, batch.root);
-            bodies.push(batch.body);
-            let signature = finality_signature(&batch.proof).map_err(Failure::difference)?;
-            is_open = signature.index > last;
-            let is_new = signatures.last().is_none_or(|last| last.index < signature.index);
-            if is_new && signature.index <= end && signature.index > self.walker.proven().index {
-                signatures.push(signature);
-            }
+        self.is_open = false;
+        for batch in &batches {
+            self.roots.insert(number(&batch.index)?, batch.root.clone());
+            self.is_open = number(&batch.proof.index)? > last;
         }
-        self.is_open = is_open;
-        let finalized_signatures = signatures.into_iter().map(Ok).collect();
-        let page =
-            Page { batches: bodies, first_chaining_hash, finalized_signatures, is_cut: false };
+        let page = page_of(batches, &self.walker).map_err(Failure::difference)?;
         let (groups, error) = self.walker.take(&self.verifier, page);
         for proven in groups.into_iter().flat_map(|group| group.batches) {
             let outcome = self.replay.apply(&proven.body)?;

@@ -1,14 +1,14 @@
 //! `zellbook serve` and `zellbook sequencer`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use fastrand::Rng;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
-use zellbook_core::finality::Threshold;
+use zellbook_core::finality::{Threshold, Verifier};
 use zellbook_core::genesis::Rules;
 use zellbook_core::key::SecretKey;
 use zellbook_core::limits::{BATCH_BYTES_DEFAULT, TRANSACTION_BYTES_MAX};
@@ -21,6 +21,7 @@ use super::{Failure, block_on};
 use crate::api::page::Page;
 use crate::api::{self, App, Faucet};
 use crate::attester::{Attester, place_of};
+use crate::bootstrap::{self, BootstrapError, Peer};
 use crate::clock::Clock;
 use crate::config::DataDir;
 use crate::evidence::{self, Evidence};
@@ -29,6 +30,7 @@ use crate::outbox::{Outbox, OutboxOptions, OutboxParts};
 use crate::replica::{Parts, Replica};
 use crate::sequencer::Sequencer;
 use crate::sequencer::embedded::EmbeddedOptions;
+use crate::snapshots::{self, Snapshots};
 use crate::store::{Reader, Storage, Store, StoreError};
 
 /// How long the last commit may take after a stop was asked for.
@@ -48,6 +50,11 @@ fn parse_batch_bytes(text: &str) -> Result<usize, String> {
         .ok()
         .filter(|bytes| *bytes >= least)
         .ok_or_else(|| format!("must be at least {least}, so that every transaction fits"))
+}
+
+fn parse_kept(text: &str) -> Result<usize, String> {
+    let kept = text.parse().ok().filter(|kept| (1..=100).contains(kept));
+    kept.ok_or_else(|| "must be from 1 to 100".into())
 }
 
 #[derive(Args)]
@@ -91,6 +98,20 @@ pub struct ServeArguments {
     /// latency is not measured
     #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u64).range(100..))]
     repost_ms: u64,
+    /// A snapshot for others to start from is made after so many batches; 0 for none
+    #[arg(long, default_value_t = 10_000, value_name = "BATCHES")]
+    snapshot_every: u64,
+    /// Snapshots that are kept, the newest
+    #[arg(long, default_value_t = 2, value_parser = parse_kept, value_name = "COUNT")]
+    snapshots_kept: usize,
+    /// Start from a snapshot of the replica at this address, if --data has no state yet. It is accepted
+    /// only if replicas of genesis certified it and the network's proofs lead to it
+    #[arg(long, value_name = "URL")]
+    bootstrap: Option<String>,
+    /// First apply the batches that the replica at this address has, with the same proofs as from a
+    /// gateway: for when the network has pruned its history
+    #[arg(long, value_name = "URL")]
+    bootstrap_log: Option<String>,
 }
 
 #[derive(Args)]
@@ -154,6 +175,10 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         let damage = |error: StoreError| {
             if error.is_damage() { Failure::halted(error) } else { Failure::from(error) }
         };
+        if let Some(url) = &arguments.bootstrap {
+            let verifier = Arc::clone(&verifier.borrow());
+            bootstrap_from(url, &data, &path, &rules, &verifier).await?;
+        }
         let store = Store::open(&path, &rules).map_err(damage)?;
         let state = store.load(&rules).map_err(damage)?;
         let start = store.start()?;
@@ -181,7 +206,7 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
             random: Rng::new(),
         })?;
         let place = place_of(&rules, &replica_key);
-        let (replica, replica_watch) = Replica::new(Parts {
+        let (mut replica, replica_watch) = Replica::new(Parts {
             state,
             storage: store,
             reader: reader.clone(),
@@ -192,6 +217,16 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
             random: Rng::new(),
             evidence: data.file(evidence::FILE_NAME),
         })?;
+        if let Some(url) = &arguments.bootstrap_log {
+            catch_up_from(url, &mut replica).await?;
+        }
+        let snapshots =
+            Snapshots::open(&data.file(snapshots::FOLDER_NAME), arguments.snapshots_kept)?;
+        if arguments.snapshot_every > 0 {
+            let published = replica_watch.published.clone();
+            let every = arguments.snapshot_every;
+            tokio::spawn(snapshots.clone().keep_making(reader.clone(), published, every, clock));
+        }
         let attester = place.map(|_| {
             let key = replica_key.clone();
             Attester::new(Arc::clone(&rules), key, &replica_watch, clock, Rng::new())
@@ -207,6 +242,7 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
             watch: replica_watch,
             gateways: Box::new(move || gateways.gateways()),
             start,
+            snapshots,
             page,
             clock,
             sockets: Arc::new(Semaphore::new(api::SOCKETS_MAX)),
@@ -252,6 +288,49 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         }
         result
     })
+}
+
+/// Makes the store out of a snapshot of another replica, if there is none.
+async fn bootstrap_from(
+    url: &str,
+    data: &DataDir,
+    store: &Path,
+    rules: &Arc<Rules>,
+    verifier: &Verifier,
+) -> Result<(), Failure> {
+    if store.exists() {
+        tracing::info!("--bootstrap {url}: not needed, {} has a state", store.display());
+        return Ok(());
+    }
+    let peer = Peer::new(url).map_err(bootstrap_failure)?;
+    let folder = data.file(bootstrap::FOLDER_NAME);
+    let begun = tokio::select! {
+        begun = bootstrap::from_snapshot(&peer, rules, verifier, &folder, store) => begun,
+        () = listen::stop_signal() => return Err("stopped while starting from a snapshot".into()),
+    };
+    let position = begun.map_err(bootstrap_failure)?;
+    tracing::info!("starting from batch {}, which replicas certified", position.index);
+    Ok(())
+}
+
+/// Applies what the log of another replica proves.
+async fn catch_up_from(url: &str, replica: &mut Replica<Store>) -> Result<(), Failure> {
+    let peer = Peer::new(url).map_err(bootstrap_failure)?;
+    let caught_up = tokio::select! {
+        caught_up = bootstrap::catch_up(replica, &peer) => caught_up,
+        () = listen::stop_signal() => return Err("stopped while reading the log".into()),
+    };
+    let batch = caught_up.map_err(bootstrap_failure)?;
+    tracing::info!("caught up to batch {batch} from the log of {url}");
+    Ok(())
+}
+
+fn bootstrap_failure(error: BootstrapError) -> Failure {
+    match error {
+        BootstrapError::Lie { .. } => Failure::difference(error),
+        BootstrapError::Halt(halt) => Failure::halted(halt),
+        error => Failure::from(error),
+    }
 }
 
 /// A replica that halted does not start again before its operator has decided what to do.

@@ -156,6 +156,11 @@ impl<S: Storage> Replica<S> {
         Ok((replica, watch))
     }
 
+    /// Where it is in the sequence.
+    pub const fn walker(&self) -> &Walker {
+        &self.walker
+    }
+
     /// Follows the sequencer until something halts the replica. It blocks its thread while it applies
     /// and commits, so it needs one of its own.
     pub async fn follow<Q: Sequencer>(mut self, sequencer: Arc<Q>, posted: Arc<Notify>) -> Halt {

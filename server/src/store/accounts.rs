@@ -19,10 +19,10 @@ const WITHDRAWALS: u32 = 50;
 
 /// Takes big-endian numbers off the front of a leaf's value, which the engine wrote. What is missing
 /// reads as zero.
-struct Numbers<'a>(&'a [u8]);
+pub(super) struct Numbers<'a>(pub &'a [u8]);
 
 impl Numbers<'_> {
-    fn take<const N: usize>(&mut self) -> [u8; N] {
+    pub fn take<const N: usize>(&mut self) -> [u8; N] {
         match self.0.split_first_chunk::<N>() {
             Some((head, rest)) => {
                 self.0 = rest;
@@ -32,15 +32,15 @@ impl Numbers<'_> {
         }
     }
 
-    fn u16(&mut self) -> u16 {
+    pub fn u16(&mut self) -> u16 {
         u16::from_be_bytes(self.take())
     }
 
-    fn u64(&mut self) -> u64 {
+    pub fn u64(&mut self) -> u64 {
         u64::from_be_bytes(self.take())
     }
 
-    fn atoms(&mut self) -> Atoms {
+    pub fn atoms(&mut self) -> Atoms {
         Atoms(u128::from_be_bytes(self.take()))
     }
 }

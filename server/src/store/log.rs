@@ -150,4 +150,21 @@ impl View<'_> {
             .query_row([index.cast_signed()], |row| Ok((row.get::<_, Unsigned>(0)?.0, row.get(1)?)))
             .optional()
     }
+
+    /// How many leaves the state has.
+    pub fn leaf_count(&self) -> rusqlite::Result<u64> {
+        self.connection
+            .query_row("SELECT count(*) FROM state", [], |row| row.get::<_, Unsigned>(0))
+            .map(|count| count.0)
+    }
+
+    /// All leaves, in ascending order of their keys.
+    pub fn each_leaf(&self, mut each: impl FnMut(&[u8], &[u8])) -> rusqlite::Result<()> {
+        let mut query = self.connection.prepare("SELECT key, value FROM state ORDER BY key")?;
+        let mut rows = query.query([])?;
+        while let Some(row) = rows.next()? {
+            each(row.get_ref(0)?.as_blob()?, row.get_ref(1)?.as_blob()?);
+        }
+        Ok(())
+    }
 }

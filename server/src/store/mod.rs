@@ -4,6 +4,7 @@ mod accounts;
 mod log;
 mod reader;
 mod rows;
+mod start;
 mod write;
 
 use std::path::{Path, PathBuf};

@@ -8,7 +8,7 @@ use zellbook_core::wire::OrderStatus;
 
 use super::rows::{AppliedBatch, Rows, TradeRow};
 
-const fn status_name(status: OrderStatus) -> &'static str {
+pub(super) const fn status_name(status: OrderStatus) -> &'static str {
     match status {
         OrderStatus::Open => "open",
         OrderStatus::Filled => "filled",

@@ -3,6 +3,7 @@
 mod accounts;
 mod api;
 mod bad_input;
+mod bootstrap;
 mod command_line;
 mod crash;
 mod eigenlayer;

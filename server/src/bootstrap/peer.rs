@@ -1,0 +1,123 @@
+//! The API of another replica, asked within bounds of bytes and time.
+
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response, StatusCode};
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+use zellbook_core::wire::ErrorBody;
+
+use super::BootstrapError;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a whole answer in JSON may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long it may be silent.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
+
+/// Another replica.
+#[derive(Debug)]
+pub struct Peer {
+    client: Client,
+    url: String,
+}
+
+impl Peer {
+    /// The replica at an address such as `http://127.0.0.1:8080`.
+    pub fn new(url: &str) -> Result<Self, BootstrapError> {
+        let url = url.trim_end_matches('/').to_string();
+        // Redirects would let one replica speak for another.
+        let client = Client::builder()
+            .redirect(Policy::none())
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(SILENCE_MAX)
+            .build();
+        match client {
+            Ok(client) => Ok(Self { client, url }),
+            Err(error) => Err(BootstrapError::Peer { url, error: error.to_string() }),
+        }
+    }
+
+    /// Something went wrong in asking it.
+    pub fn fault(&self, error: impl ToString) -> BootstrapError {
+        BootstrapError::Peer { url: self.url.clone(), error: error.to_string() }
+    }
+
+    /// It said what is not so.
+    pub fn lie(&self, lie: impl ToString) -> BootstrapError {
+        BootstrapError::Lie { url: self.url.clone(), lie: lie.to_string() }
+    }
+
+    /// It lacks what is needed.
+    pub fn nothing(&self, why: impl ToString) -> BootstrapError {
+        BootstrapError::Nothing { url: self.url.clone(), why: why.to_string() }
+    }
+
+    /// A number that it said.
+    pub fn number(&self, field: &str, text: &str) -> Result<u64, BootstrapError> {
+        let start: String = text.chars().take(40).collect();
+        text.parse().map_err(|_| self.lie(format!("{field} {start:?} is no whole number")))
+    }
+
+    /// Asks for a path, from a byte on if it is not the first.
+    pub async fn open(&self, path: &str, from: u64) -> Result<Response, BootstrapError> {
+        let mut request = self.client.get(format!("{}{path}", self.url));
+        if from > 0 {
+            request = request.header("range", format!("bytes={from}-"));
+        }
+        request.send().await.map_err(|error| self.fault(cause(&error)))
+    }
+
+    /// The next piece of an answer.
+    pub async fn piece(&self, response: &mut Response) -> Result<Option<Vec<u8>>, BootstrapError> {
+        let piece = response.chunk().await.map_err(|error| self.fault(cause(&error)))?;
+        Ok(piece.map(|piece| piece.to_vec()))
+    }
+
+    /// An answer in JSON of at most so many bytes; `None` if it says that there is no such thing.
+    pub async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        bytes_max: usize,
+    ) -> Result<Option<T>, BootstrapError> {
+        let asked = async {
+            let mut response = self.open(path, 0).await?;
+            let status = response.status();
+            let mut bytes = Vec::new();
+            while let Some(piece) = self.piece(&mut response).await? {
+                if bytes.len() + piece.len() > bytes_max {
+                    return Err(
+                        self.lie(format!("{path}: the answer has more than {bytes_max} bytes"))
+                    );
+                }
+                bytes.extend_from_slice(&piece);
+            }
+            if status == StatusCode::NOT_FOUND {
+                return Ok(None);
+            }
+            if status != StatusCode::OK {
+                let body = serde_json::from_slice::<ErrorBody>(&bytes);
+                let message = body.map_or_else(|_| String::new(), |body| body.error.message);
+                let message: String = message.chars().take(200).collect();
+                return Err(self.fault(format!("{path}: status {status} {message}")));
+            }
+            let body = serde_json::from_slice(&bytes);
+            body.map(Some)
+                .map_err(|error| self.fault(format!("{path}: unexpected answer: {error}")))
+        };
+        let late = || self.fault(format!("{path}: no whole answer within {ANSWER_TIMEOUT:?}"));
+        timeout(ANSWER_TIMEOUT, asked).await.unwrap_or_else(|_| Err(late()))
+    }
+}
+
+/// The innermost cause, which says what happened.
+fn cause(error: &reqwest::Error) -> String {
+    use std::error::Error;
+    let mut cause: &dyn Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,253 @@
+//! Starting from a snapshot of another replica.
+//!
+//! What is established, in this order: replicas of genesis of more than two thirds of the weight signed
+//! the root R after batch M; the snapshot holds a whole state, after batch N ≤ M; the network's nodes
+//! signed a chain that leads from the chaining hash at N over the batches after it; applied to the
+//! snapshot's state, they lead at M to R. So the state at M is what was certified, and the chain at M is
+//! the network's: the store begins with these, and with nothing that is of N alone. It all happens in a
+//! folder beside, out of which the store is moved at the end, or which is removed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use zellbook_core::batch::Batch;
+use zellbook_core::exchange::Exchange;
+use zellbook_core::finality::{Position, SignedState, Verifier, Walker};
+use zellbook_core::genesis::Rules;
+use zellbook_core::key::decode_hex;
+use zellbook_core::limits::REPLICAS_MAX;
+use zellbook_core::state_root::Hash;
+use zellbook_core::wire::{BatchBody, CertifiedBody, SnapshotBody, SnapshotsResponse};
+
+use super::download::download;
+use super::{BootstrapError, Peer, page_of};
+use crate::config::{io_error, move_file};
+use crate::evidence::{certifiers, finality_signature};
+use crate::store::Store;
+
+/// Where it happens in a data directory.
+pub const FOLDER_NAME: &str = "bootstrap";
+/// Bytes of a list of snapshots, and of a certified root with its signatures.
+const LIST_BYTES_MAX: usize = 1 << 20;
+/// Bytes of one batch with its proof.
+const BATCH_BYTES_MAX: usize = 8 << 20;
+/// Snapshots that are looked at, the newest first.
+const SNAPSHOTS_MAX: usize = 8;
+/// Batches between a snapshot and a certified root after it.
+const BATCHES_MAX: u64 = 1_000_000;
+
+/// What replicas certified.
+struct Certified {
+    batch: u64,
+    root: Hash,
+}
+
+/// Makes the store at a path out of a snapshot of another replica. `folder` is for the work.
+pub async fn from_snapshot(
+    peer: &Peer,
+    rules: &Arc<Rules>,
+    verifier: &Verifier,
+    folder: &Path,
+    store: &Path,
+) -> Result<Position, BootstrapError> {
+    fs::create_dir_all(folder).map_err(io_error(folder))?;
+    let result = begin(peer, rules, verifier, folder).await;
+    let keeps_download = matches!(result, Err(BootstrapError::Peer { .. }));
+    let position = match result {
+        Ok((position, made)) => {
+            move_file(&made, store)?;
+            position
+        }
+        // What was downloaded is good for another try, unless it is a lie.
+        Err(error) if keeps_download => return Err(error),
+        Err(error) => {
+            fs::remove_dir_all(folder).map_err(io_error(folder))?;
+            return Err(error);
+        }
+    };
+    fs::remove_dir_all(folder).map_err(io_error(folder))?;
+    Ok(position)
+}
+
+async fn begin(
+    peer: &Peer,
+    rules: &Arc<Rules>,
+    verifier: &Verifier,
+    folder: &Path,
+) -> Result<(Position, PathBuf), BootstrapError> {
+    let (offered, certified) = choose(peer, rules).await?;
+    let batch = peer.number("batch", &offered.batch)?;
+    let bytes = peer.number("bytes", &offered.bytes)?;
+    let sha256: Hash = decode_hex(&offered.sha256)
+        .ok_or_else(|| peer.lie("a SHA-256 is 64 lower-case hex digits"))?;
+    let file = folder.join(format!("{batch}-{}.partial", hex::encode(sha256)));
+    keep_only(folder, &file)?;
+    tracing::info!("downloading the snapshot of batch {batch}, {bytes} bytes");
+    download(peer, &format!("/v1/snapshots/{batch}"), &file, bytes, &hex::encode(sha256)).await?;
+
+    let snapshot = fs::read(&file).map_err(io_error(&file))?;
+    let mut exchange = Exchange::from_snapshot(Arc::clone(rules), &snapshot)
+        .map_err(|error| peer.lie(format!("its snapshot of batch {batch}: {error}")))?;
+    let found = exchange.counters().batch;
+    if found != batch {
+        return Err(peer.lie(format!("its snapshot of batch {batch} is of batch {found}")));
+    }
+    let root = exchange.root();
+    check_root(peer, &certified, batch, &root)?;
+
+    drop(snapshot);
+    let mut walk = Walk::begin(peer, verifier, batch, &offered.chaining_hash).await?;
+    while !walk.is_proven || walk.reached.index < certified.batch {
+        walk.step(&mut exchange, &certified).await?;
+    }
+
+    let made = folder.join("replica.sqlite");
+    let mut store = Store::open(&made, rules)?;
+    let leaves = exchange.engine().leaves();
+    store.begin(&leaves, &certified.root, &walk.reached)?;
+    store.close()?;
+    Ok((walk.reached, made))
+}
+
+/// The newest snapshot with a certified root at its batch or after, and that root.
+async fn choose(peer: &Peer, rules: &Rules) -> Result<(SnapshotBody, Certified), BootstrapError> {
+    let path = "/v1/snapshots";
+    let list: Option<SnapshotsResponse> = peer.get(path, LIST_BYTES_MAX).await?;
+    let list = list.ok_or_else(|| peer.nothing("it serves no snapshots"))?.snapshots;
+    if list.is_empty() {
+        return Err(peer.nothing("it has made no snapshot yet"));
+    }
+    for snapshot in list.into_iter().take(SNAPSHOTS_MAX) {
+        let batch = peer.number("batch", &snapshot.batch)?;
+        let path = format!("/v1/certified?from={batch}");
+        let Some(certified) = peer.get::<CertifiedBody>(&path, LIST_BYTES_MAX).await? else {
+            continue;
+        };
+        return Ok((snapshot, check_certified(peer, rules, batch, &certified)?));
+    }
+    Err(peer.nothing("no root after any of its snapshots is certified yet; try again later"))
+}
+
+/// Checks the signatures of replicas of our genesis.
+fn check_certified(
+    peer: &Peer,
+    rules: &Rules,
+    from: u64,
+    certified: &CertifiedBody,
+) -> Result<Certified, BootstrapError> {
+    let batch = peer.number("certified batch", &certified.batch)?;
+    if batch < from || batch - from > BATCHES_MAX {
+        return Err(peer.lie(format!(
+            "asked for a certified root from batch {from} on, it gave one of {batch}"
+        )));
+    }
+    let root: Hash = decode_hex(&certified.root)
+        .ok_or_else(|| peer.lie("a certified root is 64 lower-case hex digits"))?;
+    if certified.attestations.len() > REPLICAS_MAX {
+        return Err(peer.lie("it gave more attestations than a genesis has replicas"));
+    }
+    let signed = certifiers(rules, batch, &root, &certified.attestations);
+    signed.map_err(|error| {
+        peer.lie(format!("the root that it calls certified after batch {batch} is not: {error}"))
+    })?;
+    Ok(Certified { batch, root })
+}
+
+/// What replicas certified is what we have, if it is of this batch.
+fn check_root(
+    peer: &Peer,
+    certified: &Certified,
+    batch: u64,
+    root: &Hash,
+) -> Result<(), BootstrapError> {
+    if batch != certified.batch || *root == certified.root {
+        return Ok(());
+    }
+    let (ours, theirs) = (hex::encode(root), hex::encode(certified.root));
+    Err(peer.lie(format!(
+        "after batch {batch} its state has the root {ours}, but replicas certified {theirs}"
+    )))
+}
+
+/// Removes all of a folder but one file.
+fn keep_only(folder: &Path, kept: &Path) -> Result<(), BootstrapError> {
+    for entry in fs::read_dir(folder).map_err(io_error(folder))? {
+        let path = entry.map_err(io_error(folder))?.path();
+        if path != kept {
+            fs::remove_file(&path).map_err(io_error(&path))?;
+        }
+    }
+    Ok(())
+}
+
+/// From the snapshot's batch over the log of the other replica, up to the certified batch.
+struct Walk<'a> {
+    peer: &'a Peer,
+    verifier: &'a Verifier,
+    walker: Walker,
+    /// Whether a signature leads back to the chaining hash that it began with.
+    is_proven: bool,
+    /// Where the state is.
+    reached: Position,
+}
+
+impl<'a> Walk<'a> {
+    async fn begin(
+        peer: &'a Peer,
+        verifier: &'a Verifier,
+        batch: u64,
+        chaining_hash: &str,
+    ) -> Result<Self, BootstrapError> {
+        if decode_hex::<16>(chaining_hash).is_none() {
+            return Err(peer.lie("a chaining hash is 32 lower-case hex digits"));
+        }
+        let reached = Position { index: batch, chaining_hash: chaining_hash.into() };
+        let path = format!("/v1/batches/{batch}");
+        // One that began with this batch itself has it not; those after it prove as much.
+        let own: Option<BatchBody> = peer.get(&path, BATCH_BYTES_MAX).await?;
+        let signature = own.map(|own| finality_signature(&own.proof)).transpose();
+        let signature = signature.map_err(|error| peer.lie(error))?;
+        let mut is_proven = false;
+        if let Some(signature) = signature.filter(|signature| signature.index == batch) {
+            let verified = verifier.verify(SignedState::Locked, &signature, chaining_hash);
+            verified.map_err(|error| {
+                peer.lie(format!("its chaining hash at batch {batch} is not proven: {error}"))
+            })?;
+            is_proven = true;
+        }
+        Ok(Self { peer, verifier, walker: Walker::new(reached.clone()), is_proven, reached })
+    }
+
+    /// Takes one more page of the log, and applies what it proves up to the certified batch.
+    async fn step(
+        &mut self,
+        exchange: &mut Exchange,
+        certified: &Certified,
+    ) -> Result<(), BootstrapError> {
+        let peer = self.peer;
+        let batches = peer.batches(self.walker.after()).await?;
+        if batches.is_empty() {
+            let (end, wanted) = (self.walker.after(), certified.batch);
+            return Err(peer.nothing(format!(
+                "its log ends at batch {end}, before the network's proof of the certified batch {wanted}; try again later"
+            )));
+        }
+        let page = page_of(batches, &self.walker).map_err(|lie| peer.lie(lie))?;
+        let (groups, error) = self.walker.take(self.verifier, page);
+        if let Some(error) = error {
+            return Err(peer.lie(error));
+        }
+        self.is_proven |= !groups.is_empty();
+        let proven = groups.into_iter().flat_map(|group| group.batches);
+        for proven in proven.take_while(|proven| proven.index <= certified.batch) {
+            let batch = Batch::check(exchange.rules(), proven.index, proven.body.as_bytes());
+            let outcome = exchange
+                .apply(&batch)
+                .map_err(|corrupt| peer.lie(format!("batch {}: {corrupt}", proven.index)))?;
+            check_root(peer, certified, proven.index, &outcome.root)?;
+            self.reached = Position { index: proven.index, chaining_hash: proven.chaining_hash };
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,210 @@
+//! Snapshots that a replica makes every so many batches and keeps for others to start from.
+//!
+//! They are read out of the store in one read transaction, so the writer goes on meanwhile, and never
+//! more than one piece is in memory. A snapshot lies in two files, both written whole: `N.snapshot`, and
+//! after it `N.json`, which says what the first must be.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+use tokio::sync::watch;
+use zellbook_core::snapshot::{header, push_leaf};
+use zellbook_core::wire::SnapshotBody;
+
+use crate::clock::Clock;
+use crate::config::{ConfigError, io_error, write_file};
+use crate::published::Published;
+use crate::store::{Reader, View};
+
+/// Where they lie in a data directory.
+pub const FOLDER_NAME: &str = "snapshots";
+/// Bytes written at once, about.
+const PIECE: usize = 1 << 20;
+
+/// A snapshot that could not be made.
+#[derive(Debug, Error)]
+pub enum MakeError {
+    /// The store could not be read.
+    #[error("{0}")]
+    Store(#[from] rusqlite::Error),
+    /// The file could not be written.
+    #[error("{0}")]
+    File(#[from] ConfigError),
+}
+
+/// The snapshots of a data directory.
+#[derive(Clone, Debug)]
+pub struct Snapshots {
+    folder: PathBuf,
+    kept: usize,
+    /// By batch, the newest first.
+    list: Arc<Mutex<Vec<SnapshotBody>>>,
+}
+
+fn batch_of(snapshot: &SnapshotBody) -> u64 {
+    snapshot.batch.parse().unwrap_or(0)
+}
+
+impl Snapshots {
+    /// Those that lie in a folder, which is made if it is not there. What is not whole is removed.
+    pub fn open(folder: &Path, kept: usize) -> Result<Self, ConfigError> {
+        fs::create_dir_all(folder).map_err(io_error(folder))?;
+        let mut list: Vec<SnapshotBody> = Vec::new();
+        for entry in fs::read_dir(folder).map_err(io_error(folder))? {
+            let path = entry.map_err(io_error(folder))?.path();
+            if path.extension().is_some_and(|extension| extension == "json")
+                && let Some(snapshot) = read_whole(&path)
+            {
+                list.push(snapshot);
+            }
+        }
+        list.sort_by_key(|snapshot| std::cmp::Reverse(batch_of(snapshot)));
+        let snapshots = Self { folder: folder.into(), kept, list: Arc::new(Mutex::new(list)) };
+        snapshots.prune()?;
+        Ok(snapshots)
+    }
+
+    /// All, the newest first.
+    pub fn list(&self) -> Vec<SnapshotBody> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The file of one.
+    pub fn file(&self, batch: u64) -> PathBuf {
+        self.folder.join(format!("{batch}.snapshot"))
+    }
+
+    /// Makes one whenever so many batches were committed after the last, until the replica stops.
+    pub async fn keep_making(
+        self,
+        reader: Reader,
+        mut published: watch::Receiver<Arc<Published>>,
+        every: u64,
+        clock: Clock,
+    ) {
+        loop {
+            let last = self.list().first().map_or(0, batch_of);
+            let is_due = |published: &Arc<Published>| published.batch >= last.saturating_add(every);
+            // An error means that the replica has ended.
+            if published.wait_for(is_due).await.is_err() {
+                return;
+            }
+            let (snapshots, reader) = (self.clone(), reader.clone());
+            let making = tokio::task::spawn_blocking(move || snapshots.make(&reader, clock));
+            match making.await {
+                Ok(Ok(made)) => {
+                    tracing::info!("snapshot of batch {}: {} bytes", made.batch, made.bytes)
+                }
+                Ok(Err(error)) => {
+                    tracing::error!("no snapshot could be made: {error}");
+                    // The disk may be full; the next batches may find it otherwise.
+                    let after = published.borrow().batch;
+                    if published.wait_for(|now| now.batch >= after + every).await.is_err() {
+                        return;
+                    }
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Makes a snapshot of the last batch. Blocks, but not the writer.
+    pub fn make(&self, reader: &Reader, clock: Clock) -> Result<SnapshotBody, MakeError> {
+        let partial = self.folder.join("making.partial");
+        let made = reader.read_now(|view| Ok(write_state(view, &partial, clock)))?;
+        let made = made.inspect_err(|_| {
+            // What is left of it is of no use to anyone.
+            let _ = fs::remove_file(&partial);
+        })?;
+        let path = self.file(batch_of(&made));
+        fs::rename(&partial, &path).map_err(io_error(&path))?;
+        let json = serde_json::to_vec_pretty(&made).unwrap_or_default();
+        // This makes the new name of the snapshot durable too: they are in one folder.
+        write_file(&path.with_extension("json"), &json, 0o644)?;
+        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        list.retain(|other| other.batch != made.batch);
+        list.insert(0, made.clone());
+        drop(list);
+        self.prune()?;
+        Ok(made)
+    }
+
+    /// Removes those that are too many, and what is no whole snapshot.
+    fn prune(&self) -> Result<(), ConfigError> {
+        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        list.truncate(self.kept.max(1));
+        for entry in fs::read_dir(&self.folder).map_err(io_error(&self.folder))? {
+            let path = entry.map_err(io_error(&self.folder))?.path();
+            let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+            if !list.iter().any(|kept| Some(&kept.batch) == stem.as_ref()) {
+                fs::remove_file(&path).map_err(io_error(&path))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a snapshot's description says, if the snapshot is there in its size.
+fn read_whole(path: &Path) -> Option<SnapshotBody> {
+    let snapshot: SnapshotBody = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    let file = path.with_extension("snapshot");
+    let is_whole = fs::metadata(&file).is_ok_and(|data| data.len().to_string() == snapshot.bytes)
+        && path.file_stem().is_some_and(|stem| *stem == *snapshot.batch);
+    is_whole.then_some(snapshot)
+}
+
+/// Writes the state of a view to a file as a snapshot.
+fn write_state(view: &View<'_>, path: &Path, clock: Clock) -> Result<SnapshotBody, MakeError> {
+    let batch = view.last_batch()?;
+    let root = view.root(batch)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+    let chaining_hash = view.chaining_hash(batch)?.unwrap_or_default();
+    let file = File::create(path).map_err(io_error(path))?;
+    let mut hashed = Hashed { file: BufWriter::new(file), hasher: Sha256::new(), bytes: 0 };
+    let mut piece = header(view.rules().network, &root, view.leaf_count()?);
+    let mut failed = None;
+    view.each_leaf(|key, value| {
+        push_leaf(&mut piece, key, value);
+        if piece.len() < PIECE || failed.is_some() {
+            return;
+        }
+        failed = hashed.write(&piece).err();
+        piece.clear();
+    })?;
+    failed.map_or(Ok(()), Err).map_err(io_error(path))?;
+    hashed.write(&piece).map_err(io_error(path))?;
+    let (bytes, sha256) = hashed.finish().map_err(io_error(path))?;
+    Ok(SnapshotBody {
+        batch: batch.to_string(),
+        root: hex::encode(root),
+        bytes: bytes.to_string(),
+        sha256,
+        chaining_hash,
+        made_ms: clock.now_ms().to_string(),
+    })
+}
+
+/// A file whose hash is known at its end.
+struct Hashed {
+    file: BufWriter<File>,
+    hasher: Sha256,
+    bytes: u64,
+}
+
+impl Hashed {
+    fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.hasher.update(piece);
+        self.bytes += u64::try_from(piece.len()).unwrap_or(u64::MAX);
+        self.file.write_all(piece)
+    }
+
+    /// The size and the SHA-256, once all is on disk.
+    fn finish(self) -> io::Result<(u64, String)> {
+        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.sync_all()?;
+        Ok((self.bytes, hex::encode(self.hasher.finalize())))
+    }
+}
