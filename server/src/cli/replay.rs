@@ -319,19 +319,31 @@ fn check_genesis(theirs: Rules, given: Option<Rules>) -> Result<Rules, Failure> 
     }
 }
 
+/// The nodes of a node list, or else those that are kept in a data directory.
+pub(super) fn membership(folder: &Path, given: Option<&Path>) -> Result<Membership, Failure> {
+    let operators = folder.join(OPERATORS_FOLDER);
+    Ok(match given {
+        Some(path) => read_nodes(path)?.into(),
+        None if operators.exists() => Membership::ByBlock(read_lists(&operators)?),
+        None => read_nodes(&folder.join("nodes.json"))?.into(),
+    })
+}
+
+/// What began with a snapshot has no first batches.
+fn refuse_snapshot(name: impl std::fmt::Display, start: u64) -> Result<(), Failure> {
+    if start == 0 {
+        return Ok(());
+    }
+    Err(format!("{name} began with a snapshot of batch {start}: what came before cannot be applied again from it. Replay another replica, and compare the two with zellbook diff").into())
+}
+
 fn from_folder(
     folder: &Path,
     given: Option<Rules>,
     arguments: &ReplayArguments,
 ) -> Result<Replay, Failure> {
     let rules = check_genesis(read_genesis(&folder.join("genesis.json"))?, given)?;
-    let nodes = match &arguments.nodes {
-        Some(path) => read_nodes(path)?.into(),
-        None if folder.join(OPERATORS_FOLDER).exists() => {
-            Membership::ByBlock(read_lists(&folder.join(OPERATORS_FOLDER))?)
-        }
-        None => read_nodes(&folder.join("nodes.json"))?.into(),
-    };
+    let nodes = membership(folder, arguments.nodes.as_deref())?;
     let path = folder.join("replica.sqlite");
     if !path.exists() {
         return Err(format!(
@@ -342,6 +354,7 @@ fn from_folder(
         .into());
     }
     let reader = Reader::new(&path, Arc::new(rules.clone()));
+    refuse_snapshot(folder.display(), reader.read_now(|view| view.start())?)?;
     let mut audit = Audit::new(rules, nodes, arguments);
     loop {
         let after = audit.walker.after();
@@ -368,6 +381,7 @@ async fn from_url(
     loop {
         let after = audit.walker.after();
         let answer: BatchesResponse = client.get(&format!("/v1/batches?after={after}")).await?;
+        refuse_snapshot(url, number(&answer.start)?)?;
         if answer.batches.is_empty() {
             return audit.finish();
         }

@@ -1,7 +1,7 @@
 //! `zellbook verify`.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -9,6 +9,7 @@ use zellbook_core::finality::{NodeList, Page, Position, Threshold, Verifier, Wal
 use zellbook_core::genesis::Rules;
 use zellbook_core::key::decode_hex;
 
+use super::replay::membership;
 use super::serve::parse_threshold;
 use super::{Failure, Output};
 use crate::config::{io_error, read_genesis};
@@ -84,14 +85,12 @@ pub fn verify(arguments: VerifyArguments, output: Output) -> Result<(), Failure>
 /// Checks all signatures of a file of evidence, and says what they prove.
 fn evidence(arguments: &EvidenceArguments, output: Output) -> Result<(), Failure> {
     let file = arguments.file.as_deref().ok_or_else(|| Failure::usage("give a file"))?;
-    let beside =
-        |given: &Option<PathBuf>, name| given.clone().unwrap_or_else(|| file.with_file_name(name));
-    let rules = read_genesis(&beside(&arguments.genesis, "genesis.json"))?;
-    let nodes_path = beside(&arguments.nodes, "nodes.json");
-    let nodes = NodeList::read(&fs::read(&nodes_path).map_err(io_error(&nodes_path))?)
-        .map_err(|error| format!("{}: {error}", nodes_path.display()))?;
+    let genesis = arguments.genesis.clone();
+    let rules = read_genesis(&genesis.unwrap_or_else(|| file.with_file_name("genesis.json")))?;
+    let folder = file.parent().unwrap_or_else(|| Path::new("."));
+    let nodes = membership(folder, arguments.nodes.as_deref())?;
     let app_name = rules.genesis.app_name.clone();
-    let verifier = Verifier { app_name, nodes: nodes.into(), threshold: arguments.threshold };
+    let verifier = Verifier { app_name, nodes, threshold: arguments.threshold };
     let shown = file.display();
     let evidence = match Evidence::read(file) {
         Err(ReadError::File(error)) => return Err(error.into()),
