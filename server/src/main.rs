@@ -6,7 +6,6 @@ mod bootstrap;
 mod cli;
 mod clock;
 mod config;
-#[allow(dead_code, reason = "its commands come next")]
 mod devnet;
 mod evidence;
 mod listen;
@@ -16,6 +15,7 @@ mod prover;
 mod published;
 mod replica;
 mod sequencer;
+mod simulation;
 mod snapshots;
 mod store;
 
@@ -27,7 +27,8 @@ use tracing_subscriber::EnvFilter;
 fn main() -> ExitCode {
     let arguments = cli::parse();
     let json = arguments.json();
-    let filter = EnvFilter::try_from_env("ZELLBOOK_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("ZELLBOOK_LOG")
+        .unwrap_or_else(|_| EnvFilter::new(arguments.log_level()));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -11,6 +11,7 @@ mod replay;
 mod serve;
 mod session;
 mod sign;
+mod simulate;
 mod snapshot;
 mod submit;
 mod trade;
@@ -28,7 +29,7 @@ const EXIT_CODES: &str = "Exit codes:
   1  failed: a file, the network or the replica; the message says which
   2  wrong arguments
   3  a check found a difference or a bad proof (replay, verify, diff, proof,
-     snapshot check)
+     snapshot check, simulate)
   4  the exchange rejected the transaction
   5  the replica halted: its state or its disk is broken, the network proves another history, or
      replicas certified another root (serve)
@@ -58,6 +59,11 @@ enum Command {
     Verify(verify::VerifyArguments),
     /// Find the first batch where two replicas differ
     Diff(diff::DiffArguments),
+    /// Simulate replicas on a failing network in virtual time, and check what came of it
+    ///
+    /// The replicas, outboxes, clients and databases are real; the network's nodes are emulated, all
+    /// waits are virtual, and all that is random comes from the seed.
+    Simulate(simulate::SimulateArguments),
     /// Make and show keys
     Key(key::KeyArguments),
     /// Place an order and wait for its outcome
@@ -156,6 +162,14 @@ impl Arguments {
     pub const fn json(&self) -> bool {
         self.json
     }
+
+    /// What is logged unless the environment says otherwise: a simulation's replicas say too much.
+    pub const fn log_level(&self) -> &'static str {
+        match self.command {
+            Command::Simulate(_) => "off",
+            _ => "info",
+        }
+    }
 }
 
 /// Runs the command.
@@ -167,6 +181,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Replay(arguments) => replay::replay(arguments, output),
         Command::Verify(arguments) => verify::verify(arguments, output),
         Command::Diff(arguments) => diff::diff(arguments, output),
+        Command::Simulate(arguments) => simulate::simulate(arguments, output),
         Command::Key(arguments) => key::key(arguments, output),
         Command::Order(arguments) => trade::order(arguments, output),
         Command::Cancel(arguments) => trade::cancel(arguments, output),

@@ -106,13 +106,15 @@ impl Faults {
         Self { network, kinds, rng: fastrand::Rng::with_seed(seed) }
     }
 
-    /// The next fault, which is not there yet.
-    pub fn draw(&mut self) -> Option<Fault> {
-        let kind = *self.kinds.get(self.rng.usize(0..self.kinds.len().max(1)))?;
+    /// The next fault, which is not there yet: of this kind, or of any.
+    pub fn draw(&mut self, kind: Option<FaultKind>) -> Option<Fault> {
+        let any = self.rng.usize(0..self.kinds.len().max(1));
+        let kind = kind.or_else(|| self.kinds.get(any).copied())?;
         let count = self.network.len();
         let node = match kind {
             // A leader is the worst to lose.
-            FaultKind::Freeze | FaultKind::Kill if self.rng.bool() => self.leader(),
+            FaultKind::Freeze => self.leader(),
+            FaultKind::Kill if self.rng.bool() => self.leader(),
             _ => self.rng.usize(0..count),
         };
         let lie = match Lie::ALL[self.rng.usize(0..Lie::ALL.len())] {

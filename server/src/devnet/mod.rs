@@ -207,6 +207,29 @@ impl Network {
         self.shared.nodes().leader_changes
     }
 
+    /// Where the nodes are, for people.
+    pub fn describe(&self, app: &str) -> String {
+        let nodes = self.shared.nodes();
+        let now = Instant::now();
+        let describe = |node: &NodeCore| {
+            let log = node.log(app);
+            let indexes = log.map(AppLog::indexes).unwrap_or_default();
+            let condition =
+                if node.is_paused(now) { "paused".into() } else { format!("{:?}", node.condition) };
+            format!(
+                "\n  {} {condition}, epoch {}, {} waiting, {} sequenced, {} locked, {} final{}",
+                node.id.get(..8).unwrap_or_default(),
+                node.epoch,
+                log.map_or(0, |log| log.queue.len()),
+                indexes.sequenced,
+                indexes.locked,
+                indexes.finalized,
+                node.lie.map_or_else(String::new, |lie| format!(", lies: {lie:?}")),
+            )
+        };
+        nodes.nodes.iter().map(describe).collect()
+    }
+
     /// The bodies that are final on some node, in sequence: the longest such history.
     pub fn finalized(&self, app: &str) -> Vec<Arc<str>> {
         let nodes = self.shared.nodes();

@@ -10,11 +10,9 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::transport::{Answer, Bounds, Method, Request, Transport, TransportError};
+use super::transport::{Answer, Bounds, Method, Request, SILENCE_MAX, Transport, TransportError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a node may take before it must send at a bearable pace.
-const GRACE: Duration = Duration::from_secs(8);
 /// What is a bearable pace, in bytes a second, after the grace.
 const PACE_MIN: u64 = 64 << 10;
 
@@ -77,7 +75,11 @@ async fn exchange(
         builder = builder.header(CONTENT_TYPE, kind).body(request.body);
     }
     let started = Instant::now();
-    let response = builder.send().await.map_err(connection)?;
+    // A node that is frozen, or far behind a broken link, would hold up its reader for as long as the
+    // largest answer may take.
+    let response = timeout_at(started + SILENCE_MAX, builder.send()).await;
+    let response = response.map_err(|_| TransportError::TimedOut(SILENCE_MAX))?;
+    let response = response.map_err(connection)?;
     let status = response.status().as_u16();
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let content_type = kind.map(Into::into);
@@ -98,7 +100,7 @@ async fn read(
     let mut bytes = Vec::new();
     loop {
         let bearable = Duration::from_secs(bytes.len() as u64 / PACE_MIN);
-        let chunk = timeout_at(started + GRACE + bearable, response.chunk()).await;
+        let chunk = timeout_at(started + SILENCE_MAX + bearable, response.chunk()).await;
         let chunk = chunk.map_err(|_| TransportError::TooSlow(PACE_MIN))?;
         let Some(chunk) = chunk.map_err(connection)? else { return Ok(bytes) };
         if bytes.len() + chunk.len() > bytes_max {

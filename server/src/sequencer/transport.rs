@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+/// How long a node may say nothing, and then how long it may take before it must send at a bearable pace.
+pub const SILENCE_MAX: Duration = Duration::from_secs(8);
+
 /// What is done at an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {

@@ -1,0 +1,155 @@
+//! `zellbook simulate`.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use clap::Args;
+
+use super::{Failure, Output};
+use crate::devnet::faults::FaultKind;
+use crate::simulation::{Options, Report, Scenario, simulate as run};
+
+#[derive(Args)]
+pub struct SimulateArguments {
+    /// The seeds, such as 7 or 0..50 (without the last)
+    #[arg(long, default_value = "0..10", value_parser = parse_seeds)]
+    seeds: Seeds,
+    /// Batches that are final before the faults end
+    #[arg(long, default_value_t = 300)]
+    batches: u64,
+    /// Replicas
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=16))]
+    replicas: u8,
+    /// Nodes of equal stake; two of four lost is more than a network can bear
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
+    nodes: u8,
+    /// What happens
+    #[arg(long, value_enum, default_value = "chaos")]
+    scenario: Scenario,
+    /// Faults of nodes in chaos: drop, duplicate, freeze, kill, partition, lie, equivocate, lag
+    #[arg(long, value_delimiter = ',', default_values_t = FaultKind::ALL)]
+    faults: Vec<FaultKind>,
+    /// Run each seed once, and do not compare it with a second run
+    #[arg(long)]
+    once: bool,
+    /// Threads, each with a seed of its own
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    jobs: u8,
+    /// Where databases are kept while it runs; without it in memory, if /dev/shm is there
+    #[arg(long)]
+    folder: Option<PathBuf>,
+}
+
+/// A range of seeds.
+#[derive(Clone, Copy, Debug)]
+struct Seeds {
+    from: u64,
+    to: u64,
+}
+
+fn parse_seeds(text: &str) -> Result<Seeds, String> {
+    let number = |digits: &str| digits.parse::<u64>().ok();
+    let seeds = match text.split_once("..") {
+        Some((from, to)) => number(from).zip(number(to)).map(|(from, to)| Seeds { from, to }),
+        None => number(text).and_then(|from| Some(Seeds { from, to: from.checked_add(1)? })),
+    };
+    let seeds = seeds.filter(|seeds| seeds.from < seeds.to);
+    seeds.ok_or_else(|| "seeds are a number such as 7, or a range such as 0..50".into())
+}
+
+/// Simulates seed by seed; ends with the first failures and how to repeat them.
+pub fn simulate(arguments: SimulateArguments, output: Output) -> Result<(), Failure> {
+    let memory = PathBuf::from("/dev/shm");
+    let parent = match &arguments.folder {
+        Some(folder) => folder.clone(),
+        None if memory.is_dir() => memory,
+        None => std::env::temp_dir(),
+    };
+    let parent = parent.join(format!("zellbook-simulation-{}", std::process::id()));
+    let next = AtomicU64::new(arguments.seeds.from);
+    let has_failed = AtomicBool::new(false);
+    let failures = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..arguments.jobs {
+            scope.spawn(|| {
+                while !has_failed.load(Ordering::Relaxed) {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= arguments.seeds.to {
+                        return;
+                    }
+                    let options = Options {
+                        scenario: arguments.scenario,
+                        replicas: arguments.replicas.into(),
+                        nodes: arguments.nodes.into(),
+                        batches: arguments.batches,
+                        faults: arguments.faults.clone(),
+                        folder: parent.join(seed.to_string()),
+                    };
+                    match simulate_seed(&options, seed, arguments.once) {
+                        Ok(report) => print(output, seed, &report),
+                        Err(error) => {
+                            has_failed.store(true, Ordering::Relaxed);
+                            if let Ok(mut failures) = failures.lock() {
+                                failures.push((seed, error));
+                            }
+                        }
+                    }
+                }
+            });
+        }
+    });
+    // What a failure left is of no use: it comes again with its seed.
+    let _ = std::fs::remove_dir_all(&parent);
+    let failures = failures.into_inner().unwrap_or_default();
+    let Some((seed, _)) = failures.first() else { return Ok(()) };
+    let messages: Vec<String> =
+        failures.iter().map(|(seed, error)| format!("seed {seed}: {error}")).collect();
+    Err(Failure::difference(format!(
+        "{}\nto repeat it: zellbook simulate --seeds {seed} --batches {} --replicas {} --nodes {} --scenario {} --faults {} (with ZELLBOOK_LOG=debug to see what happens)",
+        messages.join("\n"),
+        arguments.batches,
+        arguments.replicas,
+        arguments.nodes,
+        format!("{:?}", arguments.scenario).to_lowercase(),
+        arguments.faults.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(","),
+    )))
+}
+
+fn simulate_seed(options: &Options, seed: u64, once: bool) -> Result<Report, String> {
+    let report = run(options, seed)?;
+    if !once {
+        let again = run(options, seed)?;
+        if again != report {
+            return Err(format!("the same seed twice:\n  {report}\n  {again}"));
+        }
+    }
+    Ok(report)
+}
+
+fn print(output: Output, seed: u64, report: &Report) {
+    output.print(
+        || format!("seed {seed}: {report}"),
+        || {
+            let (median, p99, longest) = report.latencies;
+            serde_json::json!({
+                "seed": seed,
+                "batches": report.batches,
+                "accepted": report.accepted,
+                "applied": report.applied,
+                "rejected": report.rejected,
+                "given_up": report.given_up,
+                "copies": report.copies,
+                "leader_changes": report.leader_changes,
+                "faults": report.faults,
+                "virtual_ms": report.elapsed.as_millis() as u64,
+                "latency_ms": {
+                    "median": median.as_millis() as u64,
+                    "p99": p99.as_millis() as u64,
+                    "longest": longest.as_millis() as u64,
+                },
+                "digest": report.digest,
+            })
+        },
+    );
+}

@@ -1,0 +1,214 @@
+//! What goes wrong in a simulation, and when: faults of the emulated nodes, links that are cut or lose
+//! messages, replicas that are killed. All of it ends.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use tokio::time::Instant;
+
+use super::replica::{Common, SimulatedReplica, fork};
+use super::transport::Links;
+use crate::devnet::Network;
+use crate::devnet::faults::{Fault, FaultKind, Faults};
+
+/// Faults at once, at most.
+const ACTIVE_MAX: usize = 3;
+/// Milliseconds from one fault to the next, that one lasts, from one kill of a replica to the next, and
+/// that it stays dead.
+const NEXT_MS: std::ops::Range<u64> = 500..8000;
+const LAST_MS: std::ops::Range<u64> = 500..20_000;
+const KILL_MS: std::ops::Range<u64> = 3000..25_000;
+const DEAD_MS: std::ops::Range<u64> = 1..6000;
+/// A frozen leader is frozen for so long that the others change it.
+const FREEZE_MIN: Duration = Duration::from_secs(5);
+/// What links lose while nothing is wrong with them, and while something is, in percent.
+const LOST_PERCENT: (u32, u32) = (1, 25);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Event {
+    Node(Fault),
+    Cut { replica: usize, node: usize },
+    Losses,
+}
+
+impl Event {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Node(fault) => fault.kind.name(),
+            Self::Cut { .. } => "cut",
+            Self::Losses => "losses",
+        }
+    }
+
+    /// Whether two would undo each other.
+    fn clashes(&self, other: &Self) -> bool {
+        let stops = |event: &Self| match event {
+            Self::Node(Fault {
+                kind: FaultKind::Freeze | FaultKind::Kill | FaultKind::Lag,
+                node,
+                ..
+            }) => Some(*node),
+            _ => None,
+        };
+        let same_node = stops(self).is_some() && stops(self) == stops(other);
+        let same_kind = match (self, other) {
+            (Self::Node(ours), Self::Node(theirs)) => {
+                ours.kind == theirs.kind
+                    && (ours.node == theirs.node
+                        || matches!(ours.kind, FaultKind::Partition | FaultKind::Equivocate)
+                        || matches!(ours.kind, FaultKind::Drop | FaultKind::Duplicate))
+            }
+            _ => self == other,
+        };
+        same_node || same_kind
+    }
+}
+
+/// The faults of one simulation.
+pub struct Chaos {
+    network: Network,
+    faults: Faults,
+    links: Arc<Links>,
+    rng: Rng,
+    nodes: usize,
+    active: Vec<(Instant, Event)>,
+    /// Kinds that have not happened yet: each comes once before any comes again.
+    deck: Vec<FaultKind>,
+    next: Instant,
+    next_kill: Instant,
+    /// When killed replicas are started again.
+    dead: BTreeMap<usize, Instant>,
+    /// How often each kind of fault happened.
+    pub counts: BTreeMap<&'static str, u32>,
+}
+
+impl Chaos {
+    /// Faults of some kinds at a network and its links.
+    pub fn new(network: &Network, links: Arc<Links>, kinds: Vec<FaultKind>, rng: &mut Rng) -> Self {
+        let mut deck = kinds.clone();
+        rng.shuffle(&mut deck);
+        let faults = Faults::new(network.clone(), kinds, rng.u64(..));
+        let now = Instant::now();
+        links.state().lost_percent = LOST_PERCENT.0;
+        Self {
+            network: network.clone(),
+            faults,
+            links,
+            rng: fork(rng),
+            nodes: network.len(),
+            active: Vec::new(),
+            deck,
+            next: now,
+            next_kill: now + Duration::from_secs(5),
+            dead: BTreeMap::new(),
+            counts: BTreeMap::new(),
+        }
+    }
+
+    /// Whether every kind of fault has happened, a frozen leader was changed, and a replica was killed.
+    pub fn has_had_all(&self) -> bool {
+        let has_changed = !self.counts.contains_key("freeze") || self.network.leader_changes() > 0;
+        self.deck.is_empty() && has_changed && self.counts.contains_key("replica kill")
+    }
+
+    /// Begins and ends what is due.
+    pub async fn step(
+        &mut self,
+        replicas: &mut [SimulatedReplica],
+        common: &Common,
+    ) -> Result<(), String> {
+        let now = Instant::now();
+        let (over, active) = std::mem::take(&mut self.active)
+            .into_iter()
+            .partition(|(until, _): &(Instant, Event)| *until <= now);
+        self.active = active;
+        for (_, event) in over as Vec<(Instant, Event)> {
+            self.end(event);
+        }
+        if now >= self.next {
+            self.next = now + Duration::from_millis(self.rng.u64(NEXT_MS));
+            self.begin(now, replicas.len());
+        }
+        if now >= self.next_kill {
+            self.next_kill = now + Duration::from_millis(self.rng.u64(KILL_MS));
+            let victim = self.rng.usize(0..replicas.len());
+            if replicas[victim].is_running() {
+                replicas[victim].kill().await;
+                *self.counts.entry("replica kill").or_default() += 1;
+                let back = now + Duration::from_millis(self.rng.u64(DEAD_MS));
+                self.dead.insert(victim, back);
+            }
+        }
+        let back: Vec<usize> =
+            self.dead.iter().filter(|(_, at)| **at <= now).map(|(place, _)| *place).collect();
+        for place in back {
+            self.dead.remove(&place);
+            replicas[place].start(common, &mut self.rng)?;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, now: Instant, replicas: usize) {
+        let event = match self.rng.u32(0..10) {
+            0 => Event::Losses,
+            1 | 2 => Event::Cut {
+                replica: self.rng.usize(0..replicas),
+                node: self.rng.usize(0..self.nodes),
+            },
+            _ => match self.faults.draw(self.deck.last().copied()) {
+                Some(fault) => Event::Node(fault),
+                None => return,
+            },
+        };
+        let clashes = self.active.iter().any(|(_, other)| event.clashes(other));
+        if clashes || self.active.len() >= ACTIVE_MAX {
+            return;
+        }
+        match event {
+            Event::Node(fault) => {
+                self.deck.retain(|kind| *kind != fault.kind);
+                self.faults.begin(fault);
+            }
+            Event::Cut { replica, node } => {
+                self.links.state().cut.insert((replica, node));
+            }
+            Event::Losses => self.links.state().lost_percent = LOST_PERCENT.1,
+        }
+        tracing::debug!("fault: {event:?}");
+        *self.counts.entry(event.name()).or_default() += 1;
+        let mut last = Duration::from_millis(self.rng.u64(LAST_MS));
+        if matches!(event, Event::Node(Fault { kind: FaultKind::Freeze, .. })) {
+            last = last.max(FREEZE_MIN);
+        }
+        self.active.push((now + last, event));
+    }
+
+    fn end(&mut self, event: Event) {
+        match event {
+            Event::Node(fault) => self.faults.end(fault),
+            Event::Cut { replica, node } => {
+                self.links.state().cut.remove(&(replica, node));
+            }
+            Event::Losses => self.links.state().lost_percent = LOST_PERCENT.0,
+        }
+    }
+
+    /// Ends all faults, and starts what is dead.
+    pub fn stop(
+        &mut self,
+        replicas: &mut [SimulatedReplica],
+        common: &Common,
+    ) -> Result<(), String> {
+        for (_, event) in std::mem::take(&mut self.active) {
+            self.end(event);
+        }
+        self.links.state().lost_percent = 0;
+        for replica in replicas.iter_mut().filter(|replica| !replica.is_running()) {
+            replica.start(common, &mut self.rng)?;
+        }
+        self.dead.clear();
+        Ok(())
+    }
+}

@@ -1,0 +1,161 @@
+//! The clients: they sign orders, cancels and transfers, and submit them to replicas of their choice.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use tokio::time::Instant;
+use zellbook_core::batch::{CheckedTransaction, check_element};
+use zellbook_core::genesis::Rules;
+use zellbook_core::key::{PublicKey, SecretKey};
+use zellbook_core::transaction::{
+    Action, Order, OrderRef, SelfTrade, Side, TimeInForce, Transaction, TransactionHash,
+};
+use zellbook_core::units::Decimal;
+
+use super::ledger::Ledger;
+use crate::outbox::Outbox;
+
+/// How many traders there are.
+const TRADERS: u8 = 6;
+
+/// All traders, and the issuer that gives them something to trade with.
+pub struct Traders {
+    issuer: Trader,
+    traders: Vec<Trader>,
+}
+
+struct Trader {
+    key: SecretKey,
+    account: PublicKey,
+    nonce: u64,
+    orders: Vec<TransactionHash>,
+}
+
+/// A transaction that is ready to be submitted.
+pub struct Signed {
+    /// As a replica has checked it.
+    checked: CheckedTransaction,
+    /// Its JSON.
+    element: String,
+}
+
+/// A test key.
+pub fn key(number: u8) -> SecretKey {
+    SecretKey::from_bytes(&[number; 32])
+        .unwrap_or_else(|error| unreachable!("small numbers are keys: {error}"))
+}
+
+impl Trader {
+    fn new(number: u8) -> Self {
+        let key = key(number);
+        Self { account: key.public_key(), key, nonce: 0, orders: Vec::new() }
+    }
+
+    fn sign(&mut self, rules: &Rules, now_ms: u64, until: Option<u64>, action: Action) -> Signed {
+        self.nonce = now_ms.max(self.nonce + 1);
+        let is_order = matches!(action, Action::Order(_));
+        let transaction = Transaction {
+            account: self.account,
+            signer: None,
+            nonce: self.nonce,
+            valid_until: until,
+            action,
+        };
+        let hash = transaction.hash(&rules.network);
+        if is_order {
+            self.orders.push(hash);
+        }
+        let element = transaction.sign(&rules.network, &self.key).to_json();
+        // The check that the API makes before it submits.
+        let checked = check_element(rules, &element)
+            .unwrap_or_else(|invalid| unreachable!("traders sign what is valid: {invalid:?}"));
+        Signed { checked, element }
+    }
+}
+
+fn decimal(text: &str) -> Decimal {
+    Decimal::parse(text).unwrap_or(Decimal::ZERO)
+}
+
+impl Traders {
+    /// Traders, and the issuer with a key of this number.
+    pub fn new(issuer: u8) -> Self {
+        Self {
+            issuer: Trader::new(issuer),
+            traders: (0..TRADERS).map(|number| Trader::new(100 + number)).collect(),
+        }
+    }
+
+    /// What gives every trader something to trade with.
+    pub fn deposits(&mut self, rules: &Rules, now_ms: u64) -> Vec<Signed> {
+        let mut signed = Vec::new();
+        for (number, trader) in self.traders.iter().enumerate() {
+            for (token, amount) in [("ETH", "50"), ("USDT", "100000")] {
+                let action = Action::Deposit {
+                    token: token.into(),
+                    to: trader.account,
+                    amount: decimal(amount),
+                    reference: format!("{token}-{number}"),
+                };
+                signed.push(self.issuer.sign(rules, now_ms, None, action));
+            }
+        }
+        signed
+    }
+
+    /// What one of them does next.
+    pub fn next(&mut self, rules: &Rules, now_ms: u64, rng: &mut Rng) -> Signed {
+        let count = self.traders.len();
+        let (from, to) = (rng.usize(0..count), rng.usize(0..count));
+        let to = self.traders[to].account;
+        let trader = &mut self.traders[from];
+        let until = (rng.u32(0..10) == 0).then(|| now_ms + rng.u64(500..20_000));
+        let action = match rng.u32(0..100) {
+            0..65 => Action::Order(order(now_ms, rng)),
+            65..85 if !trader.orders.is_empty() => {
+                let place = rng.usize(0..trader.orders.len());
+                Action::Cancel(OrderRef::Transaction(trader.orders.swap_remove(place)))
+            }
+            85..87 => Action::CancelAll { market: None },
+            _ => Action::Transfer {
+                token: if rng.bool() { "ETH" } else { "USDT" }.into(),
+                to,
+                amount: decimal(&format!("{}", rng.u32(1..5))),
+            },
+        };
+        trader.sign(rules, now_ms, until, action)
+    }
+}
+
+fn order(now_ms: u64, rng: &mut Rng) -> Order {
+    let time_in_force = match rng.u32(0..10) {
+        0 => TimeInForce::Ioc,
+        1 => TimeInForce::PostOnly,
+        2 => TimeInForce::Gtd,
+        _ => TimeInForce::Gtc,
+    };
+    let expires = (time_in_force == TimeInForce::Gtd).then(|| now_ms + rng.u64(1000..20_000));
+    Order {
+        market: "ETH/USDT".into(),
+        side: if rng.bool() { Side::Buy } else { Side::Sell },
+        quantity: decimal(&format!("0.{}", rng.u32(1..10))),
+        price: decimal(&format!("{}", rng.u32(1980..2021))),
+        time_in_force,
+        expires,
+        self_trade: SelfTrade::CancelOldest,
+        client_id: None,
+    }
+}
+
+/// Submits a transaction, and remembers it if it is accepted. A client that is not told tries again
+/// for a while, as ours do.
+pub async fn submit(outbox: Outbox, ledger: Ledger, replica: usize, signed: Signed) {
+    let submitted = Instant::now();
+    for _ in 0..3 {
+        if outbox.submit(&signed.checked, signed.element.clone()).await.is_ok() {
+            ledger.accept(signed.checked, replica, submitted);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
