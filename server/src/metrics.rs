@@ -5,7 +5,7 @@ use std::fmt::{Display, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use zellbook_core::wire::{ReplicaState, StatusBody};
+use zellbook_core::wire::{GatewayBody, ReplicaState, StatusBody};
 
 use crate::store::AppliedBatch;
 
@@ -85,6 +85,25 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
+/// A metric of each gateway: its name, kind and help, and what it is.
+type GatewayMetric = (&'static str, &'static str, &'static str, fn(&GatewayBody) -> String);
+
+const GATEWAY_METRICS: [GatewayMetric; 5] = [
+    ("gateway_in_use", "gauge", "Whether a gateway is read now.", |gateway| flag(gateway.in_use)),
+    ("gateway_faulty", "gauge", "Whether something is wrong with a gateway.", |gateway| {
+        flag(gateway.fault.is_some())
+    }),
+    ("gateway_lags", "gauge", "Whether a gateway is behind the others.", |gateway| {
+        flag(gateway.lags)
+    }),
+    ("gateway_faults_total", "counter", "Faults of a gateway.", |gateway| gateway.faults.clone()),
+    ("gateway_lies_total", "counter", "Proven lies of a gateway.", |gateway| gateway.lies.clone()),
+];
+
+fn flag(is_set: bool) -> String {
+    u8::from(is_set).to_string()
+}
+
 /// All metrics.
 pub fn render(status: &StatusBody, counts: &Counts) -> String {
     let mut text = Text(String::new());
@@ -127,14 +146,25 @@ pub fn render(status: &StatusBody, counts: &Counts) -> String {
     }
     let duplicates = "Transactions that stood in the sequence once more.";
     text.one("duplicates_total", "counter", duplicates, get(&counts.duplicates));
-    text.family("gateway_in_use", "gauge", "Whether a gateway is read now.");
-    for gateway in &status.gateways {
-        text.value("gateway_in_use", &[("url", &gateway.url)], u8::from(gateway.in_use));
+    let posting = &status.posting;
+    for (name, help, count) in [
+        ("outbox_taken_total", "Transactions that the outbox took.", &posting.taken),
+        ("outbox_posted_total", "Transactions posted for the first time.", &posting.posted),
+        ("outbox_posted_again_total", "Transactions posted once more.", &posting.posted_again),
+        ("outbox_expired_total", "Transactions given up as expired.", &posting.expired),
+        ("outbox_superseded_total", "Transactions given up for their nonce.", &posting.superseded),
+    ] {
+        text.one(name, "counter", help, count);
     }
-    text.family("gateway_faulty", "gauge", "Whether something is wrong with a gateway.");
-    for gateway in &status.gateways {
-        let is_faulty = gateway.fault.is_some();
-        text.value("gateway_faulty", &[("url", &gateway.url)], u8::from(is_faulty));
+    if let Some(latency) = &posting.latency_ms {
+        let help = "Milliseconds from posting to finality, smoothed.";
+        text.one("finality_latency_ms", "gauge", help, latency);
+    }
+    for (name, kind, help, value) in GATEWAY_METRICS {
+        text.family(name, kind, help);
+        for gateway in &status.gateways {
+            text.value(name, &[("url", &gateway.url)], value(gateway));
+        }
     }
     text.0
 }

@@ -208,3 +208,50 @@ impl Hashed {
         Ok((self.bytes, hex::encode(self.hasher.finalize())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use zellbook_core::batch::Batch;
+    use zellbook_core::exchange::Exchange;
+    use zellbook_core::finality::Position;
+    use zellbook_core::key::SecretKey;
+
+    use super::*;
+    use crate::config::test_rules;
+    use crate::store::Store;
+
+    #[test]
+    fn snapshots_are_those_of_the_engine_and_only_the_newest_are_kept_whatever_was_left_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let snapshots_folder = folder.path().join("snapshots");
+        let key = SecretKey::from_bytes(&[1; 32]).unwrap().public_key();
+        let rules = Arc::new(test_rules(key, key));
+        let mut exchange = Exchange::new(Arc::clone(&rules));
+        let snapshots = Snapshots::open(&snapshots_folder, 2).unwrap();
+        for index in 1..=3 {
+            exchange.apply(&Batch::check(&rules, index, b"[1]")).unwrap();
+            let path = folder.path().join(format!("{index}.sqlite"));
+            let mut store = Store::open(&path, &rules).unwrap();
+            let position = Position { index, chaining_hash: "0".repeat(32) };
+            store.begin(&exchange.engine().leaves(), &exchange.root(), &position).unwrap();
+            let reader = Reader::new(&path, Arc::clone(&rules));
+            let made = snapshots.make(&reader, Clock::system()).unwrap();
+            assert_eq!(made.batch, index.to_string());
+            let bytes = fs::read(snapshots.file(index)).unwrap();
+            assert!(bytes == exchange.to_snapshot());
+            assert_eq!(made.sha256, hex::encode(Sha256::digest(&bytes)));
+        }
+        let batches = |snapshots: &Snapshots| {
+            snapshots.list().into_iter().map(|kept| kept.batch).collect::<Vec<_>>()
+        };
+        assert_eq!(batches(&snapshots), ["3", "2"]);
+        // One that was cut off, one without its description, and one that was never finished.
+        fs::write(snapshots.file(3), "short").unwrap();
+        fs::write(snapshots_folder.join("9.snapshot"), "alone").unwrap();
+        fs::write(snapshots_folder.join("making.partial"), "unfinished").unwrap();
+        let reopened = Snapshots::open(&snapshots_folder, 2).unwrap();
+        assert_eq!(batches(&reopened), ["2"]);
+        let left = fs::read_dir(&snapshots_folder).unwrap().count();
+        assert_eq!(left, 2, "the snapshot of batch 2 and its description");
+    }
+}

@@ -23,7 +23,9 @@ pub fn page_of(batches: Vec<BatchBody>, walker: &Walker) -> Result<Page, String>
     for (batch, expected) in batches.into_iter().zip(after.saturating_add(1)..) {
         if batch.index != expected.to_string() {
             let found: String = batch.index.chars().take(40).collect();
-            return Err(format!("batch {found} stands where {expected} should"));
+            return Err(format!(
+                "batch {found} stands out of sequence, where {expected} should be"
+            ));
         }
         bodies.push(batch.body);
         let signature = finality_signature(&batch.proof).map_err(|error| error.to_string())?;

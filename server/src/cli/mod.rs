@@ -28,8 +28,8 @@ const EXIT_CODES: &str = "Exit codes:
   0  done
   1  failed: a file, the network or the replica; the message says which
   2  wrong arguments
-  3  a check found a difference or a bad proof (replay, verify, diff, proof,
-     snapshot check, simulate)
+  3  a check found a difference, a bad proof or a lie (replay, verify, diff, proof, snapshot check,
+     simulate, serve --bootstrap)
   4  the exchange rejected the transaction
   5  the replica halted: its state or its disk is broken, the network proves another history, or
      replicas certified another root (serve)

@@ -450,7 +450,7 @@ async fn when_the_network_has_nothing_the_log_of_another_replica_is_as_good_and_
             json_lie("/v1/batches", |body| {
                 body["batches"].as_array_mut().unwrap().remove(2);
             }),
-            "stands where",
+            "stands out of sequence",
         ),
         (
             "the proofs are of others",
