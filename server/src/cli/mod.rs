@@ -1,6 +1,7 @@
 //! The command line.
 
 mod client;
+mod devnet;
 mod diff;
 mod dump;
 mod funds;
@@ -59,6 +60,12 @@ enum Command {
     Verify(verify::VerifyArguments),
     /// Find the first batch where two replicas differ
     Diff(diff::DiffArguments),
+    /// Run an emulated network of several nodes, and replicas on it, on this machine
+    ///
+    /// It is a test bed and no Zellular network: the nodes are emulated in this process, keep nothing
+    /// when it ends, and sign with keys that everybody can make. Their HTTP interface answers as the
+    /// reference network does, their signatures are real, and their faults are drawn from --seed.
+    Devnet(devnet::DevnetArguments),
     /// Simulate replicas on a failing network in virtual time, and check what came of it
     ///
     /// The replicas, outboxes, clients and databases are real; the network's nodes are emulated, all
@@ -181,6 +188,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Replay(arguments) => replay::replay(arguments, output),
         Command::Verify(arguments) => verify::verify(arguments, output),
         Command::Diff(arguments) => diff::diff(arguments, output),
+        Command::Devnet(arguments) => devnet::devnet(arguments, output),
         Command::Simulate(arguments) => simulate::simulate(arguments, output),
         Command::Key(arguments) => key::key(arguments, output),
         Command::Order(arguments) => trade::order(arguments, output),

@@ -6,6 +6,7 @@ mod bad_input;
 mod bootstrap;
 mod command_line;
 mod crash;
+mod devnet;
 mod eigenlayer;
 mod gateways;
 mod guide;
