@@ -7,6 +7,7 @@ use zellbook_core::wire::{BatchBody, BatchesResponse};
 use super::{BootstrapError, Peer};
 use crate::evidence::finality_signature;
 use crate::replica::Replica;
+use crate::sequencer::Sequencer;
 use crate::store::Storage;
 
 /// Bytes of an answer: bodies of about 1 MB, with escapes, and a proof with each.
@@ -56,9 +57,10 @@ impl Peer {
 
 /// Applies all that another replica's log proves. Each page is committed, so that a later try goes on
 /// from there. Returns the last batch.
-pub async fn catch_up<S: Storage>(
+pub async fn catch_up<S: Storage, Q: Sequencer>(
     replica: &mut Replica<S>,
     peer: &Peer,
+    sequencer: &Q,
 ) -> Result<u64, BootstrapError> {
     loop {
         let batches = peer.batches(replica.walker().after()).await?;
@@ -67,6 +69,7 @@ pub async fn catch_up<S: Storage>(
             return Ok(replica.walker().proven().index);
         }
         let page = page_of(batches, replica.walker()).map_err(|lie| peer.lie(lie))?;
+        let page = sequencer.admit(replica.walker().after(), page).await?;
         if let Some(error) = replica.take_page(page)? {
             return Err(peer.lie(error));
         }

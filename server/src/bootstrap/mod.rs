@@ -11,11 +11,12 @@ use thiserror::Error;
 
 use crate::config::ConfigError;
 use crate::replica::Halt;
+use crate::sequencer::GatewayError;
 use crate::store::StoreError;
 
 pub use log::{catch_up, page_of};
 pub use peer::Peer;
-pub use snapshot::{FOLDER_NAME, from_snapshot};
+pub use snapshot::{FOLDER_NAME, Proofs, from_snapshot};
 
 /// Why a replica could not catch up from another.
 #[derive(Debug, Error)]
@@ -44,6 +45,9 @@ pub enum BootstrapError {
         /// What is missing.
         why: String,
     },
+    /// Who may sign for the network could not be found out.
+    #[error("{0}")]
+    Network(#[from] GatewayError),
     /// Our own disk failed.
     #[error("{0}")]
     File(#[from] ConfigError),

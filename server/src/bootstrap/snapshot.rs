@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use zellbook_core::batch::Batch;
 use zellbook_core::exchange::Exchange;
-use zellbook_core::finality::{Position, SignedState, Verifier, Walker};
+use zellbook_core::finality::{Page, Position, SignedState, Walker};
 use zellbook_core::genesis::Rules;
 use zellbook_core::key::decode_hex;
 use zellbook_core::limits::REPLICAS_MAX;
@@ -24,6 +24,7 @@ use super::download::download;
 use super::{BootstrapError, Peer, page_of};
 use crate::config::{io_error, move_file};
 use crate::evidence::{certifiers, finality_signature};
+use crate::sequencer::{Sequencer, VerifierWatch};
 use crate::store::Store;
 
 /// Where it happens in a data directory.
@@ -37,6 +38,14 @@ const SNAPSHOTS_MAX: usize = 8;
 /// Batches between a snapshot and a certified root after it.
 const BATCHES_MAX: u64 = 1_000_000;
 
+/// What the network's proofs are checked by.
+pub struct Proofs<'a, Q> {
+    /// Knows who may sign.
+    pub sequencer: &'a Q,
+    /// Checks signatures.
+    pub verifier: &'a VerifierWatch,
+}
+
 /// What replicas certified.
 struct Certified {
     batch: u64,
@@ -44,15 +53,15 @@ struct Certified {
 }
 
 /// Makes the store at a path out of a snapshot of another replica. `folder` is for the work.
-pub async fn from_snapshot(
+pub async fn from_snapshot<Q: Sequencer>(
     peer: &Peer,
     rules: &Arc<Rules>,
-    verifier: &Verifier,
+    proofs: &Proofs<'_, Q>,
     folder: &Path,
     store: &Path,
 ) -> Result<Position, BootstrapError> {
     fs::create_dir_all(folder).map_err(io_error(folder))?;
-    let result = begin(peer, rules, verifier, folder).await;
+    let result = begin(peer, rules, proofs, folder).await;
     let keeps_download = matches!(result, Err(BootstrapError::Peer { .. }));
     let position = match result {
         Ok((position, made)) => {
@@ -70,10 +79,10 @@ pub async fn from_snapshot(
     Ok(position)
 }
 
-async fn begin(
+async fn begin<Q: Sequencer>(
     peer: &Peer,
     rules: &Arc<Rules>,
-    verifier: &Verifier,
+    proofs: &Proofs<'_, Q>,
     folder: &Path,
 ) -> Result<(Position, PathBuf), BootstrapError> {
     let (offered, certified) = choose(peer, rules).await?;
@@ -97,7 +106,7 @@ async fn begin(
     check_root(peer, &certified, batch, &root)?;
 
     drop(snapshot);
-    let mut walk = Walk::begin(peer, verifier, batch, &offered.chaining_hash).await?;
+    let mut walk = Walk::begin(peer, proofs, batch, &offered.chaining_hash).await?;
     while !walk.is_proven || walk.reached.index < certified.batch {
         walk.step(&mut exchange, &certified).await?;
     }
@@ -182,9 +191,9 @@ fn keep_only(folder: &Path, kept: &Path) -> Result<(), BootstrapError> {
 }
 
 /// From the snapshot's batch over the log of the other replica, up to the certified batch.
-struct Walk<'a> {
+struct Walk<'a, Q> {
     peer: &'a Peer,
-    verifier: &'a Verifier,
+    proofs: &'a Proofs<'a, Q>,
     walker: Walker,
     /// Whether a signature leads back to the chaining hash that it began with.
     is_proven: bool,
@@ -192,10 +201,10 @@ struct Walk<'a> {
     reached: Position,
 }
 
-impl<'a> Walk<'a> {
+impl<'a, Q: Sequencer> Walk<'a, Q> {
     async fn begin(
         peer: &'a Peer,
-        verifier: &'a Verifier,
+        proofs: &'a Proofs<'a, Q>,
         batch: u64,
         chaining_hash: &str,
     ) -> Result<Self, BootstrapError> {
@@ -210,13 +219,24 @@ impl<'a> Walk<'a> {
         let signature = signature.map_err(|error| peer.lie(error))?;
         let mut is_proven = false;
         if let Some(signature) = signature.filter(|signature| signature.index == batch) {
-            let verified = verifier.verify(SignedState::Locked, &signature, chaining_hash);
-            verified.map_err(|error| {
-                peer.lie(format!("its chaining hash at batch {batch} is not proven: {error}"))
-            })?;
-            is_proven = true;
+            let page = Page {
+                batches: Vec::new(),
+                first_chaining_hash: String::new(),
+                finalized_signatures: vec![Ok(signature)],
+                is_cut: false,
+            };
+            let page = proofs.sequencer.admit(batch.saturating_sub(1), page).await?;
+            // If its signers are not known, those after it prove as much.
+            if let Some(signature) = page.finalized_signatures.iter().flatten().next() {
+                let verifier = Arc::clone(&proofs.verifier.borrow());
+                let verified = verifier.verify(SignedState::Locked, signature, chaining_hash);
+                verified.map_err(|error| {
+                    peer.lie(format!("its chaining hash at batch {batch} is not proven: {error}"))
+                })?;
+                is_proven = true;
+            }
         }
-        Ok(Self { peer, verifier, walker: Walker::new(reached.clone()), is_proven, reached })
+        Ok(Self { peer, proofs, walker: Walker::new(reached.clone()), is_proven, reached })
     }
 
     /// Takes one more page of the log, and applies what it proves up to the certified batch.
@@ -234,7 +254,9 @@ impl<'a> Walk<'a> {
             )));
         }
         let page = page_of(batches, &self.walker).map_err(|lie| peer.lie(lie))?;
-        let (groups, error) = self.walker.take(self.verifier, page);
+        let page = self.proofs.sequencer.admit(self.walker.after(), page).await?;
+        let verifier = Arc::clone(&self.proofs.verifier.borrow());
+        let (groups, error) = self.walker.take(&verifier, page);
         if let Some(error) = error {
             return Err(peer.lie(error));
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use fastrand::Rng;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
-use zellbook_core::finality::{Threshold, Verifier};
+use zellbook_core::finality::Threshold;
 use zellbook_core::genesis::Rules;
 use zellbook_core::key::SecretKey;
 use zellbook_core::limits::{BATCH_BYTES_DEFAULT, TRANSACTION_BYTES_MAX};
@@ -21,7 +21,7 @@ use super::{Failure, block_on};
 use crate::api::page::Page;
 use crate::api::{self, App, Faucet};
 use crate::attester::{Attester, place_of};
-use crate::bootstrap::{self, BootstrapError, Peer};
+use crate::bootstrap::{self, BootstrapError, Peer, Proofs};
 use crate::clock::Clock;
 use crate::config::DataDir;
 use crate::evidence::{self, Evidence};
@@ -176,8 +176,8 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
             if error.is_damage() { Failure::halted(error) } else { Failure::from(error) }
         };
         if let Some(url) = &arguments.bootstrap {
-            let verifier = Arc::clone(&verifier.borrow());
-            bootstrap_from(url, &data, &path, &rules, &verifier).await?;
+            let proofs = Proofs { sequencer: &*sequencer, verifier: &verifier };
+            bootstrap_from(url, &data, &path, &rules, &proofs).await?;
         }
         let store = Store::open(&path, &rules).map_err(damage)?;
         let state = store.load(&rules).map_err(damage)?;
@@ -218,7 +218,7 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
             evidence: data.file(evidence::FILE_NAME),
         })?;
         if let Some(url) = &arguments.bootstrap_log {
-            catch_up_from(url, &mut replica).await?;
+            catch_up_from(url, &mut replica, &*sequencer).await?;
         }
         let snapshots =
             Snapshots::open(&data.file(snapshots::FOLDER_NAME), arguments.snapshots_kept)?;
@@ -291,12 +291,12 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
 }
 
 /// Makes the store out of a snapshot of another replica, if there is none.
-async fn bootstrap_from(
+async fn bootstrap_from<Q: Sequencer>(
     url: &str,
     data: &DataDir,
     store: &Path,
     rules: &Arc<Rules>,
-    verifier: &Verifier,
+    proofs: &Proofs<'_, Q>,
 ) -> Result<(), Failure> {
     if store.exists() {
         tracing::info!("--bootstrap {url}: not needed, {} has a state", store.display());
@@ -305,7 +305,7 @@ async fn bootstrap_from(
     let peer = Peer::new(url).map_err(bootstrap_failure)?;
     let folder = data.file(bootstrap::FOLDER_NAME);
     let begun = tokio::select! {
-        begun = bootstrap::from_snapshot(&peer, rules, verifier, &folder, store) => begun,
+        begun = bootstrap::from_snapshot(&peer, rules, proofs, &folder, store) => begun,
         () = listen::stop_signal() => return Err("stopped while starting from a snapshot".into()),
     };
     let position = begun.map_err(bootstrap_failure)?;
@@ -314,10 +314,14 @@ async fn bootstrap_from(
 }
 
 /// Applies what the log of another replica proves.
-async fn catch_up_from(url: &str, replica: &mut Replica<Store>) -> Result<(), Failure> {
+async fn catch_up_from<Q: Sequencer>(
+    url: &str,
+    replica: &mut Replica<Store>,
+    sequencer: &Q,
+) -> Result<(), Failure> {
     let peer = Peer::new(url).map_err(bootstrap_failure)?;
     let caught_up = tokio::select! {
-        caught_up = bootstrap::catch_up(replica, &peer) => caught_up,
+        caught_up = bootstrap::catch_up(replica, &peer, sequencer) => caught_up,
         () = listen::stop_signal() => return Err("stopped while reading the log".into()),
     };
     let batch = caught_up.map_err(bootstrap_failure)?;

@@ -74,6 +74,17 @@ pub trait Sequencer: Send + Sync + 'static {
         after: u64,
     ) -> impl Future<Output = Result<Option<Page>, GatewayError>> + Send;
 
+    /// Makes a page that is not from a gateway ready to be verified, as those of gateways are: learns
+    /// the operators that its signatures name, where they can change. It is the answer to `?after=`.
+    fn admit(
+        &self,
+        after: u64,
+        page: Page,
+    ) -> impl Future<Output = Result<Page, GatewayError>> + Send {
+        let _ = after;
+        async { Ok(page) }
+    }
+
     /// The last index that the gateway says is finalized; 0 for none. It is not proven.
     fn last_finalized(&self) -> impl Future<Output = Result<u64, GatewayError>> + Send;
 

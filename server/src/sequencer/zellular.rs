@@ -206,17 +206,20 @@ impl<T: Transport> Sequencer for Zellular<T> {
         let page = self.ask(&format!("?after={after}"), PAGE, Page::read).await?;
         let known = |error: OperatorsError| GatewayError::Operators(error.to_string());
         match (page, &self.operators) {
-            (Some(page), Some(operators)) => {
-                operators.admit(after, page).await.map(Some).map_err(known)
-            }
+            (Some(page), _) => self.admit(after, page).await.map(Some),
             (None, operators) => {
                 // Nobody holds what only this gateway could prove.
                 self.with_gateways(Gateways::reconsider_reading);
                 operators.as_ref().map_or(Ok(()), |kept| kept.proven(after)).map_err(known)?;
                 Ok(None)
             }
-            (page, None) => Ok(page),
         }
+    }
+
+    async fn admit(&self, after: u64, page: Page) -> Result<Page, GatewayError> {
+        let Some(operators) = &self.operators else { return Ok(page) };
+        let admitted = operators.admit(after, page).await;
+        admitted.map_err(|error| GatewayError::Operators(error.to_string()))
     }
 
     async fn last_finalized(&self) -> Result<u64, GatewayError> {
