@@ -140,6 +140,11 @@ impl Snapshots {
         for entry in fs::read_dir(&self.folder).map_err(io_error(&self.folder))? {
             let path = entry.map_err(io_error(&self.folder))?.path();
             let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+            let kind = path.extension().map(|kind| kind.to_string_lossy().into_owned());
+            // What is none of ours stays.
+            if !matches!(kind.as_deref(), Some("snapshot" | "json" | "partial")) {
+                continue;
+            }
             if !list.iter().any(|kept| Some(&kept.batch) == stem.as_ref()) {
                 fs::remove_file(&path).map_err(io_error(&path))?;
             }
@@ -249,9 +254,10 @@ mod tests {
         fs::write(snapshots.file(3), "short").unwrap();
         fs::write(snapshots_folder.join("9.snapshot"), "alone").unwrap();
         fs::write(snapshots_folder.join("making.partial"), "unfinished").unwrap();
+        fs::create_dir(snapshots_folder.join("the operator's own")).unwrap();
         let reopened = Snapshots::open(&snapshots_folder, 2).unwrap();
         assert_eq!(batches(&reopened), ["2"]);
         let left = fs::read_dir(&snapshots_folder).unwrap().count();
-        assert_eq!(left, 2, "the snapshot of batch 2 and its description");
+        assert_eq!(left, 3, "the snapshot of batch 2, its description, and what is not ours");
     }
 }

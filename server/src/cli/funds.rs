@@ -213,7 +213,7 @@ pub fn proof(arguments: ProofArguments, output: Output) -> Result<(), Failure> {
             let trust = if given.is_some() {
                 "the root that was given"
             } else {
-                "the root that the replica names; give --root to check against one that you trust"
+                "the root that the replica names; give --network and --root to check against what you trust"
             };
             format!(
                 "{available} {symbol} available, {locked} locked\nproven against {root}\n({trust}; the replica says that it is the one after batch {})",

@@ -332,3 +332,39 @@ impl StoreError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use zellbook_core::key::SecretKey;
+
+    use super::Store;
+    use crate::config::test_rules;
+
+    #[test]
+    fn no_side_of_a_book_is_sorted_and_a_day_of_trades_is_found_by_its_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = SecretKey::from_bytes(&[1; 32]).unwrap().public_key();
+        let rules = Arc::new(test_rules(key, key));
+        let store = Store::open(&folder.path().join("replica.sqlite"), &rules).unwrap();
+        let plan = |sql: &str| {
+            let mut query = store.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            // The plan needs no values.
+            let mut rows = query.raw_query();
+            let mut steps = Vec::new();
+            while let Some(row) = rows.next().unwrap() {
+                steps.push(row.get::<_, String>(3).unwrap());
+            }
+            steps
+        };
+        let book = |side: &str, direction: &str| plan(&super::reader::resting_sql(side, direction));
+        assert_eq!(book("buy", "DESC"), ["SEARCH orders USING INDEX orders_bids (market=?)"]);
+        assert_eq!(
+            book("sell", "ASC"),
+            ["SEARCH orders USING INDEX orders_book (market=? AND side=?)"]
+        );
+        let day = plan(super::reader::TRADES_SINCE);
+        assert_eq!(day, ["SEARCH trades USING INDEX trades_by_time (time_ms>?)"]);
+    }
+}

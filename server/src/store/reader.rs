@@ -31,6 +31,20 @@ pub(super) const ORDER_COLUMNS: &str = "id, hash, market, side, price, quantity,
 pub(super) const TRADE_COLUMNS: &str =
     "id, market, price, quantity, taker_side, maker_order, taker_order, batch, time_ms";
 
+/// What [`View::trades_since`] reads.
+pub(super) const TRADES_SINCE: &str = "SELECT market, price, quantity, time_ms
+     FROM trades INDEXED BY trades_by_time WHERE time_ms >= ?1 ORDER BY time_ms, id";
+
+/// What [`View::resting`] reads. A price above 2^63 is stored as a negative number. The side stands in
+/// the text, so that SQLite knows that the index of the bids is for this.
+pub(super) fn resting_sql(side: &str, direction: &str) -> String {
+    format!(
+        "SELECT price, remaining, account FROM orders
+         WHERE market = ?1 AND side = '{side}' AND status = 'open'
+         ORDER BY price < 0 {direction}, price {direction}, id LIMIT ?2"
+    )
+}
+
 /// Reads the store of a replica.
 #[derive(Clone, Debug)]
 pub struct Reader {
@@ -185,15 +199,8 @@ impl View<'_> {
         account: Option<PublicKey>,
         limit: u32,
     ) -> rusqlite::Result<Vec<Maker<()>>> {
-        // A price above 2^63 is stored as a negative number. The side stands in the text, so that SQLite
-        // knows that the index of the bids is for this.
         let direction = if side == Side::Buy { "DESC" } else { "ASC" };
-        let sql = format!(
-            "SELECT price, remaining, account FROM orders
-             WHERE market = ?1 AND side = '{}' AND status = 'open'
-             ORDER BY price < 0 {direction}, price {direction}, id LIMIT ?2",
-            side.name()
-        );
+        let sql = resting_sql(side.name(), direction);
         self.connection
             .prepare_cached(&sql)?
             .query_map(params![market.0, limit], |row| {
@@ -335,10 +342,7 @@ impl View<'_> {
         time_ms: u64,
         mut each: impl FnMut(MarketIndex, Ticks, u64, u64),
     ) -> rusqlite::Result<()> {
-        let mut query = self.connection.prepare(
-            "SELECT market, price, quantity, time_ms FROM trades INDEXED BY trades_by_time
-             WHERE time_ms >= ?1 ORDER BY time_ms, id",
-        )?;
+        let mut query = self.connection.prepare(TRADES_SINCE)?;
         let mut rows = query.query([time_ms.cast_signed()])?;
         while let Some(row) = rows.next()? {
             let number = |column| row.get::<_, Unsigned>(column).map(|number| number.0);
