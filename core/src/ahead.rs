@@ -65,7 +65,8 @@ impl Engine {
         for (slot, next) in slots.iter_mut().zip(ahead) {
             *slot = match next.touches {
                 Touches::Order(id) => {
-                    self.ledger.get(next.account).and_then(|account| account.open_order(id))
+                    let account = self.ledger.get(next.account);
+                    account.and_then(|account| account.orders_with_low_half_of(id).next())
                 }
                 Touches::Level(market, side, price) => {
                     let tail = self.book(market).and_then(|book| book.tail(side, price));

@@ -18,6 +18,13 @@ use crate::units::{Lots, Ticks};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(NonZeroU32);
 
+#[cfg(test)]
+impl Slot {
+    pub(crate) fn test(number: u32) -> Self {
+        Self(NonZeroU32::new(number).unwrap())
+    }
+}
+
 /// Where a level lies in its book's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct LevelSlot(NonZeroU32);

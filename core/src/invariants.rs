@@ -5,7 +5,9 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 
+use crate::book::RestingOrder;
 use crate::engine::{Counters, Engine};
+use crate::event::Corrupt;
 use crate::exchange::Exchange;
 use crate::fields::{parse_client_id, parse_destination, parse_reference};
 use crate::genesis::{Market, Rules, TokenIndex};
@@ -68,7 +70,8 @@ impl Engine {
             let (mut quantity, mut orders, mut previous) = (0_u128, 0_u32, 0);
             for (slot, order) in book.queue(level) {
                 let owner = self.ledger.get(order.account);
-                let listed = owner.and_then(|owner| owner.open_order(order.id));
+                let mut listed =
+                    owner.iter().flat_map(|owner| owner.orders_with_low_half_of(order.id));
                 let is_whole = order.side == side
                     && order.price == price
                     && order.price > Ticks(0)
@@ -77,7 +80,7 @@ impl Engine {
                     && order.rested <= order.quantity
                     && order.id <= self.counters.order
                     && market.is_countable(order.price, order.quantity)
-                    && listed == Some((market.index, slot));
+                    && listed.any(|listed| listed == (market.index, slot));
                 if !is_whole {
                     return Err(format!("I6: order {} is not as it should be", order.id));
                 }
@@ -133,9 +136,12 @@ impl Engine {
                 return Err(format!("I10: {key} has too many open orders"));
             }
             let market = rules.market_at(orders.market).ok_or("a market is not in genesis")?;
-            for (id, _) in orders.iter() {
-                let found = self.open_order(account, id);
-                let (.., order) = found.ok_or("I6: an open order is in no book")?;
+            for slot in orders.slots() {
+                let found = self.book(orders.market).and_then(|book| book.order(slot));
+                let found = found.filter(|order| {
+                    self.ledger.get(order.account).is_some_and(|owner| owner.key == key)
+                });
+                let order = found.ok_or("I6: an open order is in no book")?;
                 let lock = market.lock(order.side, order.price, order.rested, order.remaining);
                 let lock = lock.ok_or("I2: a lock overflows")?;
                 let slot = locks.entry(market.cost_token(order.side)).or_default();
@@ -164,7 +170,10 @@ impl Engine {
         let mut client_ids = 0_usize;
         for account in self.ledger.accounts() {
             let index = self.ledger.index(&account.key).ok_or("an account has no index")?;
-            for (id, _) in account.open_orders().flat_map(|orders| orders.iter()) {
+            let open = self.open_orders(account, None);
+            for (.., RestingOrder { id, .. }) in
+                open.map_err(|Corrupt(error)| String::from(error))?
+            {
                 let details = self.details(id);
                 if let Some(time) = details.expires {
                     timers = timers.wrapping_add(1);

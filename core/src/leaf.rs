@@ -195,8 +195,12 @@ impl Engine {
             let balances = account.balances();
             keys.extend(balances.map(|(token, _)| LeafKey::Balance(account.key, token)));
             keys.push(LeafKey::Nonces(account.key));
-            let orders = account.open_orders().flat_map(|orders| orders.iter());
-            keys.extend(orders.map(|(id, _)| LeafKey::Order(account.key, id)));
+        }
+        let sides =
+            self.books.iter().flat_map(|book| [Side::Buy, Side::Sell].map(|side| (book, side)));
+        for order in sides.flat_map(|(book, side)| book.orders(side)) {
+            let account = self.ledger.get(order.account);
+            keys.extend(account.map(|account| LeafKey::Order(account.key, order.id)));
         }
         let tokens = 0..self.ledger.tokens();
         keys.extend(tokens.map(|token| LeafKey::Supply(TokenIndex(token))));

@@ -9,6 +9,7 @@ use crate::event::Corrupt;
 use crate::genesis::{MarketIndex, TokenIndex};
 use crate::key::PublicKey;
 use crate::limits::NONCES_KEPT;
+use crate::open_orders::OpenOrders;
 use crate::reject::Reject;
 use crate::units::Atoms;
 
@@ -24,83 +25,6 @@ pub struct Balance {
     pub available: Atoms,
     /// What open orders hold (I2).
     pub locked: Atoms,
-}
-
-/// The open orders of one account in one market where it ever had any, by ascending id, with their
-/// slots in the book.
-#[derive(Clone, Debug)]
-pub struct OpenOrders {
-    /// The market.
-    pub market: MarketIndex,
-    /// How many are open.
-    open: u32,
-    /// Those that were open not long ago among them, without a slot: so taking one out moves nothing.
-    orders: Vec<OpenOrder>,
-}
-
-/// An open order in its account's list: 12 bytes, so the id is in two halves.
-#[derive(Clone, Copy, Debug)]
-struct OpenOrder {
-    id: [u32; 2],
-    slot: Option<Slot>,
-}
-
-impl OpenOrder {
-    #[expect(clippy::as_conversions, reason = "the halves of a number")]
-    const fn new(id: u64, slot: Slot) -> Self {
-        Self { id: [(id >> 32) as u32, id as u32], slot: Some(slot) }
-    }
-
-    fn id(&self) -> u64 {
-        let [high, low] = self.id;
-        (u64::from(high) << 32) | u64::from(low)
-    }
-}
-
-impl OpenOrders {
-    /// Ids and slots, by ascending id.
-    pub fn iter(&self) -> impl Iterator<Item = (u64, Slot)> {
-        self.orders.iter().filter_map(|order| Some((order.id(), order.slot?)))
-    }
-
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        usize::try_from(self.open).unwrap_or(usize::MAX)
-    }
-
-    fn push(&mut self, id: u64, slot: Slot) {
-        if self.orders.len() == self.orders.capacity() {
-            self.drop_gone(self.orders.len().wrapping_sub(self.orders.len() >> 2));
-            if self.orders.len() == self.orders.capacity() {
-                // By a quarter, not twofold: there are as many of these as open orders.
-                self.orders.reserve_exact((self.orders.len() >> 2).max(2));
-            }
-        }
-        self.orders.push(OpenOrder::new(id, slot));
-        self.open = self.open.saturating_add(1);
-    }
-
-    /// Takes an order out. Returns whether it was there.
-    fn remove(&mut self, id: u64) -> bool {
-        let found = self.position(id).and_then(|position| self.orders.get_mut(position));
-        let is_there = found.and_then(|order| order.slot.take()).is_some();
-        if is_there {
-            self.open = self.open.saturating_sub(1);
-            self.drop_gone(self.orders.len() >> 1);
-        }
-        is_there
-    }
-
-    /// Drops what is no longer open, if less than so many are.
-    fn drop_gone(&mut self, least: usize) {
-        if self.count() < least {
-            self.orders.retain(|order| order.slot.is_some());
-        }
-    }
-
-    fn position(&self, id: u64) -> Option<usize> {
-        self.orders.binary_search_by_key(&id, OpenOrder::id).ok()
-    }
 }
 
 /// An account.
@@ -174,16 +98,14 @@ impl Account {
 
     /// Reads a little of what matching needs; for looking ahead.
     pub(crate) fn glance(&self) -> u64 {
-        let orders = self.open_orders.as_ref().map_or(0, |orders| orders.orders.len());
+        let orders = self.open_orders.as_ref().map_or(0, OpenOrders::count);
         let [balance, _] = self.balances;
         u64::try_from(balance.available.0 & 1).unwrap_or(0) ^ u64::try_from(orders).unwrap_or(0)
     }
 
-    /// The middle one and the last of its open orders in its first market; for looking ahead.
+    /// The last of its open orders in its first market; for looking ahead.
     pub(crate) fn glance_at_orders(&self) -> u64 {
-        let orders = self.open_orders.as_ref().map_or(&[][..], |orders| &orders.orders);
-        let middle = orders.get(orders.len() >> 1).map_or(0, OpenOrder::id);
-        middle ^ orders.last().map_or(0, OpenOrder::id)
+        u64::from(self.open_orders.as_ref().map_or(0, OpenOrders::glance))
     }
 
     /// The nonces that are remembered, ascending.
@@ -231,20 +153,19 @@ impl Account {
         orders.map_or(0, OpenOrders::count)
     }
 
-    /// Where an open order of its own lies.
-    pub fn open_order(&self, id: u64) -> Option<(MarketIndex, Slot)> {
-        self.open_orders().find_map(|orders| {
-            let order = orders.orders.get(orders.position(id)?)?;
-            Some((orders.market, order.slot?))
+    /// Where its open orders lie whose id is this, or has the same low half.
+    pub fn orders_with_low_half_of(&self, id: u64) -> impl Iterator<Item = (MarketIndex, Slot)> {
+        self.open_orders().flat_map(move |orders| {
+            orders.with_low_half_of(id).map(move |slot| (orders.market, slot))
         })
     }
 
-    /// Notes that an order of its own is in a book. Its id is above those that are open.
+    /// Notes that an order of its own is in a book.
     pub fn add_order(&mut self, market: MarketIndex, id: u64, slot: Slot) {
         if let Some(orders) = self.open_orders_mut(market) {
             return orders.push(id, slot);
         }
-        let mut orders = OpenOrders { market, open: 0, orders: Vec::new() };
+        let mut orders = OpenOrders::new(market);
         orders.push(id, slot);
         match &mut self.open_orders {
             first @ None => *first = Some(orders),
@@ -253,20 +174,22 @@ impl Account {
     }
 
     /// Notes that an order of its own left its book.
-    pub fn remove_order(&mut self, market: MarketIndex, id: u64) -> Result<(), Corrupt> {
+    pub fn remove_order(&mut self, market: MarketIndex, slot: Slot) -> Result<(), Corrupt> {
         const MISSING: Corrupt = Corrupt("an open order is missing from its account");
         let orders = self.open_orders_mut(market).ok_or(MISSING)?;
-        if !orders.remove(id) {
-            return Err(MISSING);
+        if orders.remove(slot) { Ok(()) } else { Err(MISSING) }
+    }
+
+    /// Notes that all orders of its own leave the book of a market.
+    pub fn remove_orders(&mut self, market: MarketIndex) {
+        if let Some(orders) = self.open_orders_mut(market) {
+            orders.clear();
         }
-        Ok(())
     }
 
     /// Bytes of memory that the lists of its open orders hold.
     pub fn open_orders_memory(&self) -> usize {
-        self.open_orders().fold(0, |sum, orders| {
-            sum.wrapping_add(orders.orders.capacity().wrapping_mul(size_of::<OpenOrder>()))
-        })
+        self.open_orders().fold(0, |sum, orders| sum.wrapping_add(orders.memory()))
     }
 }
 

@@ -69,6 +69,7 @@ pub mod leaf;
 pub mod ledger;
 pub mod limits;
 pub mod matching;
+pub mod open_orders;
 pub mod orders;
 pub mod receipt;
 pub mod reject;

@@ -299,8 +299,8 @@ impl Engine {
         (left, rest): (Lots, Rest),
     ) -> Result<(), Corrupt> {
         if let Some((order, _)) = placing.replaces {
-            let found = self.ledger.account(order.account)?.open_order(order.id);
-            let (_, slot) = found.ok_or(Corrupt("a replaced order is not open"))?;
+            let found = self.open_order(self.ledger.account(order.account)?, order.id);
+            let (_, slot, _) = found.ok_or(Corrupt("a replaced order is not open"))?;
             self.cancel_resting(market, slot, &order, CancelReason::Replaced)?;
         }
         let id = self.counters.order.checked_add(1).ok_or(Corrupt("order ids ran out"))?;
@@ -395,7 +395,7 @@ impl Engine {
         self.touch_balance(maker.account, market.quote);
         self.touched.orders.push((maker.account, maker.id));
         if left == Lots(0) {
-            self.close(market, maker)?;
+            self.close(market, slot, maker)?;
         }
 
         taker.filled = Lots(taker.filled.0.checked_add(quantity.0).ok_or(TOO_MUCH)?);

@@ -25,8 +25,29 @@ impl Engine {
         account: &Account,
         id: u64,
     ) -> Option<(MarketIndex, Slot, RestingOrder)> {
-        let (market, slot) = account.open_order(id)?;
-        Some((market, slot, self.book(market)?.order(slot)?))
+        let mut found = account
+            .orders_with_low_half_of(id)
+            .filter_map(|(market, slot)| Some((market, slot, self.book(market)?.order(slot)?)));
+        found.find(|(.., order)| order.id == id)
+    }
+
+    /// The open orders of an account, with their slots, by market, then id; in one market or in all.
+    pub fn open_orders(
+        &self,
+        account: &Account,
+        within: Option<MarketIndex>,
+    ) -> Result<Vec<(MarketIndex, Slot, RestingOrder)>, Corrupt> {
+        let lists = account.open_orders();
+        let lists = lists.filter(|orders| within.is_none_or(|within| within == orders.market));
+        let mut open = lists
+            .flat_map(|orders| orders.slots().map(|slot| (orders.market, slot)))
+            .map(|(market, slot)| {
+                let order = self.book(market).and_then(|book| book.order(slot));
+                Ok((market, slot, order.ok_or(NOT_IN_BOOK)?))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        open.sort_unstable_by_key(|(market, _, order)| (*market, order.id));
+        Ok(open)
     }
 
     /// What an open order has besides, if anything.
@@ -45,14 +66,11 @@ impl Engine {
         let id = match target {
             OrderRef::Id(id) => Some(*id),
             OrderRef::ClientId(name) => self.client_ids.get(&(index, name.clone())).copied(),
-            OrderRef::Transaction(hash) => account
-                .open_orders()
-                .flat_map(|orders| orders.iter().map(|(id, slot)| (orders.market, id, slot)))
-                .filter(|(market, _, slot)| {
-                    let order = self.book(*market).and_then(|book| book.order(*slot));
-                    order.is_some_and(|order| hash.0.starts_with(&order.hash))
-                })
-                .map(|(_, id, _)| id)
+            OrderRef::Transaction(hash) => self
+                .open_orders(account, None)?
+                .into_iter()
+                .filter(|(.., order)| hash.0.starts_with(&order.hash))
+                .map(|(.., order)| order.id)
                 .min(),
         };
         let found = id.and_then(|id| self.open_order(account, id));
@@ -83,8 +101,19 @@ impl Engine {
     }
 
     /// Forgets an order that has left its book, everywhere else.
-    pub(crate) fn close(&mut self, market: &Market, order: &RestingOrder) -> Result<(), Corrupt> {
-        self.ledger.account_mut(order.account)?.remove_order(market.index, order.id)?;
+    pub(crate) fn close(
+        &mut self,
+        market: &Market,
+        slot: Slot,
+        order: &RestingOrder,
+    ) -> Result<(), Corrupt> {
+        self.ledger.account_mut(order.account)?.remove_order(market.index, slot)?;
+        self.forget(order);
+        Ok(())
+    }
+
+    /// Forgets what an order has besides.
+    fn forget(&mut self, order: &RestingOrder) {
         if let Some(details) = self.details.remove(&order.id) {
             if let Some(time) = details.expires {
                 self.timers.remove(time, Timer::Order(order.id, order.account));
@@ -93,11 +122,22 @@ impl Engine {
                 self.client_ids.remove(&(order.account, client_id));
             }
         }
-        Ok(())
     }
 
-    /// Takes an open order out of its book and returns what it locks.
+    /// Cancels an open order.
     pub(crate) fn cancel_resting(
+        &mut self,
+        market: &Market,
+        slot: Slot,
+        order: &RestingOrder,
+        reason: CancelReason,
+    ) -> Result<(), Corrupt> {
+        self.close(market, slot, order)?;
+        self.take_off(market, slot, order, reason)
+    }
+
+    /// Takes an open order, which its account has no more, out of its book and returns what it locks.
+    fn take_off(
         &mut self,
         market: &Market,
         slot: Slot,
@@ -108,7 +148,6 @@ impl Engine {
         let lock = market.lock(order.side, order.price, order.rested, order.remaining);
         let token = market.cost_token(order.side);
         self.ledger.unlock(order.account, token, lock.ok_or(TOO_MUCH)?)?;
-        self.close(market, order)?;
         self.touch_balance(order.account, token);
         self.touched.orders.push((order.account, order.id));
         self.notes.push(Note::Cancelled {
@@ -160,17 +199,12 @@ impl Engine {
         within: Option<MarketIndex>,
         reason: CancelReason,
     ) -> Result<usize, Corrupt> {
-        let mut lists: Vec<_> = self.ledger.account(account)?.open_orders().collect();
-        lists.retain(|orders| within.is_none_or(|within| within == orders.market));
-        lists.sort_unstable_by_key(|orders| orders.market);
-        let orders: Vec<(MarketIndex, Slot)> = lists
-            .into_iter()
-            .flat_map(|orders| orders.iter().map(|(_, slot)| (orders.market, slot)))
-            .collect();
-        for (market, slot) in &orders {
-            let order = self.book(*market).and_then(|book| book.order(*slot));
-            let order = order.ok_or(NOT_IN_BOOK)?;
-            self.cancel_resting(market_of(rules, *market)?, *slot, &order, reason)?;
+        let orders = self.open_orders(self.ledger.account(account)?, within)?;
+        for (market, slot, order) in &orders {
+            let market = market_of(rules, *market)?;
+            self.ledger.account_mut(account)?.remove_orders(market.index);
+            self.forget(order);
+            self.take_off(market, *slot, order, reason)?;
         }
         Ok(orders.len())
     }
