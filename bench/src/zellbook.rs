@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use zellbook_core::ahead::{AHEAD, Ahead, Touches};
+use zellbook_core::ahead::{Ahead, Touches};
 use zellbook_core::batch::{CheckedTransaction, Once};
 use zellbook_core::engine::Engine as Matching;
 use zellbook_core::event::Note;
@@ -23,8 +23,8 @@ use crate::tape::Tape;
 /// Each user has one account for its buys and another for its sells, since the stream knows nothing of
 /// self-trade prevention.
 const ACCOUNTS: usize = 20_000;
-/// Operations after which what was touched is forgotten, as after a batch.
-const BATCH: u32 = 256;
+/// Operations of a batch: so far the engine looks ahead, and after it what was touched is forgotten.
+const BATCH: usize = 256;
 
 /// The engine with accounts, balances, locks, fees and self-trade prevention, but without what is
 /// around it: signatures, parsing, nonces and the tree over the state. `FEE_BPS` is what maker and
@@ -35,7 +35,6 @@ pub struct Zellbook<const FEE_BPS: u16> {
     accounts: Vec<AccountIndex>,
     /// By id less 1: whose the order is. A record of a cancel does not say.
     owners: Vec<u32>,
-    since_batch: u32,
 }
 
 /// An operation in the engine's own terms.
@@ -137,7 +136,7 @@ impl<const FEE_BPS: u16> Engine for Zellbook<FEE_BPS> {
         engine.forget_touched();
         let accounts =
             keys().iter().map(|key| engine.intern(key).expect("there is room")).collect();
-        Self { engine, rules, accounts, owners: Vec::new(), since_batch: 0 }
+        Self { engine, rules, accounts, owners: Vec::new() }
     }
 
     fn prepare(&mut self, operation: &Operation) -> Call {
@@ -161,22 +160,24 @@ impl<const FEE_BPS: u16> Engine for Zellbook<FEE_BPS> {
 
     /// As the exchange does with the transactions of a batch.
     fn run(&mut self, inputs: &[Call], tape: &mut Tape) {
-        let mut ahead = Vec::with_capacity(AHEAD);
-        for chunk in inputs.chunks(AHEAD) {
+        let mut ahead = Vec::with_capacity(BATCH);
+        for batch in inputs.chunks(BATCH) {
             ahead.clear();
-            ahead.extend(chunk.iter().map(|call| {
-                let (account, touches) = match call {
-                    Call::Cancel { account, id } => (account, Touches::Order(*id)),
-                    Call::Place { account, side, price, .. } => {
-                        (account, Touches::Level(MarketIndex(0), *side, *price))
-                    }
-                };
-                Ahead { account: self.accounts[*account as usize], touches }
+            ahead.extend(batch.iter().map(|call| match call {
+                Call::Cancel { account, id } => Some(Ahead {
+                    account: self.accounts[*account as usize],
+                    touches: Touches::Order(*id),
+                }),
+                Call::Place { account, side, price, .. } => Some(Ahead {
+                    account: self.accounts[*account as usize],
+                    touches: Touches::Level(MarketIndex(0), *side, *price),
+                }),
             }));
-            self.engine.look_ahead(&ahead);
-            for call in chunk {
+            for (position, call) in batch.iter().enumerate() {
+                self.engine.look_ahead(&mut ahead, position);
                 self.apply(call, tape);
             }
+            self.engine.forget_touched();
         }
     }
 
@@ -220,11 +221,6 @@ impl<const FEE_BPS: u16> Engine for Zellbook<FEE_BPS> {
             }
         }
         self.engine.forget_notes();
-        self.since_batch += 1;
-        if self.since_batch == BATCH {
-            self.since_batch = 0;
-            self.engine.forget_touched();
-        }
     }
 }
 

@@ -1,8 +1,6 @@
-//! Looking ahead: reading what the next transactions will touch, so that it has come from memory when
-//! their turn comes. It changes nothing and its answer is thrown away; with many accounts and orders,
-//! matching mostly waits for memory, and these waits overlap where those of matching itself do not.
-
-use core::hint::black_box;
+//! Looking ahead: having what the next transactions will touch brought from memory, so that it is there
+//! when their turn comes. It changes nothing; with many accounts and orders, matching mostly waits for
+//! memory, and these waits overlap where those of matching itself do not.
 
 use crate::batch::CheckedTransaction;
 use crate::book::Slot;
@@ -12,8 +10,8 @@ use crate::ledger::AccountIndex;
 use crate::transaction::{Action, OrderRef, Side};
 use crate::units::Ticks;
 
-/// How many transactions are worth looking ahead at once.
-pub const AHEAD: usize = 32;
+/// Transactions between two steps of bringing what one touches: long enough for memory to answer.
+const STEP: usize = 4;
 
 /// What a transaction will touch.
 #[derive(Clone, Copy, Debug)]
@@ -27,10 +25,12 @@ pub struct Ahead {
 /// What of the book a transaction will touch.
 #[derive(Clone, Copy, Debug)]
 pub enum Touches {
-    /// The order that it cancels.
-    Order(u64),
     /// The level that its own order may come to rest at.
     Level(MarketIndex, Side, Ticks),
+    /// The order that it cancels, by its id.
+    Order(u64),
+    /// The same once it is known where that order lies.
+    Found(MarketIndex, Slot),
 }
 
 impl Engine {
@@ -49,42 +49,58 @@ impl Engine {
         Some(Ahead { account, touches })
     }
 
-    /// Reads what so many transactions will touch; only the first 32 are looked at. In steps, so that
-    /// each step's reads wait for memory together.
-    pub fn look_ahead(&self, ahead: &[Ahead]) {
-        let mut seen = 0_u64;
-        for next in ahead.iter().take(AHEAD) {
-            let account = self.ledger.get(next.account);
-            seen ^= account.map_or(0, |account| account.glance());
+    /// Brings what the transactions soon after a position will touch. To be called before each of them,
+    /// for all positions in order. It goes in steps, since each needs what the one before had brought.
+    pub fn look_ahead(&self, ahead: &mut [Option<Ahead>], position: usize) {
+        let [near, far, farthest] = [1, 2, 3].map(|steps: usize| steps.wrapping_mul(STEP));
+        if position == 0 {
+            (0..farthest).for_each(|at| self.bring_account(ahead, at));
+            (0..far).for_each(|at| self.bring_list_and_level(ahead, at));
+            (0..near).for_each(|at| self.bring_order(ahead, at));
         }
-        for next in ahead.iter().take(AHEAD) {
-            let account = self.ledger.get(next.account);
-            seen ^= account.map_or(0, |account| account.glance_at_orders());
+        self.bring_account(ahead, position.wrapping_add(farthest));
+        self.bring_list_and_level(ahead, position.wrapping_add(far));
+        self.bring_order(ahead, position.wrapping_add(near));
+        self.bring_neighbours(ahead, position.wrapping_add(1));
+    }
+
+    fn bring_account(&self, ahead: &[Option<Ahead>], at: usize) {
+        if let Some(Some(Ahead { account, .. })) = ahead.get(at)
+            && let Some(account) = self.ledger.get(*account)
+        {
+            account.prefetch();
         }
-        let mut slots: [Option<(MarketIndex, Slot)>; AHEAD] = [None; AHEAD];
-        for (slot, next) in slots.iter_mut().zip(ahead) {
-            *slot = match next.touches {
-                Touches::Order(id) => {
-                    let account = self.ledger.get(next.account);
-                    account.and_then(|account| account.orders_with_low_half_of(id).next())
-                }
-                Touches::Level(market, side, price) => {
-                    let tail = self.book(market).and_then(|book| book.tail(side, price));
-                    tail.map(|tail| (market, tail))
-                }
-            };
+    }
+
+    fn bring_list_and_level(&self, ahead: &[Option<Ahead>], at: usize) {
+        let Some(Some(Ahead { account, touches })) = ahead.get(at) else { return };
+        if let Some(account) = self.ledger.get(*account) {
+            account.prefetch_orders();
         }
-        let mut beside = [(MarketIndex(0), [None; 2]); AHEAD];
-        for (beside, slot) in beside.iter_mut().zip(slots.iter().flatten()) {
-            let (market, slot) = *slot;
-            *beside = (market, self.book(market).map_or([None; 2], |book| book.beside(slot)));
+        if let Touches::Level(market, side, price) = *touches
+            && let Some(book) = self.book(market)
+        {
+            book.prefetch_tail(side, price);
         }
-        for (market, slots) in beside {
-            for slot in slots.into_iter().flatten() {
-                let order = self.book(market).map_or([None; 2], |book| book.beside(slot));
-                seen ^= u64::from(order.iter().flatten().count() > 1);
-            }
+    }
+
+    fn bring_order(&self, ahead: &mut [Option<Ahead>], at: usize) {
+        if let Some(Some(Ahead { account, touches })) = ahead.get_mut(at)
+            && let Touches::Order(id) = *touches
+            && let Some(account) = self.ledger.get(*account)
+            && let Some((market, slot)) = account.orders_with_low_half_of(id).next()
+            && let Some(book) = self.book(market)
+        {
+            book.prefetch(slot);
+            *touches = Touches::Found(market, slot);
         }
-        black_box(seen);
+    }
+
+    fn bring_neighbours(&self, ahead: &[Option<Ahead>], at: usize) {
+        if let Some(Some(Ahead { touches: Touches::Found(market, slot), .. })) = ahead.get(at)
+            && let Some(book) = self.book(*market)
+        {
+            book.prefetch_neighbours(*slot);
+        }
     }
 }

@@ -6,8 +6,11 @@
 //! not lead to the level of a price.
 
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
+
+use zellbook_prefetch::prefetch;
 
 use crate::event::Corrupt;
 use crate::ledger::AccountIndex;
@@ -113,8 +116,8 @@ impl Levels {
         }
     }
 
-    fn insert(&mut self, side: Side, price: Ticks, slot: LevelSlot) {
-        self.by_price.insert(price, slot);
+    /// Notes a level that is new in `by_price`.
+    fn added(&mut self, side: Side, price: Ticks, slot: LevelSlot) {
         if self.best.is_none_or(|best| crosses(side, price, best)) {
             self.best = Some(price);
         }
@@ -218,14 +221,28 @@ impl Book {
         Some(self.view(node, self.level_at(node.level)?))
     }
 
-    /// Where the neighbours of an order in its level lie.
-    pub(crate) fn beside(&self, slot: Slot) -> [Option<Slot>; 2] {
-        self.node(slot).map_or([None; 2], |node| [node.previous, node.next])
+    /// Asks for an order's memory; for looking ahead.
+    pub(crate) fn prefetch(&self, slot: Slot) {
+        if let Some(node) = self.node(slot) {
+            prefetch(node);
+        }
     }
 
-    /// Where the last order of a level lies.
-    pub(crate) fn tail(&self, side: Side, price: Ticks) -> Option<Slot> {
-        self.level(side, price)?.tail
+    /// Asks for what changes in the neighbours of an order when it leaves.
+    pub(crate) fn prefetch_neighbours(&self, slot: Slot) {
+        let beside = self.node(slot).map_or([None; 2], |node| [node.previous, node.next]);
+        for node in beside.into_iter().flatten().filter_map(|slot| self.node(slot)) {
+            prefetch(&node.next);
+        }
+    }
+
+    /// Asks for what changes in the last order of a level when one comes behind it.
+    pub(crate) fn prefetch_tail(&self, side: Side, price: Ticks) {
+        let level = self.hinted(side, price).and_then(|slot| self.level_at(slot));
+        let tail = level.and_then(|level| level.tail).and_then(|slot| self.node(slot));
+        if let Some(node) = tail {
+            prefetch(&node.next);
+        }
     }
 
     /// The price levels of a side, best first.
@@ -246,14 +263,16 @@ impl Book {
 
     /// Where the level of a side at a price lies.
     fn find(&self, side: Side, price: Ticks) -> Option<LevelSlot> {
-        let levels = self.side(side);
-        let hint = levels.hint(price);
-        let is_right = |slot: &LevelSlot| {
-            let level = self.level_at(*slot);
-            level
-                .is_some_and(|level| level.price == price && level.side == side && level.orders > 0)
-        };
-        hint.filter(is_right).or_else(|| levels.by_price.get(&price).copied())
+        let found = || self.side(side).by_price.get(&price).copied();
+        self.hinted(side, price).or_else(found)
+    }
+
+    /// The same where its hint is right.
+    fn hinted(&self, side: Side, price: Ticks) -> Option<LevelSlot> {
+        let hint = self.side(side).hint(price)?;
+        let level = self.level_at(hint)?;
+        let is_right = level.price == price && level.side == side && level.orders > 0;
+        is_right.then_some(hint)
     }
 
     /// The orders of a side in priority order: best price first, then arrival.
@@ -283,9 +302,9 @@ impl Book {
 
     /// Adds an order behind those of its price.
     pub fn insert(&mut self, order: &RestingOrder) -> Result<Slot, Corrupt> {
-        let level = match self.find(order.side, order.price) {
+        let level = match self.hinted(order.side, order.price) {
             Some(level) => level,
-            None => self.add_level(order.side, order.price)?,
+            None => self.find_or_add_level(order.side, order.price)?,
         };
         let previous = self.level_at(level).ok_or(MISSING)?.tail;
         let slot = self.add_node(Node {
@@ -330,11 +349,20 @@ impl Book {
         Ok(slot)
     }
 
-    fn add_level(&mut self, side: Side, price: Ticks) -> Result<LevelSlot, Corrupt> {
+    fn find_or_add_level(&mut self, side: Side, price: Ticks) -> Result<LevelSlot, Corrupt> {
+        let levels = match side {
+            Side::Buy => &mut self.bids,
+            Side::Sell => &mut self.asks,
+        };
+        let vacant = match levels.by_price.entry(price) {
+            Entry::Occupied(found) => return Ok(*found.get()),
+            Entry::Vacant(vacant) => vacant,
+        };
         let level = Level { quantity: 0, price, orders: 0, side, head: None, tail: None };
         let slot = match self.vacant_levels.pop() {
             Some(slot) => {
-                *self.level_mut(slot)? = level;
+                let place = index(slot.0).and_then(|index| self.levels.get_mut(index));
+                *place.ok_or(MISSING)? = level;
                 slot
             }
             None => {
@@ -343,7 +371,8 @@ impl Book {
                 slot
             }
         };
-        self.side_mut(side).insert(side, price, slot);
+        vacant.insert(slot);
+        levels.added(side, price, slot);
         Ok(slot)
     }
 

@@ -105,6 +105,8 @@ pub struct Engine {
     pub(crate) touched: Touched,
     /// What the present transaction did so far.
     pub(crate) notes: Vec<Note>,
+    /// Those of its events that are kept apart.
+    others: Vec<Event>,
     /// Room for what an incoming order meets, kept from one order to the next.
     pub(crate) meets: Vec<Meet<(Slot, RestingOrder)>>,
 }
@@ -135,19 +137,22 @@ impl Engine {
             guide_signatures: BTreeSet::new(),
             touched: Touched::default(),
             notes: Vec::new(),
+            others: Vec::new(),
             meets: Vec::new(),
         }
     }
 
     pub(crate) fn note(&mut self, event: Event) {
-        self.notes.push(Note::Other(Box::new(event)));
+        self.notes.push(Note::Other);
+        self.others.push(event);
     }
 
     /// What happened since this was last asked.
     pub(crate) fn take_events(&mut self) -> Result<Vec<Event>, Corrupt> {
         let ledger = &self.ledger;
         let key = |account| Ok(ledger.account(account)?.key);
-        self.notes.drain(..).map(|note| note.resolve(key)).collect()
+        let mut others = self.others.drain(..);
+        self.notes.drain(..).map(|note| note.resolve(key, &mut others)).collect()
     }
 
     /// The same as it was noted, for benchmarks of the engine alone, which place and cancel orders one
@@ -159,6 +164,7 @@ impl Engine {
     /// Forgets what was noted, for them too.
     pub fn forget_notes(&mut self) {
         self.notes.clear();
+        self.others.clear();
     }
 
     /// Forgets which leaves were touched, for them too.

@@ -1,6 +1,5 @@
 //! What a batch did: an outcome for each transaction, and the events behind it.
 
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -193,10 +192,11 @@ pub enum Event {
     },
 }
 
-/// An event as the engine notes it: what happens all the time is kept small, with accounts by index.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An event as the engine notes it: what happens all the time is kept small, with accounts by index,
+/// and needs no memory of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// [`Event::Accepted`].
+    /// [`Event::Accepted`] without a client id.
     Accepted {
         /// Its id.
         order: u64,
@@ -212,8 +212,6 @@ pub enum Note {
         quantity: Lots,
         /// Time in force.
         time_in_force: TimeInForce,
-        /// The trader's own name for it.
-        client_id: Option<Box<str>>,
     },
     /// [`Event::Filled`].
     Filled {
@@ -231,8 +229,8 @@ pub enum Note {
         taker: (u64, AccountIndex),
         /// Side of the incoming order.
         taker_side: Side,
-        /// What maker and taker pay, if anything.
-        fees: Option<Box<(Atoms, Atoms)>>,
+        /// What maker and taker pay.
+        fees: [Atoms; 2],
     },
     /// [`Event::Cancelled`].
     Cancelled {
@@ -251,38 +249,32 @@ pub enum Note {
         /// Why.
         reason: CancelReason,
     },
-    /// Any other.
-    Other(Box<Event>),
+    /// Any other: the next one of those that are kept apart.
+    Other,
 }
 
 impl Note {
-    /// The event that it stands for.
+    /// The event that it stands for. `others` has those that are kept apart.
     pub(crate) fn resolve(
         self,
         key: impl Fn(AccountIndex) -> Result<PublicKey, Corrupt>,
+        others: &mut impl Iterator<Item = Event>,
     ) -> Result<Event, Corrupt> {
         Ok(match self {
-            Self::Accepted {
-                order,
-                account,
-                market,
-                side,
-                price,
-                quantity,
-                time_in_force,
-                client_id,
-            } => Event::Accepted {
-                order,
-                account: key(account)?,
-                market,
-                side,
-                price,
-                quantity,
-                time_in_force,
-                client_id: client_id.map(String::from),
-            },
+            Self::Accepted { order, account, market, side, price, quantity, time_in_force } => {
+                Event::Accepted {
+                    order,
+                    account: key(account)?,
+                    market,
+                    side,
+                    price,
+                    quantity,
+                    time_in_force,
+                    client_id: None,
+                }
+            }
             Self::Filled { trade, market, price, quantity, maker, taker, taker_side, fees } => {
-                let (maker_fee, taker_fee) = fees.map_or_else(Default::default, |fees| *fees);
+                let [maker_fee, taker_fee] = fees;
                 Event::Filled(Fill {
                     trade,
                     market,
@@ -301,7 +293,7 @@ impl Note {
                 let account = key(account)?;
                 Event::Cancelled { order, account, market, side, price, remaining, reason }
             }
-            Self::Other(event) => *event,
+            Self::Other => others.next().ok_or(Corrupt("an event was noted and is not there"))?,
         })
     }
 }

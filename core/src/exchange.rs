@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use sha2::{Digest, Sha256};
 
-use crate::ahead::{AHEAD, Ahead};
+use crate::ahead::Ahead;
 use crate::batch::Batch;
 use crate::engine::{Counters, Engine};
 use crate::event::{Changes, Corrupt, Event, Outcome, TransactionOutcome};
@@ -111,28 +111,26 @@ impl Exchange {
         self.engine.advance(&self.rules)?;
         let due = self.engine.take_events()?;
         let mut transactions = Vec::with_capacity(batch.transactions.len());
-        for elements in batch.transactions.chunks(AHEAD) {
-            let next = elements.iter().flatten();
-            let ahead: Vec<Ahead> = next
-                .filter_map(|transaction| self.engine.ahead(&self.rules, transaction))
-                .collect();
-            self.engine.look_ahead(&ahead);
-            for element in elements {
-                transactions.push(match element {
-                    Err(invalid) => TransactionOutcome {
-                        hash: None,
-                        account: None,
-                        kind: invalid.kind,
-                        result: Err(invalid.reject.clone()),
-                    },
-                    Ok(transaction) => TransactionOutcome {
-                        hash: Some(transaction.hash),
-                        account: Some(transaction.account),
-                        kind: Some(transaction.kind()),
-                        result: self.engine.transact(&self.rules, transaction)?,
-                    },
-                });
-            }
+        let ahead = batch.transactions.iter().map(|element| {
+            element.as_ref().ok().and_then(|element| self.engine.ahead(&self.rules, element))
+        });
+        let mut ahead: Vec<Option<Ahead>> = ahead.collect();
+        for (position, element) in batch.transactions.iter().enumerate() {
+            self.engine.look_ahead(&mut ahead, position);
+            transactions.push(match element {
+                Err(invalid) => TransactionOutcome {
+                    hash: None,
+                    account: None,
+                    kind: invalid.kind,
+                    result: Err(invalid.reject.clone()),
+                },
+                Ok(transaction) => TransactionOutcome {
+                    hash: Some(transaction.hash),
+                    account: Some(transaction.account),
+                    kind: Some(transaction.kind()),
+                    result: self.engine.transact(&self.rules, transaction)?,
+                },
+            });
         }
         Ok(Executed { due, transactions })
     }

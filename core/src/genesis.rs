@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::key::PublicKey;
 use crate::limits::{
-    FEE_BPS_MAX, GENESIS_BYTES_MAX, MAKERS_PER_ORDER_MAX, MARKETS_MAX, OPEN_ORDERS_MAX,
+    FEE_BPS_MAX, GENESIS_BYTES_MAX, MAKERS_PER_ORDER_MAX, MARKETS_MAX, NO_INDEX, OPEN_ORDERS_MAX,
     REPLICAS_MAX, SESSION_KEYS_MAX, STEP_MAX, SUPPLY_MAX, SYMBOL_LENGTH_MAX, TOKEN_DECIMALS_MAX,
     TOKENS_MAX,
 };
@@ -173,9 +173,19 @@ pub enum GenesisError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TokenIndex(pub u16);
 
+impl TokenIndex {
+    /// What stands for no token in memory.
+    pub(crate) const NONE: Self = Self(NO_INDEX);
+}
+
 /// Index of a market in genesis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MarketIndex(pub u16);
+
+impl MarketIndex {
+    /// What stands for no market in memory.
+    pub(crate) const NONE: Self = Self(NO_INDEX);
+}
 
 /// Index of a replica in genesis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,6 +4,8 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use zellbook_prefetch::prefetch;
+
 use crate::book::Slot;
 use crate::event::Corrupt;
 use crate::genesis::{MarketIndex, TokenIndex};
@@ -35,10 +37,10 @@ pub struct Balance {
 #[repr(C, align(64))]
 pub struct Account {
     balances: [Balance; 2],
-    /// The tokens of `balances`.
-    tokens: [Option<TokenIndex>; 2],
+    /// The tokens of `balances`, [`TokenIndex::NONE`] where there is none yet.
+    tokens: [TokenIndex; 2],
     /// In the market where it first had any.
-    open_orders: Option<OpenOrders>,
+    open_orders: OpenOrders,
     others: Option<Box<Others>>,
     /// The highest nonces used, ascending, at most 64 (I9).
     nonces: Vec<u64>,
@@ -53,12 +55,26 @@ struct Others {
     open_orders: Vec<OpenOrders>,
 }
 
+impl Others {
+    fn balance_mut(&mut self, token: TokenIndex) -> &mut Balance {
+        let position = match self.balances.iter().position(|(other, _)| *other == token) {
+            Some(position) => position,
+            None => {
+                self.balances.push((token, Balance::default()));
+                self.balances.len().wrapping_sub(1)
+            }
+        };
+        #[expect(clippy::indexing_slicing, reason = "the position was just found or pushed")]
+        &mut self.balances[position].1
+    }
+}
+
 impl Account {
     fn new(key: &PublicKey) -> Self {
         Self {
             balances: [Balance::default(); 2],
-            tokens: [None; 2],
-            open_orders: None,
+            tokens: [TokenIndex::NONE; 2],
+            open_orders: OpenOrders::new(MarketIndex::NONE),
             others: None,
             nonces: Vec::new(),
             key: *key,
@@ -67,45 +83,51 @@ impl Account {
 
     /// Its balance of a token.
     pub fn balance(&self, token: TokenIndex) -> Balance {
-        let balance = self.balances().find(|(other, _)| *other == token);
-        balance.map(|(_, balance)| balance).unwrap_or_default()
+        let [first, second] = self.balances;
+        match self.tokens {
+            [its, _] if its == token => first,
+            [_, its] if its == token => second,
+            _ => {
+                let balance = self.balances().find(|(other, _)| *other == token);
+                balance.map(|(_, balance)| balance).unwrap_or_default()
+            }
+        }
     }
 
     /// Its balances of the tokens that it ever had, in the order in which it first had them.
     pub fn balances(&self) -> impl Iterator<Item = (TokenIndex, Balance)> {
-        let first = self.tokens.iter().zip(&self.balances);
-        let first = first.filter_map(|(token, balance)| Some(((*token)?, *balance)));
+        let first = self.tokens.into_iter().zip(self.balances);
+        let first = first.filter(|(token, _)| *token != TokenIndex::NONE);
         first.chain(self.others.iter().flat_map(|others| others.balances.iter().copied()))
     }
 
     fn balance_mut(&mut self, token: TokenIndex) -> &mut Balance {
-        for (place, balance) in self.tokens.iter_mut().zip(&mut self.balances) {
-            if *place.get_or_insert(token) == token {
-                return balance;
+        let [first, second] = &mut self.balances;
+        match &mut self.tokens {
+            [its, _] if *its == token => first,
+            [_, its] if *its == token => second,
+            [its @ TokenIndex::NONE, _] => {
+                *its = token;
+                first
             }
+            [_, its @ TokenIndex::NONE] => {
+                *its = token;
+                second
+            }
+            _ => self.others.get_or_insert_default().balance_mut(token),
         }
-        let balances = &mut self.others.get_or_insert_default().balances;
-        let position = match balances.iter().position(|(other, _)| *other == token) {
-            Some(position) => position,
-            None => {
-                balances.push((token, Balance::default()));
-                balances.len().wrapping_sub(1)
-            }
-        };
-        #[expect(clippy::indexing_slicing, reason = "the position was just found or pushed")]
-        &mut balances[position].1
     }
 
-    /// Reads a little of what matching needs; for looking ahead.
-    pub(crate) fn glance(&self) -> u64 {
-        let orders = self.open_orders.as_ref().map_or(0, OpenOrders::count);
-        let [balance, _] = self.balances;
-        u64::try_from(balance.available.0 & 1).unwrap_or(0) ^ u64::try_from(orders).unwrap_or(0)
+    /// Asks for what matching needs of it.
+    pub(crate) fn prefetch(&self) {
+        let Self { balances, open_orders, .. } = self;
+        prefetch(balances);
+        prefetch(&open_orders.market);
     }
 
-    /// The last of its open orders in its first market; for looking ahead.
-    pub(crate) fn glance_at_orders(&self) -> u64 {
-        u64::from(self.open_orders.as_ref().map_or(0, OpenOrders::glance))
+    /// Asks for the list of its open orders in its first market.
+    pub(crate) fn prefetch_orders(&self) {
+        self.open_orders.prefetch();
     }
 
     /// The nonces that are remembered, ascending.
@@ -138,17 +160,24 @@ impl Account {
 
     /// Its open orders, a list for each market where it ever had any, in the order of its first ones.
     pub fn open_orders(&self) -> impl Iterator<Item = &OpenOrders> {
+        let first = Some(&self.open_orders).filter(|orders| orders.market != MarketIndex::NONE);
         let others = self.others.iter().flat_map(|others| &others.open_orders);
-        self.open_orders.iter().chain(others)
+        first.into_iter().chain(others)
     }
 
     fn open_orders_mut(&mut self, market: MarketIndex) -> Option<&mut OpenOrders> {
-        let others = self.others.iter_mut().flat_map(|others| &mut others.open_orders);
-        self.open_orders.iter_mut().chain(others).find(|orders| orders.market == market)
+        if self.open_orders.market == market {
+            return Some(&mut self.open_orders);
+        }
+        let others = &mut self.others.as_mut()?.open_orders;
+        others.iter_mut().find(|orders| orders.market == market)
     }
 
     /// How many open orders it has in a market.
     pub fn open_orders_in(&self, market: MarketIndex) -> usize {
+        if self.open_orders.market == market {
+            return self.open_orders.count();
+        }
         let orders = self.open_orders().find(|orders| orders.market == market);
         orders.map_or(0, OpenOrders::count)
     }
@@ -167,9 +196,10 @@ impl Account {
         }
         let mut orders = OpenOrders::new(market);
         orders.push(id, slot);
-        match &mut self.open_orders {
-            first @ None => *first = Some(orders),
-            Some(_) => self.others.get_or_insert_default().open_orders.push(orders),
+        if self.open_orders.market == MarketIndex::NONE {
+            self.open_orders = orders;
+        } else {
+            self.others.get_or_insert_default().open_orders.push(orders);
         }
     }
 

@@ -1,16 +1,15 @@
 //! Placing an order: what it meets is planned first, from what is there, then committed, which
 //! cannot fail. The plan is the same code for the engine and for [`crate::simulation`].
 
-use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::book::{RestingOrder, Slot, crosses};
 use crate::engine::{Engine, Failure, OrderDetails, market_of};
-use crate::event::{CancelReason, Corrupt, Note};
+use crate::event::{CancelReason, Corrupt, Event, Note};
 use crate::genesis::{Market, Rules};
 use crate::key::PublicKey;
-use crate::ledger::AccountIndex;
+use crate::ledger::{Account, AccountIndex};
 use crate::reject::Reject;
 use crate::terms::{Terms, fee};
 use crate::transaction::{SelfTrade, Side, TimeInForce, TransactionHash};
@@ -264,6 +263,11 @@ impl Engine {
             is_own: order.account == account,
             place: (slot, order),
         });
+        // Their accounts are on their way while the rest is planned and checked.
+        let makers = makers.inspect(|maker| {
+            let (_, order) = maker.place;
+            self.ledger.get(order.account).into_iter().for_each(Account::prefetch);
+        });
         let makers_max = rules.genesis.limits.makers_per_order;
         Ok(plan(terms.quantity, terms.self_trade, makers_max, makers, meets))
     }
@@ -305,16 +309,7 @@ impl Engine {
         }
         let id = self.counters.order.checked_add(1).ok_or(Corrupt("order ids ran out"))?;
         self.counters.order = id;
-        self.notes.push(Note::Accepted {
-            order: id,
-            account: placing.account,
-            market: terms.market,
-            side: terms.side,
-            price: terms.price,
-            quantity: terms.quantity,
-            time_in_force: terms.time_in_force,
-            client_id: placing.client_id.map(Box::from),
-        });
+        self.note_accepted(id, terms, placing)?;
         let mut taker = Taker {
             market,
             terms,
@@ -360,6 +355,41 @@ impl Engine {
             let value = market.spends(terms.side, terms.price, committed).ok_or(TOO_MUCH)?;
             self.spend(&key, &signer, value)?;
         }
+        Ok(())
+    }
+
+    fn note_accepted(
+        &mut self,
+        id: u64,
+        terms: &Terms,
+        placing: &Placing<'_>,
+    ) -> Result<(), Corrupt> {
+        let Terms { market, side, price, quantity, time_in_force, .. } = *terms;
+        let Some(client_id) = placing.client_id else {
+            let account = placing.account;
+            self.notes.push(Note::Accepted {
+                order: id,
+                account,
+                market,
+                side,
+                price,
+                quantity,
+                time_in_force,
+            });
+            return Ok(());
+        };
+        let account = self.key(placing.account)?;
+        let client_id = Some(client_id.to_string());
+        self.note(Event::Accepted {
+            order: id,
+            account,
+            market,
+            side,
+            price,
+            quantity,
+            time_in_force,
+            client_id,
+        });
         Ok(())
     }
 
@@ -418,7 +448,7 @@ impl Engine {
             maker: (maker.id, maker.account),
             taker: (taker.id, taker.account),
             taker_side: taker.terms.side,
-            fees: (fees > Atoms::ZERO).then(|| Box::new((maker_fee, taker_fee))),
+            fees: [maker_fee, taker_fee],
         });
         Ok(())
     }

@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use zellbook_prefetch::prefetch;
+
 use crate::book::Slot;
 use crate::genesis::MarketIndex;
 
@@ -68,9 +70,16 @@ impl OpenOrders {
         self.orders.capacity().wrapping_mul(size_of::<OpenOrder>())
     }
 
-    /// Reads the end of the list; for looking ahead.
-    pub(crate) fn glance(&self) -> u32 {
-        self.orders.last().map_or(0, |order| order.low)
+    /// Asks for the end of the list, where the newest orders are; for looking ahead.
+    pub(crate) fn prefetch(&self) {
+        const LINE: usize = 64 / size_of::<OpenOrder>();
+        let [.., last] = self.orders.as_slice() else { return };
+        prefetch(&last.low);
+        if let Some(before) =
+            self.orders.len().checked_sub(LINE + 1).and_then(|at| self.orders.get(at))
+        {
+            prefetch(&before.low);
+        }
     }
 }
 

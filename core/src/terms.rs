@@ -34,6 +34,7 @@ pub struct Terms {
 
 impl Market {
     /// Quote atoms of so many lots at a price, or `None` if a `u128` cannot hold them.
+    #[inline]
     pub fn quote_atoms(&self, price: Ticks, quantity: Lots) -> Option<Atoms> {
         u128::from(price.0)
             .checked_mul(u128::from(quantity.0))?
@@ -42,12 +43,14 @@ impl Market {
     }
 
     /// Base atoms of so many lots, or `None` if a `u128` cannot hold them.
+    #[inline]
     pub fn base_atoms(&self, quantity: Lots) -> Option<Atoms> {
         u128::from(quantity.0).checked_mul(self.atoms_per_lot).map(Atoms)
     }
 
     /// What an order can cost at most before it is placed: quote atoms with the fee for a buy, base
     /// atoms for a sell. A seller's fee comes out of what it gets.
+    #[inline]
     pub fn cost(
         &self,
         side: Side,
@@ -292,6 +295,7 @@ impl Rules {
 }
 
 /// The fee on an amount: rounded up, for the payer. `None` if a `u128` cannot hold it.
+#[inline]
 pub fn fee(amount: Atoms, bps: u16) -> Option<Atoms> {
     if bps == 0 {
         return Some(Atoms::ZERO);

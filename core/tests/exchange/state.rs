@@ -163,18 +163,20 @@ fn looking_ahead_changes_nothing() {
     let root = venue.exchange.root();
     let market = venue.rules.market("ETH/USDT").unwrap().index;
     let engine = venue.exchange.engine();
-    let mut ahead = Vec::new();
+    let mut ahead = vec![None];
     for account in (0..8).chain([u32::MAX]).map(AccountIndex) {
         for id in [0, 1, 3, u64::MAX] {
-            ahead.push(Ahead { account, touches: Touches::Order(id) });
+            ahead.push(Some(Ahead { account, touches: Touches::Order(id) }));
         }
         for (market, price) in [(market, 180), (market, 1), (MarketIndex(9), 1)] {
             let touches = Touches::Level(market, Side::Buy, Ticks(price));
-            ahead.push(Ahead { account, touches });
+            ahead.push(Some(Ahead { account, touches }));
         }
     }
-    for part in [&ahead[..0], &ahead[..1], &ahead[30..], &ahead[..]] {
-        engine.look_ahead(part);
+    for part in [0..0, 0..1, 30..ahead.len(), 0..ahead.len()] {
+        let mut part = ahead[part].to_vec();
+        (0..part.len()).for_each(|position| engine.look_ahead(&mut part, position));
+        engine.look_ahead(&mut part, usize::MAX);
     }
     let now: BTreeMap<Vec<u8>, Vec<u8>> = engine.leaves().into_iter().collect();
     assert_eq!(now, leaves);
@@ -204,7 +206,11 @@ fn memory_of_open_orders_is_counted() {
     for name in crate::venue::TRADERS {
         venue.act(&trader(name), Action::CancelAll { market: None }).unwrap();
     }
-    assert_eq!(memory(&venue), book, "the book keeps room for the next orders, the accounts do not");
+    assert_eq!(
+        memory(&venue),
+        book,
+        "the book keeps room for the next orders, the accounts do not"
+    );
 }
 
 #[test]
