@@ -16,7 +16,8 @@ const HELP: &str = "cargo xtask COMMAND
                     (arguments go to `zellbook serve`: see cargo xtask run -- --help)
   test              set up and run every test, browser tests included
   bench [ARGUMENTS] time the engine on the benchmark streams, beside orderbook-rs, and the parts around
-                    it (arguments go to the benchmark: see cargo xtask bench --help)
+                    it (`wasm`: what the page computes; other arguments go to the benchmark: see
+                    cargo xtask bench --help)
   web               build the page into target/site
   screenshots       drive the page and write docs/screenshots
 ";
@@ -74,15 +75,30 @@ fn run(arguments: &[String]) -> Run {
 
 /// Builds the benchmarks, which are a workspace of their own, and runs them.
 fn bench(arguments: &[String]) -> Run {
-    let manifest = root().join("bench/Cargo.toml");
-    say("building the benchmarks in release");
     let folder = target().join("bench");
-    tools::run(
-        cargo()
-            .args(["build", "--release", "--locked", "--manifest-path"])
-            .arg(manifest)
-            .env("CARGO_TARGET_DIR", &folder),
-    )?;
+    let build = |arguments: &[&str]| {
+        let manifest = root().join("bench/Cargo.toml");
+        let mut build = cargo();
+        build.arg("build").arg("--locked").arg("--manifest-path").arg(manifest).args(arguments);
+        tools::run(build.env("CARGO_TARGET_DIR", &folder))
+    };
+    let wasm = || {
+        tools::ensure_wasm_target()?;
+        say("building what the page computes");
+        let package = ["--package", "zellbook-bench-wasm"];
+        build(
+            &[&package[..], &["--target", "wasm32-unknown-unknown", "--profile", "page"]].concat(),
+        )?;
+        let module = folder.join("wasm32-unknown-unknown/page/zellbook_bench_wasm.wasm");
+        say("wasm");
+        let script = root().join("bench/wasm/time.mjs");
+        tools::run(std::process::Command::new("node").arg(script).arg(module))
+    };
+    if arguments == ["wasm"] {
+        return wasm();
+    }
+    say("building the benchmarks in release");
+    build(&["--release"])?;
     let program = folder.join("release/zellbook-bench");
     if !arguments.is_empty() {
         return tools::run(std::process::Command::new(program).args(arguments));
@@ -91,7 +107,8 @@ fn bench(arguments: &[String]) -> Run {
     let streams = ["streams", "mix0", "mix10k", "mix1m", "mix10m"];
     tools::run(std::process::Command::new(&program).args(streams))?;
     say("parts");
-    tools::run(std::process::Command::new(&program).arg("parts"))
+    tools::run(std::process::Command::new(&program).arg("parts"))?;
+    wasm()
 }
 
 /// Builds the server and returns its path.

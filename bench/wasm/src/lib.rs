@@ -1,0 +1,64 @@
+//! What the page computes, as functions that `time.mjs` calls and times: the argument says how often
+//! each does its work, the answer whether all of it came out right.
+
+use std::sync::OnceLock;
+
+use zellbook_core::key::{Scheme, SecretKey, Signature};
+
+/// As long as the text of an order.
+const TEXT: &str = "Zellbook 1 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+kind: order
+account: 020000000000000000000000000000000000000000000000000000000000000001
+market: ETH/USDT
+side: buy
+quantity: 1.5
+price: 2000.01
+time_in_force: gtc
+self_trade: cancel_newest
+nonce: 1790000000000";
+
+fn secret() -> SecretKey {
+    SecretKey::from_bytes(&[7; 32]).expect("this is a key")
+}
+
+/// One signature of a scheme, made once.
+fn signature(scheme: Scheme) -> &'static Signature {
+    static RAW: OnceLock<Signature> = OnceLock::new();
+    static EIP191: OnceLock<Signature> = OnceLock::new();
+    let made = if scheme == Scheme::Raw { &RAW } else { &EIP191 };
+    made.get_or_init(|| secret().sign(scheme, TEXT))
+}
+
+fn sign(scheme: Scheme, count: u32) -> bool {
+    let key = secret();
+    (0..count).all(|_| key.sign(scheme, TEXT) == *signature(scheme))
+}
+
+fn check(scheme: Scheme, count: u32) -> bool {
+    let (account, signature) = (secret().public_key(), signature(scheme));
+    (0..count).all(|_| signature.is_valid(&scheme.digest(TEXT), &account))
+}
+
+/// Signs the text in the scheme `raw`.
+#[unsafe(no_mangle)]
+pub extern "C" fn sign_raw(count: u32) -> bool {
+    sign(Scheme::Raw, count)
+}
+
+/// Signs the text in the scheme `eip191`.
+#[unsafe(no_mangle)]
+pub extern "C" fn sign_eip191(count: u32) -> bool {
+    sign(Scheme::Eip191, count)
+}
+
+/// Checks a signature of the text in the scheme `raw`.
+#[unsafe(no_mangle)]
+pub extern "C" fn check_raw(count: u32) -> bool {
+    check(Scheme::Raw, count)
+}
+
+/// Checks a signature of the text in the scheme `eip191`.
+#[unsafe(no_mangle)]
+pub extern "C" fn check_eip191(count: u32) -> bool {
+    check(Scheme::Eip191, count)
+}
