@@ -74,13 +74,16 @@ impl Engine {
 
     fn bring_list_and_level(&self, ahead: &[Option<Ahead>], at: usize) {
         let Some(Some(Ahead { account, touches })) = ahead.get(at) else { return };
-        if let Some(account) = self.ledger.get(*account) {
-            account.prefetch_orders();
-        }
-        if let Touches::Level(market, side, price) = *touches
-            && let Some(book) = self.book(market)
-        {
-            book.prefetch_tail(side, price);
+        let Some(account) = self.ledger.get(*account) else { return };
+        match *touches {
+            Touches::Level(market, side, price) => {
+                account.prefetch_end_of_orders();
+                if let Some(book) = self.book(market) {
+                    book.prefetch_tail(side, price);
+                }
+            }
+            Touches::Order(id) => account.prefetch_order(id),
+            Touches::Found(..) => {}
         }
     }
 
@@ -88,7 +91,7 @@ impl Engine {
         if let Some(Some(Ahead { account, touches })) = ahead.get_mut(at)
             && let Touches::Order(id) = *touches
             && let Some(account) = self.ledger.get(*account)
-            && let Some((market, slot)) = account.orders_with_low_half_of(id).next()
+            && let Some((market, slot)) = account.likely_order(id)
             && let Some(book) = self.book(market)
         {
             book.prefetch(slot);

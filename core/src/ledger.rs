@@ -125,9 +125,14 @@ impl Account {
         prefetch(&open_orders.market);
     }
 
-    /// Asks for the list of its open orders in its first market.
-    pub(crate) fn prefetch_orders(&self) {
-        self.open_orders.prefetch();
+    /// Asks for where its next order in its first market will be listed.
+    pub(crate) fn prefetch_end_of_orders(&self) {
+        self.open_orders.prefetch_end();
+    }
+
+    /// Asks for where an order of its own in its first market is listed.
+    pub(crate) fn prefetch_order(&self, id: u64) {
+        self.open_orders.prefetch_order(id);
     }
 
     /// The nonces that are remembered, ascending.
@@ -182,6 +187,12 @@ impl Account {
         orders.map_or(0, OpenOrders::count)
     }
 
+    /// Where the open order with this id most likely lies, if it is in its first market. Only its book
+    /// knows.
+    pub fn likely_order(&self, id: u64) -> Option<(MarketIndex, Slot)> {
+        Some((self.open_orders.market, self.open_orders.likely(id)?))
+    }
+
     /// Where its open orders lie whose id is this, or has the same low half.
     pub fn orders_with_low_half_of(&self, id: u64) -> impl Iterator<Item = (MarketIndex, Slot)> {
         self.open_orders().flat_map(move |orders| {
@@ -204,10 +215,15 @@ impl Account {
     }
 
     /// Notes that an order of its own left its book.
-    pub fn remove_order(&mut self, market: MarketIndex, slot: Slot) -> Result<(), Corrupt> {
+    pub fn remove_order(
+        &mut self,
+        market: MarketIndex,
+        id: u64,
+        slot: Slot,
+    ) -> Result<(), Corrupt> {
         const MISSING: Corrupt = Corrupt("an open order is missing from its account");
         let orders = self.open_orders_mut(market).ok_or(MISSING)?;
-        if orders.remove(slot) { Ok(()) } else { Err(MISSING) }
+        if orders.remove(id, slot) { Ok(()) } else { Err(MISSING) }
     }
 
     /// Notes that all orders of its own leave the book of a market.

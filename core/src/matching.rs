@@ -319,7 +319,12 @@ impl Engine {
             quote: Atoms::ZERO,
             fee: Atoms::ZERO,
         };
-        for meet in meets {
+        let mut next = meets;
+        while let [meet, rest @ ..] = next {
+            next = rest;
+            if let [Meet::Fill { place: (_, maker), .. }, ..] = next {
+                self.ledger.account(maker.account)?.prefetch_order(maker.id);
+            }
             match meet {
                 Meet::Fill { quantity, place: (slot, maker), .. } => {
                     self.fill(&mut taker, *slot, maker, *quantity)?;

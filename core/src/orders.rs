@@ -25,10 +25,12 @@ impl Engine {
         account: &Account,
         id: u64,
     ) -> Option<(MarketIndex, Slot, RestingOrder)> {
-        let mut found = account
-            .orders_with_low_half_of(id)
-            .filter_map(|(market, slot)| Some((market, slot, self.book(market)?.order(slot)?)));
-        found.find(|(.., order)| order.id == id)
+        let order = |(market, slot)| {
+            let order = self.book(market)?.order(slot)?;
+            (order.id == id).then_some((market, slot, order))
+        };
+        let likely = account.likely_order(id).and_then(order);
+        likely.or_else(|| account.orders_with_low_half_of(id).find_map(order))
     }
 
     /// The open orders of an account, with their slots, by market, then id; in one market or in all.
@@ -107,7 +109,7 @@ impl Engine {
         slot: Slot,
         order: &RestingOrder,
     ) -> Result<(), Corrupt> {
-        self.ledger.account_mut(order.account)?.remove_order(market.index, slot)?;
+        self.ledger.account_mut(order.account)?.remove_order(market.index, order.id, slot)?;
         self.forget(order);
         Ok(())
     }
