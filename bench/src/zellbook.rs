@@ -34,15 +34,15 @@ pub struct Zellbook<const FEE_BPS: u16> {
     rules: &'static Rules,
     accounts: Vec<AccountIndex>,
     /// By id less 1: whose the order is. A record of a cancel does not say.
-    owners: Vec<u32>,
+    owners: Vec<AccountIndex>,
 }
 
 /// An operation in the engine's own terms.
 pub enum Call {
     /// An order.
     Place {
-        /// Whose, by place in the list of accounts.
-        account: u32,
+        /// Whose.
+        account: AccountIndex,
         /// Buy or sell.
         side: OurSide,
         /// Its limit.
@@ -54,8 +54,8 @@ pub enum Call {
     },
     /// A cancel.
     Cancel {
-        /// Whose, by place in the list of accounts.
-        account: u32,
+        /// Whose.
+        account: AccountIndex,
         /// The order's id.
         id: u64,
     },
@@ -148,7 +148,7 @@ impl<const FEE_BPS: u16> Engine for Zellbook<FEE_BPS> {
             Side::Bid => (OurSide::Buy, 0),
             Side::Ask => (OurSide::Sell, 1),
         };
-        let account = operation.user * 2 + offset;
+        let account = self.accounts[operation.user as usize * 2 + offset];
         self.owners.push(account);
         let time_in_force = match operation.kind {
             Kind::Limit => TimeInForce::Gtc,
@@ -164,12 +164,11 @@ impl<const FEE_BPS: u16> Engine for Zellbook<FEE_BPS> {
         for batch in inputs.chunks(BATCH) {
             ahead.clear();
             ahead.extend(batch.iter().map(|call| match call {
-                Call::Cancel { account, id } => Some(Ahead {
-                    account: self.accounts[*account as usize],
-                    touches: Touches::Order(*id),
-                }),
+                Call::Cancel { account, id } => {
+                    Some(Ahead { account: *account, touches: Touches::Order(*id) })
+                }
                 Call::Place { account, side, price, .. } => Some(Ahead {
-                    account: self.accounts[*account as usize],
+                    account: *account,
                     touches: Touches::Level(MarketIndex(0), *side, *price),
                 }),
             }));
@@ -185,9 +184,8 @@ impl<const FEE_BPS: u16> Engine for Zellbook<FEE_BPS> {
     fn apply(&mut self, call: &Call, tape: &mut Tape) {
         match call {
             Call::Cancel { account, id } => {
-                let account = self.accounts[*account as usize];
                 self.engine
-                    .cancel(self.rules, account, &OrderRef::Id(*id), None)
+                    .cancel(self.rules, *account, &OrderRef::Id(*id), None)
                     .expect("the stream cancels only orders that rest");
             }
             &Call::Place { account, side, price, quantity, time_in_force } => {
@@ -206,7 +204,7 @@ impl<const FEE_BPS: u16> Engine for Zellbook<FEE_BPS> {
                         .expect("the numbers are small"),
                 };
                 let placing = Placing {
-                    account: self.accounts[account as usize],
+                    account,
                     session_key: None,
                     hash: TransactionHash([0; 32]),
                     client_id: None,

@@ -132,14 +132,21 @@ impl Levels {
     }
 
     fn remove(&mut self, side: Side, price: Ticks) {
-        self.by_price.remove(&price);
-        if self.best == Some(price) {
-            let best = match side {
-                Side::Buy => self.by_price.last_key_value(),
-                Side::Sell => self.by_price.first_key_value(),
-            };
-            self.best = best.map(|(price, _)| *price);
+        if self.best != Some(price) {
+            self.by_price.remove(&price);
+            return;
         }
+        let next = match side {
+            Side::Buy => {
+                self.by_price.pop_last();
+                self.by_price.last_key_value()
+            }
+            Side::Sell => {
+                self.by_price.pop_first();
+                self.by_price.first_key_value()
+            }
+        };
+        self.best = next.map(|(price, _)| *price);
     }
 }
 

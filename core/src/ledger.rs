@@ -120,8 +120,8 @@ impl Account {
 
     /// Asks for what matching needs of it.
     pub(crate) fn prefetch(&self) {
-        let Self { balances, open_orders, .. } = self;
-        prefetch(balances);
+        let Self { balances: [balance, _], open_orders, .. } = self;
+        prefetch(&balance.available);
         prefetch(&open_orders.market);
     }
 
