@@ -142,9 +142,8 @@ impl Exchange {
         let mut changes: Changes =
             touched.iter().map(|leaf| (leaf.to_bytes(), self.engine.leaf_value(leaf))).collect();
         changes.sort_unstable();
-        for (key, value) in &changes {
-            self.tree.set(key, value.as_deref());
-        }
+        let leaves = changes.iter().map(|(key, value)| (key.as_slice(), value.as_deref()));
+        self.tree.set_all(leaves);
         self.tree.root();
         Ok(changes)
     }

@@ -14,6 +14,7 @@ use alloc::vec::Vec;
 
 use sha2::{Digest, Sha256};
 use thiserror::Error;
+use zellbook_prefetch::prefetch;
 
 use crate::event::Corrupt;
 use crate::leaf::Reader;
@@ -57,7 +58,46 @@ pub struct StateTree {
 impl StateTree {
     /// Sets the value of a key, or removes it.
     pub fn set(&mut self, key: &[u8], value: Option<&[u8]>) {
-        let path: Hash = Sha256::digest(key).into();
+        self.set_at(Sha256::digest(key).into(), value);
+    }
+
+    /// The same for many keys, which is faster than one by one.
+    pub fn set_all<'a>(
+        &mut self,
+        changes: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> + Clone,
+    ) {
+        let paths = changes.clone().map(|(key, _)| Sha256::digest(key).into());
+        let paths: Vec<Hash> = paths.collect();
+        self.look_ahead(&paths);
+        for (path, (_, value)) in paths.into_iter().zip(changes) {
+            self.set_at(path, value);
+        }
+    }
+
+    /// Has the branches on the way to many paths brought from memory, a level of all of them at a time,
+    /// so that the waits overlap.
+    fn look_ahead(&self, paths: &[Hash]) {
+        let mut ways: Vec<(&Hash, &Subtree)> =
+            paths.iter().map(|path| (path, &self.root)).collect();
+        for depth in 0..=u8::MAX {
+            ways.retain_mut(|(path, subtree)| {
+                let Subtree::Branch { children, .. } = subtree else { return false };
+                let [left, right] = &**children;
+                *subtree = if bit(path, depth) { right } else { left };
+                if let Subtree::Branch { children, .. } = subtree {
+                    let [left, right] = &**children;
+                    prefetch(left);
+                    prefetch(right);
+                }
+                true
+            });
+            if ways.is_empty() {
+                break;
+            }
+        }
+    }
+
+    fn set_at(&mut self, path: Hash, value: Option<&[u8]>) {
         match value {
             Some(value) => {
                 let value: Hash = Sha256::digest(value).into();
