@@ -26,6 +26,10 @@ impl Slot {
     pub(crate) fn test(number: u32) -> Self {
         Self(NonZeroU32::new(number).unwrap())
     }
+
+    pub(crate) fn number(self) -> u32 {
+        self.0.get()
+    }
 }
 
 /// Where a level lies in its book's memory.

@@ -112,7 +112,7 @@ impl OpenOrders {
         if self.orders.len() == SHORT + 1 {
             // It is long from now on.
             let newest = self.newest;
-            self.orders.sort_unstable_by_key(|order| u32::MAX - newest.wrapping_sub(order.low));
+            self.orders.sort_unstable_by_key(|order| !newest.wrapping_sub(order.low));
             self.oldest = self.orders.first().map_or(0, |order| order.low);
         }
     }
@@ -182,6 +182,8 @@ impl OpenOrders {
 
 #[cfg(test)]
 mod tests {
+    use alloc::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -190,10 +192,71 @@ mod tests {
         let (one, two) = (Slot::test(1), Slot::test(2));
         orders.push(7, one);
         orders.push((1 << 32) | 7, two);
-        assert_eq!(orders.with_low_half_of(7).collect::<Vec<_>>()[..], [one, two]);
+        assert_eq!(orders.likely(7), Some(two));
+        assert_eq!(orders.with_low_half_of(7).collect::<Vec<_>>(), [one, two]);
         assert!(orders.remove(7, one));
         assert!(!orders.remove(7, one));
         assert_eq!(orders.with_low_half_of(7).collect::<Vec<_>>(), [two]);
         assert_eq!(orders.count(), 1);
+    }
+
+    /// Orders come with growing ids and go at random, in lists that grow long and short again.
+    fn live(first: u64, steps: &[u64]) {
+        let mut orders = OpenOrders::new(MarketIndex(0));
+        let mut open: BTreeMap<u64, Slot> = BTreeMap::new();
+        let (mut id, mut random) = (first, 1_u64);
+        for round in 0..4000_u32 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            // For a thousand rounds more come than go, then more go than come.
+            let comes = (random >> 33) % 10 < if (round / 1000) % 2 == 0 { 7 } else { 3 };
+            if comes || open.is_empty() {
+                id += steps[(random >> 40) as usize % steps.len()];
+                let slot = Slot::test(round + 1);
+                orders.push(id, slot);
+                open.insert(id, slot);
+            } else {
+                let at = (random >> 40) as usize % open.len();
+                let (id, slot) = open.iter().nth(at).map(|(id, slot)| (*id, *slot)).unwrap();
+                assert!(orders.remove(id, slot), "{id}");
+                assert!(!orders.remove(id, slot), "{id}");
+                open.remove(&id);
+            }
+            assert_eq!(orders.count(), open.len());
+            if round % 50 == 0 {
+                let mut slots: Vec<u32> = orders.slots().map(Slot::number).collect();
+                slots.sort_unstable();
+                let mut expected: Vec<u32> = open.values().copied().map(Slot::number).collect();
+                expected.sort_unstable();
+                assert_eq!(slots, expected);
+                for (id, slot) in &open {
+                    assert!(orders.with_low_half_of(*id).any(|found| found == *slot), "{id}");
+                }
+                assert_eq!(orders.with_low_half_of(id + 1).count(), 0);
+            }
+        }
+        // Where ids are near each other the likely one is the right one.
+        if steps.iter().all(|step| *step < 1000) {
+            assert!(open.iter().all(|(id, slot)| orders.likely(*id) == Some(*slot)));
+        }
+        orders.clear();
+        assert_eq!((orders.count(), orders.slots().count(), orders.memory()), (0, 0, 0));
+    }
+
+    #[test]
+    fn long_lists_find_their_orders_at_a_steady_rate_and_in_bursts() {
+        live(0, &[1, 2, 3]);
+        live(5, &[1, 1, 1, 1, 900]);
+    }
+
+    #[test]
+    fn long_lists_find_their_orders_over_the_end_of_the_low_half() {
+        live((1 << 32) - 2000, &[1, 2, 3]);
+        live((1 << 33) - 9, &[7]);
+    }
+
+    #[test]
+    fn long_lists_find_their_orders_though_ids_are_further_apart_than_the_low_half_can_tell() {
+        live(0, &[1, 2, (1 << 31) + 5]);
+        live(0, &[3, (1 << 32) + 1]);
     }
 }
