@@ -19,7 +19,7 @@ use twox_hash::XxHash3_128;
 
 pub use nodes::{Membership, Node, NodeList, NodeListError};
 use page::Bounded;
-pub use page::{Page, PageError};
+pub use page::{Page, PageError, read_last};
 pub use walker::{Position, ProvenBatch, ProvenGroup, Walker};
 
 use crate::bls::{BlsError, BlsSignature};

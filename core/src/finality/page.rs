@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use super::{FinalitySignature, ProofError, SignedState, Verifier, chain};
+use super::{FinalitySignature, ProofError, SignedState, Verifier, chain, null_is_empty, tag};
 use crate::limits::{PAGE_BATCHES_MAX, PAGE_BYTES_MAX, PAGE_SIGNATURES_MAX};
 
 /// A `finalized` answer.
@@ -43,6 +43,49 @@ struct RawPage<'a> {
     first_chaining_hash: String,
     #[serde(borrow)]
     finalized_signatures: Bounded<&'a RawValue, PAGE_SIGNATURES_MAX>,
+}
+
+#[derive(Deserialize)]
+struct LastAnswer<'a> {
+    status: String,
+    #[serde(default)]
+    data: Option<LastBatch>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}
+
+/// Its body is not read: nothing here proves it.
+#[derive(Deserialize)]
+struct LastBatch {
+    index: u64,
+    parent_index: u64,
+    timestamp: u64,
+    chaining_hash: String,
+    #[serde(default, deserialize_with = "null_is_empty")]
+    finalized_nonsigners: Vec<String>,
+    finalized_signature: String,
+    #[serde(default, deserialize_with = "tag")]
+    finalized_tag: u64,
+}
+
+/// Reads the body of a `finalized/last` answer: the signature over the last batch and the chaining hash
+/// that it claims to be over; `None` where there is no batch yet.
+pub fn read_last(json: &[u8]) -> Result<Option<FinalitySignature>, PageError> {
+    let answer: LastAnswer<'_> = serde_json::from_slice(json)
+        .map_err(|error| PageError::Json(start_of(&error.to_string())))?;
+    if answer.status != "success" {
+        let error = answer.error.map_or(answer.status.as_str(), RawValue::get);
+        return Err(PageError::Status(start_of(error)));
+    }
+    Ok(answer.data.map(|last| FinalitySignature {
+        index: last.index,
+        parent_index: last.parent_index,
+        timestamp: last.timestamp,
+        chaining_hash: Some(last.chaining_hash),
+        nonsigners: last.finalized_nonsigners,
+        signature: last.finalized_signature,
+        tag: last.finalized_tag,
+    }))
 }
 
 /// The start of a text from the network, for a message.

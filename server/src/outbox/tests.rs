@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 
 use tempfile::TempDir;
 use tokio::sync::watch;
-use zellbook_core::finality::Page;
+use zellbook_core::finality::{FinalitySignature, Page};
 use zellbook_core::key::SecretKey;
 use zellbook_core::transaction::{Action, Transaction};
 use zellbook_core::wire::{GatewayBody, Stage};
@@ -33,8 +33,8 @@ impl Sequencer for Network {
         Ok(None)
     }
 
-    async fn last_finalized(&self) -> Result<u64, GatewayError> {
-        Ok(0)
+    async fn last_finalized(&self) -> Result<Option<FinalitySignature>, GatewayError> {
+        Ok(None)
     }
 
     async fn post(&self, bodies: &[String], is_again: bool) -> Result<Arc<str>, GatewayError> {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::Instant;
 use zellbook_core::exchange::Exchange;
-use zellbook_core::finality::{PageError, Walker};
+use zellbook_core::finality::{PageError, ProofError, SignedState, Verifier, Walker};
 use zellbook_core::genesis::ReplicaIndex;
 use zellbook_core::wire::ReplicaState;
 
@@ -171,15 +171,20 @@ impl<S: Storage> Replica<S> {
             let asked = sequencer.finalized(after);
             let problem = match self.questions.answer_until(&mut self.exchange, asked).await {
                 Ok(None) => {
-                    let mut problem =
-                        self.walker.take_nothing().err().map(|error| error.to_string());
-                    if problem.is_none() && last_asked.is_none_or(|at| at.elapsed() > LAST_EVERY) {
-                        let asked = check_last(&*sequencer, &self.counts, after);
-                        problem = self.questions.answer_until(&mut self.exchange, asked).await;
-                        last_asked = problem.is_none().then(Instant::now);
+                    let mut found = self
+                        .walker
+                        .take_nothing()
+                        .err()
+                        .map(|error| Fault::Fails(error.to_string()));
+                    if found.is_none() && last_asked.is_none_or(|at| at.elapsed() > LAST_EVERY) {
+                        let verifier = self.verifier.borrow().clone();
+                        let asked = check_last(&*sequencer, &verifier, &self.counts, after);
+                        found = self.questions.answer_until(&mut self.exchange, asked).await;
+                        last_asked = found.is_none().then(Instant::now);
                     }
-                    if let Some(problem) = &problem {
-                        sequencer.report(Fault::Fails(problem.clone()));
+                    let problem = found.as_ref().map(|fault| fault.text().to_string());
+                    if let Some(fault) = found {
+                        sequencer.report(fault);
                     } else {
                         self.set_health(ReplicaState::Following, None);
                         // Something that was just posted will be there soon.
@@ -328,17 +333,34 @@ fn fill_tickers(
     fill.map_err(|error| reader.error(error))
 }
 
-/// What is wrong with the gateway's last batch, if it is behind ours.
-async fn check_last<Q: Sequencer>(sequencer: &Q, counts: &Counts, ours: u64) -> Option<String> {
-    let last = sequencer.last_finalized().await;
-    if let Ok(theirs) = last {
-        counts.told.store(theirs, Ordering::Relaxed);
+/// What is wrong with the gateway's last batch, if it proves nothing or is behind ours.
+async fn check_last<Q: Sequencer>(
+    sequencer: &Q,
+    verifier: &Verifier,
+    counts: &Counts,
+    ours: u64,
+) -> Option<Fault> {
+    let last = match sequencer.last_finalized().await {
+        Ok(last) => last,
+        Err(error) => return Some(Fault::Fails(error.to_string())),
+    };
+    let theirs = last.as_ref().map_or(0, |last| last.index);
+    if let Some(last) = &last {
+        let hash = last.chaining_hash.as_deref().unwrap_or_default();
+        match verifier.verify(SignedState::Locked, last, hash) {
+            Ok(()) => counts.told.store(theirs, Ordering::Relaxed),
+            // Who signs at that block is learned with the next page.
+            Err(ProofError::UnknownTag(_)) => {}
+            Err(error) => {
+                return Some(Fault::Lies(format!(
+                    "the signature over its last batch, {theirs}, proves nothing: {error}"
+                )));
+            }
+        }
     }
-    match last {
-        Ok(theirs) if theirs < ours => Some(format!(
+    (theirs < ours).then(|| {
+        Fault::Fails(format!(
             "its last finalized batch is {theirs}, but {ours} is proven to us: it lags, or its history was lost"
-        )),
-        Ok(_) => None,
-        Err(error) => Some(error.to_string()),
-    }
+        ))
+    })
 }

@@ -43,28 +43,32 @@ fn verifier() -> Verifier {
     }
 }
 
+/// The node's signature over a batch.
+fn signature(index: u64, chaining_hash: &str) -> FinalitySignature {
+    let text = message("zellbook", SignedState::Locked, index, 0, 7, chaining_hash);
+    FinalitySignature {
+        index,
+        parent_index: 0,
+        timestamp: 7,
+        chaining_hash: Some(chaining_hash.into()),
+        nonsigners: Vec::new(),
+        signature: bls_key().sign(bls_message(&text).as_bytes()).unwrap().to_string(),
+        tag: 0,
+    }
+}
+
 /// A page of bodies from the first batch on, with one signature over the last.
 fn page(bodies: &[&str]) -> Page {
     let mut hashes = vec![String::new()];
     for body in bodies {
         hashes.push(chain(hashes.last().unwrap(), body));
     }
-    let (index, last) = (bodies.len() as u64, hashes.last().unwrap());
-    let text = message("zellbook", SignedState::Locked, index, 0, 7, last);
-    let signature = bls_key().sign(bls_message(&text).as_bytes()).unwrap().to_string();
+    let index = bodies.len() as u64;
     Page {
         batches: bodies.iter().map(ToString::to_string).collect(),
         first_chaining_hash: hashes[1].clone(),
         is_cut: false,
-        finalized_signatures: vec![Ok(FinalitySignature {
-            index,
-            parent_index: 0,
-            timestamp: 7,
-            chaining_hash: None,
-            nonsigners: Vec::new(),
-            signature,
-            tag: 0,
-        })],
+        finalized_signatures: vec![Ok(signature(index, hashes.last().unwrap()))],
     }
 }
 
@@ -85,8 +89,9 @@ impl Sequencer for Script {
         }
     }
 
-    async fn last_finalized(&self) -> Result<u64, GatewayError> {
-        Ok(*self.last.lock().unwrap())
+    async fn last_finalized(&self) -> Result<Option<FinalitySignature>, GatewayError> {
+        let index = *self.last.lock().unwrap();
+        Ok((index > 0).then(|| signature(index, "00")))
     }
 
     async fn post(&self, _bodies: &[String], _is_again: bool) -> Result<Arc<str>, GatewayError> {

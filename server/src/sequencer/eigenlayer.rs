@@ -196,6 +196,11 @@ impl<T: Transport> EigenLayer<T> {
         }
     }
 
+    /// A tag, or the highest that proved something if that is higher.
+    pub fn at_least(&self, tag: u64) -> u64 {
+        tag.max(self.state().floor)
+    }
+
     /// Makes the signatures of a page ready to be verified: learns the operators at their tags, and
     /// marks those whose tag cannot be. `after` is what the page was asked for: all signatures up to it
     /// were good.

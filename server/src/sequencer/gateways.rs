@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use zellbook_core::wire::GatewayBody;
 
 /// How long a gateway is avoided after a fault: doubled with each in a row, from the first to the last.
-const FAULT_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+const FAULT_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// The same after a lie that is proven.
 const LIE_WAIT: (Duration, Duration) = (Duration::from_secs(300), Duration::from_secs(3600));
 
@@ -40,7 +40,8 @@ pub enum Fault {
 }
 
 impl Fault {
-    fn text(&self) -> &str {
+    /// What it was.
+    pub fn text(&self) -> &str {
         let (Self::Fails(text) | Self::Lies(text)) = self;
         text
     }
@@ -60,6 +61,8 @@ struct Gateway {
     address: GatewayAddress,
     /// What it said when it was asked last; `None` if it did not answer.
     claim: Option<NodeClaim>,
+    /// What it said when it was asked before that.
+    claim_before: Option<NodeClaim>,
     /// Whether it has not even reached what the network had one survey earlier.
     lags: bool,
     /// Faults in a row.
@@ -82,6 +85,7 @@ impl Gateway {
         Self {
             address,
             claim: None,
+            claim_before: None,
             lags: false,
             faults: 0,
             faults_ever: 0,
@@ -221,9 +225,35 @@ impl Gateways {
         self.posting
     }
 
-    /// Between reads that hold nothing unproven: leaves a gateway that has become worse than others.
-    pub fn reconsider_reading(&mut self) {
-        self.reading = self.reconsidered(Use::Reading, self.reading);
+    /// After an answer that there is nothing after an index: leaves a gateway that withholds what it says
+    /// it has, or that others say they have, and one that has become worse than others. Only then is
+    /// nothing held that only this gateway could prove.
+    pub fn nothing_after(&mut self, index: u64) {
+        let Some(reading) = self.reading else { return };
+        // What it said a survey ago is not too new to be there.
+        let has_more =
+            |gateway: &Gateway| gateway.claim_before.filter(|claim| claim.finalized > index);
+        if let Some(claim) = self.list.get(reading).and_then(has_more) {
+            let last = claim.finalized;
+            let fault =
+                format!("it says that batch {last} is finalized, but has nothing after {index}");
+            self.fault(&self.url(reading), &Fault::Fails(fault));
+            return;
+        }
+        self.read_well();
+        // To believe one costs a question: it has to prove it.
+        let others: Vec<usize> = (0..self.list.len())
+            .filter(|position| self.list.get(*position).and_then(has_more).is_none())
+            .collect();
+        let now = Instant::now();
+        let is_avoided = |gateway: &Gateway| gateway.avoided_until.is_some_and(|until| now < until);
+        let claimant = self.choose(Use::Reading, &others, None);
+        let is_usable =
+            |position: &usize| self.list.get(*position).is_some_and(|it| !is_avoided(it));
+        self.reading = match claimant.filter(is_usable) {
+            Some(claimant) => Some(claimant),
+            None => self.reconsidered(Use::Reading, self.reading),
+        };
     }
 
     /// The same gateway, or a better one.
@@ -240,16 +270,18 @@ impl Gateways {
         let Some(position) = self.position(url) else { return };
         if is_read {
             self.answered = position;
+        } else if let Some(gateway) = self.list.get_mut(position) {
+            gateway.refusals = 0;
         }
-        if let Some(gateway) = self.list.get_mut(position) {
-            if is_read {
-                gateway.faults = 0;
-            } else {
-                gateway.refusals = 0;
-            }
-            if gateway.avoided_until.is_none_or(|until| until <= Instant::now()) {
-                gateway.fault = None;
-            }
+    }
+
+    /// Notes that the answer to the last read was what is to be expected.
+    pub fn read_well(&mut self) {
+        let now = Instant::now();
+        let Some(gateway) = self.list.get_mut(self.answered) else { return };
+        gateway.faults = 0;
+        if gateway.avoided_until.is_none_or(|until| until <= now) {
+            gateway.fault = None;
         }
     }
 
@@ -313,7 +345,7 @@ impl Gateways {
     pub fn take_survey(&mut self, claims: &[(String, Option<NodeClaim>)]) {
         for (url, claim) in claims {
             if let Some(gateway) = self.list.iter_mut().find(|known| known.address.url == *url) {
-                gateway.claim = *claim;
+                gateway.claim_before = std::mem::replace(&mut gateway.claim, *claim);
             }
         }
         let median = self.weighted_median();
@@ -326,8 +358,8 @@ impl Gateways {
         self.posting = self.reconsidered(Use::Posting, self.posting);
     }
 
-    /// The last finalized index of which nodes with half of the stake that answered say that they have
-    /// it. Liars with less than half cannot move it out of what honest nodes say.
+    /// The median by stake of the last finalized indexes that nodes say they have; of two the lower.
+    /// Liars need more than half of the stake that answered to raise it above what honest nodes say.
     fn weighted_median(&self) -> Option<u64> {
         let mut claims: Vec<(u64, u128)> = self
             .list
@@ -338,11 +370,11 @@ impl Gateways {
             })
             .collect();
         claims.sort_unstable();
-        let half = claims.iter().map(|(_, stake)| stake).sum::<u128>() / 2;
+        let all = claims.iter().map(|(_, stake)| stake).sum::<u128>();
         let mut below = 0;
         claims.into_iter().find_map(|(index, stake)| {
             below += stake;
-            (below > half).then_some(index)
+            (below * 2 >= all).then_some(index)
         })
     }
 

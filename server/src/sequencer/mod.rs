@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 use tokio::sync::watch;
-use zellbook_core::finality::{Page, PageError, Verifier};
+use zellbook_core::finality::{FinalitySignature, Page, PageError, Verifier};
 use zellbook_core::wire::GatewayBody;
 
 pub use eigenlayer::{EigenLayer, is_address, read_lists};
@@ -85,8 +85,11 @@ pub trait Sequencer: Send + Sync + 'static {
         async { Ok(page) }
     }
 
-    /// The last index that the gateway says is finalized; 0 for none. It is not proven.
-    fn last_finalized(&self) -> impl Future<Output = Result<u64, GatewayError>> + Send;
+    /// The signature over the last batch that the gateway has, with the chaining hash that it claims;
+    /// `None` if it has none. It is not checked.
+    fn last_finalized(
+        &self,
+    ) -> impl Future<Output = Result<Option<FinalitySignature>, GatewayError>> + Send;
 
     /// Hands bodies in: one by the single call, which says if it is too large; several by the bulk
     /// call, which drops such ones in silence. What was handed in before goes to another gateway, if

@@ -7,7 +7,7 @@ use fastrand::Rng;
 use futures_util::future::join_all;
 use serde::Deserialize;
 use serde_json::json;
-use zellbook_core::finality::{Page, PageError};
+use zellbook_core::finality::{FinalitySignature, Page, PageError, read_last};
 use zellbook_core::limits::PAGE_BYTES_MAX;
 use zellbook_core::wire::GatewayBody;
 
@@ -164,17 +164,6 @@ fn refusal(answer: &Answer) -> GatewayError {
     }
 }
 
-/// The part of a `finalized/last` answer that is read.
-#[derive(Deserialize)]
-struct LastAnswer {
-    data: Option<LastBatch>,
-}
-
-#[derive(Deserialize)]
-struct LastBatch {
-    index: u64,
-}
-
 /// The part of a `/node/state` answer that is read.
 #[derive(Deserialize)]
 struct StateAnswer<'a> {
@@ -204,12 +193,14 @@ fn read_claim(json: &[u8], app_name: &str) -> Option<NodeClaim> {
 impl<T: Transport> Sequencer for Zellular<T> {
     async fn finalized(&self, after: u64) -> Result<Option<Page>, GatewayError> {
         let page = self.ask(&format!("?after={after}"), PAGE, Page::read).await?;
+        if page.is_some() {
+            self.with_gateways(Gateways::read_well);
+        }
         let known = |error: OperatorsError| GatewayError::Operators(error.to_string());
         match (page, &self.operators) {
             (Some(page), _) => self.admit(after, page).await.map(Some),
             (None, operators) => {
-                // Nobody holds what only this gateway could prove.
-                self.with_gateways(Gateways::reconsider_reading);
+                self.with_gateways(|gateways| gateways.nothing_after(after));
                 operators.as_ref().map_or(Ok(()), |kept| kept.proven(after)).map_err(known)?;
                 Ok(None)
             }
@@ -222,13 +213,12 @@ impl<T: Transport> Sequencer for Zellular<T> {
         admitted.map_err(|error| GatewayError::Operators(error.to_string()))
     }
 
-    async fn last_finalized(&self) -> Result<u64, GatewayError> {
-        self.ask("/last", LAST, |bytes| {
-            let answer: LastAnswer = serde_json::from_slice(bytes)
-                .map_err(|error| PageError::Json(error.to_string().chars().take(200).collect()))?;
-            Ok(answer.data.map_or(0, |last| last.index))
-        })
-        .await
+    async fn last_finalized(&self) -> Result<Option<FinalitySignature>, GatewayError> {
+        let mut last = self.ask("/last", LAST, read_last).await?;
+        if let (Some(operators), Some(last)) = (&self.operators, &mut last) {
+            last.tag = operators.at_least(last.tag);
+        }
+        Ok(last)
     }
 
     async fn post(&self, bodies: &[String], is_again: bool) -> Result<Arc<str>, GatewayError> {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
@@ -62,66 +61,4 @@ async fn a_lying_gateway_is_reported_and_left_and_its_batches_are_never_applied(
     replica.fund(&[alice.public_key()]).await;
     let outcome = replica.order(&alice, "sell 1 ETH/USDT @ 2000").await;
     assert_eq!(outcome["status"], "applied");
-}
-
-#[tokio::test]
-async fn every_negative_page_leaves_the_replica_up_with_a_reason_and_nothing_forged() {
-    let json = std::fs::read_to_string(vectors().join("zellular/negative_pages.json")).unwrap();
-    let cases: Value = serde_json::from_str(&json).unwrap();
-    let genesis_folder = TempDir::new().unwrap();
-    // The captured network's app is called orderbook.
-    let genesis = genesis_folder.path().join("genesis.json");
-    let account = key(9).public_key().to_string();
-    let made = crate::harness::run(&[
-        "genesis",
-        "new",
-        "--issuer",
-        &account,
-        "--replica",
-        &account,
-        "--out",
-        genesis.to_str().unwrap(),
-    ]);
-    assert!(made.status.success());
-    let text = std::fs::read_to_string(&genesis).unwrap();
-    std::fs::write(&genesis, text.replace("\"zellbook\"", "\"orderbook\"")).unwrap();
-    for case in cases["cases"].as_array().unwrap() {
-        let (name, expected) = (case["name"].as_str().unwrap(), case["expected"].as_str().unwrap());
-        if case["after"] != 0
-            || !case["response"].is_object()
-            || case["response"]["raw"].is_string()
-        {
-            continue;
-        }
-        let nodes =
-            vectors().join("zellular").join(case["nodes"].as_str().unwrap_or("equal4/nodes.json"));
-        let folder = TempDir::new().unwrap();
-        let (url, asked) = liar(case["response"].to_string()).await;
-        let arguments = [
-            "--genesis",
-            genesis.to_str().unwrap(),
-            "--network",
-            nodes.to_str().unwrap(),
-            "--gateway",
-            &url,
-        ];
-        let replica = Replica::start(&folder, "data", &arguments).await;
-        // Twice, so that the first answer was taken.
-        while asked.load(Ordering::SeqCst) < 2 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        let batch = replica.batch().await;
-        match expected.split(' ').next().unwrap() {
-            "accept" | "accept_prefix" => assert!(batch > 0, "{name}"),
-            "reject" if name == "invalid_signature_in_middle" => assert_eq!(batch, 5, "{name}"),
-            "reject" | "reject_or_wait" | "wait" | "error" => assert_eq!(batch, 0, "{name}"),
-            "accept_or_reject" => {}
-            other => panic!("{name}: {other}"),
-        }
-        let stored = case["response"]["data"]["batches"].as_array();
-        for index in 1..=batch {
-            let body = replica.get(&format!("/v1/batches/{index}")).await["body"].clone();
-            assert_eq!(body, stored.unwrap()[usize::try_from(index).unwrap() - 1], "{name}");
-        }
-    }
 }

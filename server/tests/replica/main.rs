@@ -12,6 +12,7 @@ mod gateways;
 mod guide;
 mod halt;
 mod harness;
+mod hostile;
 mod sequencer;
 mod time;
 mod two_replicas;

@@ -1,0 +1,151 @@
+//! Hostile nodes over real sockets: whatever a gateway sends, the replica stays up in bounded memory and
+//! time, its root is that of what is proven, and it follows again once an honest gateway answers.
+
+mod attacks;
+mod captured;
+mod node;
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::harness::{Replica, key, run, vectors};
+use node::{Attack, Node};
+
+/// Memory that a replica may take under attack. An answer may have 64 MiB, and is read into texts.
+const MEMORY_MAX: u64 = 400 << 20;
+/// How long an attack may hold the replica up, with all that is done to see it.
+const TIME_MAX: Duration = Duration::from_secs(60);
+/// Replicas under attack at once.
+const AT_ONCE: usize = 4;
+
+/// One attack, and what it is to come to.
+pub struct Case {
+    /// Names the attack.
+    pub name: String,
+    /// What the hostile node does.
+    pub attack: Attack,
+    /// Batches that it proves all the same.
+    pub proven: u64,
+    /// What the status says is wrong with it, in part; empty for nothing.
+    pub fault: &'static str,
+}
+
+/// A genesis whose app is that of the captured network.
+fn genesis(folder: &TempDir) -> String {
+    let path = folder.path().join("genesis.json");
+    let account = key(9).public_key().to_string();
+    let file = path.to_str().unwrap();
+    let arguments = ["genesis", "new", "--issuer", &account, "--replica", &account, "--out", file];
+    assert!(run(&arguments).status.success());
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("\"zellbook\"", "\"orderbook\"")).unwrap();
+    file.into()
+}
+
+/// A replica of the captured network with these gateways.
+async fn replica(folder: &TempDir, genesis: &str, gateways: &[&str]) -> Replica {
+    let nodes = vectors().join("zellular/equal4/nodes.json");
+    let mut arguments = vec!["--genesis", genesis, "--network", nodes.to_str().unwrap()];
+    arguments.extend(gateways.iter().flat_map(|url| ["--gateway", url]));
+    Replica::start(folder, "data", &arguments).await
+}
+
+/// The roots after each number of batches of the captured network, as a replica with an honest gateway
+/// alone has them.
+async fn true_roots(genesis: &str) -> Vec<Value> {
+    let folder = TempDir::new().unwrap();
+    let honest = Node::start(Attack::none()).await;
+    let replica = replica(&folder, genesis, &[&honest.url]).await;
+    let first = replica.status().await;
+    let last = replica.until("/v1/status", |status| status["batch"] == "14").await;
+    let mut roots = vec![if first["batch"] == "0" { first["root"].clone() } else { Value::Null }];
+    for index in 1..=14 {
+        roots.push(replica.get(&format!("/v1/batches/{index}")).await["root"].clone());
+    }
+    assert_eq!(roots[14], last["root"]);
+    roots
+}
+
+/// Runs a replica against the attack, with an honest gateway that answers only later.
+async fn check(case: Case, genesis: &str, roots: &[Value]) -> u64 {
+    let Case { name, attack, proven, fault } = case;
+    let folder = TempDir::new().unwrap();
+    let hostile = Node::start(attack).await;
+    let honest = Node::start_closed().await;
+    let started = Instant::now();
+    let replica = replica(&folder, genesis, &[&hostile.url, &honest.url]).await;
+    let is_seen = |status: &Value| {
+        let has_fault = fault.is_empty()
+            || status["gateways"][0]["fault"].as_str().is_some_and(|text| text.contains(fault));
+        has_fault && hostile.attacks.load(Ordering::SeqCst) >= 1
+    };
+    let status = replica.until("/v1/status", is_seen).await;
+    assert_eq!(status["batch"], proven.to_string(), "{name}: {status}");
+    let root = &roots[usize::try_from(proven).unwrap()];
+    assert!(root.is_null() || *root == status["root"], "{name}: {status}");
+    assert_ne!(status["state"], "halted", "{name}: {status}");
+    honest.open();
+    let status = replica
+        .until("/v1/status", |status| status["batch"] == "14" && status["state"] == "following")
+        .await;
+    assert_eq!(status["root"], roots[14], "{name}");
+    let (took, memory) = (started.elapsed(), replica.process.memory_peak());
+    assert!(took < TIME_MAX, "{name}: it took {took:?}");
+    assert!(memory < MEMORY_MAX, "{name}: it took {} MiB", memory >> 20);
+    assert!(!hostile.was_followed(), "{name}: it went where the hostile node sent it");
+    memory
+}
+
+async fn check_all(cases: Vec<Case>) {
+    let folder = TempDir::new().unwrap();
+    let genesis = genesis(&folder);
+    let roots = true_roots(&genesis).await;
+    let checks = cases.into_iter().map(|case| check(case, &genesis, &roots));
+    let peaks: Vec<u64> =
+        futures_util::stream::iter(checks).buffer_unordered(AT_ONCE).collect().await;
+    let most = peaks.into_iter().max().unwrap_or(0);
+    println!("memory: {} MiB at most", most >> 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_connection_or_answer_exhausts_or_hangs_the_replica() {
+    check_all(attacks::of_connections()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_malformed_page_is_read_as_another() {
+    check_all(attacks::of_pages()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_forged_proof_proves_anything() {
+    check_all(attacks::of_proofs()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_node_captures_the_replica_by_what_it_says_of_itself() {
+    check_all(attacks::of_claims()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_captured_negative_page_and_last_batch_comes_to_what_is_expected() {
+    check_all(captured::cases()).await;
+}
+
+#[test]
+fn there_are_at_least_forty_attacks_each_with_a_name_of_its_own() {
+    let all = [
+        attacks::of_connections(),
+        attacks::of_pages(),
+        attacks::of_proofs(),
+        attacks::of_claims(),
+    ];
+    let names: std::collections::BTreeSet<String> =
+        all.iter().flatten().map(|case| case.name.clone()).collect();
+    assert_eq!(names.len(), all.iter().map(Vec::len).sum::<usize>());
+    assert!(names.len() >= 40, "{}", names.len());
+}
