@@ -69,6 +69,17 @@ impl Client {
         self.send::<SubmitResponse>(request).await.map(drop)
     }
 
+    /// What a replica knows of a transaction, if anything.
+    pub async fn known(&self, hash: &str) -> Result<Option<TransactionStatus>, Failure> {
+        match self.get(&format!("/v1/transactions/{hash}")).await {
+            Ok(status) => Ok(Some(status)),
+            Err(failure) => {
+                let code = failure.answer.as_ref().map(|answer| answer.code.as_str());
+                if code == Some("unknown_transaction") { Ok(None) } else { Err(failure) }
+            }
+        }
+    }
+
     /// Waits for the outcome of a transaction, telling each stage once.
     pub async fn wait(
         &self,

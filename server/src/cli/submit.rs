@@ -165,7 +165,8 @@ pub fn act_as(
     })
 }
 
-const fn stage_name(stage: Stage) -> &'static str {
+/// The name of a stage on the wire.
+pub const fn stage_name(stage: Stage) -> &'static str {
     match stage {
         Stage::Received => "received",
         Stage::Posted => "posted",

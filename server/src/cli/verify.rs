@@ -7,11 +7,15 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use zellbook_core::finality::{NodeList, Page, Position, Threshold, Verifier, Walker};
 use zellbook_core::genesis::Rules;
-use zellbook_core::key::decode_hex;
+use zellbook_core::key::{PublicKey, decode_hex};
+use zellbook_core::receipt::Receipt;
+use zellbook_core::wire::ReceiptBody;
 
+use super::client::Client;
 use super::replay::membership;
 use super::serve::parse_threshold;
-use super::{Failure, Output};
+use super::submit::stage_name;
+use super::{Failure, Output, block_on};
 use crate::config::{io_error, read_genesis};
 use crate::evidence::{Contradiction, Evidence, Finding, ReadError};
 
@@ -44,6 +48,27 @@ struct EvidenceArguments {
 enum VerifyCommand {
     /// Check one captured answer of GET /node/{app}/batches/finalized?after=N
     Finalized(FinalizedArguments),
+    /// Check a receipt: that a replica signed that it took a transaction, and when
+    ///
+    /// With --server it is also asked whether the transaction is in the sequence. One that a replica
+    /// took, that could have had an effect, and that no replica has: that is what a receipt is for.
+    Receipt(ReceiptArguments),
+}
+
+#[derive(Args)]
+struct ReceiptArguments {
+    /// The receipt's JSON, as a replica answered with it
+    receipt: PathBuf,
+    /// The replica's public key, as one knows it from elsewhere; without it the key in the receipt is
+    /// only shown
+    #[arg(long)]
+    replica: Option<PublicKey>,
+    /// Genesis file of the network, which the receipt must be for
+    #[arg(long)]
+    genesis: Option<PathBuf>,
+    /// A replica to ask for the transaction, better another one
+    #[arg(long)]
+    server: Option<String>,
 }
 
 #[derive(Args)]
@@ -78,8 +103,63 @@ fn parse_chain(text: &str) -> Result<String, String> {
 pub fn verify(arguments: VerifyArguments, output: Output) -> Result<(), Failure> {
     match arguments.command {
         Some(VerifyCommand::Finalized(arguments)) => finalized(arguments, output),
+        Some(VerifyCommand::Receipt(arguments)) => receipt(&arguments, output),
         None => evidence(&arguments.evidence, output),
     }
+}
+
+/// Checks a receipt, and asks what became of its transaction.
+fn receipt(arguments: &ReceiptArguments, output: Output) -> Result<(), Failure> {
+    let path = arguments.receipt.display();
+    let bytes = fs::read(&arguments.receipt).map_err(io_error(&arguments.receipt))?;
+    let difference = |message: String| Failure::difference(format!("{path}: {message}"));
+    let body: ReceiptBody = serde_json::from_slice(&bytes)
+        .map_err(|error| difference(format!("it is no receipt: {error}")))?;
+    let (receipt, replica) =
+        Receipt::verify(&body).map_err(|error| difference(error.to_string()))?;
+    if let Some(expected) = arguments.replica.filter(|expected| *expected != replica) {
+        return Err(difference(format!("it is signed by {replica}, not by {expected}")));
+    }
+    if let Some(genesis) = &arguments.genesis {
+        let ours = read_genesis(genesis)?.network;
+        if ours != receipt.network {
+            let theirs = receipt.network;
+            return Err(difference(format!("it is for network {theirs}, not for {ours}")));
+        }
+    }
+    let hash = receipt.transaction.to_string();
+    let asked = arguments
+        .server
+        .as_ref()
+        .map(|server| block_on(async { Client::new(server)?.known(&hash).await }));
+    let status = asked.transpose()?;
+    let became = match &status {
+        None => String::new(),
+        Some(None) => "; the replica asked has never seen it".into(),
+        Some(Some(status)) => {
+            let batch = status
+                .batch
+                .as_ref()
+                .map_or_else(String::new, |batch| format!(" in batch {batch}"));
+            format!("; it is {}{batch}", stage_name(status.status))
+        }
+    };
+    output.print(
+        || {
+            format!(
+                "replica {replica} took {hash} at {} (Unix milliseconds){became}",
+                receipt.received_ms
+            )
+        },
+        || {
+            json!({
+                "holds": true, "replica": replica.to_string(), "transaction": hash,
+                "received_ms": receipt.received_ms.to_string(),
+                "status": status.flatten(),
+            })
+        },
+    );
+    Ok(())
 }
 
 /// Checks all signatures of a file of evidence, and says what they prove.

@@ -68,7 +68,10 @@ fn page(bodies: &[&str]) -> Page {
         batches: bodies.iter().map(ToString::to_string).collect(),
         first_chaining_hash: hashes[1].clone(),
         is_cut: false,
-        finalized_signatures: vec![Ok(signature(index, hashes.last().unwrap()))],
+        finalized_signatures: vec![Ok(FinalitySignature {
+            chaining_hash: None,
+            ..signature(index, hashes.last().unwrap())
+        })],
     }
 }
 

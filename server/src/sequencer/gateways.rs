@@ -12,6 +12,9 @@ const FAULT_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from
 /// The same after a lie that is proven.
 const LIE_WAIT: (Duration, Duration) = (Duration::from_secs(300), Duration::from_secs(3600));
 
+/// After which time without a refusal earlier ones are forgotten.
+const REFUSALS_LAST: Duration = Duration::from_secs(60);
+
 /// A gateway and the stake behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatewayAddress {
@@ -270,7 +273,9 @@ impl Gateways {
         let Some(position) = self.position(url) else { return };
         if is_read {
             self.answered = position;
-        } else if let Some(gateway) = self.list.get_mut(position) {
+        } else if let Some(gateway) = self.list.get_mut(position)
+            && gateway.no_posts_until.is_none_or(|until| until.elapsed() > REFUSALS_LAST)
+        {
             gateway.refusals = 0;
         }
     }
@@ -397,4 +402,156 @@ impl Gateways {
 
 fn doubled((first, most): (Duration, Duration), times: u32) -> Duration {
     first.saturating_mul(1 << times.saturating_sub(1).min(16)).min(most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gateways(stakes: &[u64]) -> Gateways {
+        let address = |(number, stake): (usize, &u64)| GatewayAddress {
+            url: format!("http://{number}"),
+            stake: *stake,
+        };
+        Gateways::new(stakes.iter().enumerate().map(address).collect(), Rng::with_seed(3))
+    }
+
+    fn survey(gateways: &mut Gateways, finalized: &[Option<u64>]) {
+        let claim = |finalized: u64| NodeClaim { is_leader: false, finalized };
+        let claims: Vec<_> = finalized
+            .iter()
+            .enumerate()
+            .map(|(number, index)| (format!("http://{number}"), index.map(claim)))
+            .collect();
+        gateways.take_survey(&claims);
+    }
+
+    fn fails() -> Fault {
+        Fault::Fails("x".into())
+    }
+
+    /// How often each is chosen of many times.
+    fn chosen(gateways: &mut Gateways, what: Use) -> Vec<usize> {
+        let mut counts = vec![0; gateways.list.len()];
+        for _ in 0..1000 {
+            counts[gateways.choose(what, &[], None).unwrap()] += 1;
+        }
+        counts
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_claim_above_all_others_gains_nothing() {
+        let mut gateways = gateways(&[10, 10, 10, 10]);
+        for index in [100, 200] {
+            survey(&mut gateways, &[Some(u64::MAX), Some(index), Some(index), Some(index)]);
+        }
+        assert!(gateways.list.iter().all(|gateway| !gateway.lags));
+        assert!(chosen(&mut gateways, Use::Reading).into_iter().all(|count| count > 150));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_most_of_the_stake_had_a_survey_ago_is_lag() {
+        let mut gateways = gateways(&[10, 10, 10, 10]);
+        survey(&mut gateways, &[Some(100), Some(101), Some(40), None]);
+        assert!(gateways.list.iter().all(|gateway| !gateway.lags), "nothing to compare with yet");
+        survey(&mut gateways, &[Some(120), Some(100), Some(50), None]);
+        let lags: Vec<bool> = gateways.list.iter().map(|gateway| gateway.lags).collect();
+        assert_eq!(lags, [false, false, true, false]);
+        let counts = chosen(&mut gateways, Use::Reading);
+        assert_eq!((counts[2], counts[3]), (0, 0), "one lags, one is silent");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn liars_need_more_than_half_of_the_stake_to_move_the_median() {
+        let mut even = gateways(&[10, 10, 20]);
+        survey(&mut even, &[Some(5), Some(6), Some(u64::MAX)]);
+        assert_eq!(even.median, Some(6));
+        let mut most = gateways(&[10, 10, 21]);
+        survey(&mut most, &[Some(5), Some(6), Some(u64::MAX)]);
+        assert_eq!(most.median, Some(u64::MAX));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_leader_is_left_to_its_work_while_another_is_there() {
+        let mut gateways = gateways(&[10, 10]);
+        let claim = |is_leader| Some(NodeClaim { is_leader, finalized: 7 });
+        let claims = [("http://0".into(), claim(true)), ("http://1".into(), claim(false))];
+        gateways.take_survey(&claims);
+        assert_eq!(chosen(&mut gateways, Use::Posting), [0, 1000]);
+        gateways.fault("http://1", &fails());
+        assert_eq!(chosen(&mut gateways, Use::Posting), [1000, 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fault_is_forgiven_soon_and_later_each_time_and_a_lie_much_later() {
+        let mut gateways = gateways(&[1, 1]);
+        let mut avoided_for = |fault: &Fault| {
+            gateways.fault("http://0", fault);
+            assert_eq!(chosen(&mut gateways, Use::Reading), [0, 1000]);
+            let until = gateways.list[0].avoided_until.take().unwrap();
+            until - Instant::now()
+        };
+        let waits: Vec<Duration> = (0..8).map(|_| avoided_for(&fails())).collect();
+        assert!(waits[0] <= FAULT_WAIT.0 && waits[0] >= FAULT_WAIT.0 / 2, "{waits:?}");
+        assert!(waits[7] > waits[0] * 8 && waits[7] <= FAULT_WAIT.1, "{waits:?}");
+        let lie = avoided_for(&Fault::Lies("y".into()));
+        assert!(lie >= LIE_WAIT.0 / 2, "{lie:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_takes_no_posts_is_still_read() {
+        let mut gateways = gateways(&[1, 1]);
+        gateways.refuses("http://0", "IsPausedError");
+        assert_eq!(chosen(&mut gateways, Use::Posting), [0, 1000]);
+        assert!(chosen(&mut gateways, Use::Reading)[0] > 300);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reading_and_posting_are_apart_and_stay_where_all_is_well() {
+        let mut gateways = gateways(&[1, 1, 1]);
+        let (reading, posting) = (gateways.reading(), gateways.posting());
+        assert_ne!(reading, posting);
+        for index in [1, 2, 3] {
+            survey(&mut gateways, &[Some(index), Some(index), Some(index)]);
+            gateways.nothing_after(index);
+            assert_eq!((gateways.reading(), gateways.posting()), (reading, posting));
+        }
+        let url = gateways.url(reading.unwrap());
+        gateways.fault(&url, &fails());
+        assert_ne!(gateways.reading(), reading);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_gateway_that_withholds_is_left_for_one_that_claims_more() {
+        let mut gateways = gateways(&[1, 1]);
+        let reading = gateways.reading().unwrap();
+        let mut claims = [Some(10), Some(10)];
+        claims[reading] = Some(5);
+        survey(&mut gateways, &claims);
+        survey(&mut gateways, &claims);
+        gateways.nothing_after(5);
+        assert_eq!(gateways.reading(), Some(1 - reading));
+        // It withholds too: that is a fault, and the first is back.
+        gateways.nothing_after(5);
+        assert!(
+            gateways.list[1 - reading]
+                .fault
+                .as_deref()
+                .is_some_and(|text| text.contains("nothing after 5"))
+        );
+        assert_eq!(gateways.reading(), Some(reading));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_known_of_a_gateway_stays_when_the_operators_change() {
+        let mut gateways = gateways(&[1, 1]);
+        gateways.fault("http://1", &Fault::Lies("y".into()));
+        let address = |number: u8| GatewayAddress { url: format!("http://{number}/"), stake: 1 };
+        gateways.set(vec![address(1), address(2), address(2)]);
+        let bodies = gateways.bodies();
+        let known: Vec<_> =
+            bodies.iter().map(|body| (body.url.as_str(), body.lies.as_str())).collect();
+        assert_eq!(known, [("http://1", "1"), ("http://2", "0")]);
+        assert_eq!(gateways.reading(), Some(1));
+    }
 }

@@ -13,6 +13,7 @@ mod guide;
 mod halt;
 mod harness;
 mod hostile;
+mod outbox;
 mod sequencer;
 mod time;
 mod two_replicas;

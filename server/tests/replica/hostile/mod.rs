@@ -3,7 +3,7 @@
 
 mod attacks;
 mod captured;
-mod node;
+pub mod node;
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};

@@ -1,0 +1,192 @@
+//! What the outbox takes gets through, and what became of it is told: real processes and sockets.
+
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use zellbook_core::transaction::Action;
+
+use crate::harness::{Given, Process, Replica, free_port, key, now_ms, number, order, run, text};
+use crate::hostile::node::{Asked, Attack, Node, Sent, page, state};
+
+/// Orders that are placed to measure how long one takes.
+const ORDERS: u64 = 200;
+/// With dead and lying gateways, how long 99 of 100 orders may take from submit to applied.
+const P99_MAX: Duration = Duration::from_secs(12);
+
+/// A node that takes every post and forgets it, has nothing to read, and says it has everything.
+fn liar() -> Attack {
+    let mut claims = state(&json!(0));
+    claims["data"]["apps"] = json!({ "zellbook": {
+        "last_sequenced_index": u64::MAX, "last_locked_index": u64::MAX, "last_finalized_index": u64::MAX,
+    }});
+    Attack::by(move |asked, _| match asked {
+        Asked::State => Some(Sent::json(&claims)),
+        Asked::Page(_) => Some(Sent::json(page(u64::MAX))),
+        Asked::Last => Some(Sent::json(json!({ "status": "success", "data": null }))),
+        Asked::Other => Some(Sent::json(json!({ "status": "success", "data": {} }))),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_two_of_four_gateways_dead_and_one_lying_all_orders_get_through() {
+    let folder = TempDir::new().unwrap();
+    let sequencer_data = folder.path().join("sequencer");
+    let arguments = ["--data", sequencer_data.to_str().unwrap()];
+    let sequencer = Process::start(folder.path(), "sequencer", &arguments, "/node/ready").await;
+    let liar = Node::start(liar()).await;
+    let dead = [free_port(), free_port()].map(|port| format!("http://127.0.0.1:{port}"));
+    let given = Given::network(&folder, &sequencer_data.join("nodes.json"));
+    let mut arguments = given.arguments();
+    let urls = [&dead[0], &liar.url, &dead[1], &sequencer.url];
+    arguments.extend(urls.iter().flat_map(|url| ["--gateway", url.as_str()]));
+    let replica = Replica::start(&folder, "data", &arguments).await;
+    let alice = key(1);
+    replica.fund(&[alice.public_key()]).await;
+    let mut hashes = Vec::new();
+    for number in 0..ORDERS {
+        let line = format!("sell 0.01 ETH/USDT @ {}", 2000 + number);
+        let (json, hash) = replica.sign_order(&alice, &line);
+        replica.submit(&json).await;
+        hashes.push(hash);
+        // So slowly that gateways change while it goes on.
+        tokio::time::sleep(Duration::from_millis(40)).await;
+    }
+    let mut latencies = Vec::new();
+    for hash in &hashes {
+        let outcome = replica.outcome(hash).await;
+        assert_eq!(outcome["status"], "applied", "{outcome}");
+        latencies
+            .push(number(&outcome["applied_ms"]).saturating_sub(number(&outcome["received_ms"])));
+    }
+    latencies.sort_unstable();
+    let percentile = |percent: usize| latencies[(latencies.len() * percent).div_ceil(100) - 1];
+    println!(
+        "submit to applied: p50 {} ms, p99 {} ms, most {} ms",
+        percentile(50),
+        percentile(99),
+        percentile(100)
+    );
+    assert!(percentile(99) < u64::try_from(P99_MAX.as_millis()).unwrap(), "{latencies:?}");
+    let account = replica.account(&alice).await;
+    assert_eq!(account["open_orders"].as_array().unwrap().len() as u64, ORDERS, "none twice");
+}
+
+#[tokio::test]
+async fn a_receipt_proves_what_a_replica_took_and_when() {
+    let folder = TempDir::new().unwrap();
+    let sequencer_data = folder.path().join("sequencer");
+    let arguments = ["--data", sequencer_data.to_str().unwrap()];
+    let mut sequencer = Process::start(folder.path(), "sequencer", &arguments, "/node/ready").await;
+    let given = Given::network(&folder, &sequencer_data.join("nodes.json"));
+    let mut replica = Replica::start(&folder, "data", &given.arguments_of(0)).await;
+    replica.ready().await;
+    let alice = key(1);
+    replica.fund(&[alice.public_key()]).await;
+    sequencer.kill();
+    let before = now_ms();
+    let (json, hash) = replica.sign_order(&alice, "sell 1 ETH/USDT @ 2000");
+    let (status, answer) = replica.request(Method::POST, "/v1/transactions", &json).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    let receipt = answer["transactions"][0]["receipt"].clone();
+    assert_eq!(receipt["transaction"], hash);
+    assert_eq!(receipt["network"], replica.rules.network.to_string());
+    let replica_key = replica.rules.genesis.replicas[0].public_key.to_string();
+    assert_eq!(receipt["replica"], replica_key);
+    assert!(number(&receipt["received_ms"]) >= before);
+    // The same one each time, after a kill too.
+    let (_, again) = replica.request(Method::POST, "/v1/transactions", &json).await;
+    assert_eq!(again["transactions"][0]["receipt"], receipt);
+    replica.process.kill();
+    replica.process.restart("/healthz").await;
+    let status = replica.get(&format!("/v1/transactions/{hash}")).await;
+    assert_eq!((&status["status"], &status["receipt"]), (&"received".into(), &receipt));
+
+    let check = |receipt: &Value, arguments: &[&str]| {
+        let file = folder.path().join("receipt.json");
+        std::fs::write(&file, receipt.to_string()).unwrap();
+        let all = [&["verify", "receipt", file.to_str().unwrap()], arguments].concat();
+        let output = run(&all);
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let server = replica.process.url.clone();
+    let (code, message) = check(&receipt, &["--replica", &replica_key, "--server", &server]);
+    assert_eq!(code, Some(0), "{message}");
+    assert!(message.contains("it is received"), "{message}");
+    // Another replica has never seen it.
+    let other = Replica::start(&folder, "other", &given.arguments_of(1)).await;
+    let (code, message) = check(&receipt, &["--server", &other.process.url]);
+    assert!(code == Some(0) && message.contains("never seen it"), "{message}");
+    let wrong_key = key(5).public_key().to_string();
+    let (code, message) = check(&receipt, &["--replica", &wrong_key]);
+    assert!(code == Some(3) && message.contains("not by"), "{message}");
+    let mut forged = receipt.clone();
+    forged["received_ms"] = "1".into();
+    let (code, message) = check(&forged, &[]);
+    assert!(code == Some(3) && message.contains("the signature is not that of"), "{message}");
+    let (code, message) = check(&json!({ "receipt": receipt }), &[]);
+    assert!(code == Some(3) && message.contains("it is no receipt"), "{message}");
+
+    sequencer.restart("/node/ready").await;
+    assert_eq!(replica.outcome(&hash).await["status"], "applied");
+    let (code, message) = check(&receipt, &["--server", &server]);
+    assert!(code == Some(0) && message.contains("it is applied in batch"), "{message}");
+}
+
+#[tokio::test]
+async fn what_expires_in_the_outbox_is_told_as_expired_after_a_restart_too() {
+    let folder = TempDir::new().unwrap();
+    let sequencer_data = folder.path().join("sequencer");
+    let arguments = ["--data", sequencer_data.to_str().unwrap()];
+    let _sequencer = Process::start(folder.path(), "sequencer", &arguments, "/node/ready").await;
+    let liar = Node::start(liar()).await;
+    let given = Given::network(&folder, &sequencer_data.join("nodes.json"));
+    // One replica attests, so that the exchange has a time; the other posts to a node that forgets all.
+    let first = Replica::start(&folder, "first", &given.arguments_of(0)).await;
+    let clock = Replica::start(&folder, "clock", &given.arguments_of(1)).await;
+    let alice = key(1);
+    first.fund(&[alice.public_key()]).await;
+    let mut arguments = given.arguments();
+    arguments.extend(["--gateway", &liar.url]);
+    let mut lost = Replica::start(&folder, "lost", &arguments).await;
+    let until = now_ms() + 3000;
+    let (json, hash) =
+        lost.sign_until(&alice, Some(until), Action::Order(order("sell 1 ETH/USDT @ 2000")));
+    lost.submit(&json).await;
+    let path = format!("/v1/transactions/{hash}");
+    lost.until(&path, |body| body["status"] == "posted").await;
+    // It is noted on disk twice a second what was posted; what is not known to be is posted at once.
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    assert_eq!(lost.process.terminate(), Some(0));
+    // Time goes on in the exchange.
+    let started = now_ms();
+    while number(&first.status().await["time_ms"]) < until {
+        assert!(now_ms() - started < 60_000, "{}", clock.status().await);
+        first.order(&alice, "sell 0.01 ETH/USDT @ 3000").await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    // With an honest gateway it learns of that, and gives the order up without a post.
+    let data = lost.data.to_str().unwrap().to_string();
+    drop(lost);
+    let mut arguments = given.arguments();
+    arguments.extend(["--repost-ms", "600000", "--data", &data]);
+    let again = Process::start(folder.path(), "serve", &arguments, "/readyz").await;
+    let client = crate::harness::client();
+    let url = format!("{}{path}", again.url);
+    let started = now_ms();
+    let told = loop {
+        let body: Value = client.get(&url).send().await.unwrap().json().await.unwrap();
+        if body["status"] == "expired" {
+            break body;
+        }
+        assert!(now_ms() - started < 30_000, "{body}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert!(told["received_ms"].is_string() && told["receipt"].is_object(), "{told}");
+    drop(again);
+    let again = Process::start(folder.path(), "serve", &arguments, "/readyz").await;
+    let url = format!("{}{path}", again.url);
+    let body: Value = client.get(&url).send().await.unwrap().json().await.unwrap();
+    assert_eq!(body["status"], "expired");
+}
