@@ -105,6 +105,12 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// What is kept of it when it is given up.
+    pub const fn ended(&self, reason: Reason) -> Ended {
+        let Self { received_ms, posted_ms, posts, .. } = *self;
+        Ended { reason, received_ms, posted_ms, posts }
+    }
+
     const fn sighting(&self) -> Sighting {
         let stage = match self {
             Self { is_finalized: true, .. } => Stage::Finalized,
@@ -314,17 +320,16 @@ impl Entries {
         }
     }
 
-    /// Gives up a transaction that cannot have an effect any more.
-    pub fn end(&mut self, hash: &Hash, reason: Reason) {
-        let Some(entry) = self.remove(hash) else { return };
-        match reason {
+    /// Gives up a transaction that cannot have an effect any more. That is on disk already.
+    pub fn end(&mut self, hash: &Hash, ended: Ended) {
+        if self.remove(hash).is_none() {
+            return;
+        }
+        match ended.reason {
             Reason::Expired => self.counts.expired += 1,
             Reason::Superseded => self.counts.superseded += 1,
         }
-        let Entry { received_ms, posted_ms, posts, .. } = entry;
-        let ended = Ended { reason, received_ms, posted_ms, posts };
         self.ended.insert(*hash, ended);
-        self.changes.ended.push((*hash, ended));
     }
 
     /// Those that wait and are too late at a time of the state.

@@ -13,7 +13,7 @@ use zellbook_core::leaf::LeafKey;
 use zellbook_core::limits::NONCES_KEPT;
 
 use super::body::{Body, BodyLimit};
-use super::disk::Disk;
+use super::disk::{Changes, Disk};
 use super::entries::{Entries, Entry, Reason, Validity};
 use super::{OutboxOptions, Submit};
 use crate::attester::Attester;
@@ -160,25 +160,30 @@ impl OutboxTask {
     }
 
     /// Gives up those that can have no effect any more at a time of the state.
-    fn give_up(&self, suspects: &[Entry], time_ms: u64) -> rusqlite::Result<()> {
+    fn give_up(&mut self, suspects: &[Entry], time_ms: u64) -> rusqlite::Result<()> {
         if suspects.is_empty() {
             return Ok(());
         }
-        let ends = self.store.read_now(|view| {
-            let mut ends = Vec::new();
+        let (mut done, mut ended) = (Vec::new(), Vec::new());
+        self.store.read_now(|view| {
             for entry in suspects {
-                if let Some(end) = end_of(view, entry, time_ms)? {
-                    ends.push((entry.hash, end));
+                match end_of(view, entry, time_ms)? {
+                    Some(End::Done) => done.push(entry.hash),
+                    Some(End::GivenUp(reason)) => ended.push((entry.hash, entry.ended(reason))),
+                    None => {}
                 }
             }
-            Ok(ends)
+            Ok(())
         })?;
+        // What is told of it is told after a kill too.
+        let changes = Changes { ended, ..Changes::default() };
+        if changes.is_urgent() {
+            self.disk.write(&changes)?;
+        }
         let mut entries = lock(&self.entries);
-        for (hash, end) in ends {
-            match end {
-                End::Done => entries.applied([hash]),
-                End::GivenUp(reason) => entries.end(&hash, reason),
-            }
+        entries.applied(done);
+        for (hash, ended) in &changes.ended {
+            entries.end(hash, *ended);
         }
         Ok(())
     }

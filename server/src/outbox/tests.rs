@@ -2,6 +2,8 @@ use std::collections::VecDeque;
 
 use tempfile::TempDir;
 use tokio::sync::watch;
+use zellbook_core::batch::Batch;
+use zellbook_core::exchange::Exchange;
 use zellbook_core::finality::{FinalitySignature, Page};
 use zellbook_core::key::SecretKey;
 use zellbook_core::transaction::{Action, Transaction};
@@ -12,7 +14,7 @@ use crate::attester::Attestable;
 use crate::config::test_rules;
 use crate::published::Published;
 use crate::sequencer::{Fault, GatewayError, Sequencer};
-use crate::store::Store;
+use crate::store::{AppliedBatch, Proof, Storage, Store, rows_of};
 
 /// Answers posts from a script, then takes all; notes what it was given.
 #[derive(Default)]
@@ -67,6 +69,8 @@ struct Bench {
     network: Arc<Network>,
     outbox: Outbox,
     time: watch::Sender<Arc<Published>>,
+    store: Store,
+    exchange: Exchange,
     task: Option<tokio::task::JoinHandle<rusqlite::Result<()>>>,
 }
 
@@ -100,7 +104,7 @@ impl Bench {
         .unwrap();
         let network = Arc::new(Network::default());
         let task = Some(tokio::spawn(task.run(Arc::clone(&network), watch, None)));
-        Self { folder, rules, network, outbox, time, task }
+        Self { folder, rules, network, outbox, time, store, exchange, task }
     }
 
     /// As a kill would, and a new start.
@@ -112,17 +116,42 @@ impl Bench {
     }
 
     async fn submit(&self, nonce: u64, valid_until: Option<u64>) -> Hash {
-        let transaction = Transaction {
-            account: key(3).public_key(),
-            signer: None,
-            nonce,
-            valid_until,
-            action: Action::CancelAll { market: None },
-        };
-        let json = transaction.sign(&self.rules.network, &key(3)).to_json();
+        let json = self.sign(nonce, valid_until, Action::CancelAll { market: None });
         let checked = check_element(&self.rules, &json).unwrap();
         self.outbox.submit(&checked, json).await.unwrap();
         checked.hash.0
+    }
+
+    /// Applies and commits a batch of what was sequenced elsewhere, of which this outbox is not told.
+    fn apply(&mut self, elements: &[String]) {
+        let body = format!("[{}]", elements.join(","));
+        let index = self.exchange.counters().batch + 1;
+        let batch = Batch::check(&self.rules, index, body.as_bytes());
+        let outcome = self.exchange.apply(&batch).unwrap();
+        let rows = rows_of(self.exchange.engine(), &batch, &outcome, 0);
+        let chaining_hash = String::new();
+        let proof = Proof {
+            signature: FinalitySignature {
+                index,
+                parent_index: 0,
+                timestamp: 0,
+                chaining_hash: None,
+                nonsigners: Vec::new(),
+                signature: String::new(),
+                tag: 0,
+            },
+            chaining_hash: chaining_hash.clone(),
+        };
+        let (time_ms, applied_ms) = (0, 0);
+        let applied =
+            AppliedBatch { index, body, chaining_hash, time_ms, applied_ms, outcome, rows };
+        self.store.commit(&[applied], &proof).unwrap();
+    }
+
+    fn sign(&self, nonce: u64, valid_until: Option<u64>, action: Action) -> String {
+        let transaction =
+            Transaction { account: key(3).public_key(), signer: None, nonce, valid_until, action };
+        transaction.sign(&self.rules.network, &key(3)).to_json()
     }
 
     fn stage(&self, hash: &Hash) -> Option<Stage> {
@@ -233,6 +262,31 @@ async fn what_the_states_time_has_passed_is_given_up_for_good_and_said_so() {
     let bench = bench.restart().await;
     assert_eq!(bench.stage(&late), Some(Stage::Expired));
     assert_eq!((bench.outbox.len(), bench.stage(&good)), (1, Some(Stage::Posted)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_transaction_took_the_nonce_of_is_given_up_before_it_is_posted_again() {
+    let mut bench = Bench::new();
+    let [used, old, applied, good] = [7, 1, 9, 1000].map(|nonce| bench.submit(nonce, None));
+    let (used, old, applied, good) = tokio::join!(used, old, applied, good);
+    bench.sleep(1000).await;
+    // The same nonce in another transaction; and so many higher ones that the lowest is forgotten.
+    let other = |nonce| bench.sign(nonce, Some(u64::MAX), Action::CancelAll { market: None });
+    let mut elements: Vec<String> = [7].into_iter().chain(100..163).map(other).collect();
+    elements.push(bench.sign(9, None, Action::CancelAll { market: None }));
+    bench.apply(&elements);
+    bench.sleep(10_000).await;
+    assert_eq!(bench.stage(&used), Some(Stage::Superseded));
+    assert_eq!(bench.stage(&old), Some(Stage::Superseded));
+    assert_eq!(bench.stage(&applied), Some(Stage::Posted), "it has left with its outcome");
+    assert_eq!(bench.stage(&good), Some(Stage::Posted));
+    assert_eq!(bench.outbox.len(), 1);
+    let (_, is_again) = bench.network.posts().pop().unwrap();
+    let again = bench.network.posts().into_iter().filter(|(_, is_again)| *is_again);
+    assert!(is_again && again.map(|(bodies, _)| bodies[0].matches("nonce").count()).eq([1]));
+    let bench = bench.restart().await;
+    assert_eq!(bench.stage(&old), Some(Stage::Superseded));
+    assert_eq!((bench.outbox.posting().superseded, bench.outbox.len()), ("0".into(), 1));
 }
 
 #[tokio::test(start_paused = true)]
