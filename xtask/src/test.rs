@@ -1,5 +1,6 @@
-//! Every test: native, the model in release, the vectors by other implementations, wasm in the browser,
-//! the guide's client, and the page as a person uses it.
+//! Every test: native, the model in release, the vectors by other implementations, the simulation of a
+//! failing network, the network's SDK, wasm in the browser, the guide's client, and the page as a person
+//! uses it.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -22,6 +23,8 @@ pub fn test() -> Run {
         .env("ZELLBOOK_TEST_PYTHON", python))?;
     model()?;
     vectors()?;
+    simulation()?;
+    sdk()?;
     wasm_tests()?;
     browser("test", &[])
 }
@@ -42,6 +45,23 @@ fn vectors() -> Run {
     run(Command::new(python)
         .arg(folder.join("check.py"))
         .arg(root().join("docs/vectors/transactions.json")))
+}
+
+/// Replicas on the emulated network with all its faults, in virtual time: each seed twice, with one history.
+fn simulation() -> Run {
+    say("simulating replicas on a failing network, 50 seeds of at least 300 batches");
+    run(cargo()
+        .args(["run", "--quiet", "--locked", "--release", "--package", "zellbook", "--"])
+        .args(["simulate", "--seeds", "0..50", "--batches", "300"]))
+}
+
+/// The network's own client in Python against the embedded sequencer and the emulated network.
+fn sdk() -> Run {
+    let folder = root().join("tests/sdk");
+    let python = ensure_python(&folder.join("requirements.txt"))?;
+    let server = build_server()?;
+    say("the Zellular SDK against the embedded sequencer and the emulated network");
+    run(Command::new(python).arg(folder.join("check.py")).arg(server))
 }
 
 /// The golden history and the wallet's own tests, in the browser.
