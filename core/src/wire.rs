@@ -694,7 +694,7 @@ pub struct Feed {
 /// What a message of a channel carries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "channel", content = "data", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "each lives for one message")]
+#[allow(clippy::large_enum_variant, reason = "each lives for one message")]
 pub enum FeedData {
     /// In a snapshot all levels; in a change those that changed, a quantity of `0` for one that is
     /// gone.
