@@ -15,9 +15,8 @@ use tokio::time::{Instant, sleep};
 use super::lies::Lie;
 use super::node::Condition;
 use super::{Network, Shared};
-use crate::sequencer::interface::{
-    self, LastBatch, LastState, Node, NodePage, NodeStatus, Refusal, VERSION,
-};
+use crate::sequencer::interface::{self, VERSION};
+use crate::sequencer::node::{LastBatch, LastState, Node, NodePage, NodeStatus, Refusal};
 
 /// How often a frozen node looks whether it still is.
 const THAW: Duration = Duration::from_millis(100);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::node::NodeCore;
 use super::rounds::aggregate;
-use crate::sequencer::interface::{Aggregated, NodePage, NodeStatus, SignedBatch};
+use crate::sequencer::node::{Aggregated, NodePage, NodeStatus, SignedBatch};
 use zellbook_core::finality::{SignedState, chain, message};
 
 /// What a gateway does instead of the truth.

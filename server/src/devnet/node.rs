@@ -9,7 +9,7 @@ use zellbook_core::bls::{BlsPublicKey, BlsSecretKey};
 use zellbook_core::finality::chain;
 
 use super::lies::Lie;
-use crate::sequencer::interface::{Aggregated, Indexes, LastBatch, NodePage, SignedBatch};
+use crate::sequencer::node::{Aggregated, Indexes, LastBatch, NodePage, SignedBatch};
 
 /// Whether a node works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use zellbook_core::bls::{AggregateSignature, BlsSecretKey};
 use zellbook_core::finality::{SignedState, bls_message, message};
 
 use super::node::{Condition, Lock, NodeCore};
-use crate::sequencer::interface::{Aggregated, SignedBatch};
+use crate::sequencer::node::{Aggregated, SignedBatch};
 
 /// Batches that a pruned node hands to the leader again in each round, at most.
 const REPEATED_MAX: usize = 4;

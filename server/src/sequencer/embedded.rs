@@ -15,9 +15,8 @@ use zellbook_core::finality::{self, NodeList};
 use zellbook_core::limits::BATCH_BYTES_DEFAULT;
 
 use super::embedded_store::{Put, Sequence, SequenceReader, cost};
-use super::interface::{
-    self, Indexes, LastBatch, LastState, Node, NodePage, NodeStatus, Refusal, VERSION,
-};
+use super::interface::{self, VERSION};
+use super::node::{Indexes, LastBatch, LastState, Node, NodePage, NodeStatus, Refusal};
 use crate::store::StoreError;
 
 /// How a sequencer of one node behaves.

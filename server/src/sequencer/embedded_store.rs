@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use zellbook_core::bls::BlsSecretKey;
 use zellbook_core::finality::{SignedState, bls_message, chain, message};
 
-use super::interface::{Aggregated, LastBatch, NodePage, SignedBatch};
+use super::node::{Aggregated, LastBatch, NodePage, SignedBatch};
 use crate::store::{StoreError, open_durable};
 
 /// Bodies to be numbered, and where to say that they are durable.

@@ -6,6 +6,7 @@ mod embedded_store;
 mod gateways;
 mod http;
 pub mod interface;
+pub mod node;
 pub mod transport;
 mod zellular;
 
