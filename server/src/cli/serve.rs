@@ -231,7 +231,7 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
             let key = replica_key.clone();
             Attester::new(Arc::clone(&rules), key, &replica_watch, clock, Rng::new())
         });
-        let published = replica_watch.published.clone();
+        let (published, health) = (replica_watch.published.clone(), replica_watch.health.clone());
         let gateways = Arc::clone(&sequencer);
         let app = App {
             faucet,
@@ -251,7 +251,7 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         let mut serving = tokio::spawn(listen::serve(listener, api::router(app), stop));
         let follow = replica.follow(Arc::clone(&sequencer), posted);
         let mut following = on_own_thread("replica", follow, stopper.subscribe())?;
-        let post = outbox_task.run(Arc::clone(&sequencer), published, attester);
+        let post = outbox_task.run(Arc::clone(&sequencer), published, health, attester);
         let mut posting = on_own_thread("outbox", post, stopper.subscribe())?;
         tokio::spawn(Arc::clone(&sequencer).keep_surveyed());
         tokio::spawn(sequencer.keep_operators());

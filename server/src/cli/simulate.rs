@@ -140,6 +140,7 @@ fn print(output: Output, seed: u64, report: &Report) {
                 "rejected": report.rejected,
                 "given_up": report.given_up,
                 "copies": report.copies,
+                "posted_again": report.posted_again,
                 "leader_changes": report.leader_changes,
                 "faults": report.faults,
                 "virtual_ms": report.elapsed.as_millis() as u64,

@@ -21,6 +21,9 @@ pub const BYTES_MAX: usize = 64 << 20;
 /// Sightings kept of transactions that were applied.
 const RECENT_MAX: usize = 10_000;
 
+/// How much longer what is due waits while we do not see all that is final: it may be there already.
+const BLIND_WAIT: Duration = Duration::from_secs(60);
+
 /// A transaction's hash.
 pub type Hash = [u8; 32];
 
@@ -96,7 +99,9 @@ pub struct Entry {
     posted_ms: Option<u64>,
     /// How often it was posted.
     pub posts: u32,
+    /// When it was first and last posted since the start.
     first_posted: Option<Instant>,
+    last_posted: Option<Instant>,
     /// When it is to be posted again, if it was posted.
     due: Option<Instant>,
     /// Who took it last.
@@ -169,6 +174,10 @@ pub struct Entries {
     due: BTreeSet<(Instant, u64)>,
     bytes: usize,
     next: u64,
+    /// Whether we see all that is final.
+    sees_all: bool,
+    /// When we last did not see all that is final.
+    blind_at: Option<Instant>,
     recent: Lately<Sighting>,
     ended: Lately<Ended>,
     pub latency: Latency,
@@ -186,6 +195,8 @@ impl Entries {
             due: BTreeSet::new(),
             bytes: 0,
             next: 0,
+            sees_all: false,
+            blind_at: None,
             recent: Lately::new(RECENT_MAX),
             ended: Lately::new(ENDED_MAX),
             latency: Latency::new(repost_after),
@@ -249,6 +260,7 @@ impl Entries {
             posted_ms: None,
             posts: 0,
             first_posted: None,
+            last_posted: None,
             due: None,
             gateway: None,
             is_finalized: false,
@@ -299,13 +311,15 @@ impl Entries {
             if let Some(due) = entry.due.take() {
                 self.due.remove(&(due, sequence));
             }
-            // One measurement a batch: its transactions went together.
-            if let Some(first) = entry.first_posted
+            // One measurement a batch: its transactions went together. How long we did not look is no
+            // latency of the network.
+            if let Some((first, last)) = entry.first_posted.zip(entry.last_posted)
+                && self.blind_at.is_none_or(|at| at < first)
                 && !is_measured
             {
                 is_measured = true;
                 let posts = entry.posts;
-                self.latency.observe(first.elapsed(), posts);
+                self.latency.observe(first.elapsed(), last.elapsed(), posts);
             }
         }
     }
@@ -340,10 +354,25 @@ impl Entries {
         self.by_sequence.values().filter(late).cloned().collect()
     }
 
+    /// Notes whether we see all that is final.
+    pub fn look(&mut self, sees_all: bool) {
+        self.sees_all = sees_all;
+        if !sees_all {
+            self.blind_at = Some(Instant::now());
+        }
+    }
+
+    /// Until when what was due is to be posted again: now, but later while it may be final already and
+    /// we only do not see it.
+    fn due_until(&self) -> Option<Instant> {
+        let now = Instant::now();
+        if self.sees_all { Some(now) } else { now.checked_sub(BLIND_WAIT) }
+    }
+
     /// Those that are due again, longest first, at most so many. Each names its gateway once.
     pub fn overdue(&mut self, most: usize) -> Vec<Entry> {
-        let now = Instant::now();
-        let due = self.due.iter().take_while(|(due, _)| *due <= now).take(most);
+        let until = self.due_until();
+        let due = self.due.iter().take_while(|(due, _)| Some(*due) <= until).take(most);
         let mut overdue = Vec::new();
         for (_, sequence) in due {
             if let Some(entry) = self.by_sequence.get_mut(sequence) {
@@ -357,9 +386,9 @@ impl Entries {
     /// What is due, as bodies under a limit: first what was posted before, then what is new, each in
     /// order of arrival.
     pub fn bodies(&self, bytes_max: usize, again_max: usize, most: usize) -> Vec<Body> {
-        let now = Instant::now();
-        let again =
-            self.due.iter().take_while(|(due, _)| *due <= now).map(|(_, sequence)| sequence);
+        let until = self.due_until();
+        let again = self.due.iter().take_while(|(due, _)| Some(*due) <= until);
+        let again = again.map(|(_, sequence)| sequence);
         // Those that are due by time, in the order in which they came.
         let again: BTreeSet<u64> = again.copied().take(ENTRIES_MAX).collect();
         let mut bodies = self.fill(again, true, bytes_max, again_max);
@@ -411,6 +440,7 @@ impl Entries {
             if !entry.is_finalized {
                 let now = Instant::now();
                 entry.first_posted.get_or_insert(now);
+                entry.last_posted = Some(now);
                 let wait = self.latency.wait_after(entry.posts);
                 let due = now + wait.mul_f64(1.0 + rng.f64() / 4.0);
                 entry.due = Some(due);

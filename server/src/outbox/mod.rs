@@ -182,6 +182,11 @@ impl Outbox {
         self.entries(|entries| entries.len())
     }
 
+    /// How many transactions it posted again since the start.
+    pub fn posted_again(&self) -> u64 {
+        self.entries(|entries| entries.counts.posted_again)
+    }
+
     /// What it did since the start.
     pub fn posting(&self) -> PostingBody {
         self.entries(|entries| {

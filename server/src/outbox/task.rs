@@ -11,6 +11,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use zellbook_core::leaf::LeafKey;
 use zellbook_core::limits::NONCES_KEPT;
+use zellbook_core::wire::ReplicaState;
 
 use super::body::{Body, BodyLimit};
 use super::disk::{Changes, Disk};
@@ -19,6 +20,7 @@ use super::{OutboxOptions, Submit};
 use crate::attester::Attester;
 use crate::clock::Clock;
 use crate::published::Published;
+use crate::replica::Health;
 use crate::sequencer::{GatewayError, Sequencer};
 use crate::store::{Reader, View};
 
@@ -65,6 +67,7 @@ impl OutboxTask {
         mut self,
         sequencer: Arc<S>,
         published: watch::Receiver<Arc<Published>>,
+        health: watch::Receiver<Health>,
         mut attester: Option<Attester>,
     ) -> rusqlite::Result<()> {
         let mut tick = tokio::time::interval(self.options.gather);
@@ -103,6 +106,8 @@ impl OutboxTask {
                     if self.write(is_time)? {
                         noted = Instant::now();
                     }
+                    let sees_all = health.borrow().state == ReplicaState::Following;
+                    lock(&self.entries).look(sees_all);
                     if posting.is_none() && Instant::now() >= not_before {
                         // Before something is posted again, it is looked whether that can be of use.
                         let time_ms = published.borrow().time_ms;

@@ -7,12 +7,13 @@ use zellbook_core::exchange::Exchange;
 use zellbook_core::finality::{FinalitySignature, Page};
 use zellbook_core::key::SecretKey;
 use zellbook_core::transaction::{Action, Transaction};
-use zellbook_core::wire::{GatewayBody, Stage};
+use zellbook_core::wire::{GatewayBody, ReplicaState, Stage};
 
 use super::*;
 use crate::attester::Attestable;
 use crate::config::test_rules;
 use crate::published::Published;
+use crate::replica::Health;
 use crate::sequencer::{Fault, GatewayError, Sequencer};
 use crate::store::{AppliedBatch, Proof, Storage, Store, rows_of};
 
@@ -69,6 +70,7 @@ struct Bench {
     network: Arc<Network>,
     outbox: Outbox,
     time: watch::Sender<Arc<Published>>,
+    health: watch::Sender<Health>,
     store: Store,
     exchange: Exchange,
     task: Option<tokio::task::JoinHandle<rusqlite::Result<()>>>,
@@ -103,8 +105,11 @@ impl Bench {
         })
         .unwrap();
         let network = Arc::new(Network::default());
-        let task = Some(tokio::spawn(task.run(Arc::clone(&network), watch, None)));
-        Self { folder, rules, network, outbox, time, store, exchange, task }
+        let following = Health { state: ReplicaState::Following, reason: None };
+        let (health, health_watch) = watch::channel(following);
+        let task = task.run(Arc::clone(&network), watch, health_watch, None);
+        let task = Some(tokio::spawn(task));
+        Self { folder, rules, network, outbox, time, health, store, exchange, task }
     }
 
     /// As a kill would, and a new start.
@@ -198,6 +203,27 @@ async fn what_is_not_seen_is_posted_again_later_each_time_and_its_gateway_is_tol
     assert_eq!(bench.network.posts().len(), 2);
     bench.sleep(5000).await;
     assert_eq!(bench.network.posts().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_be_final_unseen_is_not_posted_again_for_a_while() {
+    let bench = Bench::new();
+    let set = |state| bench.health.send_modify(|health| health.state = state);
+    bench.submit(1, None).await;
+    bench.sleep(1000).await;
+    set(ReplicaState::Disconnected);
+    bench.submit(2, None).await;
+    bench.sleep(20_000).await;
+    let posts = bench.network.posts();
+    assert!(matches!(posts.as_slice(), [(_, false), (_, false)]), "new ones go: {posts:?}");
+    set(ReplicaState::Following);
+    bench.sleep(1000).await;
+    assert!(matches!(bench.network.posts().last(), Some((_, true))));
+    // A replica that sees nothing for long does not let its clients wait for that.
+    set(ReplicaState::Disconnected);
+    let count = bench.network.posts().len();
+    bench.sleep(80_000).await;
+    assert!(bench.network.posts().len() > count);
 }
 
 #[tokio::test(start_paused = true)]

@@ -89,6 +89,8 @@ pub struct Report {
     pub given_up: usize,
     /// How many were in the sequence again.
     pub copies: usize,
+    /// How many of these outboxes can have made, which posted so many again; the nodes made the others.
+    pub posted_again: u64,
     /// How often the leader was changed.
     pub leader_changes: u64,
     /// Faults by kind.
@@ -105,12 +107,13 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = |duration: Duration| duration.as_millis() as f64 / 1000.0;
         let (median, p99, longest) = self.latencies;
-        let Self { batches, accepted, applied, rejected, given_up, copies, .. } = self;
+        let Self { batches, accepted, applied, rejected, given_up, copies, posted_again, .. } =
+            self;
         let changes = self.leader_changes;
         write!(
             f,
             "{batches} batches, {accepted} accepted, {applied} applied, {rejected} rejected, \
-             {given_up} given up, {copies} copies; {changes} leader changes"
+             {given_up} given up, {copies} copies, {posted_again} posted again; {changes} leader changes"
         )?;
         for (kind, count) in &self.faults {
             write!(f, ", {count} {kind}")?;
@@ -242,6 +245,7 @@ impl<'a> World<'a> {
             rejected: judge.outcomes.len() - applied,
             given_up,
             copies: judge.copies,
+            posted_again: self.replicas.iter().map(SimulatedReplica::posted_again).sum(),
             leader_changes: self.network.leader_changes(),
             faults,
             elapsed: started.elapsed(),

@@ -46,6 +46,8 @@ pub struct SimulatedReplica {
     folder: PathBuf,
     key: [u8; 32],
     running: Option<Running>,
+    /// How many transactions it posted again, in its lives before.
+    posted_again: u64,
 }
 
 struct Running {
@@ -59,7 +61,7 @@ impl SimulatedReplica {
     /// A replica that was never started.
     pub fn new(place: usize, folder: &Path, key: [u8; 32]) -> Self {
         let folder = folder.join(format!("replica-{place}"));
-        Self { place, folder, key, running: None }
+        Self { place, folder, key, running: None, posted_again: 0 }
     }
 
     /// Starts it from its disk.
@@ -107,7 +109,12 @@ impl SimulatedReplica {
         let attester = Attester::new(Arc::clone(rules), key, &watch, common.clock, fork(rng));
         let follow = replica.follow(Arc::clone(&sequencer), posted);
         let published = watch.published.clone();
-        let post = outbox_task.run(Arc::clone(&sequencer), published, Some(attester));
+        let post = outbox_task.run(
+            Arc::clone(&sequencer),
+            published,
+            watch.health.clone(),
+            Some(attester),
+        );
         let (ledger, published) = (common.ledger.clone(), watch.published.clone());
         let place = self.place;
         let tasks = vec![
@@ -125,6 +132,7 @@ impl SimulatedReplica {
 
     /// Drops all of it where it stands.
     pub async fn kill(&mut self) {
+        self.posted_again = self.posted_again();
         let Some(running) = self.running.take() else { return };
         for task in &running.tasks {
             task.abort();
@@ -153,6 +161,12 @@ impl SimulatedReplica {
     /// How many transactions wait in its outbox.
     pub fn waiting(&self) -> usize {
         self.running.as_ref().map_or(0, |running| running.outbox.len())
+    }
+
+    /// How many transactions it posted again.
+    pub fn posted_again(&self) -> u64 {
+        let now = self.running.as_ref().map_or(0, |running| running.outbox.posted_again());
+        self.posted_again + now
     }
 
     /// What it is called.
