@@ -165,18 +165,24 @@ fn receipt(arguments: &ReceiptArguments, output: Output) -> Result<(), Failure> 
 /// Checks all signatures of a file of evidence, and says what they prove.
 fn evidence(arguments: &EvidenceArguments, output: Output) -> Result<(), Failure> {
     let file = arguments.file.as_deref().ok_or_else(|| Failure::usage("give a file"))?;
-    let genesis = arguments.genesis.clone();
-    let rules = read_genesis(&genesis.unwrap_or_else(|| file.with_file_name("genesis.json")))?;
-    let folder = file.parent().unwrap_or_else(|| Path::new("."));
-    let nodes = membership(folder, arguments.nodes.as_deref())?;
-    let app_name = rules.genesis.app_name.clone();
-    let verifier = Verifier { app_name, nodes, threshold: arguments.threshold };
     let shown = file.display();
     let evidence = match Evidence::read(file) {
         Err(ReadError::File(error)) => return Err(error.into()),
         Err(error) => return Err(Failure::difference(format!("{shown}: {error}"))),
         Ok(evidence) => evidence,
     };
+    let beside = file.with_file_name("genesis.json");
+    if arguments.genesis.is_none() && !beside.exists() {
+        return Err(Failure::usage(format!(
+            "{} is not there: give the genesis file of the network with --genesis",
+            beside.display()
+        )));
+    }
+    let rules = read_genesis(arguments.genesis.as_deref().unwrap_or(&beside))?;
+    let folder = file.parent().unwrap_or_else(|| Path::new("."));
+    let nodes = membership(folder, arguments.nodes.as_deref())?;
+    let app_name = rules.genesis.app_name.clone();
+    let verifier = Verifier { app_name, nodes, threshold: arguments.threshold };
     let finding = evidence
         .check(&rules, &verifier)
         .map_err(|error| Failure::difference(format!("{shown} proves nothing: {error}")))?;

@@ -50,6 +50,12 @@ async fn it_halts_with_both_roots_and_does_not_start_again() {
     let checked = run(&["verify", &evidence]);
     assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
     assert!(text(&checked.stdout).contains("of weight 1 of 1, signed the root"));
+    let missing = run(&["verify", &file("no.json")]);
+    assert!(missing.status.code() == Some(1) && text(&missing.stderr).contains("no.json"));
+    std::fs::copy(&evidence, file("alone.json")).unwrap();
+    let alone = run(&["verify", &file("alone.json")]);
+    assert_eq!(alone.status.code(), Some(2), "{}", text(&alone.stderr));
+    assert!(text(&alone.stderr).contains("--genesis"), "{}", text(&alone.stderr));
     let forged =
         std::fs::read_to_string(&evidence).unwrap().replace(&"07".repeat(32), &"08".repeat(32));
     std::fs::write(file("data/forged.json"), forged).unwrap();
