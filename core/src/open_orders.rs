@@ -232,11 +232,16 @@ mod tests {
                     assert!(orders.with_low_half_of(*id).any(|found| found == *slot), "{id}");
                 }
                 assert_eq!(orders.with_low_half_of(id + 1).count(), 0);
+                // Where ids are near each other the likely one is the right one, and long lists ascend.
+                if steps.iter().all(|step| *step < 1000) {
+                    assert!(open.iter().all(|(id, slot)| orders.likely(*id) == Some(*slot)));
+                    let oldest = orders.oldest;
+                    let after = |order: &OpenOrder| order.low.wrapping_sub(oldest);
+                    assert!(orders.is_short() || orders.orders.is_sorted_by_key(after));
+                }
             }
-        }
-        // Where ids are near each other the likely one is the right one.
-        if steps.iter().all(|step| *step < 1000) {
-            assert!(open.iter().all(|(id, slot)| orders.likely(*id) == Some(*slot)));
+            // There are no more gaps than orders.
+            assert!(orders.orders.len() <= (2 * open.len()).max(SHORT) + 1);
         }
         orders.clear();
         assert_eq!((orders.count(), orders.slots().count(), orders.memory()), (0, 0, 0));
