@@ -1,13 +1,14 @@
-//! Building the page: cargo, wasm-bindgen, an optimizer, hashed names, compression.
+//! Building the page: cargo, wasm-bindgen, an optimizer, hashed names, integrity, compression.
 
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use base64ct::{Base64, Encoding};
 use brotli::BrotliCompress;
 use brotli::enc::BrotliEncoderParams;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha384};
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::tools::{Run, cargo, ensure_npm, ensure_wasm_target, run, say};
@@ -24,16 +25,17 @@ const WASM_FEATURES: [&str; 6] = [
     "sign-ext",
 ];
 
+/// Has leptos keep components behind pointers, without a copy of its code for each shape of a view.
+const FLAGS: &str = "--cfg erase_components";
+
 /// Builds the page and returns its folder.
 pub fn build() -> Result<PathBuf, String> {
     ensure_wasm_target()?;
     say("building the page (wasm)");
-    run(cargo().args(["build", "--locked", "--package", "zellbook-web"]).args([
-        "--target",
-        "wasm32-unknown-unknown",
-        "--profile",
-        "page",
-    ]))?;
+    run(cargo()
+        .args(["build", "--locked", "--package", "zellbook-web"])
+        .args(["--target", "wasm32-unknown-unknown", "--profile", "page"])
+        .env("RUSTFLAGS", FLAGS))?;
     let wasm = target().join("wasm32-unknown-unknown/page/zellbook-web.wasm");
     // Not target/page: that is where cargo keeps what the profile `page` builds for the host.
     let folder = root().join("target/site");
@@ -78,27 +80,32 @@ fn assemble(wasm: &Path, folder: &Path) -> Run {
     let text = |path: &Path| {
         String::from_utf8(read(path)?).map_err(|error| format!("{}: {error}", path.display()))
     };
-    let wasm_name = add(folder, "zellbook", "wasm", &read(&module)?)?;
-    let script_name =
-        add(folder, "zellbook", "js", text(&staging.join("zellbook-web.js"))?.as_bytes())?;
-    let fill = |template: String| {
-        template
-            .replace("{{wasm}}", &format!("/{wasm_name}"))
-            .replace("{{script}}", &format!("/{script_name}"))
-    };
-    let start = fill(text(&root().join("web/start.js"))?);
-    let start_name = add(folder, "start", "js", start.as_bytes())?;
-    let style_name = add(folder, "style", "css", &read(&root().join("web/style.css"))?)?;
-    let icon_name = add(folder, "icon", "svg", &read(&root().join("web/icon.svg"))?)?;
-    let index = fill(text(&root().join("index.html"))?)
-        .replace("{{start}}", &format!("/{start_name}"))
-        .replace("{{style}}", &format!("/{style_name}"))
-        .replace("{{icon}}", &format!("/{icon_name}"));
-    if let Some(at) = index.find("{{") {
-        let rest: String = index[at..].chars().take(40).collect();
-        return Err(format!("index.html has a placeholder that nothing fills: {rest}"));
+    let module = Asset::add(folder, "zellbook", "wasm", &read(&module)?)?;
+    // One script with wasm-bindgen's: what a script imports, no browser checks in an equal way.
+    let start = text(&staging.join("zellbook-web.js"))?
+        + &fill(text(&root().join("web/start.js"))?, &[("wasm", &module)])?;
+    let script = Asset::add(folder, "zellbook", "js", start.as_bytes())?;
+    let style = Asset::add(folder, "style", "css", &read(&root().join("web/style.css"))?)?;
+    let icon = Asset::add(folder, "icon", "svg", &read(&root().join("web/icon.svg"))?)?;
+    let index = fill(
+        text(&root().join("index.html"))?,
+        &[("wasm", &module), ("script", &script), ("style", &style), ("icon", &icon)],
+    )?;
+    add(folder, "index.html", index.as_bytes())
+}
+
+/// Puts paths and digests where a text of the page has `{{name}}` and `{{name integrity}}`.
+fn fill(mut text: String, assets: &[(&str, &Asset)]) -> Result<String, String> {
+    for (name, asset) in assets {
+        text = text
+            .replace(&format!("{{{{{name}}}}}"), &asset.path)
+            .replace(&format!("{{{{{name} integrity}}}}"), &asset.integrity);
     }
-    add_as(folder, "index.html", index.as_bytes())
+    if let Some(at) = text.find("{{") {
+        let rest: String = text[at..].chars().take(40).collect();
+        return Err(format!("the page has a placeholder that nothing fills: {rest}"));
+    }
+    Ok(text)
 }
 
 /// Makes the module smaller with binaryen's optimizer, which npm has.
@@ -130,20 +137,30 @@ fn write(path: &Path, bytes: &[u8]) -> Run {
     fs::write(path, bytes).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// Adds a file under a name with the hash of its content.
-fn add(folder: &Path, stem: &str, extension: &str, bytes: &[u8]) -> Result<String, String> {
-    let hash = hex::encode(&Sha256::digest(bytes)[..8]);
-    let name = format!("{stem}-{hash}.{extension}");
-    add_as(folder, &name, bytes)?;
-    Ok(name)
+/// A file of the page whose name has the hash of its content.
+struct Asset {
+    /// Where it is served.
+    path: String,
+    /// The digest that browsers hold it to (W3C Subresource Integrity).
+    integrity: String,
+}
+
+impl Asset {
+    fn add(folder: &Path, stem: &str, extension: &str, bytes: &[u8]) -> Result<Self, String> {
+        let hash = hex::encode(&Sha256::digest(bytes)[..8]);
+        let name = format!("{stem}-{hash}.{extension}");
+        add(folder, &name, bytes)?;
+        let integrity = format!("sha384-{}", Base64::encode_string(&Sha384::digest(bytes)));
+        Ok(Self { path: format!("/{name}"), integrity })
+    }
 }
 
 /// Adds a file and its compressed twin.
-fn add_as(folder: &Path, name: &str, bytes: &[u8]) -> Run {
+fn add(folder: &Path, name: &str, bytes: &[u8]) -> Run {
     write(&folder.join(name), bytes)?;
     let mut compressed = Vec::new();
     let parameters =
-        BrotliEncoderParams { quality: 9, size_hint: bytes.len(), ..Default::default() };
+        BrotliEncoderParams { quality: 11, size_hint: bytes.len(), ..Default::default() };
     BrotliCompress(&mut &*bytes, &mut compressed, &parameters)
         .map_err(|error| format!("compressing {name}: {error}"))?;
     write(&folder.join(format!("{name}.br")), &compressed)

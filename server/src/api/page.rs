@@ -12,8 +12,9 @@ use axum::response::{Html, IntoResponse, Response};
 
 use super::{ApiError, Shared};
 
-/// Scripts and wasm of our own, and nothing else from anywhere.
-pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// Scripts and wasm of our own, and nothing else from anywhere. Wallets of the browser announce their
+/// icons as `data:` (EIP-6963).
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// Bytes of all files, at most.
 const PAGE_BYTES_MAX: u64 = 64 << 20;
 

@@ -1,5 +1,7 @@
 //! The HTTP interface, good and bad input.
 
+use std::fs;
+
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -280,22 +282,62 @@ async fn the_faucet_credits_an_account_once_an_hour() {
 #[tokio::test]
 async fn every_answer_carries_the_security_headers() {
     let folder = TempDir::new().unwrap();
-    let replica = Replica::start(&folder, "data", &[]).await;
-    for path in ["/", "/v1/status", "/nowhere"] {
-        let answer = client().get(format!("{}{path}", replica.process.url)).send().await.unwrap();
-        let headers = answer.headers();
-        let policy = headers["content-security-policy"].to_str().unwrap();
-        assert!(
-            policy.contains("script-src 'self' 'wasm-unsafe-eval'")
-                && !policy.contains("unsafe-inline")
-        );
-        assert_eq!(headers["x-content-type-options"], "nosniff");
-        assert_eq!(headers["referrer-policy"], "no-referrer");
-        assert_eq!(headers["cross-origin-opener-policy"], "same-origin");
-        assert_eq!(headers["cross-origin-embedder-policy"], "require-corp");
+    let site = folder.path().join("site");
+    fs::create_dir(&site).unwrap();
+    for name in ["index.html", "zellbook-1.js", "zellbook-1.js.br", "zellbook-1.wasm"] {
+        fs::write(site.join(name), "content").unwrap();
     }
-    let status: Value = replica.status().await;
+    let page = ["--page", site.to_str().unwrap()];
+    let with_page = Replica::start(&folder, "data", &page).await;
+    let without = Replica::start(&folder, "other", &[]).await;
+    let paths = ["/", "/zellbook-1.js", "/zellbook-1.wasm", "/nowhere", "/v1/status", "/v1/ws"];
+    let answers = [&with_page, &without]
+        .into_iter()
+        .flat_map(|replica| paths.iter().map(|path| format!("{}{path}", replica.process.url)));
+    for url in answers {
+        for method in [Method::GET, Method::HEAD, Method::PUT] {
+            let request = client().request(method.clone(), &url).header("accept-encoding", "br");
+            let answer = request.send().await.unwrap();
+            let head = format!("{method} {url}: {} {:#?}", answer.status(), answer.headers());
+            let header = |name: &str| {
+                let mut values = answer.headers().get_all(name).iter();
+                let value = values.next().map(|value| value.to_str().unwrap());
+                assert!(values.next().is_none(), "{name} twice: {head}");
+                value
+            };
+            // Two policies would both hold: this is the whole of it.
+            let policy = header("content-security-policy").unwrap();
+            let mut directives: Vec<_> = policy.split("; ").collect();
+            directives.sort_unstable();
+            let expected = [
+                "base-uri 'none'",
+                "connect-src 'self'",
+                "default-src 'none'",
+                "form-action 'none'",
+                "frame-ancestors 'none'",
+                "img-src 'self' data:",
+                "script-src 'self' 'wasm-unsafe-eval'",
+                "style-src 'self'",
+            ];
+            assert_eq!(directives, expected, "{head}");
+            for (name, value) in [
+                ("x-content-type-options", "nosniff"),
+                ("referrer-policy", "no-referrer"),
+                ("cross-origin-opener-policy", "same-origin"),
+                ("cross-origin-embedder-policy", "require-corp"),
+                ("cross-origin-resource-policy", "same-origin"),
+            ] {
+                assert_eq!(header(name), Some(value), "{name}: {head}");
+            }
+        }
+    }
+    let status: Value = with_page.status().await;
     assert_eq!(status["state"], "following");
+    let script = client().get(format!("{}/zellbook-1.js", with_page.process.url));
+    let script = script.header("accept-encoding", "gzip, br").send().await.unwrap();
+    assert_eq!(script.headers()["content-encoding"], "br");
+    assert_eq!(script.headers()["content-type"], "text/javascript; charset=utf-8");
+    assert_eq!(script.headers()["cache-control"], "public, max-age=31536000, immutable");
 }
 
 #[tokio::test]

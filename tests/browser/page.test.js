@@ -1,0 +1,67 @@
+// How the page is delivered: what the browser loads, and that it runs nothing but that.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Exchange, Person, launch } from "./exchange.js";
+
+let browser;
+let exchange;
+before(async () => {
+  browser = await launch();
+  exchange = await Exchange.start();
+});
+after(async () => {
+  await browser.close();
+  await exchange.stop();
+});
+
+test("each file is loaded once, compressed, and held to a digest", async () => {
+  const person = await Person.arrive(browser, exchange);
+  const { page } = person;
+  const files = await page.evaluate(() => performance.getEntriesByType("resource")
+    .map(({ name, encodedBodySize, decodedBodySize }) => ({ path: new URL(name).pathname, encodedBodySize, decodedBodySize }))
+    .filter(({ path }) => !path.startsWith("/v1/")));
+  const names = files.map(({ path }) => path.replace(/-[0-9a-f]{16}\./, ".")).sort();
+  assert.deepEqual(names.filter((name) => name !== "/icon.svg"), ["/style.css", "/zellbook.js", "/zellbook.wasm"]);
+  for (const { path, encodedBodySize, decodedBodySize } of files) assert.ok(encodedBodySize < decodedBodySize, path);
+  const loads = await page.locator("script, link[rel=stylesheet], link[rel=preload]").all();
+  assert.equal(loads.length, 3);
+  for (const load of loads) assert.match(await load.getAttribute("integrity"), /^sha384-/);
+  assert.deepEqual(person.faults, []);
+  await person.context.close();
+});
+
+for (const kind of ["js", "wasm"]) {
+  test(`a ${kind} file that is not the one that was built does not run`, async () => {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    await page.route(`**/zellbook-*.${kind}`, async (route) => {
+      const answer = await route.fetch();
+      const bytes = await answer.body();
+      // Valid as before, and not the same.
+      const more = kind === "js" ? Buffer.from("\n") : Buffer.from([0, 2, 1, 0x78]);
+      await route.fulfill({ response: answer, body: Buffer.concat([bytes, more]) });
+    });
+    const refused = page.waitForEvent("console", (message) => message.text().includes("integrity"));
+    await page.goto(exchange.url);
+    await refused;
+    if (kind === "wasm") await page.getByText("Zellbook could not start").waitFor();
+    assert.equal(await page.locator("main").count(), 0);
+    await context.close();
+  });
+}
+
+test("the policy lets nothing inline run and nothing go elsewhere", async () => {
+  const { context, page } = await Person.arrive(browser, exchange);
+  const violated = await page.evaluate(async () => {
+    const directives = [];
+    document.addEventListener("securitypolicyviolation", (event) => directives.push(event.effectiveDirective));
+    const script = document.createElement("script");
+    script.textContent = "globalThis.ran = true";
+    document.head.append(script);
+    await fetch("http://127.0.0.1:9/").catch(() => {});
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    return { directives, ran: globalThis.ran === true, isolated: crossOriginIsolated };
+  });
+  assert.deepEqual(violated, { directives: ["script-src-elem", "connect-src"], ran: false, isolated: true });
+  await context.close();
+});
