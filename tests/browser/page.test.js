@@ -65,3 +65,26 @@ test("the policy lets nothing inline run and nothing go elsewhere", async () => 
   assert.deepEqual(violated, { directives: ["script-src-elem", "connect-src"], ran: false, isolated: true });
   await context.close();
 });
+
+test("the vault is loaded when a key is first needed, and a vault that was changed is not used", async () => {
+  const person = await Person.arrive(browser, exchange);
+  const { context, page } = person;
+  const vaults = [];
+  page.on("request", (request) => /\/vault-/.test(request.url()) && vaults.push(request.url()));
+  await page.route("**/vault-*.wasm", async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({ response: answer, body: Buffer.concat([await answer.body(), Buffer.from([0, 2, 1, 0x78])]) });
+  });
+  await page.getByRole("button", { name: "Make a key" }).first().click();
+  const dialog = page.getByRole("dialog", { name: "Your key" });
+  assert.deepEqual(vaults, []);
+  await dialog.locator("#new-passphrase").fill("correct horse battery");
+  await dialog.getByRole("button", { name: "Make a key" }).click();
+  await dialog.getByText("The part of the page that keeps keys could not be loaded.").waitFor();
+  assert.equal(vaults.length, 1);
+  assert.equal(await page.evaluate(() => localStorage.length), 0);
+  await page.unroute("**/vault-*.wasm");
+  await dialog.getByRole("button", { name: "Make a key" }).click();
+  await dialog.getByRole("button", { name: "Lock", exact: true }).waitFor();
+  await context.close();
+});

@@ -20,6 +20,3 @@ fn main() {
     }
     leptos::mount::mount_to_body(app::App);
 }
-
-#[cfg(test)]
-wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);

@@ -3,7 +3,8 @@
 use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use zellbook_core::transaction::{Action, Transaction};
+use zellbook_core::key::Scheme;
+use zellbook_core::transaction::{Action, SignedTransaction, Transaction};
 use zellbook_core::wire::{Stage, TransactionStatus};
 
 use crate::api::{self, Problem};
@@ -53,11 +54,14 @@ pub fn transaction(state: State, action: Action) -> Option<Transaction> {
 
 /// Signs with the unlocked key and sends. The text is the one that was on show.
 pub fn sign_and_send(state: State, title: String, transaction: Transaction) {
-    let Some(key) = state.wallet.with_untracked(crate::wallet::Wallet::key) else { return };
     let Some(rules) = state.rules.get_untracked() else { return };
     let text = transaction.text(&rules.network);
     let hash = transaction.hash(&rules.network).to_string();
-    let json = transaction.sign(&rules.network, &key).to_json();
+    let signature = match crate::wallet::sign(state.wallet, &text) {
+        Ok(signature) => signature,
+        Err(error) => return state.problem.set(Some(error.to_string())),
+    };
+    let json = SignedTransaction { transaction, scheme: Scheme::Raw, signature }.to_json();
     let sent = Sent {
         title,
         hash: hash.clone(),

@@ -31,21 +31,29 @@ const FLAGS: &str = "--cfg erase_components";
 /// Builds the page and returns its folder.
 pub fn build() -> Result<PathBuf, String> {
     ensure_wasm_target()?;
-    say("building the page (wasm)");
+    say("building the page and the vault (wasm)");
     run(cargo()
-        .args(["build", "--locked", "--package", "zellbook-web"])
+        .args([
+            "build",
+            "--locked",
+            "--package",
+            "zellbook-web",
+            "--package",
+            "zellbook-vault-module",
+        ])
         .args(["--target", "wasm32-unknown-unknown", "--profile", "page"])
         .env("RUSTFLAGS", FLAGS))?;
-    let wasm = target().join("wasm32-unknown-unknown/page/zellbook-web.wasm");
+    let built = target().join("wasm32-unknown-unknown/page");
+    let (wasm, vault) = (built.join("zellbook-web.wasm"), built.join("zellbook_vault_module.wasm"));
     // Not target/page: that is where cargo keeps what the profile `page` builds for the host.
     let folder = root().join("target/site");
     let sources = ["index.html", "web/style.css", "web/start.js", "web/icon.svg"];
     let mut stamp = Sha256::new();
-    for file in sources
-        .iter()
-        .map(|name| root().join(name))
-        .chain([wasm.clone(), std::env::current_exe().unwrap_or_default()])
-    {
+    for file in sources.iter().map(|name| root().join(name)).chain([
+        wasm.clone(),
+        vault.clone(),
+        std::env::current_exe().unwrap_or_default(),
+    ]) {
         stamp.update(read(&file)?);
     }
     let stamp = hex::encode(stamp.finalize());
@@ -55,12 +63,12 @@ pub fn build() -> Result<PathBuf, String> {
     {
         return Ok(folder);
     }
-    assemble(&wasm, &folder)?;
+    assemble(&wasm, &vault, &folder)?;
     write(&stamp_path, stamp.as_bytes())?;
     Ok(folder)
 }
 
-fn assemble(wasm: &Path, folder: &Path) -> Run {
+fn assemble(wasm: &Path, vault: &Path, folder: &Path) -> Run {
     let staging = target().join("page-staging");
     let _ = fs::remove_dir_all(&staging);
     say("binding the wasm module to JavaScript");
@@ -72,7 +80,11 @@ fn assemble(wasm: &Path, folder: &Path) -> Run {
         })
         .map_err(|error| format!("wasm-bindgen: {error:#}"))?;
     let module = staging.join("zellbook-web_bg.wasm");
+    let vault_module = staging.join("vault.wasm");
+    // It imports nothing, so there is nothing to bind.
+    write(&vault_module, &read(vault)?)?;
     optimize(&module)?;
+    optimize(&vault_module)?;
 
     say("hashing names and compressing");
     let _ = fs::remove_dir_all(folder);
@@ -81,6 +93,7 @@ fn assemble(wasm: &Path, folder: &Path) -> Run {
         String::from_utf8(read(path)?).map_err(|error| format!("{}: {error}", path.display()))
     };
     let module = Asset::add(folder, "zellbook", "wasm", &read(&module)?)?;
+    let vault = Asset::add(folder, "vault", "wasm", &read(&vault_module)?)?;
     // One script with wasm-bindgen's: what a script imports, no browser checks in an equal way.
     let start = text(&staging.join("zellbook-web.js"))?
         + &fill(text(&root().join("web/start.js"))?, &[("wasm", &module)])?;
@@ -89,7 +102,13 @@ fn assemble(wasm: &Path, folder: &Path) -> Run {
     let icon = Asset::add(folder, "icon", "svg", &read(&root().join("web/icon.svg"))?)?;
     let index = fill(
         text(&root().join("index.html"))?,
-        &[("wasm", &module), ("script", &script), ("style", &style), ("icon", &icon)],
+        &[
+            ("wasm", &module),
+            ("vault", &vault),
+            ("script", &script),
+            ("style", &style),
+            ("icon", &icon),
+        ],
     )?;
     add(folder, "index.html", index.as_bytes())
 }
@@ -125,7 +144,8 @@ fn optimize(module: &Path) -> Run {
         .args([module.as_os_str(), OsStr::new("-o"), output.as_os_str()]))?;
     fs::rename(&output, module).map_err(|error| format!("{}: {error}", module.display()))?;
     let after = read(module)?.len();
-    say(&format!("wasm module: {} kB, {} kB before", after / 1000, before / 1000));
+    let name = module.file_stem().unwrap_or_default().display();
+    say(&format!("{name}: {} kB, {} kB before", after / 1000, before / 1000));
     Ok(())
 }
 
@@ -163,5 +183,6 @@ fn add(folder: &Path, name: &str, bytes: &[u8]) -> Run {
         BrotliEncoderParams { quality: 11, size_hint: bytes.len(), ..Default::default() };
     BrotliCompress(&mut &*bytes, &mut compressed, &parameters)
         .map_err(|error| format!("compressing {name}: {error}"))?;
+    say(&format!("{name}: {} bytes, {} compressed", bytes.len(), compressed.len()));
     write(&folder.join(format!("{name}.br")), &compressed)
 }

@@ -20,7 +20,7 @@ pub fn WalletButton() -> impl IntoView {
             Wallet::Locked(keystore) => {
                 format!("{} · locked", format::short(&keystore.account().to_string()))
             }
-            Wallet::Unlocked(keystore, _) => format::short(&keystore.account().to_string()),
+            Wallet::Unlocked(keystore) => format::short(&keystore.account().to_string()),
         })
     };
     view! {
@@ -32,12 +32,12 @@ pub fn WalletButton() -> impl IntoView {
 fn run_slowly(
     busy: RwSignal<bool>,
     fault: RwSignal<Option<String>>,
-    work: impl FnOnce() -> Result<(), KeystoreError> + 'static,
+    work: impl Future<Output = Result<(), KeystoreError>> + 'static,
 ) {
     busy.set(true);
     spawn_local(async move {
         TimeoutFuture::new(30).await;
-        fault.set(work().err().map(|error| error.to_string()));
+        fault.set(work.await.err().map(|error| error.to_string()));
         busy.set(false);
     });
 }
@@ -48,7 +48,7 @@ fn PassphraseForm(
     #[prop(into)] id: String,
     button: &'static str,
     autocomplete: &'static str,
-    work: impl Fn(String) -> Result<(), KeystoreError> + Clone + 'static,
+    work: impl AsyncFn(String) -> Result<(), KeystoreError> + Clone + 'static,
 ) -> impl IntoView {
     let passphrase = RwSignal::new(String::new());
     let (busy, fault) = (RwSignal::new(false), RwSignal::new(None::<String>));
@@ -57,8 +57,8 @@ fn PassphraseForm(
         event.stop_propagation();
         let text = passphrase.get_untracked();
         let work = work.clone();
-        run_slowly(busy, fault, move || {
-            work(text)?;
+        run_slowly(busy, fault, async move {
+            work(text).await?;
             passphrase.set(String::new());
             Ok(())
         });
@@ -97,7 +97,7 @@ pub fn UnlockForm(note: &'static str) -> impl IntoView {
             id="unlock-passphrase"
             button="Unlock"
             autocomplete="current-password"
-            work=move |passphrase| wallet::unlock(state.wallet, &passphrase)
+            work=async move |passphrase| wallet::unlock(state.wallet, passphrase).await
         />
     }
 }
@@ -161,7 +161,7 @@ fn EmptyWallet() -> impl IntoView {
             id="new-passphrase"
             button="Make a key"
             autocomplete="new-password"
-            work=move |passphrase| wallet::create(state.wallet, &passphrase)
+            work=async move |passphrase| wallet::create(state.wallet, passphrase).await
         />
         <h3>"Or import one"</h3>
         <label class="field">
@@ -183,8 +183,8 @@ fn EmptyWallet() -> impl IntoView {
             id="import-passphrase"
             button="Import"
             autocomplete="current-password"
-            work=move |passphrase| {
-                wallet::import(state.wallet, &imported.get_untracked(), &passphrase)?;
+            work=async move |passphrase| {
+                wallet::import(state.wallet, imported.get_untracked(), passphrase).await?;
                 imported.set(String::new());
                 Ok(())
             }

@@ -1,13 +1,12 @@
-//! The wallet: one key of this browser, encrypted at rest, in memory only while it is unlocked.
+//! The wallet: one key of this browser, encrypted at rest, and in the vault's memory while it is unlocked.
 
-mod keystore;
 mod storage;
+mod vault;
 
 use leptos::prelude::*;
-use zellbook_core::key::{PublicKey, SecretKey};
-use zeroize::Zeroizing;
-
-pub use keystore::{Keystore, KeystoreError, PASSPHRASE_LENGTH_MIN};
+use zellbook_core::key::{PublicKey, Signature};
+use zellbook_vault::{Answer, Randomness, Request};
+pub use zellbook_vault::{Keystore, KeystoreError, PASSPHRASE_LENGTH_MIN};
 
 /// What the browser holds.
 #[derive(Clone, Debug)]
@@ -16,8 +15,8 @@ pub enum Wallet {
     Empty,
     /// A key that needs its passphrase.
     Locked(Keystore),
-    /// A key that can sign.
-    Unlocked(Keystore, SecretKey),
+    /// A key that can sign: the vault has it.
+    Unlocked(Keystore),
 }
 
 impl Wallet {
@@ -30,7 +29,7 @@ impl Wallet {
     pub const fn account(&self) -> Option<PublicKey> {
         match self {
             Self::Empty => None,
-            Self::Locked(keystore) | Self::Unlocked(keystore, _) => Some(keystore.account()),
+            Self::Locked(keystore) | Self::Unlocked(keystore) => Some(keystore.account()),
         }
     }
 
@@ -38,68 +37,98 @@ impl Wallet {
     pub const fn keystore(&self) -> Option<&Keystore> {
         match self {
             Self::Empty => None,
-            Self::Locked(keystore) | Self::Unlocked(keystore, _) => Some(keystore),
-        }
-    }
-
-    /// The key, if it is unlocked.
-    pub fn key(&self) -> Option<SecretKey> {
-        match self {
-            Self::Unlocked(_, key) => Some(key.clone()),
-            Self::Empty | Self::Locked(_) => None,
+            Self::Locked(keystore) | Self::Unlocked(keystore) => Some(keystore),
         }
     }
 }
 
+fn random() -> Result<Randomness, KeystoreError> {
+    let mut random = Randomness { key: [0; 32], salt: [0; 16], nonce: [0; 12] };
+    for part in [&mut random.key[..], &mut random.salt, &mut random.nonce] {
+        getrandom::fill(part).map_err(|_| KeystoreError::Random)?;
+    }
+    Ok(random)
+}
+
 /// Makes a key, keeps it encrypted and unlocks it.
-pub fn create(wallet: RwSignal<Wallet>, passphrase: &str) -> Result<(), KeystoreError> {
-    let key = loop {
-        let mut bytes = Zeroizing::new([0; 32]);
-        getrandom::fill(bytes.as_mut_slice()).map_err(|_| KeystoreError::Random)?;
-        // One draw in 2^128 is out of range.
-        if let Ok(key) = SecretKey::from_bytes(&bytes) {
-            break key;
-        }
-    };
-    adopt(wallet, key, passphrase)
+pub async fn create(wallet: RwSignal<Wallet>, passphrase: String) -> Result<(), KeystoreError> {
+    let answer = vault::ask(Request::Make { passphrase, random: random()? }).await;
+    kept(wallet, answer)
 }
 
 /// Imports an exported file with its passphrase, or a secret key of 64 hex digits, which is
 /// encrypted under the passphrase.
-pub fn import(wallet: RwSignal<Wallet>, text: &str, passphrase: &str) -> Result<(), KeystoreError> {
+pub async fn import(
+    wallet: RwSignal<Wallet>,
+    text: String,
+    passphrase: String,
+) -> Result<(), KeystoreError> {
     let text = text.trim();
     if text.starts_with('{') {
         let keystore = Keystore::from_json(text)?;
-        let key = keystore.open(passphrase)?;
-        return keep(wallet, keystore, key);
+        let unlock = Request::Unlock { keystore: keystore.clone(), passphrase };
+        return done(vault::ask(unlock).await).and_then(|()| keep(wallet, keystore));
     }
-    let key = SecretKey::from_hex(text).map_err(|_| KeystoreError::Form)?;
-    adopt(wallet, key, passphrase)
+    let import = Request::Import { secret: text.into(), passphrase, random: random()? };
+    kept(wallet, vault::ask(import).await)
 }
 
-fn adopt(wallet: RwSignal<Wallet>, key: SecretKey, passphrase: &str) -> Result<(), KeystoreError> {
-    let keystore = Keystore::seal(&key, passphrase)?;
-    keep(wallet, keystore, key)
+fn done(answer: Answer) -> Result<(), KeystoreError> {
+    match answer {
+        Answer::Done => Ok(()),
+        Answer::Refused(error) => Err(error),
+        Answer::Kept(_) | Answer::Signature(_) => Err(KeystoreError::Unavailable),
+    }
 }
 
-/// A key that is there already is never overwritten.
-fn keep(wallet: RwSignal<Wallet>, keystore: Keystore, key: SecretKey) -> Result<(), KeystoreError> {
-    if storage::load().is_some_and(|kept| kept.account() != keystore.account()) {
-        return Err(KeystoreError::Occupied);
+fn kept(wallet: RwSignal<Wallet>, answer: Answer) -> Result<(), KeystoreError> {
+    match answer {
+        Answer::Kept(keystore) => keep(wallet, keystore),
+        other => done(other).and(Err(KeystoreError::Unavailable)),
     }
-    storage::save(&keystore)?;
-    wallet.set(Wallet::Unlocked(keystore, key));
+}
+
+/// Stores what is unlocked now. A key that is there already is never overwritten.
+fn keep(wallet: RwSignal<Wallet>, keystore: Keystore) -> Result<(), KeystoreError> {
+    let stored = match storage::load().filter(|kept| kept.account() != keystore.account()) {
+        Some(_) => Err(KeystoreError::Occupied),
+        None => storage::save(&keystore),
+    };
+    if stored.is_err() {
+        forget(wallet);
+        return stored;
+    }
+    wallet.set(Wallet::Unlocked(keystore));
     Ok(())
 }
 
 /// Unlocks the kept key.
-pub fn unlock(wallet: RwSignal<Wallet>, passphrase: &str) -> Result<(), KeystoreError> {
+pub async fn unlock(wallet: RwSignal<Wallet>, passphrase: String) -> Result<(), KeystoreError> {
     let Some(keystore) = wallet.with_untracked(|wallet| wallet.keystore().cloned()) else {
         return Ok(());
     };
-    let key = keystore.open(passphrase)?;
-    wallet.set(Wallet::Unlocked(keystore, key));
+    done(vault::ask(Request::Unlock { keystore: keystore.clone(), passphrase }).await)?;
+    // Another tab may have removed it, or put another in its place, meanwhile.
+    if wallet.with_untracked(Wallet::account) == Some(keystore.account()) {
+        wallet.set(Wallet::Unlocked(keystore));
+    } else {
+        forget(wallet);
+    }
     Ok(())
+}
+
+/// Signs a text with the unlocked key.
+pub fn sign(wallet: RwSignal<Wallet>, text: &str) -> Result<Signature, KeystoreError> {
+    let account = wallet.with_untracked(|wallet| match wallet {
+        Wallet::Unlocked(keystore) => Some(keystore.account()),
+        Wallet::Empty | Wallet::Locked(_) => None,
+    });
+    let account = account.ok_or(KeystoreError::Locked)?;
+    match vault::ask_loaded(&Request::Sign { account, text: text.into() }) {
+        Answer::Signature(signature) => signature.parse().map_err(|()| KeystoreError::Unavailable),
+        Answer::Refused(error) => Err(error),
+        Answer::Done | Answer::Kept(_) => Err(KeystoreError::Unavailable),
+    }
 }
 
 /// Follows what other tabs do: lock, remove, or keep another key.
@@ -111,6 +140,7 @@ pub fn follow_other_tabs(wallet: RwSignal<Wallet>) {
         }
         let kept = storage::load().map(|keystore| keystore.account());
         if kept != wallet.with_untracked(Wallet::account) {
+            forget(wallet);
             wallet.set(Wallet::load());
         }
     });
@@ -125,8 +155,9 @@ pub fn lock(wallet: RwSignal<Wallet>) {
 
 /// Forgets the key in the memory of this tab.
 fn forget(wallet: RwSignal<Wallet>) {
+    vault::lock();
     wallet.update(|wallet| {
-        if let Wallet::Unlocked(keystore, _) = wallet {
+        if let Wallet::Unlocked(keystore) = wallet {
             *wallet = Wallet::Locked(keystore.clone());
         }
     });
@@ -135,5 +166,6 @@ fn forget(wallet: RwSignal<Wallet>) {
 /// Removes the key from the browser for good.
 pub fn remove(wallet: RwSignal<Wallet>) {
     storage::remove();
+    vault::lock();
     wallet.set(Wallet::Empty);
 }

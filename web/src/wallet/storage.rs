@@ -1,6 +1,6 @@
 //! What the browser keeps for this page: the encrypted key, and nothing secret else.
 
-use super::keystore::{Keystore, KeystoreError};
+use super::{Keystore, KeystoreError};
 
 const NAME: &str = "zellbook.key";
 

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use zellbook_core::key::{PublicKey, SecretKey};
 use zeroize::Zeroizing;
 
+use crate::Randomness;
+
 /// Characters of a passphrase, at least.
 pub const PASSPHRASE_LENGTH_MIN: usize = 8;
 /// OWASP's first choice for Argon2id with little memory: 19 MiB, 2 passes, 1 lane.
@@ -45,7 +47,7 @@ struct Kdf {
 }
 
 /// Why a key cannot be made, opened or kept. The messages are for the user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeystoreError {
     /// The passphrase is too short.
     Short,
@@ -59,6 +61,10 @@ pub enum KeystoreError {
     Storage,
     /// Another key is there.
     Occupied,
+    /// The key is not unlocked.
+    Locked,
+    /// The vault could not be loaded, or broke.
+    Unavailable,
 }
 
 impl std::fmt::Display for KeystoreError {
@@ -72,6 +78,8 @@ impl std::fmt::Display for KeystoreError {
             Self::Random => f.write_str("The browser gave no random numbers, so no key was made."),
             Self::Storage => f.write_str("The browser does not let this page keep anything. Allow site data, then try again."),
             Self::Occupied => f.write_str("This browser holds another key. Export and remove that one first; it is never overwritten."),
+            Self::Locked => f.write_str("Your key is locked. Unlock it, then try again."),
+            Self::Unavailable => f.write_str("The part of the page that keeps keys could not be loaded. Try again; if that does not help, reload the page."),
         }
     }
 }
@@ -91,15 +99,13 @@ fn derive(passphrase: &str, kdf: &Kdf) -> Result<Zeroizing<[u8; 32]>, KeystoreEr
     Ok(key)
 }
 
-fn random<const N: usize>() -> Result<[u8; N], KeystoreError> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|_| KeystoreError::Random)?;
-    Ok(bytes)
-}
-
 impl Keystore {
     /// Encrypts a key under a passphrase.
-    pub fn seal(secret: &SecretKey, passphrase: &str) -> Result<Self, KeystoreError> {
+    pub fn seal(
+        secret: &SecretKey,
+        passphrase: &str,
+        random: &Randomness,
+    ) -> Result<Self, KeystoreError> {
         if passphrase.chars().count() < PASSPHRASE_LENGTH_MIN {
             return Err(KeystoreError::Short);
         }
@@ -107,10 +113,10 @@ impl Keystore {
             name: "argon2id".into(),
             memory_kib: MEMORY_KIB,
             passes: PASSES,
-            salt: hex::encode(random::<SALT_LENGTH>()?),
+            salt: hex::encode(random.salt),
         };
         let key = derive(passphrase, &kdf)?;
-        let nonce = random::<NONCE_LENGTH>()?;
+        let nonce = random.nonce;
         let account = secret.public_key();
         let mut bytes = Zeroizing::new([0; 32]);
         hex::decode_to_slice(secret.to_hex().as_bytes(), bytes.as_mut_slice())
@@ -163,36 +169,39 @@ impl Keystore {
 
 #[cfg(test)]
 mod tests {
-    use wasm_bindgen_test::wasm_bindgen_test;
-
     use super::*;
 
     fn secret() -> SecretKey {
         SecretKey::from_bytes(&[7; 32]).unwrap()
     }
 
-    #[wasm_bindgen_test]
+    fn seal(passphrase: &str, salt: u8) -> Result<Keystore, KeystoreError> {
+        let random = Randomness { key: [0; 32], salt: [salt; 16], nonce: [salt; 12] };
+        Keystore::seal(&secret(), passphrase, &random)
+    }
+
+    #[test]
     fn a_key_opens_with_its_passphrase_only_also_after_export() {
-        let keystore = Keystore::seal(&secret(), "correct horse").unwrap();
+        let keystore = seal("correct horse", 1).unwrap();
         let read = Keystore::from_json(&keystore.to_json()).unwrap();
         assert_eq!(read, keystore);
         assert_eq!(*read.open("correct horse").unwrap().to_hex(), *secret().to_hex());
         assert_eq!(read.open("correct horsE").unwrap_err(), KeystoreError::Wrong);
-        assert_eq!(Keystore::seal(&secret(), "short").unwrap_err(), KeystoreError::Short);
+        assert_eq!(seal("short", 1).unwrap_err(), KeystoreError::Short);
     }
 
-    #[wasm_bindgen_test]
+    #[test]
     fn the_secret_is_not_in_the_file_and_two_files_of_one_key_differ() {
-        let first = Keystore::seal(&secret(), "correct horse").unwrap();
-        let second = Keystore::seal(&secret(), "correct horse").unwrap();
+        let first = seal("correct horse", 1).unwrap();
+        let second = seal("correct horse", 2).unwrap();
         assert!(!first.to_json().contains(secret().to_hex().as_str()));
         assert_ne!(first.ciphertext, second.ciphertext);
         assert_ne!(first.kdf.salt, second.kdf.salt);
     }
 
-    #[wasm_bindgen_test]
+    #[test]
     fn a_changed_file_is_refused() {
-        let keystore = Keystore::seal(&secret(), "correct horse").unwrap();
+        let keystore = seal("correct horse", 1).unwrap();
         let mut other = keystore.clone();
         other.account = SecretKey::from_bytes(&[8; 32]).unwrap().public_key();
         assert_eq!(other.open("correct horse").unwrap_err(), KeystoreError::Wrong);
