@@ -70,6 +70,16 @@ impl GuideOrder {
         Ok(Self { account, order, message, signature })
     }
 
+    /// The text that was signed.
+    pub fn text(&self) -> &str {
+        &self.message
+    }
+
+    /// The signature: r and s.
+    pub const fn signature(&self) -> &[u8; 64] {
+        &self.signature
+    }
+
     /// Whether the signature is the account's.
     pub fn verify(&self) -> bool {
         let mut digest = [0; 32];

@@ -528,6 +528,208 @@ pub struct BatchesResponse {
     pub start: String,
 }
 
+/// A batch in short, in `GET /v1/headers`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeaderBody {
+    /// Index in the sequence.
+    pub index: String,
+    /// The chaining hash with it.
+    pub chaining_hash: String,
+    /// The state root after it, 64 hex digits.
+    pub root: String,
+    /// How many elements had an effect.
+    pub applied: String,
+    /// How many elements had none.
+    pub rejected: String,
+    /// Bytes of its body.
+    pub bytes: String,
+    /// The time of the proof that covers it.
+    pub time_ms: String,
+    /// When this replica applied it.
+    pub applied_ms: String,
+    /// The batch in which replicas of more than two thirds of the weight had attested to its root;
+    /// `null` while they have not.
+    pub certified_in: Option<String>,
+}
+
+/// Answer to `GET /v1/headers`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeadersResponse {
+    /// The newest first.
+    pub headers: Vec<HeaderBody>,
+    /// The last batch that this replica has.
+    pub last: String,
+    /// The batch of the snapshot that it began with: it has none up to that one; `0` if it has all.
+    pub start: String,
+}
+
+/// Answer to `GET /v1/batches/{index}/contents`: what a batch holds and did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContentsBody {
+    /// The batch in short.
+    pub header: HeaderBody,
+    /// The chaining hash before it; `null` for the first batch, and where it is not known here.
+    pub previous_chaining_hash: Option<String>,
+    /// The proof that covers it.
+    pub proof: ProofBody,
+    /// How many elements its body has.
+    pub elements_total: String,
+    /// Some of them, in sequence.
+    pub elements: Vec<ElementBody>,
+    /// Its trades, in sequence; the first 200.
+    pub trades: Vec<TradeBody>,
+    /// Whether it has more trades than these.
+    pub has_more_trades: bool,
+}
+
+/// An element of a batch, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ElementBody {
+    /// Its place in the batch, from 0.
+    pub position: String,
+    /// The transaction's hash; `null` if it is none, or its signature is not good.
+    pub hash: Option<String>,
+    /// Its kind, if it could be read.
+    pub kind: Option<String>,
+    /// Whose it is, where the signature is good.
+    pub account: Option<String>,
+    /// The fields of its kind, as they are signed: names and values.
+    pub fields: Vec<(String, String)>,
+    /// Why it had no effect, if it had none.
+    pub reject: Option<RejectBody>,
+    /// The batch that has its outcome, where that is not this one: this is a copy.
+    pub copy_of: Option<String>,
+}
+
+/// Answer to `GET /v1/transactions/{hash}/signed`: what was signed, and the signature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedBody {
+    /// The transaction's hash.
+    pub hash: String,
+    /// The text that was signed. The hash is its SHA-256, unless the scheme is `guide`.
+    pub text: String,
+    /// `raw`, `eip191` or `guide`.
+    pub scheme: String,
+    /// The signature in hex.
+    pub signature: String,
+    /// The key that signed: the account's, or a session key of it.
+    pub signer: String,
+    /// The element as the batch, or the outbox, has it.
+    pub element: String,
+}
+
+/// Answer to `GET /v1/replicas`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicasResponse {
+    /// The batch after which it was so.
+    pub batch: String,
+    /// Those of genesis, in its order.
+    pub replicas: Vec<ReplicaBody>,
+}
+
+/// A replica that genesis names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaBody {
+    /// The key that its attestations are signed with.
+    pub public_key: String,
+    /// Its weight.
+    pub weight: String,
+    /// Whether it is the one that answers.
+    pub is_this: bool,
+    /// The last batch that it attested to; `null` before the first.
+    pub attested_batch: Option<String>,
+    /// The root that it attested to then, where this replica has that.
+    pub attested_root: Option<String>,
+    /// The batch that holds this attestation, where this replica has it.
+    pub said_in: Option<String>,
+    /// Its clock then.
+    pub clock_ms: Option<String>,
+}
+
+/// Answer to `GET /v1/accounts/{public key}/orders`: past orders.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrdersResponse {
+    /// The batch after which it was so.
+    pub batch: String,
+    /// Filled or cancelled, newest first.
+    pub orders: Vec<OrderBody>,
+}
+
+/// Answer to `GET /v1/accounts/{public key}/fills`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FillsResponse {
+    /// The batch after which it was so.
+    pub batch: String,
+    /// Newest first.
+    pub fills: Vec<FillBody>,
+}
+
+/// Answer to `GET /v1/accounts/{public key}/ledger`: deposits, withdrawals and transfers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerResponse {
+    /// The batch after which it was so.
+    pub batch: String,
+    /// Newest first.
+    pub entries: Vec<LedgerEntryBody>,
+}
+
+/// An amount that came to an account or left it, other than by a trade.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerEntryBody {
+    /// Its number on this replica, over all accounts.
+    pub number: String,
+    /// What it was.
+    pub kind: LedgerKind,
+    /// Token symbol.
+    pub token: String,
+    /// Amount.
+    pub amount: String,
+    /// The issuer's reference of a deposit, the destination of a withdrawal, the other account of a
+    /// transfer.
+    pub with: String,
+    /// The batch that it is in.
+    pub batch: String,
+    /// Its place in that batch, from 0.
+    pub position: String,
+    /// The time of that batch's proof.
+    pub time_ms: String,
+}
+
+/// How an amount came or left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LedgerKind {
+    /// The issuer credited it.
+    Deposit,
+    /// The account took it out.
+    Withdrawal,
+    /// The account sent it.
+    TransferOut,
+    /// Another account sent it.
+    TransferIn,
+}
+
+impl LedgerKind {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Deposit => "deposit",
+            Self::Withdrawal => "withdrawal",
+            Self::TransferOut => "transfer_out",
+            Self::TransferIn => "transfer_in",
+        }
+    }
+}
+
+impl core::str::FromStr for LedgerKind {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let all = [Self::Deposit, Self::Withdrawal, Self::TransferOut, Self::TransferIn];
+        all.into_iter().find(|kind| kind.name() == text).ok_or(())
+    }
+}
+
 /// What a replica is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

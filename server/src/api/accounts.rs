@@ -6,11 +6,16 @@ use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use zellbook_core::key::PublicKey;
 use zellbook_core::leaf::LeafKey;
-use zellbook_core::wire::{AccountBody, BalanceBody, BalanceProofBody};
+use zellbook_core::wire::{
+    AccountBody, BalanceBody, BalanceProofBody, FillsResponse, LedgerResponse, OrdersResponse,
+};
 
-use super::markets::parameters;
+use super::markets::{bounded, parameters};
 use super::{ApiError, App, Shared};
-use crate::store::read_balance;
+use crate::store::{View, read_balance};
+
+/// Rows of one page of an account's past, at most.
+const PAST_MAX: u32 = 200;
 
 /// A public key of a path, body or channel.
 pub fn parse_account(text: &str) -> Result<PublicKey, ApiError> {
@@ -33,6 +38,76 @@ pub async fn account(
     Path(account): Path<String>,
 ) -> Result<Json<AccountBody>, ApiError> {
     Ok(Json(app.account(parse_account(&account)?).await?))
+}
+
+/// Parameters of a request for a page of an account's past.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PastQuery {
+    before: Option<u64>,
+    limit: Option<u32>,
+}
+
+type Past = Result<Query<PastQuery>, QueryRejection>;
+
+/// Reads a page of an account's past with the batch after which it was so.
+async fn past<T: Send + 'static>(
+    app: &App,
+    account: &str,
+    query: Past,
+    read: fn(&View<'_>, &PublicKey, u64, u32) -> rusqlite::Result<Vec<T>>,
+) -> Result<(String, Vec<T>), ApiError> {
+    let account = parse_account(account)?;
+    let PastQuery { before, limit } = parameters(query)?;
+    let limit = bounded(limit, 50, PAST_MAX)?;
+    let before = before.unwrap_or(u64::MAX);
+    let (batch, rows) = app
+        .reader
+        .read(move |view| Ok((view.last_batch()?, read(view, &account, before, limit)?)))
+        .await?;
+    let batch = batch.to_string();
+    app.shown(&batch).await?;
+    Ok((batch, rows))
+}
+
+/// `GET /v1/accounts/{public key}/orders?before=&limit=`: past orders, newest first.
+pub async fn orders(
+    State(app): Shared,
+    Path(account): Path<String>,
+    query: Past,
+) -> Result<Json<OrdersResponse>, ApiError> {
+    let (batch, orders) = past(&app, &account, query, |view, account, before, limit| {
+        view.past_orders(account, before, limit)
+    })
+    .await?;
+    Ok(Json(OrdersResponse { batch, orders }))
+}
+
+/// `GET /v1/accounts/{public key}/fills?before=&limit=`, newest first.
+pub async fn fills(
+    State(app): Shared,
+    Path(account): Path<String>,
+    query: Past,
+) -> Result<Json<FillsResponse>, ApiError> {
+    let (batch, fills) = past(&app, &account, query, |view, account, before, limit| {
+        view.fills(account, before, limit)
+    })
+    .await?;
+    Ok(Json(FillsResponse { batch, fills }))
+}
+
+/// `GET /v1/accounts/{public key}/ledger?before=&limit=`: deposits, withdrawals and transfers, newest
+/// first.
+pub async fn ledger(
+    State(app): Shared,
+    Path(account): Path<String>,
+    query: Past,
+) -> Result<Json<LedgerResponse>, ApiError> {
+    let (batch, entries) = past(&app, &account, query, |view, account, before, limit| {
+        view.ledger(account, before, limit)
+    })
+    .await?;
+    Ok(Json(LedgerResponse { batch, entries }))
 }
 
 /// Parameters of a proof request.

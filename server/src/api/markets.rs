@@ -20,6 +20,16 @@ pub fn parameters<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, ApiEr
         .map_err(|error| ApiError::bad_request("bad_parameter", error.body_text()))
 }
 
+/// How many are asked for: a default where the query does not say, and 1 to a most.
+pub fn bounded(asked: Option<u32>, default: u32, most: u32) -> Result<u32, ApiError> {
+    let limit = asked.unwrap_or(default);
+    if limit == 0 || limit > most {
+        let message = format!("limit {limit} is out of range; use 1 to {most}");
+        return Err(ApiError::bad_request("bad_parameter", message));
+    }
+    Ok(limit)
+}
+
 impl App {
     /// The market of a path (`ETH-USDT`) or a channel (`ETH/USDT`).
     pub fn market(&self, name: &str) -> Result<&Market, ApiError> {
@@ -132,11 +142,7 @@ pub async fn trades(
     query: Result<Query<TradesQuery>, QueryRejection>,
 ) -> Result<Json<TradesResponse>, ApiError> {
     let TradesQuery { limit, before } = parameters(query)?;
-    let limit = limit.unwrap_or(50);
-    if limit == 0 || limit > TRADES_MAX {
-        let message = format!("limit {limit} is out of range; use 1 to {TRADES_MAX}");
-        return Err(ApiError::bad_request("bad_parameter", message));
-    }
+    let limit = bounded(limit, 50, TRADES_MAX)?;
     let market = app.market(&market)?;
     Ok(Json(app.trades(market, before.unwrap_or(u64::MAX), limit).await?))
 }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod batches;
+mod contents;
 mod error;
 mod faucet;
 mod guide;
@@ -84,12 +85,18 @@ pub fn router(app: App) -> Router {
     let exchange = Router::new()
         .route("/v1/transactions", post(transactions::submit))
         .route("/v1/transactions/{hash}", get(transactions::status))
+        .route("/v1/transactions/{hash}/signed", get(contents::signed))
         .route("/v1/simulate", post(simulate::simulate))
         .route("/v1/markets", get(markets::list))
         .route("/v1/markets/{market}/book", get(markets::book))
         .route("/v1/markets/{market}/trades", get(markets::trades))
         .route("/v1/accounts/{account}", get(accounts::account))
         .route("/v1/accounts/{account}/proof", get(accounts::proof))
+        .route("/v1/accounts/{account}/orders", get(accounts::orders))
+        .route("/v1/accounts/{account}/fills", get(accounts::fills))
+        .route("/v1/accounts/{account}/ledger", get(accounts::ledger))
+        .route("/v1/batches/{index}/contents", get(contents::contents))
+        .route("/v1/replicas", get(status::replicas))
         .route("/v1/faucet", post(faucet::credit))
         .route("/v1/snapshots", get(snapshots::list))
         .route("/v1/snapshots/{batch}", get(snapshots::download))
@@ -102,6 +109,7 @@ pub fn router(app: App) -> Router {
         .route("/readyz", get(status::readyz))
         .route("/metrics", get(status::metrics))
         .route("/v1/certified", get(batches::certified))
+        .route("/v1/headers", get(batches::headers))
         .route("/v1/batches", get(batches::list))
         .route("/v1/batches/{index}", get(batches::one))
         .merge(exchange)

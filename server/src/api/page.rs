@@ -9,12 +9,15 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
+use zellbook_core::limits::SYMBOL_LENGTH_MAX;
 
 use super::{ApiError, Shared};
 
 /// Scripts and wasm of our own, and nothing else from anywhere. Wallets of the browser announce their
 /// icons as `data:` (EIP-6963).
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// Digits of a batch's index in a path, at most: as many as surely fit.
+const INDEX_DIGITS_MAX: usize = 19;
 /// Bytes of all files, at most.
 const PAGE_BYTES_MAX: u64 = 64 << 20;
 
@@ -75,9 +78,33 @@ fn content_type(name: &str) -> &'static str {
     }
 }
 
+/// Whether the page has a view of its own at a path, which it shows itself when it has started.
+fn is_view(path: &str) -> bool {
+    let hex = |text: &str, digits| {
+        text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    match path.strip_prefix('/').unwrap_or_default().split_once('/') {
+        None => matches!(path, "/" | "/batches" | "/markets" | "/replicas"),
+        Some(("batches", index)) => {
+            (1..=INDEX_DIGITS_MAX).contains(&index.len())
+                && index.bytes().all(|byte| byte.is_ascii_digit())
+        }
+        Some(("transactions", hash)) => hex(hash, 64),
+        Some(("accounts", key)) => hex(key, 66),
+        Some(("markets", name)) => {
+            let is_symbol = |symbol: &str| {
+                (1..=SYMBOL_LENGTH_MAX).contains(&symbol.len())
+                    && symbol.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+            };
+            name.split_once('-').is_some_and(|(base, quote)| is_symbol(base) && is_symbol(quote))
+        }
+        Some(_) => false,
+    }
+}
+
 /// Serves a file of the page, or says that there is nothing at this path.
 pub async fn serve(State(app): Shared, method: Method, uri: Uri, headers: HeaderMap) -> Response {
-    let path = if uri.path() == "/" { "/index.html" } else { uri.path() };
+    let path = if is_view(uri.path()) { "/index.html" } else { uri.path() };
     if method != Method::GET && method != Method::HEAD {
         return nothing(path);
     }
@@ -115,4 +142,54 @@ fn nothing(path: &str) -> Response {
     let path: String = path.chars().take(100).collect();
     let message = format!("there is nothing at {path}; docs/api.md lists the paths");
     ApiError::new(StatusCode::NOT_FOUND, "unknown_path", message).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_view;
+
+    #[test]
+    fn the_page_has_views_at_these_paths_and_no_others() {
+        let (hash, key) = ("ab".repeat(32), format!("02{}", "0f".repeat(32)));
+        let views = [
+            "/",
+            "/batches",
+            "/batches/12",
+            "/markets",
+            "/markets/ETH-USDT",
+            "/replicas",
+            &format!("/transactions/{hash}"),
+            &format!("/accounts/{key}"),
+        ];
+        for path in views {
+            assert!(is_view(path), "{path}");
+        }
+        let others = [
+            "",
+            "//",
+            "/batches/",
+            "/batches/-1",
+            "/batches/1a",
+            "/batches/1/2",
+            "/transactions",
+            "/batches/12345678901234567890",
+            "/markets/",
+            "/markets/eth-usdt",
+            "/replicas/1",
+            "/markets/A/B",
+            "/markets/ETH",
+            "/markets/A-B-C",
+            "/markets/AAAAAAAAAAAAA-BBBBBBBBBBBBB",
+            "/accounts/02",
+            "/other",
+            "x/batches/1",
+            "/v1/batches/1",
+            &format!("/transactions/{}", hash.to_uppercase()),
+            &format!("/transactions/{hash}0"),
+            &format!("/accounts/{key}/"),
+        ];
+        for path in others {
+            assert!(!is_view(path), "{path}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use zellbook_core::genesis::Genesis;
-use zellbook_core::wire::{ReplicaState, StatusBody};
+use zellbook_core::wire::{ReplicaState, ReplicasResponse, StatusBody};
 
 use super::{ApiError, App, Shared};
 use crate::metrics::{self, Counts};
@@ -19,6 +19,17 @@ pub async fn genesis(State(app): Shared) -> Json<Genesis> {
 /// `GET /v1/status`.
 pub async fn status(State(app): Shared) -> Json<StatusBody> {
     Json(app.status())
+}
+
+/// `GET /v1/replicas`: those of genesis, and what each attested to last.
+pub async fn replicas(State(app): Shared) -> Result<Json<ReplicasResponse>, ApiError> {
+    let this = app.replica_key.public_key().to_string();
+    let (batch, replicas) = app
+        .reader
+        .read(move |view| Ok((view.last_batch()?.to_string(), view.replicas(&this)?)))
+        .await?;
+    app.shown(&batch).await?;
+    Ok(Json(ReplicasResponse { batch, replicas }))
 }
 
 /// `GET /metrics`: the status and counts, as Prometheus reads them.

@@ -202,14 +202,27 @@ fn compact(element: &str) -> Result<String, ApiError> {
     Ok(text)
 }
 
+/// A transaction's hash of a path.
+pub fn parse_hash(text: &str) -> Result<[u8; 32], ApiError> {
+    decode_hex(text).ok_or_else(|| {
+        ApiError::bad_request("bad_hash", "a transaction's hash is 64 lower-case hex digits")
+    })
+}
+
+/// What is said of a transaction that is neither in the outbox nor in the store.
+pub fn unknown_transaction() -> ApiError {
+    ApiError::not_found(
+        "unknown_transaction",
+        "this replica has not seen this transaction; it may be in the outbox of another",
+    )
+}
+
 /// `GET /v1/transactions/{hash}`.
 pub async fn status(
     State(app): Shared,
     Path(hash): Path<String>,
 ) -> Result<Json<TransactionStatus>, ApiError> {
-    let bytes: [u8; 32] = decode_hex(&hash).ok_or_else(|| {
-        ApiError::bad_request("bad_hash", "a transaction's hash is 64 lower-case hex digits")
-    })?;
+    let bytes = parse_hash(&hash)?;
     // The outbox first: what leaves it is in the store already.
     let sighting = app.outbox.sighting(&bytes);
     let receipt =
@@ -241,10 +254,7 @@ pub async fn status(
             reject: None,
             order: None,
         })),
-        (None, None) => Err(ApiError::not_found(
-            "unknown_transaction",
-            "this replica has not seen this transaction; it may be in the outbox of another",
-        )),
+        (None, None) => Err(unknown_transaction()),
     }
 }
 

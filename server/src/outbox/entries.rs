@@ -223,6 +223,12 @@ impl Entries {
         self.by_sequence.get(sequence).map(|entry| entry.received_ms)
     }
 
+    /// The element of a transaction that waits.
+    pub fn element(&self, hash: &Hash) -> Option<Arc<str>> {
+        let entry = self.by_sequence.get(self.by_hash.get(hash)?)?;
+        Some(Arc::clone(&entry.element))
+    }
+
     pub fn sighting(&self, hash: &Hash) -> Option<Sighting> {
         let waiting = self.by_hash.get(hash).and_then(|sequence| self.by_sequence.get(sequence));
         let ended = |ended: &Ended| {

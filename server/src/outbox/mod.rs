@@ -177,6 +177,11 @@ impl Outbox {
         self.entries(|entries| entries.sighting(hash))
     }
 
+    /// The element of a transaction that waits.
+    pub fn element(&self, hash: &Hash) -> Option<Arc<str>> {
+        self.entries(|entries| entries.element(hash))
+    }
+
     /// How many transactions wait.
     pub fn len(&self) -> usize {
         self.entries(|entries| entries.len())

@@ -52,54 +52,53 @@ pub fn read_balance(value: Option<&[u8]>) -> Balance {
 }
 
 /// Atoms as a table keeps them.
-fn stored_atoms(digits: &str) -> Atoms {
+pub(super) fn stored_atoms(digits: &str) -> Atoms {
     Atoms(digits.parse().unwrap_or(0))
 }
 
 impl View<'_> {
     /// All of an account. An account that was never touched has nothing.
     pub fn account(&self, account: &PublicKey) -> rusqlite::Result<AccountBody> {
-        let mut fills = self.fills(account, true)?;
-        fills.extend(self.fills(account, false)?);
-        fills.sort_by_key(|fill| std::cmp::Reverse(fill.trade.id.parse::<u64>().unwrap_or(0)));
-        fills.truncate(FILLS as usize);
         let switch = self.leaf(&LeafKey::Switch(*account))?;
         Ok(AccountBody {
             account: account.to_string(),
             batch: self.last_batch()?.to_string(),
             balances: self.balances(account)?,
-            open_orders: self.orders(account, "= 'open'", u32::MAX)?,
-            past_orders: self.orders(account, "<> 'open'", PAST_ORDERS)?,
-            fills,
+            open_orders: self.all_open_orders(account)?,
+            past_orders: self.past_orders(account, u64::MAX, PAST_ORDERS)?,
+            fills: self.fills(account, u64::MAX, FILLS)?,
             session_keys: self.session_keys(account)?,
             switch_ms: switch.map(|time| Numbers(&time).u64().to_string()),
             withdrawals: self.withdrawals(account)?,
         })
     }
 
-    fn orders(
-        &self,
-        account: &PublicKey,
-        status: &str,
-        limit: u32,
-    ) -> rusqlite::Result<Vec<OrderBody>> {
+    fn all_open_orders(&self, account: &PublicKey) -> rusqlite::Result<Vec<OrderBody>> {
         let sql = format!(
-            "SELECT {ORDER_COLUMNS} FROM orders WHERE account = ?1 AND status {status} ORDER BY id DESC LIMIT ?2"
+            "SELECT {ORDER_COLUMNS} FROM orders WHERE account = ?1 AND status = 'open' ORDER BY id DESC"
         );
         self.connection
             .prepare_cached(&sql)?
-            .query_map(params![account.as_bytes(), limit], |row| self.order(row))?
+            .query_map([account.as_bytes()], |row| self.order(row))?
             .collect()
     }
 
-    fn fills(&self, account: &PublicKey, is_maker: bool) -> rusqlite::Result<Vec<FillBody>> {
+    /// Fills of an account as a maker, or as a taker.
+    pub(super) fn fills_as(
+        &self,
+        account: &PublicKey,
+        is_maker: bool,
+        before: i64,
+        limit: u32,
+    ) -> rusqlite::Result<Vec<FillBody>> {
         let side = if is_maker { "maker" } else { "taker" };
         let sql = format!(
-            "SELECT {TRADE_COLUMNS}, {side}_fee FROM trades WHERE {side} = ?1 ORDER BY id DESC LIMIT {FILLS}"
+            "SELECT {TRADE_COLUMNS}, {side}_fee FROM trades
+             WHERE {side} = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"
         );
         self.connection
             .prepare_cached(&sql)?
-            .query_map([account.as_bytes()], |row| {
+            .query_map(params![account.as_bytes(), before, limit], |row| {
                 let trade = self.trade(row)?;
                 let (side, order) = if is_maker {
                     (trade.taker_side.opposite(), trade.maker_order.clone())

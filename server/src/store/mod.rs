@@ -1,6 +1,9 @@
 //! SQLite: the sequence, the state and the views of it, each batch whole or not at all.
 
 mod accounts;
+mod contents;
+mod headers;
+mod ledger;
 mod log;
 mod reader;
 mod rows;
@@ -20,6 +23,7 @@ use zellbook_core::leaf::LeafKey;
 use zellbook_core::state_root::Hash;
 
 pub use accounts::read_balance;
+pub use contents::signed;
 pub use reader::{Reader, View};
 pub use rows::{AppliedBatch, TradeRow, rows_of};
 
@@ -27,7 +31,7 @@ pub use rows::{AppliedBatch, TradeRow, rows_of};
 pub type Loaded = (Exchange, Position);
 
 /// The version of all databases, in their `user_version`; a file of another one is refused.
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 
 /// Why the store cannot go on.
 #[derive(Debug, Error)]

@@ -64,7 +64,7 @@ impl FromSql for Unsigned {
 }
 
 /// A name of an enum as SQLite keeps it.
-struct Named<T>(T);
+pub(super) struct Named<T>(pub T);
 
 impl<T: std::str::FromStr> FromSql for Named<T> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {

@@ -107,6 +107,23 @@ CREATE TABLE withdrawals (
 ) STRICT;
 CREATE INDEX withdrawals_by_account ON withdrawals (account, number);
 
+-- What came to accounts and left them, other than by trades.
+CREATE TABLE ledger (
+    number INTEGER PRIMARY KEY,
+    account BLOB NOT NULL,
+    -- deposit, withdrawal, transfer_out or transfer_in
+    kind TEXT NOT NULL,
+    token INTEGER NOT NULL,
+    -- In atoms.
+    amount TEXT NOT NULL,
+    -- The reference of a deposit, the destination of a withdrawal, the other account of a transfer.
+    counterpart TEXT NOT NULL,
+    batch INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    time_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX ledger_by_account ON ledger (account, number);
+
 -- What became of session keys and switches. What came due, before the first transaction of its batch,
 -- has no position.
 CREATE TABLE key_events (

@@ -2,9 +2,11 @@
 
 use rusqlite::{Transaction, params};
 use zellbook_core::event::{CancelReason, Event};
+use zellbook_core::genesis::TokenIndex;
 use zellbook_core::key::PublicKey;
 use zellbook_core::reject::Reject;
-use zellbook_core::wire::OrderStatus;
+use zellbook_core::units::Atoms;
+use zellbook_core::wire::{LedgerKind, OrderStatus};
 
 use super::rows::{AppliedBatch, Rows, TradeRow};
 
@@ -40,6 +42,7 @@ pub(super) fn write_batch(
     write_trades(transaction, batch)?;
     for (position, event) in batch.placed_events() {
         write_event(transaction, batch.index, position, event)?;
+        write_ledger(transaction, batch, position, event)?;
     }
     Ok(duplicates)
 }
@@ -224,4 +227,48 @@ fn write_event(
         | Event::Transferred { .. } => Ok(0),
     }?;
     Ok(())
+}
+
+/// The rows of an event that brings an amount to an account, or takes it from one, without a trade.
+fn write_ledger(
+    transaction: &Transaction<'_>,
+    batch: &AppliedBatch,
+    position: Option<usize>,
+    event: &Event,
+) -> rusqlite::Result<()> {
+    let write = |account: &PublicKey,
+                 kind: LedgerKind,
+                 token: TokenIndex,
+                 amount: Atoms,
+                 with: &str| {
+        transaction
+            .prepare_cached(
+                "INSERT INTO ledger (account, kind, token, amount, counterpart, batch, position, time_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
+            .execute(params![
+                account.as_bytes(),
+                kind.name(),
+                token.0,
+                amount.0.to_string(),
+                with,
+                batch.index.cast_signed(),
+                position.unwrap_or(0).cast_signed(),
+                batch.time_ms.cast_signed(),
+            ])
+            .map(drop)
+    };
+    match event {
+        Event::Deposited { account, token, amount, reference } => {
+            write(account, LedgerKind::Deposit, *token, *amount, reference)
+        }
+        Event::Withdrawn { account, token, amount, destination, .. } => {
+            write(account, LedgerKind::Withdrawal, *token, *amount, destination)
+        }
+        Event::Transferred { from, to, token, amount } => {
+            write(from, LedgerKind::TransferOut, *token, *amount, &to.to_string())?;
+            write(to, LedgerKind::TransferIn, *token, *amount, &from.to_string())
+        }
+        _ => Ok(()),
+    }
 }

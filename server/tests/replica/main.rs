@@ -8,6 +8,7 @@ mod command_line;
 mod crash;
 mod devnet;
 mod eigenlayer;
+mod explorer;
 mod gateways;
 mod guide;
 mod halt;

@@ -1,0 +1,212 @@
+//! What a batch holds: its elements with their outcomes, and its trades.
+
+use rusqlite::{OptionalExtension, params};
+use serde_json::value::RawValue;
+use zellbook_core::batch::check_element;
+use zellbook_core::genesis::Rules;
+use zellbook_core::limits::{BODY_BYTES_MAX, ELEMENTS_MAX};
+use zellbook_core::reject::Reject;
+use zellbook_core::transaction::{Element, TransactionHash};
+use zellbook_core::wire::{ElementBody, RejectBody, SignedBody, TradeBody};
+
+use super::reader::{TRADE_COLUMNS, Unsigned, View};
+
+/// Fields that an element's own entries say already.
+const SAID_ELSEWHERE: [&str; 2] = ["kind", "account"];
+
+/// Where a transaction has its outcome, and that.
+struct Found {
+    batch: u64,
+    position: u64,
+    reject: Option<RejectBody>,
+}
+
+impl View<'_> {
+    /// The body of a batch.
+    pub fn body(&self, index: u64) -> rusqlite::Result<Option<String>> {
+        self.connection
+            .prepare_cached("SELECT body FROM batches WHERE idx = ?1")?
+            .query_row([index.cast_signed()], |row| row.get(0))
+            .optional()
+    }
+
+    /// How many elements a batch has, and so many of them from a position on.
+    pub fn elements(
+        &self,
+        index: u64,
+        from: usize,
+        limit: usize,
+    ) -> rusqlite::Result<(usize, Vec<ElementBody>)> {
+        let body = self.body(index)?.unwrap_or_default();
+        let elements = elements_of(&body);
+        let shown = elements.iter().enumerate().skip(from).take(limit);
+        let shown = shown.map(|(position, element)| self.element(index, position, element.get()));
+        Ok((elements.len(), shown.collect::<Result<_, _>>()?))
+    }
+
+    fn element(&self, batch: u64, position: usize, json: &str) -> rusqlite::Result<ElementBody> {
+        let mut shown = ElementBody {
+            position: position.to_string(),
+            hash: None,
+            kind: None,
+            account: None,
+            fields: Vec::new(),
+            reject: None,
+            copy_of: None,
+        };
+        let read = match Element::read(json, self.rules.genesis.guide_orders) {
+            Ok(read) => read,
+            Err(reject) => {
+                shown.reject = Some(RejectBody::from(&reject));
+                return Ok(shown);
+            }
+        };
+        let (hash, kind, account) = match &read {
+            Element::Signed(signed) => {
+                let transaction = &signed.transaction;
+                (
+                    transaction.hash(&self.rules.network),
+                    transaction.action.kind(),
+                    transaction.account,
+                )
+            }
+            Element::Guide(order) => (order.hash(), "guide_order", order.account),
+        };
+        shown.kind = Some(kind.into());
+        shown.fields = fields(&read);
+        let found = self.outcome(&hash)?;
+        let is_here =
+            |found: &Found| found.batch == batch && usize::try_from(found.position) == Ok(position);
+        let found = match found {
+            Some(found) if is_here(&found) => found,
+            found => {
+                // No outcome of its own: its signature is not good, or it is a copy.
+                if let Err(invalid) = check_element(self.rules, json) {
+                    shown.reject = Some(RejectBody::from(&invalid.reject));
+                    return Ok(shown);
+                }
+                shown.copy_of = found.map(|found| found.batch.to_string());
+                let reject = Some(RejectBody::from(&Reject::NonceUsed));
+                Found { batch, position: 0, reject }
+            }
+        };
+        shown.hash = Some(hash.to_string());
+        shown.account = Some(account.to_string());
+        shown.reject = found.reject;
+        Ok(shown)
+    }
+
+    fn outcome(&self, hash: &TransactionHash) -> rusqlite::Result<Option<Found>> {
+        self.connection
+            .prepare_cached(
+                "SELECT batch, position, reject_code, reject_name, reject_message
+                 FROM transactions WHERE hash = ?1",
+            )?
+            .query_row([hash.0], |row| {
+                let reject = match row.get::<_, Option<u16>>(2)? {
+                    Some(code) => Some(RejectBody {
+                        code: code.to_string(),
+                        name: row.get(3)?,
+                        message: row.get(4)?,
+                    }),
+                    None => None,
+                };
+                let number = |column| row.get::<_, Unsigned>(column).map(|number| number.0);
+                Ok(Found { batch: number(0)?, position: number(1)?, reject })
+            })
+            .optional()
+    }
+
+    /// What was signed, of a transaction that has its outcome.
+    pub fn signed(&self, hash: &[u8; 32]) -> rusqlite::Result<Option<SignedBody>> {
+        let Some(found) = self.outcome(&TransactionHash(*hash))? else { return Ok(None) };
+        let body = self.body(found.batch)?.unwrap_or_default();
+        let elements = elements_of(&body);
+        let position = usize::try_from(found.position).unwrap_or(usize::MAX);
+        Ok(elements.get(position).and_then(|element| signed(self.rules, element.get())))
+    }
+
+    /// The first trades of a batch, in sequence.
+    pub fn trades_of(&self, batch: u64, limit: u32) -> rusqlite::Result<Vec<TradeBody>> {
+        let sql = format!(
+            "SELECT {TRADE_COLUMNS} FROM trades WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3"
+        );
+        let (first, next) = (self.first_trade(batch)?, self.first_trade(batch.saturating_add(1))?);
+        self.connection
+            .prepare_cached(&sql)?
+            .query_map(params![first, next.saturating_sub(1), limit], |row| self.trade(row))?
+            .collect()
+    }
+
+    /// The id of the first trade from a batch on, or one above all: ids go up with the batches, so that
+    /// halving finds it without an index.
+    fn first_trade(&self, batch: u64) -> rusqlite::Result<i64> {
+        let mut at = self
+            .connection
+            .prepare_cached("SELECT batch FROM trades WHERE id >= ?1 ORDER BY id LIMIT 1")?;
+        let bounds = "SELECT coalesce(min(id), 0), coalesce(max(id), -1) + 1 FROM trades";
+        let (mut low, mut high): (i64, i64) = self
+            .connection
+            .prepare_cached(bounds)?
+            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let found = at.query_row([middle], |row| row.get::<_, Unsigned>(0)).optional()?;
+            if found.is_some_and(|found| found.0 < batch) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low)
+    }
+}
+
+/// The elements of a body, as the engine reads it.
+fn elements_of(body: &str) -> Vec<&RawValue> {
+    if body.len() > BODY_BYTES_MAX {
+        return Vec::new();
+    }
+    let elements: Vec<&RawValue> = serde_json::from_str(body).unwrap_or_default();
+    if elements.len() > ELEMENTS_MAX { Vec::new() } else { elements }
+}
+
+/// The fields of an element's kind.
+fn fields(element: &Element) -> Vec<(String, String)> {
+    let named = |fields: Vec<(&str, String)>| {
+        let own = fields.into_iter().filter(|(name, _)| !SAID_ELSEWHERE.contains(name));
+        own.map(|(name, value)| (name.to_string(), value)).collect()
+    };
+    match element {
+        Element::Signed(signed) => named(signed.transaction.fields()),
+        Element::Guide(guide) => named(vec![
+            ("market", guide.order.market.clone()),
+            ("side", guide.order.side.to_string()),
+            ("quantity", guide.order.quantity.to_string()),
+            ("price", guide.order.price.to_string()),
+        ]),
+    }
+}
+
+/// What was signed, of an element.
+pub fn signed(rules: &Rules, json: &str) -> Option<SignedBody> {
+    let body = match Element::read(json, rules.genesis.guide_orders).ok()? {
+        Element::Signed(signed) => SignedBody {
+            hash: signed.transaction.hash(&rules.network).to_string(),
+            text: signed.transaction.text(&rules.network),
+            scheme: signed.scheme.name().into(),
+            signature: signed.signature.to_string(),
+            signer: signed.transaction.signing_key().to_string(),
+            element: json.into(),
+        },
+        Element::Guide(order) => SignedBody {
+            hash: order.hash().to_string(),
+            text: order.text().into(),
+            scheme: "guide".into(),
+            signature: hex::encode(order.signature()),
+            signer: order.account.to_string(),
+            element: json.into(),
+        },
+    };
+    Some(body)
+}

@@ -1,0 +1,86 @@
+//! Batches in short, and what replicas attested to last.
+
+use rusqlite::{OptionalExtension, Row, params};
+use zellbook_core::genesis::ReplicaIndex;
+use zellbook_core::leaf::LeafKey;
+use zellbook_core::wire::{HeaderBody, ReplicaBody};
+
+use super::accounts::Numbers;
+use super::reader::{Unsigned, View, text};
+
+fn header(row: &Row<'_>) -> rusqlite::Result<HeaderBody> {
+    let root: Vec<u8> = row.get(2)?;
+    Ok(HeaderBody {
+        index: text(row, 0)?,
+        chaining_hash: row.get(1)?,
+        root: hex::encode(root),
+        applied: text(row, 3)?,
+        rejected: text(row, 4)?,
+        bytes: text(row, 5)?,
+        time_ms: row.get::<_, i64>(6)?.saturating_mul(1000).to_string(),
+        applied_ms: text(row, 7)?,
+        certified_in: row.get::<_, Option<Unsigned>>(8)?.map(|batch| batch.0.to_string()),
+    })
+}
+
+impl View<'_> {
+    /// The last batches before an index, newest first.
+    pub fn headers(&self, before: u64, limit: u32) -> rusqlite::Result<Vec<HeaderBody>> {
+        let before = i64::try_from(before).unwrap_or(i64::MAX);
+        self.connection
+            .prepare_cached(
+                "SELECT idx, chaining_hash, root, applied, rejected, octet_length(body),
+                    (SELECT timestamp FROM proofs WHERE proofs.idx >= batches.idx ORDER BY proofs.idx LIMIT 1),
+                    applied_ms, (SELECT said_in FROM certified WHERE certified.batch = batches.idx)
+                 FROM batches WHERE idx < ?1 ORDER BY idx DESC LIMIT ?2",
+            )?
+            .query_map(params![before, limit], header)?
+            .collect()
+    }
+
+    /// The replicas of genesis with what each attested to last. `this` is the key of the one that asks.
+    pub fn replicas(&self, this: &str) -> rusqlite::Result<Vec<ReplicaBody>> {
+        let replicas = (0_u16..).map(ReplicaIndex).zip(&self.rules.genesis.replicas);
+        replicas
+            .map(|(index, replica)| {
+                let public_key = replica.public_key.to_string();
+                let mut body = ReplicaBody {
+                    is_this: public_key == this,
+                    public_key,
+                    weight: replica.weight.to_string(),
+                    attested_batch: None,
+                    attested_root: None,
+                    said_in: None,
+                    clock_ms: None,
+                };
+                let Some(leaf) = self.leaf(&LeafKey::Replica(index))? else { return Ok(body) };
+                let mut numbers = Numbers(&leaf);
+                let (batch, clock) = (numbers.u64(), numbers.u64());
+                body.attested_batch = Some(batch.to_string());
+                body.clock_ms = Some(clock.to_string());
+                if let Some((said_in, root)) = self.last_attestation(batch, index)? {
+                    body.said_in = Some(said_in.to_string());
+                    body.attested_root = Some(hex::encode(root));
+                }
+                Ok(body)
+            })
+            .collect()
+    }
+
+    /// Where a replica last attested to a batch, and to which root.
+    fn last_attestation(
+        &self,
+        batch: u64,
+        replica: ReplicaIndex,
+    ) -> rusqlite::Result<Option<(u64, Vec<u8>)>> {
+        self.connection
+            .prepare_cached(
+                "SELECT said_in, root FROM attestations INDEXED BY attestations_by_batch
+                 WHERE batch = ?1 AND replica = ?2 ORDER BY said_in DESC, position DESC LIMIT 1",
+            )?
+            .query_row(params![batch.cast_signed(), replica.0], |row| {
+                Ok((row.get::<_, Unsigned>(0)?.0, row.get(1)?))
+            })
+            .optional()
+    }
+}

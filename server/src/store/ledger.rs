@@ -1,0 +1,79 @@
+//! Reading an account's past, page by page.
+
+use rusqlite::params;
+use zellbook_core::genesis::TokenIndex;
+use zellbook_core::key::PublicKey;
+use zellbook_core::units::Decimal;
+use zellbook_core::wire::{FillBody, LedgerEntryBody, OrderBody};
+
+use super::accounts::stored_atoms;
+use super::reader::{Named, ORDER_COLUMNS, View, text};
+
+/// An id as SQLite compares it.
+fn below(before: u64) -> i64 {
+    i64::try_from(before).unwrap_or(i64::MAX)
+}
+
+impl View<'_> {
+    /// Orders of an account that are not open any more and have a lower id, newest first.
+    pub fn past_orders(
+        &self,
+        account: &PublicKey,
+        before: u64,
+        limit: u32,
+    ) -> rusqlite::Result<Vec<OrderBody>> {
+        let sql = format!(
+            "SELECT {ORDER_COLUMNS} FROM orders
+             WHERE account = ?1 AND status <> 'open' AND id < ?2 ORDER BY id DESC LIMIT ?3"
+        );
+        self.connection
+            .prepare_cached(&sql)?
+            .query_map(params![account.as_bytes(), below(before), limit], |row| self.order(row))?
+            .collect()
+    }
+
+    /// Fills of an account in trades with a lower id, newest first.
+    pub fn fills(
+        &self,
+        account: &PublicKey,
+        before: u64,
+        limit: u32,
+    ) -> rusqlite::Result<Vec<FillBody>> {
+        let mut fills = self.fills_as(account, true, below(before), limit)?;
+        fills.extend(self.fills_as(account, false, below(before), limit)?);
+        fills.sort_by_key(|fill| std::cmp::Reverse(fill.trade.id.parse::<u64>().unwrap_or(0)));
+        fills.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(fills)
+    }
+
+    /// What came to an account and left it without trades, with a lower number, newest first.
+    pub fn ledger(
+        &self,
+        account: &PublicKey,
+        before: u64,
+        limit: u32,
+    ) -> rusqlite::Result<Vec<LedgerEntryBody>> {
+        self.connection
+            .prepare_cached(
+                "SELECT number, kind, token, amount, counterpart, batch, position, time_ms FROM ledger
+                 WHERE account = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3",
+            )?
+            .query_map(params![account.as_bytes(), below(before), limit], |row| {
+                let token = self.rules.token_at(TokenIndex(row.get(2)?));
+                let (symbol, decimals) =
+                    token.map_or(("", 0), |token| (token.symbol.as_str(), token.decimals));
+                let amount = stored_atoms(row.get_ref(3)?.as_str()?);
+                Ok(LedgerEntryBody {
+                    number: text(row, 0)?,
+                    kind: row.get::<_, Named<_>>(1)?.0,
+                    token: symbol.into(),
+                    amount: Decimal::of_atoms(amount, decimals).to_string(),
+                    with: row.get(4)?,
+                    batch: text(row, 5)?,
+                    position: text(row, 6)?,
+                    time_ms: text(row, 7)?,
+                })
+            })?
+            .collect()
+    }
+}
