@@ -28,15 +28,11 @@ impl std::fmt::Display for Problem {
 /// What a request brought.
 pub type ApiResult<T> = Result<T, Problem>;
 
-async fn read<T: DeserializeOwned>(sent: Result<Response, gloo_net::Error>) -> ApiResult<T> {
+async fn read(sent: Result<Response, gloo_net::Error>) -> ApiResult<String> {
     let response = sent.map_err(|_| Problem::Unreachable)?;
     let text = response.text().await.map_err(|_| Problem::Unreachable)?;
     if response.ok() {
-        return serde_json::from_str(&text).map_err(|error| {
-            Problem::Refused(format!(
-                "The replica answered in a form that this page does not know: {error}"
-            ))
-        });
+        return Ok(text);
     }
     let status = response.status();
     Err(Problem::Refused(serde_json::from_str::<ErrorBody>(&text).map_or_else(
@@ -45,14 +41,28 @@ async fn read<T: DeserializeOwned>(sent: Result<Response, gloo_net::Error>) -> A
     )))
 }
 
-async fn get<T: DeserializeOwned>(path: &str) -> ApiResult<T> {
+/// Reads an answer.
+pub fn parse<T: DeserializeOwned>(text: &str) -> ApiResult<T> {
+    serde_json::from_str(text).map_err(|error| {
+        Problem::Refused(format!(
+            "The replica answered in a form that this page does not know: {error}"
+        ))
+    })
+}
+
+/// The answer at a path, as it is.
+pub async fn text(path: &str) -> ApiResult<String> {
     read(Request::get(path).send().await).await
+}
+
+async fn get<T: DeserializeOwned>(path: &str) -> ApiResult<T> {
+    parse(&text(path).await?)
 }
 
 async fn post<T: DeserializeOwned>(path: &str, body: String) -> ApiResult<T> {
     let request = Request::post(path).header("content-type", "application/json").body(body);
     let request = request.map_err(|error| Problem::Refused(error.to_string()))?;
-    read(request.send().await).await
+    parse(&read(request.send().await).await?)
 }
 
 /// The rules of this exchange, with the network id computed here.

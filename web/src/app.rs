@@ -16,6 +16,8 @@ use crate::components::sign_sheet::SignSheet;
 use crate::components::trades::TradesView;
 use crate::components::welcome::WalletDialog;
 use crate::feed;
+use crate::pages::Explorer;
+use crate::route::{self, Route};
 use crate::state::State;
 
 /// How often the markets' figures are asked for.
@@ -33,9 +35,43 @@ enum Segment {
 pub fn App() -> impl IntoView {
     let state = State::new();
     provide_context(state);
+    route::follow(state.route);
     feed::start(state);
     crate::wallet::follow_other_tabs(state.wallet);
     spawn_local(load(state));
+    let is_trading = Memo::new(move |_| state.route.with(|route| *route == Route::Trade));
+    view! {
+        <SkipLink is_trading />
+        <Header />
+        <Banner />
+        <Show when=move || is_trading.get()>
+            <Trading />
+        </Show>
+        <Show when=move || !is_trading.get()>
+            <Explorer />
+        </Show>
+        <EditSheet />
+        <SignSheet />
+        <WalletDialog />
+    }
+}
+
+/// Leads past the header.
+#[component]
+fn SkipLink(is_trading: Memo<bool>) -> impl IntoView {
+    move || {
+        if is_trading.get() {
+            view! { <a class="skip" href="#order-form">"Skip to the order form"</a> }
+        } else {
+            view! { <a class="skip" href="#content">"Skip to the content"</a> }
+        }
+    }
+}
+
+/// The trading page below its header.
+#[component]
+fn Trading() -> impl IntoView {
+    let state = crate::state::use_state();
     let segment = RwSignal::new(Segment::Book);
     let tab = move |name: &'static str, value: Segment| {
         view! {
@@ -51,10 +87,8 @@ pub fn App() -> impl IntoView {
         }
     };
     view! {
-        <a class="skip" href="#order-form">"Skip to the order form"</a>
-        <Header />
-        <Banner />
         <main class:stale=move || !state.connected.get()>
+            <h1 class="visually-hidden" id=route::HEADING tabindex="-1">"Trading"</h1>
             <div class="segments" role="tablist" aria-label="Market data">
                 {tab("Book", Segment::Book)} {tab("Trades", Segment::Trades)}
             </div>
@@ -68,9 +102,6 @@ pub fn App() -> impl IntoView {
             <AccountPanel />
         </main>
         <SideBar />
-        <EditSheet />
-        <SignSheet />
-        <WalletDialog />
     }
 }
 

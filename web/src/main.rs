@@ -9,6 +9,8 @@ mod edit;
 mod fault;
 mod feed;
 mod format;
+mod pages;
+mod route;
 mod sending;
 mod state;
 mod wallet;

@@ -12,6 +12,7 @@ use zellbook_core::wire::{
     AccountBody, BookBody, LevelBody, MarketsResponse, OrderBody, StatusBody, TradeBody,
 };
 
+use crate::route::Route;
 use crate::sending::Sent;
 use crate::wallet::Wallet;
 
@@ -118,6 +119,8 @@ pub struct SignRequest {
 /// All signals.
 #[derive(Clone, Copy)]
 pub struct State {
+    /// The view on show.
+    pub route: RwSignal<Route>,
     /// The rules of genesis, once loaded.
     pub rules: RwSignal<Option<Arc<Rules>>>,
     /// Tokens and markets with their figures.
@@ -162,6 +165,7 @@ impl State {
     /// A page that has loaded nothing yet.
     pub fn new() -> Self {
         Self {
+            route: RwSignal::new(Route::of_window()),
             rules: RwSignal::new(None),
             markets: RwSignal::new(None),
             market: RwSignal::new(String::new()),

@@ -3,15 +3,18 @@
 use leptos::prelude::*;
 use zellbook_core::wire::{MarketBody, ReplicaState};
 
+use super::nav::Nav;
 use super::theme::ThemeSwitch;
 use super::welcome::WalletButton;
 use crate::format;
+use crate::route::Route;
 use crate::state::{State, use_state};
 
 /// The header.
 #[component]
 pub fn Header() -> impl IntoView {
     let state = use_state();
+    let is_trading = Memo::new(move |_| state.route.with(|route| *route == Route::Trade));
     let names = move || {
         let names = state.rules.with(|rules| {
             let markets = rules.as_ref().map(|rules| rules.markets.clone());
@@ -30,13 +33,16 @@ pub fn Header() -> impl IntoView {
         names.into_iter().map(option).collect_view()
     };
     view! {
-        <header>
-            <span class="brand">"Zellbook"</span>
-            <label class="market-picker">
-                <span class="visually-hidden">"Market"</span>
-                <select on:change=move |event| state.show_market(event_target_value(&event))>{names}</select>
-            </label>
-            <Figures />
+        <header class:trading=move || is_trading.get()>
+            <a class="brand" href="/">"Zellbook"</a>
+            <Show when=move || is_trading.get()>
+                <label class="market-picker">
+                    <span class="visually-hidden">"Market"</span>
+                    <select on:change=move |event| state.show_market(event_target_value(&event))>{names}</select>
+                </label>
+                <Figures />
+            </Show>
+            <Nav />
             <span class="spacer"></span>
             <Replica />
             <ThemeSwitch />

@@ -91,8 +91,8 @@ fn SentView(sent: Sent) -> impl IntoView {
         <li>
             <div class="sent-head">
                 <strong>{sent.title.clone()}</strong>
-                <span class="hash" title=hash.clone()>{format::short(&hash)}</span>
-                {batch.map(|batch| view! { <a href=format!("/v1/batches/{batch}") target="_blank" rel="noreferrer">"batch " {batch.clone()}</a> })}
+                <a class="hash" href=format!("/transactions/{hash}") title=hash.clone()>{format::short(&hash)}</a>
+                {batch.map(|batch| view! { <a href=format!("/batches/{batch}")>"batch " {batch.clone()}</a> })}
             </div>
             <ol class="steps">{steps(&sent).into_iter().map(step).collect_view()}</ol>
             {rejection.map(|text| view! { <p class="fault">"Rejected: " {text} "."</p> })}

@@ -7,6 +7,7 @@ pub mod expiry;
 pub mod faults;
 pub mod header;
 pub mod lifecycle;
+pub mod nav;
 pub mod number_field;
 pub mod order_form;
 pub mod orders;

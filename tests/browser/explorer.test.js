@@ -1,0 +1,274 @@
+// The explorer as people use it: looking around, coming by a link, searching, going back.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, before, test } from "node:test";
+import { Exchange, NARROW, Person, WIDE, launch, submit } from "./exchange.js";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+let browser;
+let exchange;
+let alice;
+let transactions;
+
+// One exchange with some history for all tests: they only look.
+before(async () => {
+  browser = await launch();
+  exchange = await Exchange.start();
+  alice = await Person.arrive(browser, exchange);
+  await alice.makeKey();
+  await alice.getTokens();
+  for (const [side, quantity, price] of [["Sell", "2", "2000"], ["Buy", "1", "1990"]]) {
+    await alice.order(side, quantity, price);
+    await alice.outcome("applied");
+  }
+  const secret = "11".repeat(32);
+  const body = { kind: "order", market: "ETH/USDT", side: "buy", time_in_force: "gtc", self_trade: "cancel_newest" };
+  // Nobody gave this key tokens, so its order is rejected.
+  await submit(exchange, secret, { ...body, quantity: "1", price: "1995" });
+  const bob = await Person.arrive(browser, exchange);
+  await bob.makeKey();
+  await bob.getTokens();
+  await bob.order("Buy", "0.5", "2001");
+  await bob.outcome("applied");
+  await bob.context.close();
+  const { headers } = await exchange.get("/v1/headers?limit=100");
+  const batches = await Promise.all(headers.map(({ index }) => exchange.get(`/v1/batches/${index}/contents`)));
+  transactions = batches.flatMap(({ header, elements }) => elements.map((element) => ({ ...element, batch: header.index })));
+});
+after(async () => {
+  const { faults } = alice;
+  await browser.close();
+  await exchange.stop();
+  assert.deepEqual(faults, [], "no errors in the console, no violation of the policy");
+});
+
+const visit = async (route, options = {}) => {
+  const person = await Person.arrive(browser, { url: exchange.url + route }, options);
+  return person;
+};
+const leave = async (person) => {
+  const { faults } = person;
+  await person.context.close();
+  assert.deepEqual(faults, [], "no errors in the console, no violation of the policy");
+};
+const heading = (page) => page.getByRole("heading", { level: 1 });
+const search = async (person, text) => {
+  const { page, isNarrow } = person;
+  const field = page.getByLabel("Find a batch, transaction, account or market");
+  if (isNarrow && !(await field.isVisible())) await page.getByRole("button", { name: "Explore" }).click();
+  await field.fill(text);
+  await field.press("Enter");
+};
+const filled = () => transactions.find(({ kind, fields }) => kind === "order" && fields.some(([, value]) => value === "2001"));
+const rejected = () => transactions.find(({ reject }) => reject);
+
+test("a view leads to the next, back and forward return, and each has its title and the focus", async () => {
+  const person = await visit("/");
+  const { page } = person;
+  const at = async (path, title) => {
+    await page.waitForURL(exchange.url + path);
+    await page.waitForFunction((title) => document.title === title, title);
+    await page.waitForFunction(() => document.activeElement === document.querySelector("h1"));
+  };
+  await page.getByRole("button", { name: "Explore" }).click();
+  await page.getByRole("navigation", { name: "Views" }).getByRole("link", { name: "Batches" }).click();
+  await at("/batches", "Batches · Zellbook");
+  const { hash, batch } = filled();
+  await page.getByRole("table").getByRole("link", { name: batch, exact: true }).first().click();
+  await at(`/batches/${batch}`, `Batch ${batch} · Zellbook`);
+  await page.locator(`a[href="/transactions/${hash}"]`).click();
+  await at(`/transactions/${hash}`, `Transaction ${hash.slice(0, 8)}…${hash.slice(-6)} · Zellbook`);
+  await page.goBack();
+  await at(`/batches/${batch}`, `Batch ${batch} · Zellbook`);
+  await page.getByRole("link", { name: "← Previous" }).click();
+  await at(`/batches/${batch - 1}`, `Batch ${batch - 1} · Zellbook`);
+  await page.goBack();
+  await page.goBack();
+  await at("/batches", "Batches · Zellbook");
+  await page.goForward();
+  await at(`/batches/${batch}`, `Batch ${batch} · Zellbook`);
+  await page.getByRole("link", { name: "Zellbook" }).click();
+  await page.waitForURL(`${exchange.url}/`);
+  await page.locator("#order-form").waitFor();
+  await leave(person);
+});
+
+test("a batch shows its place, its proof, its transactions and its trades", async () => {
+  const { hash, batch } = filled();
+  const whole = await exchange.get(`/v1/batches/${batch}`);
+  const person = await visit(`/batches/${batch}`);
+  const { page } = person;
+  assert.equal(await heading(page).textContent(), `Batch ${batch}`);
+  for (const text of [whole.root, whole.chaining_hash, whole.proof.signature]) await page.getByText(text).first().waitFor();
+  await page.getByText("none: all nodes signed").waitFor();
+  const row = page.getByRole("row").filter({ has: page.locator(`a[href="/transactions/${hash}"]`) });
+  assert.match(await row.textContent(), /order.*buy 0.5 ETH\/USDT at 2,001.*applied/);
+  const trades = page.getByRole("table", { name: "Trades of this batch" });
+  await trades.getByRole("row", { name: /ETH\/USDT Buy 2,000 0.5/ }).waitFor();
+  assert.equal(await page.getByRole("link", { name: /bytes, as JSON/ }).getAttribute("href"), `/v1/batches/${batch}`);
+  await leave(person);
+});
+
+test("a transaction shows its way, what was signed and what came of it", async () => {
+  const { hash } = filled();
+  const person = await visit(`/transactions/${hash}`);
+  const { page } = person;
+  await page.locator(".steps .done").filter({ hasText: "applied" }).waitFor();
+  assert.match(await page.locator("pre").first().textContent(), /^Zellbook 1 [0-9a-f]{64}\nkind: order\n[^]*\nprice: 2001\n/);
+  await page.getByText("this page computed it from the text").waitFor();
+  await page.getByRole("table", { name: "Fills as a taker" }).getByRole("row", { name: /ETH\/USDT 2,000 0.5/ }).waitFor();
+  await page.goto(`${exchange.url}/transactions/${rejected().hash}`);
+  await page.locator(".steps .bad").filter({ hasText: "rejected" }).waitFor();
+  await page.getByText("this needs 1995 USDT, and 0 USDT are available.").waitFor();
+  await page.getByText("Reject 40,").waitFor();
+  await leave(person);
+});
+
+test("a lying replica's text does not have the hash, and the page says so", async () => {
+  const { hash } = filled();
+  const person = await visit("/");
+  const { page } = person;
+  await page.route("**/signed", async (route) => {
+    const answer = await route.fetch();
+    const body = await answer.json();
+    await route.fulfill({ response: answer, json: { ...body, text: body.text.replace("price: 2001", "price: 2002") } });
+  });
+  await search(person, hash);
+  await page.getByText("the text does not have this hash").waitFor();
+  await leave(person);
+});
+
+test("an account shows balances, orders, fills and ledger, live", async () => {
+  const person = await visit(`/accounts/${alice.account}`);
+  const { page } = person;
+  const balances = page.getByRole("table", { name: "Balances" });
+  await balances.getByRole("row", { name: "ETH 8 1.5" }).waitFor();
+  const orders = page.getByRole("table", { name: "Open orders" });
+  await orders.getByRole("row", { name: /ETH\/USDT Sell 2,000 2 0.5 open/ }).waitFor();
+  await page.getByRole("table", { name: "Fills" }).getByRole("row", { name: /Sell 2,000 0.5 maker 0 USDT/ }).waitFor();
+  await page.getByRole("table", { name: "Ledger" }).getByRole("row", { name: /deposit ETH \+10 / }).waitFor();
+  await page.getByText("No past orders").waitFor();
+  await page.getByText("No session keys").waitFor();
+  // Somebody trades with it: the view shows it without being asked.
+  await alice.order("Sell", "0.25", "2100");
+  await alice.outcome("applied");
+  await orders.getByRole("row", { name: /ETH\/USDT Sell 2,100 0.25 0 open/ }).waitFor();
+  await leave(person);
+});
+
+test("the last batches come by themselves, and the focus stays on its link", async () => {
+  const person = await visit("/batches");
+  const { page } = person;
+  const { batch } = await exchange.get("/v1/status");
+  const link = page.getByRole("table").getByRole("row").nth(1).getByRole("link").first();
+  await link.focus();
+  const focused = await link.getAttribute("href");
+  await alice.order("Sell", "0.25", "2110");
+  await alice.outcome("applied");
+  await page.locator(`a[href="/batches/${Number(batch) + 1}"]`).first().waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.getAttribute("href")), focused);
+  await leave(person);
+});
+
+test("a market shows rules, figures, book and trades, and leads to trading", async () => {
+  const person = await visit("/markets");
+  const { page } = person;
+  await page.getByRole("table").getByRole("link", { name: "ETH/USDT" }).click();
+  await page.waitForURL(`${exchange.url}/markets/ETH-USDT`);
+  await page.getByText("0.01 USDT").waitFor();
+  await page.getByRole("table", { name: "Bids, best first" }).getByRole("row", { name: /1,990.00 1.0000 1/ }).waitFor();
+  await page.getByRole("table", { name: "Asks, best first" }).getByRole("row", { name: /2,000.00 1.5000 1/ }).waitFor();
+  await page.getByRole("table", { name: "Last trades" }).getByRole("row", { name: /Buy 2,000.00 0.5000/ }).waitFor();
+  await page.goto(`${exchange.url}/markets/BTC-USDT`);
+  await page.getByText("No trades yet.").waitFor();
+  await page.getByRole("button", { name: "Trade it" }).click();
+  await page.locator("#order-form").waitFor();
+  assert.equal(await page.locator(".market-picker select").inputValue(), "BTC/USDT");
+  await leave(person);
+});
+
+test("replicas show what they attested to, and how this one is", async () => {
+  const person = await visit("/replicas");
+  const { page } = person;
+  const { replicas } = await exchange.get("/v1/replicas");
+  const row = page.getByRole("table", { name: "Replicas that genesis names" }).getByRole("row").nth(1);
+  assert.match(await row.textContent(), /this one.*1 \(100\.0 %\)/);
+  assert.equal(await row.locator(`a[href="/accounts/${replicas[0].public_key}"]`).count(), 1);
+  await page.getByText("follows the sequencer").waitFor();
+  const { certified_root } = await exchange.get("/v1/status");
+  await page.getByText(certified_root).first().waitFor();
+  await leave(person);
+});
+
+for (const viewport of [WIDE, NARROW]) {
+  test(`search finds a batch, a transaction, an account and a market, and says what it cannot find, ${viewport.width} px`, async () => {
+    const person = await visit("/", { viewport });
+    const { page } = person;
+    const { hash } = filled();
+    const finds = [
+      ["1", "/batches/1", "Batch 1"],
+      [hash.toUpperCase(), `/transactions/${hash}`, "Transaction"],
+      [alice.account, `/accounts/${alice.account}`, "Account"],
+      ["eth-usdt", "/markets/ETH-USDT", "ETH/USDT"],
+    ];
+    for (const [text, path, title] of finds) {
+      await search(person, text);
+      await page.waitForURL(exchange.url + path);
+      await heading(page).filter({ hasText: title }).waitFor();
+    }
+    await search(person, "nonsense");
+    await page.getByRole("alert").getByText("“nonsense” is nothing to be found").waitFor();
+    assert.equal(new URL(page.url()).pathname, "/markets/ETH-USDT");
+    // Right in form, but not here: the view says what was wrong.
+    await search(person, "999999");
+    await page.getByRole("alert").getByText("this replica has no batch 999999; its last is").waitFor();
+    await search(person, "ab".repeat(32));
+    await page.getByRole("alert").getByText("this replica has not seen this transaction").waitFor();
+    await search(person, "DOGE/USDT");
+    await page.getByRole("alert").getByText("There is no market DOGE/USDT").waitFor();
+    await search(person, `02${"ff".repeat(32)}`);
+    await page.getByRole("alert").getByText("no account").waitFor();
+    await leave(person);
+  });
+}
+
+test("paths that are no views are not found", async () => {
+  for (const route of ["/batches/x", "/transactions/12", "/accounts", "/markets/eth", "/explorer", "/batches/1/2"]) {
+    const answer = await fetch(exchange.url + route);
+    assert.equal(answer.status, 404, route);
+    assert.equal((await answer.json()).error.code, "unknown_path");
+  }
+});
+
+for (const viewport of [WIDE, NARROW]) {
+  for (const colorScheme of ["dark", "light"]) {
+    test(`no view has serious faults or is wider than the window, ${viewport.width} px, ${colorScheme}`, async () => {
+      const { batch, hash } = filled();
+      const routes = ["/batches", `/batches/${batch}`, "/batches/999999", `/transactions/${hash}`, `/transactions/${rejected().hash}`, `/accounts/${alice.account}`, "/markets", "/markets/ETH-USDT", "/markets/BTC-USDT", "/replicas"];
+      const person = await visit("/batches", { viewport, colorScheme });
+      const { page } = person;
+      for (const route of routes) {
+        await page.goto(exchange.url + route);
+        await heading(page).waitFor();
+        await page.getByText("Live · batch").waitFor();
+        await page.waitForFunction(() => !document.querySelector(".skeleton"));
+        if (process.env.ZELLBOOK_SHOTS) {
+          const name = `${route.slice(1, 20).replaceAll("/", "-")}-${viewport.width}-${colorScheme}`;
+          await page.screenshot({ path: `${process.env.ZELLBOOK_SHOTS}/${name}.png`, fullPage: true });
+        }
+        await page.evaluate(axe);
+        const { violations } = await page.evaluate(() => globalThis.axe.run());
+        const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+        assert.deepEqual(serious.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), [], route);
+        const [needed, there] = await page.evaluate(() => {
+          const main = document.querySelector("main");
+          return [Math.max(document.documentElement.scrollWidth, main.scrollWidth), document.documentElement.clientWidth];
+        });
+        assert.ok(needed <= there, `${route} needs ${needed} px`);
+      }
+      await leave(person);
+    });
+  }
+}

@@ -1,0 +1,108 @@
+//! Links to the views, and the field that finds a batch, transaction, account or market.
+
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+
+use crate::route::{self, Route};
+use crate::state::use_state;
+
+const FIELD: &str = "search";
+const FAULT: &str = "search-fault";
+
+/// A view's path and name, and whether it is the present one, or that belongs to it.
+type View = (&'static str, &'static str, fn(&Route) -> bool);
+
+const VIEWS: [View; 4] = [
+    ("/", "Trade", |route| matches!(route, Route::Trade)),
+    ("/batches", "Batches", |route| matches!(route, Route::Batches | Route::Batch(_))),
+    ("/markets", "Markets", |route| matches!(route, Route::Markets | Route::Market(_))),
+    ("/replicas", "Replicas", |route| matches!(route, Route::Replicas)),
+];
+
+/// Links and search; behind a button where there is no room for them.
+#[component]
+pub fn Nav() -> impl IntoView {
+    let state = use_state();
+    let is_open = RwSignal::new(false);
+    // What was chosen is on show: the list of choices goes.
+    Effect::new(move || {
+        state.route.track();
+        is_open.set(false);
+    });
+    let view = move |(path, name, is_at): View| {
+        let current = move || state.route.with(is_at).then_some("page");
+        view! { <a href=path aria-current=current>{name}</a> }
+    };
+    let close = move |event: leptos::ev::KeyboardEvent| {
+        if event.key() == "Escape" {
+            is_open.set(false);
+        }
+    };
+    view! {
+        <div class="explore" class:open=move || is_open.get() on:keydown=close>
+            <button
+                type="button"
+                class="quiet menu"
+                aria-expanded=move || is_open.get().to_string()
+                aria-controls="views"
+                on:click=move |_| is_open.update(|open| *open = !*open)
+            >
+                "Explore"
+            </button>
+            <nav id="views" aria-label="Views">{VIEWS.map(view).collect_view()}</nav>
+            <Search />
+        </div>
+    }
+}
+
+#[component]
+fn Search() -> impl IntoView {
+    let state = use_state();
+    let fault = RwSignal::new(None::<String>);
+    let field = NodeRef::<leptos::html::Input>::new();
+    let find = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        let Some(field) = field.get_untracked() else { return };
+        let text = field.value();
+        match Route::search(&text) {
+            Some(to) => {
+                fault.set(None);
+                field.set_value("");
+                route::go(state.route, to);
+            }
+            None if text.trim().is_empty() => {
+                fault.set(Some("Type what to look for.".into()));
+            }
+            None => {
+                let text: String = text.trim().chars().take(24).collect();
+                fault.set(Some(format!(
+                    "“{text}” is nothing to be found: give a batch’s index (12), a transaction’s hash (64 hex digits), an account’s public key (66, from 02 or 03) or a market (ETH/USDT)."
+                )));
+            }
+        }
+    };
+    let leave = move |event: leptos::ev::FocusEvent| {
+        let to = event.related_target().and_then(|to| to.dyn_into::<web_sys::Element>().ok());
+        if to.is_none_or(|to| to.closest(".search").ok().flatten().is_none()) {
+            fault.set(None);
+        }
+    };
+    view! {
+        <form class="search" role="search" on:submit=find on:focusout=leave>
+            <label class="visually-hidden" for=FIELD>"Find a batch, transaction, account or market"</label>
+            <input
+                id=FIELD
+                type="text"
+                enterkeyhint="search"
+                autocomplete="off"
+                autocapitalize="off"
+                spellcheck="false"
+                placeholder="Hash, index, key, market"
+                aria-describedby=FAULT
+                aria-invalid=move || fault.with(Option::is_some).to_string()
+                node_ref=field
+            />
+            <p class="search-fault" id=FAULT role="alert">{move || fault.get()}</p>
+        </form>
+    }
+}

@@ -1,0 +1,233 @@
+//! One account: balances, orders, session keys, and its past page by page.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use serde::de::DeserializeOwned;
+use zellbook_core::wire::{
+    AccountBody, BalanceBody, FillBody, FillsResponse, LedgerEntryBody, LedgerKind, LedgerResponse,
+    OrderBody, OrderStatus, OrdersResponse, SessionKeyBody,
+};
+
+use super::View;
+use super::dom::{Node, button, element, text, with};
+use super::load::load;
+use super::parts::{self, Row};
+use crate::api::{self, ApiResult};
+use crate::format;
+use crate::state::State;
+
+/// Rows of a page of the past.
+const PAGE: usize = 25;
+const BALANCES: &[&str] = &["Token", "#Available", "#Locked in orders"];
+const ORDERS: &[&str] =
+    &["Order", "Time", "Market", "Side", "#Price", "#Quantity", "#Filled", "State", "Placed by"];
+const KEYS: &[&str] = &["Key", "Until", "Market", "#Spent", "#May spend"];
+const FILLS: &[&str] =
+    &["Trade", "Time", "Market", "Side", "#Price", "#Quantity", "Role", "#Fee", "Batch"];
+const LEDGER: &[&str] = &["Time", "What", "Token", "#Amount", "With", "Batch"];
+
+pub fn account(state: State, key: String) -> View {
+    let path = format!("/v1/accounts/{key}");
+    let of_account = path.clone();
+    let load = load(move || of_account.clone()).live(state);
+    let past = |what: &str| Past::new(format!("{path}/{what}?limit={PAGE}"));
+    let (ledger, fills, orders) = (past("ledger"), past("fills"), past("orders"));
+    Box::new(move || {
+        let own = state.wallet.with(crate::wallet::Wallet::account);
+        let mut tags = Vec::new();
+        if own.is_some_and(|own| own.to_string() == key) {
+            tags.push(element("span", "tag", vec![text("yours")]));
+        }
+        let mut view = vec![parts::heading("Account", tags), parts::lead_hash(&key)];
+        view.extend(load.show(|body: AccountBody| {
+            let balances = body.balances.iter().map(balance).collect();
+            let balances = parts::table("Balances", BALANCES, balances, "No tokens.");
+            let open = body.open_orders.iter().map(order).collect();
+            let empty = "No open orders: none of this account’s stands in a book now.";
+            let open = parts::table("Open orders", ORDERS, open, empty);
+            vec![
+                parts::section("Balances", vec![balances]),
+                parts::section("Open orders", vec![open]),
+                parts::section("Ledger", ledger.show("Ledger", LEDGER, "No deposits, withdrawals or transfers yet. Tokens come by a deposit of their issuer, the faucet’s too, or by a transfer.", |page: &LedgerResponse| {
+                    (page.entries.iter().map(entry).collect(), page.entries.last().map(|entry| entry.number.clone()))
+                })),
+                parts::section("Fills", fills.show("Fills", FILLS, "No fills: each trade of this account is listed here with its batch.", |page: &FillsResponse| {
+                    (page.fills.iter().map(fill).collect(), page.fills.last().map(|fill| fill.trade.id.clone()))
+                })),
+                parts::section("Past orders", orders.show("Past orders", ORDERS, "No past orders: filled and cancelled ones are listed here.", |page: &OrdersResponse| {
+                    (page.orders.iter().map(order).collect(), page.orders.last().map(|order| order.id.clone()))
+                })),
+                parts::section("Session keys", session_keys(&body)),
+            ]
+        }));
+        view
+    })
+}
+
+/// What is asked for page by page, newest first.
+#[derive(Clone, Copy)]
+struct Past {
+    path: StoredValue<String>,
+    pages: RwSignal<Vec<String>>,
+    problem: RwSignal<Option<String>>,
+}
+
+impl Past {
+    fn new(path: String) -> Self {
+        let past = Self {
+            path: StoredValue::new(path),
+            pages: RwSignal::default(),
+            problem: RwSignal::default(),
+        };
+        past.ask(None);
+        past
+    }
+
+    /// Asks for what is before an id.
+    fn ask(self, before: Option<String>) {
+        let before = before.map(|before| format!("&before={before}")).unwrap_or_default();
+        let path = format!("{}{before}", self.path.get_value());
+        let count = self.pages.with_untracked(Vec::len);
+        spawn_local(async move {
+            let answer = api::text(&path).await;
+            // Asked for twice, it counts once.
+            if self.pages.try_with_untracked(Vec::len) != Some(count) {
+                return;
+            }
+            self.problem.set(answer.as_ref().err().map(ToString::to_string));
+            if let Ok(page) = answer {
+                self.pages.update(|pages| pages.push(page));
+            }
+        });
+    }
+
+    /// All pages that are there, in one table. `rows` are those of a page, with the last one's id.
+    fn show<T: DeserializeOwned>(
+        self,
+        caption: &str,
+        columns: &[&str],
+        empty: &str,
+        rows: fn(&T) -> (Vec<Row>, Option<String>),
+    ) -> Vec<Node> {
+        let pages: Vec<ApiResult<T>> =
+            self.pages.with(|pages| pages.iter().map(|page| api::parse(page)).collect());
+        let (mut all, mut oldest, mut is_more) = (Vec::new(), None, false);
+        for page in pages.iter().flatten() {
+            let (rows, last) = rows(page);
+            is_more = rows.len() == PAGE;
+            all.extend(rows);
+            oldest = last.or(oldest);
+        }
+        let mut view = Vec::new();
+        if !pages.is_empty() {
+            view.push(parts::table(caption, columns, all, empty));
+        }
+        let problem = self.problem.get();
+        let label = if problem.is_some() { "Try again" } else { "Older" };
+        let is_failed = problem.is_some();
+        view.extend(
+            problem
+                .map(|problem| with(element("p", "fault", vec![text(&problem)]), "role", "alert")),
+        );
+        if is_more || is_failed {
+            let value = oldest.clone().unwrap_or_default();
+            let button = button(label, &value, move || self.ask(oldest.clone()));
+            let button =
+                with(button, "aria-label", &format!("{label}: {}", caption.to_ascii_lowercase()));
+            view.push(element("p", "actions", vec![button]));
+        }
+        view
+    }
+}
+
+fn balance(balance: &BalanceBody) -> Row {
+    let (available, locked) = (&balance.available, &balance.locked);
+    vec![text(&balance.token), parts::number(available), parts::number(locked)]
+}
+
+fn order(order: &OrderBody) -> Row {
+    let state = match order.status {
+        OrderStatus::Open => "open".to_string(),
+        OrderStatus::Filled => "filled".into(),
+        OrderStatus::Cancelled => {
+            let reason = order.reason.as_deref().unwrap_or_default();
+            format!("cancelled ({})", reason.replace('_', " "))
+        }
+    };
+    vec![
+        parts::number(&order.id),
+        parts::time(&order.time_ms),
+        parts::market_link(&order.market),
+        parts::side(order.side),
+        parts::number(&order.price),
+        parts::number(&order.quantity),
+        parts::number(&order.filled),
+        text(&state),
+        parts::transaction_link(&order.hash),
+    ]
+}
+
+fn session_keys(body: &AccountBody) -> Vec<Node> {
+    let empty = "No session keys: only the account’s own key signs for it.";
+    let rows = body.session_keys.iter().map(session_key).collect();
+    let mut view = vec![parts::table("Session keys", KEYS, rows, empty)];
+    if let Some(time) = &body.switch_ms {
+        let said = vec![
+            text("All its orders are cancelled at "),
+            parts::time(time),
+            text(", unless that is set anew."),
+        ];
+        view.push(element("p", "note", said));
+    }
+    view
+}
+
+fn session_key(key: &SessionKeyBody) -> Row {
+    let amount = |amount: &Option<String>| match (amount, &key.spend_token) {
+        (Some(amount), Some(token)) => parts::amount(amount, token),
+        _ => text("any"),
+    };
+    vec![
+        parts::whole(&key.key),
+        parts::time(&key.expires_ms),
+        key.market.as_ref().map_or_else(|| text("all"), |market| parts::market_link(market)),
+        amount(&key.spent),
+        amount(&key.spend_limit),
+    ]
+}
+
+fn fill(fill: &FillBody) -> Row {
+    let quote = fill.trade.market.split_once('/').map_or("", |(_, quote)| quote);
+    vec![
+        parts::number(&fill.trade.id),
+        parts::time(&fill.trade.time_ms),
+        parts::market_link(&fill.trade.market),
+        parts::side(fill.side),
+        parts::number(&fill.trade.price),
+        parts::number(&fill.trade.quantity),
+        text(if fill.is_maker { "maker" } else { "taker" }),
+        parts::amount(&fill.fee, quote),
+        parts::batch_link(&fill.trade.batch),
+    ]
+}
+
+fn entry(entry: &LedgerEntryBody) -> Row {
+    let (what, sign) = match entry.kind {
+        LedgerKind::Deposit => ("deposit", "+"),
+        LedgerKind::Withdrawal => ("withdrawal", "−"),
+        LedgerKind::TransferOut => ("sent", "−"),
+        LedgerKind::TransferIn => ("received", "+"),
+    };
+    let with = match entry.kind {
+        LedgerKind::TransferOut | LedgerKind::TransferIn => parts::account_link(&entry.with),
+        LedgerKind::Deposit | LedgerKind::Withdrawal => parts::whole(&entry.with),
+    };
+    vec![
+        parts::time(&entry.time_ms),
+        text(what),
+        text(&entry.token),
+        text(&format!("{sign}{}", format::number(&entry.amount, 0))),
+        with,
+        parts::batch_link(&entry.batch),
+    ]
+}

@@ -1,0 +1,182 @@
+//! One batch: where it stands, what proves it, and what it did.
+
+use leptos::prelude::*;
+use zellbook_core::wire::{ContentsBody, ElementBody, HeaderBody, ProofBody, TradeBody};
+
+use super::View;
+use super::dom::{Node, button, element, text, with};
+use super::load::load;
+use super::parts::{self, Row};
+use crate::format;
+
+/// Elements on show at once.
+const SHOWN: u64 = 50;
+const ELEMENTS: &[&str] = &["Place", "Transaction", "Kind", "Account", "What it says", "Outcome"];
+const TRADES: &[&str] =
+    &["Trade", "Market", "Taker", "#Price", "#Quantity", "#Maker order", "#Taker order"];
+
+pub fn batch(index: u64) -> View {
+    let from = RwSignal::new(0_u64);
+    let path = move || format!("/v1/batches/{index}/contents?limit={SHOWN}&from={}", from.get());
+    let load = load(path);
+    let title = format!("Batch {}", format::number(&index.to_string(), 0));
+    Box::new(move || {
+        let neighbour = |index: u64, label| parts::link(&format!("/batches/{index}"), label);
+        let mut neighbours = Vec::new();
+        if index > 1 {
+            neighbours.push(neighbour(index.saturating_sub(1), "← Previous"));
+        }
+        neighbours.push(neighbour(index.saturating_add(1), "Next →"));
+        let nav = with(element("nav", "steps-nav", neighbours), "aria-label", "Neighbours");
+        let mut view = vec![parts::heading(&title, vec![nav])];
+        view.extend(load.show(|body: ContentsBody| contents(&body, from)));
+        view
+    })
+}
+
+fn contents(body: &ContentsBody, from: RwSignal<u64>) -> Vec<Node> {
+    let elements = parts::table(
+        "Transactions of this batch",
+        ELEMENTS,
+        body.elements.iter().map(row).collect(),
+        "No transactions: the body of this batch is no list of them, so it did nothing.",
+    );
+    let mut transactions = vec![elements];
+    let total: u64 = body.elements_total.parse().unwrap_or(0);
+    if total > SHOWN {
+        let first = from.get_untracked();
+        let next = first.saturating_add(SHOWN).min(total);
+        let mut ways = vec![text(&format!("{} to {next} of {total}", first.saturating_add(1)))];
+        if first > 0 {
+            let before = first.saturating_sub(SHOWN);
+            ways.push(button("Before", &before.to_string(), move || from.set(before)));
+        }
+        if next < total {
+            ways.push(button("After", &next.to_string(), move || from.set(next)));
+        }
+        transactions.push(element("p", "actions", ways));
+    }
+    let mut trades = vec![parts::table(
+        "Trades of this batch",
+        TRADES,
+        body.trades.iter().map(trade).collect(),
+        "No trades: nothing in this batch met an order on the other side.",
+    )];
+    if body.has_more_trades {
+        trades.push(parts::note("These are the first 200; it has more."));
+    }
+    let summary = summary(&body.header, body.previous_chaining_hash.as_deref());
+    vec![
+        parts::section("Summary", vec![summary]),
+        parts::section("Finality proof", proof(&body.proof)),
+        parts::section("Transactions", transactions),
+        parts::section("Trades", trades),
+    ]
+}
+
+fn summary(header: &HeaderBody, previous: Option<&str>) -> Node {
+    let certified = match &header.certified_in {
+        Some(batch) => parts::all(vec![
+            parts::mark(true, "by replicas of more than two thirds of the weight, in batch "),
+            parts::batch_link(batch),
+        ]),
+        None => text(
+            "not itself: replicas attest to some batches, and each root they agree on vouches for all before it",
+        ),
+    };
+    let body = format!("{} bytes, as JSON with its proof", format::number(&header.bytes, 0));
+    let before = previous.map_or_else(|| text("none: the chain begins here"), parts::whole);
+    parts::facts(vec![
+        ("Finalized", parts::time(&header.time_ms)),
+        ("Applied here", parts::time(&header.applied_ms)),
+        ("Applied", parts::number(&header.applied)),
+        ("Rejected", parts::number(&header.rejected)),
+        ("State root after it", parts::whole(&header.root)),
+        ("Certified", certified),
+        ("Chaining hash", parts::whole(&header.chaining_hash)),
+        ("Chaining hash before", before),
+        ("Body", parts::raw_link(&format!("/v1/batches/{}", header.index), &body)),
+    ])
+}
+
+fn proof(proof: &ProofBody) -> Vec<Node> {
+    let first = proof.parent_index.parse::<u64>().unwrap_or(0).saturating_add(1).to_string();
+    let covers = if first == proof.index {
+        parts::all(vec![text("batch "), parts::batch_link(&first)])
+    } else {
+        let (first, last) = (parts::batch_link(&first), parts::batch_link(&proof.index));
+        parts::all(vec![text("batches "), first, text(" to "), last])
+    };
+    let missing = if proof.nonsigners.is_empty() {
+        parts::mark(true, "none: all nodes signed")
+    } else {
+        parts::whole(&proof.nonsigners.join(" "))
+    };
+    let mut facts = vec![
+        ("Covers", covers),
+        ("Chaining hash that it signs", parts::whole(&proof.chaining_hash)),
+        ("Did not sign", missing),
+        ("Aggregate BLS signature", parts::whole(&proof.signature)),
+    ];
+    if proof.tag != "0" {
+        facts.push(("Stakes as of block", parts::number(&proof.tag)));
+    }
+    let said = "This replica checked the signature against the nodes’ keys and stakes before it applied the batch; its chaining hash is over all bodies up to it.";
+    vec![parts::facts(facts), parts::note(said)]
+}
+
+fn trade(trade: &TradeBody) -> Row {
+    vec![
+        parts::number(&trade.id),
+        parts::market_link(&trade.market),
+        parts::side(trade.taker_side),
+        parts::number(&trade.price),
+        parts::number(&trade.quantity),
+        parts::number(&trade.maker_order),
+        parts::number(&trade.taker_order),
+    ]
+}
+
+fn row(element: &ElementBody) -> Row {
+    let outcome = match (&element.copy_of, &element.reject) {
+        (Some(batch), _) => {
+            parts::all(vec![text("copy; its outcome is in batch "), parts::batch_link(batch)])
+        }
+        (None, Some(reject)) => {
+            let mark = parts::mark(false, &reject.name.replace('_', " "));
+            with(mark, "title", &format!("{}: {}", reject.code, reject.message))
+        }
+        (None, None) => parts::mark(true, "applied"),
+    };
+    vec![
+        parts::number(&element.position),
+        parts::or_dash(element.hash.as_ref(), parts::transaction_link),
+        parts::or_dash(element.kind.as_ref(), |kind| text(&kind.replace('_', " "))),
+        parts::or_dash(element.account.as_ref(), parts::account_link),
+        text(&says(&element.fields)),
+        outcome,
+    ]
+}
+
+/// What a transaction says, in short.
+fn says(fields: &[(String, String)]) -> String {
+    let value = |name: &str| {
+        let field = fields.iter().find(|(field, _)| field == name)?;
+        Some(field.1.as_str())
+    };
+    let number = |text: &str| format::number(text, 0);
+    if let (Some(side), Some(quantity), Some(market), Some(price)) =
+        (value("side"), value("quantity"), value("market"), value("price"))
+    {
+        return format!("{side} {} {market} at {}", number(quantity), number(price));
+    }
+    if let (Some(amount), Some(token)) = (value("amount"), value("token")) {
+        let to = value("to").or(value("destination")).unwrap_or_default();
+        return format!("{} {token} to {}", number(amount), format::short(to));
+    }
+    let is_shown = |name: &str| !matches!(name, "nonce" | "clock" | "signer");
+    let shown = fields.iter().filter(|(name, _)| is_shown(name));
+    let shown =
+        shown.map(|(name, value)| format!("{} {}", name.replace('_', " "), format::short(value)));
+    shown.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,63 @@
+//! The last batches, as they come, and pages of those before.
+
+use leptos::prelude::*;
+use zellbook_core::wire::{HeaderBody, HeadersResponse};
+
+use super::View;
+use super::dom::{Node, button, element, text};
+use super::load::load;
+use super::parts::{self, Row};
+use crate::state::State;
+
+const SHOWN: u32 = 25;
+const COLUMNS: &[&str] =
+    &["Batch", "Time", "#Applied", "#Rejected", "#Bytes", "State root", "Certified"];
+const LEAD: &str = "Each batch is a list of transactions that the sequencer put in order and finalized. All replicas apply the same ones and come to the same state root.";
+const EMPTY: &str =
+    "No batches yet. The first transaction makes one: place an order, or ask for test tokens.";
+
+fn row(header: &HeaderBody) -> Row {
+    let certified = match &header.certified_in {
+        Some(batch) => parts::all(vec![parts::mark(true, "in "), parts::batch_link(batch)]),
+        None => text("not itself"),
+    };
+    vec![
+        parts::batch_link(&header.index),
+        parts::time(&header.time_ms),
+        parts::number(&header.applied),
+        parts::number(&header.rejected),
+        parts::number(&header.bytes),
+        parts::short(&header.root),
+        certified,
+    ]
+}
+
+pub fn batches(state: State) -> View {
+    // None: the newest, as they come.
+    let before = RwSignal::new(None::<u64>);
+    let path = move || {
+        let before = before.get().map(|index| format!("&before={index}")).unwrap_or_default();
+        format!("/v1/headers?limit={SHOWN}{before}")
+    };
+    let load = load(path).live(state);
+    let list = move |body: HeadersResponse| -> Vec<Node> {
+        let rows = body.headers.iter().map(row).collect();
+        let table = parts::table("Batches, newest first", COLUMNS, rows, EMPTY);
+        let oldest = body.headers.last().and_then(|header| header.index.parse::<u64>().ok());
+        let start = body.start.parse::<u64>().unwrap_or(0).saturating_add(1);
+        let mut ways = Vec::new();
+        if before.get().is_some() {
+            ways.push(button("Newest", "", move || before.set(None)));
+        }
+        if let Some(oldest) = oldest.filter(|oldest| *oldest > start) {
+            let older = move || before.set(Some(oldest));
+            ways.push(button("Older", &oldest.to_string(), older));
+        }
+        vec![element("div", "panel", vec![table, element("p", "actions", ways)])]
+    };
+    Box::new(move || {
+        let mut view = vec![parts::heading("Batches", Vec::new()), parts::lead(LEAD)];
+        view.extend(load.show(list));
+        view
+    })
+}

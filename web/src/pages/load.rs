@@ -1,0 +1,112 @@
+//! Asking the replica for what a view shows: a skeleton while it loads, and what went wrong if it fails.
+
+use leptos::leptos_dom::helpers::set_timeout;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use serde::de::DeserializeOwned;
+
+use super::dom::{Node, button, element, text, with};
+use super::parts;
+use crate::api::{self, ApiResult};
+use crate::state::State;
+
+/// How long a view waits after a commit, so that it asks once for many.
+const REFRESH_AFTER: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// An answer that a view shows, as text: it is read where it is shown.
+#[derive(Clone, Copy)]
+pub struct Load {
+    answer: RwSignal<Option<ApiResult<String>>>,
+    again: RwSignal<u32>,
+}
+
+/// Asks for a path now, and again when the path changes or [`Load::again`] says so.
+pub fn load(path: impl Fn() -> String + 'static) -> Load {
+    ask(Box::new(path))
+}
+
+fn ask(path: Box<dyn Fn() -> String>) -> Load {
+    let load = Load { answer: RwSignal::new(None), again: RwSignal::new(0) };
+    let count = StoredValue::new(0_u32);
+    Effect::new(move || {
+        load.again.track();
+        count.update_value(|count| *count = count.wrapping_add(1));
+        let (asked, path) = (count.get_value(), path());
+        spawn_local(async move {
+            let answer = api::text(&path).await;
+            // A view that is gone takes nothing, and of two answers the one that was asked for later counts.
+            if count.try_get_value() == Some(asked) {
+                let _ = load.answer.try_set(Some(answer));
+            }
+        });
+    });
+    load
+}
+
+impl Load {
+    /// Asks again; what is there stays on show until then.
+    pub fn again(self) {
+        let _ = self.again.try_update(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Asks again after a time.
+    pub fn again_after(self, time: std::time::Duration) {
+        set_timeout(move || self.again(), time);
+    }
+
+    /// Asks again after each commit of the replica, once for many.
+    pub fn live(self, state: State) -> Self {
+        let batch = Memo::new(move |_| {
+            state.status.with(|status| status.as_ref().map(|status| status.batch.clone()))
+        });
+        let waits = StoredValue::new(false);
+        Effect::new(move |before: Option<Option<String>>| {
+            let now = batch.get();
+            let is_new = before.flatten().is_some_and(|before| Some(before) != now);
+            if is_new && !waits.get_value() {
+                waits.set_value(true);
+                let ask = move || {
+                    waits.try_set_value(false);
+                    self.again();
+                };
+                set_timeout(ask, REFRESH_AFTER);
+            }
+            now
+        });
+        self
+    }
+
+    /// The answer, read; none before the first.
+    pub fn read<T: DeserializeOwned>(self) -> Option<ApiResult<T>> {
+        match self.answer.get()? {
+            Ok(text) => Some(api::parse(&text)),
+            Err(problem) => Some(Err(problem)),
+        }
+    }
+
+    /// What shows the answer; or a skeleton, or what went wrong.
+    pub fn show<T: DeserializeOwned>(self, view: impl FnOnce(T) -> Vec<Node>) -> Vec<Node> {
+        match self.read() {
+            None => vec![skeleton()],
+            Some(Ok(body)) => view(body),
+            Some(Err(problem)) => vec![self.problem(&problem.to_string())],
+        }
+    }
+
+    fn problem(self, problem: &str) -> Node {
+        let ways = vec![
+            button("Try again", "", move || self.again()),
+            with(parts::link("/batches", "Last batches"), "class", "button"),
+        ];
+        let said = vec![element("p", "", vec![text(problem)]), element("p", "actions", ways)];
+        with(element("div", "panel problem", said), "role", "alert")
+    }
+}
+
+/// Grey lines where text will stand.
+fn skeleton() -> Node {
+    let mut lines = vec![element("span", "visually-hidden", vec![text("Loading")])];
+    let widths = ["half", "whole-line", "most", "whole-line", "half", "most"];
+    lines.extend(widths.map(|width| element("span", width, Vec::new())));
+    with(element("div", "panel skeleton", lines), "role", "status")
+}

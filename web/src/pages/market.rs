@@ -1,0 +1,172 @@
+//! Markets: all of them, and each with its rules, figures, book and trades.
+
+use leptos::prelude::*;
+use zellbook_core::genesis::Market;
+use zellbook_core::wire::{
+    BookBody, LevelBody, MarketBody, MarketsResponse, TradeBody, TradesResponse,
+};
+
+use super::View;
+use super::dom::{Node, button, element, text, with};
+use super::load::{Load, load};
+use super::parts::{self, Row};
+use crate::format;
+use crate::route::{self, Route};
+use crate::state::State;
+
+const DEPTH: usize = 10;
+const TRADES_SHOWN: usize = 25;
+const MARKETS: &[&str] =
+    &["Market", "#Last price", "#Bid", "#Ask", "#24 h high", "#24 h low", "#24 h volume"];
+const LEVELS: &[&str] = &["Price", "#Quantity", "#Orders"];
+const TRADES: &[&str] = &["Trade", "Time", "Taker", "#Price", "#Quantity", "Batch"];
+
+pub fn markets(state: State) -> View {
+    let load = load(|| "/v1/markets".into()).live(state);
+    let row = |market: &MarketBody| {
+        vec![
+            parts::market_link(&market.name),
+            parts::or_dash(market.last.as_ref(), parts::number),
+            parts::or_dash(market.bid.as_ref(), parts::number),
+            parts::or_dash(market.ask.as_ref(), parts::number),
+            parts::or_dash(market.high_24h.as_ref(), parts::number),
+            parts::or_dash(market.low_24h.as_ref(), parts::number),
+            parts::amount(&market.volume_24h, &market.base),
+        ]
+    };
+    Box::new(move || {
+        let mut view = vec![parts::heading("Markets", Vec::new())];
+        view.extend(load.show(|body: MarketsResponse| {
+            let rows = body.markets.iter().map(row).collect();
+            let table = parts::table("Markets", MARKETS, rows, "Genesis has no markets.");
+            vec![element("div", "panel", vec![table])]
+        }));
+        view
+    })
+}
+
+/// What a market's view asks for.
+#[derive(Clone, Copy)]
+struct Asked {
+    figures: Load,
+    book: Load,
+    trades: Load,
+}
+
+pub fn market(state: State, name: String) -> View {
+    let asked = StoredValue::new(None::<Asked>);
+    // Only a market of genesis has something to ask for.
+    let of_genesis = {
+        let name = name.clone();
+        Memo::new(move |_| state.rules.with(|rules| rules.as_ref()?.market(&name).cloned()))
+    };
+    let changed = RwSignal::new(());
+    Effect::new(move || {
+        let Some(market) = of_genesis.get() else { return };
+        let path = format!("/v1/markets/{}", market.name.replacen('/', "-", 1));
+        let (of_book, of_trades) =
+            (format!("{path}/book?depth={DEPTH}"), format!("{path}/trades?limit={TRADES_SHOWN}"));
+        asked.set_value(Some(Asked {
+            figures: load(|| "/v1/markets".into()).live(state),
+            book: load(move || of_book.clone()).live(state),
+            trades: load(move || of_trades.clone()).live(state),
+        }));
+        changed.set(());
+    });
+    Box::new(move || {
+        changed.track();
+        let (Some(market), Some(asked)) = (of_genesis.get(), asked.get_value()) else {
+            let mut view = vec![parts::heading(&name, Vec::new())];
+            if let Some(rules) = &*state.rules.read() {
+                let links = rules.markets.iter().map(|market| parts::market_link(&market.name));
+                let said = format!("There is no market {name}. There are:");
+                let said = vec![
+                    element("p", "", vec![text(&said)]),
+                    element("p", "actions", links.collect()),
+                ];
+                view.push(with(element("div", "panel problem", said), "role", "alert"));
+            }
+            return view;
+        };
+        let trade = {
+            let name = name.clone();
+            button("Trade it", "", move || {
+                if state.market.with_untracked(|shown| *shown != name) {
+                    state.show_market(name.clone());
+                }
+                route::go(state.route, Route::Trade);
+            })
+        };
+        let mut view = vec![parts::heading(&name, vec![trade])];
+        view.extend(asked.figures.show(|body: MarketsResponse| {
+            let own = body.markets.iter().find(|body| body.name == name);
+            own.map(figures).into_iter().collect()
+        }));
+        let book = asked.book.show(|body: BookBody| vec![book(&market, &body)]);
+        view.push(parts::section("Top of the book", book));
+        let tape = asked.trades.show(|body: TradesResponse| {
+            let rows = body.trades.iter().map(|one| trade_row(&market, one)).collect();
+            let empty =
+                "No trades yet. The first order that meets one on the other side makes one.";
+            vec![parts::table("Last trades", TRADES, rows, empty)]
+        });
+        view.push(parts::section("Last trades", tape));
+        view
+    })
+}
+
+fn book(market: &Market, body: &BookBody) -> Node {
+    let side = |name: &str, class: &str, levels: &[LevelBody], empty: &str| {
+        let row = |level: &LevelBody| -> Row {
+            let price = format::in_steps(&level.0, market.tick_size);
+            vec![
+                element("span", class, vec![text(&price)]),
+                text(&format::in_steps(&level.1, market.lot_size)),
+                parts::number(&level.2),
+            ]
+        };
+        let caption = format!("{name}, best first");
+        let table = parts::table(&caption, LEVELS, levels.iter().map(row).collect(), empty);
+        element("div", "", vec![element("h3", "", vec![text(name)]), table])
+    };
+    let no_bids = "No bids: a limit order to buy stands here until it fills.";
+    let no_asks = "No asks: a limit order to sell stands here until it fills.";
+    let bids = side("Bids", "bid", &body.bids, no_bids);
+    element("div", "two", vec![bids, side("Asks", "ask", &body.asks, no_asks)])
+}
+
+fn trade_row(market: &Market, trade: &TradeBody) -> Row {
+    vec![
+        parts::number(&trade.id),
+        parts::time(&trade.time_ms),
+        parts::side(trade.taker_side),
+        text(&format::in_steps(&trade.price, market.tick_size)),
+        text(&format::in_steps(&trade.quantity, market.lot_size)),
+        parts::batch_link(&trade.batch),
+    ]
+}
+
+fn figures(market: &MarketBody) -> Node {
+    let quote = |value: &str| parts::amount(value, &market.quote);
+    let price =
+        |value: &Option<String>| value.as_ref().map_or_else(|| text("–"), |value| quote(value));
+    let fee = |bps: &str| parts::amount(bps, "basis points of the quote amount");
+    let rules = parts::facts(vec![
+        ("Tick size", quote(&market.tick_size)),
+        ("Lot size", parts::amount(&market.lot_size, &market.base)),
+        ("Least price × quantity", quote(&market.notional_min)),
+        ("Maker fee", fee(&market.maker_fee_bps)),
+        ("Taker fee", fee(&market.taker_fee_bps)),
+    ]);
+    let day = parts::facts(vec![
+        ("Last price", price(&market.last)),
+        ("Best bid", price(&market.bid)),
+        ("Best ask", price(&market.ask)),
+        ("24 h open", price(&market.open_24h)),
+        ("24 h high", price(&market.high_24h)),
+        ("24 h low", price(&market.low_24h)),
+        ("24 h volume", parts::amount(&market.volume_24h, &market.base)),
+    ]);
+    let parts = vec![parts::section("Rules", vec![rules]), parts::section("Figures", vec![day])];
+    element("div", "two", parts)
+}

@@ -1,0 +1,193 @@
+//! One transaction: its way, what was signed, and what came of it.
+
+use std::time::Duration;
+
+use leptos::prelude::*;
+use zellbook_core::transaction::TransactionHash;
+use zellbook_core::wire::{
+    ContentsBody, OrderBody, OrderStatus, SignedBody, Stage, TradeBody, TransactionStatus,
+};
+
+use super::View;
+use super::dom::{Node, element, text, with};
+use super::load::load;
+use super::parts::{self, Row};
+use crate::format;
+
+/// How often a transaction without an outcome is asked for.
+const POLL: Duration = Duration::from_millis(400);
+const FILLS: &[&str] = &["Trade", "Market", "#Price", "#Quantity", "#With order"];
+
+pub fn transaction(hash: String) -> View {
+    let path = format!("/v1/transactions/{hash}");
+    let of_signed = format!("{path}/signed");
+    let status = load(move || path.clone());
+    let signed = load(move || of_signed.clone());
+    // What it traded when it came stands in its batch.
+    let contents = RwSignal::new(None);
+    Effect::new(move || {
+        let Some(Ok(found)) = status.read::<TransactionStatus>() else { return };
+        if found.status < Stage::Applied {
+            status.again_after(POLL);
+        }
+        if let (Some(batch), Some(_)) = (found.batch, found.order) {
+            let path = format!("/v1/batches/{batch}/contents?limit=1");
+            contents.set(Some(load(move || path.clone())));
+        }
+    });
+    Box::new(move || {
+        let mut view = vec![parts::heading("Transaction", Vec::new()), parts::lead_hash(&hash)];
+        view.extend(status.show(|found: TransactionStatus| {
+            let fills = |order: &str| match contents.get() {
+                Some(load) => load.show(|body: ContentsBody| vec![fills(&body, order)]),
+                None => Vec::new(),
+            };
+            vec![
+                parts::section("Lifecycle", lifecycle(&found)),
+                parts::section("Outcome", outcome(&found, fills)),
+                parts::section("Signed", signed.show(|body: SignedBody| evidence(&body))),
+            ]
+        }));
+        view
+    })
+}
+
+fn lifecycle(status: &TransactionStatus) -> Vec<Node> {
+    let stage = status.status;
+    let class = |is_reached: bool| if is_reached { "done" } else { "later" };
+    let last = match stage {
+        Stage::Rejected => ("rejected", "bad"),
+        Stage::Expired => ("expired", "bad"),
+        Stage::Superseded => ("superseded", "bad"),
+        _ => ("applied", class(stage == Stage::Applied)),
+    };
+    let is_final =
+        stage >= Stage::Finalized && !matches!(stage, Stage::Expired | Stage::Superseded);
+    let step = |name: &str, class: &str, time: &Option<String>| {
+        let sign = match class {
+            "done" => "✓",
+            "bad" => "✕",
+            _ => "·",
+        };
+        let sign = with(element("span", "", vec![text(sign)]), "aria-hidden", "true");
+        let mut parts = vec![sign, text(name)];
+        if let Some(time) = time {
+            parts.push(element("small", "", vec![parts::time(time)]));
+        }
+        element("li", class, parts)
+    };
+    let steps = vec![
+        step("received", "done", &status.received_ms),
+        step("posted", class(stage >= Stage::Posted), &status.posted_ms),
+        step("finalized", class(is_final), &status.finalized_ms),
+        step(last.0, last.1, &status.applied_ms),
+    ];
+    let mut view = vec![with(element("ol", "steps", steps), "aria-live", "polite")];
+    if status.received_ms.is_none() {
+        view.push(parts::note("Another replica took it, or it left this one’s outbox long ago: when it was received and posted is not known here."));
+    }
+    let mut facts = Vec::new();
+    if let (Some(batch), Some(position)) = (&status.batch, &status.position) {
+        let place = vec![parts::batch_link(batch), text(&format!(" at place {position}"))];
+        facts.push(("Batch", parts::all(place)));
+    }
+    facts.extend(status.kind.as_ref().map(|kind| ("Kind", text(&kind.replace('_', " ")))));
+    facts.extend(status.account.as_ref().map(|account| ("Account", parts::account_link(account))));
+    facts.extend(status.posts.as_ref().map(|posts| ("Times posted", parts::number(posts))));
+    view.push(parts::facts(facts));
+    view
+}
+
+/// What came of it: the reject and what would do, or the order with its fills.
+fn outcome(status: &TransactionStatus, fills: impl FnOnce(&str) -> Vec<Node>) -> Vec<Node> {
+    let said = |said: &str| vec![element("p", "", vec![text(said)])];
+    match (status.status, &status.reject, &status.order) {
+        (Stage::Rejected, Some(reject), _) => {
+            let what = element("p", "fault", vec![text(&format!("{}.", reject.message))]);
+            let means = format!(
+                "Reject {}, {}. It changed nothing; at most its nonce is used. To try again, sign a new transaction that keeps to this.",
+                reject.code, reject.name
+            );
+            vec![what, parts::note(&means)]
+        }
+        (Stage::Expired, ..) => said(
+            "The exchange’s time passed its valid_until before it was in a batch. It had no effect and will have none; sign it anew with a later time.",
+        ),
+        (Stage::Superseded, ..) => said(
+            "Its nonce was used by another transaction, or is too old by now. It had no effect and will have none; sign it anew with a higher nonce.",
+        ),
+        (Stage::Applied, _, Some(order)) => {
+            let mut view =
+                vec![order_facts(order), element("h3", "", vec![text("Filled at once")])];
+            view.extend(fills(&order.id));
+            view
+        }
+        (Stage::Applied, ..) => {
+            said("Applied: what it says under Signed is done. The account shows the effect.")
+        }
+        _ => said("No outcome yet: this view follows it."),
+    }
+}
+
+fn fills(body: &ContentsBody, order: &str) -> Node {
+    let row = |trade: &TradeBody| -> Row {
+        vec![
+            parts::number(&trade.id),
+            parts::market_link(&trade.market),
+            parts::number(&trade.price),
+            parts::number(&trade.quantity),
+            parts::number(&trade.maker_order),
+        ]
+    };
+    let own = body.trades.iter().filter(|trade| trade.taker_order == order);
+    let empty = "Nothing: no order on the other side met its price when it came.";
+    parts::table("Fills as a taker", FILLS, own.map(row).collect(), empty)
+}
+
+fn order_facts(order: &OrderBody) -> Node {
+    let status = match order.status {
+        OrderStatus::Open => "open".into(),
+        OrderStatus::Filled => "filled".into(),
+        OrderStatus::Cancelled => {
+            let reason = order.reason.as_deref().unwrap_or_default();
+            format!("cancelled: {}", reason.replace('_', " "))
+        }
+    };
+    parts::facts(vec![
+        ("Order", parts::number(&order.id)),
+        ("Market", parts::market_link(&order.market)),
+        ("Side", parts::side(order.side)),
+        ("Limit price", parts::number(&order.price)),
+        ("Quantity", parts::number(&order.quantity)),
+        ("Filled so far", parts::number(&order.filled)),
+        ("Open", parts::number(&order.remaining)),
+        ("Time in force", text(format::time_in_force_words(order.time_in_force))),
+        ("Now", text(&status)),
+    ])
+}
+
+fn evidence(body: &SignedBody) -> Vec<Node> {
+    // Computed in this page: a replica that shows another text is found out.
+    let check = if body.scheme == "guide" {
+        text("in the guide’s format the hash is over key and signature")
+    } else if TransactionHash::of_text(&body.text).to_string() == body.hash {
+        parts::mark(true, "this page computed it from the text")
+    } else {
+        parts::mark(false, "the text does not have this hash: do not trust this replica")
+    };
+    let code = |text: &str, name: &str| {
+        let pre = with(element("pre", "text", vec![self::text(text)]), "tabindex", "0");
+        with(with(pre, "role", "region"), "aria-label", name)
+    };
+    let summary = element("summary", "", vec![text("As it stands in the batch")]);
+    vec![
+        code(&body.text, "The text that was signed"),
+        parts::facts(vec![
+            ("Signed by", parts::account_link(&body.signer)),
+            ("Scheme", text(&body.scheme)),
+            ("Signature", parts::whole(&body.signature)),
+            ("Hash", check),
+        ]),
+        element("details", "", vec![summary, code(&body.element, "As it stands in the batch")]),
+    ]
+}
