@@ -91,7 +91,8 @@ async fn check(case: Case, genesis: &str, roots: &[Value]) -> u64 {
         let has_fault = fault.is_empty()
             || status["gateways"][0]["fault"].as_str().is_some_and(|text| text.contains(fault))
             || was_said();
-        has_fault && hostile.attacks.load(Ordering::SeqCst) >= 1
+        let is_read = number(&status["batch"]) >= proven;
+        has_fault && is_read && hostile.attacks.load(Ordering::SeqCst) >= 1
     };
     let status = replica.until("/v1/status", is_seen).await;
     assert_eq!(status["batch"], proven.to_string(), "{name}: {status}");
