@@ -8,6 +8,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use page::Build;
 use tools::{Run, cargo, say};
 
 const HELP: &str = "cargo xtask COMMAND
@@ -18,7 +19,7 @@ const HELP: &str = "cargo xtask COMMAND
   bench [ARGUMENTS] time the engine on the benchmark streams, beside orderbook-rs, and the parts around
                     it (`wasm`: what the page computes; other arguments go to the benchmark: see
                     cargo xtask bench --help)
-  web               build the page into target/site
+  web [--quick]     build the page into target/site (quickly: neither optimized nor compressed)
   screenshots       drive the page and write docs/screenshots
 ";
 
@@ -40,7 +41,11 @@ fn main() -> ExitCode {
         Some("run") => run(&rest),
         Some("test") => test::test(),
         Some("bench") => bench(&rest),
-        Some("web") => page::build().map(drop),
+        Some("web") => match rest.as_slice() {
+            [] => page::build(Build::Small).map(drop),
+            [flag] if flag == "--quick" => page::build(Build::Quick).map(drop),
+            _ => Err(format!("web takes only --quick, not {}", rest.join(" "))),
+        },
         Some("screenshots") => test::screenshots(),
         _ => {
             print!("{HELP}");
@@ -58,7 +63,7 @@ fn main() -> ExitCode {
 
 /// Builds what is needed and starts the exchange.
 fn run(arguments: &[String]) -> Run {
-    let page = page::build()?;
+    let page = page::build(Build::Small)?;
     let server = build_server()?;
     say(
         "starting the exchange, at http://127.0.0.1:8080 unless --listen says otherwise; its data is in ./data, Ctrl-C stops it",

@@ -25,11 +25,32 @@ const WASM_FEATURES: [&str; 6] = [
     "sign-ext",
 ];
 
+/// The style, in this order: what stands later wins.
+const STYLES: [&str; 6] = ["base", "header", "trading", "sheets", "explorer", "narrow"];
+
 /// Has leptos keep components behind pointers, without a copy of its code for each shape of a view.
 const FLAGS: &str = "--cfg erase_components";
 
+/// How a page is built.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Build {
+    /// As small as it gets.
+    Small,
+    /// Soon, for who works on it: neither optimized nor compressed.
+    Quick,
+}
+
+impl Build {
+    const fn profile(self) -> &'static str {
+        match self {
+            Self::Small => "page",
+            Self::Quick => "quick-page",
+        }
+    }
+}
+
 /// Builds the page and returns its folder.
-pub fn build() -> Result<PathBuf, String> {
+pub fn build(how: Build) -> Result<PathBuf, String> {
     ensure_wasm_target()?;
     say("building the page and the vault (wasm)");
     run(cargo()
@@ -41,15 +62,15 @@ pub fn build() -> Result<PathBuf, String> {
             "--package",
             "zellbook-vault-module",
         ])
-        .args(["--target", "wasm32-unknown-unknown", "--profile", "page"])
+        .args(["--target", "wasm32-unknown-unknown", "--profile", how.profile()])
         .env("RUSTFLAGS", FLAGS))?;
-    let built = target().join("wasm32-unknown-unknown/page");
+    let built = target().join("wasm32-unknown-unknown").join(how.profile());
     let (wasm, vault) = (built.join("zellbook-web.wasm"), built.join("zellbook_vault_module.wasm"));
     // Not target/page: that is where cargo keeps what the profile `page` builds for the host.
     let folder = root().join("target/site");
-    let sources = ["index.html", "web/style.css", "web/start.js", "web/icon.svg"];
+    let sources = ["index.html", "web/start.js", "web/icon.svg"].map(|name| root().join(name));
     let mut stamp = Sha256::new();
-    for file in sources.iter().map(|name| root().join(name)).chain([
+    for file in sources.into_iter().chain(STYLES.map(style_path)).chain([
         wasm.clone(),
         vault.clone(),
         std::env::current_exe().unwrap_or_default(),
@@ -63,12 +84,16 @@ pub fn build() -> Result<PathBuf, String> {
     {
         return Ok(folder);
     }
-    assemble(&wasm, &vault, &folder)?;
+    assemble(&wasm, &vault, &folder, how)?;
     write(&stamp_path, stamp.as_bytes())?;
     Ok(folder)
 }
 
-fn assemble(wasm: &Path, vault: &Path, folder: &Path) -> Run {
+fn style_path(name: &str) -> PathBuf {
+    root().join("web/style").join(format!("{name}.css"))
+}
+
+fn assemble(wasm: &Path, vault: &Path, folder: &Path, how: Build) -> Run {
     let staging = target().join("page-staging");
     let _ = fs::remove_dir_all(&staging);
     say("binding the wasm module to JavaScript");
@@ -83,23 +108,28 @@ fn assemble(wasm: &Path, vault: &Path, folder: &Path) -> Run {
     let vault_module = staging.join("vault.wasm");
     // It imports nothing, so there is nothing to bind.
     write(&vault_module, &read(vault)?)?;
-    optimize(&module)?;
-    optimize(&vault_module)?;
+    if how == Build::Small {
+        optimize(&module)?;
+        optimize(&vault_module)?;
+    }
 
-    say("hashing names and compressing");
+    say(if how == Build::Small { "hashing names and compressing" } else { "hashing names" });
     let _ = fs::remove_dir_all(folder);
     fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let site = Site { folder, how };
     let text = |path: &Path| {
         String::from_utf8(read(path)?).map_err(|error| format!("{}: {error}", path.display()))
     };
-    let module = Asset::add(folder, "zellbook", "wasm", &read(&module)?)?;
-    let vault = Asset::add(folder, "vault", "wasm", &read(&vault_module)?)?;
+    let module = site.add_hashed("zellbook", "wasm", &read(&module)?)?;
+    let vault = site.add_hashed("vault", "wasm", &read(&vault_module)?)?;
     // One script with wasm-bindgen's: what a script imports, no browser checks in an equal way.
     let start = text(&staging.join("zellbook-web.js"))?
         + &fill(text(&root().join("web/start.js"))?, &[("wasm", &module)])?;
-    let script = Asset::add(folder, "zellbook", "js", start.as_bytes())?;
-    let style = Asset::add(folder, "style", "css", &read(&root().join("web/style.css"))?)?;
-    let icon = Asset::add(folder, "icon", "svg", &read(&root().join("web/icon.svg"))?)?;
+    let script = site.add_hashed("zellbook", "js", start.as_bytes())?;
+    let styles: Result<Vec<String>, String> =
+        STYLES.iter().map(|name| text(&style_path(name))).collect();
+    let style = site.add_hashed("style", "css", styles?.join("\n").as_bytes())?;
+    let icon = site.add_hashed("icon", "svg", &read(&root().join("web/icon.svg"))?)?;
     let index = fill(
         text(&root().join("index.html"))?,
         &[
@@ -110,7 +140,7 @@ fn assemble(wasm: &Path, vault: &Path, folder: &Path) -> Run {
             ("icon", &icon),
         ],
     )?;
-    add(folder, "index.html", index.as_bytes())
+    site.add("index.html", index.as_bytes())
 }
 
 /// Puts paths and digests where a text of the page has `{{name}}` and `{{name integrity}}`.
@@ -165,24 +195,34 @@ struct Asset {
     integrity: String,
 }
 
-impl Asset {
-    fn add(folder: &Path, stem: &str, extension: &str, bytes: &[u8]) -> Result<Self, String> {
-        let hash = hex::encode(&Sha256::digest(bytes)[..8]);
-        let name = format!("{stem}-{hash}.{extension}");
-        add(folder, &name, bytes)?;
-        let integrity = format!("sha384-{}", Base64::encode_string(&Sha384::digest(bytes)));
-        Ok(Self { path: format!("/{name}"), integrity })
-    }
+/// The folder that a page is put into.
+struct Site<'a> {
+    folder: &'a Path,
+    how: Build,
 }
 
-/// Adds a file and its compressed twin.
-fn add(folder: &Path, name: &str, bytes: &[u8]) -> Run {
-    write(&folder.join(name), bytes)?;
-    let mut compressed = Vec::new();
-    let parameters =
-        BrotliEncoderParams { quality: 11, size_hint: bytes.len(), ..Default::default() };
-    BrotliCompress(&mut &*bytes, &mut compressed, &parameters)
-        .map_err(|error| format!("compressing {name}: {error}"))?;
-    say(&format!("{name}: {} bytes, {} compressed", bytes.len(), compressed.len()));
-    write(&folder.join(format!("{name}.br")), &compressed)
+impl Site<'_> {
+    /// Adds a file under a name that has the hash of its content.
+    fn add_hashed(&self, stem: &str, extension: &str, bytes: &[u8]) -> Result<Asset, String> {
+        let hash = hex::encode(&Sha256::digest(bytes)[..8]);
+        let name = format!("{stem}-{hash}.{extension}");
+        self.add(&name, bytes)?;
+        let integrity = format!("sha384-{}", Base64::encode_string(&Sha384::digest(bytes)));
+        Ok(Asset { path: format!("/{name}"), integrity })
+    }
+
+    /// Adds a file, and its compressed twin if the page is to be small.
+    fn add(&self, name: &str, bytes: &[u8]) -> Run {
+        write(&self.folder.join(name), bytes)?;
+        if self.how == Build::Quick {
+            return Ok(());
+        }
+        let mut compressed = Vec::new();
+        let parameters =
+            BrotliEncoderParams { quality: 11, size_hint: bytes.len(), ..Default::default() };
+        BrotliCompress(&mut &*bytes, &mut compressed, &parameters)
+            .map_err(|error| format!("compressing {name}: {error}"))?;
+        say(&format!("{name}: {} bytes, {} compressed", bytes.len(), compressed.len()));
+        write(&self.folder.join(format!("{name}.br")), &compressed)
+    }
 }

@@ -91,7 +91,7 @@ fn wasm_tests() -> Run {
 
 /// Drives the page in a browser with the scripts of `tests/browser`.
 fn browser(what: &str, arguments: &[&str]) -> Run {
-    let page = page::build()?;
+    let page = page::build(page::Build::Small)?;
     let server = build_server()?;
     let (browser, _) = ensure_chromium()?;
     let folder: PathBuf = root().join("tests/browser");
