@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{Replica, key, run, vectors};
+use crate::harness::{Replica, key, number, run, vectors};
 use node::{Attack, Node};
 
 /// Memory that a replica may take under attack. An answer may have 64 MiB, and is read into texts.
