@@ -67,9 +67,18 @@ export class Exchange {
 
   // As a power cut would: no handler runs.
   async kill() {
+    await this.end("SIGKILL");
+  }
+
+  // As an operator stops it.
+  async terminate() {
+    await this.end("SIGTERM");
+  }
+
+  async end(signal) {
     if (this.process.exitCode !== null || this.process.signalCode !== null) return;
     const ended = once(this.process, "exit");
-    this.process.kill("SIGKILL");
+    this.process.kill(signal);
     await ended;
   }
 

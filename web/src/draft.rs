@@ -68,7 +68,7 @@ impl Draft {
             })
             .collect();
         let simulation = state.book.with(|book| {
-            let makers = book.makers(opposite, &market, &own);
+            let makers = book.makers(opposite, &own);
             simulate(&rules, &market, &terms, makers, trader)
         });
         let book_is_there = state.book.with(|book| book.is_there);

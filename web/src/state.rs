@@ -18,9 +18,33 @@ use crate::wallet::Wallet;
 
 /// Trades that the tape keeps.
 const TRADES_KEPT: usize = 60;
+/// Levels of a side that are kept: more than a replica sends, so that none can fill the memory.
+const LEVELS_KEPT: usize = 1000;
+
+/// A price level of the book.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// Its price.
+    pub price: Ticks,
+    /// The open quantity, in lots.
+    pub lots: u128,
+    /// How many orders that is.
+    pub orders: u32,
+}
+
+impl Level {
+    /// Reads a level; with no lots it is one that is gone.
+    fn read(market: &Market, (price, quantity, orders): &LevelBody) -> Option<Self> {
+        Some(Self {
+            price: ticks(market, price)?,
+            lots: lots(market, quantity)?,
+            orders: orders.parse().ok()?,
+        })
+    }
+}
 
 /// One side of the book by price.
-type Levels = BTreeMap<Ticks, LevelBody>;
+type Levels = BTreeMap<Ticks, Level>;
 
 /// A price as the replica writes it.
 pub fn ticks(market: &Market, text: &str) -> Option<Ticks> {
@@ -50,27 +74,33 @@ impl Book {
             if is_snapshot {
                 levels.clear();
             }
-            for row in rows {
-                let Some(price) = ticks(market, &row.0) else { continue };
-                if row.1 == "0" {
-                    levels.remove(&price);
+            for level in rows.iter().filter_map(|row| Level::read(market, row)) {
+                if level.lots == 0 {
+                    levels.remove(&level.price);
                 } else {
-                    levels.insert(price, row.clone());
+                    levels.insert(level.price, level);
                 }
             }
         }
-    }
-
-    fn side(&self, side: Side) -> Box<dyn Iterator<Item = (&Ticks, &LevelBody)> + '_> {
-        match side {
-            Side::Buy => Box::new(self.bids.iter().rev()),
-            Side::Sell => Box::new(self.asks.iter()),
+        while self.bids.len() > LEVELS_KEPT {
+            self.bids.pop_first();
+        }
+        while self.asks.len() > LEVELS_KEPT {
+            self.asks.pop_last();
         }
     }
 
     /// Levels of a side, best first.
-    pub fn levels(&self, side: Side, count: usize) -> Vec<LevelBody> {
-        self.side(side).take(count).map(|(_, level)| level.clone()).collect()
+    pub fn levels(&self, side: Side) -> Box<dyn Iterator<Item = Level> + '_> {
+        match side {
+            Side::Buy => Box::new(self.bids.values().rev().copied()),
+            Side::Sell => Box::new(self.asks.values().copied()),
+        }
+    }
+
+    /// The best price of a side.
+    pub fn best(&self, side: Side) -> Option<Ticks> {
+        self.levels(side).next().map(|level| level.price)
     }
 
     /// What an order meets on a side, best first: of each level the orders of others as one, then
@@ -78,10 +108,9 @@ impl Book {
     pub fn makers<'a>(
         &'a self,
         side: Side,
-        market: &'a Market,
         own: &'a [(Ticks, u128)],
     ) -> impl Iterator<Item = Maker<()>> + 'a {
-        self.side(side).flat_map(move |(&price, (_, quantity, orders))| {
+        self.levels(side).flat_map(move |Level { price, lots, orders }| {
             let maker = move |remaining, orders, is_own| Maker {
                 price,
                 remaining,
@@ -93,15 +122,10 @@ impl Book {
             let own = own.map(move |(_, remaining)| maker(*remaining, 1, true));
             let own_lots: u128 = own.clone().map(|maker| maker.remaining).sum();
             let own_orders: u32 = own.clone().map(|maker| maker.orders).sum();
-            let left = lots(market, quantity).unwrap_or(0).saturating_sub(own_lots);
-            let orders = orders.parse().unwrap_or(0_u32).saturating_sub(own_orders).max(1);
+            let left = lots.saturating_sub(own_lots);
+            let orders = orders.saturating_sub(own_orders).max(1);
             (left > 0).then(|| maker(left, orders, false)).into_iter().chain(own)
         })
-    }
-
-    /// The best price of a side.
-    pub fn best(&self, side: Side) -> Option<Decimal> {
-        self.levels(side, 1).first().and_then(|level| Decimal::parse(&level.0).ok())
     }
 }
 
@@ -137,6 +161,8 @@ pub struct State {
     pub status: RwSignal<Option<StatusBody>>,
     /// Whether the feed is connected.
     pub connected: RwSignal<bool>,
+    /// Why the replica ended the last connection, if it said so.
+    pub parting: RwSignal<Option<String>>,
     /// The wallet.
     pub wallet: RwSignal<Wallet>,
     /// Transactions that this page sent, newest first.
@@ -174,6 +200,7 @@ impl State {
             account: RwSignal::new(None),
             status: RwSignal::new(None),
             connected: RwSignal::new(false),
+            parting: RwSignal::new(None),
             wallet: RwSignal::new(Wallet::load()),
             sent: RwSignal::default(),
             request: RwSignal::new(None),
@@ -211,7 +238,7 @@ impl State {
         self.market.set(name);
     }
 
-    /// Adds new trades of the market on show.
+    /// Shows new trades of the market on show, newest first.
     pub fn add_trades(self, new: Vec<TradeBody>, is_snapshot: bool) {
         self.trades.update(|trades| {
             if is_snapshot {

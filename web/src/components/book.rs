@@ -3,34 +3,32 @@
 use leptos::prelude::*;
 use zellbook_core::genesis::Market;
 use zellbook_core::transaction::Side;
-use zellbook_core::units::Decimal;
-use zellbook_core::wire::LevelBody;
+use zellbook_core::units::{Decimal, Ticks};
 
 use crate::format;
-use crate::state::{State, use_state};
+use crate::state::{self, State, ticks, use_state};
 
 /// Levels shown of each side.
 const DEPTH: usize = 14;
 
 /// A level with the quantity up to it, in lots.
 struct Row {
-    level: LevelBody,
+    level: state::Level,
     total: u128,
     is_mine: bool,
 }
 
 fn rows(state: State, market: &Market, side: Side) -> Vec<Row> {
-    let mine: Vec<String> = state.account.with(|account| {
+    let mine: Vec<Ticks> = state.account.with(|account| {
         let orders = account.iter().flat_map(|account| &account.open_orders);
         let orders = orders.filter(|order| order.market == market.name && order.side == side);
-        orders.map(|order| order.price.clone()).collect()
+        orders.filter_map(|order| ticks(market, &order.price)).collect()
     });
     let mut total = 0;
-    let levels = state.book.with(|book| book.levels(side, DEPTH));
+    let levels = state.book.with(|book| book.levels(side).take(DEPTH).collect::<Vec<_>>());
     let rows = levels.into_iter().map(|level| {
-        let lots = Decimal::parse(&level.1).ok();
-        total += lots.and_then(|quantity| quantity.in_steps_of(market.lot_size).ok()).unwrap_or(0);
-        let is_mine = mine.contains(&level.0);
+        total += level.lots;
+        let is_mine = mine.contains(&level.price);
         Row { level, total, is_mine }
     });
     rows.collect()
@@ -86,13 +84,11 @@ pub fn BookView() -> impl IntoView {
 
 /// The gap between best bid and best ask, in words.
 fn spread(state: State, market: &Market) -> String {
-    let best = |side| {
-        let price = state.book.with(|book| book.best(side))?;
-        price.in_steps_of(market.tick_size).ok()
-    };
+    let best = |side| state.book.with(|book| book.best(side));
     match (best(Side::Buy), best(Side::Sell)) {
         (Some(bid), Some(ask)) => {
-            let spread = Decimal::of_steps(ask.saturating_sub(bid), market.tick_size);
+            let spread =
+                Decimal::of_steps(u128::from(ask.0.saturating_sub(bid.0)), market.tick_size);
             let text = spread.map_or_else(String::new, |spread| spread.to_string());
             format!("Spread {}", format::in_steps(&text, market.tick_size))
         }
@@ -104,7 +100,8 @@ fn spread(state: State, market: &Market) -> String {
 #[component]
 fn Level(row: Row, market: Market, side: Side, most: u128) -> impl IntoView {
     let state = use_state();
-    let Row { level: (price, quantity, _), total, is_mine } = row;
+    let Row { level, total, is_mine } = row;
+    let (price, quantity) = (market.format_price(level.price), market.format_quantity(level.lots));
     let share = (total * 1000).checked_div(most.max(1)).unwrap_or(0);
     let total = market.format_quantity(total);
     let word = if side == Side::Buy { "bid" } else { "ask" };

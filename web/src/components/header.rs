@@ -164,7 +164,10 @@ pub fn Banner() -> impl IntoView {
         }
         let status = state.status.get()?;
         if !state.connected.get() {
-            return Some("Connection to the replica lost; trying again. What you see may be old. Orders that you sign are sent when it is back.".into());
+            let why = state.parting.get().map(|reason| format!(" ({reason})")).unwrap_or_default();
+            return Some(format!(
+                "Connection to the replica lost{why}; trying again. What you see may be old. Orders that you sign are sent when it is back."
+            ));
         }
         match status.state {
             ReplicaState::Following | ReplicaState::Starting => None,

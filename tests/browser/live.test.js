@@ -1,0 +1,142 @@
+// Live data: what the page makes of messages that are missing, of many at once, and of a connection that
+// breaks.
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+import { Exchange, Person, launch } from "./exchange.js";
+import { Trader } from "./trader.js";
+
+let browser;
+let exchange;
+let trader;
+let people = [];
+
+before(async () => {
+  browser = await launch();
+  exchange = await Exchange.start();
+  trader = await Trader.arrive(exchange);
+});
+after(async () => {
+  await browser.close();
+  await exchange.stop();
+});
+afterEach(async () => {
+  const faults = people.flatMap((person) => person.faults);
+  for (const person of people) await person.context.close();
+  people = [];
+  await trader.act(trader.sign("cancel_all", {}));
+  assert.deepEqual(faults, [], "no errors in the console, no violation of the policy");
+});
+
+// A person whose messages from the replica pass through `pass`, which gives those that the page gets.
+// `asked` has what the page sent, in all its connections.
+const arrive = async (pass = (message) => [message]) => {
+  const asked = [];
+  const routed = {
+    newContext: async (options) => {
+      const context = await browser.newContext(options);
+      await context.routeWebSocket("**/v1/ws", (page) => {
+        const replica = page.connectToServer();
+        asked.push([]);
+        page.onMessage((text) => {
+          asked.at(-1).push(JSON.parse(text));
+          replica.send(text);
+        });
+        replica.onMessage((text) => {
+          for (const message of pass(JSON.parse(text))) page.send(JSON.stringify(message));
+        });
+      });
+      return context;
+    },
+  };
+  const person = await Person.arrive(routed, exchange);
+  people.push(person);
+  return Object.assign(person, { asked });
+};
+const asks = async ({ page }) => page.locator(".book .asks tr .price").allTextContents();
+// The best ask stands last, next to the spread.
+const bestAsk = (person, price) =>
+  person.page.waitForFunction((price) => [...document.querySelectorAll(".book .asks tr .price")].at(-1)?.textContent.includes(price), price);
+
+test("a channel with a gap begins anew, in the same connection, and the others go on", async () => {
+  let isLost = false;
+  let lost = 0;
+  const person = await arrive((message) => {
+    if (!isLost || message.channel !== "book") return [message];
+    isLost = false;
+    lost += 1;
+    return [];
+  });
+  await trader.act(trader.order("sell", 1, 2000));
+  await bestAsk(person, "2,000.00");
+  isLost = true;
+  await trader.act(trader.order("sell", 1, 1990));
+  await trader.act(trader.order("sell", 1, 1980));
+  await bestAsk(person, "1,980.00");
+  assert.equal(lost, 1);
+  assert.deepEqual(await asks(person), ["2,000.00", "1,990.00", "1,980.00"], "what was missed is there");
+  assert.equal(person.asked.length, 1, "one connection");
+  const [messages] = person.asked;
+  const count = (op, channel) => messages.filter((message) => message.op === op && message.channel === channel).length;
+  assert.deepEqual([count("subscribe", "book"), count("unsubscribe", "book")], [2, 1]);
+  assert.deepEqual([count("subscribe", "trades"), count("unsubscribe", "trades"), count("subscribe", "status")], [1, 0, 1]);
+});
+
+test("messages of a market that is no longer shown, and ones nobody asked for, are passed over", async () => {
+  const stray = { type: "snapshot", number: "0", channel: "book", data: { market: "BTC/USDT", batch: "9", bids: [["1", "1", "1"]], asks: [["2", "1", "1"]] } };
+  const person = await arrive((message) => (message.channel === "book" ? [message, stray, { type: "news" }] : [message]));
+  await trader.act(trader.order("sell", 1, 2000));
+  await bestAsk(person, "2,000.00");
+  assert.deepEqual(await asks(person), ["2,000.00"]);
+});
+
+test("all that comes between two frames is shown at once", async () => {
+  const held = [];
+  let isHeld = false;
+  const person = await arrive((message) => {
+    if (message.channel !== "book" || !isHeld) return [message];
+    held.push(message);
+    return held.length < 8 ? [] : held.splice(0);
+  });
+  await trader.act(trader.order("sell", 1, 2100));
+  await bestAsk(person, "2,100.00");
+  // Counts how often the book is drawn: changes between two frames are one.
+  await person.page.evaluate(() => {
+    globalThis.states = [];
+    const draw = () => {
+      const shown = [...document.querySelectorAll(".book .asks tr .price")].at(-1)?.textContent ?? "";
+      if (globalThis.states.at(-1) !== shown) globalThis.states.push(shown);
+    };
+    new MutationObserver(draw).observe(document.querySelector(".book-panel"), { subtree: true, childList: true, characterData: true });
+  });
+  isHeld = true;
+  for (let step = 1; step <= 8; step += 1) await trader.act(trader.order("sell", 1, 2100 - step));
+  await bestAsk(person, "2,092.00");
+  assert.deepEqual((await person.page.evaluate(() => globalThis.states)).map((text) => text.trim()), ["2,092.00"]);
+});
+
+test("away, the page says so, keeps what it shows as stale, and takes an order up to signing", async () => {
+  const alice = await arrive();
+  await alice.makeKey();
+  await alice.getTokens();
+  await trader.act(trader.order("sell", 1, 2000));
+  await bestAsk(alice, "2,000.00");
+  await exchange.kill();
+  const banner = alice.page.getByRole("alert").filter({ hasText: "Connection to the replica lost" });
+  await banner.waitFor();
+  assert.equal(await alice.page.locator("main").evaluate((main) => main.classList.contains("stale")), true);
+  assert.deepEqual(await asks(alice), ["2,000.00"]);
+  await alice.order("Buy", "0.5", "2000");
+  await exchange.run();
+  await banner.waitFor({ state: "hidden" });
+  await alice.outcome("applied");
+  await alice.page.waitForFunction(() => !document.querySelector("main").classList.contains("stale"));
+});
+
+test("a replica that stops says why, and the page comes back by itself", async () => {
+  const person = await arrive();
+  await exchange.terminate();
+  await person.page.getByRole("alert").getByText("this replica is stopping").waitFor();
+  await exchange.run();
+  await person.page.getByRole("alert").waitFor({ state: "hidden" });
+  await person.page.getByText("Live · batch").waitFor();
+});
