@@ -817,7 +817,7 @@ pub struct GatewayBody {
     pub url: String,
     /// Whether it is the one that is read now.
     pub in_use: bool,
-    /// Whether it is the one that is posted to now.
+    /// Whether it is posted to: one gateway, or several while there is more to post than one batch takes.
     pub is_posted_to: bool,
     /// Whether it says that it is the leader.
     pub is_leader: bool,

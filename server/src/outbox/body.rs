@@ -16,14 +16,12 @@ pub struct Body {
     pub text: String,
     /// The entries in it.
     pub sequences: Vec<u64>,
-    /// Whether its transactions were posted before.
-    pub is_again: bool,
 }
 
 impl Body {
     /// With a first element.
-    pub fn new(element: &str, is_again: bool) -> Self {
-        Self { text: format!("[{element}"), sequences: Vec::new(), is_again }
+    pub fn new(element: &str) -> Self {
+        Self { text: format!("[{element}"), sequences: Vec::new() }
     }
 
     /// Whether one more element fits: a comma before it, and a bracket behind.
@@ -35,6 +33,26 @@ impl Body {
     pub fn add(&mut self, element: &str) {
         self.text.push(',');
         self.text.push_str(element);
+    }
+
+    /// Puts an element and its entry into the last of several bodies, or into one more, of which there
+    /// are at most so many. Returns whether there was room.
+    pub fn put(
+        bodies: &mut Vec<Self>,
+        (sequence, element): (u64, &str),
+        bytes_max: usize,
+        most: usize,
+    ) -> bool {
+        let count = bodies.len();
+        match bodies.last_mut().filter(|body| body.takes(element, bytes_max)) {
+            Some(body) => body.add(element),
+            None if count >= most => return false,
+            None => bodies.push(Self::new(element)),
+        }
+        if let Some(body) = bodies.last_mut() {
+            body.sequences.push(sequence);
+        }
+        true
     }
 }
 
@@ -106,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_body_is_never_longer_than_it_may_be() {
-        let mut body = Body::new("1234", false);
+        let mut body = Body::new("1234");
         assert!(body.takes("5", 8) && !body.takes("5", 7));
         body.add("5");
         body.text.push(']');

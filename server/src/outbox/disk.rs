@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, params};
 
-use super::entries::{Ended, Hash, Reason};
+use super::entry::{Ended, Hash, Reason};
 use crate::store::{StoreError, open_durable};
 
 /// Given-up transactions that are remembered, at most; the oldest go first.

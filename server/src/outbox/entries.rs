@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use tokio::time::Instant;
-use zellbook_core::batch::{CheckedTransaction, Once};
-use zellbook_core::key::PublicKey;
 use zellbook_core::wire::Stage;
 
 use super::body::Body;
 use super::disk::{Changes, ENDED_MAX};
+use super::entry::{Ended, Entry, Hash, Reason, Sighting, Validity};
+use super::lanes::{self, Lanes};
 use super::latency::Latency;
+use crate::sequencer::LANES_MAX;
 
 /// Transactions in the outbox, at most.
 pub const ENTRIES_MAX: usize = 100_000;
@@ -24,108 +25,9 @@ const RECENT_MAX: usize = 10_000;
 /// How much longer what is due waits while we do not see all that is final: it may be there already.
 const BLIND_WAIT: Duration = Duration::from_secs(60);
 
-/// A transaction's hash.
-pub type Hash = [u8; 32];
-
-/// What ends a transaction's usefulness, as far as it is in its text.
-#[derive(Clone, Copy, Debug)]
-pub struct Validity {
-    /// Whose nonce it uses.
-    pub signer: PublicKey,
-    /// The nonce; an order in the guide's format has none.
-    pub nonce: Option<u64>,
-    /// The state's time from which on it is too late.
-    pub valid_until: Option<u64>,
-}
-
-impl From<&CheckedTransaction> for Validity {
-    fn from(checked: &CheckedTransaction) -> Self {
-        let nonce = match checked.once {
-            Once::Nonce(nonce) => Some(nonce),
-            Once::Signature => None,
-        };
-        Self { signer: checked.signer, nonce, valid_until: checked.valid_until }
-    }
-}
-
-/// Why a transaction was given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// The state's time passed its `valid_until`.
-    Expired,
-    /// Its nonce was used by another, or is too old.
-    Superseded,
-}
-
-impl Reason {
-    /// As the disk names it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Expired => "expired",
-            Self::Superseded => "superseded",
-        }
-    }
-}
-
-/// A transaction that was given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ended {
-    pub reason: Reason,
-    pub received_ms: u64,
-    pub posted_ms: Option<u64>,
-    pub posts: u32,
-}
-
-/// What the outbox knows of a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sighting {
-    /// `Received`, `Posted`, `Finalized`, `Expired` or `Superseded`.
-    pub stage: Stage,
-    /// When it was taken.
-    pub received_ms: u64,
-    /// When it was last posted.
-    pub posted_ms: Option<u64>,
-    /// How often.
-    pub posts: u32,
-}
-
-/// A transaction that waits.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    pub hash: Hash,
-    pub element: Arc<str>,
-    pub validity: Validity,
-    received_ms: u64,
-    posted_ms: Option<u64>,
-    /// How often it was posted.
-    pub posts: u32,
-    /// When it was first and last posted since the start.
-    first_posted: Option<Instant>,
-    last_posted: Option<Instant>,
-    /// When it is to be posted again, if it was posted.
-    due: Option<Instant>,
-    /// Who took it last.
-    pub gateway: Option<Arc<str>>,
-    is_finalized: bool,
-}
-
-impl Entry {
-    /// What is kept of it when it is given up.
-    pub const fn ended(&self, reason: Reason) -> Ended {
-        let Self { received_ms, posted_ms, posts, .. } = *self;
-        Ended { reason, received_ms, posted_ms, posts }
-    }
-
-    const fn sighting(&self) -> Sighting {
-        let stage = match self {
-            Self { is_finalized: true, .. } => Stage::Finalized,
-            Self { posted_ms: Some(_), .. } => Stage::Posted,
-            _ => Stage::Received,
-        };
-        let Self { received_ms, posted_ms, posts, .. } = *self;
-        Sighting { stage, received_ms, posted_ms, posts }
-    }
-}
+/// New transactions that are looked at for one round, at most: what waits for a slow gateway must not
+/// make every round long.
+const LOOKED_AT_MAX: usize = 20_000;
 
 /// The last of many by hash.
 #[derive(Debug)]
@@ -168,8 +70,9 @@ pub struct Counts {
 pub struct Entries {
     by_sequence: BTreeMap<u64, Entry>,
     by_hash: HashMap<Hash, u64>,
-    /// Not posted yet.
+    /// Not posted yet, and in no body.
     fresh: BTreeSet<u64>,
+    lanes: Lanes,
     /// Posted and not seen, by when they are due again.
     due: BTreeSet<(Instant, u64)>,
     bytes: usize,
@@ -192,6 +95,7 @@ impl Entries {
             by_sequence: BTreeMap::new(),
             by_hash: HashMap::new(),
             fresh: BTreeSet::new(),
+            lanes: Lanes::default(),
             due: BTreeSet::new(),
             bytes: 0,
             next: 0,
@@ -269,6 +173,7 @@ impl Entries {
             last_posted: None,
             due: None,
             gateway: None,
+            is_under_way: false,
             is_finalized: false,
         };
         self.by_sequence.insert(self.next, entry);
@@ -289,7 +194,8 @@ impl Entries {
 
     fn remove(&mut self, hash: &Hash) -> Option<Entry> {
         let sequence = self.by_hash.remove(hash)?;
-        let entry = self.by_sequence.remove(&sequence)?;
+        let mut entry = self.by_sequence.remove(&sequence)?;
+        entry.leave(&mut self.lanes);
         self.bytes -= entry.element.len();
         self.fresh.remove(&sequence);
         if let Some(due) = entry.due {
@@ -313,6 +219,7 @@ impl Entries {
                 continue;
             }
             entry.is_finalized = true;
+            entry.leave(&mut self.lanes);
             self.fresh.remove(&sequence);
             if let Some(due) = entry.due.take() {
                 self.due.remove(&(due, sequence));
@@ -384,46 +291,84 @@ impl Entries {
             if let Some(entry) = self.by_sequence.get_mut(sequence) {
                 overdue.push(entry.clone());
                 entry.gateway = None;
+                entry.leave(&mut self.lanes);
             }
         }
         overdue
     }
 
-    /// What is due, as bodies under a limit: first what was posted before, then what is new, each in
-    /// order of arrival.
-    pub fn bodies(&self, bytes_max: usize, again_max: usize, most: usize) -> Vec<Body> {
+    /// What was posted before and is due again, as bodies under a limit, at most so many, in order of
+    /// arrival.
+    pub fn again(&self, bytes_max: usize, most: usize) -> Vec<Body> {
         let until = self.due_until();
         let again = self.due.iter().take_while(|(due, _)| Some(*due) <= until);
-        let again = again.map(|(_, sequence)| sequence);
         // Those that are due by time, in the order in which they came.
-        let again: BTreeSet<u64> = again.copied().take(ENTRIES_MAX).collect();
-        let mut bodies = self.fill(again, true, bytes_max, again_max);
-        let left = most.saturating_sub(bodies.len());
-        bodies.extend(self.fill(self.fresh.iter().copied(), false, bytes_max, left));
-        bodies
-    }
-
-    fn fill(
-        &self,
-        sequences: impl IntoIterator<Item = u64>,
-        is_again: bool,
-        bytes_max: usize,
-        most: usize,
-    ) -> Vec<Body> {
-        let mut bodies: Vec<Body> = Vec::new();
-        for sequence in sequences {
+        let again: BTreeSet<u64> = again.map(|(_, sequence)| *sequence).collect();
+        let mut bodies = Vec::new();
+        for sequence in again {
             let Some(entry) = self.by_sequence.get(&sequence) else { continue };
-            let count = bodies.len();
-            match bodies.last_mut().filter(|body| body.takes(&entry.element, bytes_max)) {
-                Some(body) => body.add(&entry.element),
-                None if count >= most => break,
-                None => bodies.push(Body::new(&entry.element, is_again)),
-            }
-            if let Some(body) = bodies.last_mut() {
-                body.sequences.push(sequence);
+            if !Body::put(&mut bodies, (sequence, &entry.element), bytes_max, most) {
+                break;
             }
         }
         bodies
+    }
+
+    /// Takes what is new, as bodies under a limit, at most so many a lane, in order of arrival in each.
+    /// So many lanes are good; those that are busy take nothing now.
+    pub fn take_new(
+        &mut self,
+        good: usize,
+        mut is_full: [bool; LANES_MAX],
+        bytes_max: usize,
+        most: usize,
+    ) -> [Vec<Body>; LANES_MAX] {
+        let mut taken = [const { Vec::new() }; LANES_MAX];
+        let used = lanes::used(self.backlog(good * bytes_max), bytes_max, good);
+        let looked_at: Vec<u64> = self.fresh.iter().take(LOOKED_AT_MAX).copied().collect();
+        for sequence in looked_at {
+            if is_full.iter().take(good).all(|is_full| *is_full) {
+                break;
+            }
+            let Some(entry) = self.by_sequence.get_mut(&sequence) else { continue };
+            let lane = self.lanes.of(&entry.validity.account, used);
+            // What comes after one that has no room waits too, for the order's sake.
+            if is_full[lane] {
+                continue;
+            }
+            if Body::put(&mut taken[lane], (sequence, &entry.element), bytes_max, most) {
+                entry.is_under_way = true;
+                self.lanes.enter(entry.validity.account, lane);
+                self.fresh.remove(&sequence);
+            } else {
+                is_full[lane] = true;
+            }
+        }
+        taken
+    }
+
+    /// Bytes of what is new; where it is more than enough, not all is counted.
+    fn backlog(&self, enough: usize) -> usize {
+        let mut bytes = 0;
+        for entry in self.fresh.iter().filter_map(|sequence| self.by_sequence.get(sequence)) {
+            bytes += entry.element.len();
+            if bytes >= enough {
+                break;
+            }
+        }
+        bytes
+    }
+
+    /// Takes back what was new and went nowhere.
+    pub fn take_back(&mut self, body: &Body) {
+        for sequence in &body.sequences {
+            if let Some(entry) = self.by_sequence.get_mut(sequence)
+                && entry.is_under_way
+            {
+                entry.leave(&mut self.lanes);
+                self.fresh.insert(*sequence);
+            }
+        }
     }
 
     /// Notes that a gateway took a body.
@@ -441,7 +386,6 @@ impl Entries {
             };
             *count += 1;
             self.changes.posted.push((entry.hash, now_ms, entry.posts));
-            self.fresh.remove(sequence);
             let old = entry.due.take();
             if !entry.is_finalized {
                 let now = Instant::now();

@@ -7,7 +7,11 @@
 mod body;
 mod disk;
 mod entries;
+mod entry;
+mod lanes;
 mod latency;
+#[cfg(test)]
+mod spread_tests;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -26,9 +30,10 @@ use crate::clock::Clock;
 use crate::store::{Reader, StoreError};
 use body::BodyLimit;
 use disk::Disk;
-use entries::{Entries, Validity};
+use entries::Entries;
+use entry::Validity;
 
-pub use entries::{Hash, Sighting};
+pub use entry::{Hash, Sighting};
 pub use task::OutboxTask;
 
 /// Submissions that wait for the disk, at most.

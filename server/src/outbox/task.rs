@@ -1,12 +1,14 @@
 //! The task behind the outbox: writes what is submitted, posts what is due, and gives up what can have
 //! no effect any more.
 
-use std::future::{Future, pending};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fastrand::Rng;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use zellbook_core::leaf::LeafKey;
@@ -15,18 +17,19 @@ use zellbook_core::wire::ReplicaState;
 
 use super::body::{Body, BodyLimit};
 use super::disk::{Changes, Disk};
-use super::entries::{Entries, Entry, Reason, Validity};
+use super::entries::Entries;
+use super::entry::{Entry, Reason, Validity};
 use super::{OutboxOptions, Submit};
 use crate::attester::Attester;
 use crate::clock::Clock;
 use crate::published::Published;
 use crate::replica::Health;
-use crate::sequencer::{GatewayError, Sequencer};
+use crate::sequencer::{GatewayError, LANES_MAX, Sequencer, Way};
 use crate::store::{Reader, View};
 
 /// Submissions that one commit takes together, at most.
 const SUBMITS_PER_COMMIT: usize = 1000;
-/// Bodies that are posted in one round, at most, and of them bodies of what was posted before.
+/// Bodies that are posted in one round, at most: on a lane, and of what was posted before.
 const BODIES_PER_ROUND: usize = 128;
 const AGAIN_PER_ROUND: usize = 32;
 /// Transactions that are looked at before they are posted again, at most.
@@ -74,19 +77,15 @@ impl OutboxTask {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut not_before, mut retry) = (Instant::now(), RETRY.0);
         let (mut noted, mut looked) = (Instant::now(), Instant::now());
-        // Posting must not keep submissions from the disk.
-        let mut posting: Option<Pin<Box<dyn Future<Output = Round> + Send>>> = None;
+        // Posting must not keep submissions from the disk, nor one slow gateway the others from theirs.
+        let mut rounds: FuturesUnordered<Pin<Box<dyn Future<Output = Round> + Send>>> =
+            FuturesUnordered::new();
+        let mut busy = Busy::default();
         loop {
-            let round = async {
-                match &mut posting {
-                    Some(round) => round.await,
-                    None => pending().await,
-                }
-            };
             tokio::select! {
                 biased;
-                round = round => {
-                    posting = None;
+                Some(round) = rounds.next() => {
+                    *busy.of(round.way) = false;
                     if self.settle(&round) {
                         let jitter = 0.5 + self.random.f64() / 2.0;
                         not_before = Instant::now() + retry.mul_f64(jitter);
@@ -108,15 +107,19 @@ impl OutboxTask {
                     }
                     let sees_all = health.borrow().state == ReplicaState::Following;
                     lock(&self.entries).look(sees_all);
-                    if posting.is_none() && Instant::now() >= not_before {
-                        // Before something is posted again, it is looked whether that can be of use.
-                        let time_ms = published.borrow().time_ms;
-                        let overdue = lock(&self.entries).overdue(OVERDUE_PER_ROUND);
-                        self.give_up(&overdue, time_ms)?;
-                        tell_unseen(&overdue, &*sequencer);
-                        let bodies = self.bodies(attester.as_mut());
-                        if !bodies.is_empty() {
-                            posting = Some(Box::pin(self.post(Arc::clone(&sequencer), bodies)));
+                    if Instant::now() >= not_before {
+                        if !busy.again {
+                            // Before something is posted again, it is looked whether that can be of
+                            // use.
+                            let time_ms = published.borrow().time_ms;
+                            let overdue = lock(&self.entries).overdue(OVERDUE_PER_ROUND);
+                            self.give_up(&overdue, time_ms)?;
+                            tell_unseen(&overdue, &*sequencer);
+                        }
+                        for (way, bodies) in self.due(&busy, sequencer.lanes(), attester.as_mut()) {
+                            *busy.of(way) = true;
+                            let round = self.post(Arc::clone(&sequencer), way, bodies);
+                            rounds.push(Box::pin(round));
                         }
                     }
                 }
@@ -193,39 +196,59 @@ impl OutboxTask {
         Ok(())
     }
 
-    /// What is due, as bodies under the limit. An attestation goes last.
-    fn bodies(&self, attester: Option<&mut Attester>) -> Vec<Body> {
+    /// What is due on ways that are not busy, as bodies under the limit. An attestation goes last on the
+    /// first lane: what it says of the clock must not be overtaken by what it says later.
+    fn due(
+        &self,
+        busy: &Busy,
+        lanes: usize,
+        attester: Option<&mut Attester>,
+    ) -> Vec<(Way, Vec<Body>)> {
         let bytes_max = self.limit.bytes_max();
-        let mut bodies = lock(&self.entries).bodies(bytes_max, AGAIN_PER_ROUND, BODIES_PER_ROUND);
-        if let Some(element) = attester.and_then(|attester| attester.next(!bodies.is_empty())) {
-            match bodies.last_mut().filter(|body| body.takes(&element, bytes_max)) {
+        let mut entries = lock(&self.entries);
+        let again = if busy.again { Vec::new() } else { entries.again(bytes_max, AGAIN_PER_ROUND) };
+        let mut new = entries.take_new(lanes, busy.lanes, bytes_max, BODIES_PER_ROUND);
+        drop(entries);
+        let first = &mut new[0];
+        let goes_along = !first.is_empty();
+        if !busy.lanes[0]
+            && let Some(element) = attester.and_then(|attester| attester.next(goes_along))
+        {
+            match first.last_mut().filter(|body| body.takes(&element, bytes_max)) {
                 Some(body) => body.add(&element),
-                None => bodies.push(Body::new(&element, false)),
+                None => first.push(Body::new(&element)),
             }
         }
-        for body in &mut bodies {
-            body.text.push(']');
-        }
-        bodies
+        let lanes = new.into_iter().enumerate().map(|(lane, bodies)| (Way::Lane(lane), bodies));
+        let mut due: Vec<_> = [(Way::Again, again)].into_iter().chain(lanes).collect();
+        due.retain(|(_, bodies)| !bodies.is_empty());
+        due
     }
 
-    /// Posts bodies one after the other, to keep their order, until one fails. One that is too large
-    /// does not hold up the others.
+    /// Posts bodies on a way, one after the other, to keep their order, until one fails. One that is too
+    /// large does not hold up the others.
     fn post<S: Sequencer>(
         &mut self,
         sequencer: Arc<S>,
-        bodies: Vec<Body>,
+        way: Way,
+        mut bodies: Vec<Body>,
     ) -> impl Future<Output = Round> + Send + use<S> {
         let (entries, posted, clock) =
             (Arc::clone(&self.entries), Arc::clone(&self.posted), self.clock);
         let (mut random, known_good) = (self.random.fork(), self.limit.known_good());
         async move {
-            let mut round = Round::default();
-            for call in calls(bodies, known_good) {
-                let is_again = call.iter().any(|body| body.is_again);
+            let mut round =
+                Round { way, has_failed: false, taken: 0, left: Vec::new(), too_large: Vec::new() };
+            for body in &mut bodies {
+                body.text.push(']');
+            }
+            // What was posted before goes alone: each body to another gateway.
+            let known_good = if way == Way::Again { 0 } else { known_good };
+            let mut calls = calls(bodies, known_good).into_iter();
+            for call in calls.by_ref() {
                 let texts: Vec<String> = call.iter().map(|body| body.text.clone()).collect();
                 let longest = texts.iter().map(String::len).max().unwrap_or(0);
-                match sequencer.post(&texts, is_again).await {
+                match sequencer.post(&texts, way).await {
                     Ok(gateway) => {
                         let mut entries = lock(&entries);
                         for body in &call {
@@ -238,26 +261,33 @@ impl OutboxTask {
                         posted.notify_one();
                     }
                     Err(GatewayError::BatchTooLarge) => {
-                        round.too_large.extend(call.into_iter().map(|body| {
+                        round.too_large.extend(call.iter().map(|body| {
                             let alone = body.sequences.first().copied();
                             (longest, alone.filter(|_| body.sequences.len() == 1))
                         }));
+                        round.left.extend(call);
                     }
                     Err(error) => {
                         tracing::debug!("nothing is posted for now: {error}");
                         round.has_failed = true;
+                        round.left.extend(call);
                         break;
                     }
                 }
             }
+            round.left.extend(calls.flatten());
             round
         }
     }
 
-    /// After a round: learns what the network takes. Returns whether to wait before the next.
+    /// After a round: takes back what went nowhere, and learns what the network takes. Returns whether to
+    /// wait before the next.
     fn settle(&mut self, round: &Round) -> bool {
         self.limit.takes(round.taken);
         let mut entries = lock(&self.entries);
+        if round.way != Way::Again {
+            round.left.iter().for_each(|body| entries.take_back(body));
+        }
         for (bytes, alone) in &round.too_large {
             self.limit.refuses(*bytes);
             if let Some(sequence) = alone {
@@ -284,14 +314,14 @@ fn tell_unseen<S: Sequencer>(overdue: &[Entry], sequencer: &S) {
     gateways.into_iter().for_each(|gateway| sequencer.unseen(gateway));
 }
 
-/// The calls in which bodies are posted, in order: the bulk call for new ones that are known not to be
-/// too large, the single call for others.
+/// The calls in which bodies are posted, in order: the bulk call for those that are known not to be too
+/// large, the single call for others.
 fn calls(bodies: Vec<Body>, known_good: usize) -> Vec<Vec<Body>> {
     let mut calls: Vec<Vec<Body>> = Vec::new();
     let mut bytes = 0;
     for body in bodies {
         let length = body.text.len();
-        let is_good = |body: &Body| !body.is_again && body.text.len() <= known_good;
+        let is_good = |body: &Body| body.text.len() <= known_good;
         let joins = is_good(&body)
             && bytes + length <= BULK_BYTES_MAX
             && calls.last().is_some_and(|call| call.iter().all(is_good));
@@ -306,10 +336,29 @@ fn calls(bodies: Vec<Body>, known_good: usize) -> Vec<Vec<Body>> {
     calls
 }
 
+/// Which ways a round of posts is under way on.
+#[derive(Clone, Copy, Debug, Default)]
+struct Busy {
+    lanes: [bool; LANES_MAX],
+    again: bool,
+}
+
+impl Busy {
+    const fn of(&mut self, way: Way) -> &mut bool {
+        match way {
+            Way::Lane(lane) => &mut self.lanes[lane],
+            Way::Again => &mut self.again,
+        }
+    }
+}
+
 /// What became of a round of posts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Round {
+    way: Way,
     has_failed: bool,
+    /// What no gateway took.
+    left: Vec<Body>,
     /// The longest body that was taken by a single call.
     taken: usize,
     /// Bodies that were too large: their bytes, and the entry of one that has no other.
@@ -324,7 +373,7 @@ enum End {
 
 /// Whether a transaction is at its end, after the last batch of a view that is not older than the time.
 fn end_of(view: &View<'_>, entry: &Entry, time_ms: u64) -> rusqlite::Result<Option<End>> {
-    let Validity { signer, nonce, valid_until } = entry.validity;
+    let Validity { signer, nonce, valid_until, .. } = entry.validity;
     if view.has_transaction(&entry.hash)? {
         return Ok(Some(End::Done));
     }

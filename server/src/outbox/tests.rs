@@ -14,12 +14,12 @@ use crate::attester::Attestable;
 use crate::config::test_rules;
 use crate::published::Published;
 use crate::replica::Health;
-use crate::sequencer::{Fault, GatewayError, Sequencer};
+use crate::sequencer::{Fault, GatewayError, Sequencer, Way};
 use crate::store::{AppliedBatch, Proof, Storage, Store, rows_of};
 
 /// Answers posts from a script, then takes all; notes what it was given.
 #[derive(Default)]
-struct Network {
+pub struct Network {
     script: Mutex<VecDeque<GatewayError>>,
     posts: Mutex<Vec<(Vec<String>, bool)>>,
     unseen: Mutex<Vec<String>>,
@@ -40,12 +40,16 @@ impl Sequencer for Network {
         Ok(None)
     }
 
-    async fn post(&self, bodies: &[String], is_again: bool) -> Result<Arc<str>, GatewayError> {
+    async fn post(&self, bodies: &[String], way: Way) -> Result<Arc<str>, GatewayError> {
         if let Some(error) = self.script.lock().unwrap().pop_front() {
             return Err(error);
         }
-        self.posts.lock().unwrap().push((bodies.to_vec(), is_again));
+        self.posts.lock().unwrap().push((bodies.to_vec(), way == Way::Again));
         Ok("gateway".into())
+    }
+
+    fn lanes(&self) -> usize {
+        1
     }
 
     fn unseen(&self, gateway: &str) {
@@ -59,16 +63,16 @@ impl Sequencer for Network {
     }
 }
 
-fn key(seed: u8) -> SecretKey {
+pub fn key(seed: u8) -> SecretKey {
     SecretKey::from_bytes(&[seed; 32]).unwrap()
 }
 
 /// An outbox over a store that has applied nothing.
-struct Bench {
+pub struct Bench<N = Network> {
     folder: TempDir,
-    rules: Arc<Rules>,
-    network: Arc<Network>,
-    outbox: Outbox,
+    pub rules: Arc<Rules>,
+    pub network: Arc<N>,
+    pub outbox: Outbox,
     time: watch::Sender<Arc<Published>>,
     health: watch::Sender<Health>,
     store: Store,
@@ -76,13 +80,13 @@ struct Bench {
     task: Option<tokio::task::JoinHandle<rusqlite::Result<()>>>,
 }
 
-impl Bench {
-    fn new() -> Self {
+impl<N: Sequencer> Bench<N> {
+    pub fn on(network: N) -> Self {
         let rules = Arc::new(test_rules(key(1).public_key(), key(2).public_key()));
-        Self::open(TempDir::new().unwrap(), rules)
+        Self::open(TempDir::new().unwrap(), rules, network)
     }
 
-    fn open(folder: TempDir, rules: Arc<Rules>) -> Self {
+    fn open(folder: TempDir, rules: Arc<Rules>, network: N) -> Self {
         let path = folder.path().join("replica.sqlite");
         let store = Store::open(&path, &rules).unwrap();
         let (mut exchange, _) = store.load(&rules).unwrap();
@@ -104,7 +108,7 @@ impl Bench {
             random: Rng::with_seed(7),
         })
         .unwrap();
-        let network = Arc::new(Network::default());
+        let network = Arc::new(network);
         let following = Health { state: ReplicaState::Following, reason: None };
         let (health, health_watch) = watch::channel(following);
         let task = task.run(Arc::clone(&network), watch, health_watch, None);
@@ -112,12 +116,22 @@ impl Bench {
         Self { folder, rules, network, outbox, time, health, store, exchange, task }
     }
 
+    pub fn stage(&self, hash: &Hash) -> Option<Stage> {
+        self.outbox.sighting(hash).map(|sighting| sighting.stage)
+    }
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::on(Network::default())
+    }
+
     /// As a kill would, and a new start.
     async fn restart(mut self) -> Self {
         let task = self.task.take().unwrap();
         task.abort();
         let _ = task.await;
-        Self::open(self.folder, self.rules)
+        Self::open(self.folder, self.rules, Network::default())
     }
 
     async fn submit(&self, nonce: u64, valid_until: Option<u64>) -> Hash {
@@ -157,10 +171,6 @@ impl Bench {
         let transaction =
             Transaction { account: key(3).public_key(), signer: None, nonce, valid_until, action };
         transaction.sign(&self.rules.network, &key(3)).to_json()
-    }
-
-    fn stage(&self, hash: &Hash) -> Option<Stage> {
-        self.outbox.sighting(hash).map(|sighting| sighting.stage)
     }
 
     async fn sleep(&self, ms: u64) {
@@ -355,7 +365,8 @@ async fn one_that_is_too_large_alone_holds_up_nothing() {
 #[test]
 fn a_full_outbox_takes_no_more() {
     let mut entries = Entries::new(Vec::new(), Duration::from_secs(5));
-    let validity = Validity { signer: key(1).public_key(), nonce: None, valid_until: None };
+    let account = key(1).public_key();
+    let validity = Validity { account, signer: account, nonce: None, valid_until: None };
     let element: Arc<str> = "x".repeat(4096).into();
     for number in 0_u64.. {
         if entries.is_full() {

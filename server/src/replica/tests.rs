@@ -22,7 +22,7 @@ use crate::config::test_rules;
 use crate::evidence::Finding;
 use crate::outbox::{OutboxOptions, OutboxParts};
 use crate::sequencer::transport::TransportError;
-use crate::sequencer::{GatewayError, fixed};
+use crate::sequencer::{GatewayError, Way, fixed};
 use crate::store::{AppliedBatch, Proof, Store};
 
 fn bls_key() -> BlsSecretKey {
@@ -97,8 +97,12 @@ impl Sequencer for Script {
         Ok((index > 0).then(|| signature(index, "00")))
     }
 
-    async fn post(&self, _bodies: &[String], _is_again: bool) -> Result<Arc<str>, GatewayError> {
+    async fn post(&self, _bodies: &[String], _way: Way) -> Result<Arc<str>, GatewayError> {
         Ok("script".into())
+    }
+
+    fn lanes(&self) -> usize {
+        1
     }
 
     fn unseen(&self, _gateway: &str) {}

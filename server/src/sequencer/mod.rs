@@ -65,6 +65,19 @@ pub fn fixed(verifier: Verifier) -> VerifierWatch {
     watch::channel(Arc::new(verifier)).1
 }
 
+/// How many ways lead into the network side by side, at most.
+pub const LANES_MAX: usize = 8;
+
+/// The way on which bodies go into the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// One of [`LANES_MAX`] lanes: to the gateway that took what went on it before, which keeps their
+    /// order, until something speaks against it.
+    Lane(usize),
+    /// For what was posted before: to another gateway, if there is one.
+    Again,
+}
+
 /// A sequencer network.
 pub trait Sequencer: Send + Sync + 'static {
     /// Asks for the finalized batches after an index; `None` where there is nothing new. After an
@@ -93,14 +106,17 @@ pub trait Sequencer: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<FinalitySignature>, GatewayError>> + Send;
 
     /// Hands bodies in: one by the single call, which says if it is too large; several by the bulk
-    /// call, which drops such ones in silence. What was handed in before goes to another gateway, if
-    /// there is one. Returns the gateway that took them, which promises nothing: they must be seen
-    /// finalized.
+    /// call, which drops such ones in silence. Returns the gateway that took them, which promises
+    /// nothing: they must be seen finalized.
     fn post(
         &self,
         bodies: &[String],
-        is_again: bool,
+        way: Way,
     ) -> impl Future<Output = Result<Arc<str>, GatewayError>> + Send;
+
+    /// How many gateways are good to be posted to: so many lanes, from the first on, lead to different
+    /// ones.
+    fn lanes(&self) -> usize;
 
     /// Tells that what a gateway took was not seen finalized in time.
     fn unseen(&self, gateway: &str);

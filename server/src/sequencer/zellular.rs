@@ -14,7 +14,7 @@ use zellbook_core::wire::GatewayBody;
 use super::eigenlayer::{EigenLayer, OperatorsError};
 use super::gateways::{Fault, GatewayAddress, Gateways, NodeClaim, Use};
 use super::transport::{Answer, Bounds, Method, Request, Transport, TransportError};
-use super::{GatewayError, Sequencer};
+use super::{GatewayError, Sequencer, Way};
 
 /// Of a page of batches.
 const PAGE: Bounds = Bounds { bytes_max: PAGE_BYTES_MAX, time_max: Duration::from_secs(60) };
@@ -145,7 +145,7 @@ impl<T: Transport> Zellular<T> {
         let bytes = self.get(&url, path, bounds).await;
         let result = bytes.and_then(|bytes| Ok(take(&bytes)?));
         self.with_gateways(|gateways| match &result {
-            Ok(_) => gateways.works(&url, true),
+            Ok(_) => gateways.answers(&url),
             Err(error) => gateways.fault(&url, &Fault::Fails(error.to_string())),
         });
         result
@@ -221,18 +221,16 @@ impl<T: Transport> Sequencer for Zellular<T> {
         Ok(last)
     }
 
-    async fn post(&self, bodies: &[String], is_again: bool) -> Result<Arc<str>, GatewayError> {
+    async fn post(&self, bodies: &[String], way: Way) -> Result<Arc<str>, GatewayError> {
         let mut tried = Vec::new();
         let mut last = GatewayError::NoGateway;
         // Those that find it too large: one alone may say so to make our batches small.
         let mut found_large: Vec<String> = Vec::new();
         while tried.len() < TRIES_MAX {
             let chosen = self.with_gateways(|gateways| {
-                let usual = gateways.posting();
-                let position = if tried.is_empty() && !is_again {
-                    usual
-                } else {
-                    gateways.choose(Use::Posting, &tried, usual)
+                let position = match way {
+                    Way::Lane(lane) if tried.is_empty() => gateways.posting(lane),
+                    Way::Lane(_) | Way::Again => gateways.choose(Use::Posting, &tried),
                 };
                 position.map(|position| (position, gateways.url(position)))
             });
@@ -241,7 +239,7 @@ impl<T: Transport> Sequencer for Zellular<T> {
             let result = self.put(&url, bodies).await;
             self.with_gateways(|gateways| match &result {
                 Ok(()) => {
-                    gateways.works(&url, false);
+                    gateways.takes(&url, way);
                     for url in &found_large {
                         gateways.refuses(url, "it finds too large what others take");
                     }
@@ -261,6 +259,10 @@ impl<T: Transport> Sequencer for Zellular<T> {
             return Err(GatewayError::BatchTooLarge);
         }
         Err(last)
+    }
+
+    fn lanes(&self) -> usize {
+        self.with_gateways(|gateways| gateways.lanes())
     }
 
     fn unseen(&self, gateway: &str) {
