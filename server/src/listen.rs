@@ -93,7 +93,7 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
 }
 
 /// Waits until told to stop.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
+pub async fn stopped(stop: &mut watch::Receiver<bool>) {
     // An error means that nobody is left to ask; that is a stop too.
     let _ = stop.wait_for(|stop| *stop).await;
 }

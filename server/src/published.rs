@@ -1,7 +1,7 @@
 //! What the API reads without touching the writer: the last committed batch, the books and the
 //! 24-hour figures, replaced whole after each commit.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use zellbook_core::exchange::Exchange;
@@ -130,8 +130,9 @@ fn book(exchange: &Exchange, market: &Market, batch: u64) -> BookBody {
 pub struct Update {
     /// The last batch of the commit.
     pub batch: u64,
-    /// Changed levels, by market; a quantity of `0` for one that is gone.
-    pub books: Vec<(MarketIndex, BookBody)>,
+    /// Changed levels of the published books, by market; a quantity of `0` for one that is gone or
+    /// beyond the last that is published.
+    pub books: Vec<BookBody>,
     /// New trades, oldest first.
     pub trades: Vec<TradeRow>,
     /// Accounts of which something changed.
@@ -139,37 +140,41 @@ pub struct Update {
 }
 
 impl Update {
-    /// Of batches, the last of which `exchange` has applied.
-    pub fn new(exchange: &Exchange, batches: &[AppliedBatch]) -> Self {
-        let batch = batches.last().map_or(0, |batch| batch.index);
-        let mut levels: Vec<(MarketIndex, Side, Ticks)> =
-            batches.iter().flat_map(AppliedBatch::touched_levels).collect();
-        levels.sort();
-        levels.dedup();
-        let mut books: Vec<(MarketIndex, BookBody)> = Vec::new();
-        for (index, side, price) in levels {
-            let Some(market) = exchange.rules().market_at(index) else { continue };
-            if books.last().is_none_or(|(last, _)| *last != index) {
-                let (market, batch) = (market.name.clone(), batch.to_string());
-                books.push((index, BookBody { market, batch, bids: vec![], asks: vec![] }));
-            }
-            let found = exchange.engine().book(index).and_then(|book| book.level(side, price));
-            let row = found.map_or((0, 0), |row| (row.quantity, row.orders));
-            if let Some((_, body)) = books.last_mut() {
-                let rows = if side == Side::Buy { &mut body.bids } else { &mut body.asks };
-                rows.push(level(market, price, row.0, row.1));
-            }
-        }
+    /// Of batches, with the published books before them and after them.
+    pub fn new(
+        fee_account: PublicKey,
+        batches: &[AppliedBatch],
+        before: &[Arc<BookBody>],
+        after: &[Arc<BookBody>],
+    ) -> Self {
+        let books = before.iter().zip(after).filter(|(before, after)| !Arc::ptr_eq(before, after));
+        let books = books.map(|(before, after)| BookBody {
+            market: after.market.clone(),
+            batch: after.batch.clone(),
+            bids: changed_levels(&before.bids, &after.bids),
+            asks: changed_levels(&before.asks, &after.asks),
+        });
         Self {
-            batch,
-            books,
+            batch: batches.last().map_or(0, |batch| batch.index),
+            books: books.filter(|body| !body.bids.is_empty() || !body.asks.is_empty()).collect(),
             trades: batches.iter().flat_map(|batch| batch.rows.trades.iter().copied()).collect(),
             accounts: batches
                 .iter()
-                .flat_map(|batch| batch.touched_accounts(exchange.rules().genesis.fee_account))
+                .flat_map(|batch| batch.touched_accounts(fee_account))
                 .collect(),
         }
     }
+}
+
+/// What makes one side of a published book out of the one before it.
+fn changed_levels(before: &[LevelBody], after: &[LevelBody]) -> Vec<LevelBody> {
+    let old: HashMap<&str, &LevelBody> =
+        before.iter().map(|level| (level.0.as_str(), level)).collect();
+    let new: HashSet<&str> = after.iter().map(|level| level.0.as_str()).collect();
+    let gone = before.iter().filter(|level| !new.contains(level.0.as_str()));
+    let gone = gone.map(|level| (level.0.clone(), "0".into(), "0".into()));
+    let changed = after.iter().filter(|level| old.get(level.0.as_str()) != Some(level));
+    gone.chain(changed.cloned()).collect()
 }
 
 /// The trades of the last 24 hours in minutes.

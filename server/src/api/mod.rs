@@ -23,7 +23,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use zellbook_core::genesis::Rules;
 use zellbook_core::key::SecretKey;
 use zellbook_core::wire::GatewayBody;
@@ -73,6 +73,8 @@ pub struct App {
     pub clock: Clock,
     /// A permit for each WebSocket.
     pub sockets: Arc<Semaphore>,
+    /// Becomes true when the replica stops.
+    pub stop: watch::Receiver<bool>,
 }
 
 /// Handlers' view of it.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{
+    CloseCode, CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code,
+};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -18,6 +20,7 @@ use zellbook_core::wire::{
 
 use super::accounts::parse_account;
 use super::{ApiError, App, SOCKETS_MAX, Shared};
+use crate::listen::stopped;
 use crate::published::{BOOK_DEPTH_MAX, Update};
 
 /// Channels of one connection, at most.
@@ -92,8 +95,19 @@ enum End {
     /// The client is gone.
     Gone,
     /// We end it, and say why.
-    Because(&'static str),
+    Because(CloseCode, &'static str),
 }
+
+/// The client does what it may not.
+const fn misuse(reason: &'static str) -> End {
+    End::Because(close_code::POLICY, reason)
+}
+
+const TOO_SLOW: End = misuse("you read too slowly; connect again for a fresh snapshot");
+const STORE_FAILED: End =
+    End::Because(close_code::ERROR, "this replica failed to read its store; use another");
+const STOPPING: End =
+    End::Because(close_code::AWAY, "this replica is stopping; connect again in a moment");
 
 impl Connection {
     fn new(app: Arc<App>, socket: WebSocket) -> Self {
@@ -101,10 +115,10 @@ impl Connection {
     }
 
     async fn run(mut self) {
-        if let Err(End::Because(reason)) = self.serve().await {
+        if let Err(End::Because(code, reason)) = self.serve().await {
             let message = ServerMessage::Closing { reason: reason.into() };
             let _ = self.send(&message).await;
-            let frame = CloseFrame { code: 1008, reason: Utf8Bytes::from_static(reason) };
+            let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
             let _ = timeout(SEND_TIMEOUT, self.socket.send(Message::Close(Some(frame)))).await;
         }
     }
@@ -112,6 +126,7 @@ impl Connection {
     async fn serve(&mut self) -> Result<(), End> {
         let mut feed = self.app.watch.feed.subscribe();
         let mut health = self.app.watch.health.clone();
+        let mut stop = self.app.stop.clone();
         let mut ping = interval(PING_EVERY);
         let mut heard = Instant::now();
         loop {
@@ -121,7 +136,7 @@ impl Connection {
                     match message {
                         Some(Ok(Message::Text(text))) => self.take(&text).await?,
                         Some(Ok(Message::Binary(_))) => {
-                            return Err(End::Because("send text, not binary"));
+                            return Err(misuse("send text, not binary"));
                         }
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                         Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(End::Gone),
@@ -129,15 +144,14 @@ impl Connection {
                 }
                 update = feed.recv() => match update {
                     Ok(update) => self.update(&update).await?,
-                    Err(RecvError::Lagged(_)) => {
-                        return Err(End::Because("you read too slowly; connect again for a fresh snapshot"));
-                    }
-                    Err(RecvError::Closed) => return Err(End::Because("this replica is stopping")),
+                    Err(RecvError::Lagged(_)) => return Err(TOO_SLOW),
+                    Err(RecvError::Closed) => return Err(STOPPING),
                 },
                 changed = health.changed() => match changed {
                     Ok(()) => self.status().await?,
-                    Err(_) => return Err(End::Because("this replica is stopping")),
+                    Err(_) => return Err(STOPPING),
                 },
+                () = stopped(&mut stop) => return Err(STOPPING),
                 _ = ping.tick() => {
                     if heard.elapsed() > SILENCE_MAX {
                         return Err(End::Gone);
@@ -152,7 +166,7 @@ impl Connection {
         match timeout(SEND_TIMEOUT, self.socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(End::Gone),
-            Err(_) => Err(End::Because("you read too slowly; connect again for a fresh snapshot")),
+            Err(_) => Err(TOO_SLOW),
         }
     }
 
@@ -222,15 +236,14 @@ impl Connection {
             }
             let data = match channel {
                 Channel::Book { market } => {
-                    let changed = update.books.iter().find(|(_, body)| body.market == *market);
-                    changed.map(|(_, body)| FeedData::Book(body.clone()))
+                    let changed = update.books.iter().find(|body| body.market == *market);
+                    changed.cloned().map(FeedData::Book)
                 }
                 Channel::Trades { market } => trades(&self.app, update, market),
                 Channel::Account { .. } => match subscription.account {
                     Some(account) if update.accounts.contains(&account) => {
                         let body = self.app.account(account).await;
-                        let body = body
-                            .map_err(|_| End::Because("this replica failed to read its store"))?;
+                        let body = body.map_err(|_| STORE_FAILED)?;
                         subscription.batch = body.batch.parse().unwrap_or(0);
                         Some(FeedData::Account(body))
                     }

@@ -33,6 +33,8 @@ use crate::sequencer::embedded::EmbeddedOptions;
 use crate::snapshots::{self, Snapshots};
 use crate::store::{Reader, Storage, Store, StoreError};
 
+/// How long the WebSockets have to end after a stop was asked for.
+const PARTING_PATIENCE: Duration = Duration::from_secs(1);
 /// How long the last commit may take after a stop was asked for.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -233,6 +235,7 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         });
         let (published, health) = (replica_watch.published.clone(), replica_watch.health.clone());
         let gateways = Arc::clone(&sequencer);
+        let sockets = Arc::new(Semaphore::new(api::SOCKETS_MAX));
         let app = App {
             faucet,
             replica_key,
@@ -245,7 +248,8 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
             snapshots,
             page,
             clock,
-            sockets: Arc::new(Semaphore::new(api::SOCKETS_MAX)),
+            sockets: Arc::clone(&sockets),
+            stop: stop.clone(),
         };
 
         let mut serving = tokio::spawn(listen::serve(listener, api::router(app), stop));
@@ -279,6 +283,9 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
             // What it was asked last may still be answered; errors no longer matter.
             let _ = serving.await;
         }
+        // Those who follow the feed are told; who does not listen is not waited for.
+        let all = u32::try_from(api::SOCKETS_MAX).unwrap_or(u32::MAX);
+        let _ = tokio::time::timeout(PARTING_PATIENCE, sockets.acquire_many(all)).await;
         if !following.ended.is_terminated() {
             // A commit may end; there is no answer.
             let _ = tokio::time::timeout(COMMIT_PATIENCE, following.ended).await;

@@ -116,13 +116,16 @@ impl<S: Storage> Replica<S> {
         let (exchange, root) = (&self.exchange, last.outcome.root);
         let root_of = |batch| self.storage.root(batch);
         let attestable = Attestable::new(exchange, root, self.place, root_of)?;
+        let before = self.published.borrow().books.clone();
         self.published.send_modify(|published| {
             std::sync::Arc::make_mut(published).follow(exchange, applied, attestable);
         });
         let outcomes = applied.iter().flat_map(|batch| &batch.outcome.transactions);
         self.outbox.applied(outcomes.filter_map(|outcome| outcome.hash).map(|hash| hash.0));
         // No followers is no error.
-        let _ = self.feed.send(std::sync::Arc::new(Update::new(exchange, applied)));
+        let fee_account = exchange.rules().genesis.fee_account;
+        let update = Update::new(fee_account, applied, &before, &self.published.borrow().books);
+        let _ = self.feed.send(std::sync::Arc::new(update));
         Ok(())
     }
 }

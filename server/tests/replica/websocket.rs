@@ -8,6 +8,8 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
+use zellbook_core::key::SecretKey;
+
 use crate::harness::{Replica, key, now_ms};
 
 struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
@@ -119,6 +121,63 @@ async fn an_account_is_told_what_comes_due() {
     };
     assert_eq!(changed["data"]["past_orders"][0]["reason"], "expired");
     assert_eq!(changed["data"]["open_orders"], json!([]));
+}
+
+#[tokio::test]
+async fn the_book_has_the_best_500_levels_at_any_time() {
+    let folder = TempDir::new().unwrap();
+    let replica = Replica::start(&folder, "data", &[]).await;
+    // An account has at most 200 open orders in this genesis.
+    let (sellers, carol) = ([key(1), key(2), key(3)], key(4));
+    replica.fund(&sellers.each_ref().map(SecretKey::public_key)).await;
+    replica.fund(&[carol.public_key()]).await;
+    let mut last = String::new();
+    for tick in 0..501 {
+        let seller = &sellers[tick % 3];
+        let (json, hash) =
+            replica.sign_order(seller, &format!("sell 0.01 ETH/USDT @ {}", 2000 + tick));
+        replica.submit(&json).await;
+        last = hash;
+    }
+    assert_eq!(replica.outcome(&last).await["status"], "applied");
+    let mut socket = Client::connect(&replica).await;
+    socket.send(json!({"op": "subscribe", "channel": "book", "market": "ETH/USDT"})).await;
+    let asks = socket.next("book").await["data"]["asks"].clone();
+    assert_eq!(asks.as_array().unwrap().len(), 500);
+    assert_eq!((&asks[0][0], &asks[499][0]), (&json!("2000"), &json!("2499")));
+
+    // The best goes: the last comes in.
+    replica.order(&carol, "buy 0.01 ETH/USDT @ 2000").await;
+    let change = socket.next("book").await["data"]["asks"].clone();
+    assert_eq!(change, json!([["2000", "0", "0"], ["2500", "0.01", "1"]]));
+    // A better one comes: the last is no longer shown.
+    replica.order(&carol, "sell 0.02 ETH/USDT @ 1999.5").await;
+    let change = socket.next("book").await["data"]["asks"].clone();
+    assert_eq!(change, json!([["2500", "0", "0"], ["1999.5", "0.02", "1"]]));
+}
+
+#[tokio::test]
+async fn a_replica_that_stops_says_so() {
+    let folder = TempDir::new().unwrap();
+    let mut replica = Replica::start(&folder, "data", &[]).await;
+    let mut socket = Client::connect(&replica).await;
+    socket.send(json!({"op": "subscribe", "channel": "status"})).await;
+    assert_eq!(socket.next("status").await["type"], "snapshot");
+    assert_eq!(replica.process.terminate(), Some(0));
+    let closing = loop {
+        let message = socket.any().await;
+        if message["type"] == "closing" {
+            break message;
+        }
+    };
+    let reason = "this replica is stopping; connect again in a moment";
+    assert_eq!(closing["reason"], reason);
+    match socket.0.next().await.unwrap().unwrap() {
+        Message::Close(Some(frame)) => {
+            assert_eq!((u16::from(frame.code), frame.reason.as_str()), (1001, reason));
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]
