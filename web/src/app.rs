@@ -12,7 +12,10 @@ use crate::components::book::BookView;
 use crate::components::edit_sheet::EditSheet;
 use crate::components::header::{Banner, Header};
 use crate::components::order_form::OrderForm;
+use crate::components::settings::{Settings, SettingsSheet};
+use crate::components::shortcuts::{self, ShortcutsSheet};
 use crate::components::sign_sheet::SignSheet;
+use crate::components::toasts::Toasts;
 use crate::components::trades::TradesView;
 use crate::components::welcome::WalletDialog;
 use crate::feed;
@@ -35,6 +38,9 @@ enum Segment {
 pub fn App() -> impl IntoView {
     let state = State::new();
     provide_context(state);
+    let settings = Settings::load();
+    provide_context(settings);
+    shortcuts::listen(state, settings);
     route::follow(state.route);
     feed::start(state);
     crate::wallet::follow_other_tabs(state.wallet);
@@ -53,6 +59,9 @@ pub fn App() -> impl IntoView {
         <EditSheet />
         <SignSheet />
         <WalletDialog />
+        <SettingsSheet />
+        <ShortcutsSheet />
+        <Toasts />
     }
 }
 

@@ -9,6 +9,7 @@ mod edit;
 mod fault;
 mod feed;
 mod format;
+mod notices;
 mod pages;
 mod route;
 mod sending;

@@ -13,7 +13,8 @@ pub fn side_view(side: Side) -> impl IntoView {
     view! { <td class=class>{verb(side)}</td> }
 }
 
-fn request_cancel(state: State, order: &OrderBody) {
+/// Has the cancel of an order signed.
+pub fn request_cancel(state: State, order: &OrderBody) {
     let Ok(id) = order.id.parse() else { return };
     let remaining = format::number(&order.remaining, 0);
     let price = format::number(&order.price, 0);

@@ -1,0 +1,119 @@
+//! Keyboard shortcuts: single keys, never while somebody types or a sheet is open, and not at all where
+//! the settings say so.
+
+use leptos::ev::KeyboardEvent;
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::{Element, HtmlElement};
+use zellbook_core::transaction::Side;
+
+use super::settings::{Settings, sheet, use_settings};
+use crate::route::{self, Route};
+use crate::state::State;
+
+/// Keys and what they do, as the list shows them.
+const KEYS: [(&str, &str); 9] = [
+    ("b", "Buy: go to the price of the order form"),
+    ("s", "Sell: go to the price of the order form"),
+    ("m", "Choose a market"),
+    ("/", "Search a batch, transaction, account or market"),
+    ("1 – 9", "Tabs of the lower panel, from the left"),
+    ("t", "Light or dark"),
+    (",", "Settings"),
+    ("?", "This list"),
+    ("Esc", "Close a sheet without doing anything"),
+];
+
+/// Where a key means a letter.
+const TYPING: &str = "input, select, textarea, [contenteditable], dialog";
+
+/// Listens for as long as the page lives.
+pub fn listen(state: State, settings: Settings) {
+    // The handle is for who wants to stop.
+    let _ = window_event_listener(leptos::ev::keydown, move |event| {
+        if settings.has_shortcuts.get_untracked()
+            && is_for_us(&event)
+            && act(state, settings, &event.key())
+        {
+            event.prevent_default();
+        }
+    });
+}
+
+fn is_for_us(event: &KeyboardEvent) -> bool {
+    let is_combined = event.ctrl_key() || event.meta_key() || event.alt_key() || event.repeat();
+    let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+    let is_typing = target.is_some_and(|target| target.closest(TYPING).ok().flatten().is_some());
+    let has_sheet = document().query_selector("dialog[open]").ok().flatten().is_some();
+    !is_combined && !is_typing && !has_sheet && !event.default_prevented()
+}
+
+/// Whether the key was one of ours.
+fn act(state: State, settings: Settings, key: &str) -> bool {
+    match key {
+        "b" => order(state, Side::Buy),
+        "s" => order(state, Side::Sell),
+        "m" => focus(".market-picker :is(select, button, input)"),
+        "/" => focus("#search"),
+        "t" => settings.toggle_theme(),
+        "," => settings.is_open.set(true),
+        "?" => settings.help_open.set(true),
+        _ => return key.parse().is_ok_and(show_tab),
+    }
+    true
+}
+
+fn find(selector: &str) -> Option<HtmlElement> {
+    document().query_selector(selector).ok()??.dyn_into().ok()
+}
+
+fn focus(selector: &str) {
+    if let Some(element) = find(selector) {
+        // What cannot be seen takes no focus.
+        let _ = element.focus();
+    }
+}
+
+fn order(state: State, side: Side) {
+    route::go(state.route, Route::Trade);
+    state.side.set(side);
+    state.form_open.set(true);
+    // Once the form is there, and the view's heading had the focus.
+    request_animation_frame(|| request_animation_frame(|| focus("#field-price")));
+}
+
+/// Whether the lower panel has so many tabs.
+fn show_tab(number: u8) -> bool {
+    let tab = find(&format!(".account-panel [role=tab]:nth-of-type({number})"));
+    if let Some(tab) = &tab {
+        tab.click();
+        let _ = tab.focus();
+    }
+    tab.is_some()
+}
+
+/// The sheet with the list of keys.
+#[component]
+pub fn ShortcutsSheet() -> impl IntoView {
+    let settings = use_settings();
+    sheet(settings.help_open, "Keyboard shortcuts", move || list(settings).into_any())
+}
+
+fn list(settings: Settings) -> impl IntoView {
+    let row = |(key, what)| view! { <tr><th scope="row"><kbd>{key}</kbd></th><td>{what}</td></tr> };
+    view! {
+        <table class="keys">
+            <thead><tr><th scope="col">"Key"</th><th scope="col">"What it does"</th></tr></thead>
+            <tbody>{KEYS.map(row).collect_view()}</tbody>
+        </table>
+        <p class="note">
+            {move || {
+                if settings.has_shortcuts.get() {
+                    "Keys do this while no field has the focus and no sheet is open. The settings switch them off."
+                } else {
+                    "They are switched off: the settings switch them on."
+                }
+            }}
+        </p>
+    }
+}

@@ -1,0 +1,199 @@
+//! What the owner of the account is told when it happens: what became of what was sent, and what came
+//! of others.
+
+use zellbook_core::genesis::Rules;
+use zellbook_core::transaction::Side;
+use zellbook_core::units::{Atoms, Decimal};
+use zellbook_core::wire::{
+    AccountBody, BalanceBody, FillBody, OrderBody, OrderStatus, Stage, TransactionStatus,
+};
+
+use crate::format;
+use crate::sending::Sent;
+
+/// What kind of news it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// It went as it was meant to.
+    Good,
+    /// It did not.
+    Bad,
+    /// Something came by itself.
+    News,
+}
+
+/// Something to tell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    /// What kind it is.
+    pub tone: Tone,
+    /// In a few words.
+    pub title: String,
+    /// In a sentence.
+    pub text: String,
+    /// An order that a cancel takes back.
+    pub undo: Option<OrderBody>,
+}
+
+impl Notice {
+    fn new(tone: Tone, title: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { tone, title: title.into(), text: text.into(), undo: None }
+    }
+}
+
+/// What became of what this page sent, since before.
+pub fn of_sent(before: &[Sent], now: &[Sent]) -> Vec<Notice> {
+    let is_done = |sent: &Sent| sent.status.as_ref().is_some_and(|it| it.status >= Stage::Applied);
+    let news = now.iter().filter_map(|sent| {
+        // What was done before this page looked is no news.
+        let old = before.iter().find(|old| old.hash == sent.hash)?;
+        if is_done(sent) && !is_done(old) {
+            return outcome(sent, sent.status.as_ref()?);
+        }
+        None
+    });
+    news.collect()
+}
+
+fn outcome(sent: &Sent, status: &TransactionStatus) -> Option<Notice> {
+    let bad = |title: &str, text: String| Some(Notice::new(Tone::Bad, title, text));
+    match status.status {
+        Stage::Rejected => {
+            let why = status.reject.as_ref().map(|reject| reject.message.as_str());
+            bad("Rejected", format!("{}: {}.", sent.title, why.unwrap_or("no reason was given")))
+        }
+        Stage::Expired => bad("Expired", format!("{} came too late.", sent.title)),
+        Stage::Superseded => {
+            bad("Superseded", format!("{}: another transaction used its nonce.", sent.title))
+        }
+        // What the faucet and others send shows in the account.
+        _ if sent.text.is_empty() => None,
+        _ => Some(match &status.order {
+            Some(order) if status.kind.as_deref() != Some("cancel") => placed(sent, order),
+            _ => Notice::new(Tone::Good, "Done", format!("{}.", sent.title)),
+        }),
+    }
+}
+
+/// An order as it was after it was placed.
+fn placed(sent: &Sent, order: &OrderBody) -> Notice {
+    let filled = format::number(&order.filled, 0);
+    let quantity = format::number(&order.quantity, 0);
+    let mut notice = match order.status {
+        OrderStatus::Filled => Notice::new(Tone::Good, "Filled", format!("{}.", sent.title)),
+        OrderStatus::Open if order.filled == "0" => {
+            let text = format!("{} stands in the book as order {}.", sent.title, order.id);
+            Notice::new(Tone::Good, "Accepted", text)
+        }
+        OrderStatus::Open => {
+            let text = format!(
+                "{filled} of {quantity}; the rest stands in the book as order {}.",
+                order.id
+            );
+            Notice::new(Tone::Good, "Partly filled", text)
+        }
+        OrderStatus::Cancelled => {
+            let why = order.reason.as_deref().map_or("", reason);
+            let text = format!("{}: {filled} of {quantity} filled{why}.", sent.title);
+            Notice::new(Tone::News, "Cancelled", text)
+        }
+    };
+    notice.undo = (order.status == OrderStatus::Open).then(|| order.clone());
+    notice
+}
+
+/// Why an order was cancelled, after what became of it.
+fn reason(code: &str) -> &'static str {
+    match code {
+        "ioc" => "; nothing more was to be had at that price",
+        "self_trade" => "; it met an order of your own",
+        "maker_limit" => "; it met as many orders as one may",
+        "expired" => "; its time had come",
+        "replaced" => "; another took its place",
+        "switch" => "; your timed cancel was due",
+        _ => "",
+    }
+}
+
+/// What happened to the account that this page did not ask for.
+pub fn of_account(
+    rules: &Rules,
+    before: &AccountBody,
+    now: &AccountBody,
+    sent: &[Sent],
+) -> Vec<Notice> {
+    let is_ours = |order: &OrderBody| sent.iter().any(|sent| sent.hash == order.hash);
+    let order_of = |id: &str| {
+        let mut orders = now.open_orders.iter().chain(&now.past_orders);
+        orders.find(|order| order.id == id)
+    };
+    let mut notices = Vec::new();
+    let is_new = |fill: &&FillBody| before.fills.iter().all(|old| old.trade.id != fill.trade.id);
+    let fills: Vec<&FillBody> = now.fills.iter().take_while(is_new).collect();
+    let mut told: Vec<&str> = Vec::new();
+    for fill in fills.iter().copied() {
+        // What an order of this page took is told as its outcome.
+        let is_told = !fill.is_maker && order_of(&fill.order).is_some_and(is_ours);
+        if is_told || told.contains(&fill.order.as_str()) {
+            continue;
+        }
+        told.push(&fill.order);
+        notices.push(filled(fill, order_of(&fill.order)));
+    }
+    for order in &now.past_orders {
+        let is_new = before.past_orders.iter().all(|old| old.id != order.id);
+        let code = order.reason.as_deref().unwrap_or("requested");
+        let is_asked_for = matches!(code, "requested" | "replaced" | "ioc")
+            || is_ours(order) && code == "maker_limit";
+        if is_new && order.status == OrderStatus::Cancelled && !is_asked_for {
+            let text = format!("Order {} in {}{}.", order.id, order.market, reason(code));
+            notices.push(Notice::new(Tone::News, "Cancelled", text));
+        }
+    }
+    if fills.is_empty() {
+        let amounts: Vec<String> = now
+            .balances
+            .iter()
+            .filter_map(|balance| received(rules, &before.balances, balance))
+            .collect();
+        if !amounts.is_empty() {
+            notices.push(Notice::new(Tone::News, "Arrived", format!("{}.", amounts.join(", "))));
+        }
+    }
+    notices
+}
+
+fn filled(fill: &FillBody, order: Option<&OrderBody>) -> Notice {
+    let verb = if fill.side == Side::Buy { "Bought" } else { "Sold" };
+    let price = format::number(&fill.trade.price, 0);
+    let text = match order {
+        Some(order) => format!(
+            "{verb} in {} at {price}: order {} has {} of {} filled.",
+            fill.trade.market,
+            order.id,
+            format::number(&order.filled, 0),
+            format::number(&order.quantity, 0),
+        ),
+        None => format!(
+            "{verb} {} in {} at {price}.",
+            format::number(&fill.trade.quantity, 0),
+            fill.trade.market,
+        ),
+    };
+    let is_whole = order.is_some_and(|order| order.status == OrderStatus::Filled);
+    Notice::new(Tone::Good, if is_whole { "Filled" } else { "Partly filled" }, text)
+}
+
+/// By how much a balance grew, locked or not, if it did.
+fn received(rules: &Rules, before: &[BalanceBody], now: &BalanceBody) -> Option<String> {
+    let (_, token) = rules.token(&now.token)?;
+    let atom = Decimal::of_atoms(Atoms(1), token.decimals);
+    let total = |balance: &BalanceBody| {
+        let atoms = |text: &str| Decimal::parse(text).ok()?.in_steps_of(atom).ok();
+        atoms(&balance.available)?.checked_add(atoms(&balance.locked)?)
+    };
+    let old = before.iter().find(|old| old.token == now.token).map_or(Some(0), total)?;
+    let more = total(now)?.checked_sub(old).filter(|more| *more > 0)?;
+    let amount = Decimal::of_steps(more, atom)?.to_string();
+    Some(format!("{} {}", format::number(&amount, 0), now.token))
+}
