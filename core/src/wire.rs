@@ -312,6 +312,36 @@ pub struct TradesResponse {
     pub trades: Vec<TradeBody>,
 }
 
+/// Answer to `GET /v1/markets/{base}-{quote}/candles`, newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CandlesResponse {
+    /// Market.
+    pub market: String,
+    /// The length of each: `1m`, `5m`, `15m`, `1h`, `4h` or `1d`.
+    pub interval: String,
+    /// The batch up to which they count the trades.
+    pub batch: String,
+    /// Newest first; none where the market traded nothing.
+    pub candles: Vec<CandleBody>,
+}
+
+/// What a market traded in an interval of time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CandleBody {
+    /// When it begins: a multiple of its length, in UTC.
+    pub start_ms: String,
+    /// Price of the first trade.
+    pub open: String,
+    /// Highest price.
+    pub high: String,
+    /// Lowest price.
+    pub low: String,
+    /// Price of the last trade.
+    pub close: String,
+    /// Quantity of all, in base.
+    pub volume: String,
+}
+
 /// A balance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BalanceBody {

@@ -3,7 +3,9 @@
 use gloo_net::http::{Request, Response};
 use serde::de::DeserializeOwned;
 use zellbook_core::genesis::{Genesis, Rules};
-use zellbook_core::wire::{ErrorBody, MarketsResponse, SubmitResponse, TransactionStatus};
+use zellbook_core::wire::{
+    CandlesResponse, ErrorBody, MarketsResponse, SubmitResponse, TransactionStatus,
+};
 
 /// Why a request brought nothing. Its text is for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +76,18 @@ pub async fn rules() -> ApiResult<Rules> {
 /// Tokens and markets with their figures of the last day.
 pub async fn markets() -> ApiResult<MarketsResponse> {
     get("/v1/markets").await
+}
+
+/// Candles of a market, newest first, that begin before a time.
+pub async fn candles(
+    market: &str,
+    interval: &str,
+    before_ms: Option<u64>,
+    limit: usize,
+) -> ApiResult<CandlesResponse> {
+    let market = market.replacen('/', "-", 1);
+    let before = before_ms.map(|time| format!("&before={time}")).unwrap_or_default();
+    get(&format!("/v1/markets/{market}/candles?interval={interval}&limit={limit}{before}")).await
 }
 
 /// Hands a signed transaction in.

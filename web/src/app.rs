@@ -7,16 +7,13 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use crate::api;
-use crate::components::account_panel::AccountPanel;
-use crate::components::book::BookView;
 use crate::components::edit_sheet::EditSheet;
 use crate::components::header::{Banner, Header};
-use crate::components::order_form::OrderForm;
 use crate::components::settings::{Settings, SettingsSheet};
 use crate::components::shortcuts::{self, ShortcutsSheet};
 use crate::components::sign_sheet::SignSheet;
 use crate::components::toasts::Toasts;
-use crate::components::trades::TradesView;
+use crate::components::trading::Trading;
 use crate::components::welcome::WalletDialog;
 use crate::feed;
 use crate::pages::Explorer;
@@ -25,13 +22,6 @@ use crate::state::State;
 
 /// How often the markets' figures are asked for.
 const MARKETS_EVERY_MS: u32 = 5000;
-
-/// Which part is on show where the page is narrow.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Segment {
-    Book,
-    Trades,
-}
 
 /// The whole page.
 #[component]
@@ -74,60 +64,6 @@ fn SkipLink(is_trading: Memo<bool>) -> impl IntoView {
         } else {
             view! { <a class="skip" href="#content">"Skip to the content"</a> }
         }
-    }
-}
-
-/// The trading page below its header.
-#[component]
-fn Trading() -> impl IntoView {
-    let state = crate::state::use_state();
-    let segment = RwSignal::new(Segment::Book);
-    let tab = move |name: &'static str, value: Segment| {
-        view! {
-            <button
-                type="button"
-                role="tab"
-                aria-selected=move || (segment.get() == value).to_string()
-                class:active=move || segment.get() == value
-                on:click=move |_| segment.set(value)
-            >
-                {name}
-            </button>
-        }
-    };
-    view! {
-        <main class:stale=move || !state.connected.get()>
-            <h1 class="visually-hidden" id=route::HEADING tabindex="-1">"Trading"</h1>
-            <div class="segments" role="tablist" aria-label="Market data">
-                {tab("Book", Segment::Book)} {tab("Trades", Segment::Trades)}
-            </div>
-            <div class="panel book-panel" class:shown=move || segment.get() == Segment::Book>
-                <BookView />
-            </div>
-            <div class="panel trades-panel" class:shown=move || segment.get() == Segment::Trades>
-                <TradesView />
-            </div>
-            <OrderForm />
-            <AccountPanel />
-        </main>
-        <SideBar />
-    }
-}
-
-/// The bar at the foot of a narrow page that opens the order form.
-#[component]
-fn SideBar() -> impl IntoView {
-    use zellbook_core::transaction::Side;
-    let state = crate::state::use_state();
-    let open = move |side| {
-        state.side.set(side);
-        state.form_open.set(true);
-    };
-    view! {
-        <div class="side-bar" class:hidden=move || state.form_open.get()>
-            <button type="button" class="buy" on:click=move |_| open(Side::Buy)>"Buy"</button>
-            <button type="button" class="sell" on:click=move |_| open(Side::Sell)>"Sell"</button>
-        </div>
     }
 }
 

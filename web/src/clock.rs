@@ -7,7 +7,8 @@ use js_sys::Date;
     clippy::cast_sign_loss,
     reason = "a clock in milliseconds; a cast of what is no number gives zero"
 )]
-const fn milliseconds(time: f64) -> u64 {
+/// A time of the browser in whole milliseconds.
+pub const fn milliseconds(time: f64) -> u64 {
     time as u64
 }
 

@@ -104,7 +104,7 @@ impl Draft {
 
     /// A fee with its rate: "1 USDT (0.05 %)".
     fn fee(&self, fee: Atoms, bps: u16) -> String {
-        let percent = Decimal::of_atoms(Atoms(u128::from(bps)), 2).to_string();
+        let percent = format::percent_of_bps(bps);
         format!("{} ({} %)", self.amount(self.market.quote, fee), format::number(&percent, 0))
     }
 

@@ -3,7 +3,7 @@
 use js_sys::{Date, Intl, Object};
 use wasm_bindgen::JsValue;
 use zellbook_core::transaction::{Side, TimeInForce};
-use zellbook_core::units::Decimal;
+use zellbook_core::units::{Atoms, Decimal};
 
 /// The reader's separators: between groups of three digits, and before the fraction.
 fn separators() -> (String, String) {
@@ -75,6 +75,11 @@ pub fn utc(milliseconds: &str) -> String {
     milliseconds
         .parse::<f64>()
         .map_or_else(|_| String::new(), |time| Date::new(&time.into()).to_iso_string().into())
+}
+
+/// Basis points in percent, as decimal text: `0.05`.
+pub fn percent_of_bps(bps: u16) -> String {
+    Decimal::of_atoms(Atoms(u128::from(bps)), 2).to_string()
 }
 
 /// A time in force in words.

@@ -2,6 +2,7 @@
 
 mod api;
 mod app;
+mod candles;
 mod clock;
 mod components;
 mod draft;

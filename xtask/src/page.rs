@@ -26,7 +26,11 @@ const WASM_FEATURES: [&str; 6] = [
 ];
 
 /// The style, in this order: what stands later wins.
-const STYLES: [&str; 6] = ["base", "header", "trading", "sheets", "explorer", "narrow"];
+const STYLES: [&str; 7] = ["base", "header", "trading", "chart", "sheets", "explorer", "narrow"];
+
+/// The chart library, of npm.
+const CHART_LIBRARY: &str =
+    "node_modules/lightweight-charts/dist/lightweight-charts.standalone.production.js";
 
 /// Has leptos keep components behind pointers, without a copy of its code for each shape of a view.
 const FLAGS: &str = "--cfg erase_components";
@@ -68,9 +72,12 @@ pub fn build(how: Build) -> Result<PathBuf, String> {
     let (wasm, vault) = (built.join("zellbook-web.wasm"), built.join("zellbook_vault_module.wasm"));
     // Not target/page: that is where cargo keeps what the profile `page` builds for the host.
     let folder = root().join("target/site");
-    let sources = ["index.html", "web/start.js", "web/icon.svg"].map(|name| root().join(name));
+    ensure_npm(&npm_folder())?;
+    let sources = ["index.html", "web/start.js", "web/chart.js", "web/icon.svg"];
+    let sources = sources.map(|name| root().join(name));
     let mut stamp = Sha256::new();
     for file in sources.into_iter().chain(STYLES.map(style_path)).chain([
+        npm_folder().join("package-lock.json"),
         wasm.clone(),
         vault.clone(),
         std::env::current_exe().unwrap_or_default(),
@@ -87,6 +94,10 @@ pub fn build(how: Build) -> Result<PathBuf, String> {
     assemble(&wasm, &vault, &folder, how)?;
     write(&stamp_path, stamp.as_bytes())?;
     Ok(folder)
+}
+
+fn npm_folder() -> PathBuf {
+    root().join("xtask/npm")
 }
 
 fn style_path(name: &str) -> PathBuf {
@@ -122,6 +133,9 @@ fn assemble(wasm: &Path, vault: &Path, folder: &Path, how: Build) -> Run {
     };
     let module = site.add_hashed("zellbook", "wasm", &read(&module)?)?;
     let vault = site.add_hashed("vault", "wasm", &read(&vault_module)?)?;
+    // A script of its own: it is loaded when a chart is first shown.
+    let chart = text(&npm_folder().join(CHART_LIBRARY))? + &text(&root().join("web/chart.js"))?;
+    let chart = site.add_hashed("chart", "js", chart.as_bytes())?;
     // One script with wasm-bindgen's: what a script imports, no browser checks in an equal way.
     let start = text(&staging.join("zellbook-web.js"))?
         + &fill(text(&root().join("web/start.js"))?, &[("wasm", &module)])?;
@@ -135,6 +149,7 @@ fn assemble(wasm: &Path, vault: &Path, folder: &Path, how: Build) -> Run {
         &[
             ("wasm", &module),
             ("vault", &vault),
+            ("chart", &chart),
             ("script", &script),
             ("style", &style),
             ("icon", &icon),
@@ -159,11 +174,7 @@ fn fill(mut text: String, assets: &[(&str, &Asset)]) -> Result<String, String> {
 
 /// Makes the module smaller with binaryen's optimizer, which npm has.
 fn optimize(module: &Path) -> Run {
-    let tools = root().join("xtask/npm");
-    if let Err(error) = ensure_npm(&tools) {
-        say(&format!("the page stays larger than it needs to be, without wasm-opt: {error}"));
-        return Ok(());
-    }
+    let tools = npm_folder();
     say("optimizing the wasm module");
     let before = read(module)?.len();
     let output = module.with_extension("opt.wasm");

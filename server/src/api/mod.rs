@@ -2,6 +2,7 @@
 
 mod accounts;
 mod batches;
+mod candles;
 mod contents;
 mod error;
 mod faucet;
@@ -92,6 +93,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/markets", get(markets::list))
         .route("/v1/markets/{market}/book", get(markets::book))
         .route("/v1/markets/{market}/trades", get(markets::trades))
+        .route("/v1/markets/{market}/candles", get(candles::candles))
         .route("/v1/accounts/{account}", get(accounts::account))
         .route("/v1/accounts/{account}/proof", get(accounts::proof))
         .route("/v1/accounts/{account}/orders", get(accounts::orders))

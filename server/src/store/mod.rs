@@ -1,6 +1,7 @@
 //! SQLite: the sequence, the state and the views of it, each batch whole or not at all.
 
 mod accounts;
+mod candles;
 mod contents;
 mod headers;
 mod ledger;
@@ -23,6 +24,7 @@ use zellbook_core::leaf::LeafKey;
 use zellbook_core::state_root::Hash;
 
 pub use accounts::read_balance;
+pub use candles::Interval;
 pub use contents::signed;
 pub use reader::{Reader, View};
 pub use rows::{AppliedBatch, TradeRow, rows_of};
@@ -31,7 +33,7 @@ pub use rows::{AppliedBatch, TradeRow, rows_of};
 pub type Loaded = (Exchange, Position);
 
 /// The version of all databases, in their `user_version`; a file of another one is refused.
-const SCHEMA_VERSION: i64 = 4;
+const SCHEMA_VERSION: i64 = 5;
 
 /// Why the store cannot go on.
 #[derive(Debug, Error)]
@@ -347,7 +349,7 @@ mod tests {
     use crate::config::test_rules;
 
     #[test]
-    fn no_side_of_a_book_is_sorted_and_a_day_of_trades_is_found_by_its_time() {
+    fn no_side_of_a_book_is_sorted_and_trades_and_candles_are_found_by_their_time() {
         let folder = tempfile::tempdir().unwrap();
         let key = SecretKey::from_bytes(&[1; 32]).unwrap().public_key();
         let rules = Arc::new(test_rules(key, key));
@@ -370,5 +372,8 @@ mod tests {
         );
         let day = plan(super::reader::TRADES_SINCE);
         assert_eq!(day, ["SEARCH trades USING INDEX trades_by_time (time_ms>?)"]);
+        let candles = plan(super::candles::CANDLES);
+        let search = "SEARCH candles USING PRIMARY KEY (market=? AND minutes=? AND start_ms<?)";
+        assert_eq!(candles, [search]);
     }
 }

@@ -96,6 +96,20 @@ CREATE INDEX trades_by_maker ON trades (maker, id);
 CREATE INDEX trades_by_taker ON trades (taker, id);
 CREATE INDEX trades_by_time ON trades (time_ms);
 
+-- What each market traded in each interval of its length; none where it traded nothing.
+CREATE TABLE candles (
+    market INTEGER NOT NULL,
+    minutes INTEGER NOT NULL,
+    start_ms INTEGER NOT NULL,
+    open INTEGER NOT NULL,
+    high INTEGER NOT NULL,
+    low INTEGER NOT NULL,
+    close INTEGER NOT NULL,
+    -- In lots: more than an INTEGER may hold.
+    quantity TEXT NOT NULL,
+    PRIMARY KEY (market, minutes, start_ms)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE withdrawals (
     number INTEGER PRIMARY KEY,
     account BLOB NOT NULL,

@@ -8,6 +8,7 @@ use zellbook_core::reject::Reject;
 use zellbook_core::units::Atoms;
 use zellbook_core::wire::{LedgerKind, OrderStatus};
 
+use super::candles::write_candles;
 use super::rows::{AppliedBatch, Rows, TradeRow};
 
 pub(super) const fn status_name(status: OrderStatus) -> &'static str {
@@ -40,6 +41,7 @@ pub(super) fn write_batch(
     let duplicates = write_transactions(transaction, batch)?;
     write_orders(transaction, batch)?;
     write_trades(transaction, batch)?;
+    write_candles(transaction, batch)?;
     for (position, event) in batch.placed_events() {
         write_event(transaction, batch.index, position, event)?;
         write_ledger(transaction, batch, position, event)?;

@@ -48,6 +48,20 @@ async fn an_order_goes_its_way_and_the_api_shows_it_everywhere() {
     assert_eq!(genesis["app_name"], "zellbook");
     assert_eq!(replica.request(Method::GET, "/healthz", "").await.0, StatusCode::OK);
     assert_eq!(replica.request(Method::GET, "/readyz", "").await.0, StatusCode::OK);
+    replica.order(&bob, "sell 0.25 ETH/USDT @ 1990").await;
+    replica.order(&alice, "buy 0.1 ETH/USDT @ 2000").await;
+    let candles = replica.get("/v1/markets/ETH-USDT/candles?interval=1d").await;
+    assert_eq!(candles["candles"].as_array().unwrap().len(), 1);
+    let day = &candles["candles"][0];
+    let prices = ["open", "high", "low", "close"].map(|name| day[name].as_str().unwrap());
+    assert_eq!((prices, day["volume"].as_str()), (["2000", "2000", "1990", "1990"], Some("0.6")));
+    let start: u64 = day["start_ms"].as_str().unwrap().parse().unwrap();
+    assert_eq!(start % 86_400_000, 0);
+    let path = "/v1/markets/ETH-USDT/candles?interval=1d&limit=1&before=";
+    let older = replica.get(&format!("{path}{start}")).await;
+    assert_eq!(older["candles"], json!([]));
+    let other = replica.get("/v1/markets/BTC-USDT/candles?interval=1m").await;
+    assert_eq!((&other["interval"], &other["candles"]), (&json!("1m"), &json!([])));
 }
 
 #[tokio::test]
@@ -228,6 +242,12 @@ async fn every_bad_request_is_told_what_would_be_right() {
         "use 1 to 500",
     )
     .await;
+    let candles = "/v1/markets/ETH-USDT/candles";
+    let (hours, many) =
+        (format!("{candles}?interval=2h"), format!("{candles}?interval=1m&limit=1001"));
+    check(r, get.clone(), candles, "", 400, "bad_parameter", "interval").await;
+    check(r, get.clone(), &hours, "", 400, "bad_parameter", "1m, 5m, 15m, 1h, 4h, 1d").await;
+    check(r, get.clone(), &many, "", 400, "bad_parameter", "use 1 to 1000").await;
     check(r, get.clone(), "/v1/accounts/02ff", "", 400, "bad_account", "66 lower-case hex").await;
     let proof = format!("/v1/accounts/{}/proof", alice.public_key());
     let (none, unknown) = (proof.clone(), format!("{proof}?token=DOGE"));

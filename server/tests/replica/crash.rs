@@ -19,6 +19,7 @@ async fn after_kill_9_books_balances_and_root_are_as_before() {
     let paths = [
         "/v1/markets/ETH-USDT/book".to_string(),
         "/v1/markets/ETH-USDT/trades".into(),
+        "/v1/markets/ETH-USDT/candles?interval=1d".into(),
         "/v1/markets".into(),
         format!("/v1/accounts/{}", alice.public_key()),
         format!("/v1/accounts/{}", bob.public_key()),

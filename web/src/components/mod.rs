@@ -2,11 +2,13 @@
 
 pub mod account_panel;
 pub mod book;
+pub mod chart;
 pub mod edit_sheet;
 pub mod expiry;
 pub mod faults;
 pub mod header;
 pub mod lifecycle;
+pub mod market_info;
 pub mod nav;
 pub mod number_field;
 pub mod order_form;
@@ -16,4 +18,5 @@ pub mod shortcuts;
 pub mod sign_sheet;
 pub mod toasts;
 pub mod trades;
+pub mod trading;
 pub mod welcome;

@@ -1,0 +1,142 @@
+//! Candles as the page has them: what the replica said, with the trades that came after.
+
+use zellbook_core::genesis::Market;
+use zellbook_core::units::Ticks;
+use zellbook_core::wire::{CandleBody, CandlesResponse, TradeBody};
+
+use crate::state::{lots, ticks};
+
+const MINUTE_MS: u64 = 60_000;
+/// The trades that a snapshot of the tape has: if none of so many was known, there may be more.
+const TAPE_MIN: usize = 50;
+
+/// The length of a candle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interval {
+    /// Its name in the API.
+    pub name: &'static str,
+    /// Its name for people.
+    pub words: &'static str,
+    pub length_ms: u64,
+}
+
+/// Those to choose from.
+pub const INTERVALS: [Interval; 6] = [
+    Interval { name: "1m", words: "1 minute", length_ms: MINUTE_MS },
+    Interval { name: "5m", words: "5 minutes", length_ms: 5 * MINUTE_MS },
+    Interval { name: "15m", words: "15 minutes", length_ms: 15 * MINUTE_MS },
+    Interval { name: "1h", words: "1 hour", length_ms: 60 * MINUTE_MS },
+    Interval { name: "4h", words: "4 hours", length_ms: 240 * MINUTE_MS },
+    Interval { name: "1d", words: "1 day", length_ms: 1440 * MINUTE_MS },
+];
+
+/// What was traded from a time on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Candle {
+    pub start_ms: u64,
+    pub open: Ticks,
+    pub high: Ticks,
+    pub low: Ticks,
+    pub close: Ticks,
+    /// Quantity, in lots.
+    pub volume: u128,
+}
+
+impl Candle {
+    fn read(market: &Market, body: &CandleBody) -> Option<Self> {
+        Some(Self {
+            start_ms: body.start_ms.parse().ok()?,
+            open: ticks(market, &body.open)?,
+            high: ticks(market, &body.high)?,
+            low: ticks(market, &body.low)?,
+            close: ticks(market, &body.close)?,
+            volume: lots(market, &body.volume)?,
+        })
+    }
+}
+
+/// What trades did to the candles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    Nothing,
+    /// Those from this position on are others, or new.
+    From(usize),
+    /// Some trades may be missing: the replica must be asked again.
+    Gap,
+}
+
+/// The candles of a market, earliest first.
+#[derive(Clone, Debug)]
+pub struct Candles {
+    pub market: Market,
+    pub interval: Interval,
+    pub list: Vec<Candle>,
+    /// The last batch whose trades are in them.
+    batch: u64,
+    /// Whether the market may have traded before the first.
+    pub has_older: bool,
+}
+
+impl Candles {
+    /// As the replica has them.
+    pub fn read(market: Market, interval: Interval, limit: usize, body: &CandlesResponse) -> Self {
+        let mut list: Vec<Candle> =
+            body.candles.iter().filter_map(|candle| Candle::read(&market, candle)).collect();
+        list.sort_by_key(|candle| candle.start_ms);
+        list.dedup_by_key(|candle| candle.start_ms);
+        let batch = body.batch.parse().unwrap_or(0);
+        let has_older = body.candles.len() >= limit;
+        Self { market, interval, list, batch, has_older }
+    }
+
+    /// Adds what the replica has of the time before.
+    pub fn add_older(&mut self, older: Self) {
+        let first = self.list.first().map_or(u64::MAX, |candle| candle.start_ms);
+        let before = older.list.into_iter().filter(|candle| candle.start_ms < first);
+        self.list.splice(0..0, before);
+        self.has_older = older.has_older;
+    }
+
+    /// Takes the tape, newest first: the trades of batches that are not counted yet.
+    pub fn take(&mut self, tape: &[TradeBody]) -> Change {
+        let is_new =
+            |trade: &&TradeBody| trade.batch.parse().is_ok_and(|batch: u64| batch > self.batch);
+        let new: Vec<&TradeBody> = tape.iter().take_while(is_new).collect();
+        let Some(newest) = new.first() else { return Change::Nothing };
+        if new.len() == tape.len() && tape.len() >= TAPE_MIN {
+            return Change::Gap;
+        }
+        let batch = newest.batch.parse().unwrap_or(self.batch);
+        let mut first = self.list.len();
+        for trade in new.into_iter().rev() {
+            first = first.min(self.add(trade).unwrap_or(first));
+        }
+        self.batch = batch;
+        Change::From(first)
+    }
+
+    fn add(&mut self, trade: &TradeBody) -> Option<usize> {
+        let price = ticks(&self.market, &trade.price)?;
+        let volume = lots(&self.market, &trade.quantity)?;
+        let start_ms = self.start_of(trade.time_ms.parse().ok()?);
+        let position = self.list.partition_point(|candle| candle.start_ms < start_ms);
+        match self.list.get_mut(position).filter(|candle| candle.start_ms == start_ms) {
+            Some(candle) => {
+                candle.high = candle.high.max(price);
+                candle.low = candle.low.min(price);
+                candle.close = price;
+                candle.volume = candle.volume.saturating_add(volume);
+            }
+            None => {
+                let (open, high, low, close) = (price, price, price, price);
+                self.list.insert(position, Candle { start_ms, open, high, low, close, volume });
+            }
+        }
+        Some(position)
+    }
+
+    /// When the candle of a time begins.
+    pub const fn start_of(&self, time_ms: u64) -> u64 {
+        time_ms / self.interval.length_ms * self.interval.length_ms
+    }
+}

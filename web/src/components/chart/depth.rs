@@ -1,0 +1,244 @@
+//! The depth of the book: what can be bought or sold up to each price.
+
+use std::time::Duration;
+
+use leptos::leptos_dom::helpers::set_timeout;
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use zellbook_core::genesis::{Market, Rules};
+use zellbook_core::transaction::Side;
+use zellbook_core::units::{Atoms, Lots, Ticks};
+
+use crate::format;
+use crate::state::{Level, State, use_state};
+
+/// How often the picture is made anew, at most: nobody reads faster.
+const EVERY: Duration = Duration::from_millis(250);
+/// Levels of a side, at most.
+const LEVELS: usize = 500;
+/// The picture's own units.
+const WIDTH: u128 = 1000;
+const HEIGHT: u128 = 400;
+
+/// All that stands between the best price of a side and this one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Point {
+    side: Side,
+    price: Ticks,
+    quantity: u128,
+    quote: Atoms,
+}
+
+/// The book in sums, by price from below.
+#[derive(Clone, PartialEq, Eq)]
+struct Depth {
+    market: Market,
+    base: String,
+    quote: (String, u8),
+    points: Vec<Point>,
+}
+
+fn sums(state: State, market: &Market, side: Side) -> Vec<Point> {
+    let (mut quantity, mut quote) = (0_u128, Atoms::ZERO);
+    let point = |Level { price, lots, .. }: Level| {
+        quantity = quantity.checked_add(lots)?;
+        let worth = market.quote_atoms(price, Lots(u64::try_from(lots).ok()?))?;
+        quote = quote.checked_add(worth)?;
+        Some(Point { side, price, quantity, quote })
+    };
+    state.book.with_untracked(|book| book.levels(side).take(LEVELS).map_while(point).collect())
+}
+
+impl Depth {
+    fn new(state: State) -> Option<Self> {
+        let (rules, market) = untrack(|| state.market_rules())?;
+        if !state.book.with_untracked(|book| book.is_there) {
+            return None;
+        }
+        let mut points = sums(state, &market, Side::Buy);
+        points.reverse();
+        points.extend(sums(state, &market, Side::Sell));
+        let token = |rules: &Rules, index| {
+            rules.token_at(index).map(|token| (token.symbol.clone(), token.decimals))
+        };
+        let (base, _) = token(&rules, market.base)?;
+        Some(Self { base, quote: token(&rules, market.quote)?, market, points })
+    }
+
+    fn ends(&self) -> (u64, u64) {
+        let price = |point: Option<&Point>| point.map_or(0, |point| point.price.0);
+        let (low, high) = (price(self.points.first()), price(self.points.last()));
+        (low, high.max(low.saturating_add(1)))
+    }
+
+    /// Where a price stands, from the left.
+    fn x(&self, price: Ticks) -> u128 {
+        let (low, high) = self.ends();
+        u128::from(price.0.saturating_sub(low)) * WIDTH / u128::from(high - low)
+    }
+
+    /// Where a sum stands, from above.
+    fn y(&self, quantity: u128) -> u128 {
+        let most = self.points.iter().map(|point| point.quantity).max().unwrap_or(0).max(1);
+        HEIGHT - (quantity.saturating_mul(HEIGHT * 19 / 20) / most).min(HEIGHT)
+    }
+
+    /// The outline of a side, in steps from its best price outwards.
+    fn outline(&self, side: Side) -> String {
+        let mut points: Vec<&Point> =
+            self.points.iter().filter(|point| point.side == side).collect();
+        if side == Side::Buy {
+            points.reverse();
+        }
+        let Some(best) = points.first() else { return String::new() };
+        let mut path = format!("M{} {HEIGHT}", self.x(best.price));
+        for point in &points {
+            path += &format!("H{}V{}", self.x(point.price), self.y(point.quantity));
+        }
+        let end = if side == Side::Buy { 0 } else { WIDTH };
+        path + &format!("H{end}V{HEIGHT}Z")
+    }
+
+    /// The point nearest to a place from the left, in thousandths.
+    fn nearest(&self, x: u128) -> Option<usize> {
+        let points = self.points.iter().enumerate();
+        points.min_by_key(|(_, point)| self.x(point.price).abs_diff(x)).map(|(index, _)| index)
+    }
+
+    /// What a point says, in words.
+    fn words(&self, point: &Point) -> String {
+        let price = format::in_steps(&self.market.format_price(point.price), self.market.tick_size);
+        let quantity = format::number(&self.market.format_quantity(point.quantity), 0);
+        let (symbol, decimals) = &self.quote;
+        let quote = zellbook_core::units::Decimal::of_atoms(point.quote, *decimals);
+        let quote = format::number(&quote.to_string(), 0);
+        let (what, way) = match point.side {
+            Side::Buy => ("Bids", "down"),
+            Side::Sell => ("Asks", "up"),
+        };
+        format!("{what} {way} to {price}: {quantity} {} for {quote} {symbol}", self.base)
+    }
+}
+
+/// The place of the pointer from the left, in thousandths of an element's width.
+fn thousandths(event: &leptos::ev::PointerEvent) -> Option<u128> {
+    let element: web_sys::Element = event.current_target()?.dyn_into().ok()?;
+    let width = u128::try_from(element.client_width()).ok().filter(|width| *width > 0)?;
+    let x = u128::try_from(event.offset_x()).unwrap_or(0);
+    Some(x.min(width) * WIDTH / width)
+}
+
+/// The chart of the book's depth.
+#[component]
+pub fn DepthChart() -> impl IntoView {
+    let state = use_state();
+    let depth = RwSignal::new(Depth::new(state));
+    let waits = StoredValue::new(false);
+    Effect::new(move |before: Option<()>| {
+        state.book.track();
+        state.market.track();
+        if before.is_some() && !waits.get_value() {
+            waits.set_value(true);
+            let again = move || {
+                waits.try_set_value(false);
+                let _ = depth.try_set(Depth::new(state));
+            };
+            set_timeout(again, EVERY);
+        }
+    });
+    let chosen: RwSignal<Option<Ticks>> = RwSignal::new(None);
+    let position = move || {
+        let price = chosen.get()?;
+        depth.with(|depth| depth.as_ref()?.nearest(depth.as_ref()?.x(price)))
+    };
+    let words = move || {
+        let position = position();
+        depth.with(|depth| {
+            let depth = depth.as_ref()?;
+            Some(depth.words(depth.points.get(position?)?))
+        })
+    };
+    let choose = move |find: &dyn Fn(&Depth) -> Option<usize>| {
+        let price = depth.with(|depth| {
+            let depth = depth.as_ref()?;
+            depth.points.get(find(depth)?).map(|point| point.price)
+        });
+        chosen.set(price);
+    };
+    let on_pointer = move |event: leptos::ev::PointerEvent| {
+        choose(&|depth| depth.nearest(thousandths(&event)?));
+    };
+    let on_key = move |event: leptos::ev::KeyboardEvent| {
+        let now = untrack(position);
+        let next = move |depth: &Depth| {
+            let last = depth.points.len().checked_sub(1)?;
+            let best =
+                depth.points.iter().position(|point| point.side == Side::Sell).unwrap_or(last);
+            match (event.key().as_str(), now) {
+                ("ArrowLeft" | "ArrowDown", Some(now)) => Some(now.saturating_sub(1)),
+                ("ArrowRight" | "ArrowUp", Some(now)) => Some(now.saturating_add(1).min(last)),
+                ("ArrowLeft" | "ArrowDown", None) => Some(best.saturating_sub(1)),
+                ("ArrowRight" | "ArrowUp", None) => Some(best),
+                ("Home", _) => Some(0),
+                ("End", _) => Some(last),
+                _ => None,
+            }
+            .inspect(|_| event.prevent_default())
+        };
+        if !matches!(untrack(|| depth.with(|depth| depth.as_ref().and_then(&next))), None) {
+            choose(&next);
+        }
+    };
+    let outline = move |side| {
+        depth.with(|depth| depth.as_ref().map(|depth| depth.outline(side)).unwrap_or_default())
+    };
+    let line = move || {
+        let position = position();
+        depth.with(|depth| {
+            let depth = depth.as_ref()?;
+            let x = depth.x(depth.points.get(position?)?.price);
+            Some(view! { <path class="at" d=format!("M{x} 0V{HEIGHT}") vector-effect="non-scaling-stroke"></path> })
+        })
+    };
+    let end = move |is_high: bool| {
+        depth.with(|depth| {
+            let depth = depth.as_ref().filter(|depth| !depth.points.is_empty())?;
+            let (low, high) = depth.ends();
+            let price = depth.market.format_price(Ticks(if is_high { high } else { low }));
+            Some(format::in_steps(&price, depth.market.tick_size))
+        })
+    };
+    let last = move || {
+        depth.with(|depth| depth.as_ref().map_or(0, |depth| depth.points.len().saturating_sub(1)))
+    };
+    let is_empty =
+        move || depth.with(|depth| depth.as_ref().is_some_and(|depth| depth.points.is_empty()));
+    let hint = "Point at a price, or use the arrow keys, to read what stands up to it.";
+    view! {
+        <p class="readout">{move || words().unwrap_or_else(|| hint.into())}</p>
+        <div
+            class="chart-place depth-chart"
+            tabindex="0"
+            role="slider"
+            aria-label="Depth of the book, by price"
+            aria-valuemin="0"
+            aria-valuemax=move || last().to_string()
+            aria-valuenow=move || position().unwrap_or(0).to_string()
+            aria-valuetext=move || words().unwrap_or_else(|| "no price chosen".into())
+            on:pointermove=on_pointer
+            on:pointerdown=on_pointer
+            on:pointerleave=move |_| chosen.set(None)
+            on:keydown=on_key
+        >
+            <svg viewBox=format!("0 0 {WIDTH} {HEIGHT}") preserveAspectRatio="none" aria-hidden="true">
+                <path class="bids" d=move || outline(Side::Buy) vector-effect="non-scaling-stroke"></path>
+                <path class="asks" d=move || outline(Side::Sell) vector-effect="non-scaling-stroke"></path>
+                {line}
+            </svg>
+            <Show when=is_empty>
+                <p class="empty over-chart">"The book is empty. Each limit order that rests in it adds to this picture."</p>
+            </Show>
+        </div>
+        <p class="chart-foot"><span>{move || end(false)}</span> <span>{move || end(true)}</span></p>
+    }
+}

@@ -1,0 +1,46 @@
+//! The chart's panel: candles, or the depth of the book.
+
+mod candle_chart;
+mod depth;
+mod library;
+
+use leptos::prelude::*;
+
+use candle_chart::CandleChart;
+use depth::DepthChart;
+
+use crate::candles::INTERVALS;
+
+/// The panel with its two charts.
+#[component]
+pub fn ChartPanel() -> impl IntoView {
+    let is_depth = RwSignal::new(false);
+    let interval = RwSignal::new(INTERVALS[2]);
+    let tab = move |name: &'static str, value: bool| {
+        view! {
+            <button
+                type="button"
+                role="tab"
+                aria-selected=move || (is_depth.get() == value).to_string()
+                class:active=move || is_depth.get() == value
+                on:click=move |_| is_depth.set(value)
+            >
+                {name}
+            </button>
+        }
+    };
+    view! {
+        <section class="chart" aria-label="Chart">
+            <div class="tabs" role="tablist" aria-label="Kind of chart">
+                {tab("Candles", false)} {tab("Depth", true)}
+            </div>
+            {move || {
+                if is_depth.get() {
+                    view! { <DepthChart /> }.into_any()
+                } else {
+                    view! { <CandleChart interval /> }.into_any()
+                }
+            }}
+        </section>
+    }
+}

@@ -1,0 +1,46 @@
+//! A market's rules and its last day, for where the header has no room for them.
+
+use leptos::prelude::*;
+
+use super::sign_sheet::lines_view;
+use crate::draft::Lines;
+use crate::format;
+use crate::state::{State, use_state};
+
+fn lines(state: State) -> Option<Lines> {
+    let (rules, market) = state.market_rules()?;
+    let symbol = |index| rules.token_at(index).map_or("", |token| token.symbol.as_str());
+    let (base, quote) = (symbol(market.base), symbol(market.quote));
+    let amount = |value: &str, unit: &str| format!("{} {unit}", format::number(value, 0));
+    let fee = |bps: u16| format!("{} %", format::number(&format::percent_of_bps(bps), 0));
+    let mut lines = vec![
+        ("Tick size", amount(&market.tick_size.to_string(), quote)),
+        ("Lot size", amount(&market.lot_size.to_string(), base)),
+        ("Least order", amount(&market.notional_min.to_string(), quote)),
+        ("Maker fee", fee(market.maker_fee_bps)),
+        ("Taker fee", fee(market.taker_fee_bps)),
+    ];
+    let figures = state.markets.with(|markets| {
+        let markets = &markets.as_ref()?.markets;
+        markets.iter().find(|body| body.name == market.name).cloned()
+    });
+    if let Some(figures) = figures {
+        let price = |value: Option<String>| {
+            value.map_or_else(|| "–".into(), |value| format::in_steps(&value, market.tick_size))
+        };
+        lines.extend([
+            ("24 h high", price(figures.high_24h)),
+            ("24 h low", price(figures.low_24h)),
+            ("24 h volume", amount(&figures.volume_24h, base)),
+        ]);
+    }
+    Some(lines)
+}
+
+/// The market on show, in figures.
+#[component]
+pub fn MarketInfo() -> impl IntoView {
+    let state = use_state();
+    let lines = move || lines_view(lines(state).unwrap_or_default());
+    view! { <section aria-label="Market"><h2>"Market"</h2><dl class="cost">{lines}</dl></section> }
+}
