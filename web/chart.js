@@ -1,5 +1,6 @@
 // The candle chart: the few calls that web/src/components/chart/library.rs makes, over lightweight-charts, which
-// `cargo xtask web` puts before this. Numbers here are for drawing only; the page shows the exact ones.
+// `cargo xtask web` puts before this. Numbers here are for drawing only; the page shows the exact ones. Lists that come
+// from the page are in its memory, which it uses again: what is kept is copied.
 globalThis.zellbookChart = {
   mount(element, onPoint, onOldest) {
     const library = globalThis.LightweightCharts;
@@ -89,7 +90,7 @@ globalThis.zellbookChart = {
         [digits, isDay] = [stepDigits, isOfDays];
         prices.applyOptions({ priceFormat: { type: "custom", formatter: number, minMove: step } });
         chart.applyOptions({ timeScale: { timeVisible: !isDay } });
-        rows = all;
+        rows = all.slice();
         drawAll();
         chart.timeScale().scrollToRealTime();
       },
@@ -97,7 +98,7 @@ globalThis.zellbookChart = {
       setOlder(all) {
         const more = (all.length - rows.length) / 6;
         const range = chart.timeScale().getVisibleLogicalRange();
-        rows = all;
+        rows = all.slice();
         drawAll();
         if (range) chart.timeScale().setVisibleLogicalRange({ from: range.from + more, to: range.to + more });
         drawMarks();
@@ -117,7 +118,7 @@ globalThis.zellbookChart = {
         return undefined;
       },
       setMarks(list) {
-        shownMarks = list;
+        shownMarks = list.slice();
         drawMarks();
       },
       remove() {

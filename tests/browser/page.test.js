@@ -17,14 +17,15 @@ after(async () => {
 test("each file is loaded once, compressed, and held to a digest", async () => {
   const person = await Person.arrive(browser, exchange);
   const { page } = person;
+  await page.locator(".chart canvas").first().waitFor();
   const files = await page.evaluate(() => performance.getEntriesByType("resource")
     .map(({ name, encodedBodySize, decodedBodySize }) => ({ path: new URL(name).pathname, encodedBodySize, decodedBodySize }))
     .filter(({ path }) => !path.startsWith("/v1/")));
   const names = files.map(({ path }) => path.replace(/-[0-9a-f]{16}\./, ".")).sort();
-  assert.deepEqual(names.filter((name) => name !== "/icon.svg"), ["/style.css", "/zellbook.js", "/zellbook.wasm"]);
+  assert.deepEqual(names.filter((name) => name !== "/icon.svg"), ["/chart.js", "/style.css", "/zellbook.js", "/zellbook.wasm"]);
   for (const { path, encodedBodySize, decodedBodySize } of files) assert.ok(encodedBodySize < decodedBodySize, path);
   const loads = await page.locator("script, link[rel=stylesheet], link[rel=preload]").all();
-  assert.equal(loads.length, 3);
+  assert.equal(loads.length, 4);
   for (const load of loads) assert.match(await load.getAttribute("integrity"), /^sha384-/);
   assert.deepEqual(person.faults, []);
   await person.context.close();

@@ -61,6 +61,7 @@ test("two wallets trade, and after kill -9 all is as before and both unlock", as
   assert.equal(await sent.locator(".steps li.done").count(), 4);
 
   // Bob sees it without doing anything, and takes a part.
+  await bob.tab("Book");
   await bob.page.getByRole("button", { name: "2,000.00, use this ask price" }).waitFor();
   await bob.order("Buy", "0.5", "2010");
   await bob.outcome("applied");

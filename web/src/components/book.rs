@@ -1,131 +1,246 @@
-//! The order book as a ladder: asks above, bids below, depth as bars.
+//! The order book as a ladder: asks above, bids below, each row with what stands up to it. It has as many
+//! rows whatever happens, so that nothing moves; a row is written anew only where it changed.
 
 use leptos::prelude::*;
 use zellbook_core::genesis::Market;
 use zellbook_core::transaction::Side;
-use zellbook_core::units::{Decimal, Ticks};
+use zellbook_core::units::{Atoms, Decimal, Ticks};
 
 use crate::format;
-use crate::state::{self, State, ticks, use_state};
+use crate::state::{State, lots, ticks, use_state};
 
-/// Levels shown of each side.
-const DEPTH: usize = 14;
+/// Rows of each side.
+const ROWS: usize = 14;
+/// The coarsest grouping: a hundred thousand ticks.
+const GROUPS: u32 = 6;
 
-/// A level with the quantity up to it, in lots.
+/// A row: one price, or some that are near each other.
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Row {
-    level: state::Level,
+    price: Ticks,
+    lots: u128,
+    /// With all rows that are better.
     total: u128,
-    is_mine: bool,
+    /// Of the account's own orders, in lots.
+    own: u128,
+    /// The total in thousandths of the largest on show.
+    share: u128,
 }
 
-fn rows(state: State, market: &Market, side: Side) -> Vec<Row> {
-    let mine: Vec<Ticks> = state.account.with(|account| {
+/// The price that a group is known by: bids are rounded down and asks up, so that it can be had there.
+const fn group(price: Ticks, side: Side, ticks: u64) -> Ticks {
+    let down = price.0 / ticks * ticks;
+    match side {
+        Side::Sell if down < price.0 => Ticks(down.saturating_add(ticks)),
+        _ => Ticks(down),
+    }
+}
+
+fn rows(state: State, market: &Market, side: Side, step: u64) -> Vec<Row> {
+    let own: Vec<(Ticks, u128)> = state.account.with(|account| {
         let orders = account.iter().flat_map(|account| &account.open_orders);
         let orders = orders.filter(|order| order.market == market.name && order.side == side);
-        orders.filter_map(|order| ticks(market, &order.price)).collect()
+        let read = |order: &zellbook_core::wire::OrderBody| {
+            let price = group(ticks(market, &order.price)?, side, step);
+            Some((price, lots(market, &order.remaining)?))
+        };
+        orders.filter_map(read).collect()
     });
-    let mut total = 0;
-    let levels = state.book.with(|book| book.levels(side).take(DEPTH).collect::<Vec<_>>());
-    let rows = levels.into_iter().map(|level| {
-        total += level.lots;
-        let is_mine = mine.contains(&level.price);
-        Row { level, total, is_mine }
+    let mut rows: Vec<Row> = Vec::with_capacity(ROWS);
+    let mut total = 0_u128;
+    state.book.with(|book| {
+        for level in book.levels(side) {
+            let price = group(level.price, side, step);
+            let is_same = rows.last().is_some_and(|row| row.price == price);
+            if !is_same && rows.len() == ROWS {
+                break;
+            }
+            total = total.saturating_add(level.lots);
+            if let Some(row) = rows.last_mut().filter(|_| is_same) {
+                (row.lots, row.total) = (row.lots.saturating_add(level.lots), total);
+            } else {
+                let own = own.iter().filter(|(at, _)| *at == price).map(|(_, lots)| lots).sum();
+                rows.push(Row { price, lots: level.lots, total, own, share: 0 });
+            }
+        }
     });
-    rows.collect()
+    rows
+}
+
+/// What the ladder shows, best first.
+struct Ladder {
+    asks: [RwSignal<Option<Row>>; ROWS],
+    bids: [RwSignal<Option<Row>>; ROWS],
+}
+
+impl Ladder {
+    fn show(&self, state: State, market: &Market, step: u64) {
+        let asks = rows(state, market, Side::Sell, step);
+        let bids = rows(state, market, Side::Buy, step);
+        let last = |rows: &[Row]| rows.last().map_or(0, |row| row.total);
+        let most = last(&asks).max(last(&bids)).max(1);
+        for (shown, rows) in [(&self.asks, asks), (&self.bids, bids)] {
+            let mut rows = rows.into_iter();
+            for shown in shown {
+                let row = rows
+                    .next()
+                    .map(|row| Row { share: row.total.saturating_mul(1000) / most, ..row });
+                if shown.with_untracked(|shown| *shown != row) {
+                    shown.set(row);
+                }
+            }
+        }
+    }
 }
 
 /// The book of the market on show.
 #[component]
 pub fn BookView() -> impl IntoView {
     let state = use_state();
-    let body = move || {
-        let (rules, market) = state.market_rules()?;
-        let asks = rows(state, &market, Side::Sell);
-        let bids = rows(state, &market, Side::Buy);
-        let most =
-            asks.last().map_or(0, |row| row.total).max(bids.last().map_or(0, |row| row.total));
-        let base = rules.token_at(market.base).map(|token| token.symbol.clone());
-        let quote = rules.token_at(market.quote).map(|token| token.symbol.clone());
-        let is_empty = asks.is_empty() && bids.is_empty();
-        let spread = spread(state, &market);
-        let table = |mut rows: Vec<Row>, side: Side| {
-            if side == Side::Sell {
-                rows.reverse();
+    let exponent = RwSignal::new(0_u32);
+    let market = Memo::new(move |_| state.market_rules().map(|(_, market)| market));
+    let ladder = StoredValue::new(Ladder {
+        asks: [(); ROWS].map(|()| RwSignal::new(None)),
+        bids: [(); ROWS].map(|()| RwSignal::new(None)),
+    });
+    Effect::new(move || {
+        // A grouping of one market means nothing in another.
+        market.get();
+        exponent.set(0);
+    });
+    Effect::new(move || {
+        market.with(|market| {
+            if let Some(market) = market {
+                let step = 10_u64.pow(exponent.get());
+                ladder.with_value(|ladder| ladder.show(state, market, step));
             }
-            let row = |row| view! { <Level row market=market.clone() side most /> };
-            rows.into_iter().map(row).collect_view()
-        };
-        Some(view! {
-            <table class="book">
-                <caption class="visually-hidden">"Order book of " {market.name.clone()}</caption>
-                <thead>
-                    <tr>
-                        <th scope="col">"Price " <small>{quote}</small></th>
-                        <th scope="col">"Quantity " <small>{base.clone()}</small></th>
-                        <th scope="col">"Total " <small>{base}</small></th>
-                    </tr>
-                </thead>
-                <tbody class="asks" aria-label="Asks">{table(asks, Side::Sell)}</tbody>
-                <tbody class="spread"><tr><td colspan="3">{spread}</td></tr></tbody>
-                <tbody class="bids" aria-label="Bids">{table(bids, Side::Buy)}</tbody>
-            </table>
-            {is_empty
-                .then(|| {
-                    view! {
-                        <p class="empty">
-                            "No orders yet. The first limit order that does not fill stands here for others to take."
-                        </p>
-                    }
-                })}
+        });
+    });
+    let row = move |side: Side, shown: RwSignal<Option<Row>>| {
+        view! { <LadderRow state market side shown /> }
+    };
+    let asks = ladder.with_value(|ladder| ladder.asks);
+    let asks = asks.into_iter().rev().map(|shown| row(Side::Sell, shown)).collect_view();
+    let bids = ladder.with_value(|ladder| ladder.bids);
+    let bids = bids.into_iter().map(|shown| row(Side::Buy, shown)).collect_view();
+    let is_empty = move || {
+        state.book.with(|book| {
+            book.is_there && [Side::Buy, Side::Sell].iter().all(|side| book.best(*side).is_none())
         })
     };
-    view! { <section aria-label="Order book"><h2>"Book"</h2>{body}</section> }
-}
-
-/// The gap between best bid and best ask, in words.
-fn spread(state: State, market: &Market) -> String {
-    let best = |side| state.book.with(|book| book.best(side));
-    match (best(Side::Buy), best(Side::Sell)) {
-        (Some(bid), Some(ask)) => {
-            let spread =
-                Decimal::of_steps(u128::from(ask.0.saturating_sub(bid.0)), market.tick_size);
-            let text = spread.map_or_else(String::new, |spread| spread.to_string());
-            format!("Spread {}", format::in_steps(&text, market.tick_size))
-        }
-        _ => "Spread –".into(),
+    let column = move |name: &'static str, is_base: bool| {
+        let unit = move || state.symbol(is_base);
+        view! { <th scope="col" role="columnheader">{name} " " <small>{unit}</small></th> }
+    };
+    let group_option = move |power: u32| {
+        let text = move || market.with(|market| group_text(market.as_ref()?, power));
+        view! { <option value=power.to_string() selected=move || exponent.get() == power>{text}</option> }
+    };
+    view! {
+        <section class="ladder" aria-label="Order book">
+            <div class="ladder-head">
+                <h2>"Book"</h2>
+                <label>
+                    <span class="visually-hidden">"Group prices by"</span>
+                    <select on:change=move |event| {
+                        if let Ok(power) = event_target_value(&event).parse::<u32>() {
+                            exponent.set(power.min(GROUPS - 1));
+                        }
+                    }>{(0..GROUPS).map(group_option).collect_view()}</select>
+                </label>
+            </div>
+            // A grid has no rows of its own to assistive technology: each says what it is.
+            <table class="book" role="table">
+                <caption class="visually-hidden">"Order book of " {move || state.market.get()}</caption>
+                <thead role="rowgroup">
+                    <tr role="row">{column("Price", false)} {column("Quantity", true)} {column("Total", true)}</tr>
+                </thead>
+                <tbody class="asks" role="rowgroup" aria-label="Asks">{asks}</tbody>
+                <tbody class="spread" role="rowgroup">
+                    <tr role="row"><td colspan="3" role="cell">{move || market.with(|market| spread(state, market.as_ref()?))}</td></tr>
+                </tbody>
+                <tbody class="bids" role="rowgroup" aria-label="Bids">{bids}</tbody>
+            </table>
+            <Show when=is_empty>
+                <p class="empty over-chart">
+                    "No orders yet. The first limit order that does not fill stands here for others to take."
+                </p>
+            </Show>
+        </section>
     }
 }
 
-/// A price level; a click fills the price into the form.
+/// A group of so many ticks, as a price.
+fn group_text(market: &Market, power: u32) -> Option<String> {
+    let step = Decimal::of_steps(10_u128.checked_pow(power)?, market.tick_size)?;
+    Some(format::number(&step.to_string(), 0))
+}
+
+/// The gap between best bid and best ask, and the middle of it.
+fn spread(state: State, market: &Market) -> Option<String> {
+    let best = |side| state.book.with(|book| book.best(side)).map(|price| u128::from(price.0));
+    let (Some(bid), Some(ask)) = (best(Side::Buy), best(Side::Sell)) else {
+        return Some("Spread –".into());
+    };
+    let (gap, both) = (ask.saturating_sub(bid), ask.saturating_add(bid));
+    let shown = Decimal::of_steps(gap, market.tick_size)?.to_string();
+    // Half of both, which can end between two ticks.
+    let middle = Decimal::of_steps(both.checked_mul(5)?, market.tick_size.shifted(1)?)?;
+    let tenths = gap.checked_mul(200_000)?.checked_div(both)?;
+    let bps = format::number(&Decimal::of_atoms(Atoms(tenths), 1).to_string(), 1);
+    let middle = format::in_steps(&middle.to_string(), market.tick_size);
+    Some(format!("{middle} · spread {} · {bps} bps", format::in_steps(&shown, market.tick_size)))
+}
+
+/// A row; a click fills its price into the form.
 #[component]
-fn Level(row: Row, market: Market, side: Side, most: u128) -> impl IntoView {
-    let state = use_state();
-    let Row { level, total, is_mine } = row;
-    let (price, quantity) = (market.format_price(level.price), market.format_quantity(level.lots));
-    let share = (total * 1000).checked_div(most.max(1)).unwrap_or(0);
-    let total = market.format_quantity(total);
+fn LadderRow(
+    state: State,
+    market: Memo<Option<Market>>,
+    side: Side,
+    shown: RwSignal<Option<Row>>,
+) -> impl IntoView {
     let word = if side == Side::Buy { "bid" } else { "ask" };
-    let fill = {
-        let price = price.clone();
-        move || {
-            state.price.set(price.clone());
+    let with = move |read: fn(&Market, &Row) -> String| {
+        move || market.with(|market| Some(read(market.as_ref()?, shown.get().as_ref()?)))
+    };
+    let price =
+        with(|market, row| format::in_steps(&market.format_price(row.price), market.tick_size));
+    let quantity =
+        with(|market, row| format::in_steps(&market.format_quantity(row.lots), market.lot_size));
+    let total =
+        with(|market, row| format::in_steps(&market.format_quantity(row.total), market.lot_size));
+    let own = with(|market, row| match row.own {
+        0 => String::new(),
+        own => format!("{} of it yours", format::number(&market.format_quantity(own), 0)),
+    });
+    let own = Memo::new(move |_| own().filter(|text| !text.is_empty()));
+    let label = move || {
+        let own = own.get().map(|own| format!(", {own}")).unwrap_or_default();
+        Some(format!("{}, use this {word} price{own}", price()?))
+    };
+    let scale = move || {
+        let share = shown.get().map_or(0, |row| row.share);
+        format!("scaleX({}.{:03})", share / 1000, share % 1000)
+    };
+    let fill = move |_| {
+        let price = market.with_untracked(|market| {
+            Some(market.as_ref()?.format_price(shown.get_untracked()?.price))
+        });
+        if let Some(price) = price {
+            state.price.set(price);
             state.side.set(side.opposite());
         }
     };
-    let shown = format::in_steps(&price, market.tick_size);
-    let label = format!("{shown}, use this {word} price");
+    let is_blank = move || shown.with(Option::is_none);
     view! {
-        <tr class:mine=is_mine title=is_mine.then_some("Your order stands here")>
-            <td class="price">
-                <button type="button" aria-label=label on:click=move |_| fill()>
-                    {shown}
-                </button>
+        <tr role="row" class:mine=move || own.with(Option::is_some) class:blank=is_blank title=own>
+            <td role="cell" class:price=move || !is_blank()>
+                <button type="button" aria-label=label on:click=fill>{price}</button>
             </td>
-            <td>{format::in_steps(&quantity, market.lot_size)}</td>
-            <td class="depth">
-                <span class="bar" style:transform=format!("scaleX({}.{:03})", share / 1000, share % 1000)></span>
-                <span class="over">{format::in_steps(&total, market.lot_size)}</span>
-            </td>
+            <td role="cell">{quantity}</td>
+            <td role="cell">{total}</td>
+            <td class="bar" aria-hidden="true" style:transform=scale></td>
         </tr>
     }
 }

@@ -173,6 +173,7 @@ impl Shown {
                     let changed = candles.list.get(first..).unwrap_or_default();
                     chart.set_from(&rows(&candles.market, changed), first);
                 });
+                self.draw_marks();
             }
         }
     }
@@ -208,7 +209,7 @@ pub fn CandleChart(interval: RwSignal<Interval>) -> impl IntoView {
         state.account.with(|account| Some(account.as_ref()?.fills.first()?.trade.id.clone()))
     });
     Effect::new(move || {
-        fills.track();
+        fills.get();
         shown.draw_marks();
     });
     let point = StoredValue::new_local(Closure::<dyn FnMut(f64)>::new(move |time: f64| {
