@@ -104,7 +104,7 @@ test("the chart takes the colours of the theme, its size, and reads what is unde
   const canvas = page.locator(".chart .canvas canvas").first();
   const colour = () => canvas.evaluate((canvas) => [...canvas.getContext("2d").getImageData(3, 3, 1, 1).data]);
   assert.deepEqual(await colour(), [21, 27, 35, 255]);
-  await page.getByRole("button", { name: "Light" }).click();
+  await page.emulateMedia({ colorScheme: "light" });
   await page.waitForFunction(() => {
     const canvas = document.querySelector(".chart .canvas canvas");
     return canvas.getContext("2d").getImageData(3, 3, 1, 1).data[0] === 255;

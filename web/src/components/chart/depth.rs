@@ -170,22 +170,22 @@ pub fn DepthChart() -> impl IntoView {
     };
     let on_key = move |event: leptos::ev::KeyboardEvent| {
         let now = untrack(position);
-        let next = move |depth: &Depth| {
+        let next = |depth: &Depth| {
             let last = depth.points.len().checked_sub(1)?;
-            let best =
-                depth.points.iter().position(|point| point.side == Side::Sell).unwrap_or(last);
+            let ask = depth.points.iter().position(|point| point.side == Side::Sell);
             match (event.key().as_str(), now) {
-                ("ArrowLeft" | "ArrowDown", Some(now)) => Some(now.saturating_sub(1)),
-                ("ArrowRight" | "ArrowUp", Some(now)) => Some(now.saturating_add(1).min(last)),
-                ("ArrowLeft" | "ArrowDown", None) => Some(best.saturating_sub(1)),
-                ("ArrowRight" | "ArrowUp", None) => Some(best),
+                ("ArrowLeft" | "ArrowDown", now) => {
+                    Some(now.or(ask).unwrap_or(last + 1).saturating_sub(1))
+                }
+                ("ArrowRight" | "ArrowUp", Some(now)) => Some((now + 1).min(last)),
+                ("ArrowRight" | "ArrowUp", None) => Some(ask.unwrap_or(last)),
                 ("Home", _) => Some(0),
                 ("End", _) => Some(last),
                 _ => None,
             }
-            .inspect(|_| event.prevent_default())
         };
-        if !matches!(untrack(|| depth.with(|depth| depth.as_ref().and_then(&next))), None) {
+        if depth.with_untracked(|depth| depth.as_ref().and_then(next)).is_some() {
+            event.prevent_default();
             choose(&next);
         }
     };
