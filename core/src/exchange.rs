@@ -12,7 +12,7 @@ use crate::engine::{Counters, Engine};
 use crate::event::{Changes, Corrupt, Event, Outcome, TransactionOutcome};
 use crate::genesis::{Rules, TokenIndex};
 use crate::key::PublicKey;
-use crate::leaf::LeafKey;
+use crate::leaf::{LeafKey, StoredOrder};
 use crate::ledger::{Account, Balance};
 use crate::state_root::{Hash, Proof, StateTree};
 use crate::units::Atoms;
@@ -148,34 +148,72 @@ impl Exchange {
         Ok(changes)
     }
 
-    /// Builds the state from all of its leaves, in ascending order of their keys, each key once and
-    /// each in the one form that this program writes. The caller compares the root, which commits to
-    /// every leaf.
+    /// Builds the state from all of its leaves: see [`Loading`].
     pub fn from_leaves<'a>(
         rules: Arc<Rules>,
         leaves: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
     ) -> Result<Self, Corrupt> {
-        let mut tree = StateTree::default();
-        let mut read: Vec<(LeafKey, &[u8])> = Vec::new();
-        let mut previous: Option<&[u8]> = None;
+        let mut loading = Loading::new(rules);
         for (key, value) in leaves {
-            if previous.is_some_and(|previous| previous >= key) {
-                return Err(Corrupt("stored leaves are out of order or repeated"));
-            }
-            previous = Some(key);
-            tree.set(key, Some(value));
-            read.push((LeafKey::from_bytes(key)?, value));
+            loading.take(key, value)?;
         }
-        if !matches!(read.first(), Some((LeafKey::Counters, _))) {
+        loading.finish()
+    }
+}
+
+/// A state that is built from all of its leaves, one after the other, in ascending order of their keys,
+/// each key once and each in the one form that this program writes. The caller compares the root, which
+/// commits to every leaf.
+pub struct Loading {
+    exchange: Exchange,
+    orders: Vec<StoredOrder>,
+    /// The key before.
+    previous: Vec<u8>,
+    count: u64,
+}
+
+impl Loading {
+    /// With no leaf yet.
+    pub fn new(rules: Arc<Rules>) -> Self {
+        let engine = Engine::new(&rules);
+        let exchange = Exchange { rules, engine, tree: StateTree::default() };
+        Self { exchange, orders: Vec::new(), previous: Vec::new(), count: 0 }
+    }
+
+    /// Takes the next leaf.
+    pub fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
+        if self.count > 0 && self.previous.as_slice() >= key {
+            return Err(Corrupt("stored leaves are out of order or repeated"));
+        }
+        self.previous.clear();
+        self.previous.extend_from_slice(key);
+        let leaf = LeafKey::from_bytes(key)?;
+        if self.count == 0 && leaf != LeafKey::Counters {
             return Err(Corrupt("the stored counters are missing"));
         }
-        let engine = Engine::from_leaves(&rules, read.iter().cloned())?;
-        for (key, value) in &read {
-            if engine.leaf_value(key).as_deref() != Some(*value) {
+        self.count = self.count.checked_add(1).ok_or(Corrupt("stored leaves ran out"))?;
+        self.exchange.tree.set(key, Some(value));
+        self.exchange.engine.load_leaf(leaf, value, &mut self.orders)
+    }
+
+    /// The state, once all leaves are taken.
+    pub fn finish(self) -> Result<Exchange, Corrupt> {
+        let Self { mut exchange, orders, count, .. } = self;
+        if count == 0 {
+            return Err(Corrupt("the stored counters are missing"));
+        }
+        exchange.engine.open_stored(orders)?;
+        // What the state writes is what was read: as many, and each of them.
+        let mut written = 0_u64;
+        for (key, value) in exchange.engine.leaves_one_by_one() {
+            written = written.wrapping_add(1);
+            if !exchange.tree.has(&key, &value) {
                 return Err(Corrupt("a stored leaf is not in its one form"));
             }
         }
-        let mut exchange = Self { rules, engine, tree };
+        if written != count {
+            return Err(Corrupt("a stored leaf is not in its one form"));
+        }
         exchange.engine.forget_touched();
         exchange.tree.root();
         Ok(exchange)

@@ -12,7 +12,7 @@ use crate::book::RestingOrder;
 use crate::engine::{Counters, Engine, OrderDetails};
 use crate::event::Corrupt;
 use crate::funds::Withdrawal;
-use crate::genesis::{MarketIndex, ReplicaIndex, Rules, TokenIndex};
+use crate::genesis::{MarketIndex, ReplicaIndex, TokenIndex};
 use crate::key::PublicKey;
 use crate::ledger::Balance;
 use crate::limits::{NO_INDEX, NONCES_KEPT};
@@ -188,45 +188,44 @@ impl Engine {
         .concat()
     }
 
-    /// The keys of all leaves, in no order.
-    fn leaf_keys(&self) -> Vec<LeafKey> {
-        let mut keys = alloc::vec![LeafKey::Counters];
-        for account in self.ledger.accounts() {
-            let balances = account.balances();
-            keys.extend(balances.map(|(token, _)| LeafKey::Balance(account.key, token)));
-            keys.push(LeafKey::Nonces(account.key));
-        }
+    /// The keys of all leaves, kind by kind in ascending order of their keys, in each kind in no order.
+    fn leaf_keys(&self) -> impl Iterator<Item = LeafKey> {
+        let accounts = || self.ledger.accounts();
+        let balances = accounts().flat_map(|account| {
+            account.balances().map(|(token, _)| LeafKey::Balance(account.key, token))
+        });
         let sides =
             self.books.iter().flat_map(|book| [Side::Buy, Side::Sell].map(|side| (book, side)));
-        for order in sides.flat_map(|(book, side)| book.orders(side)) {
-            let account = self.ledger.get(order.account);
-            keys.extend(account.map(|account| LeafKey::Order(account.key, order.id)));
-        }
-        let tokens = 0..self.ledger.tokens();
-        keys.extend(tokens.map(|token| LeafKey::Supply(TokenIndex(token))));
-        keys.extend(
-            self.references
-                .iter()
-                .cloned()
-                .map(|(token, reference)| LeafKey::Reference(token, reference)),
-        );
-        keys.extend(self.guide_signatures.iter().copied().map(LeafKey::GuideSignature));
+        let orders = sides.flat_map(|(book, side)| book.orders(side)).filter_map(|order| {
+            let account = self.ledger.get(order.account)?;
+            Some(LeafKey::Order(account.key, order.id))
+        });
+        let references = self.references.iter().cloned();
         let sessions = self.session_keys.keys();
-        keys.extend(sessions.map(|(account, key)| LeafKey::SessionKey(*account, *key)));
-        keys.extend((1..=self.counters.withdrawal).map(LeafKey::Withdrawal));
-        keys.extend(self.attestations.latest.keys().copied().map(LeafKey::Replica));
         let votes = self.attestations.votes.keys();
-        keys.extend(votes.map(|(batch, replica)| LeafKey::Vote(*batch, *replica)));
-        keys.extend(self.attestations.certified.keys().copied().map(LeafKey::Certified));
-        keys.extend(self.switches.keys().copied().map(LeafKey::Switch));
-        keys
+        core::iter::once(LeafKey::Counters)
+            .chain((0..self.ledger.tokens()).map(|token| LeafKey::Supply(TokenIndex(token))))
+            .chain(balances)
+            .chain(accounts().map(|account| LeafKey::Nonces(account.key)))
+            .chain(orders)
+            .chain(references.map(|(token, reference)| LeafKey::Reference(token, reference)))
+            .chain(self.guide_signatures.iter().copied().map(LeafKey::GuideSignature))
+            .chain(sessions.map(|(account, key)| LeafKey::SessionKey(*account, *key)))
+            .chain((1..).zip(&self.withdrawals).map(|(number, _)| LeafKey::Withdrawal(number)))
+            .chain(self.attestations.latest.keys().copied().map(LeafKey::Replica))
+            .chain(votes.map(|(batch, replica)| LeafKey::Vote(*batch, *replica)))
+            .chain(self.attestations.certified.keys().copied().map(LeafKey::Certified))
+            .chain(self.switches.keys().copied().map(LeafKey::Switch))
+    }
+
+    /// All leaves, keys and values, nearly in ascending order of their keys. They are made one by one.
+    pub fn leaves_one_by_one(&self) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+        self.leaf_keys().filter_map(|key| Some((key.to_bytes(), self.leaf_value(&key)?)))
     }
 
     /// All leaves, keys and values, in ascending order of their keys.
     pub fn leaves(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let keys = self.leaf_keys().into_iter();
-        let mut leaves: Vec<(Vec<u8>, Vec<u8>)> =
-            keys.filter_map(|key| Some((key.to_bytes(), self.leaf_value(&key)?))).collect();
+        let mut leaves: Vec<(Vec<u8>, Vec<u8>)> = self.leaves_one_by_one().collect();
         leaves.sort_unstable();
         leaves
     }
@@ -253,28 +252,33 @@ impl Engine {
         Ok(leaves)
     }
 
-    /// Builds the state from all of its leaves, whose keys were read.
-    pub(crate) fn from_leaves<'a>(
-        rules: &Rules,
-        leaves: impl IntoIterator<Item = (LeafKey, &'a [u8])>,
-    ) -> Result<Self, Corrupt> {
-        let mut engine = Self::new(rules);
-        let mut orders: Vec<(u64, PublicKey, &[u8])> = Vec::new();
-        for (key, value) in leaves {
-            match key {
-                LeafKey::Order(account, id) => orders.push((id, account, value)),
-                leaf => engine.load(leaf, value)?,
+    /// Loads a leaf. Orders are put aside: they are opened when all else is there.
+    pub(crate) fn load_leaf(
+        &mut self,
+        leaf: LeafKey,
+        value: &[u8],
+        orders: &mut Vec<StoredOrder>,
+    ) -> Result<(), Corrupt> {
+        match leaf {
+            LeafKey::Order(account, id) => {
+                orders.push(self.read_order(id, &account, value)?);
+                Ok(())
             }
+            leaf => self.load(leaf, value),
         }
+    }
+
+    /// Opens the orders that were put aside.
+    pub(crate) fn open_stored(&mut self, mut orders: Vec<StoredOrder>) -> Result<(), Corrupt> {
         // Priority within a level is the order of ids, and no two orders have one.
-        orders.sort_unstable();
-        if orders.windows(2).any(|pair| matches!(pair, [(a, ..), (b, ..)] if a == b)) {
+        orders.sort_unstable_by_key(|stored| stored.order.id);
+        if orders.windows(2).any(|pair| matches!(pair, [a, b] if a.order.id == b.order.id)) {
             return Err(Corrupt("two stored orders have one id"));
         }
-        for (id, account, value) in orders {
-            engine.load_order(id, &account, value)?;
+        for StoredOrder { market, order, details } in orders {
+            self.open(market, &order, details)?;
         }
-        Ok(engine)
+        Ok(())
     }
 
     fn load(&mut self, leaf: LeafKey, value: &[u8]) -> Result<(), Corrupt> {
@@ -353,7 +357,12 @@ impl Engine {
         reader.finish()
     }
 
-    fn load_order(&mut self, id: u64, account: &PublicKey, value: &[u8]) -> Result<(), Corrupt> {
+    fn read_order(
+        &mut self,
+        id: u64,
+        account: &PublicKey,
+        value: &[u8],
+    ) -> Result<StoredOrder, Corrupt> {
         let mut reader = Reader(value);
         let market = MarketIndex(reader.u16()?);
         let side = match reader.u8()? {
@@ -375,8 +384,15 @@ impl Engine {
             expires: Some(reader.u64()?).filter(|time| *time > 0),
             client_id: Some(reader.text()?).filter(|client_id| !client_id.is_empty()),
         };
-        self.open(market, &order, details)
+        Ok(StoredOrder { market, order, details })
     }
+}
+
+/// An open order, as its leaf has it.
+pub(crate) struct StoredOrder {
+    market: MarketIndex,
+    order: RestingOrder,
+    details: OrderDetails,
 }
 
 impl SessionKey {

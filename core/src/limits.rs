@@ -50,6 +50,9 @@ pub const VOTES_KEPT: usize = 32;
 /// Certified roots that are kept.
 pub const CERTIFIED_KEPT: usize = 64;
 
+/// Bytes of the key, and of the value, of any leaf of the state, at most.
+pub const LEAF_PART_BYTES_MAX: usize = 1024;
+
 /// Bytes of a batch body that is read; a longer one changes nothing but the index and the chain.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
 /// Elements of a batch body that is read; a longer one changes nothing but the index and the chain.
@@ -76,6 +79,10 @@ pub const BATCH_OVERHEAD: usize = 128;
 /// Bytes of bodies kept that no signature covers yet, at most.
 pub const PENDING_BYTES_MAX: usize = 256 << 20;
 
+// The longest leaves: an account's nonces, and a withdrawal with its destination.
+const _: () = assert!(NONCES_KEPT * 8 <= LEAF_PART_BYTES_MAX);
+const _: () = assert!(51 + DESTINATION_LENGTH_MAX <= LEAF_PART_BYTES_MAX);
+const _: () = assert!(3 + REFERENCE_LENGTH_MAX <= LEAF_PART_BYTES_MAX);
 const _: () = assert!(TRANSACTION_BYTES_MAX + 2 <= BATCH_BYTES_DEFAULT);
 const _: () = assert!(BATCH_BYTES_DEFAULT <= BODY_BYTES_MAX);
 const _: () = assert!(PAGE_BYTES_MAX + PAGE_BATCHES_MAX * BATCH_OVERHEAD <= PENDING_BYTES_MAX);

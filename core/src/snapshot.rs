@@ -7,13 +7,17 @@ use alloc::vec::Vec;
 use thiserror::Error;
 
 use crate::event::Corrupt;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Loading};
 use crate::genesis::{NetworkId, Rules};
 use crate::leaf::Reader;
+use crate::limits::LEAF_PART_BYTES_MAX;
 use crate::state_root::Hash;
 
 /// What every snapshot begins with; the number is the version of the format.
 const MAGIC: &[u8; 20] = b"ZELLBOOK SNAPSHOT 1\n";
+
+/// Bytes that are decoded at once where all are there.
+const PIECE: usize = 1 << 16;
 
 /// Why bytes are no snapshot of this network's state.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -63,36 +67,93 @@ pub fn push_leaf(bytes: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     bytes.extend_from_slice(value);
 }
 
-/// The parts of a snapshot, which are as it says and nothing more.
-#[derive(Clone, Debug)]
-pub struct Parts<'a> {
-    /// Its network.
-    pub network: NetworkId,
-    /// The root that it says it has.
-    pub root: Hash,
-    /// Keys and values.
-    pub leaves: Vec<(&'a [u8], &'a [u8])>,
+/// Reads a snapshot piece by piece, as it comes from a file. Besides the state that it holds, no more
+/// than a piece and a leaf are in memory.
+pub struct Decoder {
+    loading: Loading,
+    network: NetworkId,
+    /// The root that it says it has, and how many leaves are to come; not known yet at first.
+    said: Option<(Hash, u64)>,
+    /// What came and is no whole leaf yet.
+    begun: Vec<u8>,
 }
 
-impl<'a> Parts<'a> {
-    /// Takes a snapshot apart.
-    pub fn read(bytes: &'a [u8]) -> Result<Self, SnapshotError> {
-        let rest = bytes.strip_prefix(MAGIC).ok_or(SnapshotError::Magic)?;
-        let mut reader = Reader(rest);
-        let network = NetworkId(reader.array()?);
-        let root: Hash = reader.array()?;
-        let count = reader.u64()?;
-        let mut leaves: Vec<(&[u8], &[u8])> = Vec::new();
-        for _ in 0..count {
-            let length = reader.u16()?;
-            let key = reader.bytes(usize::from(length))?;
-            let length = reader.u32()?;
-            let value = reader.bytes(usize::try_from(length).unwrap_or(usize::MAX))?;
-            leaves.push((key, value));
-        }
-        reader.finish()?;
-        Ok(Self { network, root, leaves })
+impl Decoder {
+    /// Of a snapshot of the network of these rules.
+    pub fn new(rules: Arc<Rules>) -> Self {
+        let network = rules.network;
+        Self { loading: Loading::new(rules), network, said: None, begun: Vec::new() }
     }
+
+    /// Takes the next bytes, as many as there are.
+    pub fn take(&mut self, piece: &[u8]) -> Result<(), SnapshotError> {
+        self.begun.extend_from_slice(piece);
+        let begun = core::mem::take(&mut self.begun);
+        let mut rest = begun.as_slice();
+        while let Some(after) = self.next(rest)? {
+            rest = after;
+        }
+        self.begun = rest.to_vec();
+        Ok(())
+    }
+
+    /// Takes what stands first. Returns the rest, or `None` if that is not whole yet.
+    fn next<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<&'a [u8]>, SnapshotError> {
+        let Some((_, left)) = &mut self.said else {
+            let start = bytes.get(..MAGIC.len()).unwrap_or(bytes);
+            if !MAGIC.starts_with(start) {
+                return Err(SnapshotError::Magic);
+            }
+            let mut reader = Reader(bytes.get(MAGIC.len()..).unwrap_or_default());
+            let (Ok(network), Ok(root), Ok(leaves)) =
+                (reader.array(), reader.array(), reader.u64())
+            else {
+                return Ok(None);
+            };
+            if NetworkId(network) != self.network {
+                let (found, expected) = (NetworkId(network), self.network);
+                return Err(SnapshotError::Network { found, expected });
+            }
+            self.said = Some((root, leaves));
+            return Ok(Some(reader.0));
+        };
+        if *left == 0 {
+            Reader(bytes).finish()?;
+            return Ok(None);
+        }
+        let mut reader = Reader(bytes);
+        let Ok(length) = reader.u16() else { return Ok(None) };
+        let Ok(key) = reader.bytes(within_bounds(length)?) else { return Ok(None) };
+        let Ok(length) = reader.u32() else { return Ok(None) };
+        let Ok(value) = reader.bytes(within_bounds(length)?) else { return Ok(None) };
+        *left = left.wrapping_sub(1);
+        self.loading.take(key, value)?;
+        Ok(Some(reader.0))
+    }
+
+    /// The state, once all bytes are taken. Its root is computed again, and all invariants recounted.
+    /// Whether the root is one to trust is for the caller to know.
+    pub fn finish(self) -> Result<Exchange, SnapshotError> {
+        let said = match self.said {
+            Some((said, 0)) => said,
+            None if self.begun.len() < MAGIC.len() => return Err(SnapshotError::Magic),
+            _ => return Err(Corrupt("stored bytes are too short").into()),
+        };
+        let mut exchange = self.loading.finish()?;
+        let found = exchange.root();
+        if found != said {
+            let (said, found) = (hex::encode(said), hex::encode(found));
+            return Err(SnapshotError::Root { said, found });
+        }
+        exchange.recount().map_err(SnapshotError::Invariant)?;
+        Ok(exchange)
+    }
+}
+
+/// The length of a key or value, if any leaf has one so long.
+fn within_bounds(length: impl TryInto<usize>) -> Result<usize, Corrupt> {
+    let length = length.try_into().ok().filter(|length| *length <= LEAF_PART_BYTES_MAX);
+    length.ok_or(Corrupt("a stored leaf is longer than any"))
 }
 
 impl Exchange {
@@ -107,21 +168,13 @@ impl Exchange {
         bytes
     }
 
-    /// Reads a snapshot, computes its root again and recounts all invariants. Whether the root is one
-    /// to trust is for the caller to know.
+    /// Reads a snapshot, as [`Decoder`] does.
     pub fn from_snapshot(rules: Arc<Rules>, bytes: &[u8]) -> Result<Self, SnapshotError> {
-        let Parts { network, root: said, leaves } = Parts::read(bytes)?;
-        if network != rules.network {
-            return Err(SnapshotError::Network { found: network, expected: rules.network });
+        let mut decoder = Decoder::new(rules);
+        for piece in bytes.chunks(PIECE) {
+            decoder.take(piece)?;
         }
-        let mut exchange = Self::from_leaves(rules, leaves)?;
-        let found = exchange.root();
-        if found != said {
-            let (said, found) = (hex::encode(said), hex::encode(found));
-            return Err(SnapshotError::Root { said, found });
-        }
-        exchange.recount().map_err(SnapshotError::Invariant)?;
-        Ok(exchange)
+        decoder.finish()
     }
 }
 

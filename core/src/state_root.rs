@@ -108,6 +108,19 @@ impl StateTree {
         }
     }
 
+    /// Whether a key has a value.
+    pub(crate) fn has(&self, key: &[u8], value: &[u8]) -> bool {
+        let path: Hash = Sha256::digest(key).into();
+        let mut subtree = &self.root;
+        for depth in 0..=u8::MAX {
+            let Subtree::Branch { children, .. } = subtree else { break };
+            let [left, right] = &**children;
+            subtree = if bit(&path, depth) { right } else { left };
+        }
+        let Subtree::Leaf(leaf) = subtree else { return false };
+        leaf.path == path && leaf.value == Hash::from(Sha256::digest(value))
+    }
+
     /// The root, computed again where something changed. 32 zero bytes for no leaves.
     pub fn root(&mut self) -> Hash {
         hash(&mut self.root)

@@ -238,7 +238,8 @@ mod tests {
             let path = folder.path().join(format!("{index}.sqlite"));
             let mut store = Store::open(&path, &rules).unwrap();
             let position = Position { index, chaining_hash: "0".repeat(32) };
-            store.begin(&exchange.engine().leaves(), &exchange.root(), &position).unwrap();
+            let (root, leaves) = (exchange.root(), exchange.engine().leaves_one_by_one());
+            store.begin(leaves, &root, &position).unwrap();
             let reader = Reader::new(&path, Arc::clone(&rules));
             let made = snapshots.make(&reader, Clock::system()).unwrap();
             assert_eq!(made.batch, index.to_string());

@@ -9,7 +9,7 @@ use zellbook_core::genesis::ReplicaIndex;
 use zellbook_core::leaf::LeafKey;
 use zellbook_core::matching::Maker;
 use zellbook_core::simulation::{Simulation, Trader, simulate};
-use zellbook_core::snapshot::SnapshotError;
+use zellbook_core::snapshot::{Decoder, SnapshotError};
 use zellbook_core::state_root::{Proof, ProofEnd, ProofError};
 use zellbook_core::transaction::{Action, KeyGrant, Order, TransactionHash};
 use zellbook_core::units::Lots;
@@ -150,6 +150,35 @@ fn a_damaged_snapshot_is_refused() {
     let other = crate::venue::rules_with_fees(1, 1);
     let error = Exchange::from_snapshot(other, &bytes).map(drop).unwrap_err();
     assert!(matches!(error, SnapshotError::Network { .. }), "{error}");
+}
+
+#[test]
+fn a_snapshot_reads_the_same_in_pieces_of_any_size() {
+    let mut venue = rich();
+    let bytes = venue.exchange.to_snapshot();
+    for size in [1, 2, 7, 60, 61, 1000, bytes.len()] {
+        let mut decoder = Decoder::new(Arc::clone(&venue.rules));
+        bytes.chunks(size).for_each(|piece| decoder.take(piece).unwrap());
+        assert_eq!(decoder.finish().unwrap().to_snapshot(), bytes, "pieces of {size}");
+    }
+}
+
+#[test]
+fn a_snapshot_that_says_it_has_more_than_can_be_is_refused_at_once() {
+    let mut venue = rich();
+    let bytes = venue.exchange.to_snapshot();
+    let mut decoder = Decoder::new(Arc::clone(&venue.rules));
+    // A key of 65,535 bytes; then a value of 4 GiB.
+    let start = 20 + 32 + 32 + 8;
+    let error = decoder.take(&[&bytes[..start], &[0xff; 2]].concat()).unwrap_err();
+    assert!(error.to_string().contains("longer than any"), "{error}");
+    let mut decoder = Decoder::new(Arc::clone(&venue.rules));
+    let error = decoder.take(&[&bytes[..start], &[0, 1, 0], &[0xff; 4]].concat()).unwrap_err();
+    assert!(error.to_string().contains("longer than any"), "{error}");
+    // Withdrawals without end.
+    let forged = forge(&venue, |leaves| leaves.get_mut(&[0][..]).unwrap()[56..64].fill(0xff));
+    let error = Exchange::from_snapshot(Arc::clone(&venue.rules), &forged).map(drop).unwrap_err();
+    assert!(matches!(error, SnapshotError::Invariant(_)), "{error}");
 }
 
 /// A snapshot of these leaves with the root that they have.

@@ -13,8 +13,6 @@ use tokio::time::Instant;
 use super::{BootstrapError, Peer};
 use crate::config::io_error;
 
-/// Bytes of a snapshot, at most.
-pub const SNAPSHOT_BYTES_MAX: u64 = 8 << 30;
 /// How often a download that broke off is taken up again without having got further.
 const TRIES: u32 = 4;
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -31,12 +29,6 @@ pub async fn download(
     bytes: u64,
     sha256: &str,
 ) -> Result<(), BootstrapError> {
-    if bytes > SNAPSHOT_BYTES_MAX {
-        let most = SNAPSHOT_BYTES_MAX;
-        return Err(
-            peer.lie(format!("its snapshot has {bytes} bytes; no honest one has more than {most}"))
-        );
-    }
     let mut tries = 0;
     while length(file) < bytes {
         let before = length(file);

@@ -16,7 +16,7 @@ use crate::store::StoreError;
 
 pub use log::{catch_up, page_of};
 pub use peer::Peer;
-pub use snapshot::{FOLDER_NAME, Proofs, from_snapshot};
+pub use snapshot::{FOLDER_NAME, Proofs, from_snapshot, read_snapshot};
 
 /// Why a replica could not catch up from another.
 #[derive(Debug, Error)]

@@ -7,7 +7,8 @@
 //! the network's: the store begins with these, and with nothing that is of N alone. It all happens in a
 //! folder beside, out of which the store is moved at the end, or which is removed.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,12 +18,13 @@ use zellbook_core::finality::{Page, Position, SignedState, Walker};
 use zellbook_core::genesis::Rules;
 use zellbook_core::key::decode_hex;
 use zellbook_core::limits::REPLICAS_MAX;
+use zellbook_core::snapshot::{Decoder, SnapshotError};
 use zellbook_core::state_root::Hash;
 use zellbook_core::wire::{BatchBody, CertifiedBody, SnapshotBody, SnapshotsResponse};
 
 use super::download::download;
 use super::{BootstrapError, Peer, page_of};
-use crate::config::{io_error, move_file};
+use crate::config::{ConfigError, io_error, move_file};
 use crate::evidence::{certifiers, finality_signature};
 use crate::sequencer::{Sequencer, VerifierWatch};
 use crate::store::Store;
@@ -37,6 +39,8 @@ const BATCH_BYTES_MAX: usize = 8 << 20;
 const SNAPSHOTS_MAX: usize = 8;
 /// Batches between a snapshot and a certified root after it.
 const BATCHES_MAX: u64 = 1_000_000;
+/// Bytes of a snapshot that are read at once.
+const PIECE: usize = 1 << 20;
 
 /// What the network's proofs are checked by.
 pub struct Proofs<'a, Q> {
@@ -52,16 +56,18 @@ struct Certified {
     root: Hash,
 }
 
-/// Makes the store at a path out of a snapshot of another replica. `folder` is for the work.
+/// Makes the store at a path out of a snapshot of another replica, of at most so many bytes. `folder` is
+/// for the work.
 pub async fn from_snapshot<Q: Sequencer>(
     peer: &Peer,
     rules: &Arc<Rules>,
     proofs: &Proofs<'_, Q>,
     folder: &Path,
     store: &Path,
+    bytes_max: u64,
 ) -> Result<Position, BootstrapError> {
     fs::create_dir_all(folder).map_err(io_error(folder))?;
-    let result = begin(peer, rules, proofs, folder).await;
+    let result = begin(peer, rules, proofs, folder, bytes_max).await;
     let keeps_download = matches!(result, Err(BootstrapError::Peer { .. }));
     let position = match result {
         Ok((position, made)) => {
@@ -84,10 +90,16 @@ async fn begin<Q: Sequencer>(
     rules: &Arc<Rules>,
     proofs: &Proofs<'_, Q>,
     folder: &Path,
+    bytes_max: u64,
 ) -> Result<(Position, PathBuf), BootstrapError> {
     let (offered, certified) = choose(peer, rules).await?;
     let batch = peer.number("batch", &offered.batch)?;
     let bytes = peer.number("bytes", &offered.bytes)?;
+    if bytes > bytes_max {
+        return Err(peer.fault(format!(
+            "its snapshot of batch {batch} has {bytes} bytes, and at most {bytes_max} are taken; if the exchange's state is so large, give --snapshot-bytes-max {bytes}"
+        )));
+    }
     let sha256: Hash = decode_hex(&offered.sha256)
         .ok_or_else(|| peer.lie("a SHA-256 is 64 lower-case hex digits"))?;
     let file = folder.join(format!("{batch}-{}.partial", hex::encode(sha256)));
@@ -95,8 +107,7 @@ async fn begin<Q: Sequencer>(
     tracing::info!("downloading the snapshot of batch {batch}, {bytes} bytes");
     download(peer, &format!("/v1/snapshots/{batch}"), &file, bytes, &hex::encode(sha256)).await?;
 
-    let snapshot = fs::read(&file).map_err(io_error(&file))?;
-    let mut exchange = Exchange::from_snapshot(Arc::clone(rules), &snapshot)
+    let mut exchange = read_snapshot(Arc::clone(rules), &file)?
         .map_err(|error| peer.lie(format!("its snapshot of batch {batch}: {error}")))?;
     let found = exchange.counters().batch;
     if found != batch {
@@ -105,7 +116,6 @@ async fn begin<Q: Sequencer>(
     let root = exchange.root();
     check_root(peer, &certified, batch, &root)?;
 
-    drop(snapshot);
     let mut walk = Walk::begin(peer, proofs, batch, &offered.chaining_hash).await?;
     while !walk.is_proven || walk.reached.index < certified.batch {
         walk.step(&mut exchange, &certified).await?;
@@ -113,10 +123,29 @@ async fn begin<Q: Sequencer>(
 
     let made = folder.join("replica.sqlite");
     let mut store = Store::open(&made, rules)?;
-    let leaves = exchange.engine().leaves();
-    store.begin(&leaves, &certified.root, &walk.reached)?;
+    store.begin(exchange.engine().leaves_one_by_one(), &certified.root, &walk.reached)?;
     store.close()?;
     Ok((walk.reached, made))
+}
+
+/// Reads a snapshot's file piece by piece: it can be larger than the state in it.
+pub fn read_snapshot(
+    rules: Arc<Rules>,
+    path: &Path,
+) -> Result<Result<Exchange, SnapshotError>, ConfigError> {
+    let mut file = File::open(path).map_err(io_error(path))?;
+    let mut decoder = Decoder::new(rules);
+    let mut piece = vec![0; PIECE];
+    loop {
+        match file.read(&mut piece).map_err(io_error(path))? {
+            0 => return Ok(decoder.finish()),
+            count => {
+                if let Err(error) = decoder.take(piece.get(..count).unwrap_or_default()) {
+                    return Ok(Err(error));
+                }
+            }
+        }
+    }
 }
 
 /// The newest snapshot with a certified root at its batch or after, and that root.

@@ -110,6 +110,10 @@ pub struct ServeArguments {
     /// only if replicas of genesis certified it and the network's proofs lead to it
     #[arg(long, value_name = "URL")]
     bootstrap: Option<String>,
+    /// Bytes of the snapshot to start from, at most. It is read piece by piece; the state in it takes
+    /// some six times as many bytes of memory
+    #[arg(long, default_value_t = 1 << 30, requires = "bootstrap", value_name = "BYTES")]
+    snapshot_bytes_max: u64,
     /// First apply the batches that the replica at this address has, with the same proofs as from a
     /// gateway: for when the network has pruned its history
     #[arg(long, value_name = "URL")]
@@ -179,7 +183,8 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         };
         if let Some(url) = &arguments.bootstrap {
             let proofs = Proofs { sequencer: &*sequencer, verifier: &verifier };
-            bootstrap_from(url, &data, &path, &rules, &proofs).await?;
+            bootstrap_from(url, &data, &path, &rules, &proofs, arguments.snapshot_bytes_max)
+                .await?;
         }
         let store = Store::open(&path, &rules).map_err(damage)?;
         let state = store.load(&rules).map_err(damage)?;
@@ -304,6 +309,7 @@ async fn bootstrap_from<Q: Sequencer>(
     store: &Path,
     rules: &Arc<Rules>,
     proofs: &Proofs<'_, Q>,
+    bytes_max: u64,
 ) -> Result<(), Failure> {
     if store.exists() {
         tracing::info!("--bootstrap {url}: not needed, {} has a state", store.display());
@@ -312,7 +318,7 @@ async fn bootstrap_from<Q: Sequencer>(
     let peer = Peer::new(url).map_err(bootstrap_failure)?;
     let folder = data.file(bootstrap::FOLDER_NAME);
     let begun = tokio::select! {
-        begun = bootstrap::from_snapshot(&peer, rules, proofs, &folder, store) => begun,
+        begun = bootstrap::from_snapshot(&peer, rules, proofs, &folder, store, bytes_max) => begun,
         () = listen::stop_signal() => return Err("stopped while starting from a snapshot".into()),
     };
     let position = begun.map_err(bootstrap_failure)?;

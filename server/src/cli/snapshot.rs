@@ -11,6 +11,7 @@ use zellbook_core::state_root::Hash;
 
 use super::funds::parse_root;
 use super::{Failure, Output};
+use crate::bootstrap::read_snapshot;
 use crate::config::{io_error, read_genesis, write_new};
 use crate::store::Reader;
 
@@ -63,27 +64,27 @@ fn write(data: &Path, out: &Path, output: Output) -> Result<(), Failure> {
     let (mut exchange, _) = loaded.map_err(|error| reader.error(error))??;
     let bytes = exchange.to_snapshot();
     write_new(out, &bytes, 0o644)?;
-    tell(&mut exchange, out, bytes.len(), output);
+    tell(&mut exchange, out, u64::try_from(bytes.len()).unwrap_or(u64::MAX), output);
     Ok(())
 }
 
 fn check(file: &Path, genesis: &Path, root: Option<Hash>, output: Output) -> Result<(), Failure> {
     let rules = Arc::new(read_genesis(genesis)?);
-    let bytes = fs::read(file).map_err(io_error(file))?;
+    let bytes = fs::metadata(file).map_err(io_error(file))?.len();
     let difference =
         |message: String| Failure::difference(format!("{}: {message}", file.display()));
     let mut exchange =
-        Exchange::from_snapshot(rules, &bytes).map_err(|error| difference(error.to_string()))?;
+        read_snapshot(rules, file)?.map_err(|error| difference(error.to_string()))?;
     let found = exchange.root();
     if root.is_some_and(|root| root != found) {
         let (found, root) = (hex::encode(found), hex::encode(root.unwrap_or_default()));
         return Err(difference(format!("its root is {found}, not {root}")));
     }
-    tell(&mut exchange, file, bytes.len(), output);
+    tell(&mut exchange, file, bytes, output);
     Ok(())
 }
 
-fn tell(exchange: &mut Exchange, file: &Path, bytes: usize, output: Output) {
+fn tell(exchange: &mut Exchange, file: &Path, bytes: u64, output: Output) {
     let (network, root) = (exchange.rules().network.to_string(), hex::encode(exchange.root()));
     let (batch, time) = (exchange.counters().batch, exchange.counters().time);
     let accounts = exchange.engine().ledger().accounts().count();

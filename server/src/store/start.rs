@@ -15,12 +15,12 @@ impl Store {
     /// Fills an empty database with the leaves of a state that was checked, which is that after a batch.
     pub fn begin(
         &mut self,
-        leaves: &[(Vec<u8>, Vec<u8>)],
+        leaves: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
         root: &Hash,
         position: &Position,
     ) -> Result<(), StoreError> {
         let path = self.path.clone();
-        let mut begin = || {
+        let begin = || {
             let transaction = self.connection.transaction()?;
             transaction.execute(
                 "INSERT INTO start VALUES (?1, ?2, ?3)",
@@ -29,10 +29,10 @@ impl Store {
             for (key, value) in leaves {
                 transaction
                     .prepare_cached("INSERT INTO state VALUES (?1, ?2)")?
-                    .execute([key, value])?;
+                    .execute([&key, &value])?;
                 // The leaves were checked: each key can be read.
-                if let Ok(leaf) = LeafKey::from_bytes(key) {
-                    write_view(&transaction, position.index, &leaf, value)?;
+                if let Ok(leaf) = LeafKey::from_bytes(&key) {
+                    write_view(&transaction, position.index, &leaf, &value)?;
                 }
             }
             transaction.commit()
