@@ -132,6 +132,39 @@ test("away, the page says so, keeps what it shows as stale, and takes an order u
   await alice.page.waitForFunction(() => !document.querySelector("main").classList.contains("stale"));
 });
 
+test("a replica that is behind, without a sequencer, or halted, is told apart from one that follows", async () => {
+  let change = {};
+  const person = await arrive((message) => [message.channel === "status" ? { ...message, data: { ...message.data, ...change } } : message]);
+  const { page } = person;
+  const isStale = () => page.locator("main").evaluate((main) => main.classList.contains("stale"));
+  const states = [
+    [{ lag_batches: "12" }, "12 batches behind", "Behind", false],
+    [{ state: "disconnected", reason: "nobody answers" }, "cannot reach the sequencer: nobody answers", "No sequencer", false],
+    [{ state: "halted", reason: "another root is certified" }, "has halted: another root is certified", "Halted", true],
+  ];
+  for (const [next, text, word, stale] of states) {
+    change = next;
+    // The status comes with each commit.
+    await trader.act(trader.order("sell", 0.1, 2500));
+    await page.getByRole("alert").getByText(text).waitFor();
+    await page.locator(".replica").getByText(word).waitFor();
+    assert.equal(await isStale(), stale);
+  }
+  change = {};
+  await trader.act(trader.order("sell", 0.1, 2500));
+  await page.getByRole("alert").waitFor({ state: "hidden" });
+  assert.equal(await isStale(), false);
+});
+
+test("without a network the page says so at once, and comes back with it", async () => {
+  const person = await arrive();
+  const banner = person.page.getByRole("alert").getByText("Connection to the replica lost");
+  await person.context.setOffline(true);
+  await banner.waitFor();
+  await person.context.setOffline(false);
+  await banner.waitFor({ state: "hidden" });
+});
+
 test("a replica that stops says why, and the page comes back by itself", async () => {
   const person = await arrive();
   await exchange.terminate();

@@ -1,47 +1,136 @@
-// Writes docs/screenshots: the page as a trader sees it after some trading.
-import { mkdirSync } from "node:fs";
+// Screenshots: each page as a trader sees it after some trading, wide and narrow, dark and light.
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { Exchange, NARROW, Person, launch } from "./exchange.js";
+import { Exchange, NARROW, Person, WIDE, launch } from "./exchange.js";
+import { Trader } from "./trader.js";
+
+// How long there is trade before the first picture, so that the chart has some minutes to show.
+const MINUTES = Number(process.argv[2] ?? 4);
 
 const folder = path.join(path.dirname(fileURLToPath(import.meta.url)), "../../docs/screenshots");
 mkdirSync(folder, { recursive: true });
-const shoot = (person, name) => person.page.screenshot({ path: path.join(folder, `${name}.png`) });
+for (const name of readdirSync(folder)) rmSync(path.join(folder, name));
 
 const exchange = await Exchange.start();
 const browser = await launch();
+
+const shoot = async ({ page }, name) => {
+  await page.evaluate(() => Promise.all(document.getAnimations().map(({ finished }) => finished)));
+  const session = await page.context().newCDPSession(page);
+  // A quarter of what it is as PNG.
+  const { data } = await session.send("Page.captureScreenshot", { format: "webp", quality: 85 });
+  writeFileSync(path.join(folder, `${name}.webp`), Buffer.from(data, "base64"));
+  await session.detach();
+};
+const visit = async (person, route) => {
+  await person.page.goto(exchange.url + route);
+  await person.page.getByText("Live · batch").waitFor();
+  await person.page.locator("main h1").waitFor();
+  await person.page.waitForFunction(() => !document.querySelector(".skeleton"));
+  await person.page.waitForTimeout(500);
+};
+
+// Numbers that look like chance and are the same each time.
+let seed = 7;
+const random = (below) => {
+  seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
+  return seed % below;
+};
+
+// A maker on both sides around a price that wanders, and takers of both sides.
+const trade = async (minutes) => {
+  const [maker, taker] = [await Trader.arrive(exchange), await Trader.arrive(exchange)];
+  const end = Date.now() + minutes * 60_000;
+  let middle = 8000;
+  do {
+    middle += random(25) - 12;
+    const at = (steps) => (middle + steps) / 4;
+    const orders = [maker.sign("cancel_all", {})];
+    for (let level = 1; level <= 24; level += 1) {
+      orders.push(maker.order("sell", (5 + random(25)) / 100, at(level + random(2))));
+      orders.push(maker.order("buy", (5 + random(25)) / 100, at(-level - random(2))));
+    }
+    await maker.act(...orders);
+    const [side, price] = random(2) ? ["buy", at(20)] : ["sell", at(-20)];
+    await taker.act(taker.order(side, (1 + random(30)) / 100, price, { timeInForce: "ioc" }));
+    await sleep(400);
+  } while (Date.now() < end);
+  return { maker, middle: middle / 4 };
+};
+
 try {
-  const alice = await Person.arrive(browser, exchange, { viewport: { width: 1600, height: 900 } });
-  await shoot(alice, "first-visit");
+  const newcomer = await Person.arrive(browser, exchange, { viewport: WIDE });
+  await shoot(newcomer, "first-visit");
+  await newcomer.context.close();
+
+  const { maker, middle } = await trade(MINUTES);
+  const alice = await Person.arrive(browser, exchange, { viewport: WIDE });
   await alice.makeKey();
   await alice.getTokens();
+  for (const [side, quantity, price] of [["Sell", "0.5", middle + 2], ["Buy", "0.25", middle - 1.5], ["Buy", "0.1", middle + 6]]) {
+    await alice.order(side, quantity, String(price));
+    await alice.outcome("applied");
+  }
+  await alice.tab("Open orders");
+  await alice.page.mouse.move(0, 0);
+  await alice.page.waitForTimeout(7000); // Notices leave, and the figures of the header are new.
+  await alice.fill("Buy", "0.5", String(middle + 1));
+  await shoot(alice, "trading-dark");
+  await alice.page.emulateMedia({ colorScheme: "light" });
+  await alice.page.waitForTimeout(500);
+  await shoot(alice, "trading-light");
+  await alice.page.emulateMedia({ colorScheme: "dark" });
+  await alice.page.locator("#order-form button[type=submit]").click();
+  await alice.sheet.waitFor();
+  await shoot(alice, "signing-sheet");
+  await alice.sign();
+  await alice.outcome("applied");
+  await shoot(alice, "notices");
+  await alice.page.getByRole("button", { name: "Settings" }).click();
+  await shoot(alice, "settings");
+  await alice.page.keyboard.press("Escape");
+  await alice.page.keyboard.press("?");
+  await alice.page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor();
+  await shoot(alice, "shortcuts");
+  await alice.page.keyboard.press("Escape");
+  await alice.page.setViewportSize({ width: 2560, height: 1300 });
+  await alice.page.waitForTimeout(500);
+  await shoot(alice, "trading-2560");
+
   const bob = await Person.arrive(browser, exchange, { viewport: NARROW, colorScheme: "light" });
+  await shoot(bob, "first-visit-narrow");
   await bob.makeKey();
   await bob.getTokens();
-  const asks = [["1.5", "2004.5"], ["0.75", "2006"], ["2", "2008.25"], ["0.4", "2011"], ["1.1", "2015"]];
-  const bids = [["0.8", "1999.75"], ["1.2", "1998"], ["2.5", "1995.5"], ["3", "1990"], ["0.6", "1987.25"]];
-  for (const [quantity, price] of asks) {
-    await alice.order("Sell", quantity, price);
-    await alice.outcome("applied");
-  }
-  for (const [quantity, price] of bids) {
-    await alice.order("Buy", quantity, price);
-    await alice.outcome("applied");
-  }
-  for (const [side, quantity, price] of [["Buy", "0.5", "2004.5"], ["Sell", "0.3", "1999.75"], ["Buy", "1.25", "2006"]]) {
-    await bob.order(side, quantity, price);
-    await bob.outcome("applied");
-  }
-  await alice.page.waitForTimeout(5500); // The header's figures are asked for every five seconds.
-  await alice.fill("Buy", "1", "2008.25");
-  await shoot(alice, "trading-wide");
-  await alice.page.locator("#order-form button[type=submit]").click();
-  await alice.page.getByText("You sign exactly this text").waitFor();
-  await shoot(alice, "signing-sheet");
+  await bob.order("Buy", "0.2", String(middle + 6));
+  await bob.outcome("applied");
+  await bob.page.waitForTimeout(7000);
   await bob.page.evaluate(() => scrollTo(0, 0));
   await shoot(bob, "trading-narrow");
-  await bob.fill("Sell", "0.5", "1999");
+  await bob.fill("Sell", "0.5", String(middle - 1));
   await shoot(bob, "order-narrow");
+
+  const carol = await Person.arrive(browser, exchange, { viewport: WIDE });
+  const { headers } = await exchange.get("/v1/headers?limit=100");
+  const contents = await Promise.all(headers.map(({ index }) => exchange.get(`/v1/batches/${index}/contents`)));
+  const busy = contents.find(({ elements }) => elements.some(({ hash }) => hash));
+  const views = [
+    ["batches", "/batches"],
+    ["batch", `/batches/${busy.header.index}`],
+    ["transaction", `/transactions/${busy.elements.find(({ hash }) => hash).hash}`],
+    ["account", `/accounts/${maker.account}`],
+    ["markets", "/markets"],
+    ["market", "/markets/ETH-USDT"],
+    ["replicas", "/replicas"],
+  ];
+  for (const [name, route] of views) {
+    await visit(carol, route);
+    await shoot(carol, name);
+  }
+  await carol.page.setViewportSize(NARROW);
+  await visit(carol, views[1][1]);
+  await shoot(carol, "batch-narrow");
 } finally {
   await browser.close();
   await exchange.stop();

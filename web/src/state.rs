@@ -9,7 +9,8 @@ use zellbook_core::matching::Maker;
 use zellbook_core::transaction::{Action, Side};
 use zellbook_core::units::{Decimal, Ticks};
 use zellbook_core::wire::{
-    AccountBody, BookBody, LevelBody, MarketsResponse, OrderBody, StatusBody, TradeBody,
+    AccountBody, BookBody, LevelBody, MarketsResponse, OrderBody, ReplicaState, StatusBody,
+    TradeBody,
 };
 
 use crate::route::Route;
@@ -213,6 +214,12 @@ impl State {
             wallet_open: RwSignal::new(false),
             problem: RwSignal::new(None),
         }
+    }
+
+    /// Whether what is on show may be old, or must not be trusted any more.
+    pub fn is_stale(self) -> bool {
+        let is_halted = |status: &StatusBody| status.state == ReplicaState::Halted;
+        !self.connected.get() || self.status.with(|it| it.as_ref().is_some_and(is_halted))
     }
 
     /// The rules and the market on show, once both are known.

@@ -17,8 +17,8 @@ const HELP: &str = "cargo xtask COMMAND
                     (arguments go to `zellbook serve`: see cargo xtask run -- --help)
   test              set up and run every test, browser tests included
   bench [ARGUMENTS] time the engine on the benchmark streams, beside orderbook-rs, and the parts around
-                    it (`wasm`: what the page computes; other arguments go to the benchmark: see
-                    cargo xtask bench --help)
+                    it (`wasm`: what the page computes; `page`: its frames in a busy market; other
+                    arguments go to the benchmark: see cargo xtask bench --help)
   web [--quick]     build the page into target/site (quickly: neither optimized nor compressed)
   screenshots       drive the page and write docs/screenshots
 ";
@@ -101,6 +101,9 @@ fn bench(arguments: &[String]) -> Run {
     };
     if arguments == ["wasm"] {
         return wasm();
+    }
+    if arguments == ["page"] {
+        return test::frames();
     }
     say("building the benchmarks in release");
     build(&["--release"])?;

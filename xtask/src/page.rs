@@ -26,7 +26,8 @@ const WASM_FEATURES: [&str; 6] = [
 ];
 
 /// The style, in this order: what stands later wins.
-const STYLES: [&str; 7] = ["base", "header", "trading", "chart", "sheets", "explorer", "narrow"];
+const STYLES: [&str; 8] =
+    ["base", "header", "trading", "chart", "sheets", "explorer", "wide", "narrow"];
 
 /// The chart library, of npm.
 const CHART_LIBRARY: &str =

@@ -107,6 +107,11 @@ fn browser(what: &str, arguments: &[&str]) -> Run {
         .env("ZELLBOOK_CHROMIUM_FLAGS", CHROMIUM_FLAGS))
 }
 
+/// Measures the frames of the page in a busy market.
+pub fn frames() -> Run {
+    browser("frames", &[])
+}
+
 /// Writes the screenshots of the documentation.
 pub fn screenshots() -> Run {
     browser("screenshots", &[])

@@ -16,6 +16,7 @@ pub mod orders;
 pub mod settings;
 pub mod shortcuts;
 pub mod sign_sheet;
+pub mod splitter;
 pub mod toasts;
 pub mod trades;
 pub mod trading;

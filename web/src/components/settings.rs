@@ -49,13 +49,18 @@ pub struct Settings {
     pub help_open: RwSignal<bool>,
 }
 
+/// What was kept under a name.
+pub fn kept(name: &str) -> Option<String> {
+    storage()?.get_item(name).ok()?
+}
+
 fn storage() -> Option<web_sys::Storage> {
     window().local_storage().ok()?
 }
 
 /// Keeps a choice, or forgets one that is as if nothing was chosen. A browser that keeps nothing
 /// forgets all.
-fn remember(name: &str, value: Option<&str>) {
+pub fn remember(name: &str, value: Option<&str>) {
     if let Some(storage) = storage() {
         let _ = match value {
             Some(value) => storage.set_item(name, value),
@@ -73,7 +78,6 @@ fn mark_root(name: &str, value: &str) {
 impl Settings {
     /// As they were left, and from now on shown by the page.
     pub fn load() -> Self {
-        let kept = |name| storage().and_then(|storage| storage.get_item(name).ok()?);
         let theme = kept(THEME);
         let theme =
             Theme::ALL.into_iter().find(|(value, _)| theme.as_deref() == Some(value.name()));

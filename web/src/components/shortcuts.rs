@@ -25,7 +25,7 @@ const KEYS: [(&str, &str); 9] = [
 ];
 
 /// Where a key means a letter.
-const TYPING: &str = "input, select, textarea, [contenteditable], dialog";
+const TYPING: &str = "input, select, textarea, [contenteditable]";
 
 /// Listens for as long as the page lives.
 pub fn listen(state: State, settings: Settings) {

@@ -8,6 +8,7 @@ use super::book::BookView;
 use super::chart::ChartPanel;
 use super::market_info::MarketInfo;
 use super::order_form::OrderForm;
+use super::splitter::Splitter;
 use super::trades::TradesView;
 use crate::route;
 use crate::state::use_state;
@@ -41,7 +42,7 @@ pub fn Trading() -> impl IntoView {
     };
     let is_shown = move |value: Segment| move || segment.get() == value;
     view! {
-        <main class="trading-page" class:stale=move || !state.connected.get()>
+        <main class="trading-page" class:stale=move || state.is_stale()>
             <h1 class="visually-hidden" id=route::HEADING tabindex="-1">"Trading"</h1>
             <div class="segments" role="tablist" aria-label="Market data">
                 {tab("Chart", Segment::Chart)} {tab("Book", Segment::Book)}
@@ -60,6 +61,7 @@ pub fn Trading() -> impl IntoView {
                 <MarketInfo />
             </div>
             <OrderForm />
+            <Splitter />
             <AccountPanel />
         </main>
         <SideBar />

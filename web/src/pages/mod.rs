@@ -49,5 +49,5 @@ pub fn Explorer() -> impl IntoView {
         // It ends with this one.
         Effect::new(move || dom::put(&place, view()));
     });
-    view! { <main class="explorer" id="content" class:stale=move || !state.connected.get() node_ref=place></main> }
+    view! { <main class="explorer" id="content" class:stale=move || state.is_stale() node_ref=place></main> }
 }

@@ -1,0 +1,263 @@
+// How the page looks and is handled beside trading: sheets, settings, shortcuts, notices, what moves while
+// it loads, and what assistive technology finds, in each view.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, afterEach, before, test } from "node:test";
+import { Exchange, NARROW, Person, WIDE, launch } from "./exchange.js";
+import { Trader } from "./trader.js";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+let browser;
+let exchange;
+let trader;
+let people = [];
+
+before(async () => {
+  browser = await launch();
+  exchange = await Exchange.start();
+  trader = await Trader.arrive(exchange);
+  const orders = [];
+  for (let step = 1; step <= 30; step += 1) {
+    orders.push(trader.order("sell", 0.1, 2000 + step), trader.order("buy", 0.1, 2000 - step));
+  }
+  await trader.act(...orders);
+});
+after(async () => {
+  await browser.close();
+  await exchange.stop();
+});
+afterEach(async () => {
+  const faults = people.flatMap((person) => person.faults);
+  for (const person of people) {
+    faults.push(...(await person.page.evaluate(() => globalThis.violations)));
+    await person.context.close();
+  }
+  people = [];
+  assert.deepEqual(faults, [], "no errors in the console, no violation of the policy");
+});
+
+// What is counted from the first moment on: shifts of the layout that nobody asked for, and violations.
+const watch = () => {
+  globalThis.violations = [];
+  document.addEventListener("securitypolicyviolation", ({ effectiveDirective, blockedURI }) => globalThis.violations.push(`${effectiveDirective} ${blockedURI}`));
+  globalThis.shifts = [];
+  new PerformanceObserver((list) => {
+    for (const { hadRecentInput, value, sources } of list.getEntries()) {
+      if (!hadRecentInput) globalThis.shifts.push({ value, of: sources.map(({ node }) => node?.className || node?.nodeName) });
+    }
+  }).observe({ type: "layout-shift", buffered: true });
+};
+const arrive = async ({ path = "/", ...options } = {}) => {
+  const watched = {
+    newContext: async (settings) => {
+      const context = await browser.newContext({ ...settings, ...options });
+      await context.addInitScript(watch);
+      return context;
+    },
+  };
+  const person = await Person.arrive(watched, { url: exchange.url + path }, options);
+  people.push(person);
+  return person;
+};
+const check = async ({ page }, place) => {
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.equal(overflow, 0, `${place} is wider than the window`);
+  // What fades in has less contrast on the way than when it is there.
+  await page.evaluate(() => Promise.all(document.getAnimations().map(({ finished }) => finished)));
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => globalThis.axe.run());
+  const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+  assert.deepEqual(serious.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), [], place);
+};
+const toast = ({ page }, text) => page.locator(".toast").filter({ hasText: text });
+const theme = ({ page }) => page.evaluate(() => document.documentElement.dataset.theme);
+const colour = ({ page }, name) => page.evaluate((name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim(), name);
+
+for (const [name, viewport] of [["360", NARROW], ["1440", WIDE]]) {
+  for (const colorScheme of ["dark", "light"]) {
+    test(`at ${name} px, ${colorScheme}, every view and sheet is sound`, async () => {
+      const person = await arrive({ viewport, colorScheme });
+      const { page } = person;
+      await check(person, "trading");
+      await page.getByRole("button", { name: "Settings" }).click();
+      await page.getByRole("dialog", { name: "Settings" }).waitFor();
+      await check(person, "the settings");
+      await page.getByLabel("Blue and orange").check();
+      await page.getByRole("button", { name: "List of shortcuts" }).click();
+      await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor();
+      await check(person, "the shortcuts");
+      await page.keyboard.press("Escape");
+      await check(person, "trading in blue and orange");
+      const { headers } = await exchange.get("/v1/headers?limit=100");
+      const { elements } = await exchange.get(`/v1/batches/${headers[0].index}/contents`);
+      const views = ["/batches", `/batches/${headers[0].index}`, "/markets", "/markets/ETH-USDT", "/replicas", `/accounts/${trader.account}`, `/transactions/${elements[0].hash}`];
+      for (const path of views) {
+        await page.goto(exchange.url + path);
+        await page.getByText("Live · batch").waitFor();
+        await page.locator("main h1").waitFor();
+        await page.waitForFunction(() => !document.querySelector(".skeleton"));
+        await check(person, path);
+      }
+    });
+  }
+}
+
+for (const [name, viewport] of [["360", NARROW], ["1440", WIDE], ["2560", { width: 2560, height: 1300 }]]) {
+  test(`at ${name} px nothing moves while the page loads`, async () => {
+    const person = await arrive({ viewport });
+    await person.page.waitForFunction(() => document.querySelector(".book .bids tr .price")?.textContent.includes("1,999"));
+    // Figures and chart come with requests of their own.
+    await person.page.waitForTimeout(2000);
+    const shifts = await person.page.evaluate(() => globalThis.shifts);
+    const sum = shifts.reduce((sum, { value }) => sum + value, 0);
+    assert.ok(sum < 0.05, JSON.stringify(shifts));
+  });
+}
+
+test("the theme follows the system until another is chosen, and what is chosen is kept", async () => {
+  const person = await arrive({ colorScheme: "light" });
+  const { page } = person;
+  assert.equal(await theme(person), "light");
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.waitForFunction(() => document.documentElement.dataset.theme === "dark");
+  await page.getByRole("button", { name: "Settings" }).click();
+  const sheet = page.getByRole("dialog", { name: "Settings" });
+  await sheet.getByLabel("Light").check();
+  const bid = await colour(person, "--bid");
+  await sheet.getByLabel("Blue and orange").check();
+  assert.notEqual(await colour(person, "--bid"), bid);
+  await sheet.getByRole("button", { name: "Close" }).click();
+  await sheet.waitFor({ state: "hidden" });
+  await page.reload();
+  await page.getByText("Live · batch").waitFor();
+  assert.deepEqual([await theme(person), await colour(person, "--bid")], ["light", "#0a5fc2"]);
+  await page.getByRole("button", { name: "Settings" }).click();
+  await sheet.getByLabel("As the system").check();
+  assert.equal(await theme(person), "dark");
+});
+
+test("single keys do what the list says, not while somebody types, and not once they are switched off", async () => {
+  const person = await arrive();
+  const { page } = person;
+  const focused = () => page.evaluate(() => document.activeElement.id);
+  await page.keyboard.press("?");
+  const list = page.getByRole("dialog", { name: "Keyboard shortcuts" });
+  await list.getByRole("row", { name: "t Light or dark" }).waitFor();
+  // No key reaches the page below a sheet.
+  await page.keyboard.press("t");
+  assert.equal(await theme(person), "dark");
+  await page.keyboard.press("Escape");
+  await list.waitFor({ state: "hidden" });
+  await page.keyboard.press("t");
+  await page.waitForFunction(() => document.documentElement.dataset.theme === "light");
+  await page.keyboard.press("s");
+  await page.waitForFunction(() => document.activeElement.id === "field-price");
+  const pressed = (name) => page.locator("#order-form").getByRole("group", { name: "Side" }).getByRole("button", { name, exact: true }).getAttribute("aria-pressed");
+  assert.equal(await pressed("Sell"), "true");
+  // In a field they are letters.
+  await page.keyboard.press("b");
+  assert.deepEqual([await pressed("Sell"), await focused()], ["true", "field-price"]);
+  await page.evaluate(() => document.activeElement.blur());
+  await page.keyboard.press("/");
+  assert.equal(await focused(), "search");
+  await page.keyboard.type("t?");
+  assert.equal(await page.locator("#search").inputValue(), "t?");
+  assert.equal(await theme(person), "light");
+  await page.evaluate(() => document.activeElement.blur());
+  await page.keyboard.press("2");
+  assert.equal(await page.locator(".account-panel").getByRole("tab").nth(1).getAttribute("aria-selected"), "true");
+  await page.keyboard.press(",");
+  const settings = page.getByRole("dialog", { name: "Settings" });
+  await settings.getByLabel("Shortcuts of a single key").uncheck();
+  await page.keyboard.press("Escape");
+  await settings.waitFor({ state: "hidden" });
+  await page.keyboard.press("t");
+  await page.keyboard.press("?");
+  assert.deepEqual([await theme(person), await list.isVisible()], ["light", false]);
+  await page.reload();
+  await page.getByText("Live · batch").waitFor();
+  await page.keyboard.press("?");
+  assert.equal(await list.isVisible(), false);
+});
+
+test("the lower panel takes the height that pointer or keys give it, and keeps it", async () => {
+  const person = await arrive();
+  const { page } = person;
+  const line = page.getByRole("separator", { name: "Height of the lower panel" });
+  const height = async () => Math.round((await page.locator(".account-panel").boundingBox()).height);
+  const { x, y, width } = await line.boundingBox();
+  await page.mouse.move(x + width / 2, y + 4);
+  await page.mouse.down();
+  await page.mouse.move(x + width / 2, 450, { steps: 4 });
+  await page.mouse.up();
+  assert.deepEqual([await line.getAttribute("aria-valuenow"), await height()], ["50", 450]);
+  await line.press("ArrowDown");
+  await line.press("ArrowDown");
+  assert.deepEqual([await line.getAttribute("aria-valuenow"), await height()], ["46", 414]);
+  // The market still has room, and nothing is pushed out of the window.
+  await line.press("End");
+  assert.equal(await page.evaluate(() => document.documentElement.scrollHeight), 900);
+  await line.press("Home");
+  assert.equal(await height(), 135);
+  await page.reload();
+  await page.getByText("Live · batch").waitFor();
+  assert.equal(await height(), 135);
+  await line.dblclick();
+  assert.notEqual(await height(), 135);
+});
+
+test("what happens to the account is told, and an order can be taken back from there", async () => {
+  const alice = await arrive();
+  const { page } = alice;
+  await page.getByRole("log", { name: "Notices" }).waitFor({ state: "attached" });
+  await alice.makeKey();
+  await alice.getTokens();
+  await toast(alice, "Arrived").filter({ hasText: "USDT" }).waitFor();
+  await alice.order("Sell", "0.5", "2000.5");
+  await toast(alice, "Accepted").getByText("stands in the book").waitFor();
+  // Somebody takes a part of it.
+  await trader.act(trader.order("buy", 0.2, 2000.5, { timeInForce: "ioc" }));
+  await toast(alice, "Partly filled").getByText("0.2 of 0.5 filled").waitFor();
+  await toast(alice, "Accepted").getByRole("button", { name: /^Undo/ }).click();
+  await alice.sign();
+  await toast(alice, "Done").getByText("Cancel order").waitFor();
+  await page.waitForFunction(() => document.querySelector(".account-panel").textContent.includes("Open orders (0)"));
+  // A notice of what went well leaves by itself.
+  await page.mouse.move(700, 200);
+  await toast(alice, "Done").waitFor({ state: "hidden" });
+  await alice.order("Sell", "0.1", "2000.75");
+  await toast(alice, "Accepted").getByRole("button", { name: "Dismiss" }).click();
+  await toast(alice, "Accepted").waitFor({ state: "hidden" });
+});
+
+test("a rejection is told with its reason, and stays until it is dismissed", async () => {
+  const alice = await arrive();
+  const { page } = alice;
+  await alice.makeKey();
+  await alice.getTokens();
+  // On the way to the page's eyes the book loses what the order would meet: it signs what is rejected.
+  await alice.fill("Sell", "0.5", "2000.25");
+  await page.locator("#order-form").getByLabel("Time in force").selectOption("post_only");
+  await page.locator("#order-form button[type=submit]").click();
+  await alice.sheet.waitFor();
+  await trader.act(trader.order("buy", 0.1, 2000.25));
+  await alice.sign();
+  const told = toast(alice, "Rejected");
+  await told.getByText(/post.only|would trade|meet/i).waitFor();
+  await page.waitForTimeout(7000);
+  await told.getByRole("button", { name: "Dismiss" }).click();
+  await told.waitFor({ state: "hidden" });
+});
+
+test("who wants no motion gets none, and who wants contrast gets more", async () => {
+  const person = await arrive({ reducedMotion: "reduce", contrast: "more" });
+  const { page } = person;
+  const durations = await page.evaluate(() => {
+    const durations = [...document.querySelectorAll("*")].map((element) => getComputedStyle(element)).flatMap(({ transitionDuration, transitionProperty, animationName }) => [transitionProperty === "none" ? "0s" : transitionDuration, animationName]);
+    return [...new Set(durations)];
+  });
+  assert.deepEqual(durations.sort(), ["0s", "none"]);
+  assert.equal(await colour(person, "--muted"), "#c9d2dc");
+});
