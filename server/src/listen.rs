@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -98,7 +98,30 @@ pub async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// Waits for SIGINT or SIGTERM.
+/// Whether standard input has ended, if that is to stop this process.
+static INPUT_ENDED: OnceLock<watch::Receiver<bool>> = OnceLock::new();
+
+/// From now on the end of standard input stops this process, as a signal does.
+pub fn stop_with_input() {
+    let (ended, watch) = watch::channel(false);
+    if INPUT_ENDED.set(watch).is_ok() {
+        // A thread of its own: nobody waits for it at the end.
+        std::thread::spawn(move || {
+            // An error ends it too.
+            let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+            let _ = ended.send(true);
+        });
+    }
+}
+
+async fn input_ended() {
+    match INPUT_ENDED.get() {
+        Some(ended) => stopped(&mut ended.clone()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for SIGINT or SIGTERM, or the end of standard input where that is to stop this process.
 pub async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = match signal(SignalKind::terminate()) {
@@ -112,5 +135,6 @@ pub async fn stop_signal() {
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
+        () = input_ended() => {}
     }
 }

@@ -104,6 +104,12 @@ fn flag(is_set: bool) -> String {
     u8::from(is_set).to_string()
 }
 
+/// What a graph can hold of a root: a number that a double keeps to the last digit. As a label, each root
+/// would be a series of its own.
+fn root_prefix(root: &str) -> u64 {
+    root.get(..12).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or_default()
+}
+
 /// All metrics.
 pub fn render(status: &StatusBody, counts: &Counts) -> String {
     let mut text = Text(String::new());
@@ -120,14 +126,14 @@ pub fn render(status: &StatusBody, counts: &Counts) -> String {
         text.value("state", &[("state", name)], u8::from(status.state == state));
     }
     text.one("batch", "gauge", "The last batch that it applied.", &status.batch);
-    text.family("root", "gauge", "The state root after that batch, as a label.");
-    text.value("root", &[("root", &status.root)], 1);
+    let prefix = "The first 48 bits of the state root after that batch, as a number.";
+    text.one("root_prefix", "gauge", prefix, root_prefix(&status.root));
     let certified = status.certified_batch.as_deref().unwrap_or("0");
     text.one("certified_batch", "gauge", "The last batch with a certified root.", certified);
-    text.family("certified_root", "gauge", "The root that replicas certified, as a label.");
-    if let Some(root) = &status.certified_root {
-        text.value("certified_root", &[("root", root)], 1);
-    }
+    let prefix =
+        "The first 48 bits of the root that replicas certified, as a number; 0 before the first.";
+    let root = status.certified_root.as_deref().unwrap_or_default();
+    text.one("certified_root_prefix", "gauge", prefix, root_prefix(root));
     text.one("time_ms", "gauge", "The exchange's time in Unix milliseconds.", &status.time_ms);
     let lag = "Batches that a gateway calls finalized and that are not applied.";
     text.one("lag_batches", "gauge", lag, &status.lag_batches);

@@ -102,6 +102,9 @@ enum Command {
     Sign(sign::SignArguments),
 }
 
+/// The exit code of a replica that halted.
+const HALTED: u8 = 5;
+
 /// Why a command failed, and the exit code for it.
 pub struct Failure {
     /// Exit code.
@@ -130,7 +133,7 @@ impl Failure {
 
     /// A replica that halted.
     fn halted(message: impl Display) -> Self {
-        Self { code: 5, message: format!("the replica halted: {message}"), answer: None }
+        Self { code: HALTED, message: format!("the replica halted: {message}"), answer: None }
     }
 }
 

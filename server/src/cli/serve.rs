@@ -118,6 +118,9 @@ pub struct ServeArguments {
     /// gateway: for when the network has pruned its history
     #[arg(long, value_name = "URL")]
     bootstrap_log: Option<String>,
+    /// Stop when standard input ends, as it does with the process that it is a pipe from
+    #[arg(long, hide = true)]
+    stop_with_input: bool,
 }
 
 #[derive(Args)]
@@ -160,6 +163,9 @@ pub fn sequencer(arguments: SequencerArguments) -> Result<(), Failure> {
 
 /// Runs a replica.
 pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
+    if arguments.stop_with_input {
+        listen::stop_with_input();
+    }
     block_on(async move {
         // What the operator gave is checked before anything is made.
         let page = load_page(&arguments)?;

@@ -383,6 +383,9 @@ async fn metrics_and_certified_roots_say_what_the_status_says() {
         let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("zellbook_{name} ")));
         line.unwrap_or_else(|| panic!("{name}: {metrics}")).parse::<u64>().unwrap()
     };
+    // A root is a number: as a label each would be a series of its own.
+    assert!(!metrics.contains("root=\""), "{metrics}");
+    assert!(value("root_prefix") > 0 && value("certified_root_prefix") > 0);
     assert!(value("batch") >= 2 && value("commits_total") > 0 && value("certified_batch") > 0);
     assert_eq!(value("rejected_total{reject=\"balance_too_low\"}"), 1);
     assert_eq!((value("state{state=\"following\"}"), value("duplicates_total")), (1, 0));

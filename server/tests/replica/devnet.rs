@@ -130,6 +130,48 @@ async fn what_one_replica_takes_all_apply_and_all_stop_together() {
     assert!(text(&again.stderr).contains("is there already"), "{}", text(&again.stderr));
 }
 
+/// The process of a replica, by its data directory.
+fn process_of(data: &str) -> Option<String> {
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok());
+    let mut numbers = processes.filter_map(|entry| entry.file_name().into_string().ok());
+    numbers.find(|number| {
+        let command = std::fs::read_to_string(format!("/proc/{number}/cmdline"));
+        command.is_ok_and(|command| command.split('\0').any(|argument| argument == data))
+    })
+}
+
+#[tokio::test]
+async fn a_replica_that_is_killed_is_started_again_and_none_outlives_the_command() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("devnet");
+    let data = data.to_str().unwrap();
+    let arguments = ["--replicas", "2", "--nodes", "4", "--interval-ms", "20", "--data", data];
+    let mut devnet = Devnet::start(&arguments);
+    let replicas = devnet.urls("replicas");
+    let names = [0, 1].map(|number| format!("{data}/replica-{number}"));
+    let before = process_of(&names[1]).unwrap();
+    assert!(Command::new("kill").args(["-KILL", &before]).status().unwrap().success());
+    let started = Instant::now();
+    loop {
+        let other = client().get(format!("{}/healthz", replicas[0])).send().await;
+        assert!(other.unwrap().status().is_success(), "the others go on");
+        let again = process_of(&names[1]).filter(|now| *now != before);
+        let answer = client().get(format!("{}/readyz", replicas[1])).send().await;
+        if again.is_some() && answer.is_ok_and(|answer| answer.status().is_success()) {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "it is not started again");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    devnet.child.kill().unwrap();
+    devnet.child.wait().unwrap();
+    let killed = Instant::now();
+    while names.iter().any(|name| process_of(name).is_some()) {
+        assert!(killed.elapsed() < PATIENCE, "a replica outlives the command");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 #[test]
 fn stakes_that_are_not_the_nodes_are_refused() {
     let output = run(&["devnet", "--nodes", "4", "--stakes", "1,2"]);

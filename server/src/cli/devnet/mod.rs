@@ -1,10 +1,11 @@
 //! `zellbook devnet`: an emulated network and replicas on it, in one command.
 
-use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener as StdListener};
+mod replicas;
+
+use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
@@ -19,9 +20,8 @@ use crate::config::{Fees, development_genesis, io_error, new_secret_key, pretty,
 use crate::devnet::faults::{FaultKind, Faults};
 use crate::devnet::{Network, NetworkOptions};
 use crate::listen;
+use replicas::Replicas;
 
-/// How long replicas have to start, and to stop.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How often it is looked whether a node or a replica ended.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -111,37 +111,6 @@ impl Drop for Folder {
     }
 }
 
-/// A replica's process. It does not outlive this one's command.
-struct Replica {
-    child: Child,
-    url: String,
-    log: PathBuf,
-}
-
-impl Replica {
-    fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().ok().flatten()
-    }
-
-    /// Asks it to stop, as an operator would.
-    fn ask_to_stop(&mut self) {
-        // Its number may be another process's once it is gone.
-        if self.ended().is_some() {
-            return;
-        }
-        // If it cannot be asked, it is killed in the end.
-        let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-    }
-}
-
-impl Drop for Replica {
-    fn drop(&mut self) {
-        // It has stopped already, if all is well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// Runs an emulated network and replicas until it is told to stop.
 pub fn devnet(arguments: DevnetArguments, output: Output) -> Result<(), Failure> {
     let stakes = match arguments.stakes.len() {
@@ -196,15 +165,12 @@ async fn run(
     let rounds = network.clone();
     let emulation = tokio::spawn(async move { rounds.run(Clock::system()).await });
 
-    let mut replicas = Vec::new();
-    for number in 0..arguments.replicas {
-        replicas.push(start_replica(arguments, number, folder)?);
-    }
+    let mut replicas = Replicas::start(arguments, folder)?;
     tokio::select! {
-        served = wait_until_served(&mut replicas) => served?,
+        served = replicas.wait_until_served() => served?,
         () = listen::stop_signal() => return Ok(()),
     }
-    let urls: Vec<&String> = replicas.iter().map(|replica| &replica.url).collect();
+    let urls = replicas.urls();
     output.print(
         || describe(folder, &node_urls, &stakes, &urls),
         || {
@@ -220,20 +186,14 @@ async fn run(
     );
     let result = tokio::select! {
         () = listen::stop_signal() => Ok(()),
-        failure = first_end(&mut replicas) => Err(failure),
+        failure = replicas.keep_running() => Err(failure),
         () = disturb(&network, arguments) => Err("the faults ended".into()),
         ended = emulation => Err(match ended {
             Ok(()) => "the emulation ended".into(),
             Err(panic) => Failure::from(panic),
         }),
     };
-    tracing::info!("stopping {} replicas", replicas.len());
-    replicas.iter_mut().for_each(Replica::ask_to_stop);
-    let asked = Instant::now();
-    while replicas.iter_mut().any(|replica| replica.ended().is_none()) && asked.elapsed() < PATIENCE
-    {
-        sleep(LOOK_EVERY).await;
-    }
+    replicas.stop().await;
     let _ = stopper.send(true);
     result
 }
@@ -286,67 +246,6 @@ async fn keep_node(
     }
 }
 
-fn start_replica(
-    arguments: &DevnetArguments,
-    number: u8,
-    folder: &Path,
-) -> Result<Replica, Failure> {
-    let port = match port_of(arguments.port, number.into())? {
-        0 => StdListener::bind("127.0.0.1:0")?.local_addr()?.port(),
-        port => port,
-    };
-    let address = format!("127.0.0.1:{port}");
-    let data = folder.join(format!("replica-{number}"));
-    let log = data.join("log");
-    let errors = File::create(&log).map_err(io_error(&log))?;
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args(["serve", "--listen", &address, "--data"]).arg(&data);
-    command.arg("--genesis").arg(folder.join("genesis.json"));
-    command.arg("--network").arg(folder.join("nodes.json"));
-    command.arg("--issuer-key").arg(folder.join("issuer.key"));
-    command.args(["--threshold", &arguments.threshold.to_string()]);
-    if let Some(page) = &arguments.page {
-        command.arg("--page").arg(page);
-    }
-    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors).spawn()?;
-    Ok(Replica { child, url: format!("http://{address}"), log })
-}
-
-async fn wait_until_served(replicas: &mut [Replica]) -> Result<(), Failure> {
-    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
-    let since = Instant::now();
-    for replica in replicas {
-        let url = format!("{}/v1/status", replica.url);
-        while client.get(&url).send().await.is_err() {
-            if replica.ended().is_some() || since.elapsed() > PATIENCE {
-                return Err(failure_of(replica));
-            }
-            sleep(LOOK_EVERY).await;
-        }
-    }
-    Ok(())
-}
-
-/// The end of the log of a replica that is not there.
-fn failure_of(replica: &mut Replica) -> Failure {
-    let status =
-        replica.ended().map_or_else(|| "does not answer".into(), |status| status.to_string());
-    let log = fs::read_to_string(&replica.log).unwrap_or_default();
-    let lines: Vec<&str> = log.lines().collect();
-    let last = lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join("\n  ");
-    format!("the replica at {} ended: {status}\n  {last}", replica.url).into()
-}
-
-/// Waits until a replica ends by itself.
-async fn first_end(replicas: &mut [Replica]) -> Failure {
-    loop {
-        if let Some(ended) = replicas.iter_mut().position(|replica| replica.ended().is_some()) {
-            return failure_of(&mut replicas[ended]);
-        }
-        sleep(LOOK_EVERY).await;
-    }
-}
-
 /// Makes the faults that were asked for, for ever.
 async fn disturb(network: &Network, arguments: &DevnetArguments) {
     let mut faults = Faults::new(network.clone(), arguments.faults.clone(), arguments.seed);
@@ -361,7 +260,7 @@ async fn disturb(network: &Network, arguments: &DevnetArguments) {
     }
 }
 
-fn describe(folder: &Path, nodes: &[String], stakes: &[u64], replicas: &[&String]) -> String {
+fn describe(folder: &Path, nodes: &[String], stakes: &[u64], replicas: &[String]) -> String {
     let mut text = format!("an emulation of a network of {} nodes\n", nodes.len());
     for (url, stake) in nodes.iter().zip(stakes) {
         text.push_str(&format!("  node     {url}  stake {stake}\n"));
