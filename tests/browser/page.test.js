@@ -89,3 +89,29 @@ test("the vault is loaded when a key is first needed, and a vault that was chang
   await dialog.getByRole("button", { name: "Lock", exact: true }).waitFor();
   await context.close();
 });
+
+test("the explorer is loaded when it is first opened, and one that was changed does not run", async () => {
+  const { context, page } = await Person.arrive(browser, exchange);
+  const loaded = [];
+  page.on("request", (request) => /\/explorer-/.test(request.url()) && loaded.push(request.url()));
+  await page.route("**/explorer-*.wasm", async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({ response: answer, body: Buffer.concat([await answer.body(), Buffer.from([0, 2, 1, 0x78])]) });
+  });
+  const open = async (name) => {
+    const link = page.getByRole("navigation").getByRole("link", { name });
+    if (!(await link.isVisible())) await page.getByRole("button", { name: "Explore" }).click();
+    await link.click();
+  };
+  await open("Markets");
+  await page.getByText("This part of the page could not be loaded").waitFor();
+  assert.equal(loaded.length, 1);
+  await page.unroute("**/explorer-*.wasm");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByRole("heading", { level: 1, name: "Markets" }).waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Markets");
+  await open("Replicas");
+  await page.getByRole("heading", { level: 1, name: "Replicas" }).waitFor();
+  assert.equal(loaded.length, 2);
+  await context.close();
+});

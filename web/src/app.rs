@@ -16,7 +16,8 @@ use crate::components::toasts::Toasts;
 use crate::components::trading::Trading;
 use crate::components::welcome::WalletDialog;
 use crate::feed;
-use crate::pages::Explorer;
+use crate::later::Later;
+use crate::pages;
 use crate::route::{self, Route};
 use crate::state::State;
 
@@ -44,7 +45,7 @@ pub fn App() -> impl IntoView {
             <Trading />
         </Show>
         <Show when=move || !is_trading.get()>
-            <Explorer />
+            <Later part=|| Box::pin(pages::explorer()) />
         </Show>
         <EditSheet />
         <SignSheet />

@@ -10,6 +10,7 @@ mod edit;
 mod fault;
 mod feed;
 mod format;
+mod later;
 mod notices;
 mod pages;
 mod route;

@@ -1,5 +1,7 @@
 //! Which view the page shows: the address bar says it, and links, back and forward change it.
 
+use std::cell::Cell;
+
 use leptos::ev;
 use leptos::prelude::*;
 use wasm_bindgen::{JsCast, JsValue};
@@ -132,16 +134,29 @@ pub fn go(route: RwSignal<Route>, to: Route) {
     show(route, to);
 }
 
+thread_local! {
+    /// Whether a view was gone to whose heading has not had the focus yet.
+    static IS_NEW: Cell<bool> = const { Cell::new(false) };
+}
+
 fn show(route: RwSignal<Route>, to: Route) {
     route.set(to);
-    // Once the view is there.
+    IS_NEW.set(true);
+    // Once the view is there, unless it has to be loaded.
     request_animation_frame(|| {
         window().scroll_to_with_x_and_y(0.0, 0.0);
-        let heading = document().get_element_by_id(HEADING);
-        if let Some(heading) = heading.and_then(|it| it.dyn_into::<web_sys::HtmlElement>().ok()) {
-            let _ = heading.focus();
-        }
+        focus_heading();
     });
+}
+
+/// Gives the heading of a view that was gone to the focus, once. Who shows a heading later than at once
+/// calls this then.
+pub fn focus_heading() {
+    let heading = document().get_element_by_id(HEADING);
+    let heading = heading.and_then(|it| it.dyn_into::<web_sys::HtmlElement>().ok());
+    if let Some(heading) = heading.filter(|_| IS_NEW.replace(false)) {
+        let _ = heading.focus();
+    }
 }
 
 /// Follows links within the page, back and forward, and names the window.

@@ -1,6 +1,7 @@
 //! `cargo xtask`: set-up, builds and checks. No logic of the product.
 
 mod page;
+mod split;
 mod test;
 mod tools;
 

@@ -1,4 +1,4 @@
-//! Building the page: cargo, wasm-bindgen, an optimizer, hashed names, integrity, compression.
+//! Building the page: cargo, splitting, wasm-bindgen, an optimizer, hashed names, integrity, compression.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -11,6 +11,7 @@ use brotli::enc::BrotliEncoderParams;
 use sha2::{Digest, Sha256, Sha384};
 use wasm_bindgen_cli_support::Bindgen;
 
+use crate::split::split;
 use crate::tools::{Run, cargo, ensure_npm, ensure_wasm_target, run, say};
 use crate::{root, target};
 
@@ -108,12 +109,16 @@ fn style_path(name: &str) -> PathBuf {
 fn assemble(wasm: &Path, vault: &Path, folder: &Path, how: Build) -> Run {
     let staging = target().join("page-staging");
     let _ = fs::remove_dir_all(&staging);
-    say("binding the wasm module to JavaScript");
+    fs::create_dir_all(&staging).map_err(|error| format!("{}: {error}", staging.display()))?;
+    say("splitting the wasm module and binding it to JavaScript");
+    let split = split(&read(wasm)?, &staging)?;
     Bindgen::new()
-        .input_path(wasm)
+        .input_path(&split.main)
         .web(true)
         .and_then(|bindgen| {
-            bindgen.typescript(false).omit_default_module_path(true).generate(&staging)
+            // The parts take memory and table of functions from what it exports.
+            let bindgen = bindgen.keep_lld_exports(true).typescript(false);
+            bindgen.omit_default_module_path(true).generate(&staging)
         })
         .map_err(|error| format!("wasm-bindgen: {error:#}"))?;
     let module = staging.join("zellbook-web_bg.wasm");
@@ -121,8 +126,9 @@ fn assemble(wasm: &Path, vault: &Path, folder: &Path, how: Build) -> Run {
     // It imports nothing, so there is nothing to bind.
     write(&vault_module, &read(vault)?)?;
     if how == Build::Small {
-        optimize(&module)?;
-        optimize(&vault_module)?;
+        for module in [&module, &vault_module].into_iter().chain(&split.parts) {
+            optimize(module)?;
+        }
     }
 
     say(if how == Build::Small { "hashing names and compressing" } else { "hashing names" });
@@ -137,8 +143,13 @@ fn assemble(wasm: &Path, vault: &Path, folder: &Path, how: Build) -> Run {
     // A script of its own: it is loaded when a chart is first shown.
     let chart = text(&npm_folder().join(CHART_LIBRARY))? + &text(&root().join("web/chart.js"))?;
     let chart = site.add_hashed("chart", "js", chart.as_bytes())?;
-    // One script with wasm-bindgen's: what a script imports, no browser checks in an equal way.
-    let start = text(&staging.join("zellbook-web.js"))?
+    let mut parts = Vec::new();
+    for part in &split.parts {
+        let stem = part.file_stem().unwrap_or_default().to_string_lossy();
+        let stem = stem.strip_prefix("split_").unwrap_or(&stem).replace('_', "-");
+        parts.push(site.add_hashed(&stem, "wasm", &read(part)?)?);
+    }
+    let start = split.script(&text(&staging.join("zellbook-web.js"))?, &parts)?
         + &fill(text(&root().join("web/start.js"))?, &[("wasm", &module)])?;
     let script = site.add_hashed("zellbook", "js", start.as_bytes())?;
     let styles: Result<Vec<String>, String> =
@@ -200,11 +211,11 @@ fn write(path: &Path, bytes: &[u8]) -> Run {
 }
 
 /// A file of the page whose name has the hash of its content.
-struct Asset {
+pub struct Asset {
     /// Where it is served.
-    path: String,
+    pub path: String,
     /// The digest that browsers hold it to (W3C Subresource Integrity).
-    integrity: String,
+    pub integrity: String,
 }
 
 /// The folder that a page is put into.

@@ -14,7 +14,8 @@ use leptos::html::Main;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
-use crate::route::Route;
+use crate::later::{MakeView, NotLoaded, wasm_split};
+use crate::route::{self, Route};
 use crate::state::{State, use_state};
 use dom::Node;
 
@@ -34,9 +35,15 @@ fn view(state: State, route: Route) -> View {
     }
 }
 
+/// The explorer, which is loaded when it is first opened.
+#[wasm_split(explorer, wasm_split_path = ::leptos::wasm_split, fallible)]
+pub fn explorer() -> Result<MakeView, NotLoaded> {
+    Ok(|| view! { <Explorer /> }.into_any())
+}
+
 /// The view that the address bar names, unless that is the trading page.
 #[component]
-pub fn Explorer() -> impl IntoView {
+fn Explorer() -> impl IntoView {
     let state = use_state();
     let place = NodeRef::<Main>::new();
     Effect::new(move || {
@@ -47,7 +54,10 @@ pub fn Explorer() -> impl IntoView {
         place.set_text_content(None);
         let view = view(state, route);
         // It ends with this one.
-        Effect::new(move || dom::put(&place, view()));
+        Effect::new(move || {
+            dom::put(&place, view());
+            route::focus_heading();
+        });
     });
     view! { <main class="explorer" id="content" class:stale=move || state.is_stale() node_ref=place></main> }
 }
