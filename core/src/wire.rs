@@ -2,10 +2,12 @@
 //! texts: amounts, prices and quantities in decimal, ids and indexes in digits, times in Unix
 //! milliseconds.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::reject::Reject;
 use crate::transaction::{Side, TimeInForce};
@@ -476,6 +478,19 @@ pub struct ProofBody {
     pub signature: String,
     /// The block at which the signers' stakes and keys count; `0` where the network's nodes are fixed.
     pub tag: String,
+}
+
+/// Answer to `GET /v1/network`: what finality proofs are checked by.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NetworkBody {
+    /// The app's name on the network, which the signed messages have.
+    pub app_name: String,
+    /// The share of stake that must sign, in percent.
+    pub threshold: String,
+    /// The block at which these nodes count; `0` where they are always the same.
+    pub tag: String,
+    /// The nodes, as a network file lists them.
+    pub nodes: Box<RawValue>,
 }
 
 /// Answer to `GET /v1/batches/{index}`.

@@ -25,6 +25,7 @@ pub use walker::{Position, ProvenBatch, ProvenGroup, Walker};
 use crate::bls::{BlsError, BlsSignature};
 use crate::limits::NODES_MAX;
 use crate::units::Decimal;
+use crate::wire::ProofBody;
 
 /// XXH3-128 as 32 lower-case hex digits.
 pub fn xxh128_hex(bytes: &[u8]) -> String {
@@ -49,6 +50,11 @@ impl Threshold {
         let in_millionths = percent.in_steps_of(Decimal::one_atom(6)).ok()?;
         let most = hundred.in_steps_of(Decimal::one_atom(6)).ok()?;
         (in_millionths > 0 && in_millionths <= most).then_some(Self(percent))
+    }
+
+    /// The percentage.
+    pub const fn percent(self) -> Decimal {
+        self.0
     }
 
     /// Whether so much of the stake may be missing: `100 · missing / total ≤ 100 − percent`.
@@ -148,6 +154,36 @@ pub struct FinalitySignature {
     /// sender's choice, and not signed.
     #[serde(default, deserialize_with = "tag")]
     pub tag: u64,
+}
+
+/// A number of a proof that cannot be read: which one, and what stands there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadableNumber {
+    /// The field's name.
+    pub field: &'static str,
+    /// What stands there.
+    pub value: String,
+}
+
+impl TryFrom<&ProofBody> for FinalitySignature {
+    type Error = UnreadableNumber;
+
+    /// As the API carries it. The chaining hash that it claims is left out: who checks it has its own.
+    fn try_from(proof: &ProofBody) -> Result<Self, UnreadableNumber> {
+        let number = |field, text: &str| {
+            let unreadable = |_| UnreadableNumber { field, value: text.chars().take(80).collect() };
+            text.parse().map_err(unreadable)
+        };
+        Ok(Self {
+            index: number("proof.index", &proof.index)?,
+            parent_index: number("proof.parent_index", &proof.parent_index)?,
+            timestamp: number("proof.timestamp", &proof.timestamp)?,
+            chaining_hash: None,
+            nonsigners: proof.nonsigners.clone(),
+            signature: proof.signature.clone(),
+            tag: number("proof.tag", &proof.tag)?,
+        })
+    }
 }
 
 /// A block number, in digits or as a JSON integer; null is 0, which is what a fixed network has.

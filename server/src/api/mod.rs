@@ -8,6 +8,7 @@ mod error;
 mod faucet;
 mod guide;
 mod markets;
+mod network;
 pub mod page;
 mod simulate;
 mod snapshots;
@@ -35,6 +36,7 @@ pub use faucet::Faucet;
 use crate::clock::Clock;
 use crate::outbox::Outbox;
 use crate::replica::Watch;
+use crate::sequencer::VerifierWatch;
 use crate::snapshots::Snapshots;
 use crate::store::Reader;
 use page::Page;
@@ -60,6 +62,8 @@ pub struct App {
     pub watch: Watch,
     /// The gateways of the sequencer.
     pub gateways: Box<dyn Fn() -> Vec<GatewayBody> + Send + Sync>,
+    /// Checks the proofs of the sequencer.
+    pub verifier: VerifierWatch,
     /// Signs receipts.
     pub replica_key: SecretKey,
     /// Where this replica runs a faucet.
@@ -112,6 +116,7 @@ pub fn router(app: App) -> Router {
         .route("/healthz", get(status::healthz))
         .route("/readyz", get(status::readyz))
         .route("/metrics", get(status::metrics))
+        .route("/v1/network", get(network::network))
         .route("/v1/certified", get(batches::certified))
         .route("/v1/headers", get(batches::headers))
         .route("/v1/batches", get(batches::list))

@@ -223,7 +223,7 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
             state,
             storage: store,
             reader: reader.clone(),
-            verifier,
+            verifier: verifier.clone(),
             outbox: outbox.clone(),
             place,
             clock,
@@ -249,6 +249,7 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         let sockets = Arc::new(Semaphore::new(api::SOCKETS_MAX));
         let app = App {
             faucet,
+            verifier,
             replica_key,
             rules,
             reader,

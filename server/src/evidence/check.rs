@@ -2,7 +2,9 @@
 
 use thiserror::Error;
 use zellbook_core::batch::check_element;
-use zellbook_core::finality::{FinalitySignature, ProofError, SignedState, Verifier, chain};
+use zellbook_core::finality::{
+    FinalitySignature, ProofError, SignedState, UnreadableNumber, Verifier, chain,
+};
 use zellbook_core::genesis::Rules;
 use zellbook_core::key::decode_hex;
 use zellbook_core::state_root::Hash;
@@ -113,14 +115,8 @@ fn hash(field: &'static str, text: &str) -> Result<Hash, EvidenceError> {
 
 /// A finality signature as the API and evidence carry it.
 pub fn finality_signature(proof: &ProofBody) -> Result<FinalitySignature, EvidenceError> {
-    Ok(FinalitySignature {
-        index: number("proof.index", &proof.index)?,
-        parent_index: number("proof.parent_index", &proof.parent_index)?,
-        timestamp: number("proof.timestamp", &proof.timestamp)?,
-        chaining_hash: None,
-        nonsigners: proof.nonsigners.clone(),
-        signature: proof.signature.clone(),
-        tag: number("proof.tag", &proof.tag)?,
+    FinalitySignature::try_from(proof).map_err(|UnreadableNumber { field, value }| {
+        EvidenceError::Field { field, value, expected: "a whole number" }
     })
 }
 

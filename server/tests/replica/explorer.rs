@@ -3,8 +3,12 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use zellbook_core::finality::{
+    FinalitySignature, NodeList, SignedState, Threshold, Verifier, chain,
+};
 use zellbook_core::key::SecretKey;
 use zellbook_core::transaction::Action;
+use zellbook_core::wire::{BatchesResponse, NetworkBody};
 
 use super::harness::{Given, Process, Replica, client, key, number};
 
@@ -197,6 +201,35 @@ async fn replicas_are_those_of_genesis_with_what_they_attested_to() {
     assert_eq!(one["attested_root"], batch["root"]);
     assert!(number(&one["said_in"]) > number(&one["attested_batch"]));
     assert!(number(&one["clock_ms"]) > 1_700_000_000_000);
+}
+
+/// What a client needs to check a proof itself, and nothing else of the replica.
+#[tokio::test]
+async fn the_nodes_it_names_prove_its_batches() {
+    let folder = TempDir::new().unwrap();
+    let replica = Replica::start(&folder, "data", &[]).await;
+    replica.fund(&[key(1).public_key()]).await;
+    let network = replica.text("/v1/network").await;
+    let network: NetworkBody = serde_json::from_str(&network).unwrap();
+    assert_eq!((network.tag.as_str(), network.threshold.as_str()), ("0", "67"));
+    let nodes = NodeList::read(network.nodes.get().as_bytes()).unwrap();
+    let threshold = Threshold::from_percent(network.threshold.parse().unwrap()).unwrap();
+    let verifier = Verifier { app_name: network.app_name, nodes: nodes.into(), threshold };
+    let all: BatchesResponse =
+        serde_json::from_value(replica.get("/v1/batches?after=0").await).unwrap();
+    let mut chained = String::new();
+    for batch in all.batches {
+        chained = chain(&chained, &batch.body);
+        let proof = &batch.proof;
+        if proof.index != batch.index {
+            continue;
+        }
+        let signature = FinalitySignature::try_from(proof).unwrap();
+        assert_eq!(verifier.verify(SignedState::Locked, &signature, &chained), Ok(()));
+        assert!(verifier.verify(SignedState::Locked, &signature, &chain(&chained, "[]")).is_err());
+    }
+    assert_eq!(chained, replica.get("/v1/status").await["chaining_hash"]);
+    refused(&replica, "/v1/network?tag=x", 400, "bad_parameter").await;
 }
 
 #[tokio::test]

@@ -191,6 +191,12 @@ impl Replica {
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
+    /// An answer as it is, for numbers that no `Value` holds.
+    pub async fn text(&self, path: &str) -> String {
+        let url = format!("{}{path}", self.process.url);
+        client().get(url).send().await.unwrap().text().await.unwrap()
+    }
+
     pub async fn get(&self, path: &str) -> Value {
         let (status, body) = self.request(Method::GET, path, "").await;
         assert!(status.is_success(), "{path}: {status} {body}");
