@@ -42,9 +42,12 @@ fn vectors() -> Run {
     let folder = root().join("tests/vectors");
     let python = ensure_python(&folder.join("requirements.txt"))?;
     say("checking docs/vectors in Python");
-    run(Command::new(python)
-        .arg(folder.join("check.py"))
-        .arg(root().join("docs/vectors/transactions.json")))
+    for (check, vectors) in [("check.py", "transactions.json"), ("receipts.py", "receipts.json")] {
+        run(Command::new(&python)
+            .arg(folder.join(check))
+            .arg(root().join("docs/vectors").join(vectors)))?;
+    }
+    Ok(())
 }
 
 /// Replicas on the emulated network with all its faults, in virtual time: each seed twice, with one history.
