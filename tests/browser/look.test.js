@@ -228,6 +228,14 @@ test("what happens to the account is told, and an order can be taken back from t
   await page.mouse.move(700, 200);
   await toast(alice, "Done").waitFor({ state: "hidden" });
   await alice.order("Sell", "0.1", "2000.75");
+  // The key takes back the newest, up to signing.
+  await toast(alice, "Accepted").waitFor();
+  await page.evaluate(() => document.activeElement.blur());
+  await page.keyboard.press("u");
+  await alice.sheet.getByText(/Cancel order/).first().waitFor();
+  await page.keyboard.press("Escape");
+  await alice.sheet.waitFor({ state: "hidden" });
+  await alice.order("Sell", "0.1", "2000.5");
   await toast(alice, "Accepted").getByRole("button", { name: "Dismiss" }).click();
   await toast(alice, "Accepted").waitFor({ state: "hidden" });
 });

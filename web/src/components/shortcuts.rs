@@ -12,12 +12,13 @@ use crate::route::{self, Route};
 use crate::state::State;
 
 /// Keys and what they do, as the list shows them.
-const KEYS: [(&str, &str); 9] = [
+const KEYS: [(&str, &str); 10] = [
     ("b", "Buy: go to the price of the order form"),
     ("s", "Sell: go to the price of the order form"),
     ("m", "Choose a market"),
     ("/", "Search a batch, transaction, account or market"),
     ("1 – 9", "Tabs of the lower panel, from the left"),
+    ("u", "Undo: cancel the order of the newest notice"),
     ("t", "Light or dark"),
     (",", "Settings"),
     ("?", "This list"),
@@ -55,6 +56,7 @@ fn act(state: State, settings: Settings, key: &str) -> bool {
         "s" => order(state, Side::Sell),
         "m" => focus(".market-picker :is(select, button, input)"),
         "/" => focus("#search"),
+        "u" => undo(),
         "t" => settings.toggle_theme(),
         "," => settings.is_open.set(true),
         "?" => settings.help_open.set(true),
@@ -80,6 +82,14 @@ fn order(state: State, side: Side) {
     state.form_open.set(true);
     // Once the form is there, and the view's heading had the focus.
     request_animation_frame(|| request_animation_frame(|| focus("#field-price")));
+}
+
+/// The sheet asks before anything is signed.
+fn undo() {
+    let buttons = ".toast:nth-last-child(1 of :has(.undo)) .undo";
+    if let Some(button) = find(buttons) {
+        button.click();
+    }
 }
 
 /// Whether the lower panel has so many tabs.

@@ -100,7 +100,7 @@ fn toast_view(state: State, toasts: List, toast: Toast) -> impl IntoView {
             hide(toasts, number);
             request_cancel(state, &order);
         };
-        view! { <button type="button" class="small" aria-label=label on:click=cancel>"Undo"</button> }
+        view! { <button type="button" class="small undo" aria-label=label on:click=cancel>"Undo"</button> }
     });
     view! {
         <div class=class>
