@@ -156,6 +156,11 @@ export class Person {
     await this.page.getByRole("tab", { name }).click();
   }
 
+  async market(name) {
+    await this.page.locator(".market-picker > button").click();
+    await this.page.getByRole("dialog", { name: "Markets" }).getByRole("button", { name, exact: true }).click();
+  }
+
   async getTokens() {
     await this.tab("Balances");
     await this.page.getByRole("button", { name: "Get test tokens" }).click();

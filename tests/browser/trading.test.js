@@ -175,6 +175,7 @@ test("before signing the form says what an order does and costs, and so it happe
   const told = {
     "Trades at once": "1.4 ETH at 2 prices",
     "Average price": "2,002.42857142",
+    "Worst price": "2,003.00",
     Fee: "1.4017 USDT (0.05 %)",
     "Rests in the book": "0.6 ETH",
     Locks: "1,202.04036 USDT",
@@ -345,14 +346,14 @@ test("an order that a program placed in another market shows its client id and k
   await page.getByRole("columnheader", { name: "Client id" }).waitFor();
   await page.getByRole("cell", { name: "bot:7" }).waitFor();
   const carol = await trader();
-  await carol.page.locator(".market-picker select").selectOption("BTC/USDT");
+  await carol.market("BTC/USDT");
   await carol.order("Sell", "0.05", "60100");
   await carol.outcome("applied");
 
   // What it would do is worked out over the book of its own market.
   const sheet = await alice.edit("1", { price: "60100" });
   await sheet.getByText("0.05 BTC at 1 price").waitFor();
-  assert.equal(await page.locator(".market-picker select").inputValue(), "BTC/USDT");
+  await page.getByRole("button", { name: "Market BTC/USDT" }).waitFor();
   await sheet.locator("button[type=submit]").click();
   assert.doesNotMatch(await alice.sign(), /client_id/);
   await alice.outcome("applied");
@@ -488,7 +489,7 @@ test("a held Enter signs nothing, and another market begins with an empty form",
   assert.equal(await page.locator("#field-quantity").inputValue(), "");
 
   await alice.fill("Sell", "1", "1990");
-  await page.locator(".market-picker select").selectOption("BTC/USDT");
+  await alice.market("BTC/USDT");
   assert.equal(await page.locator("#field-price").inputValue(), "");
   assert.equal(await page.locator("#order-form button[type=submit]").getAttribute("aria-disabled"), "true");
 });

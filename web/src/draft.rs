@@ -28,6 +28,8 @@ pub struct Draft {
     simulation: Simulation,
     /// Whether the simulation is over a book that is known.
     book_is_there: bool,
+    /// Whether its price is a bound of the form's and not the user's own.
+    pub is_market: bool,
 }
 
 /// What the wallet's account has available of a token, with what is known to come free.
@@ -72,7 +74,7 @@ impl Draft {
             simulate(&rules, &market, &terms, makers, trader)
         });
         let book_is_there = state.book.with(|book| book.is_there);
-        Self { rules, market, order, terms, simulation, book_is_there }
+        Self { rules, market, order, terms, simulation, book_is_there, is_market: false }
     }
 
     /// Why the engine would reject it now.
@@ -86,7 +88,8 @@ impl Draft {
     /// "Buy 1.5 ETH at 2,000".
     pub fn title(&self) -> String {
         let price = format::number(&self.order.price.to_string(), 0);
-        format!("{} {} at {price}", verb(self.order.side), self.quantity(self.terms.quantity))
+        let at = if self.is_market { "now, at worst at" } else { "at" };
+        format!("{} {} {at} {price}", verb(self.order.side), self.quantity(self.terms.quantity))
     }
 
     /// "1.5 USDT".
@@ -158,6 +161,11 @@ impl Draft {
             if let Some(average) = simulation.average_price {
                 let average = format::in_steps(&average.to_string(), market.tick_size);
                 lines.push(("Average price", average));
+            }
+            if let Some((worst, _)) = simulation.fills.last().filter(|_| simulation.fills.len() > 1)
+            {
+                let worst = format::in_steps(&market.format_price(*worst), market.tick_size);
+                lines.push(("Worst price", worst));
             }
             lines.push(("Fee", self.fee(simulation.fee, market.taker_fee_bps)));
         }

@@ -1,45 +1,27 @@
 //! The line at the top: market, its figures, the replica, the account.
 
 use leptos::prelude::*;
-use zellbook_core::wire::{MarketBody, ReplicaState, StatusBody};
+use zellbook_core::wire::{ReplicaState, StatusBody};
 
+use super::figures::Figures;
+use super::market_picker::MarketPicker;
 use super::nav::Nav;
 use super::settings::SettingsButton;
 use super::welcome::WalletButton;
 use crate::format;
 use crate::route::Route;
-use crate::state::{State, ticks, use_state};
+use crate::state::use_state;
 
 /// The header.
 #[component]
 pub fn Header() -> impl IntoView {
     let state = use_state();
     let is_trading = Memo::new(move |_| state.route.with(|route| *route == Route::Trade));
-    let names = move || {
-        let names = state.rules.with(|rules| {
-            let markets = rules.as_ref().map(|rules| rules.markets.clone());
-            markets.unwrap_or_default().into_iter().map(|market| market.name).collect::<Vec<_>>()
-        });
-        let option = |name: String| {
-            let (shown, priced) = (name.clone(), name.clone());
-            let is_shown = move || state.market.get() == shown;
-            // Each market with its last price, so that the list tells where something happens.
-            let text = move || match last_price(state, &priced) {
-                Some(price) => format!("{priced} · {price}"),
-                None => priced.clone(),
-            };
-            view! { <option value=name selected=is_shown>{text}</option> }
-        };
-        names.into_iter().map(option).collect_view()
-    };
     view! {
         <header class:trading=move || is_trading.get()>
             <a class="brand" href="/">"Zellbook"</a>
             <Show when=move || is_trading.get()>
-                <label class="market-picker">
-                    <span class="visually-hidden">"Market"</span>
-                    <select on:change=move |event| state.show_market(event_target_value(&event))>{names}</select>
-                </label>
+                <MarketPicker />
                 <Figures />
             </Show>
             <Nav />
@@ -48,99 +30,6 @@ pub fn Header() -> impl IntoView {
             <SettingsButton />
             <WalletButton />
         </header>
-    }
-}
-
-/// The last price of a market, if it ever traded.
-fn last_price(state: State, name: &str) -> Option<String> {
-    let last = state.markets.with(|markets| {
-        let markets = &markets.as_ref()?.markets;
-        markets.iter().find(|market| market.name == name)?.last.clone()
-    })?;
-    let rules = state.rules.get()?;
-    Some(format::in_steps(&last, rules.market(name)?.tick_size))
-}
-
-/// Last price and the last 24 hours of the market on show.
-#[component]
-fn Figures() -> impl IntoView {
-    let state = use_state();
-    let body = move || {
-        let name = state.market.get();
-        state.markets.with(|markets| {
-            let markets = &markets.as_ref()?.markets;
-            markets.iter().find(|market| market.name == name).cloned()
-        })
-    };
-    let figure =
-        move |name: &'static str, class: &'static str, value: fn(&MarketBody) -> Option<String>| {
-            view! {
-                <div class=class>
-                    <dt>{name}</dt>
-                    <dd>
-                        {move || {
-                            let tick = state.market_rules().map(|(_, market)| market.tick_size);
-                            let value = body().and_then(|body| value(&body));
-                            match (value, tick) {
-                                (Some(value), Some(tick)) => format::in_steps(&value, tick),
-                                _ => "–".into(),
-                            }
-                        }}
-                    </dd>
-                </div>
-            }
-        };
-    // The tape is newer than the figures, which are asked for every few seconds.
-    let last = move || {
-        let tape = state.trades.with(|trades| trades.first().map(|trade| trade.price.clone()));
-        tape.or_else(|| body()?.last)
-    };
-    // The last price and whether it went up, so that what is new can flash.
-    let last_change = Memo::new(move |before: Option<&(Option<String>, i8)>| {
-        let now = last();
-        let (old, direction) = before.cloned().unwrap_or_default();
-        let rules = state.market_rules();
-        let number = |text: &Option<String>| ticks(&rules.as_ref()?.1, text.as_ref()?);
-        let direction = match (number(&old), number(&now)) {
-            (Some(old), Some(now)) if now > old => 1,
-            (Some(old), Some(now)) if now < old => -1,
-            (Some(_), Some(_)) => direction,
-            _ => 0,
-        };
-        (now, direction)
-    });
-    let last_view = move |(price, direction): (Option<String>, i8)| {
-        let class = match direction {
-            1 => "last bid flash-up",
-            -1 => "last ask flash-down",
-            _ => "last",
-        };
-        let shown = state.market_rules().zip(price);
-        let shown = shown.map(|((_, market), price)| format::in_steps(&price, market.tick_size));
-        // Another element each time: it flashes once.
-        view! { <dd class=class>{shown.unwrap_or_else(|| "–".into())}</dd> }
-    };
-    view! {
-        <dl class="figures">
-            <div>
-                <dt>"Last price"</dt>
-                {move || last_view(last_change.get())}
-            </div>
-            {figure("24 h high", "wide", |body| body.high_24h.clone())}
-            {figure("24 h low", "wide", |body| body.low_24h.clone())}
-            <div class="wide">
-                <dt>"24 h volume"</dt>
-                <dd>
-                    {move || {
-                        body()
-                            .map_or_else(
-                                || "–".into(),
-                                |body| format!("{} {}", format::number(&body.volume_24h, 0), body.base),
-                            )
-                    }}
-                </dd>
-            </div>
-        </dl>
     }
 }
 

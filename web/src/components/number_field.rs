@@ -59,6 +59,13 @@ pub fn NumberField(
                     on:keydown=on_key
                 />
                 <span class="unit">{move || unit.get()}</span>
+                // The arrow keys do the same.
+                <button type="button" class="step" tabindex="-1" aria-label="One step down" on:click=move |_| move_by(false)>
+                    "−"
+                </button>
+                <button type="button" class="step" tabindex="-1" aria-label="One step up" on:click=move |_| move_by(true)>
+                    "+"
+                </button>
             </div>
             <FaultLine faults field id=fault_id class="fault" />
         </div>

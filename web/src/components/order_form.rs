@@ -3,11 +3,13 @@
 
 use leptos::prelude::*;
 use zellbook_core::transaction::{Action, Order, SelfTrade, Side, TimeInForce, Transaction};
+use zellbook_core::units::{Decimal, Ticks};
 
 use super::expiry::{Expiry, ExpiryField};
 use super::faults::{FaultLine, Faults};
 use super::number_field::NumberField;
 use super::sign_sheet::{ignore_held_enter, lines_view};
+use super::size_slider::{SizeSlider, largest};
 use crate::draft::Draft;
 use crate::fault::{Fault, Field, read_number};
 use crate::format::{self, time_in_force_words, verb};
@@ -24,19 +26,57 @@ const SELF_TRADES: [(SelfTrade, &str); 3] = [
     (SelfTrade::CancelBoth, "both"),
 ];
 
+/// How much worse than the best price a market order may trade, in basis points.
+const SLIPPAGES: [u16; 4] = [10, 50, 100, 300];
+
 /// What the form has beside price, quantity and side.
 #[derive(Clone, Copy)]
 struct Choices {
     time_in_force: RwSignal<TimeInForce>,
     expiry: Expiry,
     self_trade: RwSignal<SelfTrade>,
+    /// Trades at once, at the best prices there are, up to `slippage`.
+    is_market: RwSignal<bool>,
+    slippage: RwSignal<u16>,
+}
+
+impl Choices {
+    fn time_in_force(self) -> TimeInForce {
+        if self.is_market.get() { TimeInForce::Ioc } else { self.time_in_force.get() }
+    }
+
+    /// The limit price of the order: the user's, or the bound of a market order.
+    fn price(self, state: State) -> Result<Decimal, Fault> {
+        if !self.is_market.get() {
+            return read_number(&state.price.get(), Field::Price, "price");
+        }
+        let loading = || Fault::new(Field::Whole, "The market is loading.");
+        let (_, market) = state.market_rules().ok_or_else(loading)?;
+        let side = state.side.get();
+        let best = state.book.with(|book| book.best(side.opposite())).ok_or_else(|| {
+            let who = if side == Side::Buy { "sells" } else { "buys" };
+            Fault::new(Field::Whole, format!("Nobody {who} now. Place a limit order, which waits."))
+        })?;
+        let bound = bound(best, side, self.slippage.get());
+        market.format_price(bound).parse().map_err(|_| loading())
+    }
+}
+
+/// The worst price of a market order: so many basis points from the best, and not a tick more.
+fn bound(best: Ticks, side: Side, slippage_bps: u16) -> Ticks {
+    let most = u128::from(best.0) * u128::from(slippage_bps) / 10_000;
+    let most = u64::try_from(most).unwrap_or(u64::MAX);
+    Ticks(match side {
+        Side::Buy => best.0.saturating_add(most),
+        Side::Sell => best.0.saturating_sub(most).max(1),
+    })
 }
 
 /// The order of the form.
 fn draft(state: State, choices: Choices) -> Result<Draft, Fault> {
     let quantity = read_number(&state.quantity.get(), Field::Quantity, "quantity");
-    let price = read_number(&state.price.get(), Field::Price, "price")?;
-    let time_in_force = choices.time_in_force.get();
+    let price = choices.price(state)?;
+    let time_in_force = choices.time_in_force();
     let expires = match time_in_force {
         TimeInForce::Gtd => choices.expiry.time(state).map(Some),
         _ => Ok(None),
@@ -51,7 +91,8 @@ fn draft(state: State, choices: Choices) -> Result<Draft, Fault> {
         self_trade: choices.self_trade.get(),
         client_id: None,
     };
-    let draft = Draft::new(state, order)?;
+    let mut draft = Draft::new(state, order)?;
+    draft.is_market = choices.is_market.get();
     expires.map(|_| draft)
 }
 
@@ -63,12 +104,23 @@ pub fn OrderForm() -> impl IntoView {
         time_in_force: RwSignal::new(TimeInForce::Gtc),
         expiry: Expiry::new(),
         self_trade: RwSignal::new(SelfTrade::CancelNewest),
+        is_market: RwSignal::new(false),
+        slippage: RwSignal::new(50),
     };
     let draft_now = move || draft(state, choices);
     let draft = Memo::new_with_compare(move |_| draft_now(), |_, _| true);
     let fault =
         move || draft.with(|draft| draft.as_ref().map_or_else(|f| Some(f.clone()), Draft::fault));
     let faults = Faults::new(Signal::derive(fault), state.price, state.quantity);
+    let section: NodeRef<leptos::html::Section> = NodeRef::new();
+    Effect::new(move || {
+        if let (true, Some(section)) = (state.form_open.get(), section.get_untracked()) {
+            // What it covers is not where the keyboard should be.
+            request_animation_frame(move || {
+                let _ = section.focus();
+            });
+        }
+    });
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         faults.leave_all();
@@ -93,6 +145,28 @@ pub fn OrderForm() -> impl IntoView {
             </button>
         }
     };
+    let kind_button = move |name: &'static str, is_market: bool| {
+        let is_chosen = move || choices.is_market.get() == is_market;
+        view! {
+            <button
+                type="button"
+                class:active=is_chosen
+                aria-pressed=move || is_chosen().to_string()
+                on:click=move |_| choices.is_market.set(is_market)
+            >
+                {name}
+            </button>
+        }
+    };
+    let slippage_option = move |bps: u16| {
+        let text = format!("{} %", format::number(&format::percent_of_bps(bps), 0));
+        view! { <option value=bps.to_string() selected=move || choices.slippage.get() == bps>{text}</option> }
+    };
+    // The largest order that the balance pays for.
+    let largest = Memo::new(move |_| {
+        let price = choices.price(state).ok();
+        largest(state, price, choices.time_in_force())
+    });
     let time_in_force_option = |value: TimeInForce| {
         view! { <option value=value.name()>{time_in_force_words(value)}</option> }
     };
@@ -133,6 +207,13 @@ pub fn OrderForm() -> impl IntoView {
             class:open=move || state.form_open.get()
             aria-label="Order form"
             id="order-form"
+            tabindex="-1"
+            node_ref=section
+            on:keydown=move |event| {
+                if event.key() == "Escape" {
+                    state.form_open.set(false);
+                }
+            }
         >
             <form on:submit=submit on:keydown=ignore_held_enter novalidate>
                 <div class="form-head">
@@ -144,15 +225,34 @@ pub fn OrderForm() -> impl IntoView {
                 <div class="sides" role="group" aria-label="Side">
                     {side_button(Side::Buy, "buy")} {side_button(Side::Sell, "sell")}
                 </div>
-                <NumberField
-                    id="field-price"
-                    label="Price"
-                    unit=Signal::derive(move || state.symbol(false))
-                    value=state.price
-                    faults
-                    field=Field::Price
-                    step=Signal::derive(move || Some(state.market_rules()?.1.tick_size))
-                />
+                <div class="kinds" role="group" aria-label="Kind of order">
+                    {kind_button("Limit", false)} {kind_button("Market", true)}
+                </div>
+                <Show
+                    when=move || !choices.is_market.get()
+                    fallback=move || {
+                        view! {
+                            <label class="field">
+                                <span>"At most worse than the best price"</span>
+                                <select on:change=move |event| {
+                                    if let Ok(bps) = event_target_value(&event).parse() {
+                                        choices.slippage.set(bps);
+                                    }
+                                }>{SLIPPAGES.map(slippage_option).collect_view()}</select>
+                            </label>
+                        }
+                    }
+                >
+                    <NumberField
+                        id="field-price"
+                        label="Price"
+                        unit=Signal::derive(move || state.symbol(false))
+                        value=state.price
+                        faults
+                        field=Field::Price
+                        step=Signal::derive(move || Some(state.market_rules()?.1.tick_size))
+                    />
+                </Show>
                 <NumberField
                     id="field-quantity"
                     label="Quantity"
@@ -162,7 +262,8 @@ pub fn OrderForm() -> impl IntoView {
                     field=Field::Quantity
                     step=Signal::derive(move || Some(state.market_rules()?.1.lot_size))
                 />
-                <label class="field">
+                <SizeSlider quantity=state.quantity largest />
+                <label class="field" class:hidden=move || choices.is_market.get()>
                     <span>"Time in force"</span>
                     <select on:change=move |event| {
                         if let Ok(value) = event_target_value(&event).parse() {
@@ -170,13 +271,13 @@ pub fn OrderForm() -> impl IntoView {
                         }
                     }>{TIMES_IN_FORCE.map(time_in_force_option).collect_view()}</select>
                 </label>
-                <Show when=move || choices.time_in_force.get() == TimeInForce::Gtd>
+                <Show when=move || choices.time_in_force() == TimeInForce::Gtd>
                     <ExpiryField expiry=choices.expiry faults />
                 </Show>
                 <details>
                     <summary>"More"</summary>
                     // A post-only order meets none.
-                    <Show when=move || choices.time_in_force.get() != TimeInForce::PostOnly>
+                    <Show when=move || choices.time_in_force() != TimeInForce::PostOnly>
                         <label class="field">
                             <span>"Where it meets my own order, cancel"</span>
                             <select on:change=move |event| {

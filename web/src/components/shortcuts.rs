@@ -54,7 +54,7 @@ fn act(state: State, settings: Settings, key: &str) -> bool {
     match key {
         "b" => order(state, Side::Buy),
         "s" => order(state, Side::Sell),
-        "m" => focus(".market-picker :is(select, button, input)"),
+        "m" => focus(".market-picker > button"),
         "/" => focus("#search"),
         "u" => undo(),
         "t" => settings.toggle_theme(),

@@ -1,0 +1,142 @@
+// The order form beside a program that trades: market orders, sizes by balance, steps; and the list of markets.
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+import { Exchange, NARROW, Person, WIDE, launch, lines } from "./exchange.js";
+import { Trader } from "./trader.js";
+
+let browser;
+let exchange;
+let maker;
+let people = [];
+
+before(async () => {
+  browser = await launch();
+});
+after(async () => {
+  await browser.close();
+});
+afterEach(async () => {
+  const faults = people.flatMap((person) => person.faults);
+  for (const person of people) await person.context.close();
+  people = [];
+  await exchange.stop();
+  assert.deepEqual(faults, [], "no errors in the console, no violation of the policy");
+});
+
+const begin = async (options) => {
+  exchange = await Exchange.start(options);
+  maker = await Trader.arrive(exchange);
+};
+const trader = async (options) => {
+  const person = await Person.arrive(browser, exchange, options);
+  people.push(person);
+  await person.makeKey();
+  await person.getTokens();
+  return person;
+};
+const openForm = async (person, side) => {
+  if (person.isNarrow) await person.page.locator(".side-bar").getByRole("button", { name: side }).click();
+  const form = person.page.locator("#order-form");
+  await form.getByRole("group", { name: "Side" }).getByRole("button", { name: side, exact: true }).click();
+  return form;
+};
+
+for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["360 px, light", NARROW, "light"]]) {
+  test(`a market order trades at once, within a bound that is shown and signed, ${name}`, async () => {
+    await begin({ fees: { maker: 2, taker: 5 } });
+    const alice = await trader({ viewport, colorScheme });
+    const form = await openForm(alice, "Buy");
+    await form.getByRole("button", { name: "Market", exact: true }).click();
+    await form.getByLabel("Quantity").fill("1");
+    await form.getByText("Nobody sells now. Place a limit order, which waits.").waitFor();
+    assert.equal(await form.locator("button[type=submit]").getAttribute("aria-disabled"), "true");
+
+    await maker.act(maker.order("sell", 0.5, 2000), maker.order("sell", 1, 2005), maker.order("sell", 1, 2030));
+    const button = form.getByRole("button", { name: "Buy 1 ETH now, at worst at 2,010" });
+    await button.waitFor();
+    const told = await lines(form);
+    assert.equal(told["Trades at once"], "1 ETH at 2 prices");
+    assert.equal(told["Average price"], "2,002.50");
+    assert.equal(told["Worst price"], "2,005.00");
+    assert.equal(told.Fee, "1.00125 USDT (0.05 %)");
+    await form.getByLabel("At most worse than the best price").selectOption({ label: "0.1 %" });
+    await form.getByRole("button", { name: "Buy 1 ETH now, at worst at 2,002" }).waitFor();
+    assert.equal((await lines(form))["Cancelled at once"], "0.5 ETH: does not fill at once");
+    await form.getByLabel("At most worse than the best price").selectOption({ label: "0.5 %" });
+    await button.click();
+    assert.match(await alice.sign(), /\nside: buy\nquantity: 1\nprice: 2010\ntime_in_force: ioc\n/);
+    await alice.outcome("applied");
+    await alice.tab("Fills");
+    await alice.page.getByRole("row", { name: /Buy 2,005 0.5 taker/ }).waitFor();
+    await alice.page.getByRole("row", { name: /Buy 2,000 0.5 taker/ }).waitFor();
+  });
+
+  test(`the size is a share of what the balance pays for, with its fee, ${name}`, async () => {
+    await begin({ fees: { maker: 2, taker: 5 } });
+    const alice = await trader({ viewport, colorScheme });
+    const form = await openForm(alice, "Buy");
+    const slider = form.getByRole("slider");
+    const quantity = form.getByLabel("Quantity");
+    assert.equal(await slider.isDisabled(), true);
+    await form.getByText("Enter a price to see how much your balance buys").waitFor();
+    await form.getByLabel("Price").fill("2000");
+    // 50,000 USDT buy 24.9875 ETH at 2000 with 0.05 % on top, and not a lot more.
+    await form.getByText("0 % of 24.9875 ETH").waitFor();
+    await slider.focus();
+    await slider.press("ArrowRight");
+    assert.equal(await quantity.inputValue(), "6.2468");
+    await slider.press("End");
+    assert.equal(await quantity.inputValue(), "24.9875");
+    await form.getByText("100 % of 24.9875 ETH").waitFor();
+    assert.equal(await form.locator("button[type=submit]").getAttribute("aria-disabled"), "false");
+    await quantity.fill("24.9876");
+    await form.locator("#order-reason").getByText("are available").waitFor();
+    await form.getByRole("group", { name: "Side" }).getByRole("button", { name: "Sell" }).click();
+    await slider.focus();
+    await slider.press("Home");
+    await slider.press("ArrowRight");
+    await slider.press("ArrowRight");
+    assert.equal(await quantity.inputValue(), "5");
+    await form.getByText("50 % of 10 ETH").waitFor();
+
+    // Steps of a lot and of a tick.
+    await form.getByRole("button", { name: "One step up" }).last().click();
+    assert.equal(await quantity.inputValue(), "5.0001");
+    await form.getByRole("button", { name: "One step down" }).first().click();
+    assert.equal(await form.getByLabel("Price").inputValue(), "1999.99");
+    if (alice.isNarrow) {
+      await form.getByLabel("Price").press("Escape");
+      await form.waitFor({ state: "hidden" });
+    }
+  });
+
+  test(`markets are found by name, with what they did in 24 hours, ${name}`, async () => {
+    await begin();
+    const taker = await Trader.arrive(exchange);
+    const deal = async (price, market) => {
+      await maker.act(maker.order("sell", 0.1, price, { market }));
+      await taker.act(taker.order("buy", 0.1, price, { market, timeInForce: "ioc" }));
+    };
+    await deal(2000, "ETH/USDT");
+    await deal(1990, "ETH/USDT");
+    await deal(60000, "BTC/USDT");
+    await deal(61500, "BTC/USDT");
+    const person = await Person.arrive(browser, exchange, { viewport, colorScheme });
+    people.push(person);
+    const { page } = person;
+    if (!person.isNarrow) await page.locator(".figures").getByText("−0.50 %").waitFor();
+    await page.locator(".market-picker > button").click();
+    const dialog = page.getByRole("dialog", { name: "Markets" });
+    const wide = (text) => (person.isNarrow ? "" : text);
+    await dialog.getByRole("row", { name: `ETH/USDT 1,990.00 −0.50 % ${wide("2,000.00 1,990.00 ")}0.2 ETH` }).waitFor();
+    await dialog.getByRole("row", { name: `BTC/USDT 61,500.0 +2.50 % ${wide("61,500.0 60,000.0 ")}0.2 BTC` }).waitFor();
+    await dialog.getByLabel("Search").fill("nothing");
+    await dialog.getByText("No market has that name.").waitFor();
+    await dialog.getByLabel("Search").fill("btc");
+    assert.equal(await dialog.locator("tbody tr").count(), 1);
+    await dialog.getByLabel("Search").press("Enter");
+    await dialog.waitFor({ state: "hidden" });
+    await page.getByRole("button", { name: "Market BTC/USDT" }).waitFor();
+    await page.locator(".readout").filter({ hasText: "Close 61,500.0" }).waitFor();
+  });
+}

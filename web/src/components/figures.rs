@@ -1,0 +1,114 @@
+//! What a market did in the last 24 hours.
+
+use leptos::prelude::*;
+use zellbook_core::genesis::Market;
+use zellbook_core::units::{Atoms, Decimal};
+use zellbook_core::wire::MarketBody;
+
+use crate::format;
+use crate::state::{ticks, use_state};
+
+/// The change of the last 24 hours in percent, with its sign, and the class of its colour.
+pub fn change(market: &Market, body: &MarketBody) -> Option<(&'static str, String)> {
+    let open = ticks(market, body.open_24h.as_ref()?)?.0;
+    let last = ticks(market, body.last.as_ref()?)?.0;
+    let hundredths = u128::from(last.abs_diff(open)) * 10_000 / u128::from(open.max(1));
+    let percent = format::number(&Decimal::of_atoms(Atoms(hundredths), 2).to_string(), 2);
+    let (class, sign) = match last.cmp(&open) {
+        std::cmp::Ordering::Less => ("ask", "−"),
+        std::cmp::Ordering::Equal => ("", ""),
+        std::cmp::Ordering::Greater => ("bid", "+"),
+    };
+    Some((class, format!("{sign}{percent} %")))
+}
+
+/// Last price and the last 24 hours of the market on show.
+#[component]
+pub fn Figures() -> impl IntoView {
+    let state = use_state();
+    let body = move || {
+        let name = state.market.get();
+        state.markets.with(|markets| {
+            let markets = &markets.as_ref()?.markets;
+            markets.iter().find(|market| market.name == name).cloned()
+        })
+    };
+    let figure =
+        move |name: &'static str, class: &'static str, value: fn(&MarketBody) -> Option<String>| {
+            view! {
+                <div class=class>
+                    <dt>{name}</dt>
+                    <dd>
+                        {move || {
+                            let tick = state.market_rules().map(|(_, market)| market.tick_size);
+                            let value = body().and_then(|body| value(&body));
+                            match (value, tick) {
+                                (Some(value), Some(tick)) => format::in_steps(&value, tick),
+                                _ => "–".into(),
+                            }
+                        }}
+                    </dd>
+                </div>
+            }
+        };
+    // The tape is newer than the figures, which are asked for every few seconds.
+    let last = move || {
+        let tape = state.trades.with(|trades| trades.first().map(|trade| trade.price.clone()));
+        tape.or_else(|| body()?.last)
+    };
+    // The last price and whether it went up, so that what is new can flash.
+    let last_change = Memo::new(move |before: Option<&(Option<String>, i8)>| {
+        let now = last();
+        let (old, direction) = before.cloned().unwrap_or_default();
+        let rules = state.market_rules();
+        let number = |text: &Option<String>| ticks(&rules.as_ref()?.1, text.as_ref()?);
+        let direction = match (number(&old), number(&now)) {
+            (Some(old), Some(now)) if now > old => 1,
+            (Some(old), Some(now)) if now < old => -1,
+            (Some(_), Some(_)) => direction,
+            _ => 0,
+        };
+        (now, direction)
+    });
+    let last_view = move |(price, direction): (Option<String>, i8)| {
+        let class = match direction {
+            1 => "last bid flash-up",
+            -1 => "last ask flash-down",
+            _ => "last",
+        };
+        let shown = state.market_rules().zip(price);
+        let shown = shown.map(|((_, market), price)| format::in_steps(&price, market.tick_size));
+        // Another element each time: it flashes once.
+        view! { <dd class=class>{shown.unwrap_or_else(|| "–".into())}</dd> }
+    };
+    view! {
+        <dl class="figures">
+            <div>
+                <dt>"Last price"</dt>
+                {move || last_view(last_change.get())}
+            </div>
+            <div class="wide">
+                <dt>"24 h change"</dt>
+                {move || {
+                    let change = body().zip(state.market_rules()).and_then(|(body, (_, market))| change(&market, &body));
+                    let (class, text) = change.unwrap_or_else(|| ("", "–".into()));
+                    view! { <dd class=class>{text}</dd> }
+                }}
+            </div>
+            {figure("24 h high", "wide", |body| body.high_24h.clone())}
+            {figure("24 h low", "wide", |body| body.low_24h.clone())}
+            <div class="wide">
+                <dt>"24 h volume"</dt>
+                <dd>
+                    {move || {
+                        body()
+                            .map_or_else(
+                                || "–".into(),
+                                |body| format!("{} {}", format::number(&body.volume_24h, 0), body.base),
+                            )
+                    }}
+                </dd>
+            </div>
+        </dl>
+    }
+}

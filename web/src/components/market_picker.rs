@@ -1,0 +1,115 @@
+//! The market on show, and the list of all to choose another from.
+
+use leptos::prelude::*;
+use zellbook_core::wire::MarketBody;
+
+use super::figures::change;
+use super::settings::sheet;
+use crate::format;
+use crate::state::{State, use_state};
+
+/// A button with the market on show, which opens the list.
+#[component]
+pub fn MarketPicker() -> impl IntoView {
+    let state = use_state();
+    let is_open = RwSignal::new(false);
+    view! {
+        <div class="market-picker">
+            <button
+                type="button"
+                aria-haspopup="dialog"
+                aria-label=move || format!("Market {}, choose another", state.market.get())
+                on:click=move |_| is_open.set(true)
+            >
+                {move || state.market.get()}
+                <span aria-hidden="true">" ▾"</span>
+            </button>
+            {sheet(is_open, "Markets", move || list(state, is_open).into_any())}
+        </div>
+    }
+}
+
+/// Those whose name has what was typed.
+fn found(state: State, text: &str) -> Vec<MarketBody> {
+    let text = text.trim().to_uppercase().replace('-', "/");
+    state.markets.with(|markets| {
+        let markets = markets.iter().flat_map(|markets| &markets.markets);
+        markets.filter(|market| market.name.contains(&text)).cloned().collect()
+    })
+}
+
+fn list(state: State, is_open: RwSignal<bool>) -> impl IntoView {
+    let text = RwSignal::new(String::new());
+    let choose = move |name: String| {
+        is_open.set(false);
+        if state.market.with_untracked(|shown| *shown != name) {
+            state.show_market(name);
+        }
+    };
+    let first = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        if let Some(market) = untrack(|| text.with(|text| found(state, text))).into_iter().next() {
+            choose(market.name);
+        }
+    };
+    let row = move |body: MarketBody| {
+        let rules = state.rules.get()?;
+        let market = rules.market(&body.name)?;
+        let price = |value: &Option<String>| {
+            let shown = value.as_ref().map(|value| format::in_steps(value, market.tick_size));
+            shown.unwrap_or_else(|| "–".into())
+        };
+        let (class, change) = change(market, &body).unwrap_or_else(|| ("", "–".into()));
+        let volume = format!("{} {}", format::number(&body.volume_24h, 0), body.base);
+        let (last, high, low) = (price(&body.last), price(&body.high_24h), price(&body.low_24h));
+        let (name, shown) = (body.name.clone(), body.name.clone());
+        let is_current = move || state.market.with(|market| *market == shown).then_some("true");
+        Some(view! {
+            <tr>
+                <th scope="row">
+                    <button type="button" class="small" aria-current=is_current on:click=move |_| choose(name.clone())>
+                        {body.name}
+                    </button>
+                </th>
+                <td>{last}</td>
+                <td class=class>{change}</td>
+                <td class="wide">{high}</td>
+                <td class="wide">{low}</td>
+                <td>{volume}</td>
+            </tr>
+        })
+    };
+    let rows = move || text.with(|text| found(state, text)).into_iter().map(row).collect_view();
+    let is_none = move || text.with(|text| found(state, text).is_empty());
+    view! {
+        <form on:submit=first>
+            <label class="field">
+                <span>"Search"</span>
+                <input
+                    class="plain"
+                    type="search"
+                    autocomplete="off"
+                    autofocus
+                    placeholder="ETH, BTC/USDT, …"
+                    on:input=move |event| text.set(event_target_value(&event))
+                />
+            </label>
+        </form>
+        <table class="markets">
+            <thead>
+                <tr>
+                    <th scope="col">"Market"</th>
+                    <th scope="col">"Last"</th>
+                    <th scope="col">"24 h"</th>
+                    <th scope="col" class="wide">"High"</th>
+                    <th scope="col" class="wide">"Low"</th>
+                    <th scope="col">"Volume"</th>
+                </tr>
+            </thead>
+            <tbody>{rows}</tbody>
+        </table>
+        <Show when=is_none>
+            <p class="empty">"No market has that name. Search by its base or quote, like ETH."</p>
+        </Show>
+    }
+}
