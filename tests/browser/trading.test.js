@@ -371,7 +371,7 @@ test("orders are cancelled one by one and all at once", async () => {
     await alice.outcome("applied");
   }
   await alice.tab("Open orders (3)");
-  await page.getByRole("button", { name: "Cancel order 2" }).click();
+  await page.getByRole("button", { name: "Cancel order 2", exact: true }).click();
   await page.getByRole("button", { name: "Sign and send" }).click();
   await alice.tab("Open orders (2)");
   await page.getByRole("button", { name: "Cancel all" }).click();
