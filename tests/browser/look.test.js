@@ -82,11 +82,11 @@ for (const [name, viewport] of [["360", NARROW], ["1440", WIDE]]) {
       const { page } = person;
       await check(person, "trading");
       await page.getByRole("button", { name: "Settings" }).click();
-      await page.getByRole("dialog", { name: "Settings" }).waitFor();
+      await page.getByLabel("Blue and orange").waitFor();
       await check(person, "the settings");
       await page.getByLabel("Blue and orange").check();
       await page.getByRole("button", { name: "List of shortcuts" }).click();
-      await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor();
+      await page.getByRole("row", { name: "Esc" }).waitFor();
       await check(person, "the shortcuts");
       await page.keyboard.press("Escape");
       await check(person, "trading in blue and orange");

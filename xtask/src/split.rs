@@ -55,11 +55,24 @@ impl Split {
             .collect();
         let loaders = loaders.join(", ");
         let link = link.replace("export const ", "const ");
-        let bound = take(bound, &format!("import * as import1 from \"{LINK}\""), "")?;
+        // Each part that it knows of may bring an import of the one loader.
+        let ending = format!(" from \"{LINK}\"");
+        let name =
+            |line: &str| Some(line.strip_prefix("import * as ")?.strip_suffix(&ending)?.into());
+        let names: Vec<String> = bound.lines().filter_map(name).collect();
+        let mut script = take(bound, &ending, &ending)?;
+        for name in &names {
+            script = take(&script, &format!("import * as {name}{ending}"), "")?;
+        }
+        let bound = script;
         if let Some(line) = bound.lines().chain(link.lines()).find(|line| is_import(line)) {
             return Err(format!("the page's script would import another: {line}"));
         }
-        Ok(format!("const import1 = (() => {{\n{link}\nreturn {{ {loaders} }};\n}})();\n{bound}"))
+        let imports: String =
+            names.iter().map(|name| format!("const {name} = loader;\n")).collect();
+        Ok(format!(
+            "const loader = (() => {{\n{link}\nreturn {{ {loaders} }};\n}})();\n{imports}{bound}"
+        ))
     }
 }
 

@@ -6,6 +6,8 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
 
+use crate::later::{Later, MakeView, NotLoaded, wasm_split};
+
 const THEME: &str = "zellbook.theme";
 const COLOURS: &str = "zellbook.colours";
 const SHORTCUTS: &str = "zellbook.shortcuts";
@@ -197,10 +199,18 @@ pub fn sheet(
 #[component]
 pub fn SettingsSheet() -> impl IntoView {
     let settings = use_settings();
-    sheet(settings.is_open, "Settings", move || choices(settings).into_any())
+    let body = || view! { <Later part=|| Box::pin(choices_part()) /> }.into_any();
+    sheet(settings.is_open, "Settings", body)
 }
 
-fn choices(settings: Settings) -> impl IntoView {
+#[wasm_split(settings, wasm_split_path = ::leptos::wasm_split, fallible)]
+fn choices_part() -> Result<MakeView, NotLoaded> {
+    Ok(|| view! { <Choices /> }.into_any())
+}
+
+#[component]
+fn Choices() -> impl IntoView {
+    let settings = use_settings();
     let theme = move |(theme, name): (Theme, &'static str)| {
         view! {
             <label class="choice">

@@ -8,6 +8,7 @@ use web_sys::{Element, HtmlElement};
 use zellbook_core::transaction::Side;
 
 use super::settings::{Settings, sheet, use_settings};
+use crate::later::{Later, MakeView, NotLoaded, wasm_split};
 use crate::route::{self, Route};
 use crate::state::State;
 
@@ -106,10 +107,18 @@ fn show_tab(number: u8) -> bool {
 #[component]
 pub fn ShortcutsSheet() -> impl IntoView {
     let settings = use_settings();
-    sheet(settings.help_open, "Keyboard shortcuts", move || list(settings).into_any())
+    let body = || view! { <Later part=|| Box::pin(list_part()) /> }.into_any();
+    sheet(settings.help_open, "Keyboard shortcuts", body)
 }
 
-fn list(settings: Settings) -> impl IntoView {
+#[wasm_split(settings, wasm_split_path = ::leptos::wasm_split, fallible)]
+fn list_part() -> Result<MakeView, NotLoaded> {
+    Ok(|| view! { <List /> }.into_any())
+}
+
+#[component]
+fn List() -> impl IntoView {
+    let settings = use_settings();
     let row = |(key, what)| view! { <tr><th scope="row"><kbd>{key}</kbd></th><td>{what}</td></tr> };
     view! {
         <table class="keys">

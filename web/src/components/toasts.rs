@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use zellbook_core::wire::AccountBody;
 
 use super::orders::request_cancel;
+use crate::later::{Later, MakeView, NotLoaded, wasm_split};
 use crate::notices::{self, Notice, Tone};
 use crate::sending::Sent;
 use crate::state::{State, use_state};
@@ -24,9 +25,28 @@ struct Toast {
 
 type List = RwSignal<Vec<Toast>>;
 
-/// Watches account and what was sent, and shows what became of them.
+/// Where notices appear. What makes them is loaded once there is an account that something can happen to.
 #[component]
 pub fn Toasts() -> impl IntoView {
+    let state = use_state();
+    let has_account = Memo::new(move |_| state.wallet.with(|wallet| wallet.account().is_some()));
+    view! {
+        <div class="toasts" role="log" aria-label="Notices">
+            <Show when=move || has_account.get()>
+                <Later part=|| Box::pin(notices_part()) />
+            </Show>
+        </div>
+    }
+}
+
+#[wasm_split(notices, wasm_split_path = ::leptos::wasm_split, fallible)]
+fn notices_part() -> Result<MakeView, NotLoaded> {
+    Ok(|| view! { <ToastList /> }.into_any())
+}
+
+/// Watches account and what was sent, and shows what became of them.
+#[component]
+fn ToastList() -> impl IntoView {
     let state = use_state();
     let toasts: List = RwSignal::default();
     let last = StoredValue::new(0);
@@ -63,11 +83,9 @@ pub fn Toasts() -> impl IntoView {
         now
     });
     view! {
-        <div class="toasts" role="log" aria-label="Notices">
-            <For each=move || toasts.get() key=|toast| toast.number let:toast>
-                {toast_view(state, toasts, toast)}
-            </For>
-        </div>
+        <For each=move || toasts.get() key=|toast| toast.number let:toast>
+            {toast_view(state, toasts, toast)}
+        </For>
     }
 }
 
