@@ -7,6 +7,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use crate::api;
+use crate::components::dead_man::DeadMan;
 use crate::components::edit_sheet::EditSheet;
 use crate::components::header::{Banner, Header};
 use crate::components::settings::{Settings, SettingsSheet};
@@ -34,6 +35,7 @@ pub fn App() -> impl IntoView {
     shortcuts::listen(state, settings);
     route::follow(state.route);
     feed::start(state);
+    provide_context(DeadMan::start(state));
     crate::wallet::follow_other_tabs(state.wallet);
     spawn_local(load(state));
     let is_trading = Memo::new(move |_| state.route.with(|route| *route == Route::Trade));

@@ -1,12 +1,13 @@
-//! The panel below: open orders, fills, balances, and what this page sent.
+//! The panel below: what the account has, what it did, and what this page sent, by tabs.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use zellbook_core::wire::FillBody;
 
+use super::balances::Balances;
+use super::dead_man::RENEWAL;
 use super::lifecycle::SentList;
-use super::orders::{History, OpenOrders, side_view};
-use crate::format;
+use super::orders::OpenOrders;
+use super::past::{FILLS, HISTORY, LEDGER, PastView};
 use crate::state::{State, use_state};
 use crate::{api, sending};
 
@@ -16,6 +17,7 @@ enum Tab {
     History,
     Fills,
     Balances,
+    Ledger,
     Sent,
 }
 
@@ -25,9 +27,8 @@ pub fn AccountPanel() -> impl IntoView {
     let state = use_state();
     let tab = RwSignal::new(Tab::Balances);
     // What was just signed is what the user wants to see.
-    let signed =
-        |list: &Vec<sending::Sent>| list.iter().filter(|sent| !sent.text.is_empty()).count();
-    let count = Memo::new(move |_| state.sent.with(signed));
+    let is_signed = |sent: &&sending::Sent| !sent.text.is_empty() && sent.title != RENEWAL;
+    let count = Memo::new(move |_| state.sent.with(|list| list.iter().filter(is_signed).count()));
     Effect::new(move |before: Option<usize>| {
         let now = count.get();
         if before.is_some_and(|before| now > before) {
@@ -60,14 +61,15 @@ pub fn AccountPanel() -> impl IntoView {
                 {button(Tab::Balances, named("Balances"))}
                 {button(Tab::Orders, Signal::derive(move || format!("Open orders ({})", open())))}
                 {button(Tab::History, named("History"))} {button(Tab::Fills, named("Fills"))}
-                {button(Tab::Sent, named("Sent"))}
+                {button(Tab::Ledger, named("Ledger"))} {button(Tab::Sent, named("Sent"))}
             </div>
             <div class="tab-body" role="tabpanel">
                 {move || match tab.get() {
                     Tab::Balances => view! { <Balances /> }.into_any(),
                     Tab::Orders => view! { <OpenOrders /> }.into_any(),
-                    Tab::History => view! { <History /> }.into_any(),
-                    Tab::Fills => view! { <Fills /> }.into_any(),
+                    Tab::History => view! { <PastView past=&HISTORY /> }.into_any(),
+                    Tab::Fills => view! { <PastView past=&FILLS /> }.into_any(),
+                    Tab::Ledger => view! { <PastView past=&LEDGER /> }.into_any(),
                     Tab::Sent => view! { <SentList /> }.into_any(),
                 }}
             </div>
@@ -96,7 +98,7 @@ pub fn ask_faucet(state: State) {
 
 /// The way from nothing to the first trade; it goes when that is done.
 #[component]
-fn FirstSteps() -> impl IntoView {
+pub fn FirstSteps() -> impl IntoView {
     let state = use_state();
     let has_key = move || state.wallet.with(|wallet| wallet.account().is_some());
     let has_tokens = move || {
@@ -142,98 +144,7 @@ fn FirstSteps() -> impl IntoView {
     }
 }
 
-fn has_faucet(state: State) -> bool {
+/// Whether this replica gives test tokens.
+pub fn has_faucet(state: State) -> bool {
     state.status.with(|status| status.as_ref().is_some_and(|status| status.faucet))
-}
-
-#[component]
-fn Balances() -> impl IntoView {
-    let state = use_state();
-    let has_key = move || state.wallet.with(|wallet| wallet.account().is_some());
-    let has_traded = move || {
-        state
-            .account
-            .with(|account| account.as_ref().is_some_and(|account| !account.fills.is_empty()))
-    };
-    let rows = move || {
-        let balances = state.account.get().map(|account| account.balances).unwrap_or_default();
-        let row = |balance: zellbook_core::wire::BalanceBody| {
-            view! {
-                <tr>
-                    <th scope="row">{balance.token.clone()}</th>
-                    <td>{format::number(&balance.available, 0)}</td>
-                    <td>{format::number(&balance.locked, 0)}</td>
-                </tr>
-            }
-        };
-        balances.into_iter().map(row).collect_view()
-    };
-    view! {
-        <Show when=move || !has_traded()>
-            <FirstSteps />
-        </Show>
-        <Show when=has_key>
-            <table>
-                <thead>
-                    <tr>
-                        <th scope="col">"Token"</th>
-                        <th scope="col">"Available"</th>
-                        <th scope="col">"Locked in orders"</th>
-                    </tr>
-                </thead>
-                <tbody>{rows}</tbody>
-            </table>
-        </Show>
-        <Show when=move || has_traded() && has_faucet(state)>
-            <p class="actions">
-                <button type="button" on:click=move |_| ask_faucet(state)>"Get test tokens"</button>
-            </p>
-        </Show>
-    }
-}
-
-#[component]
-fn Fills() -> impl IntoView {
-    let state = use_state();
-    let fills = move || state.account.get().map(|account| account.fills).unwrap_or_default();
-    let fee = |fill: &FillBody| {
-        let quote = fill.trade.market.split_once('/').map_or("", |(_, quote)| quote);
-        format!("{} {quote}", format::number(&fill.fee, 0))
-    };
-    let row = move |fill: FillBody| {
-        view! {
-            <tr>
-                <td title=format::utc(&fill.trade.time_ms)>{format::time(&fill.trade.time_ms)}</td>
-                <td>{fill.trade.market.clone()}</td>
-                {side_view(fill.side)}
-                <td>{format::number(&fill.trade.price, 0)}</td>
-                <td>{format::number(&fill.trade.quantity, 0)}</td>
-                <td>{if fill.is_maker { "maker" } else { "taker" }}</td>
-                <td>{fee(&fill)}</td>
-                <td>{fill.trade.batch.clone()}</td>
-            </tr>
-        }
-    };
-    view! {
-        <Show
-            when=move || !fills().is_empty()
-            fallback=|| view! { <p class="empty">"No fills yet. Each trade of yours is listed here with the batch that proves it."</p> }
-        >
-            <table>
-                <thead>
-                    <tr>
-                        <th scope="col">"Time"</th>
-                        <th scope="col">"Market"</th>
-                        <th scope="col">"Side"</th>
-                        <th scope="col">"Price"</th>
-                        <th scope="col">"Quantity"</th>
-                        <th scope="col">"Role"</th>
-                        <th scope="col">"Fee"</th>
-                        <th scope="col">"Batch"</th>
-                    </tr>
-                </thead>
-                <tbody>{move || fills().into_iter().map(row).collect_view()}</tbody>
-            </table>
-        </Show>
-    }
 }

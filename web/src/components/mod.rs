@@ -1,12 +1,16 @@
 //! The parts of the page.
 
 pub mod account_panel;
+pub mod balances;
 pub mod book;
 pub mod chart;
+pub mod csv;
+pub mod dead_man;
 pub mod edit_sheet;
 pub mod expiry;
 pub mod faults;
 pub mod figures;
+pub mod funds_sheet;
 pub mod header;
 pub mod lifecycle;
 pub mod market_info;
@@ -15,6 +19,7 @@ pub mod nav;
 pub mod number_field;
 pub mod order_form;
 pub mod orders;
+pub mod past;
 pub mod settings;
 pub mod shortcuts;
 pub mod sign_sheet;

@@ -1,14 +1,15 @@
-//! Orders of the account: open ones, to be changed or cancelled, and past ones.
+//! Open orders of the account, to be changed or cancelled.
 
 use leptos::prelude::*;
 use zellbook_core::transaction::{Action, OrderRef, Side};
-use zellbook_core::wire::{OrderBody, OrderStatus};
+use zellbook_core::wire::OrderBody;
 
+use super::dead_man::DeadManView;
 use crate::format::{self, verb};
 use crate::state::{SignRequest, State, use_state};
 
 /// A cell with a side.
-pub fn side_view(side: Side) -> impl IntoView {
+fn side_view(side: Side) -> impl IntoView {
     let class = if side == Side::Buy { "bid" } else { "ask" };
     view! { <td class=class>{verb(side)}</td> }
 }
@@ -29,11 +30,13 @@ pub fn request_cancel(state: State, order: &OrderBody) {
     }));
 }
 
-fn request_cancel_all(state: State) {
+/// Has the cancel of all orders signed, of one market or of all.
+fn request_cancel_all(state: State, market: Option<String>) {
+    let of = market.as_ref().map(|market| format!(" of {market}")).unwrap_or_default();
     state.request.set(Some(SignRequest {
-        title: "Cancel all orders".into(),
-        lines: vec![("Markets", "all".into())],
-        action: Action::CancelAll { market: None },
+        title: format!("Cancel all orders{of}"),
+        lines: vec![("Markets", market.clone().unwrap_or_else(|| "all".into()))],
+        action: Action::CancelAll { market },
     }));
 }
 
@@ -112,51 +115,68 @@ fn open_table(state: State, orders: Vec<OrderBody>) -> impl IntoView {
     }
 }
 
-/// The open orders.
+/// The open orders, of all markets or of one.
 #[component]
 pub fn OpenOrders() -> impl IntoView {
     let state = use_state();
+    let market: RwSignal<Option<String>> = RwSignal::new(None);
     // Only a change of the orders themselves shows them anew, and takes the focus from their buttons.
-    let orders = Memo::new(move |_| {
+    let all = Memo::new(move |_| {
         state.account.with(|account| {
             account.as_ref().map(|account| account.open_orders.clone()).unwrap_or_default()
         })
     });
-    view! {
-        <Show
-            when=move || orders.with(|orders| !orders.is_empty())
-            fallback=|| view! { <p class="empty">"No open orders. An order that does not fill at once stands here until it fills or you cancel it."</p> }
-        >
-            {move || open_table(state, orders.get())}
-            <p class="actions">
-                <button type="button" on:click=move |_| request_cancel_all(state)>"Cancel all"</button>
-            </p>
-        </Show>
-    }
-}
-
-/// Orders that are not open any more.
-#[component]
-pub fn History() -> impl IntoView {
-    let state = use_state();
-    let orders = move || state.account.get().map(|account| account.past_orders).unwrap_or_default();
-    let row = |order: OrderBody| {
-        let status = match order.status {
-            OrderStatus::Filled => "filled",
-            OrderStatus::Cancelled => "cancelled",
-            OrderStatus::Open => "open",
+    let orders = Memo::new(move |_| {
+        let is_shown = |order: &&OrderBody| {
+            market.with(|market| market.as_ref().is_none_or(|market| *market == order.market))
         };
-        view! { <tr>{order_cells(&order)} <td>{status}</td></tr> }
+        all.with(|orders| orders.iter().filter(is_shown).cloned().collect::<Vec<_>>())
+    });
+    let option = move |name: String| {
+        let (value, shown) = (name.clone(), name.clone());
+        let is_chosen = move || market.with(|market| market.as_deref() == Some(&*shown));
+        view! { <option value=value selected=is_chosen>{name}</option> }
+    };
+    let options = move || {
+        let rules = state.rules.get();
+        let markets = rules.iter().flat_map(|rules| &rules.markets);
+        markets.map(|market| option(market.name.clone())).collect_view()
+    };
+    let choose = move |event: leptos::ev::Event| {
+        market.set(Some(event_target_value(&event)).filter(|name| !name.is_empty()));
+    };
+    let cancel_all = move || match market.get() {
+        Some(market) => format!("Cancel all of {market}"),
+        None => "Cancel all".into(),
     };
     view! {
         <Show
-            when=move || !orders().is_empty()
-            fallback=|| view! { <p class="empty">"No past orders. Filled and cancelled orders are listed here."</p> }
+            when=move || all.with(|orders| !orders.is_empty())
+            fallback=|| view! { <p class="empty">"No open orders. An order that does not fill at once stands here until it fills or you cancel it."</p> }
         >
-            <table>
-                {order_head(vec!["Outcome"])}
-                <tbody>{move || orders().into_iter().map(row).collect_view()}</tbody>
-            </table>
+            <div class="actions filter">
+                <label>
+                    <span class="visually-hidden">"Orders of"</span>
+                    <select class="short" on:change=choose>
+                        <option value="">"All markets"</option>
+                        {options}
+                    </select>
+                </label>
+                <Show when=move || orders.with(|orders| !orders.is_empty())>
+                    <button type="button" on:click=move |_| request_cancel_all(state, market.get_untracked())>
+                        {cancel_all}
+                    </button>
+                </Show>
+            </div>
+            <Show
+                when=move || orders.with(|orders| !orders.is_empty())
+                fallback=|| view! { <p class="empty">"No open orders in this market."</p> }
+            >
+                <div class="table-scroll">{move || open_table(state, orders.get())}</div>
+            </Show>
+        </Show>
+        <Show when=move || state.wallet.with(|wallet| wallet.account().is_some())>
+            <DeadManView />
         </Show>
     }
 }

@@ -1,0 +1,217 @@
+// The account's panel: what it did page by page and as files, what comes in and leaves, and the dead-man's switch.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, afterEach, before, beforeEach, test } from "node:test";
+import { Exchange, NARROW, Person, WIDE, launch, lines } from "./exchange.js";
+import { Trader } from "./trader.js";
+
+const SIZES = [["1440 px, dark", { viewport: WIDE }], ["360 px, light", { viewport: NARROW, colorScheme: "light" }]];
+
+let browser;
+let exchange;
+let people = [];
+
+before(async () => {
+  browser = await launch();
+});
+after(async () => {
+  await browser.close();
+});
+beforeEach(async () => {
+  exchange = await Exchange.start();
+});
+afterEach(async () => {
+  const faults = people.flatMap((person) => person.faults);
+  for (const person of people) await person.context.close();
+  people = [];
+  await exchange.stop();
+  assert.deepEqual(faults, [], "no errors in the console, no violation of the policy");
+});
+
+const arrive = async (options) => {
+  const person = await Person.arrive(browser, exchange, options);
+  people.push(person);
+  return person;
+};
+const trader = async (options) => {
+  const person = await arrive(options);
+  await person.makeKey();
+  await person.getTokens();
+  return person;
+};
+const rows = ({ page }) => page.locator(".tab-body tbody tr");
+const count = (person, wanted) =>
+  person.page.waitForFunction((wanted) => document.querySelectorAll(".tab-body tbody tr").length === wanted, wanted);
+const saved = async ({ page }) => {
+  const download = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Save all as CSV" }).click();
+  const file = await download;
+  const text = readFileSync(await file.path(), "utf8");
+  return { name: file.suggestedFilename(), text, rows: text.trimEnd().split("\r\n") };
+};
+
+for (const [name, options] of SIZES) {
+  test(`fills are shown page by page, come live, and are saved as a file, ${name}`, async () => {
+    const alice = await trader(options);
+    const taker = await Trader.arrive(exchange);
+    await alice.tab("Fills");
+    await alice.page.getByText("No fills yet.").waitFor();
+    await alice.order("Sell", "5", "2000");
+    await alice.outcome("applied");
+    await alice.tab("Fills");
+    await alice.page.getByText("No fills yet.").waitFor();
+    const buy = (quantity) => taker.order("buy", quantity, 2000, { timeInForce: "ioc" });
+    await taker.act(...Array.from({ length: 52 }, () => buy(0.01)));
+    await alice.page.getByRole("button", { name: "More" }).waitFor();
+    await count(alice, 50);
+    await taker.act(buy(0.5));
+    await count(alice, 51);
+    await rows(alice).first().filter({ hasText: "Sell2,0000.5maker0 USDT" }).waitFor();
+    await alice.page.getByRole("button", { name: "More" }).click();
+    await count(alice, 53);
+    await alice.page.getByRole("button", { name: "More" }).waitFor({ state: "hidden" });
+
+    const file = await saved(alice);
+    assert.equal(file.name, `zellbook-fills-${alice.account.slice(0, 10)}.csv`);
+    assert.equal(file.rows.length, 54);
+    assert.equal(file.rows[0], '"time","trade","market","side","price","quantity","role","fee","fee token","order","batch"');
+    assert.match(file.rows[1], /^"\d{4}-\d\d-\d\dT[^"]*Z","53","ETH\/USDT","sell","2000","0.5","maker","0","USDT","1","\d+"$/);
+    assert.match(file.rows[53], /,"1","ETH\/USDT","sell","2000","0.01","maker",/);
+  });
+
+  test(`tokens are withdrawn and sent, exactly, and the ledger tells, ${name}`, async () => {
+    const bob = await trader(options);
+    const alice = await trader(options);
+    const { page } = alice;
+    const sheet = (title) => page.getByRole("dialog", { name: title });
+    const open = async (what) => {
+      await alice.tab("Balances");
+      await page.getByRole("button", { name: what, exact: true }).click();
+      return sheet(what);
+    };
+    let form = await open("Withdraw USDT");
+    const amount = form.getByLabel("Amount");
+    const refused = async (text, why) => {
+      await amount.fill(text);
+      await amount.blur();
+      await form.locator("#funds-amount-fault").getByText(why).waitFor();
+      assert.equal(await form.locator("button[type=submit]").getAttribute("aria-disabled"), "true");
+    };
+    await refused("0", "Amount is zero");
+    await refused("1.0000001", "decimals");
+    await refused("50000.000001", "50000 USDT are available");
+    await refused("ten", "in digits with a point");
+    await amount.fill("1000.5");
+    const to = form.getByLabel("Where the issuer pays it");
+    await to.fill("my account");
+    await to.blur();
+    await form.getByText("Enter 1 to 128 letters, digits").waitFor();
+    await form.locator("button[type=submit]").click({ force: true });
+    assert.equal(await alice.sheet.isVisible(), false);
+    await to.fill("@desk-7");
+    await form.getByRole("button", { name: "Withdraw 1,000.5 USDT" }).click();
+    const { Network, ...told } = await lines(alice.sheet);
+    assert.ok(Network);
+    assert.deepEqual(told, { Amount: "1,000.5 USDT", "The issuer pays to": "@desk-7" });
+    assert.match(await alice.sign(), /\nkind: withdraw\naccount: [0-9a-f]{66}\ntoken: USDT\namount: 1000.5\ndestination: @desk-7\n/);
+    await alice.outcome("applied");
+    await alice.tab("Balances");
+    await page.getByRole("row", { name: /^USDT 48,999.5 0 48,999.5/ }).waitFor();
+    const row = page.getByRole("row", { name: /^1 1,000.5 USDT @desk-7 batch \d+/ });
+    await row.waitFor();
+    assert.match(await row.getByRole("link").getAttribute("href"), /^\/batches\/\d+$/);
+
+    form = await open("Transfer ETH");
+    await form.getByRole("button", { name: "All" }).click();
+    assert.equal(await form.getByLabel("Amount").inputValue(), "10");
+    const receiver = form.getByLabel("To account");
+    await receiver.fill("02abc");
+    await receiver.blur();
+    await form.getByText("66 lower-case hex digits").waitFor();
+    await receiver.fill(alice.account);
+    await form.getByText("This is your own account.").waitFor();
+    await receiver.fill(bob.account);
+    await form.getByRole("button", { name: "Transfer 10 ETH" }).click();
+    assert.match(await alice.sign(), new RegExp(`\nkind: transfer\naccount: [0-9a-f]{66}\ntoken: ETH\nto: ${bob.account}\namount: 10\n`));
+    await alice.outcome("applied");
+    await bob.tab("Balances");
+    await bob.page.getByRole("row", { name: /^ETH 20 0 20/ }).waitFor();
+
+    await alice.tab("Ledger");
+    const words = (person) => rows(person).evaluateAll((rows) => rows.map((row) => [...row.cells].slice(1, 4).map((cell) => cell.textContent).join(" ")));
+    await count(alice, 5);
+    const received = (await words(alice)).slice(2).sort();
+    assert.deepEqual((await words(alice)).slice(0, 2), ["Sent ETH −10", "Withdrawal USDT −1,000.5"]);
+    assert.deepEqual(received, ["Deposit BTC +1", "Deposit ETH +10", "Deposit USDT +50,000"]);
+    await bob.tab("Ledger");
+    await rows(bob).first().filter({ hasText: "ReceivedETH+10" }).waitFor();
+    // A spreadsheet would take what begins so for a formula.
+    const file = await saved(alice);
+    assert.match(file.rows[2], /,"withdrawal","USDT","1000.5","'@desk-7",/);
+
+    form = await open("Deposit BTC");
+    await form.getByText("Deposits of BTC are signed by its issuer.").waitFor();
+    await form.getByText(alice.account).waitFor();
+    await form.getByRole("button", { name: "Close" }).click();
+  });
+
+  test(`open orders are those of a market or of all, and so is what cancels them, ${name}`, async () => {
+    const alice = await trader(options);
+    const { page } = alice;
+    for (const [market, price] of [["ETH/USDT", "1900"], ["ETH/USDT", "1901"], ["BTC/USDT", "50000"]]) {
+      if (market === "BTC/USDT") await alice.market(market);
+      await alice.order("Buy", "0.01", price);
+      await alice.outcome("applied");
+    }
+    await alice.tab("Open orders (3)");
+    await page.getByLabel("Orders of").selectOption("BTC/USDT");
+    await count(alice, 1);
+    await page.getByRole("button", { name: "Cancel all of BTC/USDT" }).waitFor();
+    await page.getByLabel("Orders of").selectOption("ETH/USDT");
+    await count(alice, 2);
+    await page.getByRole("button", { name: "Cancel all of ETH/USDT" }).click();
+    assert.match(await alice.sign(), /\nkind: cancel_all\naccount: [0-9a-f]{66}\nmarket: ETH\/USDT\n/);
+    await alice.tab("Open orders (1)");
+    await page.getByRole("row", { name: /BTC\/USDT Buy 50,000/ }).waitFor();
+    await alice.tab("History");
+    await count(alice, 2);
+  });
+}
+
+test("the dead-man's switch counts down, is put off while the page is open, and is switched off", async () => {
+  const alice = await arrive();
+  const { page } = alice;
+  await page.clock.install();
+  await page.reload();
+  await page.getByText("Live · batch").waitFor();
+  await alice.makeKey();
+  await alice.getTokens();
+  await alice.order("Buy", "1", "1900");
+  await alice.outcome("applied");
+  await alice.tab("Open orders (1)");
+  await page.getByLabel("After").selectOption({ label: "2 minutes" });
+  await page.getByRole("button", { name: "Switch on" }).click();
+  const set = Number(/\nkind: cancel_all_after\naccount: [0-9a-f]{66}\ntime: (\d+)\n/.exec(await alice.sign())[1]);
+  assert.ok(Math.abs(set - Date.now() - 120_000) < 10_000);
+  await alice.outcome("applied");
+  await alice.tab("Open orders (1)");
+  const left = page.getByRole("timer");
+  await left.getByText(/^(2:00|1:5\d)$/).waitFor();
+  await left.getByText("This page puts it off while it is open.").waitFor();
+  const due = async () => Number((await exchange.get(`/v1/accounts/${alice.account}`)).switch_ms);
+  assert.equal(await due(), set);
+
+  // Half of the time later the page puts it off by itself, and leads nobody away from what they look at.
+  await page.clock.fastForward(65_000);
+  await left.getByText(/^(2:0\d|1:5\d)$/).waitFor();
+  for (let attempt = 0; (await due()) === set && attempt < 100; attempt += 1) await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.ok((await due()) >= set + 60_000);
+  await page.getByRole("row", { name: /Buy 1,900/ }).waitFor();
+
+  await page.getByRole("button", { name: "Switch off" }).click();
+  assert.match(await alice.sign(), /\ntime: 0\n/);
+  await alice.outcome("applied");
+  await alice.tab("Open orders (1)");
+  await left.waitFor({ state: "hidden" });
+  assert.equal((await exchange.get(`/v1/accounts/${alice.account}`)).switch_ms, null);
+});

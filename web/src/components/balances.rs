@@ -1,0 +1,132 @@
+//! Balances, what can be done with them, and what was withdrawn.
+
+use leptos::prelude::*;
+use zellbook_core::units::Decimal;
+use zellbook_core::wire::{BalanceBody, WithdrawalBody};
+
+use super::account_panel::{FirstSteps, ask_faucet, has_faucet};
+use super::funds_sheet::{Funds, FundsSheet, Kind};
+use crate::format;
+use crate::state::use_state;
+
+/// Available and locked, exactly.
+fn total(balance: &BalanceBody) -> Option<String> {
+    let read = |text: &str| Decimal::parse(text).ok();
+    let (available, locked) = (read(&balance.available)?, read(&balance.locked)?);
+    let atom = Decimal::one_atom(available.scale().max(locked.scale()));
+    let atoms = available.in_steps_of(atom).ok()?.checked_add(locked.in_steps_of(atom).ok()?)?;
+    Some(Decimal::of_steps(atoms, atom)?.to_string())
+}
+
+/// The balances.
+#[component]
+pub fn Balances() -> impl IntoView {
+    let state = use_state();
+    let asked: RwSignal<Option<Funds>> = RwSignal::new(None);
+    let has_key = move || state.wallet.with(|wallet| wallet.account().is_some());
+    let has_traded = move || {
+        state
+            .account
+            .with(|account| account.as_ref().is_some_and(|account| !account.fills.is_empty()))
+    };
+    let button = move |kind: Kind, token: String| {
+        let label = format!("{} {token}", kind.verb());
+        view! {
+            <button
+                type="button"
+                class="small"
+                aria-label=label
+                on:click=move |_| asked.set(Some(Funds { kind, token: token.clone() }))
+            >
+                {kind.verb()}
+            </button>
+        }
+    };
+    let row = move |balance: BalanceBody| {
+        let token = balance.token.clone();
+        let buttons = Kind::ALL.map(|kind| button(kind, token.clone())).collect_view();
+        view! {
+            <tr>
+                <th scope="row">{balance.token.clone()}</th>
+                <td>{format::number(&balance.available, 0)}</td>
+                <td>{format::number(&balance.locked, 0)}</td>
+                <td>{total(&balance).map(|total| format::number(&total, 0))}</td>
+                <td class="buttons">{buttons}</td>
+            </tr>
+        }
+    };
+    // Only a change of the balances themselves shows them anew, and takes the focus from their buttons.
+    let balances = Memo::new(move |_| {
+        state.account.with(|account| account.as_ref().map(|account| account.balances.clone()))
+    });
+    let rows = move || balances.get().unwrap_or_default().into_iter().map(row).collect_view();
+    view! {
+        <Show when=move || !has_traded()>
+            <FirstSteps />
+        </Show>
+        <Show when=has_key>
+            <div class="table-scroll">
+                <table>
+                    <thead>
+                        <tr>
+                            <th scope="col">"Token"</th>
+                            <th scope="col">"Available"</th>
+                            <th scope="col">"Locked in orders"</th>
+                            <th scope="col">"Total"</th>
+                            <th scope="col"><span class="visually-hidden">"What to do"</span></th>
+                        </tr>
+                    </thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+            <Withdrawals />
+        </Show>
+        <Show when=move || has_traded() && has_faucet(state)>
+            <p class="actions">
+                <button type="button" on:click=move |_| ask_faucet(state)>"Get test tokens"</button>
+            </p>
+        </Show>
+        <FundsSheet asked />
+    }
+}
+
+/// What was withdrawn, with the number that the issuer knows it by and the batch that proves it.
+#[component]
+fn Withdrawals() -> impl IntoView {
+    let state = use_state();
+    let withdrawals = Memo::new(move |_| {
+        state.account.with(|account| {
+            account.as_ref().map(|account| account.withdrawals.clone()).unwrap_or_default()
+        })
+    });
+    let row = |withdrawal: WithdrawalBody| {
+        let batch = format!("/batches/{}", withdrawal.batch);
+        view! {
+            <tr>
+                <th scope="row">{format::number(&withdrawal.number, 0)}</th>
+                <td>{format!("{} {}", format::number(&withdrawal.amount, 0), withdrawal.token)}</td>
+                <td title=withdrawal.destination.clone()>{format::short(&withdrawal.destination)}</td>
+                <td><a href=batch>{format!("batch {}", format::number(&withdrawal.batch, 0))}</a></td>
+            </tr>
+        }
+    };
+    view! {
+        <Show when=move || withdrawals.with(|withdrawals| !withdrawals.is_empty())>
+            <h3>"Withdrawals"</h3>
+            <p class="note">"Tell the issuer the number. The batch has the signatures that prove it."</p>
+            <div class="table-scroll">
+                <table>
+                    <thead>
+                        <tr>
+                            <th scope="col">"Number"</th>
+                            <th scope="col">"Amount"</th>
+                            <th scope="col">"Paid to"</th>
+                            <th scope="col">"Proven by"</th>
+                        </tr>
+                    </thead>
+                    <tbody>{move || withdrawals.get().into_iter().map(row).collect_view()}</tbody>
+                </table>
+            </div>
+        </Show>
+    }
+}
