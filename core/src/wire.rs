@@ -6,7 +6,8 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::reject::Reject;
@@ -289,6 +290,7 @@ pub struct TradeBody {
 
 /// A trade from the view of one account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "FlatFill")]
 pub struct FillBody {
     /// The trade.
     #[serde(flatten)]
@@ -301,6 +303,45 @@ pub struct FillBody {
     pub is_maker: bool,
     /// What the account paid for it, in quote.
     pub fee: String,
+}
+
+/// A fill as it is read: what serde derives for a flattened field keeps all of it in memory first, which
+/// costs the page more code than all the rest of a fill.
+#[derive(Deserialize)]
+struct FlatFill {
+    id: String,
+    market: String,
+    price: String,
+    quantity: String,
+    taker_side: Side,
+    maker_order: String,
+    taker_order: String,
+    batch: String,
+    time_ms: String,
+    side: Side,
+    order: String,
+    is_maker: bool,
+    fee: String,
+}
+
+impl From<FlatFill> for FillBody {
+    fn from(flat: FlatFill) -> Self {
+        let FlatFill { id, market, price, quantity, taker_side, maker_order, taker_order, .. } =
+            flat;
+        let FlatFill { batch, time_ms, side, order, is_maker, fee, .. } = flat;
+        let trade = TradeBody {
+            id,
+            market,
+            price,
+            quantity,
+            taker_side,
+            maker_order,
+            taker_order,
+            batch,
+            time_ms,
+        };
+        Self { trade, side, order, is_maker, fee }
+    }
 }
 
 /// Answer to `GET /v1/markets/{base}-{quote}/trades`, newest first.
@@ -912,7 +953,7 @@ pub enum Channel {
 }
 
 /// What the server sends on a WebSocket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerMessage {
     /// The first message of a channel.
@@ -928,8 +969,67 @@ pub enum ServerMessage {
     },
 }
 
+/// Read by hand: what serde derives for tags and flattened content keeps each message in memory in a
+/// general form first, which costs the page time and code.
+impl<'de> Deserialize<'de> for ServerMessage {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = RawMessage::deserialize(deserializer)?;
+        let missing = |name| D::Error::missing_field(name);
+        let text = |text: Option<String>, name| text.ok_or_else(|| missing(name));
+        Ok(match raw.kind {
+            "snapshot" => Self::Snapshot(raw.feed()?),
+            "change" => Self::Change(raw.feed()?),
+            "error" => Self::Error(ErrorDetail {
+                code: text(raw.code, "code")?,
+                message: text(raw.message, "message")?,
+                details: raw.details.unwrap_or_default(),
+            }),
+            "closing" => Self::Closing { reason: text(raw.reason, "reason")? },
+            other => {
+                let known = &["snapshot", "change", "error", "closing"];
+                return Err(D::Error::unknown_variant(other, known));
+            }
+        })
+    }
+}
+
+/// All that a message of the server can have.
+#[derive(Deserialize)]
+struct RawMessage<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    number: Option<String>,
+    channel: Option<&'a str>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    code: Option<String>,
+    message: Option<String>,
+    details: Option<serde_json::Value>,
+    reason: Option<String>,
+}
+
+impl RawMessage<'_> {
+    fn feed<E: serde::de::Error>(self) -> Result<Feed, E> {
+        let data = self.data.ok_or_else(|| E::missing_field("data"))?.get();
+        let data = match self.channel.ok_or_else(|| E::missing_field("channel"))? {
+            "book" => serde_json::from_str(data).map(FeedData::Book),
+            "trades" => serde_json::from_str(data).map(FeedData::Trades),
+            "account" => serde_json::from_str(data).map(FeedData::Account),
+            "status" => serde_json::from_str(data).map(FeedData::Status),
+            other => {
+                let known = &["book", "trades", "account", "status"];
+                return Err(E::unknown_variant(other, known));
+            }
+        };
+        Ok(Feed {
+            number: self.number.ok_or_else(|| E::missing_field("number"))?,
+            data: data.map_err(E::custom)?,
+        })
+    }
+}
+
 /// A message of a channel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Feed {
     /// `0` for the snapshot, then one more for each change of this subscription.
     pub number: String,
@@ -939,7 +1039,7 @@ pub struct Feed {
 }
 
 /// What a message of a channel carries.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "channel", content = "data", rename_all = "snake_case")]
 #[allow(clippy::large_enum_variant, reason = "each lives for one message")]
 pub enum FeedData {
@@ -952,4 +1052,69 @@ pub enum FeedData {
     Account(AccountBody),
     /// In a snapshot and in a change all of it.
     Status(StatusBody),
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn messages_and_fills_are_read_as_they_are_written() {
+        let trade = TradeBody {
+            id: "1".into(),
+            market: "ETH/USDT".into(),
+            price: "2000".into(),
+            quantity: "0.5".into(),
+            taker_side: Side::Buy,
+            maker_order: "1".into(),
+            taker_order: "2".into(),
+            batch: "7".into(),
+            time_ms: "1795346226000".into(),
+        };
+        let fill = FillBody {
+            trade: trade.clone(),
+            side: Side::Sell,
+            order: "1".into(),
+            is_maker: true,
+            fee: "0.1".into(),
+        };
+        let json = serde_json::to_string(&fill).unwrap();
+        assert_eq!(serde_json::from_str::<FillBody>(&json).unwrap(), fill);
+        let (market, batch) = ("ETH/USDT".to_string(), "7".to_string());
+        let book = BookBody {
+            market: market.clone(),
+            batch: batch.clone(),
+            bids: alloc::vec![("1".into(), "2".into(), "3".into())],
+            asks: Vec::new(),
+        };
+        let trades = TradesResponse { market, batch, trades: alloc::vec![trade] };
+        let feed = |data| Feed { number: "3".into(), data };
+        let error = ErrorDetail {
+            code: "bad".into(),
+            message: "a \"quoted\" word".into(),
+            details: json!({"a": 1}),
+        };
+        for message in [
+            ServerMessage::Snapshot(feed(FeedData::Book(book))),
+            ServerMessage::Change(feed(FeedData::Trades(trades))),
+            ServerMessage::Error(error),
+            ServerMessage::Closing { reason: "it stops".into() },
+        ] {
+            let json = serde_json::to_string(&message).unwrap();
+            assert_eq!(serde_json::from_str::<ServerMessage>(&json).unwrap(), message, "{json}");
+        }
+        for (json, error) in [
+            (r#"{"type":"other"}"#, "unknown variant `other`"),
+            (r#"{"type":"change","number":"1","data":{}}"#, "missing field `channel`"),
+            (r#"{"type":"change","channel":"status","number":"1","data":[]}"#, "expected"),
+            (r#"{"type":"closing"}"#, "missing field `reason`"),
+        ] {
+            let found = serde_json::from_str::<ServerMessage>(json).unwrap_err().to_string();
+            assert!(found.contains(error), "{json}: {found}");
+        }
+    }
 }

@@ -16,6 +16,7 @@ use crate::components::sign_sheet::SignSheet;
 use crate::components::toasts::Toasts;
 use crate::components::trading::Trading;
 use crate::components::welcome::WalletDialog;
+use crate::evidence::{Evidence, EvidenceSheet};
 use crate::feed;
 use crate::later::Later;
 use crate::pages;
@@ -32,6 +33,7 @@ pub fn App() -> impl IntoView {
     provide_context(state);
     let settings = Settings::load();
     provide_context(settings);
+    Evidence::provide();
     shortcuts::listen(state, settings);
     route::follow(state.route);
     feed::start(state);
@@ -54,6 +56,7 @@ pub fn App() -> impl IntoView {
         <WalletDialog />
         <SettingsSheet />
         <ShortcutsSheet />
+        <EvidenceSheet />
         <Toasts />
     }
 }

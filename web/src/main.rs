@@ -7,6 +7,7 @@ mod clock;
 mod components;
 mod draft;
 mod edit;
+mod evidence;
 mod fault;
 mod feed;
 mod format;

@@ -6,6 +6,7 @@ use zellbook_core::wire::{BalanceBody, WithdrawalBody};
 
 use super::account_panel::{FirstSteps, ask_faucet, has_faucet};
 use super::funds_sheet::{Funds, FundsSheet, Kind};
+use crate::evidence::{Known, Subject};
 use crate::format;
 use crate::state::use_state;
 
@@ -24,6 +25,10 @@ pub fn Balances() -> impl IntoView {
     let state = use_state();
     let asked: RwSignal<Option<Funds>> = RwSignal::new(None);
     let has_key = move || state.wallet.with(|wallet| wallet.account().is_some());
+    let subject = Signal::derive(move || {
+        let account = state.wallet.with(crate::wallet::Wallet::account)?;
+        Some(Subject::Balances(account.to_string()))
+    });
     let has_traded = move || {
         state
             .account
@@ -79,6 +84,7 @@ pub fn Balances() -> impl IntoView {
                     <tbody>{rows}</tbody>
                 </table>
             </div>
+            <p class="note">"These balances are " <Known subject of="Balances" /> "."</p>
             <Withdrawals />
         </Show>
         <Show when=move || has_traded() && has_faucet(state)>

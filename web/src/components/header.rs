@@ -8,6 +8,7 @@ use super::market_picker::MarketPicker;
 use super::nav::Nav;
 use super::settings::SettingsButton;
 use super::welcome::WalletButton;
+use crate::evidence::{Known, Subject};
 use crate::format;
 use crate::route::Route;
 use crate::state::use_state;
@@ -27,6 +28,7 @@ pub fn Header() -> impl IntoView {
             <Nav />
             <span class="spacer"></span>
             <Replica />
+            <Known subject=Signal::derive(|| Some(Subject::LastBatch)) of="Last batch" />
             <SettingsButton />
             <WalletButton />
         </header>

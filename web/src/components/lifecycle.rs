@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use zellbook_core::wire::Stage;
 
+use crate::evidence::{Evidence, Subject};
 use crate::format;
 use crate::sending::Sent;
 use crate::state::use_state;
@@ -87,12 +88,16 @@ fn SentView(sent: Sent) -> impl IntoView {
         .map(|reject| reject.message.clone());
     let batch = sent.status.as_ref().and_then(|status| status.batch.clone());
     let hash = sent.hash.clone();
+    let evidence = Evidence::of_page();
+    let subject = Subject::Transaction(hash.clone());
+    let check = move |_| evidence.check(subject.clone());
     view! {
         <li>
             <div class="sent-head">
                 <strong>{sent.title.clone()}</strong>
                 <a class="hash" href=format!("/transactions/{hash}") title=hash.clone()>{format::short(&hash)}</a>
                 {batch.map(|batch| view! { <a href=format!("/batches/{batch}")>"batch " {batch.clone()}</a> })}
+                <button type="button" class="known" aria-label=format!("Check {}", sent.title) on:click=check>"check"</button>
             </div>
             <ol class="steps">{steps(&sent).into_iter().map(step).collect_view()}</ol>
             {rejection.map(|text| view! { <p class="fault">"Rejected: " {text} "."</p> })}

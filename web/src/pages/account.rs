@@ -13,6 +13,7 @@ use super::dom::{Node, button, element, text, with};
 use super::load::load;
 use super::parts::{self, Row};
 use crate::api::{self, ApiResult};
+use crate::evidence::{Evidence, Subject};
 use crate::format;
 use crate::state::State;
 
@@ -32,9 +33,11 @@ pub fn account(state: State, key: String) -> View {
     let load = load(move || of_account.clone()).live(state);
     let past = |what: &str| Past::new(format!("{path}/{what}?limit={PAGE}"));
     let (ledger, fills, orders) = (past("ledger"), past("fills"), past("orders"));
+    let evidence = Evidence::of_page();
     Box::new(move || {
         let own = state.wallet.with(crate::wallet::Wallet::account);
-        let mut tags = Vec::new();
+        let subject = Subject::Balances(key.clone());
+        let mut tags = vec![button("Check", &key, move || evidence.check(subject.clone()))];
         if own.is_some_and(|own| own.to_string() == key) {
             tags.push(element("span", "tag", vec![text("yours")]));
         }

@@ -4,9 +4,10 @@ use leptos::prelude::*;
 use zellbook_core::wire::{GatewayBody, ReplicaBody, ReplicaState, ReplicasResponse, StatusBody};
 
 use super::View;
-use super::dom::{Node, element, text};
+use super::dom::{Node, button, element, text};
 use super::load::load;
 use super::parts::{self, Row};
+use crate::evidence::{Evidence, Subject};
 use crate::format;
 use crate::state::State;
 
@@ -17,6 +18,7 @@ const LEAD: &str = "Replicas apply the same batches. Each signs the state root t
 
 pub fn replicas(state: State) -> View {
     let load = load(|| "/v1/replicas".into()).live(state);
+    let evidence = Evidence::of_page();
     Box::new(move || {
         let table = load.show(|body: ReplicasResponse| {
             let weights = body.replicas.iter().filter_map(|one| one.weight.parse::<u64>().ok());
@@ -25,8 +27,9 @@ pub fn replicas(state: State) -> View {
             let caption = "Replicas that genesis names";
             vec![parts::table(caption, REPLICAS, rows, "Genesis names no replicas.")]
         });
+        let check = button("Check", "", move || evidence.check(Subject::LastBatch));
         let mut view = vec![
-            parts::heading("Replicas", Vec::new()),
+            parts::heading("Replicas", vec![check]),
             parts::lead(LEAD),
             parts::section("Replicas of genesis", table),
         ];

@@ -9,9 +9,10 @@ use zellbook_core::wire::{
 };
 
 use super::View;
-use super::dom::{Node, element, text, with};
+use super::dom::{Node, button, element, text, with};
 use super::load::load;
 use super::parts::{self, Row};
+use crate::evidence::{Evidence, Subject};
 use crate::format;
 
 /// How often a transaction without an outcome is asked for.
@@ -35,8 +36,11 @@ pub fn transaction(hash: String) -> View {
             contents.set(Some(load(move || path.clone())));
         }
     });
+    let checks = Evidence::of_page();
     Box::new(move || {
-        let mut view = vec![parts::heading("Transaction", Vec::new()), parts::lead_hash(&hash)];
+        let subject = Subject::Transaction(hash.clone());
+        let check = button("Check", &hash, move || checks.check(subject.clone()));
+        let mut view = vec![parts::heading("Transaction", vec![check]), parts::lead_hash(&hash)];
         view.extend(status.show(|found: TransactionStatus| {
             let fills = |order: &str| match contents.get() {
                 Some(load) => load.show(|body: ContentsBody| vec![fills(&body, order)]),

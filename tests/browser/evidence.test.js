@@ -1,0 +1,157 @@
+// What the page can check of what a replica says: it holds where the replica is honest, and the page says what
+// is false where it lies.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, before, test } from "node:test";
+import { Exchange, NARROW, Person, WIDE, launch } from "./exchange.js";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+let browser;
+let exchange;
+let alice;
+let order;
+
+// One exchange for all tests, with an order whose batch, or a later one, replicas have certified.
+before(async () => {
+  browser = await launch();
+  exchange = await Exchange.start();
+  alice = await Person.arrive(browser, exchange);
+  await alice.makeKey();
+  await alice.getTokens();
+  await alice.order("Buy", "1", "1990");
+  const line = await alice.outcome("applied");
+  const href = await line.locator("a.hash").getAttribute("href");
+  order = await exchange.get(`/v1${href}`);
+  for (let attempt = 0; attempt < 20; attempt += 1) {
+    if ((await exchange.get(`/v1/certified?from=${order.batch}`)).root) return;
+    // A replica attests along with batches, at most once a second.
+    await alice.page.waitForTimeout(1100);
+    await alice.order("Buy", "0.1", "1980");
+    await alice.outcome("applied");
+  }
+  throw new Error("no root is certified");
+});
+after(async () => {
+  const { faults } = alice;
+  await browser.close();
+  await exchange.stop();
+  assert.deepEqual(faults, [], "no errors in the console, no violation of the policy");
+});
+
+const sheet = (page) => page.getByRole("dialog", { name: /^Evidence for/ });
+const steps = async (page) => {
+  const all = await sheet(page).locator(".checks > li").all();
+  const texts = all.map(async (step) => [await step.locator("h3").innerText(), await step.getAttribute("class")]);
+  return (await Promise.all(texts)).map(([title, outcome]) => [title.split("\n").map((line) => line.trim()).filter((line) => /^[A-Z]/.test(line))[0], outcome]);
+};
+const verdict = (page) => sheet(page).locator(".verdict");
+const concluded = (page) => verdict(page).filter({ hasNotText: "Checking" }).waitFor();
+
+const checkTransaction = async (person) => {
+  await person.page.getByRole("button", { name: "Check", exact: true }).click();
+  await concluded(person.page);
+};
+
+for (const viewport of [WIDE, NARROW]) {
+  test(`a transaction is checked from its text to the proof of its batch, ${viewport.width} px`, async () => {
+    const person = await Person.arrive(browser, { url: `${exchange.url}/transactions/${order.hash}` }, { viewport });
+    const { page } = person;
+    const parts = [];
+    page.on("request", (request) => /verifier/.test(request.url()) && parts.push(request.url()));
+    await page.getByRole("heading", { level: 1, name: "Transaction" }).waitFor();
+    assert.deepEqual(parts, [], "what checks is not there before it is needed");
+    await checkTransaction(person);
+    assert.equal(parts.length, 1);
+    assert.equal(await verdict(page).innerText(), "All that can be checked in this page holds.");
+    assert.deepEqual(await steps(page), [
+      ["Network", "open"], ["Text and hash", "done"], ["Signature", "done"], ["Chain", "done"], ["Finality proof", "done"],
+      ["The nodes", "open"], ["In the batch", "done"], ["Outcome", "open"], ["What replicas agree on", "done"],
+    ]);
+    await page.evaluate(axe);
+    const { violations } = await page.evaluate(() => globalThis.axe.run());
+    const serious = violations.filter(({ impact }) => ["serious", "critical"].includes(impact));
+    assert.deepEqual(serious.map(({ id, nodes }) => [id, nodes[0].html]), []);
+    await page.keyboard.press("Escape");
+    await sheet(page).waitFor({ state: "hidden" });
+    assert.deepEqual(person.faults, []);
+    await person.context.close();
+  });
+}
+
+const transactionOf = (body, change) => ({ ...body, element: body.element.replace(/"price":"1990"/, `"price":"${change}"`) });
+const LIES = [
+  ["another price in what was signed", (url) => url.pathname.endsWith("/signed"),
+    (text) => JSON.stringify(transactionOf(JSON.parse(text), "1991")), "Signature"],
+  ["another text beside the right element", (url) => url.pathname.endsWith("/signed"),
+    (text) => text.replace("price: 1990", "price: 1991"), "Text and hash"],
+  ["a body with another price", (url) => url.pathname === "/v1/batches",
+    (text) => text.replace('\\"price\\":\\"1990\\"', '\\"price\\":\\"1991\\"'), "Chain"],
+  ["a place where something else stands", (url) => url.pathname === `/v1/transactions/${order.hash}`,
+    (text) => text.replace(/"position":"\d+"/, '"position":"7"'), "In the batch"],
+  ["a proof over another time", (url) => url.pathname.endsWith("/contents"),
+    (text) => text.replace(/"timestamp":"(\d+)"/, (_, time) => `"timestamp":"${Number(time) + 1}"`), "Finality proof"],
+  ["nodes of another app", (url) => url.pathname === "/v1/network",
+    (text) => text.replace('"app_name":"', '"app_name":"other-'), "Finality proof"],
+  ["another root that replicas are said to agree on", (url) => url.pathname === "/v1/certified",
+    (text) => text.replace(/"root":"([0-9a-f]{64})"/, (_, root) => `"root":"${root.slice(0, -1)}${root.endsWith("0") ? "1" : "0"}"`), "What replicas agree on"],
+];
+for (const [name, where, lie, title] of LIES) {
+  test(`a replica that lies is found out: ${name}`, async () => {
+    const person = await Person.arrive(browser, { url: `${exchange.url}/transactions/${order.hash}` });
+    const { page } = person;
+    await page.getByRole("heading", { level: 1, name: "Transaction" }).waitFor();
+    let lies = 0;
+    await page.route(where, async (route) => {
+      const answer = await route.fetch();
+      const text = await answer.text();
+      if (lie(text) !== text) lies += 1;
+      await route.fulfill({ response: answer, body: lie(text) });
+    });
+    await checkTransaction(person);
+    assert.ok(lies > 0, "it did lie");
+    assert.match(await verdict(page).innerText(), /Something is false/);
+    const failed = (await steps(page)).filter(([, outcome]) => outcome === "bad").map(([title]) => title);
+    assert.ok(failed.includes(title), failed.join());
+    await person.context.close();
+  });
+}
+
+test("balances are led to the root, and one that was changed is found out", async () => {
+  const person = await Person.arrive(browser, { url: `${exchange.url}/accounts/${alice.account}` });
+  const { page } = person;
+  await page.getByRole("button", { name: "Check", exact: true }).click();
+  await concluded(page);
+  assert.match(await verdict(page).innerText(), /All that can be checked/);
+  const titles = (await steps(page)).filter(([, outcome]) => outcome === "done").map(([title]) => title);
+  assert.ok(titles.filter((title) => title === "Balance").length >= 2, titles.join());
+  await page.route((url) => url.pathname === `/v1/accounts/${alice.account}`, async (route) => {
+    const answer = await route.fetch();
+    const body = await answer.json();
+    body.balances[0].available = "1000000";
+    await route.fulfill({ response: answer, json: body });
+  });
+  await sheet(page).getByRole("button", { name: "Check again" }).click();
+  await verdict(page).filter({ hasText: "Something is false" }).waitFor();
+  assert.ok((await steps(page)).some(([title, outcome]) => title === "Balance" && outcome === "bad"));
+  await person.context.close();
+});
+
+test("a mark says how the last batch and the balances are known, and what is new is reported again", async () => {
+  const { page } = alice;
+  const mark = (of) => page.getByRole("button", { name: new RegExp(`^${of}: `) });
+  for (const [of, known] of [["Last batch", /proven|certified/], ["Balances", /proven|certified/]]) {
+    if (of === "Balances") await alice.tab("Balances");
+    assert.equal(await mark(of).innerText(), "reported");
+    await mark(of).click();
+    await concluded(page);
+    await page.keyboard.press("Escape");
+    await mark(of).filter({ hasText: known }).waitFor();
+  }
+  await alice.order("Buy", "0.1", "1970");
+  await alice.outcome("applied");
+  await mark("Last batch").filter({ hasText: "reported" }).waitFor();
+  await alice.tab("Balances");
+  await mark("Balances").filter({ hasText: "reported" }).waitFor();
+});

@@ -1,0 +1,196 @@
+//! Asking the replica for what a check needs, and checking it, one step after the other.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use serde::de::DeserializeOwned;
+use zellbook_core::genesis::Rules;
+use zellbook_core::wire::{
+    AccountBody, BalanceProofBody, BatchBody, BatchesResponse, CertifiedBody, ContentsBody,
+    NetworkBody, SignedBody, StatusBody, TransactionStatus,
+};
+
+use super::check::{self, Outcome, Step};
+use super::{Subject, Word};
+use crate::api;
+use crate::state::State;
+
+/// Answers in which the bodies up to a proof may come, at most.
+const ANSWERS_MAX: usize = 8;
+
+/// Checks a subject; each step is shown as it is done. It ends with the word for it.
+pub async fn check(state: State, subject: Subject, steps: RwSignal<Vec<Step>>) -> Word {
+    let Some(rules) = state.rules.get_untracked() else { return Word::Reported };
+    let mut gathering = Gathering { rules, steps };
+    gathering.add(check::network(&gathering.rules));
+    let done = match &subject {
+        Subject::Transaction(hash) => gathering.transaction(hash).await,
+        Subject::Balances(account) => gathering.balances(account).await,
+        Subject::LastBatch => gathering.last_batch().await,
+    };
+    if let Err(stopped) = &done {
+        gathering.add(Step::new("Not finished", Outcome::Open, stopped.clone()));
+    }
+    let has_failed = |steps: &Vec<Step>| steps.iter().any(|step| step.outcome == Outcome::Fails);
+    match done {
+        // Who has closed the sheet does not wait for it.
+        _ if steps.try_with_untracked(has_failed).unwrap_or(false) => Word::False,
+        Ok(word) => word,
+        Err(_) => Word::Reported,
+    }
+}
+
+struct Gathering {
+    rules: Arc<Rules>,
+    steps: RwSignal<Vec<Step>>,
+}
+
+async fn get<T: DeserializeOwned>(path: &str) -> Result<T, String> {
+    let text = api::text(path).await.map_err(|problem| problem.to_string())?;
+    api::parse(&text).map_err(|problem| problem.to_string())
+}
+
+impl Gathering {
+    fn add(&mut self, step: Step) {
+        let _ = self.steps.try_update(|steps| steps.push(step));
+    }
+
+    fn add_all(&mut self, all: Vec<Step>) {
+        all.into_iter().for_each(|step| self.add(step));
+    }
+
+    async fn transaction(&mut self, hash: &str) -> Result<Word, String> {
+        let signed: SignedBody = get(&format!("/v1/transactions/{hash}/signed")).await?;
+        let steps = check::signed(&self.rules, hash, &signed);
+        self.add_all(steps);
+        let status: TransactionStatus = get(&format!("/v1/transactions/{hash}")).await?;
+        let (Some(batch), Some(position)) = (&status.batch, &status.position) else {
+            return Err("It is in no finalized batch yet: there is nothing more to check.".into());
+        };
+        let (batch, position): (u64, usize) =
+            batch.parse().ok().zip(position.parse().ok()).ok_or("The replica names no place.")?;
+        let bodies = self.proven(batch).await?;
+        if let Some(body) = bodies.first() {
+            self.add(check::in_body(body, position, &signed.element));
+        }
+        let said = match &status.reject {
+            Some(reject) => format!("Rejected: {}.", reject.message),
+            None => "Applied.".into(),
+        };
+        let said = format!(
+            "{said} That is what this replica says. It follows from the batches before it: who wants to check it applies them all (zellbook replay)."
+        );
+        self.add(Step::new("Outcome", Outcome::Open, said));
+        self.agreed(batch, None).await?;
+        Ok(Word::Proven)
+    }
+
+    /// That a batch is in the proven chain; the bodies from it on up to the proof.
+    async fn proven(&mut self, batch: u64) -> Result<Vec<String>, String> {
+        let contents: ContentsBody = get(&format!("/v1/batches/{batch}/contents?limit=1")).await?;
+        let proof = contents.proof;
+        let before = contents.previous_chaining_hash.unwrap_or_default();
+        let last: u64 = proof.index.parse().map_err(|_| "The proof names no batch.")?;
+        let mut batches: Vec<BatchBody> = Vec::new();
+        let mut after = batch.saturating_sub(1);
+        for _ in 0..ANSWERS_MAX {
+            if after >= last {
+                break;
+            }
+            let answer: BatchesResponse = get(&format!("/v1/batches?after={after}")).await?;
+            for one in answer.batches {
+                if one.index.parse() != Ok(after.saturating_add(1)) || after >= last {
+                    break;
+                }
+                after = after.saturating_add(1);
+                batches.push(one);
+            }
+        }
+        if after < last {
+            return Err(format!(
+                "Its proof is over batch {last}, which this replica has not applied yet. Check again in a moment."
+            ));
+        }
+        let network: NetworkBody = get(&format!("/v1/network?tag={}", proof.tag)).await?;
+        let (bodies, hashes): (Vec<String>, Vec<String>) =
+            batches.into_iter().map(|one| (one.body, one.chaining_hash)).unzip();
+        let steps = check::proven(&before, &bodies, &hashes, &proof, &network);
+        self.add_all(steps);
+        Ok(bodies)
+    }
+
+    /// Which root replicas agree on, from a batch on; whether it is the given one of that batch.
+    async fn agreed(&mut self, batch: u64, root: Option<&str>) -> Result<bool, String> {
+        const TITLE: &str = "What replicas agree on";
+        let Ok(body) = get::<CertifiedBody>(&format!("/v1/certified?from={batch}")).await else {
+            let said = format!(
+                "No root of batch {batch} or a later one is certified yet: replicas attest about once a second while there are batches."
+            );
+            self.add(Step::new(TITLE, Outcome::Open, said));
+            return Ok(false);
+        };
+        let (of, _, said) = match check::certified(&self.rules, &body) {
+            Ok(found) => found,
+            Err(said) => {
+                self.add(Step::new(TITLE, Outcome::Fails, said));
+                return Ok(false);
+            }
+        };
+        let (outcome, said) = match root {
+            Some(root) if of == batch && body.root != root => (
+                Outcome::Fails,
+                format!("{said} This replica has {root} there: it disagrees with them."),
+            ),
+            Some(_) if of > batch => (
+                Outcome::Open,
+                format!("{said} That of batch {batch} itself is this replica’s word."),
+            ),
+            _ if of < batch => {
+                (Outcome::Fails, format!("{said} That was not asked for: {batch} or later was."))
+            }
+            _ => (Outcome::Holds, said),
+        };
+        self.add(Step::new(TITLE, outcome, said));
+        Ok(of == batch && outcome == Outcome::Holds)
+    }
+
+    async fn balances(&mut self, account: &str) -> Result<Word, String> {
+        let key = account.parse().map_err(|_| "This is no public key.")?;
+        let body: AccountBody = get(&format!("/v1/accounts/{account}")).await?;
+        let mut last = None;
+        for shown in &body.balances {
+            let path = format!("/v1/accounts/{account}/proof?token={}", shown.token);
+            let proof: BalanceProofBody = get(&path).await?;
+            let found = check::balance(&self.rules, &key, shown, &proof);
+            let outcome = if found.is_ok() { Outcome::Holds } else { Outcome::Fails };
+            self.add(Step::new("Balance", outcome, found.unwrap_or_else(|said| said)));
+            last = Some((proof.batch, proof.root));
+        }
+        let Some((batch, root)) = last else { return Err("There are no tokens.".into()) };
+        let said = format!(
+            "Each balance leads by a Merkle proof to the state root {root} after batch {batch}."
+        );
+        self.add(Step::new("State root", Outcome::Holds, said));
+        let batch = batch.parse().map_err(|_| "The replica names no batch.")?;
+        let is_certified = self.agreed(batch, Some(&root)).await?;
+        Ok(if is_certified { Word::Certified } else { Word::Proven })
+    }
+
+    async fn last_batch(&mut self) -> Result<Word, String> {
+        let status: StatusBody = get("/v1/status").await?;
+        let batch: u64 = status.batch.parse().map_err(|_| "The replica names no batch.")?;
+        if batch == 0 {
+            return Err("There are no batches yet.".into());
+        }
+        self.proven(batch).await?;
+        let said =
+            format!("After batch {batch} it is {}, as this replica reports it.", status.root);
+        self.add(Step::new("State root", Outcome::Open, said));
+        let from = status.certified_batch.as_ref().and_then(|batch| batch.parse().ok());
+        let is_certified = match from {
+            Some(from) => self.agreed(from, status.certified_root.as_deref()).await?,
+            None => false,
+        };
+        Ok(if is_certified && from == Some(batch) { Word::Certified } else { Word::Proven })
+    }
+}

@@ -1,0 +1,104 @@
+//! The sheet that shows each step of a check.
+
+use leptos::html::Dialog;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+
+use super::check::{Outcome, Step};
+use super::{Evidence, Subject, Word, gather, numbers};
+use crate::state::use_state;
+
+/// What a subject is called, and what is to be known of its check beforehand.
+const fn about(subject: &Subject) -> (&'static str, &'static str) {
+    match subject {
+        Subject::Transaction(_) => (
+            "Evidence for a transaction",
+            "Hash, signature, chain and finality proof are computed in this page; the replica is not believed where it can be checked.",
+        ),
+        Subject::Balances(_) => (
+            "Evidence for balances",
+            "Each balance is a leaf of a Merkle tree. This page asks for its proof and computes the way up to the state root.",
+        ),
+        Subject::LastBatch => (
+            "Evidence for the last batch",
+            "The nodes of the network sign the chain of all batches; replicas sign the root that they come to by applying them.",
+        ),
+    }
+}
+
+/// Checks what is open, at once.
+#[component]
+pub fn Sheet() -> impl IntoView {
+    let (state, evidence) = (use_state(), Evidence::of_page());
+    let dialog: NodeRef<Dialog> = NodeRef::new();
+    let steps = RwSignal::new(Vec::<Step>::new());
+    let word = RwSignal::new(None::<Word>);
+    Effect::new(move || {
+        if let Some(dialog) = dialog.get() {
+            // It fails only where it is open already.
+            let _ = dialog.show_modal();
+        }
+    });
+    let check = move || {
+        let Some(subject) = evidence.open.get_untracked() else { return };
+        steps.set(Vec::new());
+        word.set(None);
+        let shown = untrack(|| numbers(state, &subject));
+        spawn_local(async move {
+            let found = gather::check(state, subject.clone(), steps).await;
+            if word.try_set(Some(found)).is_none() && found != Word::Reported {
+                evidence.remember(subject, shown, found);
+            }
+        });
+    };
+    check();
+    let about = evidence.open.get_untracked().as_ref().map(about).unwrap_or_default();
+    let step = |step: Step| {
+        let (class, sign, said) = match step.outcome {
+            Outcome::Holds => ("done", "✓", "holds"),
+            Outcome::Fails => ("bad", "✕", "does not hold"),
+            Outcome::Open => ("open", "○", "not checked here"),
+        };
+        view! {
+            <li class=class>
+                <h3>
+                    <span aria-hidden="true">{sign}</span>
+                    {step.title}
+                    <small>{said}</small>
+                </h3>
+                <p>{step.said}</p>
+            </li>
+        }
+    };
+    let verdict = move || {
+        let said = match word.get() {
+            None => "Checking…",
+            Some(Word::False) => {
+                "Something is false. Do not rely on what this replica says of it; ask another one."
+            }
+            Some(Word::Certified) => {
+                "All that can be checked holds, and replicas agree on this very root."
+            }
+            Some(Word::Reported | Word::Stale) => "Not all could be checked.",
+            Some(Word::Proven) => "All that can be checked in this page holds.",
+        };
+        view! { <p class="verdict" class:fault=word.get() == Some(Word::False)>{said}</p> }
+    };
+    view! {
+        <dialog
+            node_ref=dialog
+            class="sheet evidence"
+            aria-labelledby="evidence-title"
+            on:close=move |_| evidence.open.set(None)
+        >
+            <h2 id="evidence-title">{about.0}</h2>
+            <p class="note">{about.1}</p>
+            <div role="status">{verdict}</div>
+            <ol class="checks">{move || steps.get().into_iter().map(step).collect_view()}</ol>
+            <p class="actions">
+                <button type="button" class="quiet" disabled=move || word.get().is_none() on:click=move |_| check()>"Check again"</button>
+                <button type="button" on:click=move |_| evidence.open.set(None)>"Close"</button>
+            </p>
+        </dialog>
+    }
+}
