@@ -7,7 +7,9 @@ use zellbook_core::leaf::LeafKey;
 use zellbook_core::state_root::Proof;
 use zellbook_core::transaction::{Action, KeyGrant, Order, OrderRef, Transaction};
 
-use crate::harness::{Replica, balance, key, new_key, nonce, now_ms, order, replay, run, text};
+use crate::harness::{
+    Replica, balance, check_replay, key, new_key, nonce, now_ms, order, replay, run, text,
+};
 
 /// `line` with a client id.
 fn named(line: &str, client_id: &str) -> Order {
@@ -81,8 +83,7 @@ async fn a_replaced_order_keeps_its_names_and_belongs_to_the_transaction_that_re
     assert_eq!(replica.act(&alice, Action::Cancel(hash)).await["status"], "applied");
     let account = replica.account(&alice).await;
     assert_eq!(account["past_orders"][0]["reason"], "requested");
-    let (code, report, log) = replay(&replica.data);
-    assert_eq!((code, &report["root"]), (Some(0), &replica.status().await["root"]), "{log}");
+    check_replay(&replica).await;
 }
 
 #[tokio::test]

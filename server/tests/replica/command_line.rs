@@ -272,7 +272,8 @@ async fn orders_cancels_and_balances_from_the_command_line() {
     let nodes = replica.data.join("nodes.json");
     let audit =
         stdout_json(&["--json", "replay", "--from", &server, "--nodes", nodes.to_str().unwrap()]);
-    assert_eq!(audit["root"], replica.status().await["root"]);
+    let batch = replica.get(&format!("/v1/batches/{}", audit["batches"].as_str().unwrap())).await;
+    assert_eq!(audit["root"], batch["root"]);
     let unknown = run(&["balance", &account.to_string(), "--server", "http://127.0.0.1:1"]);
     assert_eq!(unknown.status.code(), Some(1));
     assert!(text(&unknown.stderr).contains("http://127.0.0.1:1"), "{}", text(&unknown.stderr));

@@ -5,7 +5,7 @@ use std::fs;
 use tempfile::TempDir;
 use zellbook_core::transaction::Action;
 
-use crate::harness::{Given, Process, Replica, balance, key, replay, run, text};
+use crate::harness::{Given, Process, Replica, balance, check_replay, key, replay, run, text};
 
 #[tokio::test]
 async fn after_kill_9_books_balances_and_root_are_as_before() {
@@ -28,20 +28,20 @@ async fn after_kill_9_books_balances_and_root_are_as_before() {
     for path in &paths {
         before.push(replica.get(path).await);
     }
-    let root = replica.status().await["root"].clone();
+    let status = replica.status().await;
 
     replica.process.kill();
     replica.process.restart("/readyz").await;
     for (path, before) in paths.iter().zip(before) {
         assert_eq!(replica.get(path).await, before, "{path}");
     }
-    assert_eq!(replica.status().await["root"], root);
+    let path = format!("/v1/batches/{}", status["batch"].as_str().unwrap());
+    assert_eq!(replica.get(&path).await["root"], status["root"]);
     // And it goes on.
     let outcome = replica.order(&bob, "buy 1.5 ETH/USDT @ 2000").await;
     assert_eq!(outcome["order"]["status"], "filled");
     assert_eq!(balance(&replica.account(&bob).await, "ETH"), "12 + 0");
-    let (code, report, log) = replay(&replica.data);
-    assert_eq!((code, &report["root"]), (Some(0), &replica.status().await["root"]), "{log}");
+    check_replay(&replica).await;
 }
 
 #[tokio::test]
@@ -105,8 +105,7 @@ async fn killed_again_and_again_under_load_it_never_loses_or_repeats_anything() 
     replica.submit(&json).await;
     replica.outcome(&hash).await;
     assert_eq!(balance(&replica.account(&alice).await, "ETH"), "10 + 0");
-    let (code, report, log) = replay(&replica.data);
-    assert_eq!((code, &report["root"]), (Some(0), &replica.status().await["root"]), "{log}");
+    check_replay(&replica).await;
 }
 
 #[tokio::test]

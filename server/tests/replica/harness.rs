@@ -335,6 +335,15 @@ pub fn replay(data: &Path) -> (Option<i32>, Value, String) {
     (output.status.code(), json, text(&output.stderr))
 }
 
+/// Replays what a running replica has applied, to the root that it has of the same batch.
+pub async fn check_replay(replica: &Replica) {
+    let (code, report, log) = replay(&replica.data);
+    assert_eq!(code, Some(0), "{log}");
+    // More batches may come meanwhile: copies, and attestations.
+    let batch = replica.get(&format!("/v1/batches/{}", report["batches"].as_str().unwrap())).await;
+    assert_eq!(report["root"], batch["root"], "{log}");
+}
+
 /// Makes a key file; its public key.
 pub fn new_key(file: &str) -> String {
     let made = run(&["key", "new", "--json", "--out", file]);

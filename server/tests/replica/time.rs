@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use zellbook_core::transaction::Action;
 
 use crate::harness::{
-    Given, PATIENCE, Process, Replica, balance, key, now_ms, number, order, replay,
+    Given, PATIENCE, Process, Replica, balance, check_replay, key, now_ms, number, order,
 };
 
 /// How long nothing must happen for an exchange to be called idle: replicas attest once a second.
@@ -54,8 +54,7 @@ async fn an_order_expires_on_an_exchange_where_nothing_else_happens() {
     until_idle(&replica).await;
     let book = replica.get("/v1/markets/ETH-USDT/book").await;
     assert_eq!(book["asks"], serde_json::json!([]));
-    let (code, report, log) = replay(&replica.data);
-    assert_eq!((code, &report["root"]), (Some(0), &replica.status().await["root"]), "{log}");
+    check_replay(&replica).await;
 }
 
 #[tokio::test]
@@ -109,8 +108,7 @@ async fn a_switch_cancels_all_orders_of_an_account_that_falls_silent() {
     assert_eq!(balance(&account, "USDT"), "50000 + 0");
     assert_eq!(replica.account(&bob).await["open_orders"].as_array().unwrap().len(), 1);
     // What came due is the batch's, and a replay does the same.
-    let (code, report, log) = replay(&replica.data);
-    assert_eq!((code, &report["root"]), (Some(0), &replica.status().await["root"]), "{log}");
+    check_replay(&replica).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
