@@ -116,6 +116,7 @@ export const PASSPHRASE = "correct horse battery";
 
 // Names and values of a form or sheet.
 export const lines = async (place) => {
+  await place.locator(".cost > div").first().waitFor();
   const rows = await place.locator(".cost > div").all();
   const texts = rows.map(async (row) => [await row.locator("dt").textContent(), await row.locator("dd").textContent()]);
   return Object.fromEntries(await Promise.all(texts));
@@ -141,15 +142,65 @@ export class Person {
     return person;
   }
 
+  // With its phrase written down and checked.
   async makeKey() {
     const { page } = this;
     await page.getByRole("button", { name: "Make a key" }).first().click();
     const dialog = page.getByRole("dialog", { name: "Your key" });
     await dialog.locator("#new-passphrase").fill(PASSPHRASE);
     await dialog.getByRole("button", { name: "Make a key" }).click();
-    await dialog.getByRole("button", { name: "Lock" }).waitFor();
+    this.words = await this.writeDown();
+    await dialog.getByRole("button", { name: "Lock", exact: true }).waitFor();
     this.account = (await dialog.locator(".key").textContent()).trim();
     await dialog.getByRole("button", { name: "Close" }).click();
+  }
+
+  // Writes down the phrase that is on show, and gives the words that are asked back.
+  async writeDown() {
+    const dialog = this.page.getByRole("dialog", { name: "Your key" });
+    await dialog.locator(".phrase li").last().waitFor();
+    const words = await dialog.locator(".phrase li").allTextContents();
+    await dialog.getByRole("button", { name: "I wrote them down" }).click();
+    for (const field of await dialog.locator(".words .field").all()) {
+      const number = Number(/Word (\d+)/.exec(await field.locator("label").textContent())[1]);
+      await field.locator("input").fill(words[number - 1]);
+    }
+    await dialog.getByRole("button", { name: "Check" }).click();
+    await dialog.locator(".key").waitFor();
+    return words;
+  }
+
+  async openWallet() {
+    await this.page.locator("button.wallet").click();
+    return this.page.getByRole("dialog", { name: "Your key" });
+  }
+
+  async closeWallet() {
+    await this.page.getByRole("dialog", { name: "Your key" }).getByRole("button", { name: "Close" }).click();
+  }
+
+  // Brings a phrase, a key or the text of a file into a browser without keys.
+  async importKey(text) {
+    const dialog = await this.openWallet();
+    await dialog.getByText("Import a key, a phrase or a file").click();
+    await dialog.locator("#import-text").fill(text);
+    await dialog.locator("#import-passphrase").fill(PASSPHRASE);
+    await dialog.getByRole("button", { name: "Import", exact: true }).click();
+    await dialog.getByRole("button", { name: "Lock", exact: true }).waitFor();
+    this.account = (await dialog.locator(".key").textContent()).trim();
+    await this.closeWallet();
+  }
+
+  // What the browser keeps in a store of the page's database.
+  async stored(store) {
+    return this.page.evaluate(async (store) => {
+      const opened = indexedDB.open("zellbook");
+      await new Promise((resolve) => opened.addEventListener("success", resolve));
+      const all = opened.result.transaction(store).objectStore(store).getAll();
+      await new Promise((resolve) => all.addEventListener("success", resolve));
+      opened.result.close();
+      return all.result;
+    }, store);
   }
 
   async tab(name) {
@@ -180,6 +231,12 @@ export class Person {
     await form.getByLabel("Quantity").fill(quantity);
     await form.getByLabel("Quantity").blur();
     return form;
+  }
+
+  // Leaves the order form where the page is narrow and it covers the rest.
+  async closeForm() {
+    const close = this.page.locator("#order-form").getByRole("button", { name: "Close" });
+    if (await close.isVisible()) await close.click();
   }
 
   // Fills in the form, reads the sheet, signs.

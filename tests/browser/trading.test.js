@@ -332,13 +332,7 @@ test("an order that a program placed in another market shows its client id and k
   const alice = await arrive();
   const { page } = alice;
   const secret = "11".repeat(32);
-  await page.locator(".wallet").click();
-  const dialog = page.getByRole("dialog", { name: "Your key" });
-  await dialog.locator("#import-text").fill(secret);
-  await dialog.locator("#import-passphrase").fill(PASSPHRASE);
-  await dialog.getByRole("button", { name: "Import" }).click();
-  await dialog.getByRole("button", { name: "Lock", exact: true }).waitFor();
-  await dialog.getByRole("button", { name: "Close" }).click();
+  await alice.importKey(secret);
   await alice.getTokens();
   const order = { kind: "order", market: "BTC/USDT", side: "buy", quantity: "0.1", price: "60000", time_in_force: "gtc", self_trade: "cancel_newest" };
   await submit(exchange, secret, { ...order, client_id: "bot:7" });
@@ -382,51 +376,6 @@ test("orders are cancelled one by one and all at once", async () => {
   await page.getByRole("row", { name: "USDT 50,000 0" }).waitFor();
   await alice.tab("History");
   assert.equal(await page.getByRole("cell", { name: "cancelled" }).count(), 3);
-});
-
-test("a key is exported and imported in another browser, with its passphrase only", async () => {
-  await begin();
-  const alice = await trader();
-  await alice.page.locator(".wallet").click();
-  const download = alice.page.waitForEvent("download");
-  await alice.page.getByRole("button", { name: "Export encrypted file" }).click();
-  const file = await (await download).path();
-  const exported = JSON.parse(readFileSync(file, "utf8"));
-  assert.equal(exported.account, alice.account);
-  assert.deepEqual(Object.keys(exported).sort(), ["account", "ciphertext", "kdf", "nonce", "zellbook_key"]);
-
-  const bob = await arrive();
-  const { page } = bob;
-  await page.locator(".wallet").click();
-  const dialog = page.getByRole("dialog", { name: "Your key" });
-  await dialog.locator("input[type=file]").setInputFiles(file);
-  await dialog.locator("#import-passphrase").fill("not this one");
-  await dialog.getByRole("button", { name: "Import" }).click();
-  await dialog.getByText("This passphrase does not open the key.").waitFor();
-  await dialog.locator("#import-passphrase").fill(PASSPHRASE);
-  await dialog.getByRole("button", { name: "Import" }).click();
-  await dialog.getByRole("button", { name: "Lock", exact: true }).waitFor();
-  assert.equal((await dialog.locator(".key").textContent()).trim(), alice.account);
-  await dialog.getByRole("button", { name: "Close" }).click();
-  await bob.tab("Balances");
-  await page.getByRole("row", { name: "USDT 50,000 0" }).waitFor();
-
-  // What the browser keeps does not hold the secret.
-  const kept = await page.evaluate(() => JSON.stringify(localStorage));
-  assert.ok(kept.includes("ciphertext") && !kept.includes("secret"));
-
-  // Removed only after a second question; then a raw key can be imported under a new passphrase.
-  await page.locator(".wallet").click();
-  await dialog.getByRole("button", { name: "Remove from this browser" }).click();
-  await dialog.getByRole("button", { name: "Remove it" }).click();
-  await dialog.locator("#import-text").fill("11".repeat(32));
-  await dialog.locator("#import-passphrase").fill("short");
-  await dialog.getByRole("button", { name: "Import" }).click();
-  await dialog.getByText("at least 8 characters").last().waitFor();
-  await dialog.locator("#import-passphrase").fill(PASSPHRASE);
-  await dialog.getByRole("button", { name: "Import" }).click();
-  await dialog.getByRole("button", { name: "Lock", exact: true }).waitFor();
-  assert.equal((await dialog.locator(".key").textContent()).trim(), "034f355bdcb7cc0af728ef3cceb9615d90684bb5b2ca5f859ab0f0b704075871aa");
 });
 
 test("what is signed while the replica is away is sent when it is back", async () => {
@@ -492,28 +441,6 @@ test("a held Enter signs nothing, and another market begins with an empty form",
   await alice.market("BTC/USDT");
   assert.equal(await page.locator("#field-price").inputValue(), "");
   assert.equal(await page.locator("#order-form button[type=submit]").getAttribute("aria-disabled"), "true");
-});
-
-test("locking and removing reach every tab, and a locked sheet can be left", async () => {
-  await begin();
-  const alice = await trader();
-  const second = await alice.context.newPage();
-  await second.goto(exchange.url);
-  await unlock(second);
-  await alice.page.locator(".wallet").click();
-  await alice.page.getByRole("button", { name: "Lock", exact: true }).click();
-  await second.getByRole("button", { name: "locked" }).waitFor();
-
-  await second.locator("#field-price").fill("1990");
-  await second.locator("#field-quantity").fill("1");
-  await second.locator("#field-quantity").press("Enter");
-  await second.getByText("Your key is locked. Unlock it to sign.").waitFor();
-  await second.getByRole("button", { name: "Cancel", exact: true }).click();
-  await second.getByText("You sign exactly this text").waitFor({ state: "hidden" });
-
-  await alice.page.getByRole("button", { name: "Remove from this browser" }).click();
-  await alice.page.getByRole("button", { name: "Remove it" }).click();
-  await second.getByRole("button", { name: "Make a key" }).waitFor();
 });
 
 for (const [name, viewport] of [["360", NARROW], ["1440", WIDE], ["1600", { width: 1600, height: 900 }]]) {

@@ -15,7 +15,7 @@ use crate::components::shortcuts::{self, ShortcutsSheet};
 use crate::components::sign_sheet::SignSheet;
 use crate::components::toasts::Toasts;
 use crate::components::trading::Trading;
-use crate::components::welcome::WalletDialog;
+use crate::components::wallet::WalletDialog;
 use crate::evidence::{Evidence, EvidenceSheet};
 use crate::feed;
 use crate::later::Later;
@@ -38,7 +38,8 @@ pub fn App() -> impl IntoView {
     route::follow(state.route);
     feed::start(state);
     provide_context(DeadMan::start(state));
-    crate::wallet::follow_other_tabs(state.wallet);
+    crate::wallet::start(state.wallet);
+    spawn_local(crate::sending::resume(state));
     spawn_local(load(state));
     let is_trading = Memo::new(move |_| state.route.with(|route| *route == Route::Trade));
     view! {

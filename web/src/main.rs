@@ -17,6 +17,7 @@ mod pages;
 mod route;
 mod sending;
 mod state;
+mod trading_key;
 mod wallet;
 
 fn main() {

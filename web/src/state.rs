@@ -180,8 +180,6 @@ pub struct State {
     pub edited: RwSignal<Option<String>>,
     /// Whether the order form is open where the page is narrow.
     pub form_open: RwSignal<bool>,
-    /// Whether the key was exported since the page was opened.
-    pub exported: RwSignal<bool>,
     /// Whether the wallet's dialog is open.
     pub wallet_open: RwSignal<bool>,
     /// Something that went wrong, for the user.
@@ -202,7 +200,7 @@ impl State {
             status: RwSignal::new(None),
             connected: RwSignal::new(false),
             parting: RwSignal::new(None),
-            wallet: RwSignal::new(Wallet::load()),
+            wallet: RwSignal::default(),
             sent: RwSignal::default(),
             request: RwSignal::new(None),
             side: RwSignal::new(Side::Buy),
@@ -210,7 +208,6 @@ impl State {
             quantity: RwSignal::default(),
             edited: RwSignal::new(None),
             form_open: RwSignal::new(false),
-            exported: RwSignal::new(false),
             wallet_open: RwSignal::new(false),
             problem: RwSignal::new(None),
         }

@@ -27,8 +27,8 @@ const WASM_FEATURES: [&str; 6] = [
 ];
 
 /// The style, in this order: what stands later wins.
-const STYLES: [&str; 8] =
-    ["base", "header", "trading", "chart", "sheets", "explorer", "wide", "narrow"];
+const STYLES: [&str; 9] =
+    ["base", "header", "trading", "chart", "sheets", "explorer", "wallet", "wide", "narrow"];
 
 /// The chart library, of npm.
 const CHART_LIBRARY: &str =
@@ -75,7 +75,7 @@ pub fn build(how: Build) -> Result<PathBuf, String> {
     // Not target/page: that is where cargo keeps what the profile `page` builds for the host.
     let folder = root().join("target/site");
     ensure_npm(&npm_folder())?;
-    let sources = ["index.html", "web/start.js", "web/chart.js", "web/icon.svg"];
+    let sources = ["index.html", "web/start.js", "web/chart.js", "web/vault.js", "web/icon.svg"];
     let sources = sources.map(|name| root().join(name));
     let mut stamp = Sha256::new();
     for file in sources.into_iter().chain(STYLES.map(style_path)).chain([
@@ -140,6 +140,7 @@ fn assemble(wasm: &Path, vault: &Path, folder: &Path, how: Build) -> Run {
     };
     let module = site.add_hashed("zellbook", "wasm", &read(&module)?)?;
     let vault = site.add_hashed("vault", "wasm", &read(&vault_module)?)?;
+    let worker = site.add_hashed("vault", "js", &read(&root().join("web/vault.js"))?)?;
     // A script of its own: it is loaded when a chart is first shown.
     let chart = text(&npm_folder().join(CHART_LIBRARY))? + &text(&root().join("web/chart.js"))?;
     let chart = site.add_hashed("chart", "js", chart.as_bytes())?;
@@ -162,6 +163,7 @@ fn assemble(wasm: &Path, vault: &Path, folder: &Path, how: Build) -> Run {
             ("wasm", &module),
             ("vault", &vault),
             ("chart", &chart),
+            ("worker", &worker),
             ("script", &script),
             ("style", &style),
             ("icon", &icon),

@@ -8,6 +8,7 @@ use super::dead_man::RENEWAL;
 use super::lifecycle::SentList;
 use super::orders::OpenOrders;
 use super::past::{FILLS, HISTORY, LEDGER, PastView};
+use super::wallet::TradingKeys;
 use crate::state::{State, use_state};
 use crate::{api, sending};
 
@@ -18,6 +19,7 @@ enum Tab {
     Fills,
     Balances,
     Ledger,
+    Keys,
     Sent,
 }
 
@@ -27,7 +29,8 @@ pub fn AccountPanel() -> impl IntoView {
     let state = use_state();
     let tab = RwSignal::new(Tab::Balances);
     // What was just signed is what the user wants to see.
-    let is_signed = |sent: &&sending::Sent| !sent.text.is_empty() && sent.title != RENEWAL;
+    let is_signed =
+        |sent: &&sending::Sent| sent.is_new && !sent.text.is_empty() && sent.title != RENEWAL;
     let count = Memo::new(move |_| state.sent.with(|list| list.iter().filter(is_signed).count()));
     Effect::new(move |before: Option<usize>| {
         let now = count.get();
@@ -61,7 +64,8 @@ pub fn AccountPanel() -> impl IntoView {
                 {button(Tab::Balances, named("Balances"))}
                 {button(Tab::Orders, Signal::derive(move || format!("Open orders ({})", open())))}
                 {button(Tab::History, named("History"))} {button(Tab::Fills, named("Fills"))}
-                {button(Tab::Ledger, named("Ledger"))} {button(Tab::Sent, named("Sent"))}
+                {button(Tab::Ledger, named("Ledger"))} {button(Tab::Keys, named("Keys"))}
+                {button(Tab::Sent, named("Sent"))}
             </div>
             <div class="tab-body" role="tabpanel">
                 {move || match tab.get() {
@@ -70,6 +74,7 @@ pub fn AccountPanel() -> impl IntoView {
                     Tab::History => view! { <PastView past=&HISTORY /> }.into_any(),
                     Tab::Fills => view! { <PastView past=&FILLS /> }.into_any(),
                     Tab::Ledger => view! { <PastView past=&LEDGER /> }.into_any(),
+                    Tab::Keys => view! { <TradingKeys /> }.into_any(),
                     Tab::Sent => view! { <SentList /> }.into_any(),
                 }}
             </div>
@@ -94,54 +99,6 @@ pub fn ask_faucet(state: State) {
             Err(problem) => state.problem.set(Some(problem.to_string())),
         }
     });
-}
-
-/// The way from nothing to the first trade; it goes when that is done.
-#[component]
-pub fn FirstSteps() -> impl IntoView {
-    let state = use_state();
-    let has_key = move || state.wallet.with(|wallet| wallet.account().is_some());
-    let has_tokens = move || {
-        state.account.with(|account| {
-            let mut balances = account.iter().flat_map(|account| &account.balances);
-            balances.any(|balance| balance.available != "0" || balance.locked != "0")
-        })
-    };
-    let open_wallet = move |_| state.wallet_open.set(true);
-    let mark = |is_done: bool| if is_done { "✓" } else { "○" };
-    let class = |is_done: bool| if is_done { "done" } else { "" };
-    view! {
-        <div class="welcome">
-            <h3>"Your first trade in four steps"</h3>
-            <ol>
-                <li class=move || class(has_key())>
-                    <span class="mark" aria-hidden="true">{move || mark(has_key())}</span>
-                    "Make a key, or import one. It stays in this browser."
-                    <Show when=move || !has_key()>
-                        <button type="button" on:click=open_wallet>"Your key"</button>
-                    </Show>
-                </li>
-                <li class=move || class(state.exported.get())>
-                    <span class="mark" aria-hidden="true">{move || mark(state.exported.get())}</span>
-                    "Export it to a safe place: nobody can restore it for you."
-                    <Show when=move || has_key() && !state.exported.get()>
-                        <button type="button" on:click=open_wallet>"Export"</button>
-                    </Show>
-                </li>
-                <li class=move || class(has_tokens())>
-                    <span class="mark" aria-hidden="true">{move || mark(has_tokens())}</span>
-                    "Get test tokens to trade with."
-                    <Show when=move || has_key() && !has_tokens() && has_faucet(state)>
-                        <button type="button" on:click=move |_| ask_faucet(state)>"Get test tokens"</button>
-                    </Show>
-                </li>
-                <li>
-                    <span class="mark" aria-hidden="true">"○"</span>
-                    "Place an order: the form says what it costs before you sign. A price from the book trades at once."
-                </li>
-            </ol>
-        </div>
-    }
 }
 
 /// Whether this replica gives test tokens.

@@ -4,8 +4,9 @@ use leptos::prelude::*;
 use zellbook_core::units::Decimal;
 use zellbook_core::wire::{BalanceBody, WithdrawalBody};
 
-use super::account_panel::{FirstSteps, ask_faucet, has_faucet};
+use super::account_panel::{ask_faucet, has_faucet};
 use super::funds_sheet::{Funds, FundsSheet, Kind};
+use super::wallet::FirstSteps;
 use crate::evidence::{Known, Subject};
 use crate::format;
 use crate::state::use_state;

@@ -8,7 +8,7 @@ use zellbook_core::transaction::Action;
 
 use crate::state::{SignRequest, State, use_state};
 use crate::wallet::Wallet;
-use crate::{clock, sending};
+use crate::{clock, sending, trading_key};
 
 /// How often the countdown moves.
 const TICK_MS: u32 = 1000;
@@ -58,15 +58,18 @@ impl DeadMan {
     }
 
     fn renew(self, state: State, length: u64) {
-        let is_unlocked =
-            state.wallet.with_untracked(|wallet| matches!(wallet, Wallet::Unlocked(..)));
-        if !is_unlocked {
+        let action = Action::CancelAllAfter { time: from_now(length) };
+        let signer = trading_key::usable(state, &action);
+        if signer.is_none() && !state.wallet.with_untracked(Wallet::signs_alone) {
             return;
         }
-        let action = Action::CancelAllAfter { time: from_now(length) };
-        if let Some(transaction) = sending::transaction(state, action) {
-            sending::sign_and_send(state, RENEWAL.into(), transaction);
-        }
+        spawn_local(async move {
+            let transaction = sending::transaction(state, action, signer, None).await;
+            if let Ok(transaction) = transaction {
+                // What fails is tried again when the next one is due.
+                let _ = sending::sign_and_send(state, RENEWAL.into(), transaction).await;
+            }
+        });
     }
 }
 
@@ -103,7 +106,7 @@ pub fn DeadManView() -> impl IntoView {
     let switch: DeadMan = expect_context();
     let length = RwSignal::new(LENGTHS[1]);
     let due = Memo::new(move |_| due(state));
-    let is_locked = move || state.wallet.with(|wallet| !matches!(wallet, Wallet::Unlocked(..)));
+    let is_locked = move || !state.wallet.with(Wallet::signs_alone);
     let turn_on = move |_| {
         let (words, length) = length.get_untracked();
         switch.length_ms.set(Some(length));

@@ -7,7 +7,7 @@ use super::figures::Figures;
 use super::market_picker::MarketPicker;
 use super::nav::Nav;
 use super::settings::SettingsButton;
-use super::welcome::WalletButton;
+use super::wallet::WalletButton;
 use crate::evidence::{Known, Subject};
 use crate::format;
 use crate::route::Route;

@@ -28,4 +28,4 @@ pub mod splitter;
 pub mod toasts;
 pub mod trades;
 pub mod trading;
-pub mod welcome;
+pub mod wallet;

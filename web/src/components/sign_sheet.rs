@@ -1,14 +1,30 @@
-//! The sheet before every signature: what it does in words, then the exact text.
+//! The sheet before every signature: what it does in words, then the exact text. Where a trading key may sign, there
+//! is none.
 
 use leptos::html::Dialog;
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use zellbook_core::transaction::{Action, Transaction};
 
-use super::welcome::UnlockForm;
+use super::wallet::UnlockForm;
 use crate::draft::Lines;
+use crate::format;
 use crate::sending;
-use crate::state::use_state;
+use crate::state::{SignRequest, State, use_state};
+use crate::trading_key;
 use crate::wallet::Wallet;
+
+const MINUTE_MS: u64 = 60_000;
+/// How long what is signed can take effect; without, whenever it arrives.
+const VALIDITIES: [(Option<u64>, &str); 5] = [
+    (Some(MINUTE_MS), "Within a minute"),
+    (Some(10 * MINUTE_MS), "Within 10 minutes"),
+    (Some(60 * MINUTE_MS), "Within an hour"),
+    (Some(24 * 60 * MINUTE_MS), "Within a day"),
+    (None, "Whenever it arrives"),
+];
+/// What is chosen at first.
+const VALIDITY: Option<u64> = Some(60 * MINUTE_MS);
 
 /// A key that is held down repeats: it must not sign what it has just opened.
 pub fn ignore_held_enter(event: leptos::ev::KeyboardEvent) {
@@ -23,82 +39,181 @@ pub fn lines_view(lines: Lines) -> impl IntoView {
     lines.into_iter().map(line).collect_view()
 }
 
+/// What stands on the sheet.
+#[derive(Clone)]
+struct OnSheet {
+    request: SignRequest,
+    transaction: Transaction,
+}
+
+/// Has a trading key sign, if one may. Whether it did.
+async fn sign_at_once(state: State, request: &SignRequest) -> bool {
+    let Some(key) = trading_key::usable(state, &request.action) else { return false };
+    let action = request.action.clone();
+    let Ok(transaction) = sending::transaction(state, action, Some(key), VALIDITY).await else {
+        return false;
+    };
+    let is_signed = sending::sign_and_send(state, request.title.clone(), transaction).await.is_ok();
+    if is_signed {
+        signed(state, request);
+    }
+    is_signed
+}
+
+/// Leaves the form as it is before an order.
+fn signed(state: State, request: &SignRequest) {
+    if matches!(request.action, Action::Order(_)) {
+        // The next order is a decision of its own.
+        state.quantity.set(String::new());
+    }
+    state.form_open.set(false);
+}
+
 /// Opens whenever something waits for a signature.
 #[component]
 pub fn SignSheet() -> impl IntoView {
     let state = use_state();
     let dialog: NodeRef<Dialog> = NodeRef::new();
-    let transaction: RwSignal<Option<Transaction>> = RwSignal::new(None);
+    let on_sheet: RwSignal<Option<OnSheet>> = RwSignal::new(None);
+    // A second click on what is signed at once is no second order.
+    let is_signing = StoredValue::new(false);
+    Effect::new(move || {
+        let Some(request) = state.request.get() else { return on_sheet.set(None) };
+        if is_signing.get_value() {
+            return;
+        }
+        is_signing.set_value(true);
+        spawn_local(async move {
+            let is_signed = sign_at_once(state, &request).await;
+            is_signing.set_value(false);
+            if is_signed {
+                return state.request.set(None);
+            }
+            match sending::transaction(state, request.action.clone(), None, VALIDITY).await {
+                Ok(transaction) => on_sheet.set(Some(OnSheet { request, transaction })),
+                Err(error) => {
+                    state.problem.set(Some(error.to_string()));
+                    state.request.set(None);
+                }
+            }
+        });
+    });
+    let is_open = Memo::new(move |_| on_sheet.with(Option::is_some));
     Effect::new(move || {
         let Some(dialog) = dialog.get() else { return };
-        match state.request.get() {
-            Some(request) => {
-                transaction.set(sending::transaction(state, request.action));
-                // It fails only where it is open already.
-                let _ = dialog.show_modal();
-            }
-            None => dialog.close(),
+        if is_open.get() {
+            // It fails only where it is open already.
+            let _ = dialog.show_modal();
+        } else {
+            dialog.close();
         }
     });
-    let text = move || {
-        let transaction = transaction.get()?;
-        let rules = state.rules.get()?;
-        Some(transaction.text(&rules.network))
-    };
-    let network = move || state.rules.get().map(|rules| rules.network.to_string());
-    let is_unlocked = move || state.wallet.with(|wallet| matches!(wallet, Wallet::Unlocked(..)));
-    let close = move || state.request.set(None);
-    let sign = move |event: leptos::ev::SubmitEvent| {
-        event.prevent_default();
-        let (Some(request), Some(transaction)) =
-            (state.request.get_untracked(), transaction.get_untracked())
-        else {
-            return;
-        };
-        if matches!(transaction.action, Action::Order(_)) {
-            // The next order is a decision of its own.
-            state.quantity.set(String::new());
-        }
-        sending::sign_and_send(state, request.title, transaction);
-        state.form_open.set(false);
-        close();
-    };
-    let lines =
-        move || lines_view(state.request.get().map(|request| request.lines).unwrap_or_default());
     view! {
         <dialog
             node_ref=dialog
             class="sheet"
             aria-labelledby="sign-title"
-            on:close=move |_| close()
+            on:close=move |_| state.request.set(None)
             on:keydown=ignore_held_enter
         >
-            <h2 id="sign-title">{move || state.request.get().map(|request| request.title)}</h2>
-            <dl class="cost">
-                {lines}
-                <div>
-                    <dt>"Network"</dt>
-                    <dd class="hash" title=network>{move || network().map(|id| crate::format::short(&id))}</dd>
-                </div>
-            </dl>
-            <p class="note">"You sign exactly this text:"</p>
-            <pre class="text" tabindex="0">{text}</pre>
-            <Show
-                when=is_unlocked
-                fallback=move || {
-                    view! {
-                        <UnlockForm note="Your key is locked. Unlock it to sign." />
-                        <p class="actions">
-                            <button type="button" class="quiet" on:click=move |_| close()>"Cancel"</button>
-                        </p>
-                    }
-                }
-            >
-                <form on:submit=sign class="actions send">
-                    <button type="button" class="quiet" on:click=move |_| close()>"Cancel"</button>
-                    <button type="submit" class="main" autofocus>"Sign and send"</button>
-                </form>
-            </Show>
+            {move || is_open.get().then(|| view! { <Sheet on_sheet /> })}
         </dialog>
+    }
+}
+
+#[component]
+fn Sheet(on_sheet: RwSignal<Option<OnSheet>>) -> impl IntoView {
+    let state = use_state();
+    let (busy, fault) = (RwSignal::new(false), RwSignal::new(None::<String>));
+    let is_ready = Memo::new(move |_| state.wallet.with(Wallet::is_ready));
+    let is_ethereum = Memo::new(move |_| state.wallet.with(|wallet| wallet.ethereum().is_some()));
+    let network = state.rules.with_untracked(|rules| rules.as_ref().map(|rules| rules.network));
+    let text = move || {
+        let transaction =
+            on_sheet.with(|sheet| sheet.as_ref().map(|sheet| sheet.transaction.clone()));
+        Some(transaction?.text(&network?))
+    };
+    let title =
+        move || on_sheet.with(|sheet| sheet.as_ref().map(|sheet| sheet.request.title.clone()));
+    let lines = move || {
+        let lines = on_sheet.with(|sheet| sheet.as_ref().map(|sheet| sheet.request.lines.clone()));
+        lines_view(lines.unwrap_or_default())
+    };
+    let close = move || state.request.set(None);
+    let sign = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        let Some(OnSheet { request, transaction }) = on_sheet.get_untracked() else { return };
+        if busy.get_untracked() {
+            return;
+        }
+        busy.set(true);
+        fault.set(None);
+        spawn_local(async move {
+            let title = request.title.clone();
+            match sending::sign_and_send(state, title, transaction).await {
+                Ok(()) => {
+                    signed(state, &request);
+                    close();
+                }
+                // The sheet may be closed: then nobody waits for this.
+                Err(error) => {
+                    let _ = busy.try_set(false);
+                    drop(fault.try_set(Some(error.to_string())));
+                }
+            }
+        });
+    };
+    let set_validity = move |event| {
+        let length: Option<u64> = event_target_value(&event).parse().ok();
+        on_sheet.update(|sheet| {
+            if let Some(sheet) = sheet {
+                sheet.transaction.valid_until =
+                    length.map(|length| sending::valid_until(state, length));
+            }
+        });
+    };
+    let validity = |(length, name): (Option<u64>, &'static str)| {
+        let value = length.map(|length| length.to_string()).unwrap_or_default();
+        view! { <option value=value selected=length == VALIDITY>{name}</option> }
+    };
+    let button = move || match (busy.get(), is_ethereum.get()) {
+        (true, true) => "Confirm in your wallet…",
+        (true, false) => "Signing…",
+        (false, _) => "Sign and send",
+    };
+    view! {
+        <h2 id="sign-title">{title}</h2>
+        <dl class="cost">
+            {lines}
+            <div>
+                <dt>"Network"</dt>
+                <dd class="hash" title=network.map(|id| id.to_string())>
+                    {network.map(|id| format::short(&id.to_string()))}
+                </dd>
+            </div>
+        </dl>
+        <label class="field validity">
+            <span>"Takes effect"</span>
+            <select on:change=set_validity disabled=move || busy.get()>{VALIDITIES.map(validity).collect_view()}</select>
+        </label>
+        <p class="note">"You sign exactly this text:"</p>
+        <pre class="text" tabindex="0">{text}</pre>
+        <p class="fault" role="alert">{move || fault.get()}</p>
+        <Show
+            when=move || is_ready.get()
+            fallback=move || {
+                view! {
+                    <UnlockForm note="Your key is locked. Unlock it to sign." />
+                    <p class="actions">
+                        <button type="button" class="quiet" on:click=move |_| close()>"Cancel"</button>
+                    </p>
+                }
+            }
+        >
+            <form on:submit=sign class="actions send">
+                <button type="button" class="quiet" on:click=move |_| close()>"Cancel"</button>
+                <button type="submit" class="main" autofocus aria-disabled=move || busy.get().to_string()>{button}</button>
+            </form>
+        </Show>
     }
 }

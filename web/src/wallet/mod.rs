@@ -1,171 +1,247 @@
-//! The wallet: one key of this browser, encrypted at rest, and in the vault's memory while it is unlocked.
+//! The wallet: accounts of this browser, encrypted at rest, and in the vault's memory while they are unlocked.
 
-mod storage;
+pub mod ethereum;
+mod idle;
+mod kept;
+pub mod nonce;
+pub mod store;
+mod tabs;
 mod vault;
 
 use leptos::prelude::*;
-use zellbook_core::key::{PublicKey, Signature};
-use zellbook_vault::{Answer, Randomness, Request};
-pub use zellbook_vault::{Keystore, KeystoreError, PASSPHRASE_LENGTH_MIN};
+use leptos::task::spawn_local;
+use zellbook_core::key::{PublicKey, Scheme, Signature};
+use zellbook_vault::{Answer, Origin, Request};
+pub use zellbook_vault::{KeyFile, PASSPHRASE_LENGTH_MIN, Source, VaultError, WalletFile};
+use zeroize::Zeroizing;
 
-/// What the browser holds.
-#[derive(Clone, Debug)]
-pub enum Wallet {
-    /// No key.
-    Empty,
-    /// A key that needs its passphrase.
-    Locked(Keystore),
-    /// A key that can sign: the vault has it.
-    Unlocked(Keystore),
+pub use kept::{Account, Settings, Wallet, earlier_key};
+use tabs::News;
+
+/// Reads what is stored, and follows what other tabs do.
+pub fn start(wallet: RwSignal<Wallet>) {
+    spawn_local(async move { reload(wallet).await });
+    tabs::listen(move |news| match news {
+        News::Locked => forget(wallet),
+        News::Changed => spawn_local(async move { reload(wallet).await }),
+        News::Active => idle::note(),
+    });
+    idle::start(wallet);
+    ethereum::discover();
 }
 
-impl Wallet {
-    /// What this browser kept.
-    pub fn load() -> Self {
-        storage::load().map_or(Self::Empty, Self::Locked)
-    }
-
-    /// Whose key it is.
-    pub const fn account(&self) -> Option<PublicKey> {
-        match self {
-            Self::Empty => None,
-            Self::Locked(keystore) | Self::Unlocked(keystore) => Some(keystore.account()),
+/// Reads what is stored. Where the wallet is unlocked it stays so, with what is new in it.
+async fn reload(wallet: RwSignal<Wallet>) {
+    let Ok(mut stored) = Wallet::load().await else {
+        // Without storage there is no wallet; who makes one is told.
+        wallet.update(|wallet| wallet.is_loaded = true);
+        return;
+    };
+    if wallet.with_untracked(|wallet| wallet.is_unlocked) {
+        let load = vault::ask_loaded(Request::Load(stored.records.clone())).await;
+        stored.is_unlocked = stored.lock.is_some() && load == Answer::Done;
+        if !stored.is_unlocked {
+            vault::lock();
         }
     }
-
-    /// The encrypted key, for export.
-    pub const fn keystore(&self) -> Option<&Keystore> {
-        match self {
-            Self::Empty => None,
-            Self::Locked(keystore) | Self::Unlocked(keystore) => Some(keystore),
-        }
+    if wallet.with_untracked(|wallet| *wallet != stored) {
+        wallet.set(stored);
     }
 }
 
-fn random() -> Result<Randomness, KeystoreError> {
-    let mut random = Randomness { key: [0; 32], salt: [0; 16], nonce: [0; 12] };
-    for part in [&mut random.key[..], &mut random.salt, &mut random.nonce] {
-        getrandom::fill(part).map_err(|_| KeystoreError::Random)?;
-    }
-    Ok(random)
+async fn changed(wallet: RwSignal<Wallet>) {
+    tabs::tell(News::Changed);
+    reload(wallet).await;
 }
 
-/// Makes a key, keeps it encrypted and unlocks it.
-pub async fn create(wallet: RwSignal<Wallet>, passphrase: String) -> Result<(), KeystoreError> {
-    let answer = vault::ask(Request::Make { passphrase, random: random()? }).await;
-    kept(wallet, answer)
+/// What was added.
+pub struct Added {
+    /// The first new key.
+    pub key: PublicKey,
+    /// A phrase that was made now.
+    pub phrase: Option<Zeroizing<String>>,
 }
 
-/// Imports an exported file with its passphrase, or a secret key of 64 hex digits, which is
-/// encrypted under the passphrase.
-pub async fn import(
+/// Adds a key. Where there is no wallet yet, one begins under the passphrase.
+pub async fn add(
     wallet: RwSignal<Wallet>,
-    text: String,
+    source: Source,
     passphrase: String,
-) -> Result<(), KeystoreError> {
-    let text = text.trim();
-    if text.starts_with('{') {
-        let keystore = Keystore::from_json(text)?;
-        let unlock = Request::Unlock { keystore: keystore.clone(), passphrase };
-        return done(vault::ask(unlock).await).and_then(|()| keep(wallet, keystore));
+) -> Result<Added, VaultError> {
+    if wallet.with_untracked(Wallet::is_locked) {
+        return Err(VaultError::Locked);
     }
-    let import = Request::Import { secret: text.into(), passphrase, random: random()? };
-    kept(wallet, vault::ask(import).await)
-}
-
-fn done(answer: Answer) -> Result<(), KeystoreError> {
-    match answer {
-        Answer::Done => Ok(()),
-        Answer::Refused(error) => Err(error),
-        Answer::Kept(_) | Answer::Signature(_) => Err(KeystoreError::Unavailable),
-    }
-}
-
-fn kept(wallet: RwSignal<Wallet>, answer: Answer) -> Result<(), KeystoreError> {
-    match answer {
-        Answer::Kept(keystore) => keep(wallet, keystore),
-        other => done(other).and(Err(KeystoreError::Unavailable)),
-    }
-}
-
-/// Stores what is unlocked now. A key that is there already is never overwritten.
-fn keep(wallet: RwSignal<Wallet>, keystore: Keystore) -> Result<(), KeystoreError> {
-    let stored = match storage::load().filter(|kept| kept.account() != keystore.account()) {
-        Some(_) => Err(KeystoreError::Occupied),
-        None => storage::save(&keystore),
-    };
-    if stored.is_err() {
+    let is_new_phrase = matches!(source, Source::NewPhrase);
+    let is_session = matches!(source, Source::Session { .. });
+    let is_key_file = matches!(source, Source::KeyFile(_));
+    let mut answer = vault::ask(Request::Add { source, passphrase }).await;
+    let Answer::Kept { lock, records, phrase } = &mut answer else { return Err(refusal(&answer)) };
+    let phrase = phrase.take().map(Zeroizing::new);
+    if let Err(error) = kept::add(lock.as_ref(), records).await {
+        // The vault has what is not stored.
         forget(wallet);
-        return stored;
+        reload(wallet).await;
+        return Err(error);
     }
-    wallet.set(Wallet::Unlocked(keystore));
-    Ok(())
+    let mut settings = wallet.with_untracked(|wallet| wallet.settings.clone());
+    let mut keys = records.iter().filter(|record| record.origin != Origin::Phrase);
+    let key = keys.next().map(|record| record.key).ok_or(VaultError::Known)?;
+    if !is_session {
+        settings.selected = Some(key);
+    }
+    if is_new_phrase {
+        settings.is_backed_up = false;
+    }
+    kept::set(&settings).await?;
+    if is_key_file && kept::earlier_key().is_some_and(|text| text.contains(&key.to_string())) {
+        kept::forget_earlier_key();
+    }
+    wallet.update(|wallet| wallet.is_unlocked = true);
+    changed(wallet).await;
+    store::persist().await;
+    Ok(Added { key, phrase })
 }
 
-/// Unlocks the kept key.
-pub async fn unlock(wallet: RwSignal<Wallet>, passphrase: String) -> Result<(), KeystoreError> {
-    let Some(keystore) = wallet.with_untracked(|wallet| wallet.keystore().cloned()) else {
-        return Ok(());
-    };
-    done(vault::ask(Request::Unlock { keystore: keystore.clone(), passphrase }).await)?;
+/// Why the vault did not do it.
+fn refusal(answer: &Answer) -> VaultError {
+    match answer {
+        Answer::Refused(error) => error.clone(),
+        _ => VaultError::Unavailable,
+    }
+}
+
+/// Unlocks the wallet.
+pub async fn unlock(wallet: RwSignal<Wallet>, passphrase: String) -> Result<(), VaultError> {
+    let Some(file) = wallet.with_untracked(Wallet::whole) else { return Ok(()) };
+    let lock = file.lock.clone();
+    match vault::ask(Request::Unlock { file, passphrase }).await {
+        Answer::Done => {}
+        answer => return Err(refusal(&answer)),
+    }
     // Another tab may have removed it, or put another in its place, meanwhile.
-    if wallet.with_untracked(Wallet::account) == Some(keystore.account()) {
-        wallet.set(Wallet::Unlocked(keystore));
+    if wallet.with_untracked(|wallet| wallet.lock.as_ref() == Some(&lock)) {
+        idle::note();
+        wallet.update(|wallet| wallet.is_unlocked = true);
     } else {
         forget(wallet);
     }
     Ok(())
 }
 
-/// Signs a text with the unlocked key.
-pub fn sign(wallet: RwSignal<Wallet>, text: &str) -> Result<Signature, KeystoreError> {
-    let account = wallet.with_untracked(|wallet| match wallet {
-        Wallet::Unlocked(keystore) => Some(keystore.account()),
-        Wallet::Empty | Wallet::Locked(_) => None,
+/// Signs a text: with a session key, or with the account that acts.
+pub async fn sign(
+    wallet: RwSignal<Wallet>,
+    key: PublicKey,
+    text: &str,
+) -> Result<(Scheme, Signature), VaultError> {
+    let external = wallet.with_untracked(|wallet| wallet.ethereum().cloned());
+    let (scheme, answer) = match external.filter(|external| external.account == key) {
+        Some(external) => {
+            let signature = ethereum::sign(&external, text).await?;
+            let recover = Request::Recover { text: text.into(), signature };
+            (Scheme::Eip191, vault::ask(recover).await)
+        }
+        None => (Scheme::Raw, vault::ask_loaded(Request::Sign { key, text: text.into() }).await),
+    };
+    let signature = match &answer {
+        Answer::Signature(signature) => signature,
+        Answer::Recovered { account, signature, .. } if *account == key => signature,
+        Answer::Recovered { .. } => return Err(VaultError::OtherSigner),
+        answer => return Err(refusal(answer)),
+    };
+    let signature = signature.parse().map_err(|()| VaultError::Unavailable)?;
+    Ok((scheme, signature))
+}
+
+/// Connects an account of an Ethereum wallet: its key is the one that its signature gives.
+pub async fn connect(wallet: RwSignal<Wallet>, provider: &str) -> Result<(), VaultError> {
+    let (connected, text, signature) = ethereum::connect(provider).await?;
+    let account = match &vault::ask(Request::Recover { text, signature }).await {
+        Answer::Recovered { account, address, .. } if *address == connected.address => {
+            connected.with_key(*account)
+        }
+        Answer::Recovered { .. } => return Err(VaultError::OtherSigner),
+        answer => return Err(refusal(answer)),
+    };
+    set(wallet, |settings| {
+        settings.selected = Some(account.account);
+        settings.ethereum.retain(|known| known.account != account.account);
+        settings.ethereum.push(account);
+    })
+    .await
+}
+
+/// Changes the settings, in every tab.
+pub async fn set(
+    wallet: RwSignal<Wallet>,
+    change: impl FnOnce(&mut Settings),
+) -> Result<(), VaultError> {
+    let mut settings = wallet.with_untracked(|wallet| wallet.settings.clone());
+    change(&mut settings);
+    kept::set(&settings).await?;
+    changed(wallet).await;
+    Ok(())
+}
+
+/// A secret for the user to see: an account's key, or its phrase.
+pub async fn reveal(
+    wallet: RwSignal<Wallet>,
+    account: PublicKey,
+    is_phrase: bool,
+    passphrase: String,
+) -> Result<Zeroizing<String>, VaultError> {
+    let known = wallet.with_untracked(|wallet| {
+        Some((wallet.record(account, is_phrase)?.clone(), wallet.lock.clone()?))
     });
-    let account = account.ok_or(KeystoreError::Locked)?;
-    match vault::ask_loaded(&Request::Sign { account, text: text.into() }) {
-        Answer::Signature(signature) => signature.parse().map_err(|()| KeystoreError::Unavailable),
-        Answer::Refused(error) => Err(error),
-        Answer::Done | Answer::Kept(_) => Err(KeystoreError::Unavailable),
+    let (record, lock) = known.ok_or(VaultError::Locked)?;
+    let mut answer = vault::ask(Request::Reveal { record, lock, passphrase }).await;
+    match &mut answer {
+        Answer::Secret(secret) => Ok(Zeroizing::new(std::mem::take(secret))),
+        answer => Err(refusal(answer)),
     }
 }
 
-/// Follows what other tabs do: lock, remove, or keep another key.
-pub fn follow_other_tabs(wallet: RwSignal<Wallet>) {
-    let handle = window_event_listener(leptos::ev::storage, move |event| {
-        if storage::is_lock(event.key().as_deref()) {
-            forget(wallet);
-            return;
-        }
-        let kept = storage::load().map(|keystore| keystore.account());
-        if kept != wallet.with_untracked(Wallet::account) {
-            forget(wallet);
-            wallet.set(Wallet::load());
-        }
-    });
-    on_cleanup(move || handle.remove());
+/// Puts the wallet under another passphrase.
+pub async fn change_passphrase(
+    wallet: RwSignal<Wallet>,
+    passphrase: String,
+    new_passphrase: String,
+) -> Result<(), VaultError> {
+    let lock = wallet.with_untracked(|wallet| wallet.lock.clone()).ok_or(VaultError::Locked)?;
+    let before = lock.clone();
+    let answer = vault::ask(Request::Rewrap { lock, passphrase, new_passphrase }).await;
+    let Answer::Kept { lock: Some(lock), .. } = &answer else { return Err(refusal(&answer)) };
+    kept::relock(&before, lock).await?;
+    changed(wallet).await;
+    Ok(())
 }
 
-/// Locks the key in every tab; it stays, encrypted, in the browser.
+/// Locks the wallet in every tab; it stays, encrypted, in the browser.
 pub fn lock(wallet: RwSignal<Wallet>) {
-    storage::tell_lock();
+    tabs::tell(News::Locked);
     forget(wallet);
 }
 
-/// Forgets the key in the memory of this tab.
+/// Forgets the keys in the memory of this tab.
 fn forget(wallet: RwSignal<Wallet>) {
     vault::lock();
-    wallet.update(|wallet| {
-        if let Wallet::Unlocked(keystore) = wallet {
-            *wallet = Wallet::Locked(keystore.clone());
-        }
-    });
+    if wallet.with_untracked(|wallet| wallet.is_unlocked) {
+        wallet.update(|wallet| wallet.is_unlocked = false);
+    }
 }
 
-/// Removes the key from the browser for good.
-pub fn remove(wallet: RwSignal<Wallet>) {
-    storage::remove();
-    vault::lock();
-    wallet.set(Wallet::Empty);
+/// Removes one account, or a session key.
+pub async fn remove(wallet: RwSignal<Wallet>, key: PublicKey) -> Result<(), VaultError> {
+    if let Some(record) = wallet.with_untracked(|wallet| wallet.record(key, false).cloned()) {
+        kept::remove(&record).await?;
+    }
+    set(wallet, |settings| settings.ethereum.retain(|account| account.account != key)).await
+}
+
+/// Removes the whole wallet from the browser for good.
+pub async fn clear(wallet: RwSignal<Wallet>) -> Result<(), VaultError> {
+    lock(wallet);
+    kept::clear().await?;
+    changed(wallet).await;
+    Ok(())
 }

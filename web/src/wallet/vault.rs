@@ -1,96 +1,133 @@
-//! The vault as the page has it: a wasm module without imports, loaded when a key is first needed.
+//! The vault as the page has it: a worker with a wasm module without imports, loaded when a key is first needed.
+//!
+//! Both files are held to the digests in index.html before the worker begins. Locking ends the worker, and with it
+//! the memory that the keys were in.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use gloo_net::http;
-use js_sys::{Function, Object, Reflect, Uint8Array, WebAssembly};
+use js_sys::{Array, Function, Promise, Uint8Array, WebAssembly};
 use leptos::prelude::document;
+use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use zellbook_vault::{Answer, KeystoreError, Request};
+use zellbook_vault::{Answer, Request, VaultError};
 use zeroize::Zeroizing;
 
-/// The module with what it exports.
-#[derive(Clone)]
-struct Vault {
-    memory: WebAssembly::Memory,
-    input: Function,
-    call: Function,
-    output: Function,
+/// Who waits for which answer: what settles the promise of each request's number.
+type Waiting = Rc<RefCell<BTreeMap<u32, Function>>>;
+
+/// A worker that has the module.
+struct Worker {
+    worker: web_sys::Worker,
+    waiting: Waiting,
+    /// Takes the answers for as long as the worker is there.
+    _on_message: Closure<dyn FnMut(web_sys::MessageEvent)>,
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.worker.terminate();
+        for settle in std::mem::take(&mut *self.waiting.borrow_mut()).into_values() {
+            // What settles a promise does not throw.
+            let _ = settle.call1(&JsValue::NULL, &JsValue::NULL);
+        }
+    }
 }
 
 thread_local! {
-    static VAULT: RefCell<Option<Vault>> = const { RefCell::new(None) };
+    static WORKER: RefCell<Option<Worker>> = const { RefCell::new(None) };
+    static REQUESTS: Cell<u32> = const { Cell::new(0) };
 }
 
 /// Has the vault do something, and loads it first where it is not there yet.
 pub async fn ask(request: Request) -> Answer {
-    let vault = match VAULT.with_borrow(Clone::clone) {
-        Some(vault) => Some(vault),
-        None => load().await,
-    };
-    answer(vault, &request)
-}
-
-/// Has the vault do something, if it is there.
-pub fn ask_loaded(request: &Request) -> Answer {
-    answer(VAULT.with_borrow(Clone::clone), request)
-}
-
-/// Has it forget all keys. A vault that is not loaded, or broke, has none that it could use.
-pub fn lock() {
-    if ask_loaded(&Request::Lock) != Answer::Done {
-        VAULT.set(None);
+    if WORKER.with_borrow(Option::is_none) {
+        let Some(worker) = Worker::start().await else {
+            return Answer::Refused(VaultError::Unavailable);
+        };
+        // Where two loaded it at once, the first stays: it may have a key already.
+        WORKER.with_borrow_mut(|slot| {
+            slot.get_or_insert(worker);
+        });
     }
+    answer(request).await.unwrap_or(Answer::Refused(VaultError::Unavailable))
 }
 
-fn answer(vault: Option<Vault>, request: &Request) -> Answer {
-    let answer = vault.and_then(|vault| vault.answer(request));
-    answer.unwrap_or(Answer::Refused(KeystoreError::Unavailable))
+/// Has it do something if it is there: a vault that is not loaded has no keys.
+pub async fn ask_loaded(request: Request) -> Answer {
+    if WORKER.with_borrow(Option::is_none) {
+        return Answer::Refused(VaultError::Locked);
+    }
+    answer(request).await.unwrap_or(Answer::Refused(VaultError::Unavailable))
 }
 
-/// Loads the module that index.html names, with the digest that stands there.
-async fn load() -> Option<Vault> {
-    let place = document().query_selector("meta[name=vault]").ok()??;
+/// Ends it, with all keys that it has. What it was asked stays without an answer.
+pub fn lock() {
+    WORKER.set(None);
+}
+
+async fn answer(request: Request) -> Option<Answer> {
+    let promise = WORKER.with_borrow(|worker| worker.as_ref()?.post(&request))?;
+    let Ok(bytes) = JsFuture::from(promise).await.ok()?.dyn_into::<Uint8Array>() else {
+        // It broke, or was ended: what it had in memory is gone.
+        lock();
+        return None;
+    };
+    let copy = Zeroizing::new(bytes.to_vec());
+    bytes.fill(0, 0, bytes.length());
+    serde_json::from_slice(&copy).ok()
+}
+
+/// Fetches a file that a meta element of index.html names, with the digest that stands there.
+async fn fetch(name: &str) -> Option<(String, Vec<u8>)> {
+    let place = document().query_selector(&format!("meta[name={name}]")).ok()??;
     let (path, integrity) =
         (place.get_attribute("content")?, place.get_attribute("data-integrity")?);
     let response = http::Request::get(&path).integrity(&integrity).send().await.ok()?;
     let bytes = response.binary().await.ok()?;
-    let made =
-        JsFuture::from(WebAssembly::instantiate_buffer(&bytes, &Object::new())).await.ok()?;
-    let field = |object: &JsValue, name: &str| Reflect::get(object, &name.into()).ok();
-    let exports = field(&field(&made, "instance")?, "exports")?;
-    let function = |name: &str| field(&exports, name)?.dyn_into::<Function>().ok();
-    let vault = Vault {
-        memory: field(&exports, "memory")?.dyn_into().ok()?,
-        input: function("vault_input")?,
-        call: function("vault_call")?,
-        output: function("vault_output")?,
-    };
-    // Where two loaded it at once, the first stays: it may have a key already.
-    Some(VAULT.with_borrow_mut(|slot| slot.get_or_insert(vault).clone()))
+    Some((path, bytes))
 }
 
-impl Vault {
-    fn answer(&self, request: &Request) -> Option<Answer> {
+impl Worker {
+    async fn start() -> Option<Self> {
+        let (_, wasm) = fetch("vault").await?;
+        // A worker's script has no digest of its own: it is held to one here, and then comes from the cache.
+        let (script, _) = fetch("vault-worker").await?;
+        let module =
+            JsFuture::from(WebAssembly::compile(&Uint8Array::from(&wasm[..]))).await.ok()?;
+        let worker = web_sys::Worker::new(&script).ok()?;
+        let waiting = Waiting::default();
+        let settles = waiting.clone();
+        let on_message = Closure::new(move |event: web_sys::MessageEvent| {
+            let data = Array::from(&event.data());
+            // Numbers of requests are small and whole.
+            let Some(number) = data.get(0).as_f64().map(|number| number as u32) else { return };
+            let settle = settles.borrow_mut().remove(&number);
+            if let Some(settle) = settle {
+                // What settles a promise does not throw.
+                let _ = settle.call1(&JsValue::NULL, &data.get(1));
+            }
+        });
+        worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        worker.post_message(&module).ok()?;
+        Some(Self { worker, waiting, _on_message: on_message })
+    }
+
+    fn post(&self, request: &Request) -> Option<Promise> {
+        let number = REQUESTS.get();
+        REQUESTS.set(number.wrapping_add(1));
         let bytes = Zeroizing::new(serde_json::to_vec(request).ok()?);
-        let length = u32::try_from(bytes.len()).ok()?;
-        let at = self.input.call1(&JsValue::NULL, &JsValue::from(length)).ok()?;
-        self.memory_at(&at, length)?.copy_from(&bytes);
-        let length = number(&self.call.call0(&JsValue::NULL).ok()?)?;
-        let at = self.output.call0(&JsValue::NULL).ok()?;
-        serde_json::from_slice(&self.memory_at(&at, length)?.to_vec()).ok()
+        let bytes = Uint8Array::from(&bytes[..]);
+        let message = Array::of2(&JsValue::from(number), &bytes);
+        let promise = Promise::new(&mut |settle, _| {
+            self.waiting.borrow_mut().insert(number, settle);
+        });
+        // The bytes go over: none of them stay here.
+        let transfer = Array::of1(&bytes.buffer());
+        self.worker.post_message_with_transfer(&message, &transfer).ok()?;
+        Some(promise)
     }
-
-    /// A call may let the memory grow, which ends all views of it: so each is made anew.
-    fn memory_at(&self, at: &JsValue, length: u32) -> Option<Uint8Array> {
-        let memory = self.memory.buffer();
-        Some(Uint8Array::new_with_byte_offset_and_length(&memory, number(at)?, length))
-    }
-}
-
-/// An address or length of 32 bits, which JavaScript has as a signed number.
-fn number(value: &JsValue) -> Option<u32> {
-    // A double from wasm's i32 is whole, and in the range of an i64.
-    value.as_f64().map(|value| value as i64 as u32)
 }

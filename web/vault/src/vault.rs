@@ -3,51 +3,209 @@
 use std::collections::BTreeMap;
 
 use zellbook_core::key::{PublicKey, Scheme, SecretKey};
+use zeroize::Zeroizing;
 
-use crate::{Answer, Keystore, KeystoreError, Randomness, Request};
+use crate::ethereum;
+use crate::phrase::Phrase;
+use crate::sealed::DataKey;
+use crate::{
+    Answer, Origin, Randomness, Record, Request, SealedKey, Source, VaultError, WalletFile,
+};
 
-/// The unlocked keys.
+/// The unlocked keys. Locking is the end of the vault: its worker ends, and the memory with it.
 #[derive(Default)]
 pub struct Vault {
+    data_key: Option<DataKey>,
     keys: BTreeMap<PublicKey, SecretKey>,
+    /// By their first accounts.
+    phrases: BTreeMap<PublicKey, Phrase>,
+}
+
+/// What is added, before it is encrypted.
+enum Secret {
+    Phrase(Phrase),
+    Key(SecretKey),
+}
+
+type Secrets = Vec<(PublicKey, Origin, Secret)>;
+
+impl Secret {
+    fn bytes(&self) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        Ok(match self {
+            Self::Phrase(phrase) => Zeroizing::new(phrase.words().as_bytes().to_vec()),
+            Self::Key(key) => {
+                let bytes = hex::decode(key.to_hex().as_bytes());
+                Zeroizing::new(bytes.map_err(|_| VaultError::Unavailable)?)
+            }
+        })
+    }
+}
+
+/// Decrypts a record, and holds what is in it to whom it names.
+fn open(record: &Record, data_key: &DataKey) -> Result<Secret, VaultError> {
+    let bytes = record.open(data_key)?;
+    let (owner, secret) = if record.origin == Origin::Phrase {
+        let words = std::str::from_utf8(&bytes).map_err(|_| VaultError::NoFile)?;
+        let phrase = Phrase::parse(words)?;
+        (phrase.key(0)?.public_key(), Secret::Phrase(phrase))
+    } else {
+        let bytes: &[u8; 32] = bytes.as_slice().try_into().map_err(|_| VaultError::NoFile)?;
+        let key = SecretKey::from_bytes(bytes).map_err(|_| VaultError::NoFile)?;
+        (key.public_key(), Secret::Key(key))
+    };
+    if owner == record.key { Ok(secret) } else { Err(VaultError::Wrong) }
+}
+
+/// A phrase and its first key.
+fn phrase_secrets(phrase: Phrase) -> Result<Secrets, VaultError> {
+    let first = phrase.key(0)?;
+    let account = first.public_key();
+    Ok(vec![
+        (account, Origin::Phrase, Secret::Phrase(phrase)),
+        (account, Origin::Derived { phrase: account, index: 0 }, Secret::Key(first)),
+    ])
+}
+
+fn open_all(file: &WalletFile, data_key: &DataKey) -> Result<Secrets, VaultError> {
+    let secret = |record: &Record| Ok((record.key, record.origin, open(record, data_key)?));
+    file.records.iter().map(secret).collect()
+}
+
+fn random_key(random: &mut Randomness) -> Result<SecretKey, VaultError> {
+    SecretKey::from_bytes(&random.take()).map_err(|_| VaultError::Random)
 }
 
 impl Vault {
     /// Does what is asked.
-    pub fn answer(&mut self, request: &Request) -> Answer {
-        let answer = match request {
-            Request::Make { passphrase, random } => SecretKey::from_bytes(&random.key)
-                .map_err(|_| KeystoreError::Random)
-                .and_then(|key| self.keep(key, passphrase, random)),
-            Request::Import { secret, passphrase, random } => SecretKey::from_hex(secret)
-                .map_err(|_| KeystoreError::Form)
-                .and_then(|key| self.keep(key, passphrase, random)),
-            Request::Unlock { keystore, passphrase } => keystore.open(passphrase).map(|key| {
-                self.keys.insert(keystore.account(), key);
-                Answer::Done
-            }),
-            Request::Lock => {
-                self.keys.clear();
-                Ok(Answer::Done)
-            }
-            Request::Sign { account, text } => self
-                .keys
-                .get(account)
-                .map(|key| Answer::Signature(key.sign(Scheme::Raw, text).to_string()))
-                .ok_or(KeystoreError::Locked),
-        };
-        answer.unwrap_or_else(Answer::Refused)
+    pub fn answer(&mut self, request: &Request, random: &mut Randomness) -> Answer {
+        self.try_answer(request, random).unwrap_or_else(Answer::Refused)
     }
 
-    fn keep(
+    fn try_answer(
         &mut self,
-        key: SecretKey,
+        request: &Request,
+        random: &mut Randomness,
+    ) -> Result<Answer, VaultError> {
+        match request {
+            Request::Add { source, passphrase } => self.add(source, passphrase, random),
+            Request::Unlock { file, passphrase } => {
+                let data_key = file.lock.open(passphrase)?;
+                let secrets = open_all(file, &data_key)?;
+                *self = Self { data_key: Some(data_key), ..Self::default() };
+                self.take(secrets);
+                Ok(Answer::Done)
+            }
+            Request::Load(records) => {
+                let data_key = self.data_key.as_ref().ok_or(VaultError::Locked)?;
+                let secret =
+                    |record: &Record| Ok((record.key, record.origin, open(record, data_key)?));
+                let secrets = records.iter().map(secret).collect::<Result<_, VaultError>>()?;
+                self.take(secrets);
+                Ok(Answer::Done)
+            }
+            Request::Sign { key, text } => {
+                let key = self.keys.get(key).ok_or(VaultError::Locked)?;
+                Ok(Answer::Signature(key.sign(Scheme::Raw, text).to_string()))
+            }
+            Request::Reveal { record, lock, passphrase } => {
+                let secret = open(record, &lock.open(passphrase)?)?;
+                Ok(Answer::Secret(match secret {
+                    Secret::Phrase(phrase) => phrase.words().to_string(),
+                    Secret::Key(key) => key.to_hex().to_string(),
+                }))
+            }
+            Request::Rewrap { lock, passphrase, new_passphrase } => {
+                let data_key = lock.open(passphrase)?;
+                let lock = SealedKey::seal(&data_key, new_passphrase, random)?;
+                Ok(Answer::Kept { lock: Some(lock), records: Vec::new(), phrase: None })
+            }
+            Request::Recover { text, signature } => {
+                let recovered = ethereum::recover(text, signature)?;
+                Ok(Answer::Recovered {
+                    account: recovered.account,
+                    address: recovered.address,
+                    signature: recovered.signature.to_string(),
+                })
+            }
+        }
+    }
+
+    /// The secrets of a source, and the words of a phrase that is made now.
+    fn secrets(
+        &self,
+        source: &Source,
         passphrase: &str,
-        random: &Randomness,
-    ) -> Result<Answer, KeystoreError> {
-        let keystore = Keystore::seal(&key, passphrase, random)?;
-        self.keys.insert(keystore.account(), key);
-        Ok(Answer::Kept(keystore))
+        random: &mut Randomness,
+    ) -> Result<(Secrets, Option<String>), VaultError> {
+        let secrets = match source {
+            Source::NewPhrase => {
+                let phrase = Phrase::from_random(&random.take())?;
+                let words = phrase.words().to_string();
+                return Ok((phrase_secrets(phrase)?, Some(words)));
+            }
+            Source::Phrase(text) => phrase_secrets(Phrase::parse(text)?)?,
+            Source::Key(digits) => {
+                let key = SecretKey::from_hex(digits.trim()).map_err(|_| VaultError::NoKey)?;
+                vec![(key.public_key(), Origin::Imported, Secret::Key(key))]
+            }
+            Source::KeyFile(file) => {
+                let bytes = file.open(passphrase)?;
+                let bytes = bytes.as_slice().try_into().map_err(|_| VaultError::NoFile)?;
+                let key = SecretKey::from_bytes(bytes).map_err(|_| VaultError::NoFile)?;
+                vec![(key.public_key(), Origin::Imported, Secret::Key(key))]
+            }
+            Source::File(file) => open_all(file, &file.lock.open(passphrase)?)?,
+            Source::Next { phrase, index } => {
+                let key = self.phrases.get(phrase).ok_or(VaultError::Locked)?.key(*index)?;
+                let origin = Origin::Derived { phrase: *phrase, index: *index };
+                vec![(key.public_key(), origin, Secret::Key(key))]
+            }
+            Source::Session { account } => {
+                let key = random_key(random)?;
+                vec![(key.public_key(), Origin::Session { account: *account }, Secret::Key(key))]
+            }
+        };
+        Ok((secrets, None))
+    }
+
+    fn add(
+        &mut self,
+        source: &Source,
+        passphrase: &str,
+        random: &mut Randomness,
+    ) -> Result<Answer, VaultError> {
+        let (mut secrets, phrase) = self.secrets(source, passphrase, random)?;
+        secrets.retain(|(key, origin, _)| match origin {
+            Origin::Phrase => !self.phrases.contains_key(key),
+            _ => !self.keys.contains_key(key),
+        });
+        if secrets.is_empty() {
+            return Err(VaultError::Known);
+        }
+        let (data_key, lock) = match &self.data_key {
+            Some(data_key) => (data_key.clone(), None),
+            None => {
+                let data_key = random.take();
+                let lock = SealedKey::seal(&data_key, passphrase, random)?;
+                (data_key, Some(lock))
+            }
+        };
+        let seal = |(key, origin, secret): &(PublicKey, Origin, Secret)| {
+            Record::seal(*key, *origin, &secret.bytes()?, &data_key, random)
+        };
+        let records = secrets.iter().map(seal).collect::<Result<_, VaultError>>()?;
+        self.data_key = Some(data_key);
+        self.take(secrets);
+        Ok(Answer::Kept { lock, records, phrase })
+    }
+
+    fn take(&mut self, secrets: Secrets) {
+        for (owner, _, secret) in secrets {
+            match secret {
+                Secret::Phrase(phrase) => drop(self.phrases.insert(owner, phrase)),
+                Secret::Key(key) => drop(self.keys.insert(owner, key)),
+            }
+        }
     }
 }
 
@@ -57,50 +215,159 @@ mod tests {
 
     use super::*;
 
-    fn random() -> Randomness {
-        Randomness { key: [7; 32], salt: [1; 16], nonce: [2; 12] }
+    const PASSPHRASE: &str = "correct horse";
+
+    fn add(vault: &mut Vault, source: Source, seed: u8) -> Answer {
+        let request = Request::Add { source, passphrase: PASSPHRASE.into() };
+        vault.answer(&request, &mut Randomness::new([seed; 32]))
     }
 
-    fn sign(account: PublicKey) -> Request {
-        Request::Sign { account, text: "text".into() }
+    fn ask(vault: &mut Vault, request: Request) -> Answer {
+        vault.answer(&request, &mut Randomness::new([200; 32]))
     }
 
-    #[test]
-    fn a_key_signs_while_it_is_unlocked_and_only_then() {
-        let mut vault = Vault::default();
-        let passphrase = || "correct horse".to_string();
-        let make = Request::Make { passphrase: passphrase(), random: random() };
-        let Answer::Kept(keystore) = vault.answer(&make) else { panic!("no key was made") };
-        let account = keystore.account();
-        let signature = |answer| match answer {
-            Answer::Signature(text) => text.parse::<Signature>().unwrap(),
+    fn kept(answer: &Answer) -> (Option<SealedKey>, Vec<Record>, Option<String>) {
+        match answer {
+            Answer::Kept { lock, records, phrase } => {
+                (lock.clone(), records.clone(), phrase.clone())
+            }
             other => panic!("{other:?}"),
-        };
-        let digest = Scheme::Raw.digest("text");
-        assert!(signature(vault.answer(&sign(account))).is_valid(&digest, &account));
-        assert_eq!(vault.answer(&Request::Lock), Answer::Done);
-        assert_eq!(vault.answer(&sign(account)), Answer::Refused(KeystoreError::Locked));
-        let unlock = |passphrase| Request::Unlock { keystore: keystore.clone(), passphrase };
-        let wrong = vault.answer(&unlock("correct horsE".into()));
-        assert_eq!(wrong, Answer::Refused(KeystoreError::Wrong));
-        assert_eq!(vault.answer(&sign(account)), Answer::Refused(KeystoreError::Locked));
-        assert_eq!(vault.answer(&unlock(passphrase())), Answer::Done);
-        assert!(signature(vault.answer(&sign(account))).is_valid(&digest, &account));
+        }
+    }
+
+    fn signs(vault: &mut Vault, key: PublicKey) -> Result<(), VaultError> {
+        match &ask(vault, Request::Sign { key, text: "text".into() }) {
+            Answer::Signature(signature) => {
+                let signature: Signature = signature.parse().unwrap();
+                assert!(signature.is_valid(&Scheme::Raw.digest("text"), &key));
+                Ok(())
+            }
+            Answer::Refused(error) => Err(error.clone()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A wallet with a phrase, two accounts of it and an imported key.
+    fn wallet() -> (Vault, WalletFile, String) {
+        let mut vault = Vault::default();
+        let (lock, mut records, phrase) = kept(&add(&mut vault, Source::NewPhrase, 1));
+        let first = records[0].key;
+        for (seed, source) in
+            [(2, Source::Next { phrase: first, index: 1 }), (3, Source::Key("11".repeat(32)))]
+        {
+            let (lock, more, phrase) = kept(&add(&mut vault, source, seed));
+            assert_eq!((lock, phrase), (None, None), "the wallet has begun");
+            records.extend(more);
+        }
+        (vault, WalletFile::new(lock.unwrap(), records), phrase.unwrap())
     }
 
     #[test]
-    fn no_answer_has_the_secret_in_it() {
+    fn a_wallet_opens_with_its_passphrase_and_then_signs_with_every_key() {
+        let (_, file, _) = wallet();
         let mut vault = Vault::default();
-        let secret = "11".repeat(32);
-        let import = Request::Import {
-            secret: secret.clone(),
-            passphrase: "correct horse".into(),
-            random: random(),
+        let unlock = |passphrase: &str| Request::Unlock {
+            file: file.clone(),
+            passphrase: passphrase.into(),
         };
-        let Answer::Kept(keystore) = vault.answer(&import) else { panic!("no key was kept") };
-        let answers = [Answer::Kept(keystore.clone()), vault.answer(&sign(keystore.account()))];
-        for answer in answers {
-            assert!(!serde_json::to_string(&answer).unwrap().contains(&secret));
+        let keys: Vec<_> = file.records[1..].iter().map(|record| record.key).collect();
+        assert_eq!(keys.len(), 3);
+        assert_eq!(signs(&mut vault, keys[0]), Err(VaultError::Locked));
+        let wrong = ask(&mut vault, unlock("correct horsE"));
+        assert_eq!(wrong, Answer::Refused(VaultError::Wrong));
+        assert_eq!(signs(&mut vault, keys[0]), Err(VaultError::Locked));
+        assert_eq!(ask(&mut vault, unlock(PASSPHRASE)), Answer::Done);
+        for key in keys {
+            assert_eq!(signs(&mut vault, key), Ok(()));
         }
+    }
+
+    #[test]
+    fn the_same_phrase_gives_the_same_accounts_and_nothing_is_taken_twice() {
+        let (mut first, file, phrase) = wallet();
+        let mut second = Vault::default();
+        let (_, records, _) = kept(&add(&mut second, Source::Phrase(phrase.clone()), 9));
+        assert_eq!(records[1].key, file.records[1].key);
+        assert_eq!(add(&mut first, Source::Phrase(phrase), 9), Answer::Refused(VaultError::Known));
+        let again = add(&mut first, Source::Key(format!("0x{}", "11".repeat(32))), 9);
+        assert_eq!(again, Answer::Refused(VaultError::Known));
+        assert_eq!(
+            add(&mut first, Source::Key("11".into()), 9),
+            Answer::Refused(VaultError::NoKey)
+        );
+    }
+
+    #[test]
+    fn an_exported_wallet_is_taken_into_another_under_that_ones_passphrase() {
+        let (_, file, _) = wallet();
+        let mut other = Vault::default();
+        kept(&add(&mut other, Source::Key("22".repeat(32)), 7));
+        let wrong = Request::Add { source: Source::File(file.clone()), passphrase: "no".into() };
+        assert_eq!(ask(&mut other, wrong), Answer::Refused(VaultError::Wrong));
+        let (lock, records, _) = kept(&add(&mut other, Source::File(file.clone()), 8));
+        assert_eq!((lock, records.len()), (None, 4));
+        assert_ne!(records, file.records, "encrypted anew");
+        assert_eq!(signs(&mut other, file.records[1].key), Ok(()));
+    }
+
+    #[test]
+    fn secrets_are_shown_behind_the_passphrase_only() {
+        let (mut vault, file, phrase) = wallet();
+        let reveal = |record: usize, passphrase: &str| Request::Reveal {
+            record: file.records[record].clone(),
+            lock: file.lock.clone(),
+            passphrase: passphrase.into(),
+        };
+        assert_eq!(ask(&mut vault, reveal(0, PASSPHRASE)), Answer::Secret(phrase));
+        assert_eq!(ask(&mut vault, reveal(3, PASSPHRASE)), Answer::Secret("11".repeat(32)));
+        let wrong = ask(&mut vault, reveal(3, "correct horsE"));
+        assert_eq!(wrong, Answer::Refused(VaultError::Wrong));
+        let stored = file.to_json();
+        assert!(!stored.contains(&"11".repeat(32)));
+        let session = Source::Session { account: file.records[1].key };
+        let (_, session, _) = kept(&add(&mut vault, session, 5));
+        assert_eq!(signs(&mut vault, session[0].key), Ok(()));
+    }
+
+    #[test]
+    fn another_passphrase_opens_the_same_records() {
+        let (mut vault, file, _) = wallet();
+        let rewrap = |passphrase: &str, new: &str| Request::Rewrap {
+            lock: file.lock.clone(),
+            passphrase: passphrase.into(),
+            new_passphrase: new.into(),
+        };
+        let refused = |error| Answer::Refused(error);
+        assert_eq!(
+            ask(&mut vault, rewrap("wrong one", "battery staple")),
+            refused(VaultError::Wrong)
+        );
+        assert_eq!(ask(&mut vault, rewrap(PASSPHRASE, "short")), refused(VaultError::Short));
+        let (lock, records, _) = kept(&ask(&mut vault, rewrap(PASSPHRASE, "battery staple")));
+        assert!(records.is_empty());
+        let file = WalletFile::new(lock.unwrap(), file.records);
+        let unlock = |passphrase: &str| Request::Unlock {
+            file: file.clone(),
+            passphrase: passphrase.into(),
+        };
+        let mut vault = Vault::default();
+        assert_eq!(ask(&mut vault, unlock(PASSPHRASE)), refused(VaultError::Wrong));
+        assert_eq!(ask(&mut vault, unlock("battery staple")), Answer::Done);
+    }
+
+    #[test]
+    fn what_another_tab_added_is_loaded_with_the_wallets_own_data_key_only() {
+        let (mut vault, file, _) = wallet();
+        let mut other = Vault::default();
+        let unlock = Request::Unlock { file: file.clone(), passphrase: PASSPHRASE.into() };
+        assert_eq!(ask(&mut other, unlock), Answer::Done);
+        let (_, records, _) = kept(&add(&mut vault, Source::Key("33".repeat(32)), 4));
+        assert_eq!(signs(&mut other, records[0].key), Err(VaultError::Locked));
+        assert_eq!(ask(&mut other, Request::Load(records.clone())), Answer::Done);
+        assert_eq!(signs(&mut other, records[0].key), Ok(()));
+        let mut strange = Vault::default();
+        kept(&add(&mut strange, Source::Key("44".repeat(32)), 6));
+        let load = ask(&mut strange, Request::Load(records));
+        assert_eq!(load, Answer::Refused(VaultError::Wrong));
     }
 }

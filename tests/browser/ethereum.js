@@ -1,0 +1,62 @@
+// An Ethereum wallet of the browser, as the page sees one (EIP-6963, EIP-1193). Its key is here, outside the page,
+// and it signs by a library that shares no code with ours.
+import { secp256k1 } from "@noble/curves/secp256k1.js";
+import { keccak_256 } from "@noble/hashes/sha3.js";
+import { bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from "@noble/hashes/utils.js";
+
+export class EthereumWallet {
+  constructor(secret) {
+    this.secret = hexToBytes(secret);
+    this.asked = [];
+    this.refuses = false;
+    // Which address it shows; another key's when the user chose another account there.
+    this.shown = this.address;
+  }
+
+  get account() {
+    return bytesToHex(secp256k1.getPublicKey(this.secret, true));
+  }
+
+  get address() {
+    const point = secp256k1.getPublicKey(this.secret, false);
+    return `0x${bytesToHex(keccak_256(point.slice(1)).slice(12))}`;
+  }
+
+  // As `personal_sign` does: v is 27 or 28.
+  sign(hex) {
+    const text = hexToBytes(hex.slice(2));
+    const digest = keccak_256(concatBytes(utf8ToBytes(`\x19Ethereum Signed Message:\n${text.length}`), text));
+    const [recovery, ...rs] = secp256k1.sign(digest, this.secret, { prehash: false, format: "recovered" });
+    return `0x${bytesToHex(Uint8Array.from(rs))}${(27 + recovery).toString(16)}`;
+  }
+
+  request({ method, params }) {
+    this.asked.push(method);
+    if (this.refuses) return { error: { code: 4001, message: "User rejected the request." } };
+    if (method === "eth_requestAccounts" || method === "eth_accounts") return { result: [this.shown] };
+    if (method === "personal_sign" && params[1] === this.shown) {
+      this.signed = new TextDecoder().decode(hexToBytes(params[0].slice(2)));
+      return { result: this.sign(params[0]) };
+    }
+    return { error: { code: 4200, message: `does not know ${method}` } };
+  }
+
+  // Puts it into every page of a browser, before the page's own script.
+  async install(context) {
+    await context.exposeFunction("ethereumRequest", (request) => this.request(request));
+    await context.addInitScript(() => {
+      const provider = {
+        async request(request) {
+          const { error, result } = await globalThis.ethereumRequest(request);
+          if (error) throw Object.assign(new Error(error.message), error);
+          return result;
+        },
+        on() {},
+      };
+      const info = { uuid: "350670db-19fa-4704-a166-e52e178b59d2", name: "Example Wallet", rdns: "com.example.wallet", icon: "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg'/>" };
+      const announce = () => dispatchEvent(new CustomEvent("eip6963:announceProvider", { detail: Object.freeze({ info, provider }) }));
+      addEventListener("eip6963:requestProvider", announce);
+      announce();
+    });
+  }
+}

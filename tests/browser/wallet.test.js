@@ -1,0 +1,512 @@
+// Keys as people handle them: made, written down, unlocked, moved, and what they sign.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, afterEach, before, test } from "node:test";
+import { EthereumWallet } from "./ethereum.js";
+import { Exchange, NARROW, PASSPHRASE, Person, WIDE, launch, lines } from "./exchange.js";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+// What Hardhat and Foundry publish for their test networks.
+const PHRASE = "test test test test test test test test test test test junk";
+const FIRST_KEY = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+const FIRST_ACCOUNT = "038318535b54105d4a7aae60c08fc45f9687181b4fdfc625bd1a753fa7397fed75";
+const SECOND_ACCOUNT = "02ba5734d8f7091719471e7f7ed6b9df170dc70cc661ca05e688601ad984f068b0";
+
+let browser;
+let exchange;
+let people = [];
+
+before(async () => {
+  browser = await launch();
+  exchange = await Exchange.start();
+});
+after(async () => {
+  await browser.close();
+  await exchange.stop();
+});
+afterEach(async () => {
+  const faults = people.flatMap((person) => person.faults);
+  for (const person of people) await person.context.close();
+  people = [];
+  assert.deepEqual(faults, [], "no errors in the console, no violation of the policy");
+});
+
+const arrive = async (options) => {
+  const person = await Person.arrive(browser, exchange, options);
+  people.push(person);
+  return person;
+};
+const dialogOf = (page) => page.getByRole("dialog", { name: "Your key" });
+const unlock = async (page, passphrase = PASSPHRASE) => {
+  await page.getByRole("button", { name: "locked" }).click();
+  const dialog = dialogOf(page);
+  await dialog.locator("#unlock-passphrase").fill(passphrase);
+  await dialog.getByRole("button", { name: "Unlock" }).click();
+  await dialog.getByRole("button", { name: "Lock", exact: true }).waitFor();
+  await dialog.getByRole("button", { name: "Close" }).click();
+};
+// Nothing wider than the screen, nothing serious for assistive technology.
+const check = async (page, place) => {
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.equal(overflow, 0, `${place} is wider than the screen`);
+  const sheets = await page.evaluate(() => [...document.querySelectorAll("dialog[open]")].map((d) => d.scrollWidth - d.clientWidth));
+  assert.ok(sheets.every((over) => over <= 0), `${place}: the sheet is wider than it shows`);
+  await page.evaluate(() => Promise.all(document.getAnimations().map(({ finished }) => finished)));
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => globalThis.axe.run());
+  const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+  assert.deepEqual(serious.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), [], place);
+};
+
+for (const [name, viewport, colorScheme] of [["360", NARROW, "dark"], ["1440", WIDE, "light"]]) {
+  test(`at ${name} px a newcomer makes a key, writes down the phrase and gets to a first order`, async () => {
+    const alice = await arrive({ viewport, colorScheme });
+    const { page } = alice;
+    await alice.tab("Balances");
+    const steps = page.locator(".welcome li");
+    assert.equal(await steps.filter({ has: page.locator("button") }).count(), 1);
+    await steps.first().getByRole("button", { name: "Your key" }).click();
+    const dialog = dialogOf(page);
+    await check(page, "the empty wallet");
+    await dialog.locator("#new-passphrase").fill("short");
+    await dialog.getByRole("button", { name: "Make a key" }).click();
+    await dialog.getByText("at least 8 characters.").waitFor();
+    await dialog.locator("#new-passphrase").fill(PASSPHRASE);
+    await dialog.getByRole("button", { name: "Make a key" }).click();
+    await dialog.locator(".phrase li").nth(11).waitFor();
+    assert.equal(await dialog.locator(".phrase li").count(), 12);
+    await check(page, "the phrase");
+    const shown = await dialog.locator(".phrase li").allTextContents();
+
+    // A wrong word is named, and nothing is marked as done.
+    await dialog.getByRole("button", { name: "I wrote them down" }).click();
+    await check(page, "the check");
+    const first = dialog.locator(".words .field").first();
+    const number = Number(/\d+/.exec(await first.locator("label").textContent())[0]);
+    for (const input of await dialog.locator(".words input").all()) await input.fill("zebra");
+    await dialog.getByRole("button", { name: "Check" }).click();
+    await dialog.getByText(`Word ${number} is another one.`).waitFor();
+    await dialog.getByRole("button", { name: "Show them again" }).click();
+    assert.deepEqual(await alice.writeDown(), shown);
+    assert.equal(await page.getByText(shown.join(" ")).count(), 0);
+    assert.equal(await dialog.locator(".reminder").count(), 0);
+    await check(page, "the wallet");
+    await alice.closeWallet();
+
+    await page.locator(".welcome").getByRole("button", { name: "Get test tokens" }).click();
+    await page.locator(".welcome").getByRole("button", { name: "Suggest one" }).waitFor();
+    assert.equal(await page.locator(".welcome li.done").count(), 3);
+  });
+}
+
+test("who puts it off is reminded until the words are checked", async () => {
+  const alice = await arrive();
+  const { page } = alice;
+  let dialog = await alice.openWallet();
+  await dialog.locator("#new-passphrase").fill(PASSPHRASE);
+  await dialog.getByRole("button", { name: "Make a key" }).click();
+  const words = await dialog.locator(".phrase li").nth(11).waitFor().then(() => dialog.locator(".phrase li").allTextContents());
+  await dialog.getByRole("button", { name: "Later" }).click();
+  await dialog.locator(".reminder").waitFor();
+  await page.reload();
+  await unlock(page);
+  dialog = await alice.openWallet();
+  await dialog.locator(".reminder").waitFor();
+  await dialog.getByRole("button", { name: "Show the phrase" }).click();
+  await dialog.locator("#reveal-passphrase").fill("not this one");
+  await dialog.getByRole("button", { name: "Show it" }).click();
+  await dialog.getByText("This passphrase does not open it.").waitFor();
+  assert.equal(await dialog.locator(".phrase").count(), 0);
+  await dialog.locator("#reveal-passphrase").fill(PASSPHRASE);
+  await dialog.getByRole("button", { name: "Show it" }).click();
+  assert.deepEqual(await alice.writeDown(), words);
+  await dialog.locator(".reminder").waitFor({ state: "detached" });
+});
+
+test("a phrase gives the accounts that Ethereum wallets derive from it, and its faults are named", async () => {
+  const alice = await arrive();
+  const { page } = alice;
+  const dialog = await alice.openWallet();
+  await dialog.getByText("Import a key, a phrase or a file").click();
+  const refused = async (text, message) => {
+    await dialog.locator("#import-text").fill(text);
+    await dialog.locator("#import-passphrase").fill(PASSPHRASE);
+    await dialog.getByRole("button", { name: "Import", exact: true }).click();
+    await dialog.getByText(message).waitFor();
+  };
+  await refused(PHRASE.replace("junk", "junkk"), "Word 12, “junkk”, is not in the list of words.");
+  await refused(PHRASE.replace("junk", "test"), "All words are in the list, but they do not make a phrase together.");
+  await refused("test test", "and here are 2.");
+  await refused("11", "A secret key has 64 hex digits");
+  await refused("{}", "This is no exported Zellbook wallet.");
+  assert.deepEqual(await alice.stored("records"), []);
+  await page.keyboard.press("Escape");
+  await alice.importKey(PHRASE.toUpperCase());
+  assert.equal(alice.account, FIRST_ACCOUNT);
+
+  // Another account of the phrase acts, then the first one again; the page shows each one's own things.
+  await alice.openWallet();
+  await dialog.getByRole("button", { name: "Add an account" }).click();
+  await dialog.getByRole("radio", { name: "Account 2" }).waitFor();
+  assert.equal(await dialog.getByRole("radio", { name: "Account 2" }).isChecked(), true);
+  assert.equal((await dialog.locator(".key").textContent()).trim(), SECOND_ACCOUNT);
+  await dialog.getByRole("radio", { name: "Account 1" }).check();
+  await dialog.locator(".key").filter({ hasText: FIRST_ACCOUNT }).waitFor();
+
+  // The same again is known, a key beside it is not; the secret key comes out behind the passphrase only.
+  await dialog.getByText("Import a key, a phrase or a file").click();
+  await dialog.locator("#import-text").fill(PHRASE);
+  await dialog.getByRole("button", { name: "Import", exact: true }).click();
+  await dialog.getByText("This key is here already.").waitFor();
+  await dialog.getByRole("button", { name: "Show the secret key" }).click();
+  await dialog.locator("#reveal-passphrase").fill(PASSPHRASE);
+  await dialog.getByRole("button", { name: "Show it" }).click();
+  await dialog.locator(".secret").filter({ hasText: FIRST_KEY }).waitFor();
+  await dialog.getByRole("button", { name: "Hide it" }).click();
+  await dialog.locator(".secret").waitFor({ state: "detached" });
+  await dialog.locator("#import-text").fill("11".repeat(32));
+  await dialog.getByRole("button", { name: "Import", exact: true }).click();
+  await dialog.getByRole("radio", { name: "Imported key" }).waitFor();
+  await alice.closeWallet();
+
+  // Nothing of it is kept in the clear.
+  const kept = JSON.stringify([await alice.stored("records"), await alice.stored("wallet"), await page.evaluate(() => ({ ...localStorage }))]);
+  assert.match(kept, /ciphertext/);
+  for (const secret of [FIRST_KEY, "11".repeat(32), "test test", "junk"]) assert.equal(kept.includes(secret), false, secret);
+  await page.reload();
+  await unlock(page);
+  await alice.openWallet();
+  assert.equal(await dialog.getByRole("radio").count(), 3);
+});
+
+test("a wallet is exported, opens elsewhere with its passphrase only, and goes when it is removed", async () => {
+  const alice = await arrive();
+  await alice.makeKey();
+  const download = alice.page.waitForEvent("download");
+  await alice.openWallet();
+  await alice.page.getByRole("button", { name: "Export encrypted file" }).click();
+  const file = await (await download).path();
+  assert.deepEqual(Object.keys(JSON.parse(readFileSync(file, "utf8"))).sort(), ["lock", "records", "zellbook_wallet"]);
+
+  const bob = await arrive();
+  const { page } = bob;
+  const dialog = await bob.openWallet();
+  await dialog.getByText("Import a key, a phrase or a file").click();
+  await dialog.locator("input[type=file]").setInputFiles(file);
+  await dialog.locator("#import-passphrase").fill("not this one");
+  await dialog.getByRole("button", { name: "Import", exact: true }).click();
+  await dialog.getByText("This passphrase does not open it.").waitFor();
+  await dialog.locator("#import-passphrase").fill(PASSPHRASE);
+  await dialog.getByRole("button", { name: "Import", exact: true }).click();
+  await dialog.getByRole("button", { name: "Lock", exact: true }).waitFor();
+  assert.equal((await dialog.locator(".key").textContent()).trim(), alice.account);
+  await dialog.getByRole("button", { name: "Show the phrase" }).click();
+  await dialog.locator("#reveal-passphrase").fill(PASSPHRASE);
+  await dialog.getByRole("button", { name: "Show it" }).click();
+  assert.deepEqual(await bob.writeDown(), alice.words);
+
+  await dialog.getByRole("button", { name: "Remove from this browser" }).click();
+  await dialog.getByRole("button", { name: "Keep it" }).click();
+  await dialog.getByRole("button", { name: "Remove from this browser" }).click();
+  await dialog.getByRole("button", { name: "Remove it" }).click();
+  await dialog.locator("#new-passphrase").waitFor();
+  assert.deepEqual(await bob.stored("records"), []);
+  await bob.closeWallet();
+  await page.getByRole("button", { name: "Make a key" }).first().waitFor();
+});
+
+test("the passphrase is changed, in every tab and for what comes after", async () => {
+  const alice = await arrive();
+  const { page } = alice;
+  await alice.makeKey();
+  const dialog = await alice.openWallet();
+  await dialog.getByText("Locking and passphrase").click();
+  const change = async (before, next) => {
+    await dialog.locator("#next-passphrase").fill(next);
+    await dialog.locator("#old-passphrase").fill(before);
+    await dialog.getByRole("button", { name: "Change the passphrase" }).click();
+  };
+  await change("not this one", "battery staple");
+  await dialog.getByText("This passphrase does not open it.").waitFor();
+  await change(PASSPHRASE, "short");
+  await dialog.getByText("at least 8 characters.").waitFor();
+  await change(PASSPHRASE, "battery staple");
+  await dialog.getByText("The passphrase is changed.").waitFor();
+  await page.reload();
+  await page.getByRole("button", { name: "locked" }).click();
+  await dialog.locator("#unlock-passphrase").fill(PASSPHRASE);
+  await dialog.getByRole("button", { name: "Unlock" }).click();
+  await dialog.getByText("This passphrase does not open it.").waitFor();
+  await alice.closeWallet();
+  await unlock(page, "battery staple");
+});
+
+test("tabs share one wallet: what one adds the other has, locking and removing reach both", async () => {
+  const alice = await arrive();
+  const { page } = alice;
+  const second = await alice.context.newPage();
+  await second.goto(exchange.url);
+  // Both are about to begin one: the second has that of the first then.
+  await second.locator("button.wallet").click();
+  await dialogOf(second).locator("#new-passphrase").fill(PASSPHRASE);
+  await alice.makeKey();
+  await dialogOf(second).locator("#unlock-passphrase").fill(PASSPHRASE);
+  await dialogOf(second).getByRole("button", { name: "Unlock" }).click();
+  await dialogOf(second).getByRole("button", { name: "Lock", exact: true }).waitFor();
+  await dialogOf(second).getByRole("button", { name: "Close" }).click();
+  assert.equal((await alice.stored("records")).length, 2);
+
+  await alice.openWallet();
+  await dialogOf(page).getByRole("button", { name: "Add an account" }).click();
+  await dialogOf(page).getByRole("radio", { name: "Account 2" }).waitFor();
+  await second.locator("button.wallet").click();
+  await dialogOf(second).getByRole("radio", { name: "Account 2" }).waitFor();
+  await dialogOf(second).getByRole("button", { name: "Lock", exact: true }).click();
+  await dialogOf(page).locator("#unlock-passphrase").waitFor();
+  await dialogOf(second).getByRole("button", { name: "Close" }).click();
+  await alice.closeWallet();
+  await page.getByRole("button", { name: "locked" }).waitFor();
+
+  await alice.openWallet();
+  await dialogOf(page).getByRole("button", { name: "Remove from this browser" }).click();
+  await dialogOf(page).getByRole("button", { name: "Remove all of it" }).click();
+  await second.getByRole("button", { name: "Make a key" }).first().waitFor();
+});
+
+test("a locked sheet can be left, and unlocked where it is", async () => {
+  const alice = await arrive();
+  const { page } = alice;
+  await alice.makeKey();
+  await alice.getTokens();
+  await page.reload();
+  await page.getByRole("button", { name: "locked" }).waitFor();
+  const form = await alice.fill("Buy", "0.1", "1500");
+  await form.locator("button[type=submit]").click();
+  await page.getByText("Your key is locked. Unlock it to sign.").waitFor();
+  await alice.sheet.getByRole("button", { name: "Cancel", exact: true }).click();
+  await alice.sheet.waitFor({ state: "hidden" });
+  await form.locator("button[type=submit]").click();
+  await alice.sheet.locator("#unlock-passphrase").fill(PASSPHRASE);
+  await alice.sheet.getByRole("button", { name: "Unlock" }).click();
+  await alice.sign();
+  await alice.outcome("applied");
+});
+
+test("keys lock by themselves when nobody is at work in any tab", async () => {
+  const alice = await arrive();
+  const { page } = alice;
+  await page.clock.install();
+  await page.reload();
+  await alice.makeKey();
+  const dialog = await alice.openWallet();
+  await dialog.getByText("Locking and passphrase").click();
+  await dialog.getByLabel("Lock without me").selectOption("5");
+  await alice.closeWallet();
+  await page.clock.fastForward("04:30");
+  await page.clock.runFor(6000);
+  await page.keyboard.press("Shift");
+  await page.clock.fastForward("04:30");
+  await page.clock.runFor(6000);
+  assert.equal(await page.getByRole("button", { name: "locked" }).count(), 0);
+  await page.clock.fastForward("01:00");
+  await page.clock.runFor(6000);
+  await page.getByRole("button", { name: "locked" }).waitFor();
+});
+
+test("two tabs never sign with one nonce, nor does a clock that was set back", async () => {
+  const alice = await arrive();
+  const { page } = alice;
+  await alice.makeKey();
+  await alice.getTokens();
+  const second = await alice.context.newPage();
+  await second.clock.install({ time: Date.now() - 86_400_000 });
+  await second.goto(exchange.url);
+  await unlock(second);
+  const texts = [];
+  for (const [tab, price] of [[page, "1801"], [second, "1802"], [page, "1803"], [second, "1804"]]) {
+    const person = Object.assign(new Person(), { page: tab, isNarrow: false });
+    await person.fill("Buy", "0.1", price);
+    await tab.locator("#order-form button[type=submit]").click();
+    texts.push(await person.sheet.locator("pre").textContent());
+    await tab.keyboard.press("Escape");
+    await person.sheet.waitFor({ state: "hidden" });
+  }
+  const nonces = texts.map((text) => Number(/\nnonce: (\d+)/.exec(text)[1]));
+  assert.deepEqual([...nonces].sort((a, b) => a - b), nonces);
+  assert.equal(new Set(nonces).size, 4);
+});
+
+test("the sheet says until when, and what is signed says so too", async () => {
+  const alice = await arrive();
+  const { page } = alice;
+  await alice.makeKey();
+  await alice.getTokens();
+  const form = await alice.fill("Buy", "0.1", "1700");
+  await form.locator("button[type=submit]").click();
+  const until = async () => {
+    const text = await alice.sheet.locator("pre").textContent();
+    const found = /\nnonce: (\d+)(?:\nvalid_until: (\d+))?$/.exec(text);
+    return found[2] === undefined ? undefined : Number(found[2]) - Number(found[1]);
+  };
+  assert.ok(Math.abs((await until()) - 3_600_000) < 5_000);
+  await alice.sheet.getByLabel("Takes effect").selectOption({ label: "Within a minute" });
+  assert.ok(Math.abs((await until()) - 60_000) < 20_000);
+  await alice.sheet.getByLabel("Takes effect").selectOption({ label: "Whenever it arrives" });
+  assert.equal(await until(), undefined);
+  const shown = await lines(alice.sheet);
+  assert.equal(shown["Costs at most, with fee"], "170 USDT");
+  assert.equal(shown["Time in force"], "Until cancelled");
+  assert.ok(shown.Network);
+  await check(page, "the signing sheet");
+  await alice.sign();
+  await alice.outcome("applied");
+});
+
+test("what is signed survives a reload while the replica is away, and is sent when it is back", async () => {
+  const alice = await arrive();
+  const { page } = alice;
+  await alice.makeKey();
+  await alice.getTokens();
+  // The page itself comes from the replica: it is reloaded while only the order does not get through.
+  await page.route("**/v1/transactions", (route) => route.abort());
+  await alice.order("Buy", "0.1", "1600");
+  await page.getByText("The replica does not answer.").first().waitFor();
+  await page.reload();
+  await alice.tab("Sent");
+  const line = page.locator(".sent > li").filter({ hasText: "Buy 0.1 ETH at 1,600" });
+  await line.getByText("The replica does not answer.").waitFor();
+  await page.unroute("**/v1/transactions");
+  await line.locator(".steps").getByText("applied").and(page.locator(".done")).waitFor();
+  // It is there once, with the tokens, after another reload too.
+  await page.reload();
+  await alice.tab("Sent");
+  await line.locator(".steps").getByText("applied").and(page.locator(".done")).waitFor();
+  assert.equal(await line.count(), 1);
+  await alice.tab("Open orders (1)");
+});
+
+const connect = async (person) => {
+  const dialog = await person.openWallet();
+  await dialog.getByText("Connect an Ethereum wallet").click();
+  await dialog.getByRole("button", { name: "Example Wallet" }).click();
+  return dialog;
+};
+
+test("an Ethereum wallet is found, connected and signs everything; what it refuses is not sent", async () => {
+  const alice = await arrive();
+  const { page } = alice;
+  const wallet = new EthereumWallet("59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d");
+  let dialog = await alice.openWallet();
+  await dialog.getByText("Connect an Ethereum wallet").click();
+  await dialog.getByText("No Ethereum wallet is in this browser.").waitFor();
+  await wallet.install(alice.context);
+  await page.reload();
+
+  // Refused at first, then connected: its key is the one that its signature gives.
+  wallet.refuses = true;
+  dialog = await connect(alice);
+  await dialog.getByText("You said no in Example Wallet.").waitFor();
+  wallet.refuses = false;
+  await dialog.getByRole("button", { name: "Example Wallet" }).click();
+  await dialog.locator(".key").filter({ hasText: wallet.account }).waitFor();
+  assert.match(wallet.signed, /^Zellbook: show my public key\n/);
+  assert.equal(wallet.account, SECOND_ACCOUNT);
+  await check(page, "the wallet of Ethereum");
+  await alice.closeWallet();
+  await alice.getTokens();
+
+  const form = await alice.fill("Buy", "0.1", "1400");
+  await form.locator("button[type=submit]").click();
+  wallet.refuses = true;
+  await alice.sheet.getByRole("button", { name: "Sign and send" }).click();
+  await alice.sheet.getByText("You said no in Example Wallet.").waitFor();
+  wallet.refuses = false;
+  // Another account in the wallet is noticed.
+  wallet.shown = "0x0000000000000000000000000000000000000001";
+  await alice.sheet.getByRole("button", { name: "Sign and send" }).click();
+  await alice.sheet.getByText("does not show the account").waitFor();
+  wallet.shown = wallet.address;
+  const text = await alice.sign();
+  await alice.outcome("applied");
+  assert.equal(wallet.signed, text);
+  assert.equal((await exchange.get(`/v1/accounts/${wallet.account}`)).open_orders.length, 1);
+
+  // It is there after a reload, without a passphrase.
+  await page.reload();
+  await alice.tab("Open orders (1)");
+  await page.getByRole("button", { name: /^Cancel order/ }).first().click();
+  await alice.sign();
+  await alice.tab("Open orders (0)");
+  assert.deepEqual(await alice.stored("records"), []);
+});
+
+test("a wallet that signs with another key than it says is not connected", async () => {
+  const alice = await arrive();
+  const wallet = new EthereumWallet(FIRST_KEY);
+  wallet.shown = new EthereumWallet("11".repeat(32)).address;
+  await wallet.install(alice.context);
+  await alice.page.reload();
+  const dialog = await connect(alice);
+  await dialog.getByText("The wallet signed with another account than this one.").waitFor();
+  assert.equal(await dialog.locator(".key").count(), 0);
+});
+
+for (const [name, viewport] of [["360", NARROW], ["1440", WIDE]]) {
+  test(`at ${name} px a trading key signs orders without a prompt, within its limit, until it is ended`, async () => {
+    const alice = await arrive({ viewport });
+    const { page } = alice;
+    await alice.makeKey();
+    await alice.getTokens();
+    await alice.tab("Keys");
+    const form = page.locator("form.trading-key");
+    await form.getByLabel("Market").selectOption("ETH/USDT");
+    await form.getByLabel("May spend").selectOption("USDT");
+    await form.getByRole("button", { name: "Make a trading key" }).click();
+    await form.getByText("Say how much it may spend").waitFor();
+    await form.locator("#spend-limit").fill("300");
+    await form.getByRole("button", { name: "Make a trading key" }).click();
+    const shown = await lines(alice.sheet);
+    assert.equal(shown.Spends, "300 USDT at most");
+    assert.equal(shown.Market, "ETH/USDT");
+    const grant = await alice.sign();
+    assert.match(grant, /\nkind: authorize_key\n[^]*\nmarket: ETH\/USDT\nspend_token: USDT\nspend_limit: 300\n/);
+    await alice.outcome("applied");
+    const key = /\nkey: ([0-9a-f]{66})\n/.exec(grant)[1];
+    await alice.tab("Keys");
+    await page.getByRole("cell", { name: "this browser" }).waitFor();
+    await page.getByRole("cell", { name: "300 of 300 USDT" }).waitFor();
+    await check(page, "the trading keys");
+
+    const order = await alice.fill("Buy", "0.1", "1300");
+    await order.locator("button[type=submit]").click();
+    await alice.outcome("applied");
+    assert.equal(await alice.sheet.isVisible(), false);
+    const [newest] = (await alice.stored("sent")).map((text) => JSON.parse(text)).filter(({ text }) => text.includes("kind: order"));
+    assert.match(newest.text, new RegExp(`\nsigner: ${key}\n`));
+    await alice.tab("Keys");
+    await page.getByRole("cell", { name: "170 of 300 USDT" }).waitFor();
+
+    // More than is left is asked for, and so is another market.
+    await alice.fill("Buy", "0.2", "1300");
+    await order.locator("button[type=submit]").click();
+    assert.doesNotMatch(await alice.sheet.locator("pre").textContent(), /signer/);
+    await page.keyboard.press("Escape");
+    await alice.sheet.waitFor({ state: "hidden" });
+    await alice.closeForm();
+    await alice.tab("Open orders (1)");
+    await page.getByRole("button", { name: /^Cancel order/ }).first().click();
+    await alice.tab("Open orders (0)");
+
+    await alice.tab("Keys");
+    await page.getByRole("button", { name: /^End trading key/ }).click();
+    assert.match(await alice.sign(), /\nkind: revoke_key\n/);
+    await alice.outcome("applied");
+    await alice.tab("Keys");
+    await page.getByText("No trading keys.").waitFor();
+    await alice.fill("Buy", "0.1", "1300");
+    await order.locator("button[type=submit]").click();
+    assert.doesNotMatch(await alice.sheet.locator("pre").textContent(), /signer/);
+  });
+}

@@ -1,0 +1,88 @@
+//! The accounts of this browser: which one acts, and what can be done with them.
+
+use leptos::prelude::*;
+
+use super::backup::{Backup, Removal};
+use super::begin::Import;
+use super::ethereum::EthereumWallets;
+use super::settings::SettingsForm;
+use super::{Shown, attempt};
+use crate::format;
+use crate::state::use_state;
+use crate::wallet::{self, Account, Source, Wallet};
+
+/// The wallet that has keys.
+#[component]
+pub fn Accounts(phrase: Shown) -> impl IntoView {
+    let state = use_state();
+    let accounts = Memo::new(move |_| state.wallet.with(Wallet::accounts));
+    let acting = Memo::new(move |_| state.wallet.with(Wallet::account));
+    let is_unlocked = Memo::new(move |_| state.wallet.with(|wallet| wallet.is_unlocked));
+    let has_keys = Memo::new(move |_| state.wallet.with(|wallet| wallet.lock.is_some()));
+    let has_next = Memo::new(move |_| state.wallet.with(|wallet| wallet.next().is_some()));
+    let choice = move |account: Account| {
+        let key = account.key;
+        view! {
+            <label class="account">
+                <input
+                    type="radio"
+                    name="account"
+                    prop:checked=move || acting.get() == Some(key)
+                    on:change=move |_| attempt(wallet::set(state.wallet, move |settings| settings.selected = Some(key)))
+                />
+                <span>{account.name}</span>
+                <span class="hash">{format::short(&key.to_string())}</span>
+            </label>
+        }
+    };
+    let choices = move || {
+        let accounts = accounts.get();
+        (accounts.len() > 1).then(|| {
+            view! {
+                <fieldset class="accounts">
+                    <legend>"Account that acts"</legend>
+                    {accounts.into_iter().map(choice).collect_view()}
+                </fieldset>
+            }
+        })
+    };
+    let add_next = move |_| {
+        if let Some((phrase, index)) = state.wallet.with_untracked(Wallet::next) {
+            attempt(async move {
+                let next = Source::Next { phrase, index };
+                wallet::add(state.wallet, next, String::new()).await.map(drop)
+            });
+        }
+    };
+    view! {
+        {choices}
+        <p class="note">"Account (public key):"</p>
+        <p class="text key">{move || acting.get().map(|account| account.to_string())}</p>
+        <p class="actions">
+            <Show when=move || is_unlocked.get()>
+                <Show when=move || has_next.get()>
+                    <button type="button" on:click=add_next>"Add an account"</button>
+                </Show>
+                <button type="button" on:click=move |_| wallet::lock(state.wallet)>"Lock"</button>
+            </Show>
+        </p>
+        <Show when=move || has_keys.get()>
+            <Backup phrase />
+        </Show>
+        // Without a wallet of this page's own, importing begins one, and it needs to be unlocked otherwise.
+        <Show when=move || is_unlocked.get() || !has_keys.get()>
+            <details>
+                <summary>"Import a key, a phrase or a file"</summary>
+                {move || view! { <Import is_first=!has_keys.get() /> }}
+            </details>
+        </Show>
+        <details>
+            <summary>"Connect an Ethereum wallet"</summary>
+            <EthereumWallets />
+        </details>
+        <Show when=move || has_keys.get()>
+            <SettingsForm />
+        </Show>
+        <Removal />
+    }
+}

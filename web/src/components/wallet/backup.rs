@@ -1,0 +1,138 @@
+//! Getting keys out of the browser: the reminder, the encrypted file, phrase and key behind the passphrase; and
+//! removing them.
+
+use leptos::prelude::*;
+use wasm_bindgen::{JsCast, JsValue};
+use zeroize::Zeroizing;
+
+use super::passphrase::PassphraseForm;
+use super::{Shown, attempt};
+use crate::state::use_state;
+use crate::wallet::{self, Wallet};
+
+/// Offers a text as a file to save.
+fn save_file(name: &str, text: &str) -> Result<(), JsValue> {
+    let parts = js_sys::Array::of1(&text.into());
+    let blob = web_sys::Blob::new_with_str_sequence(&parts)?;
+    let url = web_sys::Url::create_object_url_with_blob(&blob)?;
+    let link: web_sys::HtmlAnchorElement = document().create_element("a")?.unchecked_into();
+    link.set_href(&url);
+    link.set_download(name);
+    link.click();
+    web_sys::Url::revoke_object_url(&url)
+}
+
+/// What is shown behind the passphrase.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Secret {
+    Phrase,
+    Key,
+}
+
+/// The reminder and the ways out.
+#[component]
+pub fn Backup(phrase: Shown) -> impl IntoView {
+    let state = use_state();
+    let asked = RwSignal::new(None::<Secret>);
+    let secret = RwSignal::new(None::<Zeroizing<String>>);
+    let is_backed_up = Memo::new(move |_| state.wallet.with(|wallet| wallet.settings.is_backed_up));
+    let has = move |is_phrase| {
+        Memo::new(move |_| {
+            state.wallet.with(|wallet| {
+                wallet.account().and_then(|account| wallet.record(account, is_phrase)).is_some()
+            })
+        })
+    };
+    let (has_phrase, has_key) = (has(true), has(false));
+    let export = move |_| {
+        let file = state.wallet.with_untracked(Wallet::file);
+        let account = state.wallet.with_untracked(Wallet::account);
+        if let (Some(file), Some(account)) = (file, account) {
+            let name = format!("zellbook-{}.json", &account.to_string()[..10]);
+            if save_file(&name, &file.to_json()).is_ok() {
+                attempt(wallet::set(state.wallet, |settings| settings.is_backed_up = true));
+            } else {
+                state.problem.set(Some("The browser did not let this page save a file.".into()));
+            }
+        }
+    };
+    let reveal = async move |passphrase| {
+        let Some(account) = state.wallet.with_untracked(Wallet::account) else { return Ok(()) };
+        let is_phrase = asked.get_untracked() == Some(Secret::Phrase);
+        let shown = wallet::reveal(state.wallet, account, is_phrase, passphrase).await?;
+        asked.set(None);
+        if is_phrase {
+            phrase.set(Some(shown));
+        } else {
+            secret.set(Some(shown));
+        }
+        Ok(())
+    };
+    let ask = move |what: Secret| {
+        move |_| {
+            secret.set(None);
+            asked.set(Some(what));
+        }
+    };
+    view! {
+        <Show when=move || !is_backed_up.get()>
+            <p class="reminder" role="note">
+                "Not backed up yet: if this browser loses its data, your key and all that it owns are lost. Show the phrase and write it down, or export the file."
+            </p>
+        </Show>
+        <p class="actions">
+            <Show when=move || has_phrase.get()>
+                <button type="button" on:click=ask(Secret::Phrase)>"Show the phrase"</button>
+            </Show>
+            <Show when=move || has_key.get()>
+                <button type="button" on:click=ask(Secret::Key)>"Show the secret key"</button>
+            </Show>
+            <button type="button" on:click=export>"Export encrypted file"</button>
+        </p>
+        <Show when=move || asked.get().is_some()>
+            <PassphraseForm id="reveal-passphrase" button="Show it" autocomplete="current-password" work=reveal />
+        </Show>
+        <Show when=move || secret.with(Option::is_some)>
+            <p class="note">"Whoever has this key has all that the account owns. Nobody who helps you ever asks for it."</p>
+            <p class="text key secret">{move || secret.get().map(|secret| secret.to_string())}</p>
+            <p class="actions">
+                <button type="button" on:click=move |_| secret.set(None)>"Hide it"</button>
+            </p>
+        </Show>
+    }
+}
+
+/// Takes an account, or the whole wallet, out of the browser.
+#[component]
+pub fn Removal() -> impl IntoView {
+    let state = use_state();
+    let is_asking = RwSignal::new(false);
+    let several = Memo::new(move |_| state.wallet.with(|wallet| wallet.accounts().len() > 1));
+    let remove_one = move |_| {
+        is_asking.set(false);
+        if let Some(account) = state.wallet.with_untracked(Wallet::account) {
+            attempt(wallet::remove(state.wallet, account));
+        }
+    };
+    let remove_all = move |_| {
+        is_asking.set(false);
+        attempt(wallet::clear(state.wallet));
+    };
+    view! {
+        <p class="actions">
+            <button type="button" class="quiet" on:click=move |_| is_asking.set(true)>"Remove from this browser"</button>
+        </p>
+        <Show when=move || is_asking.get()>
+            <p class="fault">"Without a phrase or an exported file, keys and all that they own are lost for good."</p>
+            <p class="actions">
+                <button type="button" on:click=move |_| is_asking.set(false)>"Keep it"</button>
+                <Show when=move || several.get()>
+                    <button type="button" class="sell" on:click=remove_one>"Remove this account"</button>
+                </Show>
+                <button type="button" class="sell" on:click=remove_all>
+                    {move || if several.get() { "Remove all of it" } else { "Remove it" }}
+                </button>
+            </p>
+        </Show>
+    }
+}

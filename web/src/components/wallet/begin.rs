@@ -1,0 +1,114 @@
+//! Where no key is: make one, import one, or connect a wallet.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+
+use super::Shown;
+use super::ethereum::EthereumWallets;
+use super::passphrase::PassphraseForm;
+use crate::state::use_state;
+use crate::wallet::{self, KeyFile, PASSPHRASE_LENGTH_MIN, Source, VaultError, WalletFile};
+
+/// What somebody brings: an exported file, a key, or a phrase.
+fn source(text: &str) -> Result<Source, VaultError> {
+    let text = text.trim();
+    if text.starts_with('{') {
+        let file = WalletFile::from_json(text).map(Source::File);
+        file.or_else(|_| KeyFile::from_json(text).map(Source::KeyFile))
+    } else if text.contains(char::is_whitespace) {
+        Ok(Source::Phrase(text.into()))
+    } else {
+        Ok(Source::Key(text.into()))
+    }
+}
+
+/// The first visit to the wallet.
+#[component]
+pub fn Begin(phrase: Shown) -> impl IntoView {
+    let state = use_state();
+    let has_earlier = wallet::earlier_key().is_some();
+    view! {
+        <h3>"Make a key"</h3>
+        <p class="note">
+            {format!(
+                "A key is made in this browser and kept here under a passphrase of at least {PASSPHRASE_LENGTH_MIN} characters. You then write down twelve words that bring it back; nobody else can.",
+            )}
+        </p>
+        <PassphraseForm
+            id="new-passphrase"
+            button="Make a key"
+            autocomplete="new-password"
+            work=async move |passphrase| {
+                let added = wallet::add(state.wallet, Source::NewPhrase, passphrase).await?;
+                phrase.set(added.phrase);
+                Ok(())
+            }
+        />
+        <details open=has_earlier>
+            <summary>"Import a key, a phrase or a file"</summary>
+            <Show when=move || has_earlier>
+                <p class="reminder">
+                    "An earlier version of this page kept a key in this browser. Enter its passphrase to go on with it."
+                </p>
+            </Show>
+            <Import is_first=true />
+        </details>
+        <details>
+            <summary>"Connect an Ethereum wallet"</summary>
+            <EthereumWallets />
+        </details>
+    }
+}
+
+/// Brings keys from elsewhere.
+#[component]
+pub fn Import(is_first: bool) -> impl IntoView {
+    let state = use_state();
+    let earlier = wallet::earlier_key().filter(|_| is_first);
+    let imported = RwSignal::new(earlier.unwrap_or_default());
+    let on_file = move |event: leptos::ev::Event| {
+        let input: web_sys::HtmlInputElement = event_target(&event);
+        let Some(file) = input.files().and_then(|files| files.get(0)) else { return };
+        spawn_local(async move {
+            let text = wasm_bindgen_futures::JsFuture::from(file.text()).await;
+            let text = text.ok().and_then(|text| text.as_string()).unwrap_or_default();
+            drop(imported.try_set(text));
+        });
+    };
+    let label = if is_first {
+        "Passphrase: of the file, or a new one"
+    } else {
+        "Passphrase of the file, if it is one"
+    };
+    view! {
+        <PassphraseForm
+            id="import-passphrase"
+            button="Import"
+            autocomplete="current-password"
+            label
+            work=async move |passphrase| {
+                let source = source(&imported.get_untracked())?;
+                wallet::add(state.wallet, source, passphrase).await?;
+                drop(imported.try_set(String::new()));
+                Ok(())
+            }
+        >
+            <label class="field">
+                <span>"Exported file"</span>
+                <input type="file" accept=".json,application/json" on:change=on_file />
+            </label>
+            <div class="field">
+                <label for="import-text">"Its content, or a phrase of 12 words, or a secret key of 64 hex digits"</label>
+                <textarea
+                    id="import-text"
+                    rows="3"
+                    autocomplete="off"
+                    autocapitalize="off"
+                    spellcheck="false"
+                    prop:value=move || imported.get()
+                    on:input=move |event| imported.set(event_target_value(&event))
+                ></textarea>
+            </div>
+        </PassphraseForm>
+    }
+}

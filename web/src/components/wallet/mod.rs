@@ -1,0 +1,106 @@
+//! The wallet as people see it.
+
+mod accounts;
+mod backup;
+mod begin;
+mod ethereum;
+mod first_steps;
+mod passphrase;
+mod phrase;
+mod settings;
+mod trading_keys;
+
+use leptos::html::Dialog;
+use leptos::prelude::*;
+use zeroize::Zeroizing;
+
+pub use first_steps::FirstSteps;
+pub use passphrase::UnlockForm;
+pub use trading_keys::TradingKeys;
+
+use self::accounts::Accounts;
+use self::begin::Begin;
+use self::phrase::PhraseView;
+use crate::format;
+use crate::state::use_state;
+use crate::wallet::{self, Wallet};
+
+/// A phrase on show, while it is.
+type Shown = RwSignal<Option<Zeroizing<String>>>;
+
+/// Shows whose key is here and opens the dialog.
+#[component]
+pub fn WalletButton() -> impl IntoView {
+    let state = use_state();
+    let text = move || {
+        state.wallet.with(|wallet| match wallet.account() {
+            None if wallet.is_loaded => "Make a key".to_string(),
+            None => "Wallet".to_string(),
+            Some(account) if wallet.is_ready() => format::short(&account.to_string()),
+            Some(account) => format!("{} · locked", format::short(&account.to_string())),
+        })
+    };
+    view! {
+        <button type="button" class="wallet" on:click=move |_| state.wallet_open.set(true)>{text}</button>
+    }
+}
+
+/// The wallet's dialog.
+#[component]
+pub fn WalletDialog() -> impl IntoView {
+    let state = use_state();
+    let dialog: NodeRef<Dialog> = NodeRef::new();
+    Effect::new(move || {
+        let Some(dialog) = dialog.get() else { return };
+        if state.wallet_open.get() {
+            // It fails only where it is open already.
+            let _ = dialog.show_modal();
+        } else {
+            dialog.close();
+        }
+    });
+    // What is typed and shown there goes when it closes.
+    let body = move || state.wallet_open.get().then(|| view! { <Content /> });
+    view! {
+        <dialog node_ref=dialog class="sheet" aria-labelledby="wallet-title" on:close=move |_| state.wallet_open.set(false)>
+            <div class="form-head">
+                <h2 id="wallet-title">"Your key"</h2>
+                <button type="button" class="quiet" on:click=move |_| state.wallet_open.set(false)>"Close"</button>
+            </div>
+            {body}
+        </dialog>
+    }
+}
+
+#[component]
+fn Content() -> impl IntoView {
+    let state = use_state();
+    let phrase: Shown = RwSignal::new(None);
+    let is_empty = Memo::new(move |_| state.wallet.with(|wallet| wallet.account().is_none()));
+    let is_locked = Memo::new(move |_| state.wallet.with(Wallet::is_locked));
+    move || {
+        if phrase.with(Option::is_some) {
+            view! { <PhraseView phrase /> }.into_any()
+        } else if is_empty.get() {
+            view! { <Begin phrase /> }.into_any()
+        } else if is_locked.get() {
+            view! {
+                <UnlockForm note="This browser holds your keys. Unlock them with your passphrase." />
+                <Accounts phrase />
+            }
+            .into_any()
+        } else {
+            view! { <Accounts phrase /> }.into_any()
+        }
+    }
+}
+
+/// Does what may fail, and says why in the banner if it did.
+fn attempt(work: impl Future<Output = Result<(), wallet::VaultError>> + 'static) {
+    let state = use_state();
+    leptos::task::spawn_local(async move {
+        if let Err(error) = work.await {
+            state.problem.set(Some(error.to_string()));
+        }
+    });
+}

@@ -1,0 +1,89 @@
+//! Forms that ask for a passphrase, and unlocking by one.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+
+use crate::state::use_state;
+use crate::wallet::{self, VaultError};
+
+/// A field whose text nobody reads over a shoulder.
+#[component]
+pub fn SecretField(
+    id: &'static str,
+    label: &'static str,
+    autocomplete: &'static str,
+    value: RwSignal<String>,
+) -> impl IntoView {
+    view! {
+        <div class="field">
+            <label for=id>{label}</label>
+            <div class="input">
+                <input
+                    id=id
+                    type="password"
+                    autocomplete=autocomplete
+                    aria-describedby=format!("{id}-fault")
+                    prop:value=move || value.get()
+                    on:input=move |event| value.set(event_target_value(&event))
+                />
+            </div>
+        </div>
+    }
+}
+
+/// A passphrase field and a button, with what stands between them.
+#[component]
+pub fn PassphraseForm(
+    id: &'static str,
+    button: &'static str,
+    autocomplete: &'static str,
+    #[prop(default = "Passphrase")] label: &'static str,
+    work: impl AsyncFn(String) -> Result<(), VaultError> + Clone + 'static,
+    #[prop(optional)] children: Option<Children>,
+) -> impl IntoView {
+    let passphrase = RwSignal::new(String::new());
+    let (busy, fault) = (RwSignal::new(false), RwSignal::new(None::<String>));
+    let submit = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        event.stop_propagation();
+        if busy.get_untracked() {
+            return;
+        }
+        busy.set(true);
+        let (work, text) = (work.clone(), passphrase.get_untracked());
+        spawn_local(async move {
+            let outcome = work(text).await;
+            // The form may be gone with what was done.
+            let _ = busy.try_set(false);
+            match outcome {
+                Ok(()) => drop(passphrase.try_set(String::new())),
+                Err(error) => drop(fault.try_set(Some(error.to_string()))),
+            }
+        });
+    };
+    view! {
+        <form on:submit=submit>
+            {children.map(|children| children())}
+            <SecretField id label autocomplete value=passphrase />
+            <p class="fault" id=format!("{id}-fault") role="alert">{move || fault.get()}</p>
+            <button type="submit" class="main" disabled=move || busy.get()>
+                {move || if busy.get() { "Working…" } else { button }}
+            </button>
+        </form>
+    }
+}
+
+/// Unlocks the wallet of this browser.
+#[component]
+pub fn UnlockForm(note: &'static str) -> impl IntoView {
+    let state = use_state();
+    view! {
+        <p class="note">{note}</p>
+        <PassphraseForm
+            id="unlock-passphrase"
+            button="Unlock"
+            autocomplete="current-password"
+            work=async move |passphrase| wallet::unlock(state.wallet, passphrase).await
+        />
+    }
+}

@@ -1,0 +1,116 @@
+//! A phrase on show, to be written down, and the check that it was.
+
+use leptos::prelude::*;
+
+use super::{Shown, attempt};
+use crate::state::use_state;
+use crate::wallet;
+
+/// Words that are asked back.
+const ASKED: usize = 3;
+
+/// So many different numbers below `count`, ascending, another choice each time.
+fn choose(count: usize) -> Vec<usize> {
+    let mut left: Vec<usize> = (0..count).collect();
+    while left.len() > ASKED {
+        // Which words are asked is no secret.
+        let at = (js_sys::Math::random() * left.len() as f64) as usize;
+        left.remove(at.min(left.len() - 1));
+    }
+    left
+}
+
+/// The words, then the check.
+#[component]
+pub fn PhraseView(phrase: Shown) -> impl IntoView {
+    let is_checking = RwSignal::new(false);
+    let later = move |_| phrase.set(None);
+    let words = move || {
+        let text = phrase.get().unwrap_or_default();
+        text.split(' ').map(|word| view! { <li>{word.to_string()}</li> }).collect_view()
+    };
+    view! {
+        <Show
+            when=move || is_checking.get()
+            fallback=move || {
+                view! {
+                    <h3>"Write down these words"</h3>
+                    <p class="note">
+                        "In this order, on paper, where nobody else sees them. They bring back your key if this browser loses it, and whoever has them has all that it owns."
+                    </p>
+                    <ol class="phrase">{words}</ol>
+                    <p class="actions">
+                        <button type="button" class="quiet" on:click=later>"Later"</button>
+                        <button type="button" class="main" on:click=move |_| is_checking.set(true)>
+                            "I wrote them down"
+                        </button>
+                    </p>
+                }
+            }
+        >
+            <Check phrase is_checking />
+        </Show>
+    }
+}
+
+/// Asks for some of the words.
+#[component]
+fn Check(phrase: Shown, is_checking: RwSignal<bool>) -> impl IntoView {
+    let state = use_state();
+    let count =
+        phrase.with_untracked(|phrase| phrase.iter().flat_map(|text| text.split(' ')).count());
+    let asked: Vec<_> =
+        choose(count).into_iter().map(|at| (at, RwSignal::new(String::new()))).collect();
+    let fault = RwSignal::new(None::<String>);
+    let fields = asked.clone();
+    let submit = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        let wrong = phrase.with_untracked(|phrase| {
+            let words: Vec<&str> = phrase.iter().flat_map(|text| text.split(' ')).collect();
+            let is_wrong = |(at, text): &&(usize, RwSignal<String>)| {
+                let given = text.get_untracked().trim().to_lowercase();
+                words.get(*at) != Some(&given.as_str())
+            };
+            asked.iter().find(is_wrong).map(|(at, _)| at + 1)
+        });
+        match wrong {
+            Some(number) => {
+                fault.set(Some(format!(
+                    "Word {number} is another one. Look at what you wrote down."
+                )));
+            }
+            None => {
+                phrase.set(None);
+                attempt(wallet::set(state.wallet, |settings| settings.is_backed_up = true));
+            }
+        }
+    };
+    let field = |(at, text): (usize, RwSignal<String>)| {
+        let id = format!("word-{}", at + 1);
+        view! {
+            <div class="field">
+                <label for=id.clone()>{format!("Word {}", at + 1)}</label>
+                <div class="input">
+                    <input
+                        id=id
+                        autocomplete="off"
+                        autocapitalize="off"
+                        spellcheck="false"
+                        on:input=move |event| text.set(event_target_value(&event))
+                    />
+                </div>
+            </div>
+        }
+    };
+    view! {
+        <h3>"Check what you wrote"</h3>
+        <form on:submit=submit>
+            <div class="words">{fields.into_iter().map(field).collect_view()}</div>
+            <p class="fault" role="alert">{move || fault.get()}</p>
+            <p class="actions">
+                <button type="button" class="quiet" on:click=move |_| is_checking.set(false)>"Show them again"</button>
+                <button type="submit" class="main">"Check"</button>
+            </p>
+        </form>
+    }
+}

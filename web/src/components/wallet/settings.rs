@@ -1,0 +1,65 @@
+//! When the keys lock by themselves, and another passphrase.
+
+use leptos::prelude::*;
+
+use super::attempt;
+use super::passphrase::{PassphraseForm, SecretField};
+use crate::state::use_state;
+use crate::wallet;
+
+/// Minutes to choose from; 0 is never.
+const MINUTES: [(u32, &str); 5] = [
+    (1, "After a minute"),
+    (5, "After 5 minutes"),
+    (15, "After 15 minutes"),
+    (60, "After an hour"),
+    (0, "Never"),
+];
+
+/// What can be set.
+#[component]
+pub fn SettingsForm() -> impl IntoView {
+    let state = use_state();
+    let minutes = Memo::new(move |_| state.wallet.with(|wallet| wallet.settings.auto_lock_minutes));
+    let new_passphrase = RwSignal::new(String::new());
+    let is_changed = RwSignal::new(false);
+    let option = move |(value, name): (u32, &'static str)| {
+        view! { <option value=value.to_string() selected=move || minutes.get() == value>{name}</option> }
+    };
+    let set_minutes = move |event| {
+        if let Ok(minutes) = event_target_value(&event).parse() {
+            attempt(wallet::set(state.wallet, move |settings| {
+                settings.auto_lock_minutes = minutes
+            }));
+        }
+    };
+    let change = async move |passphrase| {
+        is_changed.set(false);
+        let new = new_passphrase.get_untracked();
+        wallet::change_passphrase(state.wallet, passphrase, new).await?;
+        drop(new_passphrase.try_set(String::new()));
+        let _ = is_changed.try_set(true);
+        Ok(())
+    };
+    view! {
+        <details>
+            <summary>"Locking and passphrase"</summary>
+            <label class="field">
+                <span>"Lock without me"</span>
+                <select on:change=set_minutes>{MINUTES.map(option).collect_view()}</select>
+            </label>
+            <PassphraseForm
+                id="old-passphrase"
+                label="Passphrase now"
+                button="Change the passphrase"
+                autocomplete="current-password"
+                work=change
+            >
+                <SecretField id="next-passphrase" label="New passphrase" autocomplete="new-password" value=new_passphrase />
+            </PassphraseForm>
+            <Show when=move || is_changed.get()>
+                <p class="note" role="status">"The passphrase is changed. A file that you exported before keeps the old one."</p>
+            </Show>
+        </details>
+    }
+}

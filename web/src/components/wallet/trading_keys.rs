@@ -1,0 +1,268 @@
+//! Trading keys: session keys that sign orders without a prompt, until a time and within a limit.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use zellbook_core::key::PublicKey;
+use zellbook_core::transaction::{Action, KeyGrant};
+use zellbook_core::units::Decimal;
+use zellbook_core::wire::SessionKeyBody;
+
+use super::passphrase::SecretField;
+use crate::format;
+use crate::sending::valid_until;
+use crate::state::{SignRequest, State, use_state};
+use crate::trading_key::left;
+use crate::wallet::{self, Source, VaultError, Wallet};
+
+const HOUR_MS: u64 = 3_600_000;
+const LIFETIMES: [(u64, &str); 4] = [
+    (HOUR_MS, "An hour"),
+    (8 * HOUR_MS, "8 hours"),
+    (24 * HOUR_MS, "A day"),
+    (7 * 24 * HOUR_MS, "A week"),
+];
+
+/// What the form has.
+#[derive(Clone, Copy)]
+struct Form {
+    lifetime: RwSignal<u64>,
+    market: RwSignal<String>,
+    token: RwSignal<String>,
+    limit: RwSignal<String>,
+    /// Of a wallet that begins with this key.
+    passphrase: RwSignal<String>,
+}
+
+/// The keys that may trade for the account, and the form that makes one.
+#[component]
+pub fn TradingKeys() -> impl IntoView {
+    let state = use_state();
+    let keys = Memo::new(move |_| {
+        state.account.with(|account| {
+            account.as_ref().map(|account| account.session_keys.clone()).unwrap_or_default()
+        })
+    });
+    let has_key = Memo::new(move |_| state.wallet.with(|wallet| wallet.account().is_some()));
+    view! {
+        <p class="note">
+            "A trading key signs orders, cancels and edits at once, without asking. It never moves funds, it ends by itself, and you can end it here."
+        </p>
+        <Show
+            when=move || !keys.with(Vec::is_empty)
+            fallback=|| view! { <p class="empty">"No trading keys. Each order is signed with your account's own key."</p> }
+        >
+            {move || table(state, keys.get())}
+        </Show>
+        <Show when=move || has_key.get()>
+            <KeyForm />
+        </Show>
+    }
+}
+
+fn table(state: State, keys: Vec<SessionKeyBody>) -> impl IntoView {
+    let row = move |session: SessionKeyBody| {
+        let key = session.key.parse::<PublicKey>().ok();
+        let is_here = move || {
+            state.wallet.with(|wallet| {
+                let account = wallet.account();
+                account.zip(key).is_some_and(|(account, key)| wallet.has_session_key(account, &key))
+            })
+        };
+        let limit = session.spend_token.as_ref().and_then(|token| {
+            let rules = state.rules.get_untracked()?;
+            let left = left(&session, rules.token(token)?.1.decimals)?;
+            let left = Decimal::of_atoms(left, rules.token(token)?.1.decimals).to_string();
+            let limit = session.spend_limit.as_deref().unwrap_or_default();
+            Some(format!("{} of {} {token}", format::number(&left, 0), format::number(limit, 0)))
+        });
+        let label = format!("End trading key {}", format::short(&session.key));
+        let title = format!("End the trading key {}", format::short(&session.key));
+        let revoke = move |_| {
+            if let Some(key) = key {
+                let lines = vec![("Key", key.to_string())];
+                let action = Action::RevokeKey { key };
+                state.request.set(Some(SignRequest { title: title.clone(), lines, action }));
+            }
+        };
+        view! {
+            <tr>
+                <th scope="row" class="hash" title=session.key.clone()>{format::short(&session.key)}</th>
+                <td>{move || if is_here() { "this browser" } else { "elsewhere" }}</td>
+                <td title=format::utc(&session.expires_ms)>{format::date_time(&session.expires_ms)}</td>
+                <td>{session.market.clone().unwrap_or_else(|| "all".into())}</td>
+                <td>{limit.unwrap_or_else(|| "no limit".into())}</td>
+                <td class="buttons">
+                    <button type="button" class="small" aria-label=label on:click=revoke>"End"</button>
+                </td>
+            </tr>
+        }
+    };
+    view! {
+        <table>
+            <thead>
+                <tr>
+                    <th scope="col">"Key"</th>
+                    <th scope="col">"Where"</th>
+                    <th scope="col">"Ends"</th>
+                    <th scope="col">"Market"</th>
+                    <th scope="col">"Left to spend"</th>
+                    <th scope="col"><span class="visually-hidden">"Actions"</span></th>
+                </tr>
+            </thead>
+            <tbody>{keys.into_iter().map(row).collect_view()}</tbody>
+        </table>
+    }
+}
+
+/// The limit of the form.
+fn spend(state: State, form: Form) -> Result<Option<(String, Decimal)>, String> {
+    let (token, limit) = (form.token.get_untracked(), form.limit.get_untracked());
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let limit = Decimal::parse_lenient(limit.trim())
+        .map_err(|_| "Say how much it may spend, in digits with a point if need be.".to_string())?;
+    let rules = state.rules.get_untracked().ok_or("The rules are loading.")?;
+    rules.amount(&token, limit).map_err(|reject| format!("{reject}."))?;
+    Ok(Some((token, limit)))
+}
+
+/// A secret for the key: one of this browser that is not authorized, or else a new one.
+async fn secret(state: State, passphrase: String) -> Result<PublicKey, VaultError> {
+    let account = state.wallet.with_untracked(Wallet::account).ok_or(VaultError::Locked)?;
+    let authorized: Vec<String> = state.account.with_untracked(|body| {
+        body.iter().flat_map(|body| &body.session_keys).map(|session| session.key.clone()).collect()
+    });
+    let spare = state.wallet.with_untracked(|wallet| {
+        let spare = |key: &PublicKey| !authorized.contains(&key.to_string());
+        wallet.session_keys(account).find(spare)
+    });
+    match spare {
+        Some(key) => Ok(key),
+        None => Ok(wallet::add(state.wallet, Source::Session { account }, passphrase).await?.key),
+    }
+}
+
+#[component]
+fn KeyForm() -> impl IntoView {
+    let state = use_state();
+    let form = Form {
+        lifetime: RwSignal::new(8 * HOUR_MS),
+        market: RwSignal::default(),
+        token: RwSignal::default(),
+        limit: RwSignal::default(),
+        passphrase: RwSignal::default(),
+    };
+    let (busy, fault) = (RwSignal::new(false), RwSignal::new(None::<String>));
+    let needs_passphrase = Memo::new(move |_| state.wallet.with(|wallet| wallet.lock.is_none()));
+    let submit = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        let spend = match spend(state, form) {
+            Ok(spend) => spend,
+            Err(text) => return fault.set(Some(text)),
+        };
+        if busy.get_untracked() {
+            return;
+        }
+        busy.set(true);
+        fault.set(None);
+        spawn_local(async move {
+            let made = secret(state, form.passphrase.get_untracked()).await;
+            busy.set(false);
+            match made {
+                Ok(key) => state.request.set(Some(request(state, form, key, spend))),
+                Err(error) => fault.set(Some(error.to_string())),
+            }
+        });
+    };
+    let names = move |is_token: bool| {
+        state.rules.with(|rules| {
+            let names = |rules: &zellbook_core::genesis::Rules| -> Vec<String> {
+                if is_token {
+                    rules.genesis.tokens.iter().map(|token| token.symbol.clone()).collect()
+                } else {
+                    rules.markets.iter().map(|market| market.name.clone()).collect()
+                }
+            };
+            let option = |name: String| {
+                let value = name.clone();
+                view! { <option value=value>{name}</option> }
+            };
+            let names = rules.as_ref().map(|rules| names(rules)).unwrap_or_default();
+            names.into_iter().map(option).collect_view()
+        })
+    };
+    let lifetime = |(length, name): (u64, &'static str)| {
+        view! { <option value=length.to_string() selected=length == 8 * HOUR_MS>{name}</option> }
+    };
+    view! {
+        <form class="trading-key" on:submit=submit>
+            <label class="field">
+                <span>"Ends after"</span>
+                <select on:change=move |event| {
+                    form.lifetime.set(event_target_value(&event).parse().unwrap_or(HOUR_MS));
+                }>{LIFETIMES.map(lifetime).collect_view()}</select>
+            </label>
+            <label class="field">
+                <span>"Market"</span>
+                <select on:change=move |event| form.market.set(event_target_value(&event))>
+                    <option value="">"All markets"</option>
+                    {move || names(false)}
+                </select>
+            </label>
+            <label class="field">
+                <span>"May spend"</span>
+                <select on:change=move |event| form.token.set(event_target_value(&event))>
+                    <option value="">"Any token, without limit"</option>
+                    {move || names(true)}
+                </select>
+            </label>
+            <Show when=move || form.token.with(|token| !token.is_empty())>
+                <div class="field">
+                    <label for="spend-limit">"At most"</label>
+                    <div class="input">
+                        <input
+                            id="spend-limit"
+                            inputmode="decimal"
+                            autocomplete="off"
+                            on:input=move |event| form.limit.set(event_target_value(&event))
+                        />
+                        <span class="unit">{move || form.token.get()}</span>
+                    </div>
+                </div>
+            </Show>
+            <Show when=move || needs_passphrase.get()>
+                <SecretField id="key-passphrase" label="Passphrase to keep it under" autocomplete="new-password" value=form.passphrase />
+            </Show>
+            <p class="fault" id="key-passphrase-fault" role="alert">{move || fault.get()}</p>
+            <button type="submit" class="main" disabled=move || busy.get()>
+                {move || if busy.get() { "Working…" } else { "Make a trading key" }}
+            </button>
+        </form>
+    }
+}
+
+fn request(
+    state: State,
+    form: Form,
+    key: PublicKey,
+    spend: Option<(String, Decimal)>,
+) -> SignRequest {
+    let expires = valid_until(state, form.lifetime.get_untracked());
+    let market = Some(form.market.get_untracked()).filter(|name| !name.is_empty());
+    let spends = spend.as_ref().map_or_else(
+        || "any token, without limit".to_string(),
+        |(token, limit)| format!("{} {token} at most", format::number(&limit.to_string(), 0)),
+    );
+    SignRequest {
+        title: "Let a trading key sign orders".into(),
+        lines: vec![
+            ("Key", format::short(&key.to_string())),
+            ("May", "place, edit and cancel orders".into()),
+            ("Market", market.clone().unwrap_or_else(|| "all".into())),
+            ("Spends", spends),
+            ("Ends", format::date_time(&expires.to_string())),
+        ],
+        action: Action::AuthorizeKey(KeyGrant { key, expires, market, spend }),
+    }
+}

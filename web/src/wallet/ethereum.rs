@@ -1,0 +1,190 @@
+//! Ethereum wallets of the browser: found as they announce themselves (EIP-6963), asked by EIP-1193.
+//!
+//! Everything that they say is another program's word: addresses are read strictly, and a signature counts only
+//! once the vault has recovered whose it is.
+
+use std::cell::RefCell;
+
+use js_sys::{Array, Function, Object, Promise, Reflect};
+use leptos::prelude::*;
+use wasm_bindgen::prelude::Closure;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use zellbook_core::key::PublicKey;
+use zellbook_vault::VaultError;
+
+use super::kept::EthereumAccount;
+
+/// What the user signs once, so that the account's key is known.
+const CONNECT_TEXT: &str = "Zellbook: show my public key\n\nThis signature tells the page which public key this account has. It moves nothing and allows nothing.";
+/// Error codes of EIP-1193.
+const REJECTED: f64 = 4001.0;
+const UNAUTHORIZED: f64 = 4100.0;
+const DISCONNECTED: [f64; 2] = [4900.0, 4901.0];
+/// Characters of a name and an identifier that are shown and kept.
+const NAME_LENGTH_MAX: usize = 40;
+/// Wallets that are taken note of.
+const WALLETS_MAX: usize = 16;
+
+/// A wallet that announced itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// Its identifier, a domain name backwards (`rdns`).
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// A `data:` image, if it has one.
+    pub icon: Option<String>,
+}
+
+thread_local! {
+    static PROVIDERS: RefCell<Vec<(Announced, JsValue)>> = const { RefCell::new(Vec::new()) };
+    static CHANGED: RefCell<Option<RwSignal<Vec<Announced>>>> = const { RefCell::new(None) };
+}
+
+fn field(object: &JsValue, name: &str) -> Option<JsValue> {
+    Reflect::get(object, &name.into()).ok().filter(|value| !value.is_undefined())
+}
+
+fn text_field(object: &JsValue, name: &str) -> Option<String> {
+    let text = field(object, name)?.as_string()?;
+    (!text.is_empty()).then_some(text)
+}
+
+/// Notes whoever announces itself from now on, and asks all to do so.
+pub fn discover() {
+    CHANGED.set(Some(RwSignal::new(Vec::new())));
+    let on_announce = Closure::<dyn Fn(JsValue)>::new(|event: JsValue| note(&event));
+    let listener = on_announce.as_ref().unchecked_ref();
+    // It fails for no event and no function that there are.
+    let _ = window().add_event_listener_with_callback("eip6963:announceProvider", listener);
+    on_announce.forget();
+    if let Ok(event) = web_sys::Event::new("eip6963:requestProvider") {
+        let _ = window().dispatch_event(&event);
+    }
+}
+
+fn note(event: &JsValue) {
+    let read = || {
+        let detail = field(event, "detail")?;
+        let (info, provider) = (field(&detail, "info")?, field(&detail, "provider")?);
+        let short = |text: String| text.chars().take(NAME_LENGTH_MAX).collect::<String>();
+        let icon = text_field(&info, "icon").filter(|icon| icon.starts_with("data:image/"));
+        let (id, name) = (short(text_field(&info, "rdns")?), short(text_field(&info, "name")?));
+        Some((Announced { id, name, icon }, provider))
+    };
+    let Some((announced, provider)) = read() else { return };
+    let list = PROVIDERS.with_borrow_mut(|providers| {
+        // Who announces itself again is the same one.
+        providers.retain(|(known, _)| known.id != announced.id);
+        if providers.len() < WALLETS_MAX {
+            providers.push((announced, provider));
+        }
+        providers.iter().map(|(announced, _)| announced.clone()).collect::<Vec<_>>()
+    });
+    if let Some(changed) = CHANGED.with_borrow(|changed| *changed) {
+        changed.set(list);
+    }
+}
+
+/// The wallets that are there.
+pub fn announced() -> Vec<Announced> {
+    CHANGED.with_borrow(|changed| *changed).map(|changed| changed.get()).unwrap_or_default()
+}
+
+fn failed(wallet: &str, error: &JsValue) -> VaultError {
+    let code = field(error, "code").and_then(|code| code.as_f64()).unwrap_or(0.0);
+    VaultError::Ethereum(if code == REJECTED {
+        format!("You said no in {wallet}. Nothing was signed; try again if you want to.")
+    } else if code == UNAUTHORIZED {
+        format!(
+            "{wallet} does not let this page use the account. Connect it again, then try once more."
+        )
+    } else if DISCONNECTED.contains(&code) {
+        format!("{wallet} is not connected. Open it, then try again.")
+    } else {
+        let message = text_field(error, "message").unwrap_or_default();
+        let message: String = message.chars().take(200).collect();
+        format!("{wallet} could not do it: {message}")
+    })
+}
+
+/// Asks a wallet something.
+async fn request(id: &str, method: &str, params: &Array) -> Result<JsValue, VaultError> {
+    let found = PROVIDERS.with_borrow(|providers| {
+        providers.iter().find(|(announced, _)| announced.id == id).cloned()
+    });
+    let absent = || {
+        VaultError::Ethereum(format!(
+            "The wallet of this account ({id}) is not in this browser now. Switch it on, then reload the page."
+        ))
+    };
+    let (announced, provider) = found.ok_or_else(absent)?;
+    let ask = || {
+        let function: Function = field(&provider, "request")?.dyn_into().ok()?;
+        let arguments = Object::new();
+        Reflect::set(&arguments, &"method".into(), &method.into()).ok()?;
+        Reflect::set(&arguments, &"params".into(), params).ok()?;
+        function.call1(&provider, &arguments).ok()
+    };
+    let promise = Promise::resolve(&ask().ok_or_else(absent)?);
+    JsFuture::from(promise).await.map_err(|error| failed(&announced.name, &error))
+}
+
+/// The accounts that a wallet shows to this page, in lower case.
+async fn addresses(id: &str) -> Result<Vec<String>, VaultError> {
+    let list = request(id, "eth_requestAccounts", &Array::new()).await?;
+    let is_address = |text: &String| {
+        let digits = text.strip_prefix("0x").unwrap_or_default();
+        digits.len() == 40 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    let list = Array::from(&list);
+    let texts = list.iter().filter_map(|text| text.as_string());
+    Ok(texts.map(|text| text.to_ascii_lowercase()).filter(is_address).collect())
+}
+
+async fn personal_sign(id: &str, text: &str, address: &str) -> Result<String, VaultError> {
+    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let params = Array::of2(&format!("0x{hex}").into(), &address.into());
+    let signature = request(id, "personal_sign", &params).await?;
+    signature.as_string().ok_or(VaultError::OtherSigner)
+}
+
+/// An account before its key is known.
+pub struct Connected {
+    /// What the wallet says its address is.
+    pub address: String,
+    /// The wallet.
+    pub wallet: Announced,
+}
+
+/// Has a wallet show an account and sign the connect text with it. Returns text and signature with it.
+pub async fn connect(id: &str) -> Result<(Connected, String, String), VaultError> {
+    let wallet = announced().into_iter().find(|announced| announced.id == id);
+    let wallet = wallet.ok_or(VaultError::Unavailable)?;
+    let address = addresses(id).await?.into_iter().next();
+    let address = address.ok_or_else(|| {
+        VaultError::Ethereum(format!("{} shows no account to this page.", wallet.name))
+    })?;
+    let signature = personal_sign(id, CONNECT_TEXT, &address).await?;
+    Ok((Connected { address, wallet }, CONNECT_TEXT.into(), signature))
+}
+
+impl Connected {
+    /// The account, once its key is known.
+    pub fn with_key(self, account: PublicKey) -> EthereumAccount {
+        let Announced { id: wallet, name, .. } = self.wallet;
+        EthereumAccount { account, address: self.address, wallet, name }
+    }
+}
+
+/// Has the wallet of an account sign a text. Returns what it gives, unchecked.
+pub async fn sign(account: &EthereumAccount, text: &str) -> Result<String, VaultError> {
+    if !addresses(&account.wallet).await?.contains(&account.address) {
+        return Err(VaultError::Ethereum(format!(
+            "{} does not show the account {} to this page any more. Choose it there, then try again.",
+            account.name, account.address
+        )));
+    }
+    personal_sign(&account.wallet, text, &account.address).await
+}

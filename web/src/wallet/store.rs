@@ -1,0 +1,179 @@
+//! What the browser keeps for this page, in IndexedDB: texts by name, in four stores. Nothing in it is secret
+//! without the wallet's passphrase.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use js_sys::{Array, Function, Promise, Reflect};
+use wasm_bindgen::prelude::Closure;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
+use web_sys::{IdbDatabase, IdbTransactionMode};
+use zellbook_vault::VaultError;
+
+const DATABASE: &str = "zellbook";
+const VERSION: u32 = 1;
+/// The wallet's sealed data key, and what the user set.
+pub const WALLET: &str = "wallet";
+/// Encrypted secrets.
+pub const RECORDS: &str = "records";
+/// The last nonce of each signing key.
+pub const NONCES: &str = "nonces";
+/// What was signed, by hash.
+pub const SENT: &str = "sent";
+
+/// A change; several are made together, or none.
+pub enum Change {
+    /// Adds what must not be there yet.
+    Add(&'static str, String, String),
+    /// Adds or overwrites.
+    Put(&'static str, String, String),
+    /// Removes, if it is there.
+    Delete(&'static str, String),
+    /// Removes all of a store.
+    Clear(&'static str),
+}
+
+impl Change {
+    const fn store(&self) -> &'static str {
+        match self {
+            Self::Add(store, ..)
+            | Self::Put(store, ..)
+            | Self::Delete(store, _)
+            | Self::Clear(store) => store,
+        }
+    }
+}
+
+fn unavailable<E>(_: E) -> VaultError {
+    VaultError::Storage
+}
+
+/// Waits for one of the events; whether it was the good one.
+async fn settled(target: &web_sys::EventTarget, good: &str, bad: [&str; 2]) -> bool {
+    let promise = Promise::new(&mut |resolve, reject| {
+        for (name, listener) in [(good, &resolve), (bad[0], &reject), (bad[1], &reject)] {
+            // It fails for no event and no function that there are.
+            let _ = target.add_event_listener_with_callback(name, listener);
+        }
+    });
+    JsFuture::from(promise).await.is_ok()
+}
+
+async fn open() -> Result<IdbDatabase, VaultError> {
+    let factory = web_sys::window().and_then(|window| window.indexed_db().ok()?);
+    let factory = factory.ok_or(VaultError::Storage)?;
+    let request = factory.open_with_u32(DATABASE, VERSION).map_err(unavailable)?;
+    let opened = request.clone();
+    let upgrade = Closure::<dyn FnMut()>::new(move || {
+        let Ok(database) = opened.result().and_then(|result| result.dyn_into::<IdbDatabase>())
+        else {
+            return;
+        };
+        for store in [WALLET, RECORDS, NONCES, SENT] {
+            // A new database has none of them.
+            let _ = database.create_object_store(store);
+        }
+    });
+    request.set_onupgradeneeded(Some(upgrade.as_ref().unchecked_ref()));
+    if !settled(&request, "success", ["error", "blocked"]).await {
+        return Err(VaultError::Storage);
+    }
+    request.result().and_then(|result| result.dyn_into()).map_err(unavailable)
+}
+
+/// The text of a name.
+pub async fn get(store: &str, name: &str) -> Result<Option<String>, VaultError> {
+    let database = open().await?;
+    let transaction = database.transaction_with_str(store).map_err(unavailable)?;
+    let store = transaction.object_store(store).map_err(unavailable)?;
+    let request = store.get(&name.into()).map_err(unavailable)?;
+    let is_done = settled(&request, "success", ["error", "abort"]).await;
+    database.close();
+    if is_done {
+        Ok(request.result().map_err(unavailable)?.as_string())
+    } else {
+        Err(VaultError::Storage)
+    }
+}
+
+/// All texts of a store.
+pub async fn all(store: &str) -> Result<Vec<String>, VaultError> {
+    let database = open().await?;
+    let transaction = database.transaction_with_str(store).map_err(unavailable)?;
+    let store = transaction.object_store(store).map_err(unavailable)?;
+    let request = store.get_all().map_err(unavailable)?;
+    let is_done = settled(&request, "success", ["error", "abort"]).await;
+    database.close();
+    if !is_done {
+        return Err(VaultError::Storage);
+    }
+    let texts = Array::from(&request.result().map_err(unavailable)?);
+    Ok(texts.iter().filter_map(|text| text.as_string()).collect())
+}
+
+/// Makes all changes in one transaction, or none: where one adds what is there, none.
+pub async fn write(changes: Vec<Change>) -> Result<(), VaultError> {
+    let database = open().await?;
+    let stores: Array = changes.iter().map(|change| JsValue::from(change.store())).collect();
+    let mode = IdbTransactionMode::Readwrite;
+    let transaction =
+        database.transaction_with_str_sequence_and_mode(&stores, mode).map_err(unavailable)?;
+    for change in &changes {
+        let store = transaction.object_store(change.store()).map_err(unavailable)?;
+        match change {
+            Change::Add(_, name, text) => store.add_with_key(&text.into(), &name.into()),
+            Change::Put(_, name, text) => store.put_with_key(&text.into(), &name.into()),
+            Change::Delete(_, name) => store.delete(&name.into()),
+            Change::Clear(_) => store.clear(),
+        }
+        .map_err(unavailable)?;
+    }
+    let is_done = settled(&transaction, "complete", ["error", "abort"]).await;
+    database.close();
+    let adds = changes.iter().any(|change| matches!(change, Change::Add(..)));
+    match (is_done, adds) {
+        (true, _) => Ok(()),
+        (false, true) => Err(VaultError::Occupied),
+        (false, false) => Err(VaultError::Storage),
+    }
+}
+
+fn field(object: &JsValue, name: &str) -> Option<JsValue> {
+    Reflect::get(object, &name.into()).ok().filter(|value| !value.is_undefined())
+}
+
+/// Does something while no other tab does anything under this name (Web Locks). Browsers have no locks for a page
+/// that comes over plain HTTP from another machine: there it is done at once.
+pub async fn alone<T: 'static>(
+    name: &str,
+    work: impl Future<Output = Result<T, VaultError>> + 'static,
+) -> Result<T, VaultError> {
+    let locks = web_sys::window().and_then(|window| field(&window.navigator(), "locks"));
+    let Some(locks) = locks else { return work.await };
+    let request: Function = field(&locks, "request")
+        .and_then(|request| request.dyn_into().ok())
+        .ok_or(VaultError::Storage)?;
+    let result = Rc::new(Cell::new(None));
+    let slot = result.clone();
+    let work = Closure::once(move |_lock: JsValue| {
+        future_to_promise(async move {
+            slot.set(Some(work.await));
+            Ok(JsValue::UNDEFINED)
+        })
+    });
+    let held: Promise = request
+        .call2(&locks, &name.into(), work.as_ref())
+        .and_then(|held| held.dyn_into())
+        .map_err(unavailable)?;
+    JsFuture::from(held).await.map_err(unavailable)?;
+    result.take().unwrap_or(Err(VaultError::Storage))
+}
+
+/// Asks the browser not to throw it away where space is scarce. It may say no, which changes nothing here.
+pub async fn persist() {
+    let promise = web_sys::window().and_then(|window| window.navigator().storage().persist().ok());
+    if let Some(promise) = promise {
+        let _ = JsFuture::from(promise).await;
+    }
+}

@@ -1,0 +1,85 @@
+//! What Ethereum wallets sign: whose it is, in the form that the exchange takes.
+
+use k256::ecdsa::{RecoveryId, Signature as Ecdsa, VerifyingKey};
+use sha3::{Digest, Keccak256};
+use zellbook_core::key::{PublicKey, Scheme, Signature};
+
+use crate::error::VaultError;
+
+/// A signature by `personal_sign`, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// Whose it is.
+    pub account: PublicKey,
+    /// The Ethereum address of that key, 40 lower-case hex digits after `0x`.
+    pub address: String,
+    /// The signature as the exchange takes it: low s, recovery id 0 or 1.
+    pub signature: Signature,
+}
+
+/// Reads 65 bytes of hex (`r`, `s`, and `v` as 0, 1, 27 or 28) over a text.
+pub fn recover(text: &str, signature: &str) -> Result<Recovered, VaultError> {
+    let read = || {
+        let mut bytes = [0; 65];
+        let digits = signature.strip_prefix("0x").unwrap_or(signature);
+        hex::decode_to_slice(digits, &mut bytes).ok()?;
+        let (&v, rs) = bytes.split_last()?;
+        let v = if v >= 27 { v - 27 } else { v };
+        let given = Ecdsa::from_slice(rs).ok()?;
+        let low = given.normalize_s();
+        // The point of the other s is mirrored, and with it the parity of its y.
+        let v = if v > 1 { None } else { RecoveryId::from_byte(v ^ u8::from(low != given)) }?;
+        let key = VerifyingKey::recover_from_prehash(&Scheme::Eip191.digest(text), &low, v).ok()?;
+        let point = key.to_sec1_point(false);
+        let account = PublicKey::from_sec1(point.as_bytes()).ok()?;
+        let hash = Keccak256::digest(point.as_bytes().get(1..)?);
+        let address = format!("0x{}", hex::encode(hash.get(12..)?));
+        bytes.iter_mut().zip(low.to_bytes()).for_each(|(to, from)| *to = from);
+        *bytes.last_mut()? = v.to_byte();
+        Some(Recovered { account, address, signature: Signature(bytes) })
+    };
+    read().ok_or(VaultError::OtherSigner)
+}
+
+#[cfg(test)]
+mod tests {
+    use zellbook_core::key::SecretKey;
+
+    use super::*;
+
+    /// The first key that Hardhat publishes, whose address is known.
+    fn key() -> SecretKey {
+        SecretKey::from_hex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
+            .unwrap()
+    }
+
+    #[test]
+    fn every_way_to_write_v_and_s_comes_to_one_signature() {
+        let signature = key().sign(Scheme::Eip191, "text");
+        let recovered = Recovered {
+            account: key().public_key(),
+            address: "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266".into(),
+            signature,
+        };
+        let mut legacy = signature;
+        legacy.0[64] += 27;
+        let (r, s) = Ecdsa::from_slice(&signature.0[..64]).unwrap().split_scalars();
+        let mut high = signature;
+        high.0[..64].copy_from_slice(&Ecdsa::from_scalars(r, -s).unwrap().to_bytes());
+        high.0[64] ^= 1;
+        for form in [signature, legacy, high] {
+            assert_eq!(recover("text", &format!("0x{form}")), Ok(recovered.clone()));
+        }
+        assert_eq!(recover("text", &signature.to_string()), Ok(recovered));
+    }
+
+    #[test]
+    fn another_text_is_not_this_account_and_no_signature_is_refused() {
+        let signature = key().sign(Scheme::Eip191, "text").to_string();
+        let other = recover("texT", &signature).map(|recovered| recovered.account);
+        assert_ne!(other, Ok(key().public_key()));
+        for bad in ["", "0x", "zz", &"00".repeat(65), &format!("{}02", &signature[..128])] {
+            assert_eq!(recover("text", bad), Err(VaultError::OtherSigner), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! What is stored: a random data key under the passphrase, and secrets under the data key.
+//!
+//! Argon2id (RFC 9106) and AES-256-GCM. Another passphrase seals the data key anew and leaves the records alone.
+
+use aes_gcm::aead::{Aead, KeyInit, Payload};
+use aes_gcm::{Aes256Gcm, Key, Nonce};
+use argon2::{Algorithm, Argon2, Params, Version};
+use serde::{Deserialize, Serialize};
+use zellbook_core::key::PublicKey;
+use zeroize::Zeroizing;
+
+use crate::error::{PASSPHRASE_LENGTH_MIN, VaultError};
+use crate::random::Randomness;
+
+/// OWASP's first choice for Argon2id with little memory: 19 MiB, 2 passes, 1 lane.
+const MEMORY_KIB: u32 = 19_456;
+const PASSES: u32 = 2;
+/// What a file may ask of us, at most.
+const MEMORY_KIB_MAX: u32 = 1 << 18;
+const PASSES_MAX: u32 = 16;
+const SALT_LENGTH: usize = 16;
+const NONCE_LENGTH: usize = 12;
+/// What the sealed data key is bound to.
+const LOCK_DOMAIN: &[u8] = b"zellbook wallet 1";
+
+/// Encrypts every secret of one wallet.
+pub type DataKey = Zeroizing<[u8; 32]>;
+
+/// Bytes under AES-256-GCM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sealed {
+    /// Hex, 12 bytes.
+    nonce: String,
+    /// Hex, with a tag of 16 bytes.
+    ciphertext: String,
+}
+
+impl Sealed {
+    fn seal(
+        secret: &[u8],
+        bound_to: &[u8],
+        key: &[u8; 32],
+        random: &mut Randomness,
+    ) -> Result<Self, VaultError> {
+        let nonce = random.take::<NONCE_LENGTH>();
+        let payload = Payload { msg: secret, aad: bound_to };
+        let ciphertext = Aes256Gcm::new(&Key::<Aes256Gcm>::from(*key))
+            .encrypt(&Nonce::from(*nonce), payload)
+            .map_err(|_| VaultError::Unavailable)?;
+        Ok(Self { nonce: hex::encode(*nonce), ciphertext: hex::encode(ciphertext) })
+    }
+
+    fn open(&self, bound_to: &[u8], key: &[u8; 32]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let mut nonce = [0; NONCE_LENGTH];
+        hex::decode_to_slice(&self.nonce, &mut nonce).map_err(|_| VaultError::NoFile)?;
+        let ciphertext = hex::decode(&self.ciphertext).map_err(|_| VaultError::NoFile)?;
+        let payload = Payload { msg: &ciphertext, aad: bound_to };
+        Aes256Gcm::new(&Key::<Aes256Gcm>::from(*key))
+            .decrypt(&Nonce::from(nonce), payload)
+            .map(Zeroizing::new)
+            .map_err(|_| VaultError::Wrong)
+    }
+}
+
+/// The data key under a passphrase.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealedKey {
+    kdf: Kdf,
+    sealed: Sealed,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kdf {
+    /// `argon2id`, version 0x13, one lane.
+    name: String,
+    memory_kib: u32,
+    passes: u32,
+    /// Hex, 16 bytes.
+    salt: String,
+}
+
+impl Kdf {
+    fn derive(&self, passphrase: &str) -> Result<DataKey, VaultError> {
+        let is_bounded = self.name == "argon2id"
+            && (8..=MEMORY_KIB_MAX).contains(&self.memory_kib)
+            && (1..=PASSES_MAX).contains(&self.passes);
+        let salt = hex::decode(&self.salt).ok().filter(|salt| salt.len() == SALT_LENGTH);
+        let (true, Some(salt)) = (is_bounded, salt) else { return Err(VaultError::NoFile) };
+        let params = Params::new(self.memory_kib, self.passes, 1, Some(32))
+            .map_err(|_| VaultError::NoFile)?;
+        let mut key = Zeroizing::new([0; 32]);
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+            .hash_password_into(passphrase.as_bytes(), &salt, key.as_mut_slice())
+            .map_err(|_| VaultError::NoFile)?;
+        Ok(key)
+    }
+}
+
+impl SealedKey {
+    /// Seals a data key under a passphrase.
+    pub fn seal(
+        key: &DataKey,
+        passphrase: &str,
+        random: &mut Randomness,
+    ) -> Result<Self, VaultError> {
+        if passphrase.chars().count() < PASSPHRASE_LENGTH_MIN {
+            return Err(VaultError::Short);
+        }
+        let kdf = Kdf {
+            name: "argon2id".into(),
+            memory_kib: MEMORY_KIB,
+            passes: PASSES,
+            salt: hex::encode(*random.take::<SALT_LENGTH>()),
+        };
+        let sealed = Sealed::seal(key.as_slice(), LOCK_DOMAIN, &*kdf.derive(passphrase)?, random)?;
+        Ok(Self { kdf, sealed })
+    }
+
+    /// The data key, with its passphrase.
+    pub fn open(&self, passphrase: &str) -> Result<DataKey, VaultError> {
+        let bytes = self.sealed.open(LOCK_DOMAIN, &*self.kdf.derive(passphrase)?)?;
+        bytes.as_slice().try_into().map(Zeroizing::new).map_err(|_| VaultError::NoFile)
+    }
+}
+
+/// Where a secret comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// A phrase, which is named by its first account.
+    Phrase,
+    /// The key of a phrase with this index.
+    Derived {
+        /// The phrase's first account.
+        phrase: PublicKey,
+        /// From 0.
+        index: u32,
+    },
+    /// A key that was brought here.
+    Imported,
+    /// A key made here that trades for an account.
+    Session {
+        /// The account.
+        account: PublicKey,
+    },
+}
+
+/// An encrypted secret. Key and origin are bound to it as associated data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// Whose secret it is; of a phrase, its first account.
+    pub key: PublicKey,
+    /// Where it comes from.
+    pub origin: Origin,
+    sealed: Sealed,
+}
+
+impl Record {
+    fn bound_to(key: &PublicKey, origin: &Origin) -> Vec<u8> {
+        // Both have a JSON form.
+        serde_json::to_vec(&("zellbook record 1", key, origin)).unwrap_or_default()
+    }
+
+    /// Encrypts a secret.
+    pub fn seal(
+        key: PublicKey,
+        origin: Origin,
+        secret: &[u8],
+        data_key: &DataKey,
+        random: &mut Randomness,
+    ) -> Result<Self, VaultError> {
+        let sealed = Sealed::seal(secret, &Self::bound_to(&key, &origin), data_key, random)?;
+        Ok(Self { key, origin, sealed })
+    }
+
+    /// Decrypts the secret.
+    pub fn open(&self, data_key: &DataKey) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        self.sealed.open(&Self::bound_to(&self.key, &self.origin), data_key)
+    }
+
+    /// Names it among the records of a wallet.
+    pub fn id(&self) -> String {
+        match self.origin {
+            Origin::Phrase => format!("phrase {}", self.key),
+            _ => self.key.to_string(),
+        }
+    }
+}
+
+/// A wallet as it is stored and exported: nothing in it is secret without the passphrase.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WalletFile {
+    zellbook_wallet: u32,
+    /// What the records are encrypted by.
+    pub lock: SealedKey,
+    /// The secrets.
+    pub records: Vec<Record>,
+}
+
+impl WalletFile {
+    /// A wallet.
+    pub const fn new(lock: SealedKey, records: Vec<Record>) -> Self {
+        Self { zellbook_wallet: 1, lock, records }
+    }
+
+    /// The text of the file.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+
+    /// Reads a file.
+    pub fn from_json(json: &str) -> Result<Self, VaultError> {
+        let file: Self = serde_json::from_str(json).map_err(|_| VaultError::NoFile)?;
+        if file.zellbook_wallet == 1 { Ok(file) } else { Err(VaultError::NoFile) }
+    }
+}
+
+/// A key as earlier pages kept and exported it: alone, encrypted by what its own passphrase derives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyFile {
+    zellbook_key: u32,
+    account: PublicKey,
+    kdf: Kdf,
+    nonce: String,
+    ciphertext: String,
+}
+
+impl KeyFile {
+    /// Reads a file.
+    pub fn from_json(json: &str) -> Result<Self, VaultError> {
+        let file: Self = serde_json::from_str(json).map_err(|_| VaultError::NoFile)?;
+        if file.zellbook_key == 1 { Ok(file) } else { Err(VaultError::NoFile) }
+    }
+
+    /// The 32 bytes of the key.
+    pub fn open(&self, passphrase: &str) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let sealed = Sealed { nonce: self.nonce.clone(), ciphertext: self.ciphertext.clone() };
+        sealed.open(self.account.as_bytes(), &*self.kdf.derive(passphrase)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> PublicKey {
+        zellbook_core::key::SecretKey::from_bytes(&[7; 32]).unwrap().public_key()
+    }
+
+    #[test]
+    fn a_data_key_opens_with_its_passphrase_only() {
+        let mut random = Randomness::new([1; 32]);
+        let data_key = random.take::<32>();
+        let lock = SealedKey::seal(&data_key, "correct horse", &mut random).unwrap();
+        assert_eq!(lock.open("correct horse").unwrap(), data_key);
+        assert_eq!(lock.open("correct horsE").unwrap_err(), VaultError::Wrong);
+        let short = SealedKey::seal(&data_key, "short", &mut random);
+        assert_eq!(short.unwrap_err(), VaultError::Short);
+        let again = SealedKey::seal(&data_key, "correct horse", &mut random).unwrap();
+        assert_ne!(again.kdf.salt, lock.kdf.salt);
+        assert_ne!(again.sealed.nonce, lock.sealed.nonce);
+    }
+
+    #[test]
+    fn a_record_is_bound_to_its_key_and_origin() {
+        let mut random = Randomness::new([1; 32]);
+        let data_key = random.take::<32>();
+        let seal = |random: &mut Randomness| {
+            Record::seal(key(), Origin::Imported, b"secret", &data_key, random).unwrap()
+        };
+        let record = seal(&mut random);
+        assert_eq!(record.open(&data_key).unwrap().as_slice(), b"secret");
+        assert_ne!(seal(&mut random).sealed, record.sealed);
+        let session = Record { origin: Origin::Session { account: key() }, ..record.clone() };
+        assert_eq!(session.open(&data_key).unwrap_err(), VaultError::Wrong);
+        let other = zellbook_core::key::SecretKey::from_bytes(&[8; 32]).unwrap().public_key();
+        let other = Record { key: other, ..record.clone() };
+        assert_eq!(other.open(&data_key).unwrap_err(), VaultError::Wrong);
+        assert_eq!(record.open(&random.take()).unwrap_err(), VaultError::Wrong);
+    }
+
+    #[test]
+    fn a_file_that_asks_for_too_much_work_is_refused() {
+        let mut random = Randomness::new([1; 32]);
+        let lock = SealedKey::seal(&random.take(), "correct horse", &mut random).unwrap();
+        let file = WalletFile::new(lock, Vec::new());
+        assert_eq!(WalletFile::from_json(&file.to_json()).unwrap(), file);
+        let mut heavy = file.lock.clone();
+        heavy.kdf.memory_kib = MEMORY_KIB_MAX + 1;
+        assert_eq!(heavy.open("correct horse").unwrap_err(), VaultError::NoFile);
+        let mut long = file.lock;
+        long.kdf.passes = PASSES_MAX + 1;
+        assert_eq!(long.open("correct horse").unwrap_err(), VaultError::NoFile);
+        assert_eq!(WalletFile::from_json("{}").unwrap_err(), VaultError::NoFile);
+    }
+
+    #[test]
+    fn a_key_that_an_earlier_page_exported_still_opens() {
+        let file = r#"{"zellbook_key":1,"account":"02989c0b76cb563971fdc9bef31ec06c3560f3249d6ee9e5d83c57625596e05f6f","kdf":{"name":"argon2id","memory_kib":19456,"passes":2,"salt":"03030303030303030303030303030303"},"nonce":"040404040404040404040404","ciphertext":"552473a8540422b66458ca85fc25fef32bd5d1c9e169096acfbfd7e76b7c32b0b1a9ec62d8320580bff13b122fbc38c0"}"#;
+        let file = KeyFile::from_json(file).unwrap();
+        assert_eq!(file.open("correct horse").unwrap().as_slice(), [7; 32]);
+        assert_eq!(file.open("correct horsE").unwrap_err(), VaultError::Wrong);
+    }
+}
