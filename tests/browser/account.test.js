@@ -1,10 +1,12 @@
 // The account's panel: what it did page by page and as files, what comes in and leaves, and the dead-man's switch.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { Exchange, NARROW, Person, WIDE, launch, lines } from "./exchange.js";
 import { Trader } from "./trader.js";
 
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const SIZES = [["1440 px, dark", { viewport: WIDE }], ["360 px, light", { viewport: NARROW, colorScheme: "light" }]];
 
 let browser;
@@ -153,6 +155,60 @@ for (const [name, options] of SIZES) {
     await form.getByText("Deposits of BTC are signed by its issuer.").waitFor();
     await form.getByText(alice.account).waitFor();
     await form.getByRole("button", { name: "Close" }).click();
+  });
+
+  test(`assistive technology finds its way in charts, lists and sheets, and nothing overflows, ${name}`, async () => {
+    const alice = await trader(options);
+    const { page } = alice;
+    const check = async (place) => {
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      assert.equal(overflow, 0, `${place} is wider than the screen`);
+      await page.evaluate(() => Promise.all(document.getAnimations().map(({ finished }) => finished)));
+      await page.evaluate(axe);
+      const { violations } = await page.evaluate(() => globalThis.axe.run());
+      const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+      assert.deepEqual(serious.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), [], place);
+    };
+    const taker = await Trader.arrive(exchange);
+    await alice.order("Sell", "2", "2000");
+    await alice.outcome("applied");
+    await alice.order("Buy", "2", "1990");
+    await alice.outcome("applied");
+    await taker.act(taker.order("buy", 0.5, 2000));
+    for (const tab of ["Open orders (2)", "History", "Fills", "Ledger"]) {
+      await alice.tab(tab);
+      if (tab !== "History") await rows(alice).first().waitFor();
+      await check(tab);
+    }
+    await page.getByRole("button", { name: "Table" }).click();
+    await check("the table of candles");
+    await page.getByRole("tab", { name: "Depth" }).click();
+    await page.locator(".depth-chart").press("End");
+    await check("the depth");
+    if (alice.isNarrow) {
+      for (const tab of ["Book", "Info"]) {
+        await alice.tab(tab);
+        await check(tab);
+      }
+      await page.locator(".side-bar").getByRole("button", { name: "Buy" }).click();
+    }
+    const form = page.locator("#order-form");
+    await form.getByRole("button", { name: "Market", exact: true }).click();
+    await form.getByLabel("Quantity").fill("0.5");
+    await form.locator("button[type=submit]").filter({ hasText: "now" }).waitFor();
+    await check("a market order");
+    if (alice.isNarrow) await form.getByRole("button", { name: "Close" }).click();
+    await page.locator(".market-picker > button").click();
+    await page.getByRole("dialog", { name: "Markets" }).getByRole("row", { name: /ETH/ }).waitFor();
+    await check("the markets");
+    await page.keyboard.press("Escape");
+    await alice.tab("Balances");
+    await check("the balances");
+    for (const what of ["Deposit ETH", "Withdraw ETH", "Transfer ETH"]) {
+      await page.getByRole("button", { name: what, exact: true }).click();
+      await check(what);
+      await page.keyboard.press("Escape");
+    }
   });
 
   test(`open orders are those of a market or of all, and so is what cancels them, ${name}`, async () => {

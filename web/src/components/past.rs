@@ -363,7 +363,7 @@ pub fn PastView(past: &'static Past) -> impl IntoView {
     let is_loading = move || account.get().is_some() && shown.entries.with(Option::is_none);
     view! {
         <Show when=has_rows>
-            <div class="table-scroll">
+            <div class="table-scroll" tabindex="0" role="region" aria-label=past.path>
                 <table>
                     <thead><tr>{head()}</tr></thead>
                     <tbody>{rows}</tbody>
