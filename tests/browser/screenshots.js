@@ -49,12 +49,12 @@ const trade = async (minutes) => {
     const at = (steps) => (middle + steps) / 4;
     const orders = [maker.sign("cancel_all", {})];
     for (let level = 1; level <= 24; level += 1) {
-      orders.push(maker.order("sell", (5 + random(25)) / 100, at(level + random(2))));
-      orders.push(maker.order("buy", (5 + random(25)) / 100, at(-level - random(2))));
+      orders.push(maker.order("sell", (2 + random(14)) / 100, at(level + random(2))));
+      orders.push(maker.order("buy", (2 + random(14)) / 100, at(-level - random(2))));
     }
     await maker.act(...orders);
     const [side, price] = random(2) ? ["buy", at(20)] : ["sell", at(-20)];
-    await taker.act(taker.order(side, (1 + random(30)) / 100, price, { timeInForce: "ioc" }));
+    await taker.act(taker.order(side, (1 + random(12)) / 100, price, { timeInForce: "ioc" }));
     await sleep(400);
   } while (Date.now() < end);
   return { maker, middle: middle / 4 };
@@ -67,12 +67,21 @@ try {
 
   const { maker, middle } = await trade(MINUTES);
   const alice = await Person.arrive(browser, exchange, { viewport: WIDE });
+  const wallet = await alice.openWallet();
+  await wallet.locator("#new-passphrase").waitFor();
+  await shoot(alice, "wallet-first");
+  await alice.closeWallet();
   await alice.makeKey();
+  await alice.openWallet();
+  await alice.page.waitForTimeout(500);
+  await shoot(alice, "wallet");
+  await alice.closeWallet();
   await alice.getTokens();
   for (const [side, quantity, price] of [["Sell", "0.5", middle + 2], ["Buy", "0.25", middle - 1.5], ["Buy", "0.1", middle + 6]]) {
     await alice.order(side, quantity, String(price));
     await alice.outcome("applied");
   }
+  await alice.page.getByRole("button", { name: "1m", exact: true }).click();
   await alice.tab("Open orders");
   await alice.page.mouse.move(0, 0);
   await alice.page.waitForTimeout(7000); // Notices leave, and the figures of the header are new.
@@ -105,6 +114,7 @@ try {
   await bob.getTokens();
   await bob.order("Buy", "0.2", String(middle + 6));
   await bob.outcome("applied");
+  await bob.page.getByRole("button", { name: "1m", exact: true }).click();
   await bob.page.waitForTimeout(7000);
   await bob.page.evaluate(() => scrollTo(0, 0));
   await shoot(bob, "trading-narrow");
