@@ -272,3 +272,19 @@ for (const viewport of [WIDE, NARROW]) {
     });
   }
 }
+
+// Last, since it changes what the others look at.
+test("the past of an account comes by itself", async () => {
+  const person = await visit(`/accounts/${alice.account}`);
+  const fills = person.page.getByRole("table", { name: "Fills" });
+  await fills.getByRole("row", { name: /Sell 2,000 0.5 maker/ }).waitFor();
+  const bob = await Person.arrive(browser, exchange);
+  await bob.makeKey();
+  await bob.getTokens();
+  await bob.order("Buy", "0.3", "2001");
+  await bob.outcome("applied");
+  await fills.getByRole("row", { name: /Sell 2,000 0.3 maker/ }).waitFor();
+  await fills.getByRole("row", { name: /Sell 2,000 0.5 maker/ }).waitFor();
+  await bob.context.close();
+  await leave(person);
+});

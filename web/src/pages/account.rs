@@ -19,6 +19,8 @@ use crate::state::State;
 
 /// Rows of a page of the past.
 const PAGE: usize = 25;
+/// Rows that are asked for anew with each commit, at most: as many as one answer has.
+const ROWS_LIVE_MAX: usize = 200;
 const BALANCES: &[&str] = &["Token", "#Available", "#Locked in orders"];
 const ORDERS: &[&str] =
     &["Order", "Time", "Market", "Side", "#Price", "#Quantity", "#Filled", "State", "Placed by"];
@@ -31,7 +33,7 @@ pub fn account(state: State, key: String) -> View {
     let path = format!("/v1/accounts/{key}");
     let of_account = path.clone();
     let load = load(move || of_account.clone()).live(state);
-    let past = |what: &str| Past::new(format!("{path}/{what}?limit={PAGE}"));
+    let past = |what: &str| Past::new(format!("{path}/{what}")).live(state);
     let (ledger, fills, orders) = (past("ledger"), past("fills"), past("orders"));
     let evidence = Evidence::of_page();
     Box::new(move || {
@@ -67,11 +69,23 @@ pub fn account(state: State, key: String) -> View {
     })
 }
 
+/// An answer, and for how many rows it was asked.
+struct Page {
+    text: String,
+    rows: usize,
+}
+
 /// What is asked for page by page, newest first.
 #[derive(Clone, Copy)]
 struct Past {
     path: StoredValue<String>,
-    pages: RwSignal<Vec<String>>,
+    pages: RwSignal<Vec<Page>>,
+    /// How often something was asked for.
+    asked: StoredValue<u32>,
+    /// Whether an answer is waited for.
+    waits: StoredValue<bool>,
+    /// Whether there was a commit since that was asked for.
+    is_old: StoredValue<bool>,
     problem: RwSignal<Option<String>>,
 }
 
@@ -80,26 +94,70 @@ impl Past {
         let past = Self {
             path: StoredValue::new(path),
             pages: RwSignal::default(),
+            asked: StoredValue::default(),
+            waits: StoredValue::default(),
+            is_old: StoredValue::default(),
             problem: RwSignal::default(),
         };
-        past.ask(None);
+        past.ask(None, PAGE);
         past
     }
 
-    /// Asks for what is before an id.
-    fn ask(self, before: Option<String>) {
+    /// Asks anew for what is on show, and for what came since, with each commit of the replica.
+    fn live(self, state: State) -> Self {
+        let batch = Memo::new(move |_| {
+            state.status.with(|status| status.as_ref().map(|status| status.batch.clone()))
+        });
+        Effect::new(move |before: Option<Option<String>>| {
+            let now = batch.get();
+            if before.flatten().is_some_and(|before| Some(before) != now) {
+                self.refresh();
+            }
+            now
+        });
+        self
+    }
+
+    /// Asks for all that is on show anew; once for many commits, and never instead of what the reader asks for.
+    fn refresh(self) {
+        if self.waits.get_value() {
+            self.is_old.set_value(true);
+            return;
+        }
+        let shown: usize =
+            self.pages.with_untracked(|pages| pages.iter().map(|page| page.rows).sum());
+        if shown <= ROWS_LIVE_MAX {
+            self.ask(None, shown.max(PAGE));
+        }
+    }
+
+    /// Asks for so many rows before an id; for the newest, which take the place of all, without one.
+    fn ask(self, before: Option<String>, rows: usize) {
+        let is_all = before.is_none();
         let before = before.map(|before| format!("&before={before}")).unwrap_or_default();
-        let path = format!("{}{before}", self.path.get_value());
-        let count = self.pages.with_untracked(Vec::len);
+        let path = format!("{}?limit={rows}{before}", self.path.get_value());
+        let asked = self.asked.get_value().wrapping_add(1);
+        self.asked.set_value(asked);
+        self.waits.set_value(true);
         spawn_local(async move {
             let answer = api::text(&path).await;
-            // Asked for twice, it counts once.
-            if self.pages.try_with_untracked(Vec::len) != Some(count) {
+            // A view that is gone takes nothing, and of two answers the one that was asked for later counts.
+            if self.asked.try_get_value() != Some(asked) {
                 return;
             }
+            self.waits.set_value(false);
             self.problem.set(answer.as_ref().err().map(ToString::to_string));
-            if let Ok(page) = answer {
-                self.pages.update(|pages| pages.push(page));
+            if let Ok(text) = answer {
+                self.pages.update(|pages| {
+                    if is_all {
+                        pages.clear();
+                    }
+                    pages.push(Page { text, rows });
+                });
+                if self.is_old.get_value() {
+                    self.is_old.set_value(false);
+                    self.refresh();
+                }
             }
         });
     }
@@ -113,11 +171,14 @@ impl Past {
         rows: fn(&T) -> (Vec<Row>, Option<String>),
     ) -> Vec<Node> {
         let pages: Vec<ApiResult<T>> =
-            self.pages.with(|pages| pages.iter().map(|page| api::parse(page)).collect());
+            self.pages.with(|pages| pages.iter().map(|page| api::parse(&page.text)).collect());
         let (mut all, mut oldest, mut is_more) = (Vec::new(), None, false);
-        for page in pages.iter().flatten() {
+        let asked: Vec<usize> =
+            self.pages.with(|pages| pages.iter().map(|page| page.rows).collect());
+        for (page, asked) in pages.iter().zip(asked) {
+            let Ok(page) = page else { continue };
             let (rows, last) = rows(page);
-            is_more = rows.len() == PAGE;
+            is_more = rows.len() == asked;
             all.extend(rows);
             oldest = last.or(oldest);
         }
@@ -134,7 +195,7 @@ impl Past {
         );
         if is_more || is_failed {
             let value = oldest.clone().unwrap_or_default();
-            let button = button(label, &value, move || self.ask(oldest.clone()));
+            let button = button(label, &value, move || self.ask(oldest.clone(), PAGE));
             let button =
                 with(button, "aria-label", &format!("{label}: {}", caption.to_ascii_lowercase()));
             view.push(element("p", "actions", vec![button]));
