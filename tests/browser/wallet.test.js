@@ -72,7 +72,7 @@ for (const [name, viewport, colorScheme] of [["360", NARROW, "dark"], ["1440", W
     await check(page, "the empty wallet");
     await dialog.locator("#new-passphrase").fill("short");
     await dialog.getByRole("button", { name: "Make a key" }).click();
-    await dialog.getByText("at least 8 characters.").waitFor();
+    await dialog.getByRole("alert").filter({ hasText: "at least 8 characters." }).waitFor();
     await dialog.locator("#new-passphrase").fill(PASSPHRASE);
     await dialog.getByRole("button", { name: "Make a key" }).click();
     await dialog.locator(".phrase li").nth(11).waitFor();
@@ -231,7 +231,7 @@ test("the passphrase is changed, in every tab and for what comes after", async (
   await change("not this one", "battery staple");
   await dialog.getByText("This passphrase does not open it.").waitFor();
   await change(PASSPHRASE, "short");
-  await dialog.getByText("at least 8 characters.").waitFor();
+  await dialog.getByRole("alert").filter({ hasText: "at least 8 characters." }).waitFor();
   await change(PASSPHRASE, "battery staple");
   await dialog.getByText("The passphrase is changed.").waitFor();
   await page.reload();

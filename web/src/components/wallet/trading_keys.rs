@@ -51,7 +51,9 @@ pub fn TradingKeys() -> impl IntoView {
             when=move || !keys.with(Vec::is_empty)
             fallback=|| view! { <p class="empty">"No trading keys. Each order is signed with your account's own key."</p> }
         >
-            {move || table(state, keys.get())}
+            <div class="table-scroll" tabindex="0" role="region" aria-label="Trading keys">
+                {move || table(state, keys.get())}
+            </div>
         </Show>
         <Show when=move || has_key.get()>
             <KeyForm />
