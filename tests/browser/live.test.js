@@ -99,8 +99,15 @@ test("all that comes between two frames is shown at once", async () => {
   });
   await trader.act(trader.order("sell", 1, 2100));
   await bestAsk(person, "2,100.00");
-  // Counts how often the book is drawn: changes between two frames are one.
+  // Frames wait until they are let go, and each state that the book shows is noted.
   await person.page.evaluate(() => {
+    const waiting = [];
+    const now = globalThis.requestAnimationFrame;
+    globalThis.requestAnimationFrame = (call) => waiting.push(call);
+    globalThis.letGo = () => {
+      globalThis.requestAnimationFrame = now;
+      waiting.forEach((call) => now(call));
+    };
     globalThis.states = [];
     const draw = () => {
       const shown = [...document.querySelectorAll(".book .asks tr .price")].at(-1)?.textContent ?? "";
@@ -110,6 +117,9 @@ test("all that comes between two frames is shown at once", async () => {
   });
   isHeld = true;
   for (let step = 1; step <= 8; step += 1) await trader.act(trader.order("sell", 1, 2100 - step));
+  await person.page.waitForTimeout(1000);
+  assert.deepEqual(await person.page.evaluate(() => globalThis.states), [], "nothing is shown before the frame");
+  await person.page.evaluate(() => globalThis.letGo());
   await bestAsk(person, "2,092.00");
   assert.deepEqual((await person.page.evaluate(() => globalThis.states)).map((text) => text.trim()), ["2,092.00"]);
 });

@@ -97,7 +97,7 @@ fn Search() -> impl IntoView {
                 autocomplete="off"
                 autocapitalize="off"
                 spellcheck="false"
-                placeholder="Hash, index, key, market"
+                placeholder="Search"
                 aria-describedby=FAULT
                 aria-invalid=move || fault.with(Option::is_some).to_string()
                 node_ref=field
