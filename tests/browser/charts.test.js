@@ -1,7 +1,7 @@
 // The chart of candles, the depth of the book and the ladder, beside a program that trades.
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
-import { Exchange, NARROW, Person, WIDE, launch } from "./exchange.js";
+import { Exchange, hasCount, launch, NARROW, Person, WIDE } from "./exchange.js";
 import { Trader } from "./trader.js";
 
 let browser;
@@ -164,7 +164,7 @@ test("the ladder sums up, groups bids down and asks up, marks own orders and kee
   assert.deepEqual(await cells("asks"), [["2,001.50", "1.0000", "1.7500"], ["2,000.10", "0.2500", "0.7500"], ["2,000.01", "0.5000", "0.5000"]]);
   assert.deepEqual(await cells("bids"), [["1,999.99", "0.5000", "0.5000"], ["1,999.90", "0.6000", "1.1000"], ["1,998.20", "2.0000", "3.1000"]]);
   assert.deepEqual(await shown(page.locator(".book .spread td")), ["2,000.00 · spread 0.02 · 0.1 bps"]);
-  assert.equal(await page.locator(".book tr.mine").count(), 1);
+  await hasCount(page.locator(".book tr.mine"), 1);
 
   await page.getByLabel("Group prices by").selectOption({ label: "1" });
   await page.getByRole("button", { name: "1,999.00, use this bid price, 0.1 of it yours" }).waitFor();

@@ -1,4 +1,5 @@
 // A real server process with a data folder of its own, and a real browser: nothing is mocked.
+import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -113,6 +114,15 @@ export const launch = () =>
 export const WIDE = { width: 1440, height: 900 };
 export const NARROW = { width: 360, height: 740 };
 export const PASSPHRASE = "correct horse battery";
+
+// As many as there are to be, once what is asked for has come.
+export const hasCount = async (place, count) => {
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    if ((await place.count()) === count) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  assert.equal(await place.count(), count, String(place));
+};
 
 // Names and values of a form or sheet.
 export const lines = async (place) => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
-import { Exchange, NARROW, Person, WIDE, launch, submit } from "./exchange.js";
+import { Exchange, hasCount, launch, NARROW, Person, submit, WIDE } from "./exchange.js";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -195,7 +195,7 @@ test("replicas show what they attested to, and how this one is", async () => {
   const { replicas } = await exchange.get("/v1/replicas");
   const row = page.getByRole("table", { name: "Replicas that genesis names" }).getByRole("row").nth(1);
   assert.match(await row.textContent(), /this one.*1 \(100\.0 %\)/);
-  assert.equal(await row.locator(`a[href="/accounts/${replicas[0].public_key}"]`).count(), 1);
+  await hasCount(row.locator(`a[href="/accounts/${replicas[0].public_key}"]`), 1);
   await page.getByText("follows the sequencer").waitFor();
   const { certified_root } = await exchange.get("/v1/status");
   await page.getByText(certified_root).first().waitFor();

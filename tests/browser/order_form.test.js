@@ -1,7 +1,7 @@
 // The order form beside a program that trades: market orders, sizes by balance, steps; and the list of markets.
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import { Exchange, NARROW, Person, WIDE, launch, lines } from "./exchange.js";
+import { Exchange, hasCount, launch, lines, NARROW, Person, WIDE } from "./exchange.js";
 import { Trader } from "./trader.js";
 
 let browser;
@@ -133,7 +133,7 @@ for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["
     await dialog.getByLabel("Search").fill("nothing");
     await dialog.getByText("No market has that name.").waitFor();
     await dialog.getByLabel("Search").fill("btc");
-    assert.equal(await dialog.locator("tbody tr").count(), 1);
+    await hasCount(dialog.locator("tbody tr"), 1);
     await dialog.getByLabel("Search").press("Enter");
     await dialog.waitFor({ state: "hidden" });
     await page.getByRole("button", { name: "Market BTC/USDT" }).waitFor();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, afterEach, before, test } from "node:test";
-import { Exchange, NARROW, PASSPHRASE, Person, WIDE, launch, lines, submit } from "./exchange.js";
+import { Exchange, hasCount, launch, lines, NARROW, PASSPHRASE, Person, submit, WIDE } from "./exchange.js";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -58,7 +58,7 @@ test("two wallets trade, and after kill -9 all is as before and both unlock", as
   const sent = await alice.outcome("applied");
   const steps = await sent.locator(".steps li").allTextContents();
   assert.deepEqual(steps.map((step) => /signed|posted|finalized|applied/.exec(step)?.[0]), ["signed", "posted", "finalized", "applied"]);
-  assert.equal(await sent.locator(".steps li.done").count(), 4);
+  await hasCount(sent.locator(".steps li.done"), 4);
 
   // Bob sees it without doing anything, and takes a part.
   await bob.tab("Book");
@@ -375,7 +375,7 @@ test("orders are cancelled one by one and all at once", async () => {
   await alice.tab("Balances");
   await page.getByRole("row", { name: "USDT 50,000 0" }).waitFor();
   await alice.tab("History");
-  assert.equal(await page.getByRole("cell", { name: "cancelled" }).count(), 3);
+  await hasCount(page.getByRole("cell", { name: "cancelled" }), 3);
 });
 
 test("what is signed while the replica is away is sent when it is back", async () => {

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, afterEach, before, test } from "node:test";
 import { EthereumWallet } from "./ethereum.js";
-import { Exchange, NARROW, PASSPHRASE, Person, WIDE, launch, lines } from "./exchange.js";
+import { Exchange, hasCount, launch, lines, NARROW, PASSPHRASE, Person, WIDE } from "./exchange.js";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -66,7 +66,7 @@ for (const [name, viewport, colorScheme] of [["360", NARROW, "dark"], ["1440", W
     const { page } = alice;
     await alice.tab("Balances");
     const steps = page.locator(".welcome li");
-    assert.equal(await steps.filter({ has: page.locator("button") }).count(), 1);
+    await hasCount(steps.filter({ has: page.locator("button") }), 1);
     await steps.first().getByRole("button", { name: "Your key" }).click();
     const dialog = dialogOf(page);
     await check(page, "the empty wallet");
@@ -91,13 +91,13 @@ for (const [name, viewport, colorScheme] of [["360", NARROW, "dark"], ["1440", W
     await dialog.getByRole("button", { name: "Show them again" }).click();
     assert.deepEqual(await alice.writeDown(), shown);
     assert.equal(await page.getByText(shown.join(" ")).count(), 0);
-    assert.equal(await dialog.locator(".reminder").count(), 0);
+    await hasCount(dialog.locator(".reminder"), 0);
     await check(page, "the wallet");
     await alice.closeWallet();
 
     await page.locator(".welcome").getByRole("button", { name: "Get test tokens" }).click();
     await page.locator(".welcome").getByRole("button", { name: "Suggest one" }).waitFor();
-    assert.equal(await page.locator(".welcome li.done").count(), 3);
+    await hasCount(page.locator(".welcome li.done"), 3);
   });
 }
 
@@ -178,7 +178,7 @@ test("a phrase gives the accounts that Ethereum wallets derive from it, and its 
   await page.reload();
   await unlock(page);
   await alice.openWallet();
-  assert.equal(await dialog.getByRole("radio").count(), 3);
+  await hasCount(dialog.getByRole("radio"), 3);
 });
 
 test("a wallet is exported, opens elsewhere with its passphrase only, and goes when it is removed", async () => {

@@ -10,12 +10,16 @@
 //! }
 //! ```
 //!
-//! Parts of one name are one module. Where it stands, `<Later part=|| Box::pin(help()) />` loads it.
+//! Parts of one name are one module: `account` has what only somebody with a key sees, `more` what a button of the
+//! trading page opens. A further name costs a small module for each set of parts that share something. Where a view
+//! stands, `<Later part=|| Box::pin(help()) />` loads it.
 
 use std::pin::Pin;
 
 use leptos::prelude::*;
-use leptos::task::spawn_local;
+use leptos::task::{spawn_local, tick};
+use wasm_bindgen::JsCast;
+use web_sys::HtmlElement;
 
 pub use leptos::wasm_split::{SplitLoaderError as NotLoaded, wasm_split};
 
@@ -24,6 +28,22 @@ pub type MakeView = fn() -> AnyView;
 
 /// A part that is being loaded.
 pub type Loading = Pin<Box<dyn Future<Output = Result<MakeView, NotLoaded>>>>;
+
+/// Gives the focus in an open sheet to what is to have it, or comes first: when the sheet opened, nothing was
+/// there. Whoever has the focus by now keeps it.
+fn take_focus() {
+    let document = document();
+    let is_free = document
+        .active_element()
+        .is_none_or(|active| matches!(active.tag_name().as_str(), "BODY" | "DIALOG"));
+    let find = |selectors| document.query_selector(selectors).ok().flatten();
+    let field = find("dialog[open] [autofocus]")
+        .or_else(|| find("dialog[open] :is(input, select, button, a[href])"));
+    if let Some(field) = field.filter(|_| is_free).and_then(|it| it.dyn_into::<HtmlElement>().ok())
+    {
+        let _ = field.focus();
+    }
+}
 
 /// The view of a part: it is loaded when this is first shown, and there at once from then on.
 #[component]
@@ -35,6 +55,8 @@ pub fn Later(part: fn() -> Loading) -> impl IntoView {
             let made = part().await.map_err(drop);
             // It may be gone by now.
             let _ = loaded.try_set(Some(made));
+            tick().await;
+            take_focus();
         });
     };
     load();

@@ -8,7 +8,8 @@ use super::dead_man::RENEWAL;
 use super::lifecycle::SentList;
 use super::orders::OpenOrders;
 use super::past::{FILLS, HISTORY, LEDGER, PastView};
-use super::wallet::TradingKeys;
+use super::wallet::trading_keys_tab;
+use crate::later::{Later, MakeView, NotLoaded, wasm_split};
 use crate::state::{State, use_state};
 use crate::{api, sending};
 
@@ -70,16 +71,41 @@ pub fn AccountPanel() -> impl IntoView {
             <div class="tab-body" role="tabpanel">
                 {move || match tab.get() {
                     Tab::Balances => view! { <Balances /> }.into_any(),
-                    Tab::Orders => view! { <OpenOrders /> }.into_any(),
-                    Tab::History => view! { <PastView past=&HISTORY /> }.into_any(),
-                    Tab::Fills => view! { <PastView past=&FILLS /> }.into_any(),
-                    Tab::Ledger => view! { <PastView past=&LEDGER /> }.into_any(),
-                    Tab::Keys => view! { <TradingKeys /> }.into_any(),
-                    Tab::Sent => view! { <SentList /> }.into_any(),
+                    Tab::Orders => view! { <Later part=|| Box::pin(orders_tab()) /> }.into_any(),
+                    Tab::History => view! { <Later part=|| Box::pin(history_tab()) /> }.into_any(),
+                    Tab::Fills => view! { <Later part=|| Box::pin(fills_tab()) /> }.into_any(),
+                    Tab::Ledger => view! { <Later part=|| Box::pin(ledger_tab()) /> }.into_any(),
+                    Tab::Keys => view! { <Later part=|| Box::pin(trading_keys_tab()) /> }.into_any(),
+                    Tab::Sent => view! { <Later part=|| Box::pin(sent_tab()) /> }.into_any(),
                 }}
             </div>
         </section>
     }
+}
+
+#[wasm_split(account, wasm_split_path = ::leptos::wasm_split, fallible)]
+fn orders_tab() -> Result<MakeView, NotLoaded> {
+    Ok(|| view! { <OpenOrders /> }.into_any())
+}
+
+#[wasm_split(account, wasm_split_path = ::leptos::wasm_split, fallible)]
+fn history_tab() -> Result<MakeView, NotLoaded> {
+    Ok(|| view! { <PastView past=&HISTORY /> }.into_any())
+}
+
+#[wasm_split(account, wasm_split_path = ::leptos::wasm_split, fallible)]
+fn fills_tab() -> Result<MakeView, NotLoaded> {
+    Ok(|| view! { <PastView past=&FILLS /> }.into_any())
+}
+
+#[wasm_split(account, wasm_split_path = ::leptos::wasm_split, fallible)]
+fn ledger_tab() -> Result<MakeView, NotLoaded> {
+    Ok(|| view! { <PastView past=&LEDGER /> }.into_any())
+}
+
+#[wasm_split(account, wasm_split_path = ::leptos::wasm_split, fallible)]
+fn sent_tab() -> Result<MakeView, NotLoaded> {
+    Ok(|| view! { <SentList /> }.into_any())
 }
 
 /// Asks for test tokens.

@@ -9,6 +9,7 @@ use super::funds_sheet::{Funds, FundsSheet, Kind};
 use super::wallet::FirstSteps;
 use crate::evidence::{Known, Subject};
 use crate::format;
+use crate::later::{Later, MakeView, NotLoaded, wasm_split};
 use crate::state::use_state;
 
 /// Available and locked, exactly.
@@ -20,21 +21,44 @@ fn total(balance: &BalanceBody) -> Option<String> {
     Some(Decimal::of_steps(atoms, atom)?.to_string())
 }
 
-/// The balances.
+/// The balances, and before the first trade the way to it.
 #[component]
 pub fn Balances() -> impl IntoView {
     let state = use_state();
+    let has_key = Memo::new(move |_| state.wallet.with(|wallet| wallet.account().is_some()));
+    let has_traded = Memo::new(move |_| {
+        state
+            .account
+            .with(|account| account.as_ref().is_some_and(|account| !account.fills.is_empty()))
+    });
+    view! {
+        <Show when=move || !has_traded.get()>
+            <FirstSteps />
+        </Show>
+        <Show when=move || has_key.get()>
+            <Later part=|| Box::pin(what_it_has()) />
+        </Show>
+        <Show when=move || has_traded.get() && has_faucet(state)>
+            <p class="actions">
+                <button type="button" on:click=move |_| ask_faucet(state)>"Get test tokens"</button>
+            </p>
+        </Show>
+    }
+}
+
+#[wasm_split(account, wasm_split_path = ::leptos::wasm_split, fallible)]
+fn what_it_has() -> Result<MakeView, NotLoaded> {
+    Ok(|| view! { <Table /> }.into_any())
+}
+
+#[component]
+fn Table() -> impl IntoView {
+    let state = use_state();
     let asked: RwSignal<Option<Funds>> = RwSignal::new(None);
-    let has_key = move || state.wallet.with(|wallet| wallet.account().is_some());
     let subject = Signal::derive(move || {
         let account = state.wallet.with(crate::wallet::Wallet::account)?;
         Some(Subject::Balances(account.to_string()))
     });
-    let has_traded = move || {
-        state
-            .account
-            .with(|account| account.as_ref().is_some_and(|account| !account.fills.is_empty()))
-    };
     let button = move |kind: Kind, token: String| {
         let label = format!("{} {token}", kind.verb());
         view! {
@@ -67,32 +91,22 @@ pub fn Balances() -> impl IntoView {
     });
     let rows = move || balances.get().unwrap_or_default().into_iter().map(row).collect_view();
     view! {
-        <Show when=move || !has_traded()>
-            <FirstSteps />
-        </Show>
-        <Show when=has_key>
-            <div class="table-scroll">
-                <table>
-                    <thead>
-                        <tr>
-                            <th scope="col">"Token"</th>
-                            <th scope="col">"Available"</th>
-                            <th scope="col">"Locked in orders"</th>
-                            <th scope="col">"Total"</th>
-                            <th scope="col"><span class="visually-hidden">"What to do"</span></th>
-                        </tr>
-                    </thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
-            <p class="note">"These balances are " <Known subject of="Balances" /> "."</p>
-            <Withdrawals />
-        </Show>
-        <Show when=move || has_traded() && has_faucet(state)>
-            <p class="actions">
-                <button type="button" on:click=move |_| ask_faucet(state)>"Get test tokens"</button>
-            </p>
-        </Show>
+        <div class="table-scroll">
+            <table>
+                <thead>
+                    <tr>
+                        <th scope="col">"Token"</th>
+                        <th scope="col">"Available"</th>
+                        <th scope="col">"Locked in orders"</th>
+                        <th scope="col">"Total"</th>
+                        <th scope="col"><span class="visually-hidden">"What to do"</span></th>
+                    </tr>
+                </thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
+        <p class="note">"These balances are " <Known subject of="Balances" /> "."</p>
+        <Withdrawals />
         <FundsSheet asked />
     }
 }

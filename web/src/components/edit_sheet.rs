@@ -9,6 +9,7 @@ use super::sign_sheet::{ignore_held_enter, lines_view};
 use crate::edit::Edit;
 use crate::fault::{Fault, Field, read_number};
 use crate::format::{self, verb};
+use crate::later::{Later, MakeView, NotLoaded, wasm_split};
 use crate::state::use_state;
 
 /// Opens whenever an order is edited.
@@ -33,9 +34,18 @@ pub fn EditSheet() -> impl IntoView {
             on:close=move |_| state.edited.set(None)
             on:keydown=ignore_held_enter
         >
-            {move || state.edited.get().map(|id| view! { <EditForm id /> })}
+            {move || state.edited.get().map(|_| view! { <Later part=|| Box::pin(form()) /> })}
         </dialog>
     }
+}
+
+#[wasm_split(account, wasm_split_path = ::leptos::wasm_split, fallible)]
+fn form() -> Result<MakeView, NotLoaded> {
+    Ok(|| {
+        // It may be closed by now.
+        let id = use_state().edited.get_untracked();
+        id.map(|id| view! { <EditForm id /> }).into_any()
+    })
 }
 
 #[component]

@@ -61,7 +61,10 @@ pub fn FundsSheet(asked: RwSignal<Option<Funds>>) -> impl IntoView {
             Kind::Deposit => view! { <Deposit token=funds.token asked /> }.into_any(),
             Kind::Withdraw | Kind::Transfer => view! { <Payment funds asked /> }.into_any(),
         };
-        view! { <h2 id="funds-title">{title}</h2> {inner} }
+        view! {
+            <h2 id="funds-title">{title}</h2>
+            {inner}
+        }
     };
     view! {
         <dialog

@@ -6,13 +6,19 @@ use zellbook_core::wire::MarketBody;
 use super::figures::change;
 use super::settings::sheet;
 use crate::format;
+use crate::later::{Later, MakeView, NotLoaded, wasm_split};
 use crate::state::{State, use_state};
+
+/// Whether the list is open.
+#[derive(Clone, Copy)]
+struct IsOpen(RwSignal<bool>);
 
 /// A button with the market on show, which opens the list.
 #[component]
 pub fn MarketPicker() -> impl IntoView {
     let state = use_state();
     let is_open = RwSignal::new(false);
+    provide_context(IsOpen(is_open));
     view! {
         <div class="market-picker">
             <button
@@ -24,7 +30,7 @@ pub fn MarketPicker() -> impl IntoView {
                 {move || state.market.get()}
                 <span aria-hidden="true">" ▾"</span>
             </button>
-            {sheet(is_open, "Markets", move || list(state, is_open).into_any())}
+            {sheet(is_open, "Markets", || view! { <Later part=|| Box::pin(list()) /> }.into_any())}
         </div>
     }
 }
@@ -38,7 +44,15 @@ fn found(state: State, text: &str) -> Vec<MarketBody> {
     })
 }
 
-fn list(state: State, is_open: RwSignal<bool>) -> impl IntoView {
+#[wasm_split(more, wasm_split_path = ::leptos::wasm_split, fallible)]
+fn list() -> Result<MakeView, NotLoaded> {
+    Ok(|| view! { <List /> }.into_any())
+}
+
+#[component]
+fn List() -> impl IntoView {
+    let state = use_state();
+    let IsOpen(is_open) = expect_context();
     let text = RwSignal::new(String::new());
     let choose = move |name: String| {
         is_open.set(false);

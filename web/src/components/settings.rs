@@ -203,7 +203,7 @@ pub fn SettingsSheet() -> impl IntoView {
     sheet(settings.is_open, "Settings", body)
 }
 
-#[wasm_split(settings, wasm_split_path = ::leptos::wasm_split, fallible)]
+#[wasm_split(more, wasm_split_path = ::leptos::wasm_split, fallible)]
 fn choices_part() -> Result<MakeView, NotLoaded> {
     Ok(|| view! { <Choices /> }.into_any())
 }

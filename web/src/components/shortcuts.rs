@@ -111,7 +111,7 @@ pub fn ShortcutsSheet() -> impl IntoView {
     sheet(settings.help_open, "Keyboard shortcuts", body)
 }
 
-#[wasm_split(settings, wasm_split_path = ::leptos::wasm_split, fallible)]
+#[wasm_split(more, wasm_split_path = ::leptos::wasm_split, fallible)]
 fn list_part() -> Result<MakeView, NotLoaded> {
     Ok(|| view! { <List /> }.into_any())
 }

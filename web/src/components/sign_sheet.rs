@@ -9,6 +9,7 @@ use zellbook_core::transaction::{Action, Transaction};
 use super::wallet::UnlockForm;
 use crate::draft::Lines;
 use crate::format;
+use crate::later::{Later, MakeView, NotLoaded, wasm_split};
 use crate::sending;
 use crate::state::{SignRequest, State, use_state};
 use crate::trading_key;
@@ -75,6 +76,7 @@ pub fn SignSheet() -> impl IntoView {
     let state = use_state();
     let dialog: NodeRef<Dialog> = NodeRef::new();
     let on_sheet: RwSignal<Option<OnSheet>> = RwSignal::new(None);
+    provide_context(on_sheet);
     // A second click on what is signed at once is no second order.
     let is_signing = StoredValue::new(false);
     Effect::new(move || {
@@ -116,14 +118,20 @@ pub fn SignSheet() -> impl IntoView {
             on:close=move |_| state.request.set(None)
             on:keydown=ignore_held_enter
         >
-            {move || is_open.get().then(|| view! { <Sheet on_sheet /> })}
+            {move || is_open.get().then(|| view! { <Later part=|| Box::pin(sheet()) /> })}
         </dialog>
     }
 }
 
+#[wasm_split(account, wasm_split_path = ::leptos::wasm_split, fallible)]
+fn sheet() -> Result<MakeView, NotLoaded> {
+    Ok(|| view! { <Sheet /> }.into_any())
+}
+
 #[component]
-fn Sheet(on_sheet: RwSignal<Option<OnSheet>>) -> impl IntoView {
+fn Sheet() -> impl IntoView {
     let state = use_state();
+    let on_sheet: RwSignal<Option<OnSheet>> = expect_context();
     let (busy, fault) = (RwSignal::new(false), RwSignal::new(None::<String>));
     let is_ready = Memo::new(move |_| state.wallet.with(Wallet::is_ready));
     let is_ethereum = Memo::new(move |_| state.wallet.with(|wallet| wallet.ethereum().is_some()));

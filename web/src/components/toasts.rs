@@ -39,7 +39,7 @@ pub fn Toasts() -> impl IntoView {
     }
 }
 
-#[wasm_split(notices, wasm_split_path = ::leptos::wasm_split, fallible)]
+#[wasm_split(account, wasm_split_path = ::leptos::wasm_split, fallible)]
 fn notices_part() -> Result<MakeView, NotLoaded> {
     Ok(|| view! { <ToastList /> }.into_any())
 }

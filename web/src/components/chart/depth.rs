@@ -10,6 +10,7 @@ use zellbook_core::transaction::Side;
 use zellbook_core::units::{Atoms, Lots, Ticks};
 
 use crate::format;
+use crate::later::{MakeView, NotLoaded, wasm_split};
 use crate::state::{Level, State, use_state};
 
 /// How often the picture is made anew, at most: nobody reads faster.
@@ -129,8 +130,13 @@ fn thousandths(event: &leptos::ev::PointerEvent) -> Option<u128> {
 }
 
 /// The chart of the book's depth.
+#[wasm_split(more, wasm_split_path = ::leptos::wasm_split, fallible)]
+pub fn depth_chart() -> Result<MakeView, NotLoaded> {
+    Ok(|| view! { <DepthChart /> }.into_any())
+}
+
 #[component]
-pub fn DepthChart() -> impl IntoView {
+fn DepthChart() -> impl IntoView {
     let state = use_state();
     let depth = RwSignal::new(Depth::new(state));
     let waits = StoredValue::new(false);

@@ -7,9 +7,10 @@ mod library;
 use leptos::prelude::*;
 
 use candle_chart::CandleChart;
-use depth::DepthChart;
+use depth::depth_chart;
 
 use crate::candles::INTERVALS;
+use crate::later::Later;
 
 /// The panel with its two charts.
 #[component]
@@ -36,7 +37,7 @@ pub fn ChartPanel() -> impl IntoView {
             </div>
             {move || {
                 if is_depth.get() {
-                    view! { <DepthChart /> }.into_any()
+                    view! { <Later part=|| Box::pin(depth_chart()) /> }.into_any()
                 } else {
                     view! { <CandleChart interval /> }.into_any()
                 }

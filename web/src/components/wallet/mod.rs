@@ -14,16 +14,16 @@ use leptos::html::Dialog;
 use leptos::prelude::*;
 use zeroize::Zeroizing;
 
-pub use first_steps::FirstSteps;
-pub use passphrase::UnlockForm;
-pub use trading_keys::TradingKeys;
-
 use self::accounts::Accounts;
 use self::begin::Begin;
 use self::phrase::PhraseView;
+use self::trading_keys::TradingKeys;
 use crate::format;
+use crate::later::{Later, MakeView, NotLoaded, wasm_split};
 use crate::state::use_state;
 use crate::wallet::{self, Wallet};
+pub use first_steps::FirstSteps;
+pub use passphrase::UnlockForm;
 
 /// A phrase on show, while it is.
 type Shown = RwSignal<Option<Zeroizing<String>>>;
@@ -60,7 +60,8 @@ pub fn WalletDialog() -> impl IntoView {
         }
     });
     // What is typed and shown there goes when it closes.
-    let body = move || state.wallet_open.get().then(|| view! { <Content /> });
+    let body =
+        move || state.wallet_open.get().then(|| view! { <Later part=|| Box::pin(content()) /> });
     view! {
         <dialog node_ref=dialog class="sheet" aria-labelledby="wallet-title" on:close=move |_| state.wallet_open.set(false)>
             <div class="form-head">
@@ -70,6 +71,17 @@ pub fn WalletDialog() -> impl IntoView {
             {body}
         </dialog>
     }
+}
+
+#[wasm_split(account, wasm_split_path = ::leptos::wasm_split, fallible)]
+fn content() -> Result<MakeView, NotLoaded> {
+    Ok(|| view! { <Content /> }.into_any())
+}
+
+/// The tab of trading keys.
+#[wasm_split(account, wasm_split_path = ::leptos::wasm_split, fallible)]
+pub fn trading_keys_tab() -> Result<MakeView, NotLoaded> {
+    Ok(|| view! { <TradingKeys /> }.into_any())
 }
 
 #[component]
