@@ -44,6 +44,7 @@ const trade = async (minutes) => {
   const [maker, taker] = [await Trader.arrive(exchange), await Trader.arrive(exchange)];
   const end = Date.now() + minutes * 60_000;
   let middle = 8000;
+  let [turn, isBuy, quantity] = [0, true, 0];
   do {
     middle += random(25) - 12;
     const at = (steps) => (middle + steps) / 4;
@@ -53,8 +54,12 @@ const trade = async (minutes) => {
       orders.push(maker.order("buy", (2 + random(14)) / 100, at(-level - random(2))));
     }
     await maker.act(...orders);
-    const [side, price] = random(2) ? ["buy", at(20)] : ["sell", at(-20)];
-    await taker.act(taker.order(side, (1 + random(12)) / 100, price, { timeInForce: "ioc" }));
+    // As much is bought as sold, two by two in either order, so that neither runs out of a token.
+    if (turn % 2 === 0) [isBuy, quantity] = [random(2) === 1, (1 + random(12)) / 100];
+    else isBuy = !isBuy;
+    const [side, price] = isBuy ? ["buy", at(20)] : ["sell", at(-20)];
+    await taker.act(taker.order(side, quantity, price, { timeInForce: "ioc" }));
+    turn += 1;
     await sleep(400);
   } while (Date.now() < end);
   return { maker, middle: middle / 4 };
