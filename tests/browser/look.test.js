@@ -116,6 +116,39 @@ for (const [name, viewport] of [["360", NARROW], ["1440", WIDE], ["2560", { widt
   });
 }
 
+test("the ladder shows whole rows only, around the spread in its middle, however large the window is", async () => {
+  const { page } = await arrive();
+  await page.waitForFunction(() => document.querySelector(".book .bids tr .price")?.textContent.includes("1,999"));
+  const measure = () => page.evaluate(() => {
+    const box = (element) => element.getBoundingClientRect();
+    const cut = [...document.querySelectorAll(".book :is(.asks, .bids) tr")].filter((row) => {
+      const [{ top, bottom }, of] = [box(row), box(row.parentElement)];
+      const isOut = bottom <= of.top + 0.5 || top >= of.bottom - 0.5;
+      return !isOut && (top < of.top - 0.5 || bottom > of.bottom + 0.5);
+    });
+    const [book, head, asks, spread, bids] = [".book", ".book thead", ".book .asks", ".book .spread", ".book .bids"].map((name) => box(document.querySelector(name)));
+    const rows = [asks, bids].map(({ height }) => height / 24);
+    return { cut: cut.length, rows, gaps: [spread.top - asks.bottom, bids.top - spread.bottom], off: Math.abs(spread.top - head.bottom - (book.bottom - spread.bottom)) };
+  });
+  for (const size of ["1280x720", "1440x900", "1440x787", "1920x1080", "2560x1440", "1024x800", "800x600", "360x740"]) {
+    const [width, height] = size.split("x").map(Number);
+    await page.setViewportSize({ width, height });
+    if (width < 768) await page.getByRole("tab", { name: "Book" }).click();
+    const { cut, rows, gaps, off } = await measure();
+    assert.equal(cut, 0, `${size}: ${cut} rows are cut`);
+    assert.ok(rows.every((count) => count >= 2 && Number.isInteger(count)) && rows[0] === rows[1], `${size}: ${rows} rows`);
+    assert.ok(gaps.every((gap) => Math.abs(gap) < 0.5) && off < 1, `${size}: ${gaps}, off the middle by ${off}`);
+  }
+  // Each row can be clicked all over.
+  await page.setViewportSize({ width: 1440, height: 900 });
+  const { x, y, width, height } = await page.locator(".book .bids tr").first().boundingBox();
+  for (const place of [x + 2, x + width - 2]) {
+    await page.locator("#order-form").getByLabel("Price").fill("");
+    await page.mouse.click(place, y + height / 2);
+    await page.waitForFunction(() => document.querySelector("#field-price").value === "1999");
+  }
+});
+
 test("the theme follows the system until another is chosen, and what is chosen is kept", async () => {
   const person = await arrive({ colorScheme: "light" });
   const { page } = person;
