@@ -68,7 +68,7 @@ for (const [name, options] of SIZES) {
     await count(alice, 50);
     await taker.act(buy(0.5));
     await count(alice, 51);
-    await rows(alice).first().filter({ hasText: "Sell2,0000.5maker0 USDT" }).waitFor();
+    await rows(alice).first().filter({ hasText: "Sell2,000.000.5000maker0 USDT" }).waitFor();
     await alice.page.getByRole("button", { name: "More" }).click();
     await count(alice, 53);
     await alice.page.getByRole("button", { name: "More" }).waitFor({ state: "hidden" });

@@ -106,7 +106,7 @@ test("a batch shows its place, its proof, its transactions and its trades", asyn
   const row = page.getByRole("row").filter({ has: page.locator(`a[href="/transactions/${hash}"]`) });
   assert.match(await row.textContent(), /order.*buy 0.5 ETH\/USDT at 2,001.*applied/);
   const trades = page.getByRole("table", { name: "Trades of this batch" });
-  await trades.getByRole("row", { name: /ETH\/USDT Buy 2,000 0.5/ }).waitFor();
+  await trades.getByRole("row", { name: /ETH\/USDT Buy 2,000.00 0.5000/ }).waitFor();
   assert.equal(await page.getByRole("link", { name: /bytes, as JSON/ }).getAttribute("href"), `/v1/batches/${batch}`);
   await leave(person);
 });
@@ -118,7 +118,7 @@ test("a transaction shows its way, what was signed and what came of it", async (
   await page.locator(".steps .done").filter({ hasText: "applied" }).waitFor();
   assert.match(await page.locator("pre").first().textContent(), /^Zellbook 1 [0-9a-f]{64}\nkind: order\n[^]*\nprice: 2001\n/);
   await page.getByText("this page computed it from the text").waitFor();
-  await page.getByRole("table", { name: "Fills as a taker" }).getByRole("row", { name: /ETH\/USDT 2,000 0.5/ }).waitFor();
+  await page.getByRole("table", { name: "Fills as a taker" }).getByRole("row", { name: /ETH\/USDT 2,000.00 0.5000/ }).waitFor();
   await page.goto(`${exchange.url}/transactions/${rejected().hash}`);
   await page.locator(".steps .bad").filter({ hasText: "rejected" }).waitFor();
   await page.getByText("this needs 1995 USDT, and 0 USDT are available.").waitFor();
@@ -146,15 +146,15 @@ test("an account shows balances, orders, fills and ledger, live", async () => {
   const balances = page.getByRole("table", { name: "Balances" });
   await balances.getByRole("row", { name: "ETH 8 1.5" }).waitFor();
   const orders = page.getByRole("table", { name: "Open orders" });
-  await orders.getByRole("row", { name: /ETH\/USDT Sell 2,000 2 0.5 open/ }).waitFor();
-  await page.getByRole("table", { name: "Fills" }).getByRole("row", { name: /Sell 2,000 0.5 maker 0 USDT/ }).waitFor();
+  await orders.getByRole("row", { name: /ETH\/USDT Sell 2,000.00 2.0000 0.5000 open/ }).waitFor();
+  await page.getByRole("table", { name: "Fills" }).getByRole("row", { name: /Sell 2,000.00 0.5000 maker 0 USDT/ }).waitFor();
   await page.getByRole("table", { name: "Ledger" }).getByRole("row", { name: /deposit ETH \+10 / }).waitFor();
   await page.getByText("No past orders").waitFor();
   await page.getByText("No session keys").waitFor();
   // Somebody trades with it: the view shows it without being asked.
   await alice.order("Sell", "0.25", "2100");
   await alice.outcome("applied");
-  await orders.getByRole("row", { name: /ETH\/USDT Sell 2,100 0.25 0 open/ }).waitFor();
+  await orders.getByRole("row", { name: /ETH\/USDT Sell 2,100.00 0.2500 0.0000 open/ }).waitFor();
   await leave(person);
 });
 
@@ -277,14 +277,14 @@ for (const viewport of [WIDE, NARROW]) {
 test("the past of an account comes by itself", async () => {
   const person = await visit(`/accounts/${alice.account}`);
   const fills = person.page.getByRole("table", { name: "Fills" });
-  await fills.getByRole("row", { name: /Sell 2,000 0.5 maker/ }).waitFor();
+  await fills.getByRole("row", { name: /Sell 2,000.00 0.5000 maker/ }).waitFor();
   const bob = await Person.arrive(browser, exchange);
   await bob.makeKey();
   await bob.getTokens();
   await bob.order("Buy", "0.3", "2001");
   await bob.outcome("applied");
-  await fills.getByRole("row", { name: /Sell 2,000 0.3 maker/ }).waitFor();
-  await fills.getByRole("row", { name: /Sell 2,000 0.5 maker/ }).waitFor();
+  await fills.getByRole("row", { name: /Sell 2,000.00 0.3000 maker/ }).waitFor();
+  await fills.getByRole("row", { name: /Sell 2,000.00 0.5000 maker/ }).waitFor();
   await bob.context.close();
   await leave(person);
 });

@@ -67,8 +67,8 @@ for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["
     assert.match(await alice.sign(), /\nside: buy\nquantity: 1\nprice: 2010\ntime_in_force: ioc\n/);
     await alice.outcome("applied");
     await alice.tab("Fills");
-    await alice.page.getByRole("row", { name: /Buy 2,005 0.5 taker/ }).waitFor();
-    await alice.page.getByRole("row", { name: /Buy 2,000 0.5 taker/ }).waitFor();
+    await alice.page.getByRole("row", { name: /Buy 2,005.00 0.5000 taker/ }).waitFor();
+    await alice.page.getByRole("row", { name: /Buy 2,000.00 0.5000 taker/ }).waitFor();
   });
 
   test(`the size is a share of what the balance pays for, with its fee, ${name}`, async () => {
@@ -128,8 +128,8 @@ for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["
     await page.locator(".market-picker > button").click();
     const dialog = page.getByRole("dialog", { name: "Markets" });
     const wide = (text) => (person.isNarrow ? "" : text);
-    await dialog.getByRole("row", { name: `ETH/USDT 1,990.00 −0.50 % ${wide("2,000.00 1,990.00 ")}0.2 ETH` }).waitFor();
-    await dialog.getByRole("row", { name: `BTC/USDT 61,500.0 +2.50 % ${wide("61,500.0 60,000.0 ")}0.2 BTC` }).waitFor();
+    await dialog.getByRole("row", { name: `ETH/USDT 1,990.00 −0.50 % ${wide("2,000.00 1,990.00 ")}0.2000 ETH` }).waitFor();
+    await dialog.getByRole("row", { name: `BTC/USDT 61,500.0 +2.50 % ${wide("61,500.0 60,000.0 ")}0.20000 BTC` }).waitFor();
     await dialog.getByLabel("Search").fill("nothing");
     await dialog.getByText("No market has that name.").waitFor();
     await dialog.getByLabel("Search").fill("btc");

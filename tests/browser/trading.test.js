@@ -66,14 +66,14 @@ test("two wallets trade, and after kill -9 all is as before and both unlock", as
   await bob.order("Buy", "0.5", "2010");
   await bob.outcome("applied");
   await bob.tab("Fills");
-  await bob.page.getByRole("row", { name: /Buy 2,000 0.5 taker/ }).waitFor();
+  await bob.page.getByRole("row", { name: /Buy 2,000.00 0.5000 taker/ }).waitFor();
   await bob.tab("Balances");
   await bob.page.getByRole("row", { name: "ETH 10.5 0" }).waitFor();
   await bob.page.getByRole("row", { name: "USDT 49,000 0" }).waitFor();
 
   // So does Alice, live.
   await alice.tab("Open orders (1)");
-  await alice.page.getByRole("row", { name: /ETH\/USDT Sell 2,000 2 0.5/ }).waitFor();
+  await alice.page.getByRole("row", { name: /ETH\/USDT Sell 2,000.00 2.0000 0.5000/ }).waitFor();
   await alice.tab("Balances");
   await alice.page.getByRole("row", { name: "ETH 8 1.5" }).waitFor();
   await alice.page.getByRole("row", { name: "USDT 51,000 0" }).waitFor();
@@ -195,9 +195,9 @@ test("before signing the form says what an order does and costs, and so it happe
   await bob.tab("Balances");
   await bob.page.getByRole("row", { name: "USDT 45,993.15794 1,202.04036" }).waitFor();
   await bob.tab("Fills");
-  await bob.page.getByRole("row", { name: /Buy 2,003 1 taker 1.0015 USDT/ }).waitFor();
+  await bob.page.getByRole("row", { name: /Buy 2,003.00 1.0000 taker 1.0015 USDT/ }).waitFor();
   await alice.tab("Fills");
-  await alice.page.getByRole("row", { name: /Sell 2,001 0.4 maker 0.16008 USDT/ }).waitFor();
+  await alice.page.getByRole("row", { name: /Sell 2,001.00 0.4000 maker 0.16008 USDT/ }).waitFor();
 
   // What is left of the level is Bob's own.
   await bob.fill("Sell", "1", "2003");
@@ -284,7 +284,7 @@ test("an open order is edited: less of it keeps its place, another price does no
   await sheet.getByRole("button", { name: "Change to 1.2 at 2,000" }).click();
   await alice.page.getByRole("heading", { name: "Change order 1 to 1.2 at 2,000" }).waitFor();
   const { Network, ...onSheet } = await lines(alice.sheet);
-  assert.deepEqual(onSheet, { Market: "ETH/USDT", Side: "sell", Was: "2 at 2,000, 0.5 filled", ...kept });
+  assert.deepEqual(onSheet, { Market: "ETH/USDT", Side: "sell", Was: "2.0000 at 2,000.00, 0.5000 filled", ...kept });
   assert.ok(Network);
   const text = await alice.sign();
   assert.match(text, /\nkind: replace\naccount: [0-9a-f]{66}\nreplaces_order: 1\nmarket: ETH\/USDT\nside: sell\nquantity: 1.2\nprice: 2000\ntime_in_force: gtc\n/);
@@ -292,7 +292,7 @@ test("an open order is edited: less of it keeps its place, another price does no
   await alice.tab("Balances");
   await alice.page.getByRole("row", { name: "ETH 8.8 0.7" }).waitFor();
   await alice.tab("Open orders (1)");
-  await alice.page.getByRole("row", { name: /Sell 2,000 1.2 0.5/ }).waitFor();
+  await alice.page.getByRole("row", { name: /Sell 2,000.00 1.2000 0.5000/ }).waitFor();
 
   // Into Bob's bid in part, and at a price that the market does not take at first.
   await bob.order("Buy", "0.1", "1999");

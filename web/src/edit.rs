@@ -80,9 +80,9 @@ impl Edit {
             .map(|available| Trader { available, open_orders: 0 });
         let before = format!(
             "{} at {}, {} filled",
-            format::number(&open.quantity, 0),
-            format::number(&open.price, 0),
-            format::number(&open.filled, 0)
+            format::in_steps(&open.quantity, market.lot_size),
+            format::in_steps(&open.price, market.tick_size),
+            format::in_steps(&open.filled, market.lot_size)
         );
         let draft = Draft::simulated(state, rules, market, order, terms, trader);
         Ok(Self { id, before, effect, draft })

@@ -1,9 +1,12 @@
 //! Numbers, keys, times and names as people read them.
 
 use js_sys::{Date, Intl, Object};
+use leptos::prelude::Read;
 use wasm_bindgen::JsValue;
 use zellbook_core::transaction::{Side, TimeInForce};
 use zellbook_core::units::{Atoms, Decimal};
+
+use crate::state::State;
 
 /// The reader's separators: between groups of three digits, and before the fraction.
 fn separators() -> (String, String) {
@@ -44,6 +47,34 @@ pub fn number(text: &str, decimals_min: usize) -> String {
 /// A number in steps of a tick or lot: all decimals of the step, so that columns line up.
 pub fn in_steps(text: &str, step: Decimal) -> String {
     number(text, usize::from(step.scale()))
+}
+
+/// How many decimals prices and quantities of a market have: those of its tick and lot.
+#[derive(Clone, Copy, Default)]
+pub struct Steps {
+    tick: usize,
+    lot: usize,
+}
+
+impl Steps {
+    /// Those of a market by its name. While genesis is not loaded, none: numbers stand as they come.
+    pub fn of(state: State, market: &str) -> Self {
+        let rules = &*state.rules.read();
+        let market = rules.as_ref().and_then(|rules| rules.market(market));
+        let decimals = |step: Decimal| usize::from(step.scale());
+        market.map_or_else(Self::default, |market| Self {
+            tick: decimals(market.tick_size),
+            lot: decimals(market.lot_size),
+        })
+    }
+
+    pub fn price(self, text: &str) -> String {
+        number(text, self.tick)
+    }
+
+    pub fn quantity(self, text: &str) -> String {
+        number(text, self.lot)
+    }
 }
 
 /// A hash or key shortened in the middle.

@@ -102,9 +102,12 @@ pub fn Figures() -> impl IntoView {
                 <dd>
                     {move || {
                         body()
+                            .zip(state.market_rules())
                             .map_or_else(
                                 || "–".into(),
-                                |body| format!("{} {}", format::number(&body.volume_24h, 0), body.base),
+                                |(body, (_, market))| {
+                                    format!("{} {}", format::in_steps(&body.volume_24h, market.lot_size), body.base)
+                                },
                             )
                     }}
                 </dd>

@@ -31,7 +31,10 @@ fn lines(state: State) -> Option<Lines> {
         lines.extend([
             ("24 h high", price(figures.high_24h)),
             ("24 h low", price(figures.low_24h)),
-            ("24 h volume", amount(&figures.volume_24h, base)),
+            (
+                "24 h volume",
+                format!("{} {base}", format::in_steps(&figures.volume_24h, market.lot_size)),
+            ),
         ]);
     }
     Some(lines)

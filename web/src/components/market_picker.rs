@@ -74,7 +74,8 @@ fn List() -> impl IntoView {
             shown.unwrap_or_else(|| "–".into())
         };
         let (class, change) = change(market, &body).unwrap_or_else(|| ("", "–".into()));
-        let volume = format!("{} {}", format::number(&body.volume_24h, 0), body.base);
+        let volume =
+            format!("{} {}", format::in_steps(&body.volume_24h, market.lot_size), body.base);
         let (last, high, low) = (price(&body.last), price(&body.high_24h), price(&body.low_24h));
         let (name, shown) = (body.name.clone(), body.name.clone());
         let is_current = move || state.market.with(|market| *market == shown).then_some("true");

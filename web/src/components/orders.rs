@@ -5,7 +5,7 @@ use zellbook_core::transaction::{Action, OrderRef, Side};
 use zellbook_core::wire::OrderBody;
 
 use super::dead_man::DeadManView;
-use crate::format::{self, verb};
+use crate::format::{self, Steps, verb};
 use crate::state::{SignRequest, State, use_state};
 
 /// A cell with a side.
@@ -17,8 +17,8 @@ fn side_view(side: Side) -> impl IntoView {
 /// Has the cancel of an order signed.
 pub fn request_cancel(state: State, order: &OrderBody) {
     let Ok(id) = order.id.parse() else { return };
-    let remaining = format::number(&order.remaining, 0);
-    let price = format::number(&order.price, 0);
+    let steps = untrack(|| Steps::of(state, &order.market));
+    let (remaining, price) = (steps.quantity(&order.remaining), steps.price(&order.price));
     state.request.set(Some(SignRequest {
         title: format!("Cancel order {}", order.id),
         lines: vec![
@@ -48,14 +48,15 @@ fn edit(state: State, order: &OrderBody) {
     state.edited.set(Some(order.id.clone()));
 }
 
-fn order_cells(order: &OrderBody) -> impl IntoView + use<> {
+fn order_cells(state: State, order: &OrderBody) -> impl IntoView + use<> {
+    let steps = Steps::of(state, &order.market);
     view! {
         <td title=format::utc(&order.time_ms)>{format::time(&order.time_ms)}</td>
         <td>{order.market.clone()}</td>
         {side_view(order.side)}
-        <td>{format::number(&order.price, 0)}</td>
-        <td>{format::number(&order.quantity, 0)}</td>
-        <td>{format::number(&order.filled, 0)}</td>
+        <td>{steps.price(&order.price)}</td>
+        <td>{steps.quantity(&order.quantity)}</td>
+        <td>{steps.quantity(&order.filled)}</td>
     }
 }
 
@@ -72,7 +73,7 @@ fn open_table(state: State, orders: Vec<OrderBody>) -> impl IntoView {
     let more = [(has_expiry, "Expires"), (has_client_id, "Client id"), (true, "")];
     let more = more.into_iter().filter_map(|(is_there, name)| is_there.then_some(name)).collect();
     let row = move |order: OrderBody| {
-        let cells = order_cells(&order);
+        let cells = order_cells(state, &order);
         let expiry = has_expiry.then(|| {
             let time = order.expires_ms.as_ref();
             view! { <td title=time.map(|time| format::utc(time))>{time.map(|time| format::date_time(time))}</td> }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use leptos::leptos_dom::helpers::set_timeout;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use zellbook_core::key::PublicKey;
 use zellbook_core::transaction::Side;
 use zellbook_core::wire::{
     FillBody, FillsResponse, LedgerEntryBody, LedgerKind, LedgerResponse, OrderBody, OrderStatus,
@@ -15,7 +16,7 @@ use zellbook_core::wire::{
 
 use super::csv;
 use crate::api::{self, ApiResult};
-use crate::format::{self, verb};
+use crate::format::{self, Steps, verb};
 use crate::state::{State, use_state};
 
 /// Rows of a page.
@@ -34,7 +35,7 @@ pub struct Past {
     empty: &'static str,
     /// The columns of its file; none where there is no file.
     file: &'static [&'static str],
-    read: fn(&str) -> ApiResult<Vec<Entry>>,
+    read: fn(State, &str) -> ApiResult<Vec<Entry>>,
 }
 
 /// A row.
@@ -85,10 +86,14 @@ pub const HISTORY: Past = Past {
     columns: &["Time", "Market", "Side", "Price", "Quantity", "Filled", "Outcome"],
     empty: "No past orders. Filled and cancelled orders are listed here.",
     file: &[],
-    read: |json| Ok(api::parse::<OrdersResponse>(json)?.orders.iter().map(order).collect()),
+    read: |state, json| {
+        let orders = api::parse::<OrdersResponse>(json)?.orders;
+        Ok(orders.iter().map(|body| order(state, body)).collect())
+    },
 };
 
-fn order(order: &OrderBody) -> Entry {
+fn order(state: State, order: &OrderBody) -> Entry {
+    let steps = Steps::of(state, &order.market);
     let outcome = match (order.status, order.reason.as_deref()) {
         (OrderStatus::Cancelled, Some(reason)) if reason != "requested" => {
             Cell { title: Some(reason.replace('_', " ")), ..Cell::from("cancelled".to_string()) }
@@ -101,9 +106,9 @@ fn order(order: &OrderBody) -> Entry {
         time(&order.time_ms),
         order.market.clone().into(),
         side(order.side),
-        number(&order.price),
-        number(&order.quantity),
-        number(&order.filled),
+        steps.price(&order.price).into(),
+        steps.quantity(&order.quantity).into(),
+        steps.quantity(&order.filled).into(),
         outcome,
     ];
     Entry { number: order.id.parse().unwrap_or(0), cells, values: Vec::new() }
@@ -127,19 +132,23 @@ pub const FILLS: Past = Past {
         "order",
         "batch",
     ],
-    read: |json| Ok(api::parse::<FillsResponse>(json)?.fills.iter().map(fill).collect()),
+    read: |state, json| {
+        let fills = api::parse::<FillsResponse>(json)?.fills;
+        Ok(fills.iter().map(|body| fill(state, body)).collect())
+    },
 };
 
-fn fill(fill: &FillBody) -> Entry {
+fn fill(state: State, fill: &FillBody) -> Entry {
     let trade = &fill.trade;
+    let steps = Steps::of(state, &trade.market);
     let quote = trade.market.split_once('/').map_or("", |(_, quote)| quote);
     let role = if fill.is_maker { "maker" } else { "taker" };
     let cells = vec![
         time(&trade.time_ms),
         trade.market.clone().into(),
         side(fill.side),
-        number(&trade.price),
-        number(&trade.quantity),
+        steps.price(&trade.price).into(),
+        steps.quantity(&trade.quantity).into(),
         role.to_string().into(),
         format!("{} {quote}", format::number(&fill.fee, 0)).into(),
         batch(&trade.batch),
@@ -166,7 +175,7 @@ pub const LEDGER: Past = Past {
     columns: &["Time", "What", "Token", "Amount", "With", "Batch"],
     empty: "Nothing came or left yet. Deposits, withdrawals and transfers are listed here.",
     file: &["time", "what", "token", "amount", "with", "batch", "position"],
-    read: |json| Ok(api::parse::<LedgerResponse>(json)?.entries.iter().map(ledger).collect()),
+    read: |_, json| Ok(api::parse::<LedgerResponse>(json)?.entries.iter().map(ledger).collect()),
 };
 
 fn ledger(entry: &LedgerEntryBody) -> Entry {
@@ -204,14 +213,15 @@ fn ledger(entry: &LedgerEntryBody) -> Entry {
 
 /// Asks for a page of entries with lower numbers.
 async fn ask(
-    past: &Past,
+    Shown { past, state, .. }: Shown,
     account: &str,
     before: Option<u64>,
     limit: usize,
 ) -> ApiResult<Vec<Entry>> {
     let before = before.map(|number| format!("&before={number}")).unwrap_or_default();
     let path = format!("/v1/accounts/{account}/{}?limit={limit}{before}", past.path);
-    (past.read)(&api::text(&path).await?)
+    let json = api::text(&path).await?;
+    untrack(|| (past.read)(state, &json))
 }
 
 /// What a table has.
@@ -226,14 +236,19 @@ struct Shown {
 }
 
 impl Shown {
-    fn account(self) -> Option<String> {
-        let account = self.state.wallet.with_untracked(crate::wallet::Wallet::account);
-        account.map(|account| account.to_string())
+    /// Whose past it is, once genesis says how its numbers are written.
+    fn account(self) -> Option<PublicKey> {
+        self.state.rules.read().as_ref()?;
+        self.state.wallet.with(crate::wallet::Wallet::account)
+    }
+
+    fn account_text(self) -> Option<String> {
+        untrack(|| self.account()).map(|account| account.to_string())
     }
 
     /// Asks for the newest entries, or for those before the oldest that is there.
     async fn load(self, is_older: bool) {
-        let Some(account) = self.account() else { return };
+        let Some(account) = self.account_text() else { return };
         let lowest = move || {
             let lowest = self.entries.try_with_untracked(|entries| {
                 entries.as_ref().and_then(|entries| entries.keys().next().copied())
@@ -241,8 +256,8 @@ impl Shown {
             lowest.flatten()
         };
         let before = if is_older { lowest() } else { None };
-        let answer = ask(self.past, &account, before, PAGE).await;
-        if self.account() != Some(account) {
+        let answer = ask(self, &account, before, PAGE).await;
+        if self.account_text() != Some(account) {
             return;
         }
         let page = match answer {
@@ -278,11 +293,11 @@ impl Shown {
 
     /// All entries as a file.
     async fn save(self) {
-        let Some(account) = self.account() else { return };
+        let Some(account) = self.account_text() else { return };
         let mut rows = vec![self.past.file.iter().map(ToString::to_string).collect()];
         let mut before = None;
         loop {
-            match ask(self.past, &account, before, PAGE_LARGEST).await {
+            match ask(self, &account, before, PAGE_LARGEST).await {
                 Ok(page) => {
                     let is_full = page.len() >= PAGE_LARGEST;
                     before = page.last().map(|entry| entry.number);
@@ -329,9 +344,9 @@ pub fn PastView(past: &'static Past) -> impl IntoView {
         is_busy: RwSignal::new(false),
         problem: RwSignal::new(None),
     };
-    let account = Memo::new(move |_| state.wallet.with(crate::wallet::Wallet::account));
+    let account = Memo::new(move |_| shown.account());
     let waits = StoredValue::new(false);
-    Effect::new(move |before: Option<Option<zellbook_core::key::PublicKey>>| {
+    Effect::new(move |before: Option<Option<PublicKey>>| {
         let now = account.get();
         if before.flatten() != now {
             shown.entries.set(None);
@@ -360,7 +375,8 @@ pub fn PastView(past: &'static Past) -> impl IntoView {
     };
     let has_rows =
         move || shown.entries.with(|entries| entries.as_ref().is_some_and(|it| !it.is_empty()));
-    let is_loading = move || account.get().is_some() && shown.entries.with(Option::is_none);
+    let has_account = move || state.wallet.with(|wallet| wallet.account().is_some());
+    let is_loading = move || has_account() && shown.entries.with(Option::is_none);
     view! {
         <Show when=has_rows>
             <div class="table-scroll" tabindex="0" role="region" aria-label=past.path>

@@ -14,7 +14,7 @@ use super::load::load;
 use super::parts::{self, Row};
 use crate::api::{self, ApiResult};
 use crate::evidence::{Evidence, Subject};
-use crate::format;
+use crate::format::{self, Steps};
 use crate::state::State;
 
 /// Rows of a page of the past.
@@ -47,7 +47,7 @@ pub fn account(state: State, key: String) -> View {
         view.extend(load.show(|body: AccountBody| {
             let balances = body.balances.iter().map(balance).collect();
             let balances = parts::table("Balances", BALANCES, balances, "No tokens.");
-            let open = body.open_orders.iter().map(order).collect();
+            let open = body.open_orders.iter().map(|one| order(state, one)).collect();
             let empty = "No open orders: none of this account’s stands in a book now.";
             let open = parts::table("Open orders", ORDERS, open, empty);
             vec![
@@ -57,10 +57,10 @@ pub fn account(state: State, key: String) -> View {
                     (page.entries.iter().map(entry).collect(), page.entries.last().map(|entry| entry.number.clone()))
                 })),
                 parts::section("Fills", fills.show("Fills", FILLS, "No fills: each trade of this account is listed here with its batch.", |page: &FillsResponse| {
-                    (page.fills.iter().map(fill).collect(), page.fills.last().map(|fill| fill.trade.id.clone()))
+                    (page.fills.iter().map(|one| fill(state, one)).collect(), page.fills.last().map(|fill| fill.trade.id.clone()))
                 })),
                 parts::section("Past orders", orders.show("Past orders", ORDERS, "No past orders: filled and cancelled ones are listed here.", |page: &OrdersResponse| {
-                    (page.orders.iter().map(order).collect(), page.orders.last().map(|order| order.id.clone()))
+                    (page.orders.iter().map(|one| order(state, one)).collect(), page.orders.last().map(|order| order.id.clone()))
                 })),
                 parts::section("Session keys", session_keys(&body)),
             ]
@@ -168,7 +168,7 @@ impl Past {
         caption: &str,
         columns: &[&str],
         empty: &str,
-        rows: fn(&T) -> (Vec<Row>, Option<String>),
+        rows: impl Fn(&T) -> (Vec<Row>, Option<String>),
     ) -> Vec<Node> {
         let pages: Vec<ApiResult<T>> =
             self.pages.with(|pages| pages.iter().map(|page| api::parse(&page.text)).collect());
@@ -209,8 +209,9 @@ fn balance(balance: &BalanceBody) -> Row {
     vec![text(&balance.token), parts::number(available), parts::number(locked)]
 }
 
-fn order(order: &OrderBody) -> Row {
-    let state = match order.status {
+fn order(state: State, order: &OrderBody) -> Row {
+    let steps = Steps::of(state, &order.market);
+    let became = match order.status {
         OrderStatus::Open => "open".to_string(),
         OrderStatus::Filled => "filled".into(),
         OrderStatus::Cancelled => {
@@ -223,10 +224,10 @@ fn order(order: &OrderBody) -> Row {
         parts::time(&order.time_ms),
         parts::market_link(&order.market),
         parts::side(order.side),
-        parts::number(&order.price),
-        parts::number(&order.quantity),
-        parts::number(&order.filled),
-        text(&state),
+        text(&steps.price(&order.price)),
+        text(&steps.quantity(&order.quantity)),
+        text(&steps.quantity(&order.filled)),
+        text(&became),
         parts::transaction_link(&order.hash),
     ]
 }
@@ -260,15 +261,16 @@ fn session_key(key: &SessionKeyBody) -> Row {
     ]
 }
 
-fn fill(fill: &FillBody) -> Row {
+fn fill(state: State, fill: &FillBody) -> Row {
+    let steps = Steps::of(state, &fill.trade.market);
     let quote = fill.trade.market.split_once('/').map_or("", |(_, quote)| quote);
     vec![
         parts::number(&fill.trade.id),
         parts::time(&fill.trade.time_ms),
         parts::market_link(&fill.trade.market),
         parts::side(fill.side),
-        parts::number(&fill.trade.price),
-        parts::number(&fill.trade.quantity),
+        text(&steps.price(&fill.trade.price)),
+        text(&steps.quantity(&fill.trade.quantity)),
         text(if fill.is_maker { "maker" } else { "taker" }),
         parts::amount(&fill.fee, quote),
         parts::batch_link(&fill.trade.batch),

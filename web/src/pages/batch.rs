@@ -7,7 +7,8 @@ use super::View;
 use super::dom::{Node, button, element, text, with};
 use super::load::load;
 use super::parts::{self, Row};
-use crate::format;
+use crate::format::{self, Steps};
+use crate::state::State;
 
 /// Elements on show at once.
 const SHOWN: u64 = 50;
@@ -15,7 +16,7 @@ const ELEMENTS: &[&str] = &["Place", "Transaction", "Kind", "Account", "What it 
 const TRADES: &[&str] =
     &["Trade", "Market", "Taker", "#Price", "#Quantity", "#Maker order", "#Taker order"];
 
-pub fn batch(index: u64) -> View {
+pub fn batch(state: State, index: u64) -> View {
     let from = RwSignal::new(0_u64);
     let path = move || format!("/v1/batches/{index}/contents?limit={SHOWN}&from={}", from.get());
     let load = load(path);
@@ -29,12 +30,12 @@ pub fn batch(index: u64) -> View {
         neighbours.push(neighbour(index.saturating_add(1), "Next →"));
         let nav = with(element("nav", "steps-nav", neighbours), "aria-label", "Neighbours");
         let mut view = vec![parts::heading(&title, vec![nav])];
-        view.extend(load.show(|body: ContentsBody| contents(&body, from)));
+        view.extend(load.show(|body: ContentsBody| contents(state, &body, from)));
         view
     })
 }
 
-fn contents(body: &ContentsBody, from: RwSignal<u64>) -> Vec<Node> {
+fn contents(state: State, body: &ContentsBody, from: RwSignal<u64>) -> Vec<Node> {
     let elements = parts::table(
         "Transactions of this batch",
         ELEMENTS,
@@ -59,7 +60,7 @@ fn contents(body: &ContentsBody, from: RwSignal<u64>) -> Vec<Node> {
     let mut trades = vec![parts::table(
         "Trades of this batch",
         TRADES,
-        body.trades.iter().map(trade).collect(),
+        body.trades.iter().map(|one| trade(state, one)).collect(),
         "No trades: nothing in this batch met an order on the other side.",
     )];
     if body.has_more_trades {
@@ -125,13 +126,14 @@ fn proof(proof: &ProofBody) -> Vec<Node> {
     vec![parts::facts(facts), parts::note(said)]
 }
 
-fn trade(trade: &TradeBody) -> Row {
+fn trade(state: State, trade: &TradeBody) -> Row {
+    let steps = Steps::of(state, &trade.market);
     vec![
         parts::number(&trade.id),
         parts::market_link(&trade.market),
         parts::side(trade.taker_side),
-        parts::number(&trade.price),
-        parts::number(&trade.quantity),
+        text(&steps.price(&trade.price)),
+        text(&steps.quantity(&trade.quantity)),
         parts::number(&trade.maker_order),
         parts::number(&trade.taker_order),
     ]

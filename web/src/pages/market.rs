@@ -10,7 +10,7 @@ use super::View;
 use super::dom::{Node, button, element, text, with};
 use super::load::{Load, load};
 use super::parts::{self, Row};
-use crate::format;
+use crate::format::{self, Steps};
 use crate::route::{self, Route};
 use crate::state::State;
 
@@ -23,15 +23,19 @@ const TRADES: &[&str] = &["Trade", "Time", "Taker", "#Price", "#Quantity", "Batc
 
 pub fn markets(state: State) -> View {
     let load = load(|| "/v1/markets".into()).live(state);
-    let row = |market: &MarketBody| {
+    let row = move |market: &MarketBody| {
+        let steps = Steps::of(state, &market.name);
+        let price = |value: &Option<String>| {
+            text(&value.as_ref().map_or_else(|| "–".into(), |value| steps.price(value)))
+        };
         vec![
             parts::market_link(&market.name),
-            parts::or_dash(market.last.as_ref(), parts::number),
-            parts::or_dash(market.bid.as_ref(), parts::number),
-            parts::or_dash(market.ask.as_ref(), parts::number),
-            parts::or_dash(market.high_24h.as_ref(), parts::number),
-            parts::or_dash(market.low_24h.as_ref(), parts::number),
-            parts::amount(&market.volume_24h, &market.base),
+            price(&market.last),
+            price(&market.bid),
+            price(&market.ask),
+            price(&market.high_24h),
+            price(&market.low_24h),
+            text(&format!("{} {}", steps.quantity(&market.volume_24h), market.base)),
         ]
     };
     Box::new(move || {
@@ -100,7 +104,7 @@ pub fn market(state: State, name: String) -> View {
         let mut view = vec![parts::heading(&name, vec![trade])];
         view.extend(asked.figures.show(|body: MarketsResponse| {
             let own = body.markets.iter().find(|body| body.name == name);
-            own.map(figures).into_iter().collect()
+            own.map(|own| figures(Steps::of(state, &name), own)).into_iter().collect()
         }));
         let book = asked.book.show(|body: BookBody| vec![book(&market, &body)]);
         view.push(parts::section("Top of the book", book));
@@ -146,10 +150,12 @@ fn trade_row(market: &Market, trade: &TradeBody) -> Row {
     ]
 }
 
-fn figures(market: &MarketBody) -> Node {
+fn figures(steps: Steps, market: &MarketBody) -> Node {
     let quote = |value: &str| parts::amount(value, &market.quote);
-    let price =
-        |value: &Option<String>| value.as_ref().map_or_else(|| text("–"), |value| quote(value));
+    let price = |value: &Option<String>| match value {
+        Some(value) => text(&format!("{} {}", steps.price(value), market.quote)),
+        None => text("–"),
+    };
     let fee = |bps: &str| parts::amount(bps, "basis points of the quote amount");
     let rules = parts::facts(vec![
         ("Tick size", quote(&market.tick_size)),
@@ -165,7 +171,7 @@ fn figures(market: &MarketBody) -> Node {
         ("24 h open", price(&market.open_24h)),
         ("24 h high", price(&market.high_24h)),
         ("24 h low", price(&market.low_24h)),
-        ("24 h volume", parts::amount(&market.volume_24h, &market.base)),
+        ("24 h volume", text(&format!("{} {}", steps.quantity(&market.volume_24h), market.base))),
     ]);
     let parts = vec![parts::section("Rules", vec![rules]), parts::section("Figures", vec![day])];
     element("div", "two", parts)

@@ -26,8 +26,8 @@ fn view(state: State, route: Route) -> View {
     match route {
         Route::Trade => Box::new(Vec::new),
         Route::Batches => batches::batches(state),
-        Route::Batch(index) => batch::batch(index),
-        Route::Transaction(hash) => transaction::transaction(hash),
+        Route::Batch(index) => batch::batch(state, index),
+        Route::Transaction(hash) => transaction::transaction(state, hash),
         Route::Account(key) => account::account(state, key),
         Route::Markets => market::markets(state),
         Route::Market(name) => market::market(state, name),

@@ -13,13 +13,14 @@ use super::dom::{Node, button, element, text, with};
 use super::load::load;
 use super::parts::{self, Row};
 use crate::evidence::{Evidence, Subject};
-use crate::format;
+use crate::format::{self, Steps};
+use crate::state::State;
 
 /// How often a transaction without an outcome is asked for.
 const POLL: Duration = Duration::from_millis(400);
 const FILLS: &[&str] = &["Trade", "Market", "#Price", "#Quantity", "#With order"];
 
-pub fn transaction(hash: String) -> View {
+pub fn transaction(state: State, hash: String) -> View {
     let path = format!("/v1/transactions/{hash}");
     let of_signed = format!("{path}/signed");
     let status = load(move || path.clone());
@@ -43,12 +44,12 @@ pub fn transaction(hash: String) -> View {
         let mut view = vec![parts::heading("Transaction", vec![check]), parts::lead_hash(&hash)];
         view.extend(status.show(|found: TransactionStatus| {
             let fills = |order: &str| match contents.get() {
-                Some(load) => load.show(|body: ContentsBody| vec![fills(&body, order)]),
+                Some(load) => load.show(|body: ContentsBody| vec![fills(state, &body, order)]),
                 None => Vec::new(),
             };
             vec![
                 parts::section("Lifecycle", lifecycle(&found)),
-                parts::section("Outcome", outcome(&found, fills)),
+                parts::section("Outcome", outcome(state, &found, fills)),
                 parts::section("Signed", signed.show(|body: SignedBody| evidence(&body))),
             ]
         }));
@@ -103,7 +104,11 @@ fn lifecycle(status: &TransactionStatus) -> Vec<Node> {
 }
 
 /// What came of it: the reject and what would do, or the order with its fills.
-fn outcome(status: &TransactionStatus, fills: impl FnOnce(&str) -> Vec<Node>) -> Vec<Node> {
+fn outcome(
+    state: State,
+    status: &TransactionStatus,
+    fills: impl FnOnce(&str) -> Vec<Node>,
+) -> Vec<Node> {
     let said = |said: &str| vec![element("p", "", vec![text(said)])];
     match (status.status, &status.reject, &status.order) {
         (Stage::Rejected, Some(reject), _) => {
@@ -122,7 +127,7 @@ fn outcome(status: &TransactionStatus, fills: impl FnOnce(&str) -> Vec<Node>) ->
         ),
         (Stage::Applied, _, Some(order)) => {
             let mut view =
-                vec![order_facts(order), element("h3", "", vec![text("Filled at once")])];
+                vec![order_facts(state, order), element("h3", "", vec![text("Filled at once")])];
             view.extend(fills(&order.id));
             view
         }
@@ -133,13 +138,14 @@ fn outcome(status: &TransactionStatus, fills: impl FnOnce(&str) -> Vec<Node>) ->
     }
 }
 
-fn fills(body: &ContentsBody, order: &str) -> Node {
+fn fills(state: State, body: &ContentsBody, order: &str) -> Node {
     let row = |trade: &TradeBody| -> Row {
+        let steps = Steps::of(state, &trade.market);
         vec![
             parts::number(&trade.id),
             parts::market_link(&trade.market),
-            parts::number(&trade.price),
-            parts::number(&trade.quantity),
+            text(&steps.price(&trade.price)),
+            text(&steps.quantity(&trade.quantity)),
             parts::number(&trade.maker_order),
         ]
     };
@@ -148,7 +154,8 @@ fn fills(body: &ContentsBody, order: &str) -> Node {
     parts::table("Fills as a taker", FILLS, own.map(row).collect(), empty)
 }
 
-fn order_facts(order: &OrderBody) -> Node {
+fn order_facts(state: State, order: &OrderBody) -> Node {
+    let steps = Steps::of(state, &order.market);
     let status = match order.status {
         OrderStatus::Open => "open".into(),
         OrderStatus::Filled => "filled".into(),
@@ -161,10 +168,10 @@ fn order_facts(order: &OrderBody) -> Node {
         ("Order", parts::number(&order.id)),
         ("Market", parts::market_link(&order.market)),
         ("Side", parts::side(order.side)),
-        ("Limit price", parts::number(&order.price)),
-        ("Quantity", parts::number(&order.quantity)),
-        ("Filled so far", parts::number(&order.filled)),
-        ("Open", parts::number(&order.remaining)),
+        ("Limit price", text(&steps.price(&order.price))),
+        ("Quantity", text(&steps.quantity(&order.quantity))),
+        ("Filled so far", text(&steps.quantity(&order.filled))),
+        ("Open", text(&steps.quantity(&order.remaining))),
         ("Time in force", text(format::time_in_force_words(order.time_in_force))),
         ("Now", text(&status)),
     ])
