@@ -273,6 +273,85 @@ test("what happens to the account is told, and an order can be taken back from t
   await toast(alice, "Accepted").waitFor({ state: "hidden" });
 });
 
+for (const [name, viewport] of [["360", NARROW], ["1024", { width: 1024, height: 800 }], ["1440", WIDE], ["2560", { width: 2560, height: 1440 }]]) {
+  test(`at ${name} px notices cover nothing that is pressed, and what is below their text can be`, async () => {
+    const alice = await arrive({ viewport });
+    const { page } = alice;
+    await alice.makeKey();
+    await alice.getTokens();
+    await alice.order("Sell", "0.1", "2000.5");
+    await toast(alice, "Accepted").waitFor();
+    await alice.closeForm();
+    await page.evaluate(() => scrollTo(0, 0));
+    // What has its middle below a notice, or below a button of one.
+    const covered = () => page.evaluate(() => {
+      const box = (element) => element.getBoundingClientRect();
+      const toasts = [...document.querySelectorAll(".toast")].filter((toast) => toast.checkVisibility());
+      const pressed = [...document.querySelectorAll("button, a, input, select, summary")].filter((element) => !element.closest(".toasts, dialog") && element.checkVisibility());
+      const under = pressed.filter((element) => {
+        const { left, top, width, height } = box(element);
+        const [x, y] = [left + width / 2, top + height / 2];
+        const lies = ({ left, right, top, bottom }) => x > left && x < right && y > top && y < bottom;
+        return width > 2 && toasts.some((toast) => lies(box(toast))) && document.elementFromPoint(x, y);
+      });
+      const stolen = under.filter((element) => {
+        const { left, top, width, height } = box(element);
+        return document.elementFromPoint(left + width / 2, top + height / 2).closest(".toasts");
+      });
+      return { toasts: toasts.length, under: under.map(({ outerHTML }) => outerHTML), stolen: stolen.map(({ outerHTML }) => outerHTML) };
+    });
+    const { toasts, under } = await covered();
+    assert.ok(toasts > 0);
+    assert.deepEqual(under, [], "while trading");
+    // Nor the tabs of the account, where the page scrolls to them.
+    await page.locator(".account-panel").getByRole("tab", { name: "Balances" }).scrollIntoViewIfNeeded();
+    assert.deepEqual((await covered()).stolen, [], "at the account");
+    const { y } = await page.locator(".toast").last().boundingBox();
+    assert.ok(y >= 0, "in sight");
+    // In the explorer they lie above its text, and clicks go through.
+    await page.locator(".explore").getByRole("link", { name: "Batches" }).or(page.locator(".explore .menu")).first().click();
+    if (await page.locator(".explore .menu").isVisible()) await page.getByRole("link", { name: "Batches" }).click();
+    await page.locator("main.explorer tbody tr").first().waitFor();
+    assert.deepEqual((await covered()).stolen, [], "in the explorer");
+  });
+}
+
+test("a quantity that changes at its price flashes once, for 300 ms; nothing does for those who want no motion", async () => {
+  const [moving, still] = [await arrive(), await arrive({ reducedMotion: "reduce" })];
+  for (const { page } of [moving, still]) {
+    await page.locator(".book .bids tr").first().filter({ hasText: "1,999.00" }).waitFor();
+    await page.evaluate(() => {
+      globalThis.flashes = [];
+      document.addEventListener("animationstart", ({ target, animationName }) => {
+        const { animationDuration, animationIterationCount } = getComputedStyle(target);
+        const row = target.closest(".book tr");
+        if (row) globalThis.flashes.push([animationName.replace("-again", ""), row.cells[0].textContent.trim(), target.cellIndex, animationDuration, animationIterationCount]);
+      });
+    });
+  }
+  const flashes = ({ page }) => page.evaluate(() => globalThis.flashes.splice(0));
+  const shows = async (price, quantity) => {
+    for (const { page } of [moving, still]) await page.locator(".book .bids").getByRole("row", { name: `${price}, use this bid price ${quantity}` }).waitFor();
+  };
+  const best = async () => moving.page.locator(".book .bids tr").first().locator("td").nth(1).textContent();
+  const before = Number(await best());
+  const after = (times) => (before + 0.1 * times).toFixed(4);
+  for (const times of [1, 2]) {
+    await trader.act(trader.order("buy", 0.1, 1999, { clientId: `flash${times}` }));
+    await shows("1,999.00", after(times));
+    assert.deepEqual(await flashes(moving), [["flash-up", "1,999.00", 1, "0.3s", "1"]]);
+  }
+  await trader.act(trader.cancel("flash1"));
+  await shows("1,999.00", after(1));
+  assert.deepEqual(await flashes(moving), [["flash-down", "1,999.00", 1, "0.3s", "1"]]);
+  // Another price moves the rows on and changes no number.
+  await trader.act(trader.order("buy", 0.1, 1999.5, { clientId: "flash3" }));
+  await shows("1,999.50", "0.1000");
+  assert.deepEqual(await flashes(moving), []);
+  await trader.act(trader.cancel("flash2"), trader.cancel("flash3"));
+  assert.deepEqual(await flashes(still), []);
+});
+
 test("a rejection is told with its reason, and stays until it is dismissed", async () => {
   const alice = await arrive();
   const { page } = alice;

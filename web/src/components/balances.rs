@@ -5,6 +5,7 @@ use zellbook_core::units::Decimal;
 use zellbook_core::wire::{BalanceBody, WithdrawalBody};
 
 use super::account_panel::{ask_faucet, has_faucet};
+use super::book::flash;
 use super::funds_sheet::{Funds, FundsSheet, Kind};
 use super::wallet::FirstSteps;
 use crate::evidence::{Known, Subject};
@@ -19,6 +20,16 @@ fn total(balance: &BalanceBody) -> Option<String> {
     let atom = Decimal::one_atom(available.scale().max(locked.scale()));
     let atoms = available.in_steps_of(atom).ok()?.checked_add(locked.in_steps_of(atom).ok()?)?;
     Some(Decimal::of_steps(atoms, atom)?.to_string())
+}
+
+/// The class of a cell whose number may have been another.
+fn changed(before: Option<&str>, now: &str) -> &'static str {
+    // With as many digits before the point, the order of numbers is that of their texts.
+    let size = |text: &str| text.split('.').next().map_or(0, str::len);
+    match before {
+        Some(before) if before != now => flash((size(now), now) > (size(before), before), ""),
+        _ => "",
+    }
 }
 
 /// The balances, and before the first trade the way to it.
@@ -72,15 +83,20 @@ fn Table() -> impl IntoView {
             </button>
         }
     };
-    let row = move |balance: BalanceBody| {
+    let row = move |before: &[BalanceBody], balance: BalanceBody| {
+        let before = before.iter().find(|before| before.token == balance.token);
+        let (total_now, total_before) = (total(&balance), before.and_then(total));
+        let available = changed(before.map(|it| &*it.available), &balance.available);
+        let locked = changed(before.map(|it| &*it.locked), &balance.locked);
+        let whole = changed(total_before.as_deref(), total_now.as_deref().unwrap_or_default());
         let token = balance.token.clone();
         let buttons = Kind::ALL.map(|kind| button(kind, token.clone())).collect_view();
         view! {
             <tr>
                 <th scope="row">{balance.token.clone()}</th>
-                <td>{format::number(&balance.available, 0)}</td>
-                <td>{format::number(&balance.locked, 0)}</td>
-                <td>{total(&balance).map(|total| format::number(&total, 0))}</td>
+                <td class=available>{format::number(&balance.available, 0)}</td>
+                <td class=locked>{format::number(&balance.locked, 0)}</td>
+                <td class=whole>{total_now.map(|total| format::number(&total, 0))}</td>
                 <td class="buttons">{buttons}</td>
             </tr>
         }
@@ -89,7 +105,13 @@ fn Table() -> impl IntoView {
     let balances = Memo::new(move |_| {
         state.account.with(|account| account.as_ref().map(|account| account.balances.clone()))
     });
-    let rows = move || balances.get().unwrap_or_default().into_iter().map(row).collect_view();
+    let shown = StoredValue::new(Vec::new());
+    let rows = move || {
+        let now = balances.get().unwrap_or_default();
+        let before = shown.get_value();
+        shown.set_value(now.clone());
+        now.into_iter().map(|balance| row(&before, balance)).collect_view()
+    };
     view! {
         <div class="table-scroll">
             <table>

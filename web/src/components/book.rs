@@ -25,6 +25,18 @@ struct Row {
     own: u128,
     /// The total in thousandths of the largest on show.
     share: u128,
+    /// The class of the quantity's cell: it flashes when there is more or less at the price.
+    flash: &'static str,
+}
+
+/// The class of a cell whose number went up or down: another than the one before, so that it flashes again.
+pub fn flash(is_up: bool, before: &str) -> &'static str {
+    match (is_up, before) {
+        (true, "flash-up") => "flash-up again",
+        (true, _) => "flash-up",
+        (false, "flash-down") => "flash-down again",
+        (false, _) => "flash-down",
+    }
 }
 
 /// The price that a group is known by: bids are rounded down and asks up, so that it can be had there.
@@ -60,7 +72,7 @@ fn rows(state: State, market: &Market, side: Side, step: u64) -> Vec<Row> {
                 (row.lots, row.total) = (row.lots.saturating_add(level.lots), total);
             } else {
                 let own = own.iter().filter(|(at, _)| *at == price).map(|(_, lots)| lots).sum();
-                rows.push(Row { price, lots: level.lots, total, own, share: 0 });
+                rows.push(Row { price, lots: level.lots, total, own, share: 0, flash: "" });
             }
         }
     });
@@ -82,10 +94,18 @@ impl Ladder {
         for (shown, rows) in [(&self.asks, asks), (&self.bids, bids)] {
             let mut rows = rows.into_iter();
             for shown in shown {
-                let row = rows
-                    .next()
-                    .map(|row| Row { share: row.total.saturating_mul(1000) / most, ..row });
-                if shown.with_untracked(|shown| *shown != row) {
+                let before = shown.get_untracked();
+                let row = rows.next().map(|row| {
+                    let share = row.total.saturating_mul(1000) / most;
+                    // Another price in the row is no change of what stood there.
+                    let flash = match before.filter(|before| before.price == row.price) {
+                        Some(before) if before.lots == row.lots => before.flash,
+                        Some(before) => flash(row.lots > before.lots, before.flash),
+                        None => "",
+                    };
+                    Row { share, flash, ..row }
+                });
+                if before != row {
                     shown.set(row);
                 }
             }
@@ -238,7 +258,7 @@ fn LadderRow(
             <td role="cell" class:price=move || !is_blank()>
                 <button type="button" aria-label=label on:click=fill>{price}</button>
             </td>
-            <td role="cell">{quantity}</td>
+            <td role="cell" class=move || shown.with(|row| row.map_or("", |row| row.flash))>{quantity}</td>
             <td role="cell">{total}</td>
             <td class="bar" aria-hidden="true" style:transform=scale></td>
         </tr>

@@ -48,7 +48,9 @@ fn edit(state: State, order: &OrderBody) {
     state.edited.set(Some(order.id.clone()));
 }
 
-fn order_cells(state: State, order: &OrderBody) -> impl IntoView + use<> {
+fn order_cells(state: State, before: &[OrderBody], order: &OrderBody) -> impl IntoView + use<> {
+    let is_filled = |before: &OrderBody| before.id == order.id && before.filled != order.filled;
+    let filled = if before.iter().any(is_filled) { "flash-up" } else { "" };
     let steps = Steps::of(state, &order.market);
     view! {
         <td title=format::utc(&order.time_ms)>{format::time(&order.time_ms)}</td>
@@ -56,7 +58,7 @@ fn order_cells(state: State, order: &OrderBody) -> impl IntoView + use<> {
         {side_view(order.side)}
         <td>{steps.price(&order.price)}</td>
         <td>{steps.quantity(&order.quantity)}</td>
-        <td>{steps.quantity(&order.filled)}</td>
+        <td class=filled>{steps.quantity(&order.filled)}</td>
     }
 }
 
@@ -67,13 +69,13 @@ fn order_head(more: Vec<&'static str>) -> impl IntoView {
 }
 
 /// Open orders; expiry and client id have a column while an order has one.
-fn open_table(state: State, orders: Vec<OrderBody>) -> impl IntoView {
+fn open_table(state: State, before: &[OrderBody], orders: Vec<OrderBody>) -> impl IntoView + use<> {
     let has_expiry = orders.iter().any(|order| order.expires_ms.is_some());
     let has_client_id = orders.iter().any(|order| order.client_id.is_some());
     let more = [(has_expiry, "Expires"), (has_client_id, "Client id"), (true, "")];
     let more = more.into_iter().filter_map(|(is_there, name)| is_there.then_some(name)).collect();
-    let row = move |order: OrderBody| {
-        let cells = order_cells(state, &order);
+    let row = |order: OrderBody| {
+        let cells = order_cells(state, before, &order);
         let expiry = has_expiry.then(|| {
             let time = order.expires_ms.as_ref();
             view! { <td title=time.map(|time| format::utc(time))>{time.map(|time| format::date_time(time))}</td> }
@@ -146,6 +148,13 @@ pub fn OpenOrders() -> impl IntoView {
     let choose = move |event: leptos::ev::Event| {
         market.set(Some(event_target_value(&event)).filter(|name| !name.is_empty()));
     };
+    let shown = StoredValue::new(Vec::new());
+    let table = move || {
+        let now = orders.get();
+        let before = shown.get_value();
+        shown.set_value(now.clone());
+        open_table(state, &before, now)
+    };
     let cancel_all = move || match market.get() {
         Some(market) => format!("Cancel all of {market}"),
         None => "Cancel all".into(),
@@ -173,7 +182,7 @@ pub fn OpenOrders() -> impl IntoView {
                 when=move || orders.with(|orders| !orders.is_empty())
                 fallback=|| view! { <p class="empty">"No open orders in this market."</p> }
             >
-                <div class="table-scroll">{move || open_table(state, orders.get())}</div>
+                <div class="table-scroll">{table}</div>
             </Show>
         </Show>
         <Show when=move || state.wallet.with(|wallet| wallet.account().is_some())>

@@ -1,4 +1,4 @@
-//! Notices of what happened, in a corner that covers neither form nor market. They go by themselves,
+//! Notices of what happened, where they cover nothing that is pressed. They go by themselves,
 //! unless something went wrong or somebody looks at them.
 
 use leptos::prelude::*;
