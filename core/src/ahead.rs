@@ -5,8 +5,9 @@
 use crate::batch::CheckedTransaction;
 use crate::book::Slot;
 use crate::engine::Engine;
-use crate::genesis::{MarketIndex, Rules};
+use crate::genesis::Rules;
 use crate::ledger::AccountIndex;
+use crate::listing::MarketIndex;
 use crate::transaction::{Action, OrderRef, Side};
 use crate::units::Ticks;
 
@@ -40,7 +41,7 @@ impl Engine {
         let touches = match &transaction.action {
             Action::Cancel(OrderRef::Id(id)) => Touches::Order(*id),
             Action::Order(order) => {
-                let market = rules.market(&order.market)?;
+                let market = rules.listing.market(&order.market)?;
                 let ticks = order.price.in_steps_of(market.tick_size).ok()?;
                 Touches::Level(market.index, order.side, Ticks(u64::try_from(ticks).ok()?))
             }

@@ -11,10 +11,11 @@ use crate::batch::{CheckedTransaction, Once};
 use crate::book::{Book, RestingOrder, Slot};
 use crate::event::{Corrupt, Event, Note};
 use crate::funds::Withdrawal;
-use crate::genesis::{Market, MarketIndex, Rules, TokenIndex};
+use crate::genesis::Rules;
 use crate::key::PublicKey;
 use crate::leaf::LeafKey;
 use crate::ledger::{Account, AccountIndex, Ledger};
+use crate::listing::{Market, MarketIndex, TokenIndex};
 use crate::matching::{Meet, Placing};
 use crate::reject::Reject;
 use crate::session::SessionKey;
@@ -125,7 +126,9 @@ impl Engine {
             },
             ledger: Ledger::new(rules.genesis.tokens.len(), &rules.genesis.fee_account),
             fee_account: AccountIndex(0),
-            books: core::iter::repeat_with(Book::default).take(rules.markets.len()).collect(),
+            books: core::iter::repeat_with(Book::default)
+                .take(rules.listing.markets.len())
+                .collect(),
             details: BTreeMap::new(),
             client_ids: BTreeMap::new(),
             session_keys: BTreeMap::new(),
@@ -271,7 +274,7 @@ impl Engine {
         let account = self.ledger.intern(&transaction.account)?;
         match &transaction.action {
             Action::Order(order) => {
-                let terms = rules.terms(order)?;
+                let terms = rules.listing.terms(order)?;
                 self.check_ahead("expires", order.expires)?;
                 let placing = Placing {
                     account,
@@ -318,5 +321,5 @@ impl Engine {
 }
 
 pub(crate) fn market_of(rules: &Rules, index: MarketIndex) -> Result<&Market, Corrupt> {
-    rules.market_at(index).ok_or(Corrupt("a market is not in genesis"))
+    rules.listing.market_at(index).ok_or(Corrupt("a market is not in genesis"))
 }

@@ -5,9 +5,10 @@ use alloc::vec::Vec;
 
 use thiserror::Error;
 
-use crate::genesis::{MarketIndex, ReplicaIndex, TokenIndex};
+use crate::genesis::ReplicaIndex;
 use crate::key::PublicKey;
 use crate::ledger::AccountIndex;
+use crate::listing::{MarketIndex, TokenIndex};
 use crate::reject::Reject;
 use crate::state_root::Hash;
 use crate::transaction::{Side, TimeInForce, TransactionHash};

@@ -10,10 +10,11 @@ use crate::ahead::Ahead;
 use crate::batch::Batch;
 use crate::engine::{Counters, Engine};
 use crate::event::{Changes, Corrupt, Event, Outcome, TransactionOutcome};
-use crate::genesis::{Rules, TokenIndex};
+use crate::genesis::Rules;
 use crate::key::PublicKey;
 use crate::leaf::{LeafKey, StoredOrder};
 use crate::ledger::{Account, Balance};
+use crate::listing::TokenIndex;
 use crate::state_root::{Hash, Proof, StateTree};
 use crate::units::Atoms;
 

@@ -4,11 +4,12 @@ use alloc::string::{String, ToString};
 
 use crate::engine::{Engine, Failure};
 use crate::event::{Corrupt, Event};
-use crate::genesis::{Rules, TokenIndex};
+use crate::genesis::Rules;
 use crate::key::PublicKey;
 use crate::leaf::LeafKey;
 use crate::ledger::AccountIndex;
 use crate::limits::SUPPLY_MAX;
+use crate::listing::TokenIndex;
 use crate::reject::Reject;
 use crate::units::{Atoms, Decimal};
 
@@ -41,7 +42,7 @@ impl Engine {
     ) -> Result<(), Failure> {
         let available = self.ledger.account(account)?.balance(token).available;
         if available < amount {
-            return Err(rules.balance_too_low(token, amount, available).into());
+            return Err(rules.listing.balance_too_low(token, amount, available).into());
         }
         Ok(())
     }
@@ -54,7 +55,7 @@ impl Engine {
         to: &PublicKey,
         amount: Decimal,
     ) -> Result<(), Failure> {
-        let (token, _, amount) = rules.amount(token, amount)?;
+        let (token, _, amount) = rules.listing.amount(token, amount)?;
         let sender = self.key(from)?;
         if sender == *to {
             return Err(Reject::TransferToSelf.into());
@@ -77,7 +78,7 @@ impl Engine {
         amount: Decimal,
         destination: &str,
     ) -> Result<(), Failure> {
-        let (token, _, amount) = rules.amount(token, amount)?;
+        let (token, _, amount) = rules.listing.amount(token, amount)?;
         self.check_available(rules, from, token, amount)?;
         let number = self.counters.withdrawal.checked_add(1);
         let number = number.ok_or(Corrupt("withdrawal numbers ran out"))?;
@@ -110,17 +111,18 @@ impl Engine {
         amount: Decimal,
         reference: &str,
     ) -> Result<(), Failure> {
-        let (index, spec, atoms) = rules.amount(token, amount)?;
+        let (index, spec, atoms) = rules.listing.amount(token, amount)?;
         let existing = self.ledger.supply(index);
         let supply = existing
             .checked_add(atoms)
             .filter(|supply| supply.0 <= SUPPLY_MAX)
             .ok_or_else(|| {
                 let largest = SUPPLY_MAX.saturating_sub(existing.0);
-                rules.amount_too_large(index, amount.to_string(), largest)
+                rules.listing.amount_too_large(index, amount.to_string(), largest)
             })?;
-        if self.key(signer)? != spec.issuer {
-            let (token, issuer) = (spec.symbol.clone(), spec.issuer);
+        let issuer = rules.issuer(index).ok_or(Corrupt("a listed token has no issuer"))?;
+        if self.key(signer)? != issuer {
+            let token = spec.symbol.clone();
             return Err(Reject::NotIssuer { token, issuer }.into());
         }
         if !self.references.insert((index, reference.into())) {

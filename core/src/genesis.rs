@@ -10,11 +10,11 @@ use thiserror::Error;
 
 use crate::key::PublicKey;
 use crate::limits::{
-    FEE_BPS_MAX, GENESIS_BYTES_MAX, MAKERS_PER_ORDER_MAX, MARKETS_MAX, NO_INDEX, OPEN_ORDERS_MAX,
-    REPLICAS_MAX, SESSION_KEYS_MAX, STEP_MAX, SUPPLY_MAX, SYMBOL_LENGTH_MAX, TOKEN_DECIMALS_MAX,
-    TOKENS_MAX,
+    GENESIS_BYTES_MAX, MAKERS_PER_ORDER_MAX, MARKETS_MAX, OPEN_ORDERS_MAX, REPLICAS_MAX,
+    SESSION_KEYS_MAX, SUPPLY_MAX, SYMBOL_LENGTH_MAX, TOKEN_DECIMALS_MAX, TOKENS_MAX,
 };
-use crate::units::{Atoms, Decimal};
+use crate::listing::{ListedToken, Listing, MarketFault, TokenIndex};
+use crate::units::Decimal;
 
 /// The genesis file, as JSON. Unknown keys are errors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,24 +169,6 @@ pub enum GenesisError {
     },
 }
 
-/// Index of a token in genesis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TokenIndex(pub u16);
-
-impl TokenIndex {
-    /// What stands for no token in memory.
-    pub(crate) const NONE: Self = Self(NO_INDEX);
-}
-
-/// Index of a market in genesis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct MarketIndex(pub u16);
-
-impl MarketIndex {
-    /// What stands for no market in memory.
-    pub(crate) const NONE: Self = Self(NO_INDEX);
-}
-
 /// Index of a replica in genesis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReplicaIndex(pub u16);
@@ -207,44 +189,15 @@ impl fmt::Debug for NetworkId {
     }
 }
 
-/// A market with what is derived from its specification.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Market {
-    /// Its place in genesis.
-    pub index: MarketIndex,
-    /// `ETH/USDT`.
-    pub name: String,
-    /// The token that is bought and sold.
-    pub base: TokenIndex,
-    /// The token that prices are in.
-    pub quote: TokenIndex,
-    /// The price step.
-    pub tick_size: Decimal,
-    /// The quantity step.
-    pub lot_size: Decimal,
-    /// The least notional of an order, in quote.
-    pub notional_min: Decimal,
-    /// Base atoms in one lot.
-    pub atoms_per_lot: u128,
-    /// Quote atoms that one lot costs at a price of one tick.
-    pub atoms_per_tick_lot: u128,
-    /// `notional_min` in quote atoms.
-    pub notional_min_atoms: Atoms,
-    /// What a maker pays, in basis points of the quote amount.
-    pub maker_fee_bps: u16,
-    /// What a taker pays, in basis points of the quote amount.
-    pub taker_fee_bps: u16,
-}
-
-/// A genesis that was checked: what `apply` and the page ask about tokens and markets.
+/// A genesis that was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// The genesis itself.
     pub genesis: Genesis,
     /// Its hash.
     pub network: NetworkId,
-    /// The markets, by index.
-    pub markets: Vec<Market>,
+    /// Its tokens and markets, with what is derived from them.
+    pub listing: Listing,
 }
 
 impl Genesis {
@@ -302,18 +255,31 @@ impl Genesis {
                 });
             }
         }
-        let mut markets: Vec<Market> = Vec::with_capacity(self.markets.len());
+        let listing = self.list()?;
+        Ok(Rules { network: self.network_id(), genesis: self, listing })
+    }
+
+    fn list(&self) -> Result<Listing, GenesisError> {
+        let listed =
+            |token: &Token| ListedToken { symbol: token.symbol.clone(), decimals: token.decimals };
+        let mut listing = Listing {
+            tokens: self.tokens.iter().map(listed).collect(),
+            markets: Vec::with_capacity(self.markets.len()),
+            limits: self.limits,
+        };
         for (index, spec) in self.markets.iter().enumerate() {
-            let market = self.derive_market(index, spec)?;
-            if markets.iter().any(|other| other.name == market.name) {
+            let market = listing
+                .derive_market(index, spec)
+                .map_err(|fault| self.market_error(index, spec, fault))?;
+            if listing.market(&market.name).is_some() {
                 return Err(GenesisError::Duplicate {
                     place: alloc::format!("markets[{index}]"),
                     found: market.name,
                 });
             }
-            markets.push(market);
+            listing.markets.push(market);
         }
-        Ok(Rules { network: self.network_id(), genesis: self, markets })
+        Ok(listing)
     }
 
     fn check_limits(&self) -> Result<(), GenesisError> {
@@ -364,110 +330,62 @@ impl Genesis {
         Ok(())
     }
 
-    fn derive_market(&self, index: usize, spec: &MarketSpec) -> Result<Market, GenesisError> {
+    /// What is wrong with a market, in words.
+    fn market_error(&self, index: usize, spec: &MarketSpec, fault: MarketFault) -> GenesisError {
         let place = |field: &str| alloc::format!("markets[{index}].{field}");
-        let find = |symbol: &str, field: &str| {
-            self.token_index(symbol).ok_or_else(|| GenesisError::UnknownToken {
-                place: place(field),
-                found: symbol.to_string(),
-            })
+        let decimals = |symbol: &str| {
+            let token = self.tokens.iter().find(|token| token.symbol == symbol);
+            token.map_or(0, |token| token.decimals)
         };
-        let (base_index, base) = find(&spec.base, "base")?;
-        let (quote_index, quote) = find(&spec.quote, "quote")?;
-        if base_index == quote_index {
-            return Err(range(&place("quote"), &spec.quote, "name another token than the base"));
-        }
-        for (field, step) in [("tick_size", spec.tick_size), ("lot_size", spec.lot_size)] {
-            if step.is_zero() || step.digits() > STEP_MAX {
-                let valid =
-                    "use more than zero, and at most 18446744073709551615 without the point";
-                return Err(range(&place(field), &step, valid));
+        let step = |field: &str, step: Decimal| {
+            let valid = "use more than zero, and at most 18446744073709551615 without the point";
+            range(&place(field), &step, valid)
+        };
+        let fee = |field: &str, bps: u16| range(&place(field), &bps, "use 0 to 1000 basis points");
+        let unknown = |field: &str, symbol: &str| GenesisError::UnknownToken {
+            place: place(field),
+            found: symbol.to_string(),
+        };
+        match fault {
+            MarketFault::UnknownBase => unknown("base", &spec.base),
+            MarketFault::UnknownQuote => unknown("quote", &spec.quote),
+            MarketFault::OneToken => {
+                range(&place("quote"), &spec.quote, "name another token than the base")
             }
-        }
-        let atoms_per_lot =
-            spec.lot_size.in_steps_of(Decimal::one_atom(base.decimals)).map_err(|_| {
-                GenesisError::LotNotWhole {
-                    market: index,
-                    lot: spec.lot_size,
-                    base: spec.base.clone(),
-                    decimals: base.decimals,
-                }
-            })?;
-        let atoms_per_tick_lot = spec
-            .tick_size
-            .product_in_atoms(spec.lot_size, quote.decimals)
-            .ok_or_else(|| GenesisError::TickTimesLot {
+            MarketFault::TickSize => step("tick_size", spec.tick_size),
+            MarketFault::LotSize => step("lot_size", spec.lot_size),
+            MarketFault::LotNotWhole => GenesisError::LotNotWhole {
+                market: index,
+                lot: spec.lot_size,
+                base: spec.base.clone(),
+                decimals: decimals(&spec.base),
+            },
+            MarketFault::TickTimesLot => GenesisError::TickTimesLot {
                 market: index,
                 tick: spec.tick_size,
                 lot: spec.lot_size,
                 quote: spec.quote.clone(),
-                decimals: quote.decimals,
-            })?;
-        let notional_min_atoms =
-            spec.notional_min.in_steps_of(Decimal::one_atom(quote.decimals)).map_err(|_| {
+                decimals: decimals(&spec.quote),
+            },
+            MarketFault::NotionalMinNotWhole => {
                 let valid = "use no more decimals than the quote token has";
                 range(&place("notional_min"), &spec.notional_min, valid)
-            })?;
-        if notional_min_atoms == 0 {
-            let valid = "use more than zero, so that dust cannot fill the book";
-            return Err(range(&place("notional_min"), &spec.notional_min, valid));
-        }
-        for (field, bps) in
-            [("maker_fee_bps", spec.maker_fee_bps), ("taker_fee_bps", spec.taker_fee_bps)]
-        {
-            if bps > FEE_BPS_MAX {
-                return Err(range(&place(field), &bps, "use 0 to 1000 basis points"));
             }
+            MarketFault::NoNotionalMin => {
+                let valid = "use more than zero, so that dust cannot fill the book";
+                range(&place("notional_min"), &spec.notional_min, valid)
+            }
+            MarketFault::MakerFee => fee("maker_fee_bps", spec.maker_fee_bps),
+            MarketFault::TakerFee => fee("taker_fee_bps", spec.taker_fee_bps),
+            MarketFault::TooMany => range(&place("base"), &index, "give at most 256 markets"),
         }
-        let market_index = u16::try_from(index)
-            .map_err(|_| range(&place("base"), &index, "give at most 256 markets"))?;
-        Ok(Market {
-            index: MarketIndex(market_index),
-            name: alloc::format!("{}/{}", spec.base, spec.quote),
-            base: base_index,
-            quote: quote_index,
-            tick_size: spec.tick_size,
-            lot_size: spec.lot_size,
-            notional_min: spec.notional_min,
-            atoms_per_lot,
-            atoms_per_tick_lot,
-            notional_min_atoms: Atoms(notional_min_atoms),
-            maker_fee_bps: spec.maker_fee_bps,
-            taker_fee_bps: spec.taker_fee_bps,
-        })
-    }
-
-    fn token_index(&self, symbol: &str) -> Option<(TokenIndex, &Token)> {
-        let index = self.tokens.iter().position(|token| token.symbol == symbol)?;
-        Some((TokenIndex(u16::try_from(index).ok()?), self.tokens.get(index)?))
     }
 }
 
 impl Rules {
-    /// The token with this symbol and its index.
-    pub fn token(&self, symbol: &str) -> Option<(TokenIndex, &Token)> {
-        self.genesis.token_index(symbol)
-    }
-
-    /// The token at an index.
-    pub fn token_at(&self, index: TokenIndex) -> Option<&Token> {
-        self.genesis.tokens.get(usize::from(index.0))
-    }
-
-    /// The market with this name (`ETH/USDT`).
-    pub fn market(&self, name: &str) -> Option<&Market> {
-        self.markets.iter().find(|market| market.name == name)
-    }
-
-    /// The market at an index.
-    pub fn market_at(&self, index: MarketIndex) -> Option<&Market> {
-        self.markets.get(usize::from(index.0))
-    }
-
-    /// An amount with its token's decimals, as text: `1.5`. Empty for an unknown token.
-    pub fn format_amount(&self, token: TokenIndex, amount: Atoms) -> String {
-        self.token_at(token)
-            .map_or_else(String::new, |token| Decimal::of_atoms(amount, token.decimals).to_string())
+    /// The key that signs deposits of a token.
+    pub fn issuer(&self, token: TokenIndex) -> Option<PublicKey> {
+        self.genesis.tokens.get(usize::from(token.0)).map(|token| token.issuer)
     }
 }
 
@@ -519,10 +437,10 @@ mod tests {
     #[test]
     fn a_valid_genesis_derives_whole_numbers_of_atoms() {
         let rules = Genesis::read(valid().to_string().as_bytes()).unwrap();
-        let market = rules.market("ETH/USDT").unwrap();
+        let market = rules.listing.market("ETH/USDT").unwrap();
         assert_eq!(market.atoms_per_lot, 10_u128.pow(14));
         assert_eq!(market.atoms_per_tick_lot, 1);
-        assert_eq!(market.notional_min_atoms, Atoms(1_000_000));
+        assert_eq!(market.notional_min_atoms, crate::units::Atoms(1_000_000));
     }
 
     #[test]

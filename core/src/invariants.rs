@@ -10,9 +10,10 @@ use crate::engine::{Counters, Engine};
 use crate::event::Corrupt;
 use crate::exchange::Exchange;
 use crate::fields::{parse_client_id, parse_destination, parse_reference};
-use crate::genesis::{Market, Rules, TokenIndex};
+use crate::genesis::Rules;
 use crate::ledger::Account;
 use crate::limits::{CERTIFIED_KEPT, NONCES_KEPT, SUPPLY_MAX, VOTES_KEPT};
+use crate::listing::{Market, TokenIndex};
 use crate::timer::Timer;
 use crate::transaction::Side;
 use crate::units::{Lots, Ticks};
@@ -39,7 +40,7 @@ impl Engine {
     /// I3 to I6: the books, their levels and queues.
     fn recount_books(&self, rules: &Rules) -> Result<(), String> {
         let mut counted = 0_usize;
-        for market in &rules.markets {
+        for market in &rules.listing.markets {
             let book = self.book(market.index).ok_or("a market has no book")?;
             if let (Some(bid), Some(ask)) = (book.best(Side::Buy), book.best(Side::Sell))
                 && bid >= ask
@@ -135,7 +136,8 @@ impl Engine {
             if orders.count() > usize::try_from(most).unwrap_or(usize::MAX) {
                 return Err(format!("I10: {key} has too many open orders"));
             }
-            let market = rules.market_at(orders.market).ok_or("a market is not in genesis")?;
+            let market =
+                rules.listing.market_at(orders.market).ok_or("a market is not in genesis")?;
             for slot in orders.slots() {
                 let found = self.book(orders.market).and_then(|book| book.order(slot));
                 let found = found.filter(|order| {
@@ -201,10 +203,12 @@ impl Engine {
             if !self.timers.has(session.expires, Timer::SessionKey(*account, *key)) {
                 return Err(format!("I6: session key {key} has no timer"));
             }
-            let is_known = session.market.is_none_or(|market| rules.market_at(market).is_some())
-                && session.spending.is_none_or(|spending| {
-                    rules.token_at(spending.token).is_some() && spending.spent <= spending.limit
-                });
+            let is_known =
+                session.market.is_none_or(|market| rules.listing.market_at(market).is_some())
+                    && session.spending.is_none_or(|spending| {
+                        rules.listing.token_at(spending.token).is_some()
+                            && spending.spent <= spending.limit
+                    });
             if !is_known || account == key {
                 return Err(format!("I10: session key {key} is not as it should be"));
             }
@@ -230,14 +234,14 @@ impl Engine {
         let is_amount = |amount: u128| (1..=SUPPLY_MAX).contains(&amount);
         for withdrawal in &self.withdrawals {
             if !is_amount(withdrawal.amount.0)
-                || rules.token_at(withdrawal.token).is_none()
+                || rules.listing.token_at(withdrawal.token).is_none()
                 || parse_destination(&withdrawal.destination).is_err()
             {
                 return Err(format!("I10: a withdrawal of {} cannot be", withdrawal.account));
             }
         }
         for (token, reference) in &self.references {
-            if rules.token_at(*token).is_none() || parse_reference(reference).is_err() {
+            if rules.listing.token_at(*token).is_none() || parse_reference(reference).is_err() {
                 return Err("I10: a deposit reference cannot be".into());
             }
         }

@@ -8,9 +8,9 @@ use zellbook_prefetch::prefetch;
 
 use crate::book::Slot;
 use crate::event::Corrupt;
-use crate::genesis::{MarketIndex, TokenIndex};
 use crate::key::PublicKey;
 use crate::limits::NONCES_KEPT;
+use crate::listing::{MarketIndex, TokenIndex};
 use crate::open_orders::OpenOrders;
 use crate::reject::Reject;
 use crate::units::Atoms;

@@ -68,6 +68,7 @@ pub mod key;
 pub mod leaf;
 pub mod ledger;
 pub mod limits;
+pub mod listing;
 pub mod matching;
 pub mod open_orders;
 pub mod orders;

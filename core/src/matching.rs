@@ -7,9 +7,10 @@ use alloc::vec::Vec;
 use crate::book::{RestingOrder, Slot, crosses};
 use crate::engine::{Engine, Failure, OrderDetails, market_of};
 use crate::event::{CancelReason, Corrupt, Event, Note};
-use crate::genesis::{Market, Rules};
+use crate::genesis::Rules;
 use crate::key::PublicKey;
 use crate::ledger::{Account, AccountIndex};
+use crate::listing::{Listing, Market};
 use crate::reject::Reject;
 use crate::terms::{Terms, fee};
 use crate::transaction::{SelfTrade, Side, TimeInForce, TransactionHash};
@@ -133,12 +134,12 @@ pub fn check_crossing(market: &Market, terms: &Terms, best: Option<Ticks>) -> Re
 
 /// Reject 33: an order that may rest needs room among the account's open orders.
 pub fn check_open_orders(
-    rules: &Rules,
+    listing: &Listing,
     market: &Market,
     terms: &Terms,
     open_orders: usize,
 ) -> Result<(), Reject> {
-    let most = rules.genesis.limits.open_orders_per_account;
+    let most = listing.limits.open_orders_per_account;
     let is_full = open_orders >= usize::try_from(most).unwrap_or(usize::MAX);
     if is_full && !matches!(terms.time_in_force, TimeInForce::Ioc | TimeInForce::Fok) {
         return Err(Reject::TooManyOrders { market: market.name.clone(), most });
@@ -158,9 +159,9 @@ pub fn check_filled(market: &Market, terms: &Terms, left: Lots) -> Result<(), Re
 }
 
 /// Reject 40: what is available must cover what the order can cost.
-pub fn check_balance(rules: &Rules, terms: &Terms, available: Atoms) -> Result<(), Reject> {
+pub fn check_balance(listing: &Listing, terms: &Terms, available: Atoms) -> Result<(), Reject> {
     if available < terms.cost {
-        return Err(rules.balance_too_low(terms.cost_token, terms.cost, available));
+        return Err(listing.balance_too_low(terms.cost_token, terms.cost, available));
     }
     Ok(())
 }
@@ -238,7 +239,7 @@ impl Engine {
         check_crossing(market, terms, book.best(terms.side.opposite()))?;
         if replaced.is_none() {
             let open = self.ledger.account(placing.account)?.open_orders_in(market.index);
-            check_open_orders(rules, market, terms, open)?;
+            check_open_orders(&rules.listing, market, terms, open)?;
         }
         Ok(())
     }
@@ -290,7 +291,7 @@ impl Engine {
         let released = placing.replaces.map_or(Atoms::ZERO, |(_, lock)| lock);
         let available = account.balance(terms.cost_token).available;
         let available = available.checked_add(released).ok_or(TOO_MUCH)?;
-        Ok(check_balance(rules, terms, available)?)
+        Ok(check_balance(&rules.listing, terms, available)?)
     }
 
     /// Does what was planned and checked.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use zellbook_prefetch::prefetch;
 
 use crate::book::Slot;
-use crate::genesis::MarketIndex;
+use crate::listing::MarketIndex;
 
 /// The open orders of one account in one market where it ever had any.
 ///

@@ -6,9 +6,10 @@ use crate::batch::CheckedTransaction;
 use crate::book::{RestingOrder, Slot};
 use crate::engine::{Engine, Failure, OrderDetails, market_of};
 use crate::event::{CancelReason, Corrupt, Event, Note};
-use crate::genesis::{Market, MarketIndex, Rules};
+use crate::genesis::Rules;
 use crate::leaf::LeafKey;
 use crate::ledger::{Account, AccountIndex};
+use crate::listing::{Market, MarketIndex};
 use crate::matching::{Placing, TOO_MUCH};
 use crate::reject::Reject;
 use crate::terms::Terms;
@@ -186,7 +187,9 @@ impl Engine {
         market: Option<&str>,
     ) -> Result<(), Failure> {
         let within = match market {
-            Some(name) => Some(rules.market(name).ok_or_else(|| rules.unknown_market(name))?.index),
+            Some(name) => Some(
+                rules.listing.market(name).ok_or_else(|| rules.listing.unknown_market(name))?.index,
+            ),
             None => None,
         };
         self.cancel_within(rules, account, within, CancelReason::Requested)?;
@@ -244,7 +247,7 @@ impl Engine {
         target: &OrderRef,
         order: &Order,
     ) -> Result<(), Failure> {
-        let terms = rules.terms(order)?;
+        let terms = rules.listing.terms(order)?;
         self.check_ahead("expires", order.expires)?;
         let account = self.ledger.intern(&transaction.account)?;
         let found = self.find_order(account, target, Some(terms.market))?;

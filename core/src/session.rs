@@ -6,9 +6,10 @@ use alloc::string::String;
 use crate::batch::CheckedTransaction;
 use crate::engine::{Engine, Failure};
 use crate::event::{Corrupt, Event};
-use crate::genesis::{MarketIndex, Rules, TokenIndex};
+use crate::genesis::Rules;
 use crate::key::PublicKey;
 use crate::leaf::LeafKey;
+use crate::listing::{MarketIndex, TokenIndex};
 use crate::reject::Reject;
 use crate::timer::Timer;
 use crate::transaction::{Action, KeyGrant, Order};
@@ -70,7 +71,7 @@ impl Engine {
         let session = self
             .session_key(account, signer)
             .ok_or(Reject::KeyNotAuthorized { signer: *signer })?;
-        let bound = session.market.and_then(|market| rules.market_at(market));
+        let bound = session.market.and_then(|market| rules.listing.market_at(market));
         let problem = match action {
             Action::Order(order) | Action::Replace { order, .. } => {
                 session.order_problem(rules, order)
@@ -106,6 +107,7 @@ impl Engine {
         let left = limit.checked_sub(spent).unwrap_or_default();
         if value > left {
             let (token, decimals) = rules
+                .listing
                 .token_at(token)
                 .map_or((String::new(), 0), |token| (token.symbol.clone(), token.decimals));
             let (needed, left) =
@@ -143,12 +145,14 @@ impl Engine {
         grant: &KeyGrant,
     ) -> Result<(), Failure> {
         let market = match &grant.market {
-            Some(name) => Some(rules.market(name).ok_or_else(|| rules.unknown_market(name))?.index),
+            Some(name) => Some(
+                rules.listing.market(name).ok_or_else(|| rules.listing.unknown_market(name))?.index,
+            ),
             None => None,
         };
         let spending = match &grant.spend {
             Some((token, limit)) => {
-                let (token, _, limit) = rules.amount(token, *limit)?;
+                let (token, _, limit) = rules.listing.amount(token, *limit)?;
                 Some(Spending { token, limit, spent: Atoms::ZERO })
             }
             None => None,
@@ -201,16 +205,16 @@ impl Engine {
 impl SessionKey {
     /// Why the key may not place this order, if it may not.
     fn order_problem(&self, rules: &Rules, order: &Order) -> Option<String> {
-        if let Some(bound) = self.market.and_then(|market| rules.market_at(market))
+        if let Some(bound) = self.market.and_then(|market| rules.listing.market_at(market))
             && bound.name != order.market
         {
             return Some(format!("this session key may trade in {} only", bound.name));
         }
         let token = self.spending?.token;
-        if rules.market(&order.market)?.cost_token(order.side) == token {
+        if rules.listing.market(&order.market)?.cost_token(order.side) == token {
             return None;
         }
-        let symbol = rules.token_at(token).map_or("", |token| token.symbol.as_str());
+        let symbol = rules.listing.token_at(token).map_or("", |token| token.symbol.as_str());
         Some(format!("this session key may spend {symbol} only"))
     }
 }

@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use crate::event::CancelReason;
-use crate::genesis::{Market, Rules};
+use crate::listing::{Listing, Market};
 use crate::matching::{
     Maker, Meet, Rest, check_balance, check_crossing, check_filled, check_open_orders, plan, rest,
 };
@@ -57,7 +57,7 @@ pub struct Nearest {
 /// Simulates an order with these terms. `makers` are the orders or levels of the other side, best
 /// first, at least all that cross it; a level stands for all its orders.
 pub fn simulate<T>(
-    rules: &Rules,
+    listing: &Listing,
     market: &Market,
     terms: &Terms,
     makers: impl Iterator<Item = Maker<T>>,
@@ -68,17 +68,17 @@ pub fn simulate<T>(
         .take_while(|maker| crate::book::crosses(opposite, maker.price, terms.price))
         .peekable();
     let best = makers.peek().map(|maker| maker.price);
-    let makers_max = rules.genesis.limits.makers_per_order;
+    let makers_max = listing.limits.makers_per_order;
     let mut meets = Vec::new();
     let (left, end) = plan(terms.quantity, terms.self_trade, makers_max, makers, &mut meets);
     let checked = check_crossing(market, terms, best)
         .and_then(|()| match trader {
-            Some(trader) => check_open_orders(rules, market, terms, trader.open_orders),
+            Some(trader) => check_open_orders(listing, market, terms, trader.open_orders),
             None => Ok(()),
         })
         .and_then(|()| check_filled(market, terms, left))
         .and_then(|()| match trader {
-            Some(trader) => check_balance(rules, terms, trader.available),
+            Some(trader) => check_balance(listing, terms, trader.available),
             None => Ok(()),
         });
     let mut simulation = Simulation {

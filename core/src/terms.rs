@@ -3,8 +3,8 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::genesis::{Market, MarketIndex, Rules, Token, TokenIndex};
 use crate::limits::{BPS, SUPPLY_MAX};
+use crate::listing::{ListedToken, Listing, Market, MarketIndex, TokenIndex};
 use crate::reject::{Nearest, Reject};
 use crate::transaction::{Action, Order, SelfTrade, Side, TimeInForce};
 use crate::units::{Atoms, Decimal, Lots, StepError, Ticks};
@@ -133,7 +133,7 @@ impl Market {
     }
 }
 
-impl Rules {
+impl Listing {
     /// An order in its market's units, or the first rule of genesis that it breaks.
     pub fn terms(&self, order: &Order) -> Result<Terms, Reject> {
         let market =
@@ -241,10 +241,10 @@ impl Rules {
         &self,
         symbol: &str,
         amount: Decimal,
-    ) -> Result<(TokenIndex, &Token, Atoms), Reject> {
+    ) -> Result<(TokenIndex, &ListedToken, Atoms), Reject> {
         let (index, token) = self.token(symbol).ok_or_else(|| Reject::UnknownToken {
             token: symbol.to_string(),
-            known: join(self.genesis.tokens.iter().map(|token| token.symbol.as_str())),
+            known: join(self.tokens.iter().map(|token| token.symbol.as_str())),
         })?;
         let one_atom = Decimal::one_atom(token.decimals);
         if amount.is_zero() {

@@ -6,8 +6,7 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::reject::Reject;
@@ -240,6 +239,17 @@ pub struct MarketBody {
     pub volume_24h: String,
 }
 
+/// Bounds that the exchange chose, in `GET /v1/markets`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitsBody {
+    /// Open orders of one account in one market, at most.
+    pub open_orders_per_account: String,
+    /// Resting orders that one order may meet, at most.
+    pub makers_per_order: String,
+    /// Session keys of one account, at most.
+    pub session_keys_per_account: String,
+}
+
 /// Answer to `GET /v1/markets`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MarketsResponse {
@@ -247,6 +257,8 @@ pub struct MarketsResponse {
     pub tokens: Vec<TokenBody>,
     /// The markets of genesis.
     pub markets: Vec<MarketBody>,
+    /// The bounds of genesis.
+    pub limits: LimitsBody,
 }
 
 /// A price level: price, quantity, number of orders.
@@ -969,63 +981,26 @@ pub enum ServerMessage {
     },
 }
 
-/// Read by hand: what serde derives for tags and flattened content keeps each message in memory in a
-/// general form first, which costs the page time and code.
-impl<'de> Deserialize<'de> for ServerMessage {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = RawMessage::deserialize(deserializer)?;
-        let missing = |name| D::Error::missing_field(name);
-        let text = |text: Option<String>, name| text.ok_or_else(|| missing(name));
-        Ok(match raw.kind {
-            "snapshot" => Self::Snapshot(raw.feed()?),
-            "change" => Self::Change(raw.feed()?),
-            "error" => Self::Error(ErrorDetail {
-                code: text(raw.code, "code")?,
-                message: text(raw.message, "message")?,
-                details: raw.details.unwrap_or_default(),
-            }),
-            "closing" => Self::Closing { reason: text(raw.reason, "reason")? },
-            other => {
-                let known = &["snapshot", "change", "error", "closing"];
-                return Err(D::Error::unknown_variant(other, known));
-            }
-        })
-    }
-}
-
-/// All that a message of the server can have.
-#[derive(Deserialize)]
-struct RawMessage<'a> {
+/// A message of the server as a client reads it: what it carries is read as what its channel carries.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct ReceivedMessage<'a> {
+    /// `snapshot`, `change`, `error` or `closing`.
     #[serde(rename = "type")]
-    kind: &'a str,
-    number: Option<String>,
-    channel: Option<&'a str>,
+    pub kind: &'a str,
+    /// Of a snapshot and a change: the number of the message.
+    pub number: Option<&'a str>,
+    /// Of a snapshot and a change: `book`, `trades`, `account` or `status`.
+    pub channel: Option<&'a str>,
+    /// Of a snapshot and a change: the JSON of a [`BookBody`], [`TradesResponse`], [`AccountBody`] or
+    /// [`StatusBody`].
     #[serde(borrow)]
-    data: Option<&'a RawValue>,
-    code: Option<String>,
-    message: Option<String>,
-    details: Option<serde_json::Value>,
-    reason: Option<String>,
-}
-
-impl RawMessage<'_> {
-    fn feed<E: serde::de::Error>(self) -> Result<Feed, E> {
-        let data = self.data.ok_or_else(|| E::missing_field("data"))?.get();
-        let data = match self.channel.ok_or_else(|| E::missing_field("channel"))? {
-            "book" => serde_json::from_str(data).map(FeedData::Book),
-            "trades" => serde_json::from_str(data).map(FeedData::Trades),
-            "account" => serde_json::from_str(data).map(FeedData::Account),
-            "status" => serde_json::from_str(data).map(FeedData::Status),
-            other => {
-                let known = &["book", "trades", "account", "status"];
-                return Err(E::unknown_variant(other, known));
-            }
-        };
-        Ok(Feed {
-            number: self.number.ok_or_else(|| E::missing_field("number"))?,
-            data: data.map_err(E::custom)?,
-        })
-    }
+    pub data: Option<&'a RawValue>,
+    /// Of an error: the JSON of a sentence.
+    #[serde(borrow)]
+    pub message: Option<&'a RawValue>,
+    /// Of a closing: the JSON of a sentence.
+    #[serde(borrow)]
+    pub reason: Option<&'a RawValue>,
 }
 
 /// A message of a channel.
@@ -1098,23 +1073,26 @@ mod tests {
             message: "a \"quoted\" word".into(),
             details: json!({"a": 1}),
         };
-        for message in [
-            ServerMessage::Snapshot(feed(FeedData::Book(book))),
-            ServerMessage::Change(feed(FeedData::Trades(trades))),
-            ServerMessage::Error(error),
-            ServerMessage::Closing { reason: "it stops".into() },
-        ] {
-            let json = serde_json::to_string(&message).unwrap();
-            assert_eq!(serde_json::from_str::<ServerMessage>(&json).unwrap(), message, "{json}");
-        }
-        for (json, error) in [
-            (r#"{"type":"other"}"#, "unknown variant `other`"),
-            (r#"{"type":"change","number":"1","data":{}}"#, "missing field `channel`"),
-            (r#"{"type":"change","channel":"status","number":"1","data":[]}"#, "expected"),
-            (r#"{"type":"closing"}"#, "missing field `reason`"),
-        ] {
-            let found = serde_json::from_str::<ServerMessage>(json).unwrap_err().to_string();
-            assert!(found.contains(error), "{json}: {found}");
+        let received = |message: &ServerMessage, kind: &str, channel, number| {
+            let json = serde_json::to_string(message).unwrap();
+            let received: ReceivedMessage = serde_json::from_str(&json).unwrap();
+            assert_eq!(received.kind, kind);
+            assert_eq!((received.channel, received.number), (channel, number));
+            let carried = received.data.or(received.message).or(received.reason);
+            carried.unwrap().get().to_string()
+        };
+        let message = ServerMessage::Snapshot(feed(FeedData::Book(book.clone())));
+        let data = received(&message, "snapshot", Some("book"), Some("3"));
+        assert_eq!(serde_json::from_str::<BookBody>(&data).unwrap(), book);
+        let message = ServerMessage::Change(feed(FeedData::Trades(trades.clone())));
+        let data = received(&message, "change", Some("trades"), Some("3"));
+        assert_eq!(serde_json::from_str::<TradesResponse>(&data).unwrap(), trades);
+        let text = received(&ServerMessage::Error(error.clone()), "error", None, None);
+        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), error.message);
+        let closing = ServerMessage::Closing { reason: "it stops".into() };
+        assert_eq!(received(&closing, "closing", None, None), "\"it stops\"");
+        for json in ["{}", "[]", r#"{"type":1}"#, r#"{"type":"change","number":1}"#] {
+            assert!(serde_json::from_str::<ReceivedMessage>(json).is_err(), "{json}");
         }
     }
 }

@@ -142,9 +142,9 @@ fn genesis(bytes: &[u8]) {
     let again = Genesis::read(&written).expect("its own text");
     assert_eq!(again, rules);
     assert_eq!(serde_json::to_vec(&again.genesis).unwrap(), written);
-    for (market, spec) in rules.markets.iter().zip(&rules.genesis.markets) {
+    for (market, spec) in rules.listing.markets.iter().zip(&rules.genesis.markets) {
         // A tick of one lot is worth whole atoms, by multiplication without division.
-        let decimals = rules.token_at(market.quote).unwrap().decimals;
+        let decimals = rules.listing.token_at(market.quote).unwrap().decimals;
         let (tick, lot) = (spec.tick_size, spec.lot_size);
         let product = tick.digits().checked_mul(lot.digits()).unwrap();
         let (up, down) = (u32::from(decimals), u32::from(tick.scale()) + u32::from(lot.scale()));

@@ -8,7 +8,8 @@ use std::sync::{Arc, OnceLock};
 
 use libfuzzer_sys::fuzz_target;
 use zellbook_core::exchange::Exchange;
-use zellbook_core::genesis::{NetworkId, Rules, TokenIndex};
+use zellbook_core::genesis::{NetworkId, Rules};
+use zellbook_core::listing::TokenIndex;
 use zellbook_core::leaf::LeafKey;
 use zellbook_core::state_root::StateTree;
 use zellbook_fuzz::edits::{edit, edit_once};

@@ -4,7 +4,7 @@
 use zellbook_core::batch::{Batch, CheckedTransaction, Invalid, Once};
 use zellbook_core::book::RestingOrder;
 use zellbook_core::exchange::Exchange;
-use zellbook_core::genesis::{Market, MarketIndex, TokenIndex};
+use zellbook_core::listing::{Market, MarketIndex, TokenIndex};
 use zellbook_core::key::PublicKey;
 use zellbook_core::reject::Reject;
 use zellbook_core::transaction::{
@@ -155,7 +155,7 @@ impl Maker<'_, '_> {
             }
             195..205 => {
                 let (token, amount) = self.amount(account);
-                let issuer = self.exchange.rules().token(&token).map(|(_, token)| token.issuer);
+                let issuer = self.exchange.rules().listing.token(&token).map(|(_, token)| token.issuer);
                 let reference = format!("{}", self.input.byte());
                 let to = self.account();
                 let action = Action::Deposit { token, to, amount, reference };
@@ -190,7 +190,7 @@ impl Maker<'_, '_> {
     }
 
     fn market(&mut self) -> &Market {
-        let markets = &self.exchange.rules().markets;
+        let markets = &self.exchange.rules().listing.markets;
         &markets[usize::from(self.input.chance(70)) % markets.len()]
     }
 

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use zellbook_core::exchange::Exchange;
-use zellbook_core::genesis::{Market, Rules};
+use zellbook_core::genesis::Rules;
+use zellbook_core::listing::Market;
 use zellbook_core::limits::SUPPLY_MAX;
 
 use crate::input::Input;
@@ -116,7 +117,7 @@ impl Count {
                         assert_ne!(account, session);
                         assert!(u64_of(value) > self.time);
                         let market = value.u16();
-                        assert!(market == u16::MAX || usize::from(market) < rules.markets.len());
+                        assert!(market == u16::MAX || usize::from(market) < rules.listing.markets.len());
                         let spends = value.u16();
                         let (limit, spent) = (u128_of(value), u128_of(value));
                         if spends == u16::MAX {

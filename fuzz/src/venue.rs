@@ -182,7 +182,7 @@ impl Builder {
     fn place(&mut self, account: PublicKey, signer: PublicKey, is_guide: bool, order: Order) {
         let rules = self.exchange.rules();
         let limit = rules.genesis.limits.open_orders_per_account as usize;
-        let index = rules.market(&order.market).unwrap().index;
+        let index = rules.listing.market(&order.market).unwrap().index;
         let open = self.exchange.account(&account).unwrap().open_orders_in(index);
         if open < limit {
             self.nonce += 1;

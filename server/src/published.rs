@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use zellbook_core::exchange::Exchange;
-use zellbook_core::genesis::{Market, MarketIndex};
 use zellbook_core::key::PublicKey;
+use zellbook_core::listing::{Market, MarketIndex};
 use zellbook_core::state_root::Hash;
 use zellbook_core::transaction::Side;
 use zellbook_core::units::Ticks;
@@ -51,7 +51,7 @@ impl Published {
         attestable: Attestable,
     ) -> Self {
         let batch = exchange.counters().batch;
-        let markets = &exchange.rules().markets;
+        let markets = &exchange.rules().listing.markets;
         Self {
             batch,
             root,
@@ -92,7 +92,7 @@ impl Published {
             .map(|(market, ..)| market)
             .collect();
         for index in changed {
-            let market = exchange.rules().market_at(index);
+            let market = exchange.rules().listing.market_at(index);
             let slot = self.books.get_mut(usize::from(index.0));
             if let (Some(market), Some(slot)) = (market, slot) {
                 *slot = Arc::new(book(exchange, market, last.index));

@@ -151,7 +151,7 @@ fn a_withdrawal_leaves_a_numbered_record_that_can_be_proven() {
         amount: amount.parse().unwrap(),
         destination: "0xabc".into(),
     };
-    let (eth, _) = venue.rules.token("ETH").unwrap();
+    let (eth, _) = venue.rules.listing.token("ETH").unwrap();
     let before = venue.exchange.supply(eth).0;
     venue.act(&trader("alice"), withdraw("400")).unwrap();
     venue.act(&trader("bob"), withdraw("1000")).unwrap();

@@ -300,8 +300,8 @@ fn a_snapshot_of_a_state_that_cannot_be_is_refused_though_its_root_is_right() {
 
 /// What a client that sees the book by orders would know.
 fn simulated(venue: &Venue, name: &str, order: &Order) -> Option<Simulation> {
-    let terms = venue.rules.terms(order).ok()?;
-    let market = venue.rules.market(&order.market).unwrap();
+    let terms = venue.rules.listing.terms(order).ok()?;
+    let market = venue.rules.listing.market(&order.market).unwrap();
     let book = venue.exchange.engine().book(market.index).unwrap();
     let account = trader(name).public_key();
     let own = venue.exchange.engine().ledger().index(&account);
@@ -317,7 +317,7 @@ fn simulated(venue: &Venue, name: &str, order: &Order) -> Option<Simulation> {
         available: venue.exchange.balance(&account, terms.cost_token).available,
         open_orders: state.map_or(0, |account| account.open_orders_in(market.index)),
     };
-    Some(simulate(&venue.rules, market, &terms, makers, Some(trader)))
+    Some(simulate(&venue.rules.listing, market, &terms, makers, Some(trader)))
 }
 
 #[test]
@@ -349,7 +349,7 @@ fn a_simulation_says_what_the_engine_then_does() {
 fn compare(venue: &Venue, expected: &Simulation, events: &[Event], line: &str) {
     let mut fills = Vec::new();
     let (mut fee, mut quote) = (0, 0);
-    let market = venue.rules.market("ETH/USDT").unwrap();
+    let market = venue.rules.listing.market("ETH/USDT").unwrap();
     let mut cancelled = None;
     let taken = events.iter().find_map(|event| match event {
         Event::Accepted { order, .. } => Some(*order),
@@ -395,9 +395,9 @@ fn an_average_price_is_exact_to_a_millionth_of_a_tick() {
 #[test]
 fn a_level_stands_for_its_orders() {
     let venue = Venue::funded();
-    let market = venue.rules.market("ETH/USDT").unwrap();
+    let market = venue.rules.listing.market("ETH/USDT").unwrap();
     let (_, order) = read_order("carol buys 100 @ 110");
-    let terms = venue.rules.terms(&order).unwrap();
+    let terms = venue.rules.listing.terms(&order).unwrap();
     let price = |text: &str| {
         let steps = text.parse::<zellbook_core::units::Decimal>().unwrap();
         zellbook_core::units::Ticks(steps.in_steps_of(market.tick_size).unwrap() as u64)
@@ -411,7 +411,7 @@ fn a_level_stands_for_its_orders() {
     };
     // Three orders may be met; the second level would be the fourth.
     let makers = [level("100", 3), level("101", 1), level("200", 1)];
-    let simulation = simulate(&venue.rules, market, &terms, makers.into_iter(), None);
+    let simulation = simulate(&venue.rules.listing, market, &terms, makers.into_iter(), None);
     assert_eq!(simulation.filled, Lots(1000));
     assert_eq!(simulation.cancelled.unwrap().1.name(), "maker_limit");
 }
@@ -419,7 +419,7 @@ fn a_level_stands_for_its_orders() {
 #[test]
 fn the_nearest_valid_numbers_are_valid() {
     let venue = Venue::funded();
-    let market = venue.rules.market("ETH/USDT").unwrap();
+    let market = venue.rules.listing.market("ETH/USDT").unwrap();
     for (line, expected) in [
         ("alice buys 1 @ 100", "1 @ 100"),
         ("alice buys 1.004 @ 100.3", "1 @ 100.5"),
@@ -433,7 +433,7 @@ fn the_nearest_valid_numbers_are_valid() {
         let nearest = market.nearest(&order).unwrap();
         assert_eq!(format!("{} @ {}", nearest.quantity, nearest.price), expected, "{line}");
         (order.quantity, order.price) = (nearest.quantity, nearest.price);
-        assert!(venue.rules.terms(&order).is_ok(), "{line}");
+        assert!(venue.rules.listing.terms(&order).is_ok(), "{line}");
     }
     let (_, mut huge) = read_order("alice buys 1 @ 1");
     huge.price = "9".repeat(38).parse().unwrap();
@@ -448,7 +448,7 @@ fn a_snapshot_that_breaks_an_invariant_is_refused_by_name() {
     }
     let account = |name: &str| trader(name).public_key();
     let order = |name: &str, id: u64| LeafKey::Order(account(name), id).to_bytes();
-    let eth = venue.rules.token("ETH").unwrap().0;
+    let eth = venue.rules.listing.token("ETH").unwrap().0;
     let balance = LeafKey::Balance(account("dave"), eth).to_bytes();
     let (last, latest) = (venue.exchange.counters().batch, 17);
     let at = |key: &[u8], place: usize, bytes: &[u8]| {

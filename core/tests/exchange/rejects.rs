@@ -22,7 +22,7 @@ fn check_order(line: &str, code: u16, message: &str) {
 fn assert_only_nonces_changed(before: &zellbook_core::exchange::Exchange, venue: &Venue) {
     use zellbook_core::leaf::LeafKey;
     for (number, _) in venue.rules.genesis.tokens.iter().enumerate() {
-        let token = zellbook_core::genesis::TokenIndex(u16::try_from(number).unwrap());
+        let token = zellbook_core::listing::TokenIndex(u16::try_from(number).unwrap());
         for account in venue.exchange.engine().ledger().accounts() {
             let key = LeafKey::Balance(account.key, token);
             assert_eq!(before.engine().leaf_value(&key), venue.exchange.engine().leaf_value(&key));
@@ -577,7 +577,7 @@ fn what_genesis_alone_forbids_is_known_without_a_state() {
         (grant(None, Some(("USDT", "0"))), 12),
         (Action::CancelAllAfter { time: 0 }, 0),
     ] {
-        let known = venue.rules.check_action(&action);
+        let known = venue.rules.listing.check_action(&action);
         assert_eq!(known.as_ref().map_or_else(Reject::code, |()| 0), code, "{action:?}");
         let found = venue.act(&trader("alice"), action.clone()).map(drop);
         assert_eq!(found, known, "{action:?}");
@@ -590,7 +590,7 @@ fn what_genesis_alone_forbids_is_known_without_a_state() {
         Action::RevokeKey { key: key(60).public_key() },
         Action::Attest { batch: 9, root: [0; 32], clock: 1 },
     ] {
-        assert_eq!(venue.rules.check_action(&action), Ok(()), "{action:?}");
+        assert_eq!(venue.rules.listing.check_action(&action), Ok(()), "{action:?}");
         assert!(venue.act(&trader("alice"), action).is_err());
     }
 }
@@ -598,7 +598,8 @@ fn what_genesis_alone_forbids_is_known_without_a_state() {
 #[test]
 fn of_many_names_a_message_gives_eight() {
     let mut genesis = crate::venue::rules().genesis.clone();
-    let tokens = |rules: &Rules| rules.amount("X", "1".parse().unwrap()).unwrap_err().to_string();
+    let tokens =
+        |rules: &Rules| rules.listing.amount("X", "1".parse().unwrap()).unwrap_err().to_string();
     let mut extend = |count: usize| {
         while genesis.tokens.len() < count {
             let symbol = format!("T{}", genesis.tokens.len());

@@ -7,8 +7,8 @@ use zellbook_core::ahead::{Ahead, Touches};
 use zellbook_core::batch::Batch;
 use zellbook_core::book::{Book, RestingOrder};
 use zellbook_core::exchange::Exchange;
-use zellbook_core::genesis::MarketIndex;
 use zellbook_core::ledger::AccountIndex;
+use zellbook_core::listing::MarketIndex;
 use zellbook_core::transaction::{Action, OrderRef, Side};
 use zellbook_core::units::{Lots, Ticks};
 
@@ -106,7 +106,7 @@ fn winding_everything_down_ends_with_nothing_locked() {
     assert_eq!(venue.describe_book(), "");
     for account in venue.exchange.engine().ledger().accounts() {
         for index in 0..3 {
-            let balance = account.balance(zellbook_core::genesis::TokenIndex(index));
+            let balance = account.balance(zellbook_core::listing::TokenIndex(index));
             assert_eq!(balance.locked.0, 0);
         }
     }
@@ -138,7 +138,7 @@ fn a_level_is_found_by_its_side_and_price() {
         if !line.is_empty() {
             venue.order(line).unwrap();
         }
-        let market = venue.rules.market("ETH/USDT").unwrap().index;
+        let market = venue.rules.listing.market("ETH/USDT").unwrap().index;
         let book = venue.exchange.engine().book(market).unwrap();
         for side in [Side::Buy, Side::Sell] {
             let counted: BTreeMap<Ticks, u32> =
@@ -161,7 +161,7 @@ fn a_level_is_found_by_its_side_and_price() {
 fn looking_ahead_changes_nothing() {
     let (mut venue, leaves) = busy();
     let root = venue.exchange.root();
-    let market = venue.rules.market("ETH/USDT").unwrap().index;
+    let market = venue.rules.listing.market("ETH/USDT").unwrap().index;
     let engine = venue.exchange.engine();
     let mut ahead = vec![None];
     for account in (0..8).chain([u32::MAX]).map(AccountIndex) {
@@ -194,7 +194,7 @@ fn memory_of_open_orders_is_counted() {
         }
     }
     let full = memory(&venue);
-    let market = venue.rules.market("ETH/USDT").unwrap().index;
+    let market = venue.rules.listing.market("ETH/USDT").unwrap().index;
     let book = venue.exchange.engine().book(market).unwrap().memory();
     let accounts = venue.exchange.engine().ledger().accounts();
     let lists: Vec<usize> = accounts.map(|account| account.open_orders_memory()).collect();

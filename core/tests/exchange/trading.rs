@@ -17,7 +17,7 @@ fn check(venue: &mut Venue, script: &str, expected: Expect) {
 }
 
 fn fee_balance(venue: &Venue) -> u128 {
-    let (usdt, _) = venue.rules.token("USDT").unwrap();
+    let (usdt, _) = venue.rules.listing.token("USDT").unwrap();
     venue.exchange.balance(&key(98).public_key(), usdt).available.0
 }
 

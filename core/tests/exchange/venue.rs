@@ -221,7 +221,7 @@ impl Venue {
             Ok(events) => events,
             Err(reject) => return format!("rejected: {reject}\n"),
         };
-        let market = |index| self.rules.market_at(index).unwrap();
+        let market = |index| self.rules.listing.market_at(index).unwrap();
         let mut text = String::new();
         for event in events {
             let line = match event {
@@ -253,7 +253,7 @@ impl Venue {
 
     /// The ETH/USDT book, best first, an order a line.
     pub fn describe_book(&self) -> String {
-        let market = self.rules.market("ETH/USDT").unwrap();
+        let market = self.rules.listing.market("ETH/USDT").unwrap();
         let book = self.exchange.engine().book(market.index).unwrap();
         let mut text = String::new();
         for (side, name) in [(Side::Sell, "ask"), (Side::Buy, "bid")] {
@@ -272,7 +272,7 @@ impl Venue {
 
     /// `available + locked` of a trader, as text.
     pub fn balance(&self, name: &str, token: &str) -> String {
-        let (index, token) = self.rules.token(token).unwrap();
+        let (index, token) = self.rules.listing.token(token).unwrap();
         let balance = self.exchange.balance(&trader(name).public_key(), index);
         let text =
             |atoms| zellbook_core::units::Decimal::of_atoms(atoms, token.decimals).to_string();

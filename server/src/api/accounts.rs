@@ -126,7 +126,7 @@ pub async fn proof(
 ) -> Result<Json<BalanceProofBody>, ApiError> {
     let account = parse_account(&account)?;
     let token = parameters(query)?.token;
-    let Some((index, _)) = app.rules.token(&token) else {
+    let Some((index, _)) = app.rules.listing.token(&token) else {
         let known = app.rules.genesis.tokens.iter().map(|token| token.symbol.as_str());
         let known = known.collect::<Vec<_>>().join(", ");
         let token: String = token.chars().take(40).collect();
@@ -147,8 +147,8 @@ pub async fn proof(
         proof: hex::encode(proven.proof.to_bytes()),
         balance: BalanceBody {
             token,
-            available: app.rules.format_amount(index, balance.available),
-            locked: app.rules.format_amount(index, balance.locked),
+            available: app.rules.listing.format_amount(index, balance.available),
+            locked: app.rules.listing.format_amount(index, balance.locked),
         },
     }))
 }

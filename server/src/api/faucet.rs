@@ -9,9 +9,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use zellbook_core::genesis::{Rules, TokenIndex};
+use zellbook_core::genesis::Rules;
 use zellbook_core::key::{PublicKey, SecretKey};
 use zellbook_core::leaf::LeafKey;
+use zellbook_core::listing::TokenIndex;
 use zellbook_core::transaction::{Action, SignedTransaction, Transaction};
 use zellbook_core::wire::SubmitResponse;
 

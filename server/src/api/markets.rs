@@ -4,9 +4,11 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
-use zellbook_core::genesis::Market;
+use zellbook_core::listing::Market;
 use zellbook_core::transaction::Side;
-use zellbook_core::wire::{BookBody, MarketBody, MarketsResponse, TokenBody, TradesResponse};
+use zellbook_core::wire::{
+    BookBody, LimitsBody, MarketBody, MarketsResponse, TokenBody, TradesResponse,
+};
 
 use super::{ApiError, App, Shared};
 use crate::published::BOOK_DEPTH_MAX;
@@ -33,9 +35,9 @@ pub fn bounded(asked: Option<u32>, default: u32, most: u32) -> Result<u32, ApiEr
 impl App {
     /// The market of a path (`ETH-USDT`) or a channel (`ETH/USDT`).
     pub fn market(&self, name: &str) -> Result<&Market, ApiError> {
-        self.rules.market(&name.replacen('-', "/", 1)).ok_or_else(|| {
+        self.rules.listing.market(&name.replacen('-', "/", 1)).ok_or_else(|| {
             let names: Vec<_> =
-                self.rules.markets.iter().map(|market| market.name.as_str()).collect();
+                self.rules.listing.markets.iter().map(|market| market.name.as_str()).collect();
             let name: String = name.chars().take(40).collect();
             let message =
                 format!("there is no market {name}; the markets are {}", names.join(", "));
@@ -67,15 +69,16 @@ impl App {
 pub async fn list(State(app): Shared) -> Json<MarketsResponse> {
     let published = app.watch.published.borrow().clone();
     let now = app.clock.now_ms();
-    let symbol =
-        |index| app.rules.token_at(index).map_or_else(String::new, |token| token.symbol.clone());
+    let symbol = |index| {
+        app.rules.listing.token_at(index).map_or_else(String::new, |token| token.symbol.clone())
+    };
     let tokens = app.rules.genesis.tokens.iter().map(|token| TokenBody {
         symbol: token.symbol.clone(),
         decimals: token.decimals.to_string(),
         issuer: token.issuer.to_string(),
         faucet: token.faucet.filter(|_| app.faucet.is_some()).map(|amount| amount.to_string()),
     });
-    let markets = app.rules.markets.iter().map(|market| {
+    let markets = app.rules.listing.markets.iter().map(|market| {
         let index = usize::from(market.index.0);
         let book = published.books.get(index);
         let ticker = published.tickers.get(index).cloned().unwrap_or_default();
@@ -103,7 +106,13 @@ pub async fn list(State(app): Shared) -> Json<MarketsResponse> {
             volume_24h: market.format_quantity(day.quantity),
         }
     });
-    Json(MarketsResponse { tokens: tokens.collect(), markets: markets.collect() })
+    let limits = &app.rules.genesis.limits;
+    let limits = LimitsBody {
+        open_orders_per_account: limits.open_orders_per_account.to_string(),
+        makers_per_order: limits.makers_per_order.to_string(),
+        session_keys_per_account: limits.session_keys_per_account.to_string(),
+    };
+    Json(MarketsResponse { tokens: tokens.collect(), markets: markets.collect(), limits })
 }
 
 /// Parameters of a book request.

@@ -66,7 +66,7 @@ fn simulation_of(
 ) -> rusqlite::Result<SimulationBody> {
     let mut body = empty(rules, order);
     body.batch = view.last_batch()?.to_string();
-    let terms = match rules.terms(order) {
+    let terms = match rules.listing.terms(order) {
         Ok(terms) => terms,
         Err(reject) => {
             body.reject = Some(RejectBody::from(&reject));
@@ -111,7 +111,7 @@ fn check_names(
 
 /// What is known of an order by genesis alone: nothing happens, and what the market would take.
 fn empty(rules: &Rules, order: &Order) -> SimulationBody {
-    let nearest = rules.market(&order.market).and_then(|market| market.nearest(order));
+    let nearest = rules.listing.market(&order.market).and_then(|market| market.nearest(order));
     let zero = || "0".to_string();
     SimulationBody {
         batch: zero(),
@@ -138,8 +138,8 @@ fn fill_in(
     makers: impl Iterator<Item = Maker<()>>,
     trader: Option<Trader>,
 ) {
-    let Some(market) = rules.market_at(terms.market) else { return };
-    let result = simulation::simulate(rules, market, terms, makers, trader);
+    let Some(market) = rules.listing.market_at(terms.market) else { return };
+    let result = simulation::simulate(&rules.listing, market, terms, makers, trader);
     let Simulation { reject, fills, filled, quote, fee, average_price, rests, locked, cancelled } =
         result;
     let quantity = |lots: u64| market.format_quantity(lots.into());
@@ -149,12 +149,12 @@ fn fill_in(
         .map(|(price, lots)| (market.format_price(price), quantity(lots.0)))
         .collect();
     body.filled = quantity(filled.0);
-    body.quote = rules.format_amount(market.quote, quote);
-    body.fee = rules.format_amount(market.quote, fee);
+    body.quote = rules.listing.format_amount(market.quote, quote);
+    body.fee = rules.listing.format_amount(market.quote, fee);
     body.average_price = average_price.map(|price| price.to_string());
     body.rests = quantity(rests.0);
-    body.locked = rules.format_amount(terms.cost_token, locked);
+    body.locked = rules.listing.format_amount(terms.cost_token, locked);
     body.cancelled = quantity(cancelled.map_or(0, |(lots, _)| lots.0));
-    body.cost = Some(rules.format_amount(terms.cost_token, terms.cost));
-    body.cost_token = rules.token_at(terms.cost_token).map(|token| token.symbol.clone());
+    body.cost = Some(rules.listing.format_amount(terms.cost_token, terms.cost));
+    body.cost_token = rules.listing.token_at(terms.cost_token).map(|token| token.symbol.clone());
 }

@@ -55,7 +55,7 @@ impl App {
             }
         }
         // What genesis alone would reject is refused here, before it costs a nonce.
-        self.rules.check_action(&checked.action)?;
+        self.rules.listing.check_action(&checked.action)?;
         Ok(checked)
     }
 

@@ -305,7 +305,7 @@ async fn snapshot(app: &App, channel: &Channel) -> Result<(FeedData, Option<Publ
 
 /// The trades of a commit in one market, newest first.
 fn trades(app: &App, update: &Update, name: &str) -> Option<FeedData> {
-    let market = app.rules.market(name)?;
+    let market = app.rules.listing.market(name)?;
     let trades: Vec<TradeBody> = update
         .trades
         .iter()

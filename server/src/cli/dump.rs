@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 use zellbook_core::event::{Event, Outcome};
 use zellbook_core::exchange::Exchange;
-use zellbook_core::genesis::{Rules, TokenIndex};
+use zellbook_core::genesis::Rules;
+use zellbook_core::listing::TokenIndex;
 use zellbook_core::transaction::Side;
 use zellbook_core::wire::RejectBody;
 
@@ -32,7 +33,7 @@ impl Dump {
             }));
             for event in transaction.result.iter().flatten() {
                 let Event::Filled(fill) = event else { continue };
-                let Some(market) = rules.market_at(fill.market) else { continue };
+                let Some(market) = rules.listing.market_at(fill.market) else { continue };
                 self.trades.push(json!({
                     "id": fill.trade.to_string(),
                     "batch": outcome.index.to_string(),
@@ -44,8 +45,8 @@ impl Dump {
                     "taker_side": fill.taker_side,
                     "maker_order": fill.maker_order.to_string(),
                     "taker_order": fill.taker_order.to_string(),
-                    "maker_fee": rules.format_amount(market.quote, fill.maker_fee),
-                    "taker_fee": rules.format_amount(market.quote, fill.taker_fee),
+                    "maker_fee": rules.listing.format_amount(market.quote, fill.maker_fee),
+                    "taker_fee": rules.listing.format_amount(market.quote, fill.taker_fee),
                 }));
             }
         }
@@ -61,15 +62,15 @@ impl Dump {
                 tokens.insert(
                     token.symbol.clone(),
                     json!({
-                        "available": rules.format_amount(index, balance.available),
-                        "locked": rules.format_amount(index, balance.locked),
+                        "available": rules.listing.format_amount(index, balance.available),
+                        "locked": rules.listing.format_amount(index, balance.locked),
                     }),
                 );
             }
             balances.insert(account.key.to_string(), tokens.into());
         }
         let mut orders = Map::new();
-        for market in &rules.markets {
+        for market in &rules.listing.markets {
             let side = |side| -> Vec<Value> {
                 let book = exchange.engine().book(market.index).into_iter();
                 book.flat_map(|book| book.orders(side))

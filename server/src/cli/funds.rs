@@ -172,13 +172,13 @@ pub fn proof(arguments: ProofArguments, output: Output) -> Result<(), Failure> {
             let found = rules.network;
             return Err(Failure::difference(format!("the replica is of network {found}")));
         }
-        if rules.token(&symbol).is_none() {
+        if rules.listing.token(&symbol).is_none() {
             return Err(format!("there is no token {symbol} in the replica's genesis").into());
         }
         let path = format!("/v1/accounts/{account}/proof?token={symbol}");
         Ok((rules, client.get::<BalanceProofBody>(&path).await?))
     })?;
-    let (token, _) = rules.token(&symbol).ok_or("no such token")?;
+    let (token, _) = rules.listing.token(&symbol).ok_or("no such token")?;
     let wrong = |what: &str| Failure::difference(format!("the replica's {what} is no hex text"));
     let theirs = parse_root(&body.root).map_err(|_| wrong("root"))?;
     let value = match &body.value {
@@ -199,7 +199,7 @@ pub fn proof(arguments: ProofArguments, output: Output) -> Result<(), Failure> {
         return Err(Failure::difference(format!("{error} {}{said}", hex::encode(root))));
     }
     let balance = read_balance(value.as_deref());
-    let format = |atoms| rules.format_amount(token, atoms);
+    let format = |atoms| rules.listing.format_amount(token, atoms);
     let (available, locked) = (format(balance.available), format(balance.locked));
     if available != body.balance.available || locked != body.balance.locked {
         return Err(Failure::difference(format!(

@@ -94,7 +94,8 @@ pub fn genesis(arguments: GenesisArguments, output: Output) -> Result<(), Failur
     output.print(
         || describe(&rules, &path),
         || {
-            let markets: Vec<_> = rules.markets.iter().map(|market| market.name.clone()).collect();
+            let markets: Vec<_> =
+                rules.listing.markets.iter().map(|market| market.name.clone()).collect();
             json!({ "file": path, "network": rules.network.to_string(), "markets": markets })
         },
     );
@@ -103,7 +104,7 @@ pub fn genesis(arguments: GenesisArguments, output: Output) -> Result<(), Failur
 
 fn describe(rules: &Rules, path: &std::path::Path) -> String {
     let mut text = format!("{} is valid\nnetwork {}\n", path.display(), rules.network);
-    for market in &rules.markets {
+    for market in &rules.listing.markets {
         text.push_str(&format!(
             "market {}, tick {}, lot {}, fees {} and {} basis points (maker and taker)\n",
             market.name,

@@ -317,7 +317,7 @@ fn fill_tickers(
     now_ms: u64,
 ) -> Result<(), StoreError> {
     let fill = reader.read_now(|view| {
-        for market in &view.rules().markets {
+        for market in &view.rules().listing.markets {
             if let (Some(price), Some(ticker)) =
                 (view.last_price(market.index)?, tickers.get_mut(usize::from(market.index.0)))
             {

@@ -1,11 +1,11 @@
 //! Reading what belongs to an account.
 
 use rusqlite::{OptionalExtension, params};
-use zellbook_core::genesis::{MarketIndex, TokenIndex};
 use zellbook_core::key::PublicKey;
 use zellbook_core::leaf::LeafKey;
 use zellbook_core::ledger::Balance;
 use zellbook_core::limits::NO_INDEX;
+use zellbook_core::listing::{MarketIndex, TokenIndex};
 use zellbook_core::units::{Atoms, Decimal};
 use zellbook_core::wire::{
     AccountBody, BalanceBody, FillBody, OrderBody, SessionKeyBody, WithdrawalBody,
@@ -106,7 +106,7 @@ impl View<'_> {
                     (trade.taker_side, trade.taker_order.clone())
                 };
                 let fee = stored_atoms(row.get_ref(9)?.as_str()?);
-                let fee = self.rules.format_amount(self.market(row, 1)?.quote, fee);
+                let fee = self.rules.listing.format_amount(self.market(row, 1)?.quote, fee);
                 Ok(FillBody { trade, side, order, is_maker, fee })
             })?
             .collect()
@@ -125,8 +125,8 @@ impl View<'_> {
                 let balance = self.balance(account, index)?;
                 Ok(BalanceBody {
                     token: token.symbol.clone(),
-                    available: self.rules.format_amount(index, balance.available),
-                    locked: self.rules.format_amount(index, balance.locked),
+                    available: self.rules.listing.format_amount(index, balance.available),
+                    locked: self.rules.listing.format_amount(index, balance.locked),
                 })
             })
             .collect()
@@ -152,9 +152,9 @@ impl View<'_> {
         let market = Some(value.u16()).filter(|market| *market != NO_INDEX).map(MarketIndex);
         let token = Some(value.u16()).filter(|token| *token != NO_INDEX).map(TokenIndex);
         let (limit, spent) = (value.atoms(), value.atoms());
-        let amount = |atoms| token.map(|token| self.rules.format_amount(token, atoms));
-        let token_at = token.and_then(|token| self.rules.token_at(token));
-        let market_at = market.and_then(|market| self.rules.market_at(market));
+        let amount = |atoms| token.map(|token| self.rules.listing.format_amount(token, atoms));
+        let token_at = token.and_then(|token| self.rules.listing.token_at(token));
+        let market_at = market.and_then(|market| self.rules.listing.market_at(market));
         SessionKeyBody {
             key: hex::encode(key),
             expires_ms: expires.to_string(),
@@ -173,7 +173,7 @@ impl View<'_> {
         self.connection
             .prepare_cached(&sql)?
             .query_map([account.as_bytes()], |row| {
-                let token = self.rules.token_at(TokenIndex(row.get(1)?));
+                let token = self.rules.listing.token_at(TokenIndex(row.get(1)?));
                 let (symbol, decimals) =
                     token.map_or(("", 0), |token| (token.symbol.as_str(), token.decimals));
                 let amount = stored_atoms(row.get_ref(2)?.as_str()?);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, Transaction, params};
-use zellbook_core::genesis::{Market, MarketIndex};
+use zellbook_core::listing::{Market, MarketIndex};
 use zellbook_core::units::Ticks;
 use zellbook_core::wire::CandleBody;
 
@@ -157,8 +157,8 @@ impl View<'_> {
 #[cfg(test)]
 mod tests {
     use zellbook_core::event::Fill;
-    use zellbook_core::genesis::MarketIndex;
     use zellbook_core::key::SecretKey;
+    use zellbook_core::listing::MarketIndex;
     use zellbook_core::transaction::Side;
     use zellbook_core::units::{Atoms, Lots, Ticks};
 

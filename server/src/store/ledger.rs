@@ -1,8 +1,8 @@
 //! Reading an account's past, page by page.
 
 use rusqlite::params;
-use zellbook_core::genesis::TokenIndex;
 use zellbook_core::key::PublicKey;
+use zellbook_core::listing::TokenIndex;
 use zellbook_core::units::Decimal;
 use zellbook_core::wire::{FillBody, LedgerEntryBody, OrderBody};
 
@@ -59,7 +59,7 @@ impl View<'_> {
                  WHERE account = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3",
             )?
             .query_map(params![account.as_bytes(), below(before), limit], |row| {
-                let token = self.rules.token_at(TokenIndex(row.get(2)?));
+                let token = self.rules.listing.token_at(TokenIndex(row.get(2)?));
                 let (symbol, decimals) =
                     token.map_or(("", 0), |token| (token.symbol.as_str(), token.decimals));
                 let amount = stored_atoms(row.get_ref(3)?.as_str()?);

@@ -8,9 +8,10 @@ use std::time::Duration;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use tokio::sync::Semaphore;
-use zellbook_core::genesis::{Market, MarketIndex, Rules};
+use zellbook_core::genesis::Rules;
 use zellbook_core::key::PublicKey;
 use zellbook_core::leaf::LeafKey;
+use zellbook_core::listing::{Market, MarketIndex};
 use zellbook_core::matching::Maker;
 use zellbook_core::transaction::{Side, TimeInForce};
 use zellbook_core::units::Ticks;
@@ -145,7 +146,7 @@ impl View<'_> {
 
     pub(super) fn market(&self, row: &Row<'_>, column: usize) -> rusqlite::Result<&Market> {
         let index = MarketIndex(row.get(column)?);
-        self.rules.market_at(index).ok_or(rusqlite::Error::InvalidColumnIndex(column))
+        self.rules.listing.market_at(index).ok_or(rusqlite::Error::InvalidColumnIndex(column))
     }
 
     /// Whether a transaction has its outcome.

@@ -2,8 +2,8 @@
 
 use rusqlite::{Transaction, params};
 use zellbook_core::event::{CancelReason, Event};
-use zellbook_core::genesis::TokenIndex;
 use zellbook_core::key::PublicKey;
+use zellbook_core::listing::TokenIndex;
 use zellbook_core::reject::Reject;
 use zellbook_core::units::Atoms;
 use zellbook_core::wire::{LedgerKind, OrderStatus};

@@ -174,7 +174,7 @@ async fn a_withdrawal_is_listed_and_a_balance_is_proven() {
             body["balance"],
             json!({"token": token, "available": available, "locked": locked})
         );
-        let (index, _) = replica.rules.token(token).unwrap();
+        let (index, _) = replica.rules.listing.token(token).unwrap();
         let key = LeafKey::Balance(owner.public_key(), index).to_bytes();
         assert_eq!(body["key"], hex::encode(&key));
         let bytes = |field: &str| hex::decode(body[field].as_str().unwrap()).unwrap();
