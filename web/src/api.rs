@@ -1,11 +1,9 @@
 //! The replica's HTTP interface, as the page uses it.
 
 use gloo_net::http::{Request, Response};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use zellbook_core::genesis::{Genesis, Rules};
-use zellbook_core::wire::{
-    CandlesResponse, ErrorBody, MarketsResponse, SubmitResponse, TransactionStatus,
-};
+use zellbook_core::wire::{MarketsResponse, SubmitResponse, TransactionStatus};
 
 /// Why a request brought nothing. Its text is for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +25,17 @@ impl std::fmt::Display for Problem {
     }
 }
 
+/// What the page reads of an error answer.
+#[derive(Deserialize)]
+struct Refusal {
+    error: Reason,
+}
+
+#[derive(Deserialize)]
+struct Reason {
+    message: String,
+}
+
 /// What a request brought.
 pub type ApiResult<T> = Result<T, Problem>;
 
@@ -37,9 +46,9 @@ async fn read(sent: Result<Response, gloo_net::Error>) -> ApiResult<String> {
         return Ok(text);
     }
     let status = response.status();
-    Err(Problem::Refused(serde_json::from_str::<ErrorBody>(&text).map_or_else(
+    Err(Problem::Refused(serde_json::from_str::<Refusal>(&text).map_or_else(
         |_| format!("The replica answered with status {status}."),
-        |body| body.error.message,
+        |refusal| refusal.error.message,
     )))
 }
 
@@ -67,27 +76,9 @@ async fn post<T: DeserializeOwned>(path: &str, body: String) -> ApiResult<T> {
     parse(&read(request.send().await).await?)
 }
 
-/// The rules of this exchange, with the network id computed here.
-pub async fn rules() -> ApiResult<Rules> {
-    let genesis: Genesis = get("/v1/genesis").await?;
-    genesis.check().map_err(|error| Problem::Refused(error.to_string()))
-}
-
 /// Tokens and markets with their figures of the last day.
 pub async fn markets() -> ApiResult<MarketsResponse> {
     get("/v1/markets").await
-}
-
-/// Candles of a market, newest first, that begin before a time.
-pub async fn candles(
-    market: &str,
-    interval: &str,
-    before_ms: Option<u64>,
-    limit: usize,
-) -> ApiResult<CandlesResponse> {
-    let market = market.replacen('/', "-", 1);
-    let before = before_ms.map(|time| format!("&before={time}")).unwrap_or_default();
-    get(&format!("/v1/markets/{market}/candles?interval={interval}&limit={limit}{before}")).await
 }
 
 /// Hands a signed transaction in.

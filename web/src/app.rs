@@ -5,14 +5,15 @@ use std::sync::Arc;
 use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use zellbook_core::listing::Listing;
+use zellbook_core::wire::MarketsResponse;
 
+use crate::account::{self, AccountSheets};
 use crate::api;
 use crate::components::dead_man::DeadMan;
-use crate::components::edit_sheet::EditSheet;
 use crate::components::header::{Banner, Header};
 use crate::components::settings::{Settings, SettingsSheet};
 use crate::components::shortcuts::{self, ShortcutsSheet};
-use crate::components::sign_sheet::SignSheet;
 use crate::components::toasts::Toasts;
 use crate::components::trading::Trading;
 use crate::components::wallet::WalletDialog;
@@ -26,6 +27,9 @@ use crate::state::State;
 /// How often the markets' figures are asked for.
 const MARKETS_EVERY_MS: u32 = 5000;
 
+/// Wait before the markets are asked for again, where none are known.
+const RETRY_MS: u32 = 2000;
+
 /// The whole page.
 #[component]
 pub fn App() -> impl IntoView {
@@ -37,9 +41,9 @@ pub fn App() -> impl IntoView {
     shortcuts::listen(state, settings);
     route::follow(state.route);
     feed::start(state);
-    provide_context(DeadMan::start(state));
-    crate::wallet::start(state.wallet);
-    spawn_local(crate::sending::resume(state));
+    let switch = DeadMan::new();
+    provide_context(switch);
+    account::start(state, switch);
     spawn_local(load(state));
     let is_trading = Memo::new(move |_| state.route.with(|route| *route == Route::Trade));
     view! {
@@ -52,8 +56,7 @@ pub fn App() -> impl IntoView {
         <Show when=move || !is_trading.get()>
             <Later part=|| Box::pin(pages::explorer()) />
         </Show>
-        <EditSheet />
-        <SignSheet />
+        <AccountSheets />
         <WalletDialog />
         <SettingsSheet />
         <ShortcutsSheet />
@@ -74,25 +77,33 @@ fn SkipLink(is_trading: Memo<bool>) -> impl IntoView {
     }
 }
 
-/// Loads genesis until it is there, then keeps the markets' figures fresh.
+/// Loads tokens and markets until they are there, then keeps the markets' figures fresh.
 async fn load(state: State) {
     loop {
-        match api::rules().await {
-            Ok(rules) => {
-                let first = rules.markets.first().map(|market| market.name.clone());
-                state.rules.set(Some(Arc::new(rules)));
-                state.market.set(first.unwrap_or_default());
-                break;
+        let has_listing = state.listing.with_untracked(Option::is_some);
+        match api::markets().await {
+            Ok(markets) => {
+                if !has_listing {
+                    show_listing(state, &markets);
+                }
+                state.markets.set(Some(markets));
             }
-            Err(problem) => state.problem.set(Some(problem.to_string())),
+            Err(problem) if !has_listing => state.problem.set(Some(problem.to_string())),
+            // What is there is marked as old.
+            Err(_) => {}
         }
-        TimeoutFuture::new(2000).await;
+        let has_listing = state.listing.with_untracked(Option::is_some);
+        TimeoutFuture::new(if has_listing { MARKETS_EVERY_MS } else { RETRY_MS }).await;
     }
+}
+
+fn show_listing(state: State, markets: &MarketsResponse) {
+    let Some(listing) = Listing::read(markets) else {
+        let text = "The replica lists its markets in a form that this page does not know.";
+        return state.problem.set(Some(text.into()));
+    };
+    let first = listing.markets.first().map(|market| market.name.clone());
+    state.listing.set(Some(Arc::new(listing)));
+    state.market.set(first.unwrap_or_default());
     state.problem.set(None);
-    loop {
-        if let Ok(markets) = api::markets().await {
-            state.markets.set(Some(markets));
-        }
-        TimeoutFuture::new(MARKETS_EVERY_MS).await;
-    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use zellbook_core::event::CancelReason;
-use zellbook_core::genesis::{Market, Rules, TokenIndex};
+use zellbook_core::listing::{Listing, Market, TokenIndex};
 use zellbook_core::simulation::{Simulation, Trader, simulate};
 use zellbook_core::terms::Terms;
 use zellbook_core::transaction::{Action, Order, Side};
@@ -21,7 +21,7 @@ pub type Lines = Vec<(&'static str, String)>;
 /// An order that genesis allows, and what it would do now.
 #[derive(Clone)]
 pub struct Draft {
-    rules: Arc<Rules>,
+    listing: Arc<Listing>,
     pub market: Market,
     pub order: Order,
     pub terms: Terms,
@@ -33,8 +33,13 @@ pub struct Draft {
 }
 
 /// What the wallet's account has available of a token, with what is known to come free.
-pub fn available(state: State, rules: &Rules, token: TokenIndex, freed: Atoms) -> Option<Atoms> {
-    let token = rules.token_at(token)?;
+pub fn available(
+    state: State,
+    listing: &Listing,
+    token: TokenIndex,
+    freed: Atoms,
+) -> Option<Atoms> {
+    let token = listing.token_at(token)?;
     let available = state.available(&token.symbol)?;
     let available = available.in_steps_of(Decimal::one_atom(token.decimals)).ok()?;
     Atoms(available).checked_add(freed)
@@ -43,19 +48,19 @@ pub fn available(state: State, rules: &Rules, token: TokenIndex, freed: Atoms) -
 impl Draft {
     /// A new order.
     pub fn new(state: State, order: Order) -> Result<Self, Fault> {
-        let (rules, market) =
-            state.market_rules().ok_or(Fault::new(Field::Whole, "The market is loading."))?;
-        let terms = check(&rules, &market, &order)?;
-        let trader = available(state, &rules, terms.cost_token, Atoms::ZERO).map(|available| {
+        let (listing, market) =
+            state.listed_market().ok_or(Fault::new(Field::Whole, "The market is loading."))?;
+        let terms = check(&listing, &market, &order)?;
+        let trader = available(state, &listing, terms.cost_token, Atoms::ZERO).map(|available| {
             Trader { available, open_orders: state.open_orders(&market.name).len() }
         });
-        Ok(Self::simulated(state, rules, market, order, terms, trader))
+        Ok(Self::simulated(state, listing, market, order, terms, trader))
     }
 
     /// An order with these terms, over the book as the page has it.
     pub fn simulated(
         state: State,
-        rules: Arc<Rules>,
+        listing: Arc<Listing>,
         market: Market,
         order: Order,
         terms: Terms,
@@ -71,10 +76,10 @@ impl Draft {
             .collect();
         let simulation = state.book.with(|book| {
             let makers = book.makers(opposite, &own);
-            simulate(&rules, &market, &terms, makers, trader)
+            simulate(&listing, &market, &terms, makers, trader)
         });
         let book_is_there = state.book.with(|book| book.is_there);
-        Self { rules, market, order, terms, simulation, book_is_there, is_market: false }
+        Self { listing, market, order, terms, simulation, book_is_there, is_market: false }
     }
 
     /// Why the engine would reject it now.
@@ -94,13 +99,13 @@ impl Draft {
 
     /// "1.5 USDT".
     pub fn amount(&self, token: TokenIndex, amount: Atoms) -> String {
-        let symbol = self.rules.token_at(token).map_or("", |token| &token.symbol);
-        format!("{} {symbol}", format::number(&self.rules.format_amount(token, amount), 0))
+        let symbol = self.listing.token_at(token).map_or("", |token| &token.symbol);
+        format!("{} {symbol}", format::number(&self.listing.format_amount(token, amount), 0))
     }
 
     /// "1.5 ETH".
     pub fn quantity(&self, lots: Lots) -> String {
-        let symbol = self.rules.token_at(self.market.base).map_or("", |token| &token.symbol);
+        let symbol = self.listing.token_at(self.market.base).map_or("", |token| &token.symbol);
         let quantity = self.market.format_quantity(u128::from(lots.0));
         format!("{} {symbol}", format::number(&quantity, 0))
     }
@@ -180,10 +185,7 @@ impl Draft {
             let why = match reason {
                 CancelReason::SelfTrade => "meets your own order".into(),
                 CancelReason::MakerLimit => {
-                    format!(
-                        "one order meets {} at most",
-                        self.rules.genesis.limits.makers_per_order
-                    )
+                    format!("one order meets {} at most", self.listing.limits.makers_per_order)
                 }
                 _ => "does not fill at once".into(),
             };

@@ -42,7 +42,7 @@ impl Edit {
         quantity: Decimal,
     ) -> Result<Self, Fault> {
         let not_here = || Fault::new(Field::Whole, "The market is loading.");
-        let (rules, market) = state.market_rules().ok_or_else(not_here)?;
+        let (listing, market) = state.listed_market().ok_or_else(not_here)?;
         let number = |text: &Option<String>| text.as_ref().and_then(|text| text.parse().ok());
         let order = Order {
             market: open.market.clone(),
@@ -62,7 +62,7 @@ impl Edit {
         };
         let (id, was_price, remaining, filled) =
             known().filter(|_| market.name == open.market).ok_or_else(not_here)?;
-        let terms = check(&rules, &market, &order)?;
+        let terms = check(&listing, &market, &order)?;
         let left = terms.quantity.checked_sub(filled).unwrap_or_default();
         if (terms.price, left) == (was_price, remaining) {
             return Err(Fault::new(Field::Whole, "Change the price or the quantity."));
@@ -76,7 +76,7 @@ impl Edit {
         let terms = Terms { quantity: left, cost: cost.unwrap_or_default(), ..terms };
         // What it came to rest with is not known here, which can matter to the fee by one atom.
         let lock = market.lock(open.side, was_price, remaining, remaining).unwrap_or_default();
-        let trader = available(state, &rules, terms.cost_token, lock)
+        let trader = available(state, &listing, terms.cost_token, lock)
             .map(|available| Trader { available, open_orders: 0 });
         let before = format!(
             "{} at {}, {} filled",
@@ -84,7 +84,7 @@ impl Edit {
             format::in_steps(&open.price, market.tick_size),
             format::in_steps(&open.filled, market.lot_size)
         );
-        let draft = Draft::simulated(state, rules, market, order, terms, trader);
+        let draft = Draft::simulated(state, listing, market, order, terms, trader);
         Ok(Self { id, before, effect, draft })
     }
 

@@ -1,6 +1,6 @@
 //! Why an order cannot be sent as it is, in a form's words.
 
-use zellbook_core::genesis::{Market, Rules};
+use zellbook_core::listing::{Listing, Market};
 use zellbook_core::reject::Reject;
 use zellbook_core::terms::Terms;
 use zellbook_core::transaction::Order;
@@ -53,7 +53,7 @@ impl Fault {
         };
         let text = reject.to_string();
         let mut letters = text.chars();
-        let first = letters.next().map(|letter| letter.to_uppercase().to_string());
+        let first = letters.next().map(|letter| letter.to_ascii_uppercase().to_string());
         Self::new(field, first.unwrap_or_default() + letters.as_str() + ".")
     }
 }
@@ -89,8 +89,8 @@ pub fn read_number(text: &str, field: Field, name: &str) -> Result<Decimal, Faul
 }
 
 /// The terms of an order by genesis, or what is wrong with it and would do.
-pub fn check(rules: &Rules, market: &Market, order: &Order) -> Result<Terms, Fault> {
-    rules
+pub fn check(listing: &Listing, market: &Market, order: &Order) -> Result<Terms, Fault> {
+    listing
         .terms(order)
         .map_err(|reject| Fault { fix: Fix::of(&reject, market, order), ..Fault::of(&reject) })
 }

@@ -8,11 +8,11 @@ use std::rc::Rc;
 use gloo_timers::callback::Timeout;
 use js_sys::{Function, Math};
 use leptos::prelude::*;
+use serde_json::value::RawValue;
 use wasm_bindgen::prelude::*;
 use web_sys::{MessageEvent, WebSocket};
 use zellbook_core::wire::{
-    AccountBody, BookBody, Channel, ClientMessage, Feed as Message, FeedData, ServerMessage,
-    StatusBody, TradeBody,
+    AccountBody, BookBody, Channel, ClientMessage, FeedData, ReceivedMessage, StatusBody, TradeBody,
 };
 
 use crate::state::State;
@@ -193,21 +193,9 @@ impl Feed {
         let unread = self.0.unread.take();
         let mut news = News::default();
         for text in unread {
-            match serde_json::from_str(&text) {
-                Ok(ServerMessage::Snapshot(message)) => {
-                    if self.follows(&message, true) {
-                        news.add(message.data, true);
-                    }
-                }
-                Ok(ServerMessage::Change(message)) => {
-                    if self.follows(&message, false) {
-                        news.add(message.data, false);
-                    }
-                }
-                Ok(ServerMessage::Error(error)) => self.0.state.problem.set(Some(error.message)),
-                Ok(ServerMessage::Closing { reason }) => self.0.state.parting.set(Some(reason)),
-                // Of a version that this page does not know.
-                Err(_) => {}
+            // What does not read is of a version that this page does not know.
+            if let Ok(message) = serde_json::from_str(&text) {
+                self.read(message, &mut news);
             }
         }
         if news.is_some {
@@ -220,15 +208,32 @@ impl Feed {
         }
     }
 
+    fn read(&self, message: ReceivedMessage<'_>, news: &mut News) {
+        let text = |json: Option<&RawValue>| serde_json::from_str(json?.get()).ok();
+        match message.kind {
+            "snapshot" | "change" => {
+                let is_snapshot = message.kind == "snapshot";
+                let number = message.number.and_then(|number| number.parse().ok());
+                if let Some((number, data)) = number.zip(data(&message))
+                    && self.follows(&data, number, is_snapshot)
+                {
+                    news.add(data, is_snapshot);
+                }
+            }
+            "error" => self.0.state.problem.set(text(message.message)),
+            "closing" => self.0.state.parting.set(text(message.reason)),
+            _ => {}
+        }
+    }
+
     /// Whether a message is the next of a channel that is followed. After a gap the channel begins anew;
     /// what comes before its snapshot is of no use.
-    fn follows(&self, message: &Message, is_snapshot: bool) -> bool {
+    fn follows(&self, data: &FeedData, number: u64, is_snapshot: bool) -> bool {
         let mut channels = self.0.channels.borrow_mut();
-        let channel = channel(&message.data);
+        let channel = channel(data);
         let Some(old) = channels.iter_mut().find(|old| old.channel == channel) else {
             return false;
         };
-        let Ok(number) = message.number.parse::<u64>() else { return false };
         if is_snapshot {
             old.number = Some(number);
             return true;
@@ -241,6 +246,30 @@ impl Feed {
             self.send(&ClientMessage::Subscribe(channel));
         }
         is_next
+    }
+}
+
+/// Reads the JSON of an account.
+type ReadAccount = fn(&str) -> Option<AccountBody>;
+
+thread_local! {
+    static READ_ACCOUNT: Cell<Option<ReadAccount>> = const { Cell::new(None) };
+}
+
+/// Has accounts read from now on. What reads them comes with the wallet, without which none is followed.
+pub fn read_accounts(read: ReadAccount) {
+    READ_ACCOUNT.set(Some(read));
+}
+
+/// What a message carries.
+fn data(message: &ReceivedMessage<'_>) -> Option<FeedData> {
+    let json = message.data?.get();
+    match message.channel? {
+        "book" => serde_json::from_str(json).ok().map(FeedData::Book),
+        "trades" => serde_json::from_str(json).ok().map(FeedData::Trades),
+        "account" => READ_ACCOUNT.get()?(json).map(FeedData::Account),
+        "status" => serde_json::from_str(json).ok().map(FeedData::Status),
+        _ => None,
     }
 }
 
@@ -299,9 +328,9 @@ impl News {
 
     /// One change of each signal, however many messages there were.
     fn show(self, state: State) {
-        let rules = state.rules.get_untracked();
+        let listing = state.listing.get_untracked();
         let market = state.market.get_untracked();
-        let market = rules.as_ref().and_then(|rules| rules.market(&market));
+        let market = listing.as_ref().and_then(|listing| listing.market(&market));
         if let Some(market) = market.filter(|_| !self.books.is_empty()) {
             state.book.update(|book| {
                 for (body, is_snapshot) in &self.books {

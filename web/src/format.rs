@@ -59,8 +59,8 @@ pub struct Steps {
 impl Steps {
     /// Those of a market by its name. While genesis is not loaded, none: numbers stand as they come.
     pub fn of(state: State, market: &str) -> Self {
-        let rules = &*state.rules.read();
-        let market = rules.as_ref().and_then(|rules| rules.market(market));
+        let listing = &*state.listing.read();
+        let market = listing.as_ref().and_then(|listing| listing.market(market));
         let decimals = |step: Decimal| usize::from(step.scale());
         market.map_or_else(Self::default, |market| Self {
             tick: decimals(market.tick_size),
@@ -85,27 +85,26 @@ pub fn short(text: &str) -> String {
     }
 }
 
+/// Unix milliseconds as a date of the browser; none for what is no number.
+fn date(milliseconds: &str) -> Option<Date> {
+    let time = js_sys::Number::parse_float(milliseconds);
+    time.is_finite().then(|| Date::new(&time.into()))
+}
+
 /// Unix milliseconds as local time of day.
 pub fn time(milliseconds: &str) -> String {
-    milliseconds.parse::<f64>().map_or_else(
-        |_| String::new(),
-        |time| Date::new(&time.into()).to_locale_time_string("default").into(),
-    )
+    date(milliseconds).map_or_else(String::new, |date| date.to_locale_time_string("default").into())
 }
 
 /// Unix milliseconds as local date and time of day.
 pub fn date_time(milliseconds: &str) -> String {
-    milliseconds.parse::<f64>().map_or_else(
-        |_| String::new(),
-        |time| Date::new(&time.into()).to_locale_string("default", &JsValue::UNDEFINED).into(),
-    )
+    let text = |date: Date| date.to_locale_string("default", &JsValue::UNDEFINED).into();
+    date(milliseconds).map_or_else(String::new, text)
 }
 
 /// Unix milliseconds as full UTC time.
 pub fn utc(milliseconds: &str) -> String {
-    milliseconds
-        .parse::<f64>()
-        .map_or_else(|_| String::new(), |time| Date::new(&time.into()).to_iso_string().into())
+    date(milliseconds).map_or_else(String::new, |date| date.to_iso_string().into())
 }
 
 /// Basis points in percent, as decimal text: `0.05`.

@@ -1,5 +1,6 @@
 //! The trading page and wallet. Keys never leave it.
 
+mod account;
 mod api;
 mod app;
 mod candles;
@@ -11,6 +12,7 @@ mod evidence;
 mod fault;
 mod feed;
 mod format;
+mod genesis;
 mod later;
 mod notices;
 mod pages;

@@ -1,7 +1,7 @@
 //! What the owner of the account is told when it happens: what became of what was sent, and what came
 //! of others.
 
-use zellbook_core::genesis::Rules;
+use zellbook_core::listing::Listing;
 use zellbook_core::transaction::Side;
 use zellbook_core::units::{Atoms, Decimal};
 use zellbook_core::wire::{
@@ -117,7 +117,7 @@ fn reason(code: &str) -> &'static str {
 
 /// What happened to the account that this page did not ask for.
 pub fn of_account(
-    rules: &Rules,
+    listing: &Listing,
     before: &AccountBody,
     now: &AccountBody,
     sent: &[Sent],
@@ -154,7 +154,7 @@ pub fn of_account(
         let amounts: Vec<String> = now
             .balances
             .iter()
-            .filter_map(|balance| received(rules, &before.balances, balance))
+            .filter_map(|balance| received(listing, &before.balances, balance))
             .collect();
         if !amounts.is_empty() {
             notices.push(Notice::new(Tone::News, "Arrived", format!("{}.", amounts.join(", "))));
@@ -185,8 +185,8 @@ fn filled(fill: &FillBody, order: Option<&OrderBody>) -> Notice {
 }
 
 /// By how much a balance grew, locked or not, if it did.
-fn received(rules: &Rules, before: &[BalanceBody], now: &BalanceBody) -> Option<String> {
-    let (_, token) = rules.token(&now.token)?;
+fn received(listing: &Listing, before: &[BalanceBody], now: &BalanceBody) -> Option<String> {
+    let (_, token) = listing.token(&now.token)?;
     let atom = Decimal::of_atoms(Atoms(1), token.decimals);
     let total = |balance: &BalanceBody| {
         let atoms = |text: &str| Decimal::parse(text).ok()?.in_steps_of(atom).ok();

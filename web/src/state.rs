@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use zellbook_core::genesis::{Market, Rules};
+use zellbook_core::genesis::Rules;
+use zellbook_core::listing::{Listing, Market};
 use zellbook_core::matching::Maker;
 use zellbook_core::transaction::{Action, Side};
 use zellbook_core::units::{Decimal, Ticks};
@@ -146,7 +147,9 @@ pub struct SignRequest {
 pub struct State {
     /// The view on show.
     pub route: RwSignal<Route>,
-    /// The rules of genesis, once loaded.
+    /// The tokens and markets that there are, once known: as the replica lists them, then as genesis does.
+    pub listing: RwSignal<Option<Arc<Listing>>>,
+    /// Genesis, once something is to be signed or checked by it: see [`crate::genesis`].
     pub rules: RwSignal<Option<Arc<Rules>>>,
     /// Tokens and markets with their figures.
     pub markets: RwSignal<Option<MarketsResponse>>,
@@ -191,6 +194,7 @@ impl State {
     pub fn new() -> Self {
         Self {
             route: RwSignal::new(Route::of_window()),
+            listing: RwSignal::new(None),
             rules: RwSignal::new(None),
             markets: RwSignal::new(None),
             market: RwSignal::new(String::new()),
@@ -219,17 +223,17 @@ impl State {
         !self.connected.get() || self.status.with(|it| it.as_ref().is_some_and(is_halted))
     }
 
-    /// The rules and the market on show, once both are known.
-    pub fn market_rules(self) -> Option<(Arc<Rules>, Market)> {
-        let rules = self.rules.get()?;
-        let market = rules.market(&self.market.get())?.clone();
-        Some((rules, market))
+    /// What is listed, and the market on show, once both are known.
+    pub fn listed_market(self) -> Option<(Arc<Listing>, Market)> {
+        let listing = self.listing.get()?;
+        let market = listing.market(&self.market.get())?.clone();
+        Some((listing, market))
     }
 
     /// The symbol of base or quote of the market on show.
     pub fn symbol(self, is_base: bool) -> Option<String> {
-        let (rules, market) = self.market_rules()?;
-        let token = rules.token_at(if is_base { market.base } else { market.quote })?;
+        let (listing, market) = self.listed_market()?;
+        let token = listing.token_at(if is_base { market.base } else { market.quote })?;
         Some(token.symbol.clone())
     }
 
@@ -259,6 +263,11 @@ impl State {
             let orders = account.iter().flat_map(|account| &account.open_orders);
             orders.filter(|order| order.market == market).cloned().collect()
         })
+    }
+
+    /// Whether the wallet has an account.
+    pub fn has_key(self) -> Memo<bool> {
+        Memo::new(move |_| self.wallet.with(|wallet| wallet.account().is_some()))
     }
 
     /// The available balance of a token, if it is known.

@@ -52,9 +52,9 @@ fn allows(state: State, session: &SessionKeyBody, action: &Action, open: &[Order
 fn has_left(state: State, session: &SessionKeyBody, order: &Order) -> bool {
     let Some(token) = &session.spend_token else { return true };
     let left = || {
-        let rules = state.rules.get_untracked()?;
-        let (index, token) = rules.token(token)?;
-        let market = rules.market(&order.market)?;
+        let listing = state.listing.get_untracked()?;
+        let (index, token) = listing.token(token)?;
+        let market = listing.market(&order.market)?;
         if market.cost_token(order.side) != index {
             return None;
         }

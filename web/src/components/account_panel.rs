@@ -1,7 +1,6 @@
 //! The panel below: what the account has, what it did, and what this page sent, by tabs.
 
 use leptos::prelude::*;
-use leptos::task::spawn_local;
 
 use super::balances::Balances;
 use super::dead_man::RENEWAL;
@@ -10,8 +9,8 @@ use super::orders::OpenOrders;
 use super::past::{FILLS, HISTORY, LEDGER, PastView};
 use super::wallet::trading_keys_tab;
 use crate::later::{Later, MakeView, NotLoaded, wasm_split};
-use crate::state::{State, use_state};
-use crate::{api, sending};
+use crate::sending::Sent;
+use crate::state::use_state;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Tab {
@@ -30,8 +29,7 @@ pub fn AccountPanel() -> impl IntoView {
     let state = use_state();
     let tab = RwSignal::new(Tab::Balances);
     // What was just signed is what the user wants to see.
-    let is_signed =
-        |sent: &&sending::Sent| sent.is_new && !sent.text.is_empty() && sent.title != RENEWAL;
+    let is_signed = |sent: &&Sent| sent.is_new && !sent.text.is_empty() && sent.title != RENEWAL;
     let count = Memo::new(move |_| state.sent.with(|list| list.iter().filter(is_signed).count()));
     Effect::new(move |before: Option<usize>| {
         let now = count.get();
@@ -106,28 +104,4 @@ fn ledger_tab() -> Result<MakeView, NotLoaded> {
 #[wasm_split(account, wasm_split_path = ::leptos::wasm_split, fallible)]
 fn sent_tab() -> Result<MakeView, NotLoaded> {
     Ok(|| view! { <SentList /> }.into_any())
-}
-
-/// Asks for test tokens.
-pub fn ask_faucet(state: State) {
-    let Some(account) = state.wallet.with_untracked(crate::wallet::Wallet::account) else { return };
-    spawn_local(async move {
-        match api::faucet(&account.to_string()).await {
-            Ok(response) => {
-                state.problem.set(None);
-                // One token's deposit stands for all: they are in one batch.
-                let last =
-                    response.transactions.into_iter().filter_map(|entry| entry.hash).next_back();
-                if let Some(hash) = last {
-                    sending::follow(state, "Test tokens".into(), hash);
-                }
-            }
-            Err(problem) => state.problem.set(Some(problem.to_string())),
-        }
-    });
-}
-
-/// Whether this replica gives test tokens.
-pub fn has_faucet(state: State) -> bool {
-    state.status.with(|status| status.as_ref().is_some_and(|status| status.faucet))
 }

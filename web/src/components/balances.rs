@@ -4,10 +4,10 @@ use leptos::prelude::*;
 use zellbook_core::units::Decimal;
 use zellbook_core::wire::{BalanceBody, WithdrawalBody};
 
-use super::account_panel::{ask_faucet, has_faucet};
 use super::book::flash;
+use super::faucet::{ask_faucet, has_faucet};
 use super::funds_sheet::{Funds, FundsSheet, Kind};
-use super::wallet::FirstSteps;
+use super::wallet::{FirstSteps, Welcome};
 use crate::evidence::{Known, Subject};
 use crate::format;
 use crate::later::{Later, MakeView, NotLoaded, wasm_split};
@@ -35,8 +35,24 @@ fn changed(before: Option<&str>, now: &str) -> &'static str {
 /// The balances, and before the first trade the way to it.
 #[component]
 pub fn Balances() -> impl IntoView {
+    let has_key = use_state().has_key();
+    move || {
+        if has_key.get() {
+            view! { <Later part=|| Box::pin(what_it_has()) /> }.into_any()
+        } else {
+            view! { <Welcome /> }.into_any()
+        }
+    }
+}
+
+#[wasm_split(account, wasm_split_path = ::leptos::wasm_split, fallible)]
+fn what_it_has() -> Result<MakeView, NotLoaded> {
+    Ok(|| view! { <WhatItHas /> }.into_any())
+}
+
+#[component]
+fn WhatItHas() -> impl IntoView {
     let state = use_state();
-    let has_key = Memo::new(move |_| state.wallet.with(|wallet| wallet.account().is_some()));
     let has_traded = Memo::new(move |_| {
         state
             .account
@@ -46,20 +62,13 @@ pub fn Balances() -> impl IntoView {
         <Show when=move || !has_traded.get()>
             <FirstSteps />
         </Show>
-        <Show when=move || has_key.get()>
-            <Later part=|| Box::pin(what_it_has()) />
-        </Show>
+        <Table />
         <Show when=move || has_traded.get() && has_faucet(state)>
             <p class="actions">
                 <button type="button" on:click=move |_| ask_faucet(state)>"Get test tokens"</button>
             </p>
         </Show>
     }
-}
-
-#[wasm_split(account, wasm_split_path = ::leptos::wasm_split, fallible)]
-fn what_it_has() -> Result<MakeView, NotLoaded> {
-    Ok(|| view! { <Table /> }.into_any())
 }
 
 #[component]

@@ -2,7 +2,7 @@
 //! rows whatever happens, so that nothing moves; a row is written anew only where it changed.
 
 use leptos::prelude::*;
-use zellbook_core::genesis::Market;
+use zellbook_core::listing::Market;
 use zellbook_core::transaction::Side;
 use zellbook_core::units::{Atoms, Decimal, Ticks};
 
@@ -118,7 +118,7 @@ impl Ladder {
 pub fn BookView() -> impl IntoView {
     let state = use_state();
     let exponent = RwSignal::new(0_u32);
-    let market = Memo::new(move |_| state.market_rules().map(|(_, market)| market));
+    let market = Memo::new(move |_| state.listed_market().map(|(_, market)| market));
     let ladder = StoredValue::new(Ladder {
         asks: [(); ROWS].map(|()| RwSignal::new(None)),
         bids: [(); ROWS].map(|()| RwSignal::new(None)),

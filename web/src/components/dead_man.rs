@@ -35,26 +35,9 @@ fn due(state: State) -> Option<u64> {
 }
 
 impl DeadMan {
-    /// Renews the switch while the page lives.
-    pub fn start(state: State) -> Self {
-        let switch = Self { length_ms: RwSignal::new(None), now_ms: RwSignal::new(clock::now()) };
-        spawn_local(async move {
-            let mut renewed = 0_u64;
-            loop {
-                TimeoutFuture::new(TICK_MS).await;
-                let now = clock::now();
-                switch.now_ms.set(now);
-                let length = switch.length_ms.get_untracked();
-                let (Some(length), Some(due)) = (length, untrack(|| due(state))) else { continue };
-                let is_late = due < now.saturating_add(length / 2);
-                // One on its way is waited for.
-                if is_late && renewed.saturating_add(length / 4) < now {
-                    renewed = now;
-                    switch.renew(state, length);
-                }
-            }
-        });
-        switch
+    /// One that is off.
+    pub fn new() -> Self {
+        Self { length_ms: RwSignal::new(None), now_ms: RwSignal::new(clock::now()) }
     }
 
     fn renew(self, state: State, length: u64) {
@@ -71,6 +54,26 @@ impl DeadMan {
             }
         });
     }
+}
+
+/// Renews the switch while the page lives.
+pub fn keep_up(state: State, switch: DeadMan) {
+    spawn_local(async move {
+        let mut renewed = 0_u64;
+        loop {
+            TimeoutFuture::new(TICK_MS).await;
+            let now = clock::now();
+            switch.now_ms.set(now);
+            let length = switch.length_ms.get_untracked();
+            let (Some(length), Some(due)) = (length, untrack(|| due(state))) else { continue };
+            let is_late = due < now.saturating_add(length / 2);
+            // One on its way is waited for.
+            if is_late && renewed.saturating_add(length / 4) < now {
+                renewed = now;
+                switch.renew(state, length);
+            }
+        }
+    });
 }
 
 /// What a renewal is called among what was sent.

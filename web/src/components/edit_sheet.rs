@@ -96,7 +96,7 @@ fn EditForm(id: String) -> impl IntoView {
     let symbol = move |is_base| Signal::derive(move || state.symbol(is_base));
     let step = move |is_base: bool| {
         Signal::derive(move || {
-            let (_, market) = state.market_rules()?;
+            let (_, market) = state.listed_market()?;
             Some(if is_base { market.lot_size } else { market.tick_size })
         })
     };

@@ -1,7 +1,7 @@
 //! What a market did in the last 24 hours.
 
 use leptos::prelude::*;
-use zellbook_core::genesis::Market;
+use zellbook_core::listing::Market;
 use zellbook_core::units::{Atoms, Decimal};
 use zellbook_core::wire::MarketBody;
 
@@ -40,7 +40,7 @@ pub fn Figures() -> impl IntoView {
                     <dt>{name}</dt>
                     <dd>
                         {move || {
-                            let tick = state.market_rules().map(|(_, market)| market.tick_size);
+                            let tick = state.listed_market().map(|(_, market)| market.tick_size);
                             let value = body().and_then(|body| value(&body));
                             match (value, tick) {
                                 (Some(value), Some(tick)) => format::in_steps(&value, tick),
@@ -60,8 +60,8 @@ pub fn Figures() -> impl IntoView {
     let last_change = Memo::new(move |before: Option<&(Option<String>, i8)>| {
         let now = last();
         let (old, direction) = before.cloned().unwrap_or_default();
-        let rules = state.market_rules();
-        let number = |text: &Option<String>| ticks(&rules.as_ref()?.1, text.as_ref()?);
+        let listing = state.listed_market();
+        let number = |text: &Option<String>| ticks(&listing.as_ref()?.1, text.as_ref()?);
         let direction = match (number(&old), number(&now)) {
             (Some(old), Some(now)) if now > old => 1,
             (Some(old), Some(now)) if now < old => -1,
@@ -76,7 +76,7 @@ pub fn Figures() -> impl IntoView {
             -1 => "last ask flash-down",
             _ => "last",
         };
-        let shown = state.market_rules().zip(price);
+        let shown = state.listed_market().zip(price);
         let shown = shown.map(|((_, market), price)| format::in_steps(&price, market.tick_size));
         // Another element each time: it flashes once.
         view! { <dd class=class>{shown.unwrap_or_else(|| "–".into())}</dd> }
@@ -90,7 +90,7 @@ pub fn Figures() -> impl IntoView {
             <div class="wide">
                 <dt>"24 h change"</dt>
                 {move || {
-                    let change = body().zip(state.market_rules()).and_then(|(body, (_, market))| change(&market, &body));
+                    let change = body().zip(state.listed_market()).and_then(|(body, (_, market))| change(&market, &body));
                     let (class, text) = change.unwrap_or_else(|| ("", "–".into()));
                     view! { <dd class=class>{text}</dd> }
                 }}
@@ -102,7 +102,7 @@ pub fn Figures() -> impl IntoView {
                 <dd>
                     {move || {
                         body()
-                            .zip(state.market_rules())
+                            .zip(state.listed_market())
                             .map_or_else(
                                 || "–".into(),
                                 |(body, (_, market))| {

@@ -7,7 +7,7 @@ use zellbook_core::limits::DESTINATION_LENGTH_MAX;
 use zellbook_core::transaction::Action;
 use zellbook_core::units::{Atoms, Decimal};
 
-use super::account_panel::{ask_faucet, has_faucet};
+use super::faucet::{ask_faucet, has_faucet};
 use super::sign_sheet::ignore_held_enter;
 use crate::draft::available;
 use crate::fault::{Fault, Field, read_number};
@@ -82,11 +82,12 @@ pub fn FundsSheet(asked: RwSignal<Option<Funds>>) -> impl IntoView {
 /// How a token comes in: the faucet, or its issuer.
 #[component]
 fn Deposit(token: String, asked: RwSignal<Option<Funds>>) -> impl IntoView {
-    let state = use_state();
-    let issuer = state.rules.with_untracked(|rules| {
-        let (_, token) = rules.as_ref()?.token(&token)?;
-        Some(token.issuer.to_string())
-    });
+    let (state, of) = (use_state(), token.clone());
+    let issuer = move || {
+        let rules = state.rules.get()?;
+        let (index, _) = rules.listing.token(&of)?;
+        rules.issuer(index).map(|issuer| issuer.to_string())
+    };
     let account = state.wallet.with_untracked(crate::wallet::Wallet::account);
     let account = account.map(|account| account.to_string());
     let use_faucet = move |_| {
@@ -117,12 +118,12 @@ fn Deposit(token: String, asked: RwSignal<Option<Funds>>) -> impl IntoView {
 fn amount(state: State, token: &str, text: &str) -> Result<Decimal, Fault> {
     let number = read_number(text, Field::Quantity, "amount")?;
     let fault = |reject| Fault { field: Field::Quantity, ..Fault::of(&reject) };
-    let rules = state.rules.get();
-    let rules = rules.ok_or_else(|| Fault::new(Field::Quantity, "The exchange is loading."))?;
-    let (index, _, atoms) = rules.amount(token, number).map_err(fault)?;
-    let available = available(state, &rules, index, Atoms::ZERO).unwrap_or_default();
+    let listing = state.listing.get();
+    let listing = listing.ok_or_else(|| Fault::new(Field::Quantity, "The exchange is loading."))?;
+    let (index, _, atoms) = listing.amount(token, number).map_err(fault)?;
+    let available = available(state, &listing, index, Atoms::ZERO).unwrap_or_default();
     if atoms > available {
-        return Err(fault(rules.balance_too_low(index, atoms, available)));
+        return Err(fault(listing.balance_too_low(index, atoms, available)));
     }
     Ok(number)
 }

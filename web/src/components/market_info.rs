@@ -8,8 +8,8 @@ use crate::format;
 use crate::state::{State, use_state};
 
 fn lines(state: State) -> Option<Lines> {
-    let (rules, market) = state.market_rules()?;
-    let symbol = |index| rules.token_at(index).map_or("", |token| token.symbol.as_str());
+    let (listing, market) = state.listed_market()?;
+    let symbol = |index| listing.token_at(index).map_or("", |token| token.symbol.as_str());
     let (base, quote) = (symbol(market.base), symbol(market.quote));
     let amount = |value: &str, unit: &str| format!("{} {unit}", format::number(value, 0));
     let fee = |bps: u16| format!("{} %", format::number(&format::percent_of_bps(bps), 0));

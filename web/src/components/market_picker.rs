@@ -37,7 +37,7 @@ pub fn MarketPicker() -> impl IntoView {
 
 /// Those whose name has what was typed.
 fn found(state: State, text: &str) -> Vec<MarketBody> {
-    let text = text.trim().to_uppercase().replace('-', "/");
+    let text = text.trim().to_ascii_uppercase().replace('-', "/");
     state.markets.with(|markets| {
         let markets = markets.iter().flat_map(|markets| &markets.markets);
         markets.filter(|market| market.name.contains(&text)).cloned().collect()
@@ -67,8 +67,8 @@ fn List() -> impl IntoView {
         }
     };
     let row = move |body: MarketBody| {
-        let rules = state.rules.get()?;
-        let market = rules.market(&body.name)?;
+        let listing = state.listing.get()?;
+        let market = listing.market(&body.name)?;
         let price = |value: &Option<String>| {
             let shown = value.as_ref().map(|value| format::in_steps(value, market.tick_size));
             shown.unwrap_or_else(|| "–".into())

@@ -8,6 +8,7 @@ pub mod csv;
 pub mod dead_man;
 pub mod edit_sheet;
 pub mod expiry;
+pub mod faucet;
 pub mod faults;
 pub mod figures;
 pub mod funds_sheet;

@@ -51,7 +51,7 @@ impl Choices {
             return read_number(&state.price.get(), Field::Price, "price");
         }
         let loading = || Fault::new(Field::Whole, "The market is loading.");
-        let (_, market) = state.market_rules().ok_or_else(loading)?;
+        let (_, market) = state.listed_market().ok_or_else(loading)?;
         let side = state.side.get();
         let best = state.book.with(|book| book.best(side.opposite())).ok_or_else(|| {
             let who = if side == Side::Buy { "sells" } else { "buys" };
@@ -176,8 +176,8 @@ pub fn OrderForm() -> impl IntoView {
         view! { <option value=value.name() selected=is_chosen>{words}</option> }
     };
     let available = move || {
-        let (rules, market) = state.market_rules()?;
-        let token = rules.token_at(market.cost_token(state.side.get()))?.symbol.clone();
+        let (listing, market) = state.listed_market()?;
+        let token = listing.token_at(market.cost_token(state.side.get()))?.symbol.clone();
         let amount = state.available(&token)?;
         Some(format!("{} {token}", format::number(&amount.to_string(), 0)))
     };
@@ -250,7 +250,7 @@ pub fn OrderForm() -> impl IntoView {
                         value=state.price
                         faults
                         field=Field::Price
-                        step=Signal::derive(move || Some(state.market_rules()?.1.tick_size))
+                        step=Signal::derive(move || Some(state.listed_market()?.1.tick_size))
                     />
                 </Show>
                 <NumberField
@@ -260,7 +260,7 @@ pub fn OrderForm() -> impl IntoView {
                     value=state.quantity
                     faults
                     field=Field::Quantity
-                    step=Signal::derive(move || Some(state.market_rules()?.1.lot_size))
+                    step=Signal::derive(move || Some(state.listed_market()?.1.lot_size))
                 />
                 <SizeSlider quantity=state.quantity largest />
                 <label class="field" class:hidden=move || choices.is_market.get()>

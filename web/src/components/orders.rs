@@ -141,8 +141,8 @@ pub fn OpenOrders() -> impl IntoView {
         view! { <option value=value selected=is_chosen>{name}</option> }
     };
     let options = move || {
-        let rules = state.rules.get();
-        let markets = rules.iter().flat_map(|rules| &rules.markets);
+        let listing = state.listing.get();
+        let markets = listing.iter().flat_map(|listing| &listing.markets);
         markets.map(|market| option(market.name.clone())).collect_view()
     };
     let choose = move |event: leptos::ev::Event| {

@@ -11,7 +11,7 @@ use crate::state::{State, lots};
 /// The largest order that the available balance pays for, its fee included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Largest {
-    market: zellbook_core::genesis::Market,
+    market: zellbook_core::listing::Market,
     symbol: String,
     lots: u64,
 }
@@ -22,9 +22,9 @@ pub fn largest(
     price: Option<Decimal>,
     time_in_force: TimeInForce,
 ) -> Option<Largest> {
-    let (rules, market) = state.market_rules()?;
+    let (listing, market) = state.listed_market()?;
     let side = state.side.get();
-    let available = available(state, &rules, market.cost_token(side), Atoms::ZERO)?;
+    let available = available(state, &listing, market.cost_token(side), Atoms::ZERO)?;
     let price = match side {
         Side::Buy => {
             let ticks = price?.in_steps_of(market.tick_size).ok()?;
@@ -46,7 +46,7 @@ pub fn largest(
             high = middle - 1;
         }
     }
-    let symbol = rules.token_at(market.base)?.symbol.clone();
+    let symbol = listing.token_at(market.base)?.symbol.clone();
     Some(Largest { market, symbol, lots: low })
 }
 

@@ -29,10 +29,10 @@ type List = RwSignal<Vec<Toast>>;
 #[component]
 pub fn Toasts() -> impl IntoView {
     let state = use_state();
-    let has_account = Memo::new(move |_| state.wallet.with(|wallet| wallet.account().is_some()));
+    let has_key = state.has_key();
     view! {
         <div class="toasts" role="log" aria-label="Notices">
-            <Show when=move || has_account.get()>
+            <Show when=move || has_key.get()>
                 <Later part=|| Box::pin(notices_part()) />
             </Show>
         </div>
@@ -73,12 +73,12 @@ fn ToastList() -> impl IntoView {
     });
     Effect::new(move |before: Option<Option<AccountBody>>| {
         let now = state.account.get();
-        if let (Some(Some(before)), Some(now), Some(rules)) =
-            (&before, &now, state.rules.get_untracked())
+        if let (Some(Some(before)), Some(now), Some(listing)) =
+            (&before, &now, state.listing.get_untracked())
             && before.account == now.account
         {
             let sent = state.sent.get_untracked();
-            tell(notices::of_account(&rules, before, now, &sent));
+            tell(notices::of_account(&listing, before, now, &sent));
         }
         now
     });

@@ -1,7 +1,7 @@
 //! The trade tape.
 
 use leptos::prelude::*;
-use zellbook_core::genesis::Market;
+use zellbook_core::listing::Market;
 use zellbook_core::transaction::Side;
 use zellbook_core::wire::TradeBody;
 
@@ -30,8 +30,8 @@ pub fn TradesView() -> impl IntoView {
         }
     };
     let body = move || {
-        let (rules, market) = state.market_rules()?;
-        let symbol = |index| rules.token_at(index).map(|token| token.symbol.clone());
+        let (listing, market) = state.listed_market()?;
+        let symbol = |index| listing.token_at(index).map(|token| token.symbol.clone());
         let trades = state.trades.get();
         let is_empty = trades.is_empty();
         let rows = trades.into_iter().map(|trade| row(&market, trade)).collect_view();

@@ -210,7 +210,8 @@ pub fn balance(
     body: &BalanceProofBody,
 ) -> Result<String, String> {
     let token = &shown.token;
-    let (index, _) = rules.token(token).ok_or_else(|| format!("There is no token {token}."))?;
+    let (index, _) =
+        rules.listing.token(token).ok_or_else(|| format!("There is no token {token}."))?;
     let root = decode_hex::<32>(&body.root).ok_or("The replica names no root.")?;
     let bytes =
         |text: &str| hex::decode(text).map_err(|_| "An answer is not hexadecimal.".to_string());
@@ -230,7 +231,7 @@ pub fn balance(
             number(0).zip(number(16)).ok_or_else(|| format!("{token}: the leaf is no balance."))?
         }
     };
-    let amount = |amount: u128| rules.format_amount(index, Atoms(amount));
+    let amount = |amount: u128| rules.listing.format_amount(index, Atoms(amount));
     let (available, locked) = (amount(available), amount(locked));
     if (&available, &locked) != (&shown.available, &shown.locked) {
         return Err(format!(

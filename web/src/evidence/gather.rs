@@ -12,15 +12,22 @@ use zellbook_core::wire::{
 
 use super::check::{self, Outcome, Step};
 use super::{Subject, Word};
-use crate::api;
 use crate::state::State;
+use crate::{api, genesis};
 
 /// Answers in which the bodies up to a proof may come, at most.
 const ANSWERS_MAX: usize = 8;
 
 /// Checks a subject; each step is shown as it is done. It ends with the word for it.
 pub async fn check(state: State, subject: Subject, steps: RwSignal<Vec<Step>>) -> Word {
-    let Some(rules) = state.rules.get_untracked() else { return Word::Reported };
+    let rules = match genesis::rules(state).await {
+        Ok(rules) => rules,
+        Err(problem) => {
+            let step = Step::new("Not begun", Outcome::Open, problem.to_string());
+            let _ = steps.try_update(|steps| steps.push(step));
+            return Word::Reported;
+        }
+    };
     let mut gathering = Gathering { rules, steps };
     gathering.add(check::network(&gathering.rules));
     let done = match &subject {

@@ -1,7 +1,7 @@
 //! Markets: all of them, and each with its rules, figures, book and trades.
 
 use leptos::prelude::*;
-use zellbook_core::genesis::Market;
+use zellbook_core::listing::Market;
 use zellbook_core::wire::{
     BookBody, LevelBody, MarketBody, MarketsResponse, TradeBody, TradesResponse,
 };
@@ -62,7 +62,7 @@ pub fn market(state: State, name: String) -> View {
     // Only a market of genesis has something to ask for.
     let of_genesis = {
         let name = name.clone();
-        Memo::new(move |_| state.rules.with(|rules| rules.as_ref()?.market(&name).cloned()))
+        Memo::new(move |_| state.listing.with(|listing| listing.as_ref()?.market(&name).cloned()))
     };
     let changed = RwSignal::new(());
     Effect::new(move || {
@@ -81,8 +81,8 @@ pub fn market(state: State, name: String) -> View {
         changed.track();
         let (Some(market), Some(asked)) = (of_genesis.get(), asked.get_value()) else {
             let mut view = vec![parts::heading(&name, Vec::new())];
-            if let Some(rules) = &*state.rules.read() {
-                let links = rules.markets.iter().map(|market| parts::market_link(&market.name));
+            if let Some(listing) = &*state.listing.read() {
+                let links = listing.markets.iter().map(|market| parts::market_link(&market.name));
                 let said = format!("There is no market {name}. There are:");
                 let said = vec![
                     element("p", "", vec![text(&said)]),

@@ -16,6 +16,8 @@ pub use zellbook_vault::{KeyFile, PASSPHRASE_LENGTH_MIN, Source, VaultError, Wal
 use zeroize::Zeroizing;
 
 pub use kept::{Account, Settings, Wallet, earlier_key};
+pub use store::DATABASE;
+pub use tabs::CHANNEL;
 use tabs::News;
 
 /// Reads what is stored, and follows what other tabs do.

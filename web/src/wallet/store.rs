@@ -11,7 +11,8 @@ use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::{IdbDatabase, IdbTransactionMode};
 use zellbook_vault::VaultError;
 
-const DATABASE: &str = "zellbook";
+/// The name of the database.
+pub const DATABASE: &str = "zellbook";
 const VERSION: u32 = 1;
 /// The wallet's sealed data key, and what the user set.
 pub const WALLET: &str = "wallet";

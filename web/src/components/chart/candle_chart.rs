@@ -5,11 +5,14 @@ use leptos::html::Div;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen::closure::Closure;
-use zellbook_core::genesis::Market;
+use zellbook_core::listing::Market;
 use zellbook_core::transaction::Side;
+use zellbook_core::wire::CandlesResponse;
 
+use super::Chosen;
 use super::library::{self, Chart};
 use crate::candles::{Candle, Candles, Change, INTERVALS, Interval};
+use crate::later::{MakeView, NotLoaded, wasm_split};
 use crate::state::{State, use_state};
 use crate::{api, clock, format};
 
@@ -20,7 +23,19 @@ const TABLE_ROWS: usize = 100;
 
 /// A number for the chart library, which draws with floats.
 fn float(text: &str) -> f64 {
-    text.parse().unwrap_or(0.0)
+    js_sys::Number::parse_float(text)
+}
+
+/// Asks for candles of a market, newest first, that begin before a time.
+async fn ask(
+    market: &str,
+    interval: &str,
+    before_ms: Option<u64>,
+) -> api::ApiResult<CandlesResponse> {
+    let market = market.replacen('/', "-", 1);
+    let before = before_ms.map(|time| format!("&before={time}")).unwrap_or_default();
+    let path = format!("/v1/markets/{market}/candles?interval={interval}&limit={PAGE}{before}");
+    api::parse(&api::text(&path).await?)
 }
 
 /// Six numbers a candle, as `web/chart.js` reads them.
@@ -57,12 +72,12 @@ struct Shown {
 impl Shown {
     /// Asks for the last candles of the market on show.
     fn ask(self) {
-        let Some((_, market)) = untrack(|| self.state.market_rules()) else { return };
+        let Some((_, market)) = untrack(|| self.state.listed_market()) else { return };
         let interval = self.interval.get_untracked();
         self.asked.update_value(|count| *count = count.wrapping_add(1));
         let count = self.asked.get_value();
         spawn_local(async move {
-            let answer = api::candles(&market.name, interval.name, None, PAGE).await;
+            let answer = ask(&market.name, interval.name, None).await;
             if self.asked.try_get_value() != Some(count) {
                 return;
             }
@@ -94,7 +109,7 @@ impl Shown {
         self.is_asking_older.set_value(true);
         let count = self.asked.get_value();
         spawn_local(async move {
-            let answer = api::candles(&market.name, interval.name, Some(first), PAGE).await;
+            let answer = ask(&market.name, interval.name, Some(first)).await;
             self.is_asking_older.try_set_value(false);
             let (Ok(body), true) = (answer, self.asked.try_get_value() == Some(count)) else {
                 return;
@@ -179,10 +194,16 @@ impl Shown {
     }
 }
 
-/// The chart of candles.
+/// The chart of candles, a part of its own: it comes with the chart library.
+#[wasm_split(chart, wasm_split_path = ::leptos::wasm_split, fallible)]
+pub fn candle_chart() -> Result<MakeView, NotLoaded> {
+    Ok(|| view! { <CandleChart /> }.into_any())
+}
+
 #[component]
-pub fn CandleChart(interval: RwSignal<Interval>) -> impl IntoView {
+fn CandleChart() -> impl IntoView {
     let state = use_state();
+    let Chosen(interval) = expect_context();
     let shown = Shown {
         state,
         interval,
@@ -198,7 +219,7 @@ pub fn CandleChart(interval: RwSignal<Interval>) -> impl IntoView {
     Effect::new(move || {
         interval.track();
         state.market.track();
-        state.rules.track();
+        state.listing.track();
         shown.candles.set(None);
         shown.pointed.set(None);
         shown.ask();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use leptos::leptos_dom::helpers::set_timeout;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
-use zellbook_core::genesis::{Market, Rules};
+use zellbook_core::listing::{Listing, Market};
 use zellbook_core::transaction::Side;
 use zellbook_core::units::{Atoms, Lots, Ticks};
 
@@ -52,18 +52,18 @@ fn sums(state: State, market: &Market, side: Side) -> Vec<Point> {
 
 impl Depth {
     fn new(state: State) -> Option<Self> {
-        let (rules, market) = untrack(|| state.market_rules())?;
+        let (listing, market) = untrack(|| state.listed_market())?;
         if !state.book.with_untracked(|book| book.is_there) {
             return None;
         }
         let mut points = sums(state, &market, Side::Buy);
         points.reverse();
         points.extend(sums(state, &market, Side::Sell));
-        let token = |rules: &Rules, index| {
-            rules.token_at(index).map(|token| (token.symbol.clone(), token.decimals))
+        let token = |listing: &Listing, index| {
+            listing.token_at(index).map(|token| (token.symbol.clone(), token.decimals))
         };
-        let (base, _) = token(&rules, market.base)?;
-        Some(Self { base, quote: token(&rules, market.quote)?, market, points })
+        let (base, _) = token(&listing, market.base)?;
+        Some(Self { base, quote: token(&listing, market.quote)?, market, points })
     }
 
     fn ends(&self) -> (u64, u64) {

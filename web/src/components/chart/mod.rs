@@ -6,17 +6,21 @@ mod library;
 
 use leptos::prelude::*;
 
-use candle_chart::CandleChart;
+use candle_chart::candle_chart;
 use depth::depth_chart;
 
-use crate::candles::INTERVALS;
+use crate::candles::{INTERVALS, Interval};
 use crate::later::Later;
+
+/// How long a candle is, as chosen.
+#[derive(Clone, Copy)]
+struct Chosen(RwSignal<Interval>);
 
 /// The panel with its two charts.
 #[component]
 pub fn ChartPanel() -> impl IntoView {
     let is_depth = RwSignal::new(false);
-    let interval = RwSignal::new(INTERVALS[2]);
+    provide_context(Chosen(RwSignal::new(INTERVALS[2])));
     let tab = move |name: &'static str, value: bool| {
         view! {
             <button
@@ -39,7 +43,7 @@ pub fn ChartPanel() -> impl IntoView {
                 if is_depth.get() {
                     view! { <Later part=|| Box::pin(depth_chart()) /> }.into_any()
                 } else {
-                    view! { <CandleChart interval /> }.into_any()
+                    view! { <Later part=|| Box::pin(candle_chart()) /> }.into_any()
                 }
             }}
         </section>

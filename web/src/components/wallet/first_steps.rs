@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use zellbook_core::transaction::Side;
 use zellbook_core::units::Decimal;
 
-use crate::components::account_panel::{ask_faucet, has_faucet};
+use crate::components::faucet::{ask_faucet, has_faucet};
 use crate::state::{State, use_state};
 
 /// The part of the balance that the suggested order spends: one in so many.
@@ -13,10 +13,10 @@ const SUGGESTED_PART: u128 = 100;
 /// Fills the form with a small order at the best ask, or shows the empty form where nobody sells.
 fn suggest(state: State) {
     let filled = || {
-        let (rules, market) = state.market_rules()?;
+        let (listing, market) = state.listed_market()?;
         let best = state.book.with(|book| book.best(Side::Sell))?;
         let price = Decimal::of_steps(u128::from(best.0), market.tick_size)?;
-        let quote = rules.token_at(market.quote)?;
+        let quote = listing.token_at(market.quote)?;
         let available = state.available(&quote.symbol)?;
         let atoms = available.in_steps_of(Decimal::one_atom(quote.decimals)).ok()? / SUGGESTED_PART;
         let lot = market.quote_atoms(best, zellbook_core::units::Lots(1))?;
@@ -37,46 +37,86 @@ fn suggest(state: State) {
     });
 }
 
-/// Each step with its button, marked when it is done; the whole goes with the first trade.
+/// What is done of the way, one for each of [`STEPS`].
+type Done = [bool; 4];
+
+const STEPS: [&str; 4] = [
+    "Make a key, import one, or connect a wallet. It stays in this browser.",
+    "Write down its phrase: nobody else can bring it back.",
+    "Get test tokens to trade with.",
+    "Place an order: the form says what it costs before you sign.",
+];
+
+/// What does a step.
+#[derive(Clone, Copy)]
+struct Act {
+    step: usize,
+    name: &'static str,
+    act: fn(State),
+}
+
+const OPEN: Act = Act { step: 0, name: "Your key", act: open_wallet };
+const BACK_UP: Act = Act { step: 1, name: "Write it down", act: open_wallet };
+const TOKENS: Act = Act { step: 2, name: "Get test tokens", act: ask_faucet };
+const ORDER: Act = Act { step: 3, name: "Suggest one", act: suggest };
+
+fn open_wallet(state: State) {
+    state.wallet_open.set(true);
+}
+
+/// The steps, marked where they are done, and with a button where they can be done now.
+fn steps(state: State, done: Done, acts: &[Act]) -> impl IntoView + use<> {
+    let step = |(index, is_done): (usize, bool)| {
+        let button =
+            acts.iter().find(|act| act.step == index).copied().map(|Act { name, act, .. }| {
+                view! { <button type="button" on:click=move |_| act(state)>{name}</button> }
+            });
+        view! {
+            <li class:done=is_done>
+                <span class="mark" aria-hidden="true">{if is_done { "✓" } else { "○" }}</span>
+                <span>{STEPS.get(index).copied()}</span>
+                {button}
+            </li>
+        }
+    };
+    let list = done.into_iter().enumerate().map(step).collect_view();
+    view! {
+        <div class="welcome">
+            <h3>"Your first trade in four steps"</h3>
+            <ol>{list}</ol>
+        </div>
+    }
+}
+
+/// The way as it is before there is a key.
+#[component]
+pub fn Welcome() -> impl IntoView {
+    steps(use_state(), [false; 4], &[OPEN])
+}
+
+/// The way once there is a key; the whole goes with the first trade.
 #[component]
 pub fn FirstSteps() -> impl IntoView {
     let state = use_state();
-    let has_key = Memo::new(move |_| state.wallet.with(|wallet| wallet.account().is_some()));
-    let is_backed_up = Memo::new(move |_| {
-        has_key.get() && state.wallet.with(|wallet| wallet.settings.is_backed_up)
-    });
+    let is_backed_up = Memo::new(move |_| state.wallet.with(|wallet| wallet.settings.is_backed_up));
     let has_tokens = Memo::new(move |_| {
         state.account.with(|account| {
             let mut balances = account.iter().flat_map(|account| &account.balances);
             balances.any(|balance| balance.available != "0" || balance.locked != "0")
         })
     });
-    let step = move |is_done: Memo<bool>,
-                     is_next: Signal<bool>,
-                     text: &'static str,
-                     button: &'static str,
-                     act: fn(State)| {
-        view! {
-            <li class:done=move || is_done.get()>
-                <span class="mark" aria-hidden="true">{move || if is_done.get() { "✓" } else { "○" }}</span>
-                <span>{text}</span>
-                <Show when=move || is_next.get()>
-                    <button type="button" on:click=move |_| act(state)>{button}</button>
-                </Show>
-            </li>
+    let gives = Memo::new(move |_| has_faucet(state));
+    move || {
+        let (is_backed_up, has_tokens) = (is_backed_up.get(), has_tokens.get());
+        let mut acts = Vec::new();
+        if !is_backed_up {
+            acts.push(BACK_UP);
         }
-    };
-    let open_wallet: fn(State) = |state| state.wallet_open.set(true);
-    let never = Memo::new(|_| false);
-    view! {
-        <div class="welcome">
-            <h3>"Your first trade in four steps"</h3>
-            <ol>
-                {step(has_key, Signal::derive(move || !has_key.get()), "Make a key, import one, or connect a wallet. It stays in this browser.", "Your key", open_wallet)}
-                {step(is_backed_up, Signal::derive(move || has_key.get() && !is_backed_up.get()), "Write down its phrase: nobody else can bring it back.", "Write it down", open_wallet)}
-                {step(has_tokens, Signal::derive(move || has_key.get() && !has_tokens.get() && has_faucet(state)), "Get test tokens to trade with.", "Get test tokens", ask_faucet)}
-                {step(never, Signal::derive(move || has_tokens.get()), "Place an order: the form says what it costs before you sign.", "Suggest one", suggest)}
-            </ol>
-        </div>
+        if has_tokens {
+            acts.push(ORDER);
+        } else if gives.get() {
+            acts.push(TOKENS);
+        }
+        steps(state, [true, is_backed_up, has_tokens, false], &acts)
     }
 }

@@ -18,11 +18,11 @@ use self::accounts::Accounts;
 use self::begin::Begin;
 use self::phrase::PhraseView;
 use self::trading_keys::TradingKeys;
-use crate::format;
 use crate::later::{Later, MakeView, NotLoaded, wasm_split};
 use crate::state::use_state;
 use crate::wallet::{self, Wallet};
-pub use first_steps::FirstSteps;
+use crate::{account, format};
+pub use first_steps::{FirstSteps, Welcome};
 pub use passphrase::UnlockForm;
 
 /// A phrase on show, while it is.
@@ -87,11 +87,19 @@ pub fn trading_keys_tab() -> Result<MakeView, NotLoaded> {
 #[component]
 fn Content() -> impl IntoView {
     let state = use_state();
+    let (switch, has_begun) = (expect_context(), RwSignal::new(account::has_begun()));
+    leptos::task::spawn_local(async move {
+        account::begin(state, switch).await;
+        // The dialog may be closed by now.
+        has_begun.try_set(true);
+    });
     let phrase: Shown = RwSignal::new(None);
     let is_empty = Memo::new(move |_| state.wallet.with(|wallet| wallet.account().is_none()));
     let is_locked = Memo::new(move |_| state.wallet.with(Wallet::is_locked));
     move || {
-        if phrase.with(Option::is_some) {
+        if !has_begun.get() {
+            ().into_any()
+        } else if phrase.with(Option::is_some) {
             view! { <PhraseView phrase /> }.into_any()
         } else if is_empty.get() {
             view! { <Begin phrase /> }.into_any()

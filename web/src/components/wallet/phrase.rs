@@ -68,7 +68,7 @@ fn Check(phrase: Shown, is_checking: RwSignal<bool>) -> impl IntoView {
         let wrong = phrase.with_untracked(|phrase| {
             let words: Vec<&str> = phrase.iter().flat_map(|text| text.split(' ')).collect();
             let is_wrong = |(at, text): &&(usize, RwSignal<String>)| {
-                let given = text.get_untracked().trim().to_lowercase();
+                let given = text.get_untracked().trim().to_ascii_lowercase();
                 words.get(*at) != Some(&given.as_str())
             };
             asked.iter().find(is_wrong).map(|(at, _)| at + 1)

@@ -71,9 +71,9 @@ fn table(state: State, keys: Vec<SessionKeyBody>) -> impl IntoView {
             })
         };
         let limit = session.spend_token.as_ref().and_then(|token| {
-            let rules = state.rules.get_untracked()?;
-            let left = left(&session, rules.token(token)?.1.decimals)?;
-            let left = Decimal::of_atoms(left, rules.token(token)?.1.decimals).to_string();
+            let listing = state.listing.get_untracked()?;
+            let left = left(&session, listing.token(token)?.1.decimals)?;
+            let left = Decimal::of_atoms(left, listing.token(token)?.1.decimals).to_string();
             let limit = session.spend_limit.as_deref().unwrap_or_default();
             Some(format!("{} of {} {token}", format::number(&left, 0), format::number(limit, 0)))
         });
@@ -124,8 +124,8 @@ fn spend(state: State, form: Form) -> Result<Option<(String, Decimal)>, String> 
     }
     let limit = Decimal::parse_lenient(limit.trim())
         .map_err(|_| "Say how much it may spend, in digits with a point if need be.".to_string())?;
-    let rules = state.rules.get_untracked().ok_or("The rules are loading.")?;
-    rules.amount(&token, limit).map_err(|reject| format!("{reject}."))?;
+    let listing = state.listing.get_untracked().ok_or("The listing are loading.")?;
+    listing.amount(&token, limit).map_err(|reject| format!("{reject}."))?;
     Ok(Some((token, limit)))
 }
 
@@ -178,19 +178,19 @@ fn KeyForm() -> impl IntoView {
         });
     };
     let names = move |is_token: bool| {
-        state.rules.with(|rules| {
-            let names = |rules: &zellbook_core::genesis::Rules| -> Vec<String> {
+        state.listing.with(|listing| {
+            let names = |listing: &zellbook_core::listing::Listing| -> Vec<String> {
                 if is_token {
-                    rules.genesis.tokens.iter().map(|token| token.symbol.clone()).collect()
+                    listing.tokens.iter().map(|token| token.symbol.clone()).collect()
                 } else {
-                    rules.markets.iter().map(|market| market.name.clone()).collect()
+                    listing.markets.iter().map(|market| market.name.clone()).collect()
                 }
             };
             let option = |name: String| {
                 let value = name.clone();
                 view! { <option value=value>{name}</option> }
             };
-            let names = rules.as_ref().map(|rules| names(rules)).unwrap_or_default();
+            let names = listing.as_ref().map(|listing| names(listing)).unwrap_or_default();
             names.into_iter().map(option).collect_view()
         })
     };
