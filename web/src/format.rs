@@ -57,7 +57,7 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// Those of a market by its name. While genesis is not loaded, none: numbers stand as they come.
+    /// Those of a market by its name. While none are listed, none: numbers stand as they come.
     pub fn of(state: State, market: &str) -> Self {
         let listing = &*state.listing.read();
         let market = listing.as_ref().and_then(|listing| listing.market(market));

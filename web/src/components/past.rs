@@ -236,7 +236,7 @@ struct Shown {
 }
 
 impl Shown {
-    /// Whose past it is, once genesis says how its numbers are written.
+    /// Whose past it is, once it is known how its numbers are written.
     fn account(self) -> Option<PublicKey> {
         self.state.listing.read().as_ref()?;
         self.state.wallet.with(crate::wallet::Wallet::account)
