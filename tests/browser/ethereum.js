@@ -1,4 +1,4 @@
-// An Ethereum wallet of the browser, as the page sees one (EIP-6963, EIP-1193). Its key is here, outside the page,
+// An Ethereum wallet of the browser, as the page sees one (EIP-6963, EIP-1193). Its keys are here, outside the page,
 // and it signs by a library that shares no code with ours.
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { keccak_256 } from "@noble/hashes/sha3.js";
@@ -7,10 +7,13 @@ import { bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from "@noble/hashes/
 export class EthereumWallet {
   constructor(secret) {
     this.secret = hexToBytes(secret);
+    // Whose accounts it has too.
+    this.others = [];
     this.asked = [];
     this.refuses = false;
-    // Which address it shows; another key's when the user chose another account there.
+    // Which address it shows; none while it is locked.
     this.shown = this.address;
+    this.held = undefined;
   }
 
   get account() {
@@ -30,28 +33,58 @@ export class EthereumWallet {
     return `0x${bytesToHex(Uint8Array.from(rs))}${(27 + recovery).toString(16)}`;
   }
 
-  request({ method, params }) {
+  // Leaves what it is to sign without an answer, until the function that this returns is called.
+  hold() {
+    let release;
+    this.held = new Promise((resolve) => (release = resolve));
+    return () => {
+      this.held = undefined;
+      release();
+    };
+  }
+
+  async request({ method, params }) {
     this.asked.push(method);
     if (this.refuses) return { error: { code: 4001, message: "User rejected the request." } };
-    if (method === "eth_requestAccounts" || method === "eth_accounts") return { result: [this.shown] };
-    if (method === "personal_sign" && params[1] === this.shown) {
+    if (method === "eth_requestAccounts" || method === "eth_accounts") return { result: this.shown ? [this.shown] : [] };
+    if (method === "personal_sign") {
+      await this.held;
+      // As wallets answer for an account that they do not show.
+      if (params[1] !== this.shown) return { error: { code: 4100, message: "Unauthorized." } };
       this.signed = new TextDecoder().decode(hexToBytes(params[0].slice(2)));
-      return { result: this.sign(params[0]) };
+      const signer = this.others.find(({ address }) => address === this.shown) ?? this;
+      return { result: signer.sign(params[0]) };
     }
     return { error: { code: 4200, message: `does not know ${method}` } };
+  }
+
+  // Its user chooses another account there, or none: pages are told.
+  async show(page, address) {
+    this.shown = address;
+    await this.emit(page, "accountsChanged", address ? [address] : []);
+  }
+
+  async emit(page, event, data) {
+    await page.evaluate(([event, data]) => globalThis.ethereumEmit(event, data), [event, data]);
   }
 
   // Puts it into every page of a browser, before the page's own script.
   async install(context) {
     await context.exposeFunction("ethereumRequest", (request) => this.request(request));
     await context.addInitScript(() => {
+      const listeners = [];
       const provider = {
         async request(request) {
           const { error, result } = await globalThis.ethereumRequest(request);
           if (error) throw Object.assign(new Error(error.message), error);
           return result;
         },
-        on() {},
+        on(event, listener) {
+          listeners.push([event, listener]);
+        },
+      };
+      globalThis.ethereumEmit = (event, data) => {
+        for (const [name, listener] of listeners) if (name === event) listener(data);
       };
       const info = { uuid: "350670db-19fa-4704-a166-e52e178b59d2", name: "Example Wallet", rdns: "com.example.wallet", icon: "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg'/>" };
       const announce = () => dispatchEvent(new CustomEvent("eip6963:announceProvider", { detail: Object.freeze({ info, provider }) }));

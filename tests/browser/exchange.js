@@ -36,10 +36,10 @@ export class Exchange {
     return exchange;
   }
 
-  // Starts another exchange, with the same keys and these fees in its genesis.
+  // Starts another exchange at the same address, with the same keys and these fees in its genesis: another network.
   async charge({ maker, taker }) {
     await this.kill();
-    const [before, after] = [this.data, path.join(this.folder, "charged")];
+    const [before, after] = [this.data, path.join(this.folder, `charged-${maker}-${taker}`)];
     const genesis = JSON.parse(readFileSync(path.join(before, "genesis.json"), "utf8"));
     for (const market of genesis.markets) Object.assign(market, { maker_fee_bps: maker, taker_fee_bps: taker });
     mkdirSync(after);
@@ -140,23 +140,37 @@ export class Person {
     person.page = await person.context.newPage();
     person.isNarrow = viewport.width < 768;
     person.faults = [];
-    person.page.on("console", (message) => {
-      // The browser itself logs requests that fail while the server is away, and 4xx answers.
-      const isRequest = /Failed to load resource|WebSocket connection to/.test(message.text());
-      if (message.type() === "error" && !isRequest) person.faults.push(message.text());
-    });
-    person.page.on("pageerror", (error) => person.faults.push(String(error)));
-    person.page.setDefaultTimeout(20_000);
+    person.listen();
     await person.page.goto(exchange.url);
     await person.page.getByText("Live · batch").waitFor();
     return person;
   }
 
+  listen() {
+    this.page.on("console", (message) => {
+      // The browser itself logs requests that fail while the server is away, and 4xx answers.
+      const isRequest = /Failed to load resource|WebSocket connection to/.test(message.text());
+      if (message.type() === "error" && !isRequest) this.faults.push(message.text());
+    });
+    this.page.on("pageerror", (error) => this.faults.push(String(error)));
+    this.page.setDefaultTimeout(20_000);
+  }
+
+  // Closes the browser; what it complained of.
+  async leave() {
+    await this.context.close();
+    return this.faults;
+  }
+
+  // The wallet's dialog.
+  get dialog() {
+    return this.page.getByRole("dialog", { name: "Your key" });
+  }
+
   // With its phrase written down and checked.
   async makeKey() {
-    const { page } = this;
+    const { dialog, page } = this;
     await page.getByRole("button", { name: "Make a key" }).first().click();
-    const dialog = page.getByRole("dialog", { name: "Your key" });
     await dialog.locator("#new-passphrase").fill(PASSPHRASE);
     await dialog.getByRole("button", { name: "Make a key" }).click();
     this.words = await this.writeDown();
@@ -167,7 +181,7 @@ export class Person {
 
   // Writes down the phrase that is on show, and gives the words that are asked back.
   async writeDown() {
-    const dialog = this.page.getByRole("dialog", { name: "Your key" });
+    const { dialog } = this;
     await dialog.locator(".phrase li").last().waitFor();
     const words = await dialog.locator(".phrase li").allTextContents();
     await dialog.getByRole("button", { name: "I wrote them down" }).click();
@@ -182,11 +196,29 @@ export class Person {
 
   async openWallet() {
     await this.page.locator("button.wallet").click();
-    return this.page.getByRole("dialog", { name: "Your key" });
+    return this.dialog;
   }
 
   async closeWallet() {
-    await this.page.getByRole("dialog", { name: "Your key" }).getByRole("button", { name: "Close" }).click();
+    await this.dialog.getByRole("button", { name: "Close" }).click();
+  }
+
+  // Opens the keys of a wallet that is locked.
+  async unlock(passphrase = PASSPHRASE) {
+    await this.page.getByRole("button", { name: "locked" }).click();
+    await this.dialog.locator("#unlock-passphrase").fill(passphrase);
+    await this.dialog.getByRole("button", { name: "Unlock" }).click();
+    await this.dialog.getByRole("button", { name: "Lock", exact: true }).waitFor();
+    await this.closeWallet();
+  }
+
+  // Another tab of the same browser.
+  async tabAt(url) {
+    const person = Object.assign(new Person(), { context: this.context, isNarrow: this.isNarrow, faults: this.faults });
+    person.page = await this.context.newPage();
+    person.listen();
+    await person.page.goto(url);
+    return person;
   }
 
   // Brings a phrase, a key or the text of a file into a browser without keys.

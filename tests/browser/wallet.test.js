@@ -1,12 +1,10 @@
 // Keys as people handle them: made, written down, unlocked, moved, and what they sign.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { after, afterEach, before, test } from "node:test";
-import { EthereumWallet } from "./ethereum.js";
-import { Exchange, hasCount, launch, lines, NARROW, PASSPHRASE, Person, WIDE } from "./exchange.js";
-
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+import { test } from "node:test";
+import { hasCount, lines, NARROW, PASSPHRASE, WIDE } from "./exchange.js";
+import { Scene } from "./scene.js";
+import { isSound } from "./sound.js";
 
 // What Hardhat and Foundry publish for their test networks.
 const PHRASE = "test test test test test test test test test test test junk";
@@ -14,62 +12,18 @@ const FIRST_KEY = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2f
 const FIRST_ACCOUNT = "038318535b54105d4a7aae60c08fc45f9687181b4fdfc625bd1a753fa7397fed75";
 const SECOND_ACCOUNT = "02ba5734d8f7091719471e7f7ed6b9df170dc70cc661ca05e688601ad984f068b0";
 
-let browser;
-let exchange;
-let people = [];
-
-before(async () => {
-  browser = await launch();
-  exchange = await Exchange.start();
-});
-after(async () => {
-  await browser.close();
-  await exchange.stop();
-});
-afterEach(async () => {
-  const faults = people.flatMap((person) => person.faults);
-  for (const person of people) await person.context.close();
-  people = [];
-  assert.deepEqual(faults, [], "no errors in the console, no violation of the policy");
-});
-
-const arrive = async (options) => {
-  const person = await Person.arrive(browser, exchange, options);
-  people.push(person);
-  return person;
-};
-const dialogOf = (page) => page.getByRole("dialog", { name: "Your key" });
-const unlock = async (page, passphrase = PASSPHRASE) => {
-  await page.getByRole("button", { name: "locked" }).click();
-  const dialog = dialogOf(page);
-  await dialog.locator("#unlock-passphrase").fill(passphrase);
-  await dialog.getByRole("button", { name: "Unlock" }).click();
-  await dialog.getByRole("button", { name: "Lock", exact: true }).waitFor();
-  await dialog.getByRole("button", { name: "Close" }).click();
-};
-// Nothing wider than the screen, nothing serious for assistive technology.
-const check = async (page, place) => {
-  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  assert.equal(overflow, 0, `${place} is wider than the screen`);
-  const sheets = await page.evaluate(() => [...document.querySelectorAll("dialog[open]")].map((d) => d.scrollWidth - d.clientWidth));
-  assert.ok(sheets.every((over) => over <= 0), `${place}: the sheet is wider than it shows`);
-  await page.evaluate(() => Promise.all(document.getAnimations().map(({ finished }) => finished)));
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => globalThis.axe.run());
-  const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-  assert.deepEqual(serious.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), [], place);
-};
+const scene = Scene.ofFile();
 
 for (const [name, viewport, colorScheme] of [["360", NARROW, "dark"], ["1440", WIDE, "light"]]) {
   test(`at ${name} px a newcomer makes a key, writes down the phrase and gets to a first order`, async () => {
-    const alice = await arrive({ viewport, colorScheme });
+    const alice = await scene.arrive({ viewport, colorScheme });
     const { page } = alice;
     await alice.tab("Balances");
     const steps = page.locator(".welcome li");
     await hasCount(steps.filter({ has: page.locator("button") }), 1);
     await steps.first().getByRole("button", { name: "Your key" }).click();
-    const dialog = dialogOf(page);
-    await check(page, "the empty wallet");
+    const dialog = alice.dialog;
+    await isSound(page, "the empty wallet");
     await dialog.locator("#new-passphrase").fill("short");
     await dialog.getByRole("button", { name: "Make a key" }).click();
     await dialog.getByRole("alert").filter({ hasText: "at least 8 characters." }).waitFor();
@@ -77,12 +31,12 @@ for (const [name, viewport, colorScheme] of [["360", NARROW, "dark"], ["1440", W
     await dialog.getByRole("button", { name: "Make a key" }).click();
     await dialog.locator(".phrase li").nth(11).waitFor();
     assert.equal(await dialog.locator(".phrase li").count(), 12);
-    await check(page, "the phrase");
+    await isSound(page, "the phrase");
     const shown = await dialog.locator(".phrase li").allTextContents();
 
     // A wrong word is named, and nothing is marked as done.
     await dialog.getByRole("button", { name: "I wrote them down" }).click();
-    await check(page, "the check");
+    await isSound(page, "the check");
     const first = dialog.locator(".words .field").first();
     const number = Number(/\d+/.exec(await first.locator("label").textContent())[0]);
     for (const input of await dialog.locator(".words input").all()) await input.fill("zebra");
@@ -92,7 +46,7 @@ for (const [name, viewport, colorScheme] of [["360", NARROW, "dark"], ["1440", W
     assert.deepEqual(await alice.writeDown(), shown);
     assert.equal(await page.getByText(shown.join(" ")).count(), 0);
     await hasCount(dialog.locator(".reminder"), 0);
-    await check(page, "the wallet");
+    await isSound(page, "the wallet");
     await alice.closeWallet();
 
     await page.locator(".welcome").getByRole("button", { name: "Get test tokens" }).click();
@@ -102,16 +56,17 @@ for (const [name, viewport, colorScheme] of [["360", NARROW, "dark"], ["1440", W
 }
 
 test("who puts it off is reminded until the words are checked", async () => {
-  const alice = await arrive();
+  const alice = await scene.arrive();
   const { page } = alice;
   let dialog = await alice.openWallet();
   await dialog.locator("#new-passphrase").fill(PASSPHRASE);
   await dialog.getByRole("button", { name: "Make a key" }).click();
   const words = await dialog.locator(".phrase li").nth(11).waitFor().then(() => dialog.locator(".phrase li").allTextContents());
-  await dialog.getByRole("button", { name: "Later" }).click();
-  await dialog.locator(".reminder").waitFor();
+  await dialog.getByRole("button", { name: "Do it later" }).click();
+  await dialog.waitFor({ state: "hidden" });
+  await page.getByRole("button", { name: ", not backed up" }).waitFor();
   await page.reload();
-  await unlock(page);
+  await alice.unlock();
   dialog = await alice.openWallet();
   await dialog.locator(".reminder").waitFor();
   await dialog.getByRole("button", { name: "Show the phrase" }).click();
@@ -123,10 +78,11 @@ test("who puts it off is reminded until the words are checked", async () => {
   await dialog.getByRole("button", { name: "Show it" }).click();
   assert.deepEqual(await alice.writeDown(), words);
   await dialog.locator(".reminder").waitFor({ state: "detached" });
+  await page.getByText(", not backed up").waitFor({ state: "detached" });
 });
 
 test("a phrase gives the accounts that Ethereum wallets derive from it, and its faults are named", async () => {
-  const alice = await arrive();
+  const alice = await scene.arrive();
   const { page } = alice;
   const dialog = await alice.openWallet();
   await dialog.getByText("Import a key, a phrase or a file").click();
@@ -176,13 +132,13 @@ test("a phrase gives the accounts that Ethereum wallets derive from it, and its 
   assert.match(kept, /ciphertext/);
   for (const secret of [FIRST_KEY, "11".repeat(32), "test test", "junk"]) assert.equal(kept.includes(secret), false, secret);
   await page.reload();
-  await unlock(page);
+  await alice.unlock();
   await alice.openWallet();
   await hasCount(dialog.getByRole("radio"), 3);
 });
 
 test("a wallet is exported, opens elsewhere with its passphrase only, and goes when it is removed", async () => {
-  const alice = await arrive();
+  const alice = await scene.arrive();
   await alice.makeKey();
   const download = alice.page.waitForEvent("download");
   await alice.openWallet();
@@ -190,7 +146,7 @@ test("a wallet is exported, opens elsewhere with its passphrase only, and goes w
   const file = await (await download).path();
   assert.deepEqual(Object.keys(JSON.parse(readFileSync(file, "utf8"))).sort(), ["lock", "records", "zellbook_wallet"]);
 
-  const bob = await arrive();
+  const bob = await scene.arrive();
   const { page } = bob;
   const dialog = await bob.openWallet();
   await dialog.getByText("Import a key, a phrase or a file").click();
@@ -218,7 +174,7 @@ test("a wallet is exported, opens elsewhere with its passphrase only, and goes w
 });
 
 test("the passphrase is changed, in every tab and for what comes after", async () => {
-  const alice = await arrive();
+  const alice = await scene.arrive();
   const { page } = alice;
   await alice.makeKey();
   const dialog = await alice.openWallet();
@@ -240,43 +196,11 @@ test("the passphrase is changed, in every tab and for what comes after", async (
   await dialog.getByRole("button", { name: "Unlock" }).click();
   await dialog.getByText("This passphrase does not open it.").waitFor();
   await alice.closeWallet();
-  await unlock(page, "battery staple");
-});
-
-test("tabs share one wallet: what one adds the other has, locking and removing reach both", async () => {
-  const alice = await arrive();
-  const { page } = alice;
-  const second = await alice.context.newPage();
-  await second.goto(exchange.url);
-  // Both are about to begin one: the second has that of the first then.
-  await second.locator("button.wallet").click();
-  await dialogOf(second).locator("#new-passphrase").fill(PASSPHRASE);
-  await alice.makeKey();
-  await dialogOf(second).locator("#unlock-passphrase").fill(PASSPHRASE);
-  await dialogOf(second).getByRole("button", { name: "Unlock" }).click();
-  await dialogOf(second).getByRole("button", { name: "Lock", exact: true }).waitFor();
-  await dialogOf(second).getByRole("button", { name: "Close" }).click();
-  assert.equal((await alice.stored("records")).length, 2);
-
-  await alice.openWallet();
-  await dialogOf(page).getByRole("button", { name: "Add an account" }).click();
-  await dialogOf(page).getByRole("radio", { name: "Account 2" }).waitFor();
-  await second.locator("button.wallet").click();
-  await dialogOf(second).getByRole("radio", { name: "Account 2" }).waitFor();
-  await dialogOf(second).getByRole("button", { name: "Lock", exact: true }).click();
-  await dialogOf(page).locator("#unlock-passphrase").waitFor();
-  await dialogOf(second).getByRole("button", { name: "Close" }).click();
-  await alice.closeWallet();
-  await page.getByRole("button", { name: "locked" }).waitFor();
-
-  await alice.openWallet();
-  await dialogOf(page).getByRole("button", { name: "Remove from this browser" }).click();
-  await dialogOf(page).getByRole("button", { name: "Remove all of it" }).click();
-  await second.getByRole("button", { name: "Make a key" }).first().waitFor();
+  await alice.unlock("battery staple");
 });
 
 test("a locked sheet can be left, and unlocked where it is", async () => {
-  const alice = await arrive();
+  const alice = await scene.arrive();
   const { page } = alice;
   await alice.makeKey();
   await alice.getTokens();
@@ -294,52 +218,8 @@ test("a locked sheet can be left, and unlocked where it is", async () => {
   await alice.outcome("applied");
 });
 
-test("keys lock by themselves when nobody is at work in any tab", async () => {
-  const alice = await arrive();
-  const { page } = alice;
-  await page.clock.install();
-  await page.reload();
-  await alice.makeKey();
-  const dialog = await alice.openWallet();
-  await dialog.getByText("Locking and passphrase").click();
-  await dialog.getByLabel("Lock without me").selectOption("5");
-  await alice.closeWallet();
-  await page.clock.fastForward("04:30");
-  await page.clock.runFor(6000);
-  await page.keyboard.press("Shift");
-  await page.clock.fastForward("04:30");
-  await page.clock.runFor(6000);
-  assert.equal(await page.getByRole("button", { name: "locked" }).count(), 0);
-  await page.clock.fastForward("01:00");
-  await page.clock.runFor(6000);
-  await page.getByRole("button", { name: "locked" }).waitFor();
-});
-
-test("two tabs never sign with one nonce, nor does a clock that was set back", async () => {
-  const alice = await arrive();
-  const { page } = alice;
-  await alice.makeKey();
-  await alice.getTokens();
-  const second = await alice.context.newPage();
-  await second.clock.install({ time: Date.now() - 86_400_000 });
-  await second.goto(exchange.url);
-  await unlock(second);
-  const texts = [];
-  for (const [tab, price] of [[page, "1801"], [second, "1802"], [page, "1803"], [second, "1804"]]) {
-    const person = Object.assign(new Person(), { page: tab, isNarrow: false });
-    await person.fill("Buy", "0.1", price);
-    await tab.locator("#order-form button[type=submit]").click();
-    texts.push(await person.sheet.locator("pre").textContent());
-    await tab.keyboard.press("Escape");
-    await person.sheet.waitFor({ state: "hidden" });
-  }
-  const nonces = texts.map((text) => Number(/\nnonce: (\d+)/.exec(text)[1]));
-  assert.deepEqual([...nonces].sort((a, b) => a - b), nonces);
-  assert.equal(new Set(nonces).size, 4);
-});
-
 test("the sheet says until when, and what is signed says so too", async () => {
-  const alice = await arrive();
+  const alice = await scene.arrive();
   const { page } = alice;
   await alice.makeKey();
   await alice.getTokens();
@@ -359,13 +239,13 @@ test("the sheet says until when, and what is signed says so too", async () => {
   assert.equal(shown["Costs at most, with fee"], "170 USDT");
   assert.equal(shown["Time in force"], "Until cancelled");
   assert.ok(shown.Network);
-  await check(page, "the signing sheet");
+  await isSound(page, "the signing sheet");
   await alice.sign();
   await alice.outcome("applied");
 });
 
 test("what is signed survives a reload while the replica is away, and is sent when it is back", async () => {
-  const alice = await arrive();
+  const alice = await scene.arrive();
   const { page } = alice;
   await alice.makeKey();
   await alice.getTokens();
@@ -387,75 +267,9 @@ test("what is signed survives a reload while the replica is away, and is sent wh
   await alice.tab("Open orders (1)");
 });
 
-const connect = async (person) => {
-  const dialog = await person.openWallet();
-  await dialog.getByText("Connect an Ethereum wallet").click();
-  await dialog.getByRole("button", { name: "Example Wallet" }).click();
-  return dialog;
-};
-
-test("an Ethereum wallet is found, connected and signs everything; what it refuses is not sent", async () => {
-  const alice = await arrive();
-  const { page } = alice;
-  const wallet = new EthereumWallet("59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d");
-  let dialog = await alice.openWallet();
-  await dialog.getByText("Connect an Ethereum wallet").click();
-  await dialog.getByText("No Ethereum wallet is in this browser.").waitFor();
-  await wallet.install(alice.context);
-  await page.reload();
-
-  // Refused at first, then connected: its key is the one that its signature gives.
-  wallet.refuses = true;
-  dialog = await connect(alice);
-  await dialog.getByText("You said no in Example Wallet.").waitFor();
-  wallet.refuses = false;
-  await dialog.getByRole("button", { name: "Example Wallet" }).click();
-  await dialog.locator(".key").filter({ hasText: wallet.account }).waitFor();
-  assert.match(wallet.signed, /^Zellbook: show my public key\n/);
-  assert.equal(wallet.account, SECOND_ACCOUNT);
-  await check(page, "the wallet of Ethereum");
-  await alice.closeWallet();
-  await alice.getTokens();
-
-  const form = await alice.fill("Buy", "0.1", "1400");
-  await form.locator("button[type=submit]").click();
-  wallet.refuses = true;
-  await alice.sheet.getByRole("button", { name: "Sign and send" }).click();
-  await alice.sheet.getByText("You said no in Example Wallet.").waitFor();
-  wallet.refuses = false;
-  // Another account in the wallet is noticed.
-  wallet.shown = "0x0000000000000000000000000000000000000001";
-  await alice.sheet.getByRole("button", { name: "Sign and send" }).click();
-  await alice.sheet.getByText("does not show the account").waitFor();
-  wallet.shown = wallet.address;
-  const text = await alice.sign();
-  await alice.outcome("applied");
-  assert.equal(wallet.signed, text);
-  assert.equal((await exchange.get(`/v1/accounts/${wallet.account}`)).open_orders.length, 1);
-
-  // It is there after a reload, without a passphrase.
-  await page.reload();
-  await alice.tab("Open orders (1)");
-  await page.getByRole("button", { name: /^Cancel order/ }).first().click();
-  await alice.sign();
-  await alice.tab("Open orders (0)");
-  assert.deepEqual(await alice.stored("records"), []);
-});
-
-test("a wallet that signs with another key than it says is not connected", async () => {
-  const alice = await arrive();
-  const wallet = new EthereumWallet(FIRST_KEY);
-  wallet.shown = new EthereumWallet("11".repeat(32)).address;
-  await wallet.install(alice.context);
-  await alice.page.reload();
-  const dialog = await connect(alice);
-  await dialog.getByText("The wallet signed with another account than this one.").waitFor();
-  assert.equal(await dialog.locator(".key").count(), 0);
-});
-
 for (const [name, viewport] of [["360", NARROW], ["1440", WIDE]]) {
   test(`at ${name} px a trading key signs orders without a prompt, within its limit, until it is ended`, async () => {
-    const alice = await arrive({ viewport });
+    const alice = await scene.arrive({ viewport });
     const { page } = alice;
     await alice.makeKey();
     await alice.getTokens();
@@ -477,7 +291,7 @@ for (const [name, viewport] of [["360", NARROW], ["1440", WIDE]]) {
     await alice.tab("Keys");
     await page.getByRole("cell", { name: "this browser" }).waitFor();
     await page.getByRole("cell", { name: "300 of 300 USDT" }).waitFor();
-    await check(page, "the trading keys");
+    await isSound(page, "the trading keys");
 
     const order = await alice.fill("Buy", "0.1", "1300");
     await order.locator("button[type=submit]").click();

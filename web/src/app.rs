@@ -16,7 +16,7 @@ use crate::components::settings::{Settings, SettingsSheet};
 use crate::components::shortcuts::{self, ShortcutsSheet};
 use crate::components::toasts::Toasts;
 use crate::components::trading::Trading;
-use crate::components::wallet::WalletDialog;
+use crate::components::wallet::{AccountBanners, WalletDialog};
 use crate::evidence::{Evidence, EvidenceSheet};
 use crate::feed;
 use crate::later::Later;
@@ -49,7 +49,10 @@ pub fn App() -> impl IntoView {
     view! {
         <SkipLink is_trading />
         <Header />
-        <Banner />
+        <div class="banners">
+            <Banner />
+            <AccountBanners />
+        </div>
         <Show when=move || is_trading.get()>
             <Trading />
         </Show>

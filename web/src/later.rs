@@ -30,17 +30,18 @@ pub type MakeView = fn() -> AnyView;
 pub type Loading = Pin<Box<dyn Future<Output = Result<MakeView, NotLoaded>>>>;
 
 /// Gives the focus in an open sheet to what is to have it, or comes first: when the sheet opened, nothing was
-/// there. Whoever has the focus by now keeps it.
-fn take_focus() {
+/// there. What somebody types into keeps it, and a button that the browser chose gives way to what is to have it.
+pub fn take_focus() {
     let document = document();
-    let is_free = document
-        .active_element()
-        .is_none_or(|active| matches!(active.tag_name().as_str(), "BODY" | "DIALOG"));
+    let active = document.active_element().map(|active| active.tag_name()).unwrap_or_default();
     let find = |selectors| document.query_selector(selectors).ok().flatten();
-    let field = find("dialog[open] [autofocus]")
-        .or_else(|| find("dialog[open] :is(input, select, button, a[href])"));
-    if let Some(field) = field.filter(|_| is_free).and_then(|it| it.dyn_into::<HtmlElement>().ok())
-    {
+    let field = match active.as_str() {
+        "" | "BODY" | "DIALOG" => find("dialog[open] [autofocus]")
+            .or_else(|| find("dialog[open] :is(input, select, button, a[href])")),
+        "BUTTON" => find("dialog[open] [autofocus]"),
+        _ => None,
+    };
+    if let Some(field) = field.and_then(|it| it.dyn_into::<HtmlElement>().ok()) {
         let _ = field.focus();
     }
 }

@@ -99,6 +99,12 @@ pub async fn sign_and_send(
 ) -> Result<(), VaultError> {
     let network = state.rules.with_untracked(|rules| rules.as_ref().map(|rules| rules.network));
     let network = network.ok_or(VaultError::Unavailable)?;
+    let is_other = |known: &str| known != network.to_string();
+    if state.wallet.with_untracked(|wallet| {
+        wallet.settings.network(&transaction.account).is_some_and(is_other)
+    }) {
+        return Err(VaultError::OtherNetwork);
+    }
     let text = transaction.text(&network);
     let hash = transaction.hash(&network).to_string();
     let (scheme, signature) = wallet::sign(state.wallet, transaction.signing_key(), &text).await?;

@@ -7,11 +7,11 @@ use zellbook_core::wire::{BalanceBody, WithdrawalBody};
 use super::book::flash;
 use super::faucet::{ask_faucet, has_faucet};
 use super::funds_sheet::{Funds, FundsSheet, Kind};
-use super::wallet::{FirstSteps, Welcome};
+use super::wallet::{FirstSteps, Reminder, Welcome};
 use crate::evidence::{Known, Subject};
 use crate::format;
 use crate::later::{Later, MakeView, NotLoaded, wasm_split};
-use crate::state::use_state;
+use crate::state::{State, use_state};
 
 /// Available and locked, exactly.
 fn total(balance: &BalanceBody) -> Option<String> {
@@ -30,6 +30,11 @@ fn changed(before: Option<&str>, now: &str) -> &'static str {
         Some(before) if before != now => flash((size(now), now) > (size(before), before), ""),
         _ => "",
     }
+}
+
+/// Whether the account has had a fill.
+fn has_traded(state: State) -> bool {
+    state.account.with(|account| account.as_ref().is_some_and(|account| !account.fills.is_empty()))
 }
 
 /// The balances, and before the first trade the way to it.
@@ -53,11 +58,7 @@ fn what_it_has() -> Result<MakeView, NotLoaded> {
 #[component]
 fn WhatItHas() -> impl IntoView {
     let state = use_state();
-    let has_traded = Memo::new(move |_| {
-        state
-            .account
-            .with(|account| account.as_ref().is_some_and(|account| !account.fills.is_empty()))
-    });
+    let has_traded = Memo::new(move |_| has_traded(state));
     view! {
         <Show when=move || !has_traded.get()>
             <FirstSteps />
@@ -122,6 +123,11 @@ fn Table() -> impl IntoView {
         now.into_iter().map(|balance| row(&before, balance)).collect_view()
     };
     view! {
+        <Show when=move || has_traded(state)>
+            <Reminder>
+                <button type="button" class="small" on:click=move |_| state.wallet_open.set(true)>"Write it down"</button>
+            </Reminder>
+        </Show>
         <div class="table-scroll">
             <table>
                 <thead>

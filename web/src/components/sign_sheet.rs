@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use zellbook_core::transaction::{Action, Transaction};
 
-use super::wallet::UnlockForm;
+use super::wallet::{Hidden, OtherNetwork, OtherNetworkNote, UnlockForm};
 use crate::draft::Lines;
 use crate::format;
 use crate::later::{Later, MakeView, NotLoaded, wasm_split};
@@ -135,6 +135,17 @@ fn Sheet() -> impl IntoView {
     let (busy, fault) = (RwSignal::new(false), RwSignal::new(None::<String>));
     let is_ready = Memo::new(move |_| state.wallet.with(Wallet::is_ready));
     let is_ethereum = Memo::new(move |_| state.wallet.with(|wallet| wallet.ethereum().is_some()));
+    let account = Memo::new(move |_| {
+        on_sheet.with(|sheet| sheet.as_ref().map(|sheet| sheet.transaction.account))
+    });
+    let other_network = Memo::new(move |_| OtherNetwork::of(state, account.get()?));
+    let hidden = Memo::new(move |_| Hidden::of(state, account.get()?));
+    Effect::new(move || {
+        // A wallet that lost the account may never answer. What it signs late is the same transaction.
+        if hidden.with(Option::is_some) {
+            busy.set(false);
+        }
+    });
     let network = state.rules.with_untracked(|rules| rules.as_ref().map(|rules| rules.network));
     let text = move || {
         let transaction =
@@ -157,11 +168,15 @@ fn Sheet() -> impl IntoView {
         busy.set(true);
         fault.set(None);
         spawn_local(async move {
-            let title = request.title.clone();
+            let (title, nonce) = (request.title.clone(), transaction.nonce);
             match sending::sign_and_send(state, title, transaction).await {
                 Ok(()) => {
-                    signed(state, &request);
-                    close();
+                    let is_this = |sheet: &OnSheet| sheet.transaction.nonce == nonce;
+                    // Where the wallet was slow, another one may be on the sheet by now.
+                    if on_sheet.with_untracked(|sheet| sheet.as_ref().is_some_and(is_this)) {
+                        signed(state, &request);
+                        close();
+                    }
                 }
                 // The sheet may be closed: then nobody waits for this.
                 Err(error) => {
@@ -191,6 +206,16 @@ fn Sheet() -> impl IntoView {
     };
     view! {
         <h2 id="sign-title">{title}</h2>
+        <Show when=move || other_network.with(Option::is_some)>
+            <div class="reminder" role="alert">
+                <OtherNetworkNote other=other_network />
+            </div>
+        </Show>
+        <Show when=move || hidden.with(Option::is_some)>
+            <p class="reminder" role="alert">
+                <span>{move || hidden.with(|hidden| hidden.as_ref().map(Hidden::text))} " This sheet stays as it is."</span>
+            </p>
+        </Show>
         <dl class="cost">
             {lines}
             <div>
@@ -220,7 +245,9 @@ fn Sheet() -> impl IntoView {
         >
             <form on:submit=sign class="actions send">
                 <button type="button" class="quiet" on:click=move |_| close()>"Cancel"</button>
-                <button type="submit" class="main" autofocus aria-disabled=move || busy.get().to_string()>{button}</button>
+                <Show when=move || other_network.with(Option::is_none)>
+                    <button type="submit" class="main" autofocus aria-disabled=move || busy.get().to_string()>{button}</button>
+                </Show>
             </form>
         </Show>
     }

@@ -3,10 +3,11 @@
 //! Everything that they say is another program's word: addresses are read strictly, and a signature counts only
 //! once the vault has recovered whose it is.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use js_sys::{Array, Function, Object, Promise, Reflect};
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -17,6 +18,9 @@ use super::kept::EthereumAccount;
 
 /// What the user signs once, so that the account's key is known.
 const CONNECT_TEXT: &str = "Zellbook: show my public key\n\nThis signature tells the page which public key this account has. It moves nothing and allows nothing.";
+/// Events of EIP-1193 that say something of the accounts. Which chain a wallet is on does not matter: it signs texts.
+const ACCOUNTS_CHANGED: &str = "accountsChanged";
+const DISCONNECTED_EVENT: &str = "disconnect";
 /// Error codes of EIP-1193.
 const REJECTED: f64 = 4001.0;
 const UNAUTHORIZED: f64 = 4100.0;
@@ -37,9 +41,25 @@ pub struct Announced {
     pub icon: Option<String>,
 }
 
+/// A wallet as this page has it.
+struct Provider {
+    announced: Announced,
+    object: JsValue,
+    /// Whether its events are heard.
+    is_watched: bool,
+}
+
+/// What components follow.
+#[derive(Clone, Copy)]
+struct Seen {
+    announced: RwSignal<Vec<Announced>>,
+    /// The addresses that a wallet showed last, with its identifier.
+    shown: RwSignal<Option<(String, Vec<String>)>>,
+}
+
 thread_local! {
-    static PROVIDERS: RefCell<Vec<(Announced, JsValue)>> = const { RefCell::new(Vec::new()) };
-    static CHANGED: RefCell<Option<RwSignal<Vec<Announced>>>> = const { RefCell::new(None) };
+    static PROVIDERS: RefCell<Vec<Provider>> = const { RefCell::new(Vec::new()) };
+    static SEEN: Cell<Option<Seen>> = const { Cell::new(None) };
 }
 
 fn field(object: &JsValue, name: &str) -> Option<JsValue> {
@@ -53,7 +73,7 @@ fn text_field(object: &JsValue, name: &str) -> Option<String> {
 
 /// Notes whoever announces itself from now on, and asks all to do so.
 pub fn discover() {
-    CHANGED.set(Some(RwSignal::new(Vec::new())));
+    SEEN.set(Some(Seen { announced: RwSignal::new(Vec::new()), shown: RwSignal::new(None) }));
     let on_announce = Closure::<dyn Fn(JsValue)>::new(|event: JsValue| note(&event));
     let listener = on_announce.as_ref().unchecked_ref();
     // It fails for no event and no function that there are.
@@ -73,23 +93,69 @@ fn note(event: &JsValue) {
         let (id, name) = (short(text_field(&info, "rdns")?), short(text_field(&info, "name")?));
         Some((Announced { id, name, icon }, provider))
     };
-    let Some((announced, provider)) = read() else { return };
+    let Some((announced, object)) = read() else { return };
     let list = PROVIDERS.with_borrow_mut(|providers| {
         // Who announces itself again is the same one.
-        providers.retain(|(known, _)| known.id != announced.id);
+        let is_watched = providers.iter().any(|known| known.is_watched && known.object == object);
+        providers.retain(|known| known.announced.id != announced.id);
         if providers.len() < WALLETS_MAX {
-            providers.push((announced, provider));
+            providers.push(Provider { announced, object, is_watched });
         }
-        providers.iter().map(|(announced, _)| announced.clone()).collect::<Vec<_>>()
+        providers.iter().map(|provider| provider.announced.clone()).collect::<Vec<_>>()
     });
-    if let Some(changed) = CHANGED.with_borrow(|changed| *changed) {
-        changed.set(list);
+    if let Some(seen) = SEEN.get() {
+        seen.announced.set(list);
     }
 }
 
 /// The wallets that are there.
 pub fn announced() -> Vec<Announced> {
-    CHANGED.with_borrow(|changed| *changed).map(|changed| changed.get()).unwrap_or_default()
+    SEEN.get().map(|seen| seen.announced.get()).unwrap_or_default()
+}
+
+/// Hears an event of a wallet, for as long as the page lives.
+fn listen(provider: &JsValue, event: &str, hear: impl Fn(JsValue) + 'static) {
+    let Some(on) = field(provider, "on").and_then(|on| on.dyn_into::<Function>().ok()) else {
+        return;
+    };
+    let hear = Closure::<dyn Fn(JsValue)>::new(hear).into_js_value();
+    // Who does not take it tells nothing, and is asked before each signature anyway.
+    let _ = on.call2(provider, &event.into(), &hear);
+}
+
+/// Notes which addresses a wallet shows.
+fn note_shown(id: &str, addresses: Vec<String>) {
+    if let Some(seen) = SEEN.get() {
+        seen.shown.set(Some((id.into(), addresses)));
+    }
+}
+
+/// Follows which accounts a wallet shows to this page, from now on.
+pub fn watch(id: &str) {
+    let object = PROVIDERS.with_borrow_mut(|providers| {
+        let provider = providers.iter_mut().find(|provider| provider.announced.id == id)?;
+        (!std::mem::replace(&mut provider.is_watched, true)).then(|| provider.object.clone())
+    });
+    let Some(object) = object else { return };
+    let wallet = id.to_string();
+    listen(&object, ACCOUNTS_CHANGED, move |list| note_shown(&wallet, read_addresses(&list)));
+    let wallet = id.to_string();
+    listen(&object, DISCONNECTED_EVENT, move |_| note_shown(&wallet, Vec::new()));
+    let wallet = id.to_string();
+    spawn_local(async move {
+        // A wallet that is locked while nobody needs it is no news.
+        let list = request(&wallet, "eth_accounts", &Array::new()).await;
+        let list = list.map(|list| read_addresses(&list)).unwrap_or_default();
+        if !list.is_empty() {
+            note_shown(&wallet, list);
+        }
+    });
+}
+
+/// The addresses that the wallet of an account shows, where that is known and the account's is not among them.
+pub fn shown_instead(account: &EthereumAccount) -> Option<Vec<String>> {
+    let (wallet, addresses) = SEEN.get()?.shown.get()?;
+    (wallet == account.wallet && !addresses.contains(&account.address)).then_some(addresses)
 }
 
 fn failed(wallet: &str, error: &JsValue) -> VaultError {
@@ -112,14 +178,15 @@ fn failed(wallet: &str, error: &JsValue) -> VaultError {
 /// Asks a wallet something.
 async fn request(id: &str, method: &str, params: &Array) -> Result<JsValue, VaultError> {
     let found = PROVIDERS.with_borrow(|providers| {
-        providers.iter().find(|(announced, _)| announced.id == id).cloned()
+        let provider = providers.iter().find(|provider| provider.announced.id == id)?;
+        Some((provider.announced.name.clone(), provider.object.clone()))
     });
     let absent = || {
         VaultError::Ethereum(format!(
             "The wallet of this account ({id}) is not in this browser now. Switch it on, then reload the page."
         ))
     };
-    let (announced, provider) = found.ok_or_else(absent)?;
+    let (name, provider) = found.ok_or_else(absent)?;
     let ask = || {
         let function: Function = field(&provider, "request")?.dyn_into().ok()?;
         let arguments = Object::new();
@@ -128,19 +195,27 @@ async fn request(id: &str, method: &str, params: &Array) -> Result<JsValue, Vaul
         function.call1(&provider, &arguments).ok()
     };
     let promise = Promise::resolve(&ask().ok_or_else(absent)?);
-    JsFuture::from(promise).await.map_err(|error| failed(&announced.name, &error))
+    JsFuture::from(promise).await.map_err(|error| failed(&name, &error))
 }
 
-/// The accounts that a wallet shows to this page, in lower case.
-async fn addresses(id: &str) -> Result<Vec<String>, VaultError> {
-    let list = request(id, "eth_requestAccounts", &Array::new()).await?;
+/// A list of addresses, in lower case.
+fn read_addresses(list: &JsValue) -> Vec<String> {
     let is_address = |text: &String| {
         let digits = text.strip_prefix("0x").unwrap_or_default();
         digits.len() == 40 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
     };
-    let list = Array::from(&list);
-    let texts = list.iter().filter_map(|text| text.as_string());
-    Ok(texts.map(|text| text.to_ascii_lowercase()).filter(is_address).collect())
+    if !Array::is_array(list) {
+        return Vec::new();
+    }
+    let texts = Array::from(list).iter().filter_map(|text| text.as_string()).collect::<Vec<_>>();
+    texts.iter().map(|text| text.to_ascii_lowercase()).filter(is_address).collect()
+}
+
+/// The accounts that a wallet shows to this page, which it may ask its user for.
+pub async fn addresses(id: &str) -> Result<Vec<String>, VaultError> {
+    let list = read_addresses(&request(id, "eth_requestAccounts", &Array::new()).await?);
+    note_shown(id, list.clone());
+    Ok(list)
 }
 
 async fn personal_sign(id: &str, text: &str, address: &str) -> Result<String, VaultError> {

@@ -34,11 +34,26 @@ pub struct Settings {
     pub auto_lock_minutes: u32,
     /// Accounts whose keys are in other wallets.
     pub ethereum: Vec<EthereumAccount>,
+    /// The network that each account is used on, by its id.
+    pub networks: Vec<(PublicKey, String)>,
+}
+
+impl Settings {
+    /// The network that an account is used on, once it is known.
+    pub fn network(&self, account: &PublicKey) -> Option<&str> {
+        self.networks.iter().find(|(known, _)| known == account).map(|(_, id)| id.as_str())
+    }
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { selected: None, is_backed_up: true, auto_lock_minutes: 15, ethereum: Vec::new() }
+        Self {
+            selected: None,
+            is_backed_up: true,
+            auto_lock_minutes: 15,
+            ethereum: Vec::new(),
+            networks: Vec::new(),
+        }
     }
 }
 
@@ -72,7 +87,7 @@ impl Wallet {
     /// What is stored.
     pub async fn load() -> Result<Self, VaultError> {
         let lock = store::get(WALLET, LOCK).await?;
-        let settings = store::get(WALLET, SETTINGS).await?;
+        let settings = settings().await?;
         let records = store::all(RECORDS).await?;
         let mut records: Vec<Record> =
             records.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
@@ -87,9 +102,7 @@ impl Wallet {
             is_unlocked: false,
             lock: lock.and_then(|text| serde_json::from_str(&text).ok()),
             records,
-            settings: settings
-                .and_then(|text| serde_json::from_str(&text).ok())
-                .unwrap_or_default(),
+            settings,
         })
     }
 
@@ -126,7 +139,11 @@ impl Wallet {
 
     /// The account that acts, if an Ethereum wallet signs for it.
     pub fn ethereum(&self) -> Option<&EthereumAccount> {
-        let account = self.account()?;
+        self.ethereum_of(self.account()?)
+    }
+
+    /// An account, if an Ethereum wallet signs for it.
+    pub fn ethereum_of(&self, account: PublicKey) -> Option<&EthereumAccount> {
         self.settings.ethereum.iter().find(|ethereum| ethereum.account == account)
     }
 
@@ -195,32 +212,37 @@ impl Wallet {
     }
 }
 
-/// Where earlier pages kept their one key.
-const EARLIER_KEY: &str = "zellbook.key";
-
-fn local_storage() -> Option<web_sys::Storage> {
-    web_sys::window()?.local_storage().ok()?
-}
-
-/// The key that an earlier page kept in this browser, encrypted.
-pub fn earlier_key() -> Option<String> {
-    local_storage()?.get_item(EARLIER_KEY).ok()?
-}
-
-/// Removes it, once it is a record of the wallet.
-pub fn forget_earlier_key() {
-    if let Some(storage) = local_storage() {
-        // What stays is offered again, and is known then.
-        let _ = storage.remove_item(EARLIER_KEY);
-    }
-}
-
 fn json(value: &impl Serialize) -> Result<String, VaultError> {
     serde_json::to_string(value).map_err(|_| VaultError::Storage)
 }
 
-/// Adds secrets, and the lock of a wallet that begins. What is there is never overwritten.
-pub async fn add(lock: Option<&SealedKey>, records: &[Record]) -> Result<(), VaultError> {
+/// What the user set.
+async fn settings() -> Result<Settings, VaultError> {
+    let text = store::get(WALLET, SETTINGS).await?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+}
+
+/// Changes the settings as they are stored, with all other changes or not at all, while no other tab does.
+async fn change(
+    mut changes: Vec<Change>,
+    set: impl FnOnce(&mut Settings) + 'static,
+) -> Result<(), VaultError> {
+    store::alone("zellbook wallet", async move {
+        let mut settings = settings().await?;
+        set(&mut settings);
+        changes.push(Change::Put(WALLET, SETTINGS.into(), json(&settings)?));
+        store::write(changes).await
+    })
+    .await
+}
+
+/// Adds secrets, and the lock of a wallet that begins, and changes the settings with them. What is there is never
+/// overwritten: then nothing is changed.
+pub async fn add(
+    lock: Option<&SealedKey>,
+    records: &[Record],
+    set: impl FnOnce(&mut Settings) + 'static,
+) -> Result<(), VaultError> {
     let mut changes = Vec::new();
     if let Some(lock) = lock {
         changes.push(Change::Add(WALLET, LOCK.into(), json(lock)?));
@@ -228,7 +250,7 @@ pub async fn add(lock: Option<&SealedKey>, records: &[Record]) -> Result<(), Vau
     for record in records {
         changes.push(Change::Add(RECORDS, record.id(), json(record)?));
     }
-    store::write(changes).await
+    change(changes, set).await
 }
 
 /// Puts the lock under another passphrase in the place of the one that is known here.
@@ -243,9 +265,9 @@ pub async fn relock(before: &SealedKey, lock: &SealedKey) -> Result<(), VaultErr
     .await
 }
 
-/// Keeps the settings.
-pub async fn set(settings: &Settings) -> Result<(), VaultError> {
-    store::write(vec![Change::Put(WALLET, SETTINGS.into(), json(settings)?)]).await
+/// Changes the settings.
+pub async fn set(set: impl FnOnce(&mut Settings) + 'static) -> Result<(), VaultError> {
+    change(Vec::new(), set).await
 }
 
 /// Removes one secret.

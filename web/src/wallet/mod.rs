@@ -12,10 +12,10 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use zellbook_core::key::{PublicKey, Scheme, Signature};
 use zellbook_vault::{Answer, Origin, Request};
-pub use zellbook_vault::{KeyFile, PASSPHRASE_LENGTH_MIN, Source, VaultError, WalletFile};
+pub use zellbook_vault::{PASSPHRASE_LENGTH_MIN, Source, VaultError, WalletFile};
 use zeroize::Zeroizing;
 
-pub use kept::{Account, Settings, Wallet, earlier_key};
+pub use kept::{Account, EthereumAccount, Settings, Wallet};
 pub use store::DATABASE;
 pub use tabs::CHANNEL;
 use tabs::News;
@@ -75,28 +75,24 @@ pub async fn add(
     }
     let is_new_phrase = matches!(source, Source::NewPhrase);
     let is_session = matches!(source, Source::Session { .. });
-    let is_key_file = matches!(source, Source::KeyFile(_));
     let mut answer = vault::ask(Request::Add { source, passphrase }).await;
     let Answer::Kept { lock, records, phrase } = &mut answer else { return Err(refusal(&answer)) };
     let phrase = phrase.take().map(Zeroizing::new);
-    if let Err(error) = kept::add(lock.as_ref(), records).await {
+    let mut keys = records.iter().filter(|record| record.origin != Origin::Phrase);
+    let key = keys.next().map(|record| record.key).ok_or(VaultError::Known)?;
+    let set = move |settings: &mut Settings| {
+        if !is_session {
+            settings.selected = Some(key);
+        }
+        if is_new_phrase {
+            settings.is_backed_up = false;
+        }
+    };
+    if let Err(error) = kept::add(lock.as_ref(), records, set).await {
         // The vault has what is not stored.
         forget(wallet);
         reload(wallet).await;
         return Err(error);
-    }
-    let mut settings = wallet.with_untracked(|wallet| wallet.settings.clone());
-    let mut keys = records.iter().filter(|record| record.origin != Origin::Phrase);
-    let key = keys.next().map(|record| record.key).ok_or(VaultError::Known)?;
-    if !is_session {
-        settings.selected = Some(key);
-    }
-    if is_new_phrase {
-        settings.is_backed_up = false;
-    }
-    kept::set(&settings).await?;
-    if is_key_file && kept::earlier_key().is_some_and(|text| text.contains(&key.to_string())) {
-        kept::forget_earlier_key();
     }
     wallet.update(|wallet| wallet.is_unlocked = true);
     changed(wallet).await;
@@ -130,14 +126,14 @@ pub async fn unlock(wallet: RwSignal<Wallet>, passphrase: String) -> Result<(), 
     Ok(())
 }
 
-/// Signs a text: with a session key, or with the account that acts.
+/// Signs a text with a session key or an account.
 pub async fn sign(
     wallet: RwSignal<Wallet>,
     key: PublicKey,
     text: &str,
 ) -> Result<(Scheme, Signature), VaultError> {
-    let external = wallet.with_untracked(|wallet| wallet.ethereum().cloned());
-    let (scheme, answer) = match external.filter(|external| external.account == key) {
+    let external = wallet.with_untracked(|wallet| wallet.ethereum_of(key).cloned());
+    let (scheme, answer) = match external {
         Some(external) => {
             let signature = ethereum::sign(&external, text).await?;
             let recover = Request::Recover { text: text.into(), signature };
@@ -165,7 +161,7 @@ pub async fn connect(wallet: RwSignal<Wallet>, provider: &str) -> Result<(), Vau
         Answer::Recovered { .. } => return Err(VaultError::OtherSigner),
         answer => return Err(refusal(answer)),
     };
-    set(wallet, |settings| {
+    set(wallet, move |settings| {
         settings.selected = Some(account.account);
         settings.ethereum.retain(|known| known.account != account.account);
         settings.ethereum.push(account);
@@ -176,11 +172,9 @@ pub async fn connect(wallet: RwSignal<Wallet>, provider: &str) -> Result<(), Vau
 /// Changes the settings, in every tab.
 pub async fn set(
     wallet: RwSignal<Wallet>,
-    change: impl FnOnce(&mut Settings),
+    change: impl FnOnce(&mut Settings) + 'static,
 ) -> Result<(), VaultError> {
-    let mut settings = wallet.with_untracked(|wallet| wallet.settings.clone());
-    change(&mut settings);
-    kept::set(&settings).await?;
+    kept::set(change).await?;
     changed(wallet).await;
     Ok(())
 }
@@ -237,7 +231,7 @@ pub async fn remove(wallet: RwSignal<Wallet>, key: PublicKey) -> Result<(), Vaul
     if let Some(record) = wallet.with_untracked(|wallet| wallet.record(key, false).cloned()) {
         kept::remove(&record).await?;
     }
-    set(wallet, |settings| settings.ethereum.retain(|account| account.account != key)).await
+    set(wallet, move |settings| settings.ethereum.retain(|account| account.account != key)).await
 }
 
 /// Removes the whole wallet from the browser for good.

@@ -34,6 +34,8 @@ pub enum VaultError {
     Locked,
     /// A signature that is none, or another account's.
     OtherSigner,
+    /// The replica tells another network than the account is of.
+    OtherNetwork,
     /// The browser's Ethereum wallet did not do it, and says why.
     Ethereum(String),
     /// The vault could not be loaded, or broke.
@@ -81,6 +83,9 @@ impl std::fmt::Display for VaultError {
             Self::Locked => "Your key is locked. Unlock it, then try again.",
             Self::OtherSigner => {
                 "The wallet signed with another account than this one. Choose this account there, then try again."
+            }
+            Self::OtherNetwork => {
+                "This address serves another network than the one that this account is used on. Nothing was signed."
             }
             Self::Unavailable => {
                 "The part of the page that keeps keys could not be loaded. Try again; if that does not help, reload the page."

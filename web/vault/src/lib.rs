@@ -18,7 +18,7 @@ use zeroize::Zeroize;
 
 pub use error::{PASSPHRASE_LENGTH_MIN, VaultError};
 pub use random::{Randomness, SEED_LENGTH};
-pub use sealed::{KeyFile, Origin, Record, SealedKey, WalletFile};
+pub use sealed::{Origin, Record, SealedKey, WalletFile};
 pub use vault::Vault;
 
 /// Where a new key comes from.
@@ -32,8 +32,6 @@ pub enum Source {
     Key(String),
     /// An exported wallet, which the request's passphrase opens.
     File(WalletFile),
-    /// A key that an earlier page exported, which the request's passphrase opens.
-    KeyFile(KeyFile),
     /// Another key of a phrase that is here.
     Next {
         /// The phrase's first account.

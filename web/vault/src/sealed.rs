@@ -219,31 +219,6 @@ impl WalletFile {
     }
 }
 
-/// A key as earlier pages kept and exported it: alone, encrypted by what its own passphrase derives.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KeyFile {
-    zellbook_key: u32,
-    account: PublicKey,
-    kdf: Kdf,
-    nonce: String,
-    ciphertext: String,
-}
-
-impl KeyFile {
-    /// Reads a file.
-    pub fn from_json(json: &str) -> Result<Self, VaultError> {
-        let file: Self = serde_json::from_str(json).map_err(|_| VaultError::NoFile)?;
-        if file.zellbook_key == 1 { Ok(file) } else { Err(VaultError::NoFile) }
-    }
-
-    /// The 32 bytes of the key.
-    pub fn open(&self, passphrase: &str) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        let sealed = Sealed { nonce: self.nonce.clone(), ciphertext: self.ciphertext.clone() };
-        sealed.open(self.account.as_bytes(), &*self.kdf.derive(passphrase)?)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,13 +272,5 @@ mod tests {
         long.kdf.passes = PASSES_MAX + 1;
         assert_eq!(long.open("correct horse").unwrap_err(), VaultError::NoFile);
         assert_eq!(WalletFile::from_json("{}").unwrap_err(), VaultError::NoFile);
-    }
-
-    #[test]
-    fn a_key_that_an_earlier_page_exported_still_opens() {
-        let file = r#"{"zellbook_key":1,"account":"02989c0b76cb563971fdc9bef31ec06c3560f3249d6ee9e5d83c57625596e05f6f","kdf":{"name":"argon2id","memory_kib":19456,"passes":2,"salt":"03030303030303030303030303030303"},"nonce":"040404040404040404040404","ciphertext":"552473a8540422b66458ca85fc25fef32bd5d1c9e169096acfbfd7e76b7c32b0b1a9ec62d8320580bff13b122fbc38c0"}"#;
-        let file = KeyFile::from_json(file).unwrap();
-        assert_eq!(file.open("correct horse").unwrap().as_slice(), [7; 32]);
-        assert_eq!(file.open("correct horsE").unwrap_err(), VaultError::Wrong);
     }
 }

@@ -148,12 +148,6 @@ impl Vault {
                 let key = SecretKey::from_hex(digits.trim()).map_err(|_| VaultError::NoKey)?;
                 vec![(key.public_key(), Origin::Imported, Secret::Key(key))]
             }
-            Source::KeyFile(file) => {
-                let bytes = file.open(passphrase)?;
-                let bytes = bytes.as_slice().try_into().map_err(|_| VaultError::NoFile)?;
-                let key = SecretKey::from_bytes(bytes).map_err(|_| VaultError::NoFile)?;
-                vec![(key.public_key(), Origin::Imported, Secret::Key(key))]
-            }
             Source::File(file) => open_all(file, &file.lock.open(passphrase)?)?,
             Source::Next { phrase, index } => {
                 let key = self.phrases.get(phrase).ok_or(VaultError::Locked)?.key(*index)?;

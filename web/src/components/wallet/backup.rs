@@ -29,13 +29,28 @@ enum Secret {
     Key,
 }
 
+/// Says that the phrase is nowhere else, until it is; `children` say or do what would help.
+#[component]
+pub fn Reminder(children: ChildrenFn) -> impl IntoView {
+    let state = use_state();
+    let is_backed_up = Memo::new(move |_| state.wallet.with(|wallet| wallet.settings.is_backed_up));
+    let children = StoredValue::new(children);
+    view! {
+        <Show when=move || !is_backed_up.get()>
+            <div class="reminder" role="note">
+                <span>"Not backed up yet: if this browser loses its data, your key and all that it owns are lost."</span>
+                {children.read_value()()}
+            </div>
+        </Show>
+    }
+}
+
 /// The reminder and the ways out.
 #[component]
 pub fn Backup(phrase: Shown) -> impl IntoView {
     let state = use_state();
     let asked = RwSignal::new(None::<Secret>);
     let secret = RwSignal::new(None::<Zeroizing<String>>);
-    let is_backed_up = Memo::new(move |_| state.wallet.with(|wallet| wallet.settings.is_backed_up));
     let has = move |is_phrase| {
         Memo::new(move |_| {
             state.wallet.with(|wallet| {
@@ -75,11 +90,7 @@ pub fn Backup(phrase: Shown) -> impl IntoView {
         }
     };
     view! {
-        <Show when=move || !is_backed_up.get()>
-            <p class="reminder" role="note">
-                "Not backed up yet: if this browser loses its data, your key and all that it owns are lost. Show the phrase and write it down, or export the file."
-            </p>
-        </Show>
+        <Reminder>"Show the phrase and write it down, or export the file."</Reminder>
         <p class="actions">
             <Show when=move || has_phrase.get()>
                 <button type="button" on:click=ask(Secret::Phrase)>"Show the phrase"</button>

@@ -3,18 +3,18 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use super::Shown;
 use super::ethereum::EthereumWallets;
 use super::passphrase::PassphraseForm;
-use crate::state::use_state;
-use crate::wallet::{self, KeyFile, PASSPHRASE_LENGTH_MIN, Source, VaultError, WalletFile};
+use super::{Refused, Shown};
+use crate::later::take_focus;
+use crate::state::{State, use_state};
+use crate::wallet::{self, Added, PASSPHRASE_LENGTH_MIN, Source, VaultError, WalletFile};
 
 /// What somebody brings: an exported file, a key, or a phrase.
 fn source(text: &str) -> Result<Source, VaultError> {
     let text = text.trim();
     if text.starts_with('{') {
-        let file = WalletFile::from_json(text).map(Source::File);
-        file.or_else(|_| KeyFile::from_json(text).map(Source::KeyFile))
+        WalletFile::from_json(text).map(Source::File)
     } else if text.contains(char::is_whitespace) {
         Ok(Source::Phrase(text.into()))
     } else {
@@ -22,35 +22,47 @@ fn source(text: &str) -> Result<Source, VaultError> {
     }
 }
 
+/// Adds a key. Where another tab began a wallet meanwhile, the dialog says so in place of the form.
+async fn add(
+    state: State,
+    refused: Refused,
+    source: Source,
+    passphrase: String,
+) -> Result<Added, VaultError> {
+    let outcome = wallet::add(state.wallet, source, passphrase).await;
+    if let Err(VaultError::Occupied) = outcome {
+        // The dialog may be closed.
+        drop(refused.try_set(Some(VaultError::Occupied.to_string())));
+    }
+    outcome
+}
+
 /// The first visit to the wallet.
 #[component]
 pub fn Begin(phrase: Shown) -> impl IntoView {
     let state = use_state();
-    let has_earlier = wallet::earlier_key().is_some();
+    let refused: Refused = expect_context();
+    request_animation_frame(take_focus);
     view! {
         <h3>"Make a key"</h3>
         <p class="note">
             {format!(
-                "A key is made in this browser and kept here under a passphrase of at least {PASSPHRASE_LENGTH_MIN} characters. You then write down twelve words that bring it back; nobody else can.",
+                "A key is made in this browser and kept here under a passphrase of at least {PASSPHRASE_LENGTH_MIN} characters. Twelve words bring it back, and nobody else can: write them down when it is made, or after your first trade.",
             )}
         </p>
         <PassphraseForm
             id="new-passphrase"
             button="Make a key"
             autocomplete="new-password"
+            autofocus=true
             work=async move |passphrase| {
-                let added = wallet::add(state.wallet, Source::NewPhrase, passphrase).await?;
+                let added = add(state, refused, Source::NewPhrase, passphrase).await?;
                 phrase.set(added.phrase);
                 Ok(())
             }
         />
-        <details open=has_earlier>
+        <details>
             <summary>"Import a key, a phrase or a file"</summary>
-            <Show when=move || has_earlier>
-                <p class="reminder">
-                    "An earlier version of this page kept a key in this browser. Enter its passphrase to go on with it."
-                </p>
-            </Show>
             <Import is_first=true />
         </details>
         <details>
@@ -64,8 +76,8 @@ pub fn Begin(phrase: Shown) -> impl IntoView {
 #[component]
 pub fn Import(is_first: bool) -> impl IntoView {
     let state = use_state();
-    let earlier = wallet::earlier_key().filter(|_| is_first);
-    let imported = RwSignal::new(earlier.unwrap_or_default());
+    let refused: Refused = expect_context();
+    let imported = RwSignal::new(String::new());
     let on_file = move |event: leptos::ev::Event| {
         let input: web_sys::HtmlInputElement = event_target(&event);
         let Some(file) = input.files().and_then(|files| files.get(0)) else { return };
@@ -88,7 +100,7 @@ pub fn Import(is_first: bool) -> impl IntoView {
             label
             work=async move |passphrase| {
                 let source = source(&imported.get_untracked())?;
-                wallet::add(state.wallet, source, passphrase).await?;
+                add(state, refused, source, passphrase).await?;
                 drop(imported.try_set(String::new()));
                 Ok(())
             }

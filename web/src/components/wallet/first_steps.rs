@@ -1,6 +1,8 @@
 //! The way from nothing to the first trade.
 
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::HtmlElement;
 use zellbook_core::transaction::Side;
 use zellbook_core::units::Decimal;
 
@@ -28,13 +30,15 @@ fn suggest(state: State) {
     };
     let field = if untrack(filled).is_some() { "field-quantity" } else { "field-price" };
     state.form_open.set(true);
-    request_animation_frame(move || {
-        if let Some(field) = document().get_element_by_id(field) {
+    let focus = move || {
+        let field = document().get_element_by_id(field);
+        if let Some(field) = field.and_then(|it| it.dyn_into::<HtmlElement>().ok()) {
             // What cannot have the focus is not focused.
-            let _ = js_sys::Reflect::get(&field, &"focus".into())
-                .map(|focus| js_sys::Function::from(focus).call0(&field));
+            let _ = field.focus();
         }
-    });
+    };
+    // Once the form is there, and had the focus as a whole.
+    request_animation_frame(move || request_animation_frame(focus));
 }
 
 /// What is done of the way, one for each of [`STEPS`].
@@ -42,9 +46,9 @@ type Done = [bool; 4];
 
 const STEPS: [&str; 4] = [
     "Make a key, import one, or connect a wallet. It stays in this browser.",
-    "Write down its phrase: nobody else can bring it back.",
     "Get test tokens to trade with.",
     "Place an order: the form says what it costs before you sign.",
+    "Now or afterwards: write down your key's phrase. Nobody else can bring it back.",
 ];
 
 /// What does a step.
@@ -56,9 +60,9 @@ struct Act {
 }
 
 const OPEN: Act = Act { step: 0, name: "Your key", act: open_wallet };
-const BACK_UP: Act = Act { step: 1, name: "Write it down", act: open_wallet };
-const TOKENS: Act = Act { step: 2, name: "Get test tokens", act: ask_faucet };
-const ORDER: Act = Act { step: 3, name: "Suggest one", act: suggest };
+const TOKENS: Act = Act { step: 1, name: "Get test tokens", act: ask_faucet };
+const ORDER: Act = Act { step: 2, name: "Suggest one", act: suggest };
+const BACK_UP: Act = Act { step: 3, name: "Write it down", act: open_wallet };
 
 fn open_wallet(state: State) {
     state.wallet_open.set(true);
@@ -82,7 +86,7 @@ fn steps(state: State, done: Done, acts: &[Act]) -> impl IntoView + use<> {
     let list = done.into_iter().enumerate().map(step).collect_view();
     view! {
         <div class="welcome">
-            <h3>"Your first trade in four steps"</h3>
+            <h3>"Your first trade in three steps"</h3>
             <ol>{list}</ol>
         </div>
     }
@@ -117,6 +121,6 @@ pub fn FirstSteps() -> impl IntoView {
         } else if gives.get() {
             acts.push(TOKENS);
         }
-        steps(state, [true, is_backed_up, has_tokens, false], &acts)
+        steps(state, [true, has_tokens, false, is_backed_up], &acts)
     }
 }

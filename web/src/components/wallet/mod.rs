@@ -2,6 +2,7 @@
 
 mod accounts;
 mod backup;
+mod banner;
 mod begin;
 mod ethereum;
 mod first_steps;
@@ -15,6 +16,7 @@ use leptos::prelude::*;
 use zeroize::Zeroizing;
 
 use self::accounts::Accounts;
+use self::banner::AccountBanner;
 use self::begin::Begin;
 use self::phrase::PhraseView;
 use self::trading_keys::TradingKeys;
@@ -22,11 +24,16 @@ use crate::later::{Later, MakeView, NotLoaded, wasm_split};
 use crate::state::use_state;
 use crate::wallet::{self, Wallet};
 use crate::{account, format};
+pub use backup::Reminder;
+pub use banner::{Hidden, OtherNetwork, OtherNetworkNote};
 pub use first_steps::{FirstSteps, Welcome};
 pub use passphrase::UnlockForm;
 
 /// A phrase on show, while it is.
 type Shown = RwSignal<Option<Zeroizing<String>>>;
+
+/// Why no wallet began: the form is gone when another tab was faster.
+type Refused = RwSignal<Option<String>>;
 
 /// Shows whose key is here and opens the dialog.
 #[component]
@@ -40,8 +47,14 @@ pub fn WalletButton() -> impl IntoView {
             Some(account) => format!("{} · locked", format::short(&account.to_string())),
         })
     };
+    let is_at_risk = move || state.wallet.with(|wallet| !wallet.settings.is_backed_up);
     view! {
-        <button type="button" class="wallet" on:click=move |_| state.wallet_open.set(true)>{text}</button>
+        <button type="button" class="wallet" class:at-risk=is_at_risk on:click=move |_| state.wallet_open.set(true)>
+            {text}
+            <Show when=is_at_risk>
+                <span class="visually-hidden">", not backed up"</span>
+            </Show>
+        </button>
     }
 }
 
@@ -78,6 +91,22 @@ fn content() -> Result<MakeView, NotLoaded> {
     Ok(|| view! { <Content /> }.into_any())
 }
 
+/// Lines across the page for whoever has a key.
+#[component]
+pub fn AccountBanners() -> impl IntoView {
+    let has_key = use_state().has_key();
+    view! {
+        <Show when=move || has_key.get()>
+            <Later part=|| Box::pin(account_banner()) />
+        </Show>
+    }
+}
+
+#[wasm_split(account, wasm_split_path = ::leptos::wasm_split, fallible)]
+fn account_banner() -> Result<MakeView, NotLoaded> {
+    Ok(|| view! { <AccountBanner /> }.into_any())
+}
+
 /// The tab of trading keys.
 #[wasm_split(account, wasm_split_path = ::leptos::wasm_split, fallible)]
 pub fn trading_keys_tab() -> Result<MakeView, NotLoaded> {
@@ -94,6 +123,8 @@ fn Content() -> impl IntoView {
         has_begun.try_set(true);
     });
     let phrase: Shown = RwSignal::new(None);
+    let refused: Refused = RwSignal::new(None);
+    provide_context(refused);
     let is_empty = Memo::new(move |_| state.wallet.with(|wallet| wallet.account().is_none()));
     let is_locked = Memo::new(move |_| state.wallet.with(Wallet::is_locked));
     move || {
@@ -105,6 +136,7 @@ fn Content() -> impl IntoView {
             view! { <Begin phrase /> }.into_any()
         } else if is_locked.get() {
             view! {
+                <p class="fault" role="alert">{move || refused.get()}</p>
                 <UnlockForm note="This browser holds your keys. Unlock them with your passphrase." />
                 <Accounts phrase />
             }

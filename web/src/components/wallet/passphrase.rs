@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
+use crate::later::take_focus;
 use crate::state::use_state;
 use crate::wallet::{self, VaultError};
 
@@ -13,6 +14,7 @@ pub fn SecretField(
     label: &'static str,
     autocomplete: &'static str,
     value: RwSignal<String>,
+    #[prop(optional)] autofocus: bool,
 ) -> impl IntoView {
     view! {
         <div class="field">
@@ -22,6 +24,7 @@ pub fn SecretField(
                     id=id
                     type="password"
                     autocomplete=autocomplete
+                    autofocus=autofocus
                     aria-describedby=format!("{id}-fault")
                     prop:value=move || value.get()
                     on:input=move |event| value.set(event_target_value(&event))
@@ -39,6 +42,7 @@ pub fn PassphraseForm(
     autocomplete: &'static str,
     #[prop(default = "Passphrase")] label: &'static str,
     work: impl AsyncFn(String) -> Result<(), VaultError> + Clone + 'static,
+    #[prop(optional)] autofocus: bool,
     #[prop(optional)] children: Option<Children>,
 ) -> impl IntoView {
     let passphrase = RwSignal::new(String::new());
@@ -64,7 +68,7 @@ pub fn PassphraseForm(
     view! {
         <form on:submit=submit>
             {children.map(|children| children())}
-            <SecretField id label autocomplete value=passphrase />
+            <SecretField id label autocomplete value=passphrase autofocus />
             <p class="fault" id=format!("{id}-fault") role="alert">{move || fault.get()}</p>
             <button type="submit" class="main" disabled=move || busy.get()>
                 {move || if busy.get() { "Working…" } else { button }}
@@ -77,12 +81,14 @@ pub fn PassphraseForm(
 #[component]
 pub fn UnlockForm(note: &'static str) -> impl IntoView {
     let state = use_state();
+    request_animation_frame(take_focus);
     view! {
         <p class="note">{note}</p>
         <PassphraseForm
             id="unlock-passphrase"
             button="Unlock"
             autocomplete="current-password"
+            autofocus=true
             work=async move |passphrase| wallet::unlock(state.wallet, passphrase).await
         />
     }

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::{Shown, attempt};
+use crate::later::take_focus;
 use crate::state::use_state;
 use crate::wallet;
 
@@ -24,7 +25,13 @@ fn choose(count: usize) -> Vec<usize> {
 #[component]
 pub fn PhraseView(phrase: Shown) -> impl IntoView {
     let is_checking = RwSignal::new(false);
-    let later = move |_| phrase.set(None);
+    let state = use_state();
+    let later = move |_| {
+        phrase.set(None);
+        state.wallet_open.set(false);
+    };
+    // What had the focus before is gone.
+    request_animation_frame(take_focus);
     let words = move || {
         let text = phrase.get().unwrap_or_default();
         text.split(' ').map(|word| view! { <li>{word.to_string()}</li> }).collect_view()
@@ -36,12 +43,12 @@ pub fn PhraseView(phrase: Shown) -> impl IntoView {
                 view! {
                     <h3>"Write down these words"</h3>
                     <p class="note">
-                        "In this order, on paper, where nobody else sees them. They bring back your key if this browser loses it, and whoever has them has all that it owns."
+                        "In this order, on paper, where nobody else sees them. They bring back your key if this browser loses it, and whoever has them has all that it owns. You can also do it later: the page reminds you until it is done."
                     </p>
                     <ol class="phrase">{words}</ol>
                     <p class="actions">
-                        <button type="button" class="quiet" on:click=later>"Later"</button>
-                        <button type="button" class="main" on:click=move |_| is_checking.set(true)>
+                        <button type="button" class="quiet" on:click=later>"Do it later"</button>
+                        <button type="button" class="main" autofocus on:click=move |_| is_checking.set(true)>
                             "I wrote them down"
                         </button>
                     </p>
@@ -63,6 +70,7 @@ fn Check(phrase: Shown, is_checking: RwSignal<bool>) -> impl IntoView {
         choose(count).into_iter().map(|at| (at, RwSignal::new(String::new()))).collect();
     let fault = RwSignal::new(None::<String>);
     let fields = asked.clone();
+    let first = asked.first().map(|(at, _)| *at);
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         let wrong = phrase.with_untracked(|phrase| {
@@ -85,7 +93,8 @@ fn Check(phrase: Shown, is_checking: RwSignal<bool>) -> impl IntoView {
             }
         }
     };
-    let field = |(at, text): (usize, RwSignal<String>)| {
+    request_animation_frame(take_focus);
+    let field = move |(at, text): (usize, RwSignal<String>)| {
         let id = format!("word-{}", at + 1);
         view! {
             <div class="field">
@@ -93,6 +102,7 @@ fn Check(phrase: Shown, is_checking: RwSignal<bool>) -> impl IntoView {
                 <div class="input">
                     <input
                         id=id
+                        autofocus=first == Some(at)
                         autocomplete="off"
                         autocapitalize="off"
                         spellcheck="false"

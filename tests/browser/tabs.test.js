@@ -1,0 +1,150 @@
+// One wallet in several tabs: who begins it, what each knows of the others, when all of them lock.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { hasCount, PASSPHRASE, Person } from "./exchange.js";
+import { Scene } from "./scene.js";
+
+const scene = Scene.ofFile();
+
+// In all tabs in one moment. A browser draws only the tab in front, so nobody points at the others.
+const press = (tabs, name) => Promise.all(tabs.map(({ dialog }) => dialog.getByRole("button", { name, exact: true }).evaluate((button) => button.click())));
+
+test("tabs share one wallet: what one adds the other has, locking and removing reach both", async () => {
+  const alice = await scene.arrive();
+  const { page } = alice;
+  const second = await alice.tabAt(scene.exchange.url);
+  // Both are about to begin one: the second has that of the first then.
+  await second.openWallet();
+  await second.dialog.locator("#new-passphrase").fill(PASSPHRASE);
+  await alice.makeKey();
+  await second.dialog.locator("#unlock-passphrase").fill(PASSPHRASE);
+  await second.dialog.getByRole("button", { name: "Unlock" }).click();
+  await second.dialog.getByRole("button", { name: "Lock", exact: true }).waitFor();
+  await second.dialog.getByRole("button", { name: "Close" }).click();
+  assert.equal((await alice.stored("records")).length, 2);
+
+  await alice.openWallet();
+  await alice.dialog.getByRole("button", { name: "Add an account" }).click();
+  await alice.dialog.getByRole("radio", { name: "Account 2" }).waitFor();
+  await second.openWallet();
+  await second.dialog.getByRole("radio", { name: "Account 2" }).waitFor();
+  await second.dialog.getByRole("button", { name: "Lock", exact: true }).click();
+  await alice.dialog.locator("#unlock-passphrase").waitFor();
+  await second.dialog.getByRole("button", { name: "Close" }).click();
+  await alice.closeWallet();
+  await page.getByRole("button", { name: "locked" }).waitFor();
+
+  await alice.openWallet();
+  await alice.dialog.getByRole("button", { name: "Remove from this browser" }).click();
+  await alice.dialog.getByRole("button", { name: "Remove all of it" }).click();
+  await second.page.getByRole("button", { name: "Make a key" }).first().waitFor();
+});
+
+test("of two tabs that begin a wallet at once, one does, and the other says so and has that one", async () => {
+  // Whoever comes first is another one each time.
+  for (let round = 0; round < 4; round += 1) {
+    const alice = await scene.arrive();
+    const tabs = [alice, await alice.tabAt(scene.exchange.url)];
+    const passphrases = ["battery of the first tab", "battery of the second tab"];
+    for (const [index, tab] of tabs.entries()) {
+      await tab.openWallet();
+      await tab.dialog.locator("#new-passphrase").fill(passphrases[index]);
+    }
+    if (round % 2) tabs.reverse(), passphrases.reverse();
+    await press(tabs, "Make a key");
+    await Promise.all(tabs.map(({ dialog }) => dialog.locator(".phrase li:nth-child(12), #unlock-passphrase").waitFor()));
+    const has = await Promise.all(tabs.map(({ dialog }) => dialog.locator(".phrase").count()));
+    assert.deepEqual([...has].sort(), [0, 1], "one tab shows a phrase");
+    const [first, second] = has[0] ? tabs : [...tabs].reverse();
+    const passphrase = passphrases[tabs.indexOf(first)];
+    await second.dialog.getByText("Another tab made or changed the wallet meanwhile.").waitFor();
+
+    // What is kept is the first one's, whole: its phrase, its account, and that nobody wrote it down yet.
+    const records = (await alice.stored("records")).map((text) => JSON.parse(text));
+    const kind = ({ origin }) => (typeof origin === "string" ? origin : Object.keys(origin)[0]);
+    assert.deepEqual(records.map(kind).sort(), ["Derived", "Phrase"]);
+    const words = await first.dialog.locator(".phrase li").allTextContents();
+    await first.page.bringToFront();
+    await first.dialog.getByRole("button", { name: "Do it later" }).click();
+    await second.page.bringToFront();
+    await second.dialog.locator("#unlock-passphrase").fill(passphrase);
+    await second.dialog.getByRole("button", { name: "Unlock" }).click();
+    await second.dialog.getByRole("button", { name: "Lock", exact: true }).waitFor();
+    for (const { page } of tabs) await page.getByRole("button", { name: ", not backed up" }).waitFor({ state: "attached" });
+    const account = (await second.dialog.locator(".key").textContent()).trim();
+    assert.ok(records.some(({ key }) => key === account));
+    const elsewhere = await scene.arrive();
+    await elsewhere.importKey(words.join(" "));
+    assert.equal(elsewhere.account, account);
+  }
+});
+
+test("of two tabs that import into a wallet that is not there yet, no key is lost", async () => {
+  const alice = await scene.arrive();
+  const tabs = [alice, await alice.tabAt(scene.exchange.url)];
+  const keys = ["11".repeat(32), "22".repeat(32)];
+  for (const [index, { dialog }] of tabs.entries()) {
+    await tabs[index].openWallet();
+    await dialog.getByText("Import a key, a phrase or a file").click();
+    await dialog.locator("#import-text").fill(keys[index]);
+    await dialog.locator("#import-passphrase").fill(PASSPHRASE);
+  }
+  await press(tabs, "Import");
+  await Promise.all(tabs.map(({ dialog }) => dialog.locator(".key, #unlock-passphrase").first().waitFor()));
+  const has = await Promise.all(tabs.map(({ dialog }) => dialog.locator("#unlock-passphrase").count()));
+  assert.deepEqual([...has].sort(), [0, 1], "one tab was faster");
+  const second = has[0] ? tabs[0] : tabs[1];
+  await second.dialog.getByText("nothing was overwritten").waitFor();
+  await second.page.bringToFront();
+  await second.dialog.locator("#unlock-passphrase").fill(PASSPHRASE);
+  await second.dialog.getByRole("button", { name: "Unlock" }).click();
+  await second.dialog.getByText("Import a key, a phrase or a file").click();
+  await second.dialog.locator("#import-text").fill(keys[tabs.indexOf(second)]);
+  await second.dialog.getByRole("button", { name: "Import", exact: true }).click();
+  for (const { dialog } of tabs) await hasCount(dialog.getByRole("radio"), 2);
+  assert.equal((await alice.stored("records")).length, 2);
+});
+
+test("keys lock by themselves when nobody is at work in any tab", async () => {
+  const alice = await scene.arrive();
+  const { page } = alice;
+  await page.clock.install();
+  await page.reload();
+  await alice.makeKey();
+  const dialog = await alice.openWallet();
+  await dialog.getByText("Locking and passphrase").click();
+  await dialog.getByLabel("Lock without me").selectOption("5");
+  await alice.closeWallet();
+  await page.clock.fastForward("04:30");
+  await page.clock.runFor(6000);
+  await page.keyboard.press("Shift");
+  await page.clock.fastForward("04:30");
+  await page.clock.runFor(6000);
+  assert.equal(await page.getByRole("button", { name: "locked" }).count(), 0);
+  await page.clock.fastForward("01:00");
+  await page.clock.runFor(6000);
+  await page.getByRole("button", { name: "locked" }).waitFor();
+});
+
+test("two tabs never sign with one nonce, nor does a clock that was set back", async () => {
+  const alice = await scene.arrive();
+  const { page } = alice;
+  await alice.makeKey();
+  await alice.getTokens();
+  const second = await alice.context.newPage();
+  await second.clock.install({ time: Date.now() - 86_400_000 });
+  await second.goto(scene.exchange.url);
+  await Object.assign(new Person(), { page: second }).unlock();
+  const texts = [];
+  for (const [tab, price] of [[page, "1801"], [second, "1802"], [page, "1803"], [second, "1804"]]) {
+    const person = Object.assign(new Person(), { page: tab, isNarrow: false });
+    await person.fill("Buy", "0.1", price);
+    await tab.locator("#order-form button[type=submit]").click();
+    texts.push(await person.sheet.locator("pre").textContent());
+    await tab.keyboard.press("Escape");
+    await person.sheet.waitFor({ state: "hidden" });
+  }
+  const nonces = texts.map((text) => Number(/\nnonce: (\d+)/.exec(text)[1]));
+  assert.deepEqual([...nonces].sort((a, b) => a - b), nonces);
+  assert.equal(new Set(nonces).size, 4);
+});
