@@ -17,10 +17,11 @@ use crate::key::PublicKey;
 use crate::ledger::Balance;
 use crate::limits::{NO_INDEX, NONCES_KEPT};
 use crate::listing::{MarketIndex, TokenIndex};
+use crate::order_leaf::OrderLeaf;
 use crate::session::{SessionKey, Spending};
 use crate::timer::Timer;
 use crate::transaction::{Side, TransactionHash};
-use crate::units::{Atoms, Lots, Ticks};
+use crate::units::Atoms;
 
 /// Which leaf.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -364,28 +365,20 @@ impl Engine {
         account: &PublicKey,
         value: &[u8],
     ) -> Result<StoredOrder, Corrupt> {
-        let mut reader = Reader(value);
-        let market = MarketIndex(reader.u16()?);
-        let side = match reader.u8()? {
-            0 => Side::Buy,
-            1 => Side::Sell,
-            _ => return Err(Corrupt("a stored order has an unknown side")),
-        };
-        let order = RestingOrder {
-            id,
-            account: self.ledger.intern(account)?,
+        let OrderLeaf {
+            market,
             side,
-            price: Ticks(reader.u64()?),
-            quantity: Lots(reader.u64()?),
-            rested: Lots(reader.u64()?),
-            remaining: Lots(reader.u64()?),
-            hash: reader.array()?,
-        };
-        let details = OrderDetails {
-            expires: Some(reader.u64()?).filter(|time| *time > 0),
-            client_id: Some(reader.text()?).filter(|client_id| !client_id.is_empty()),
-        };
-        Ok(StoredOrder { market, order, details })
+            price,
+            quantity,
+            rested,
+            remaining,
+            hash,
+            expires,
+            client_id,
+        } = OrderLeaf::read(value)?;
+        let account = self.ledger.intern(account)?;
+        let order = RestingOrder { id, account, side, price, quantity, rested, remaining, hash };
+        Ok(StoredOrder { market, order, details: OrderDetails { expires, client_id } })
     }
 }
 
@@ -466,7 +459,7 @@ impl<'a> Reader<'a> {
     }
 
     /// All the rest, as text.
-    fn text(&mut self) -> Result<String, Corrupt> {
+    pub fn text(&mut self) -> Result<String, Corrupt> {
         let text = core::str::from_utf8(core::mem::take(&mut self.0));
         text.map(Into::into).map_err(|_| Corrupt("a stored name is no text"))
     }

@@ -71,6 +71,7 @@ pub mod limits;
 pub mod listing;
 pub mod matching;
 pub mod open_orders;
+pub mod order_leaf;
 pub mod orders;
 pub mod receipt;
 pub mod reject;

@@ -481,6 +481,47 @@ pub struct BalanceProofBody {
     pub balance: BalanceBody,
 }
 
+/// Answer to `GET /v1/accounts/{public key}/orders/{id}/proof`: an open order, and the proof that the state
+/// root commits to it, or to there being none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderProofBody {
+    /// The batch after which it is so.
+    pub batch: String,
+    /// The state root after that batch, 64 hex digits.
+    pub root: String,
+    /// The leaf's key in hex.
+    pub key: String,
+    /// The leaf's value in hex; `null` if the account has no such open order.
+    pub value: Option<String>,
+    /// The proof in hex: see *Proofs* in `docs/protocol.md`.
+    pub proof: String,
+    /// What the value says; `null` if there is none.
+    pub order: Option<ProvenOrderBody>,
+}
+
+/// An open order, as its leaf has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProvenOrderBody {
+    /// Market.
+    pub market: String,
+    /// Side.
+    pub side: Side,
+    /// Limit price.
+    pub price: String,
+    /// All of it, in base.
+    pub quantity: String,
+    /// What of it came to rest, in base.
+    pub rested: String,
+    /// What is open of it, in base.
+    pub remaining: String,
+    /// The first 16 hex digits of the hash of the transaction that placed it.
+    pub transaction: String,
+    /// When it expires, Unix milliseconds; `null` if it does not.
+    pub expires_ms: Option<String>,
+    /// Its client id, if it has one.
+    pub client_id: Option<String>,
+}
+
 /// Answer to `POST /v1/simulate`: what an order would do now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SimulationBody {
@@ -678,6 +719,15 @@ pub struct ContentsBody {
     pub trades: Vec<TradeBody>,
     /// Whether it has more trades than these.
     pub has_more_trades: bool,
+}
+
+/// Answer to `GET /v1/batches/{index}/trades`: trades of a batch, in sequence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchTradesResponse {
+    /// How many there are in all.
+    pub total: String,
+    /// Some of them.
+    pub trades: Vec<TradeBody>,
 }
 
 /// An element of a batch, and what became of it.

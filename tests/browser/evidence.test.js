@@ -138,11 +138,64 @@ test("balances are led to the root, and one that was changed is found out", asyn
   await person.context.close();
 });
 
+test("open orders are led to the root", async () => {
+  const person = await Person.arrive(browser, { url: `${exchange.url}/accounts/${alice.account}` });
+  const { page } = person;
+  const { open_orders } = await exchange.get(`/v1/accounts/${alice.account}`);
+  await page.getByRole("button", { name: "Check open orders" }).click();
+  await concluded(page);
+  assert.match(await verdict(page).innerText(), /All that can be checked/);
+  const titles = (await steps(page)).filter(([, outcome]) => outcome === "done").map(([title]) => title);
+  assert.equal(titles.filter((title) => title === "Order").length, open_orders.length);
+  await sheet(page).getByText("The root commits to order 1: buy, 1 of 1 open, at 1990 in ETH/USDT.").waitFor();
+  assert.deepEqual(person.faults, []);
+  await person.context.close();
+});
+
+const flipped = (text, field) => text.replace(new RegExp(`"${field}":"([0-9a-f]*)([0-9a-f])"`), (_, head, last) => `"${field}":"${head}${last === "0" ? "1" : "0"}"`);
+const ofOrder = (url) => url.pathname.endsWith("/orders/1/proof");
+const shownOrder = (change) => (text) => {
+  const body = JSON.parse(text);
+  Object.assign(body.open_orders.find(({ id }) => id === "1"), change);
+  return JSON.stringify(body);
+};
+const ofAccount = (url) => url.pathname === `/v1/accounts/${alice.account}`;
+for (const [name, where, lie] of [
+  ["another leaf", ofOrder, (text) => flipped(text, "value")],
+  ["no leaf", ofOrder, (text) => text.replace(/"value":"[0-9a-f]*"/, '"value":null')],
+  ["another proof", ofOrder, (text) => flipped(text, "proof")],
+  ["another root", ofOrder, (text) => flipped(text, "root")],
+  ["another price on show", ofAccount, shownOrder({ price: "1991" })],
+  ["more of it open", ofAccount, shownOrder({ remaining: "2" })],
+  ["the other side", ofAccount, shownOrder({ side: "sell" })],
+  ["another transaction", ofAccount, shownOrder({ hash: "0".repeat(64) })],
+  ["an order that is not there", ofAccount, shownOrder({ id: "999999" })],
+]) {
+  test(`a false open order is found out: ${name}`, async () => {
+    const person = await Person.arrive(browser, { url: `${exchange.url}/accounts/${alice.account}` });
+    const { page } = person;
+    await page.getByRole("button", { name: "Check open orders" }).waitFor();
+    let lies = 0;
+    await page.route(where, async (route) => {
+      const answer = await route.fetch();
+      const text = await answer.text();
+      if (lie(text) !== text) lies += 1;
+      await route.fulfill({ response: answer, body: lie(text) });
+    });
+    await page.getByRole("button", { name: "Check open orders" }).click();
+    await concluded(page);
+    assert.ok(lies > 0, "it did lie");
+    assert.match(await verdict(page).innerText(), /Something is false/);
+    assert.ok((await steps(page)).some(([title, outcome]) => title === "Order" && outcome === "bad"));
+    await person.context.close();
+  });
+}
+
 test("a mark says how the last batch and the balances are known, and what is new is reported again", async () => {
   const { page } = alice;
   const mark = (of) => page.getByRole("button", { name: new RegExp(`^${of}: `) });
-  for (const [of, known] of [["Last batch", /proven|certified/], ["Balances", /proven|certified/]]) {
-    if (of === "Balances") await alice.tab("Balances");
+  for (const [of, known] of [["Last batch", /proven|certified/], ["Balances", /proven|certified/], ["Open orders", /proven|certified/]]) {
+    if (of !== "Last batch") await alice.tab(of);
     assert.equal(await mark(of).innerText(), "reported");
     await mark(of).click();
     await concluded(page);
@@ -154,4 +207,6 @@ test("a mark says how the last batch and the balances are known, and what is new
   await mark("Last batch").filter({ hasText: "reported" }).waitFor();
   await alice.tab("Balances");
   await mark("Balances").filter({ hasText: "reported" }).waitFor();
+  await alice.tab("Open orders");
+  await mark("Open orders").filter({ hasText: "reported" }).waitFor();
 });

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
 import { Exchange, hasCount, launch, NARROW, Person, submit, WIDE } from "./exchange.js";
+import { Trader } from "./trader.js";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -203,6 +204,26 @@ test("replicas show what they attested to, and how this one is", async () => {
 });
 
 for (const viewport of [WIDE, NARROW]) {
+  test(`the sequencer's nodes show keys and stakes, and who signed last, ${viewport.width} px`, async () => {
+    const person = await visit("/replicas", { viewport });
+    const { page } = person;
+    const { nodes, threshold } = await exchange.get("/v1/network");
+    const [[id, node]] = Object.entries(nodes);
+    const row = page.getByRole("table", { name: "Nodes of the sequencer" }).getByRole("row").nth(1);
+    await row.filter({ hasText: "signed" }).waitFor();
+    assert.equal(await row.locator("td").first().locator("[title]").getAttribute("title"), id);
+    assert.match(await row.textContent(), new RegExp(`${node.stake}100\\.0 %`));
+    await page.getByText(`at least ${threshold} % of the stake`).waitFor();
+    await page.getByText(`${node.stake} of ${node.stake} stake (100.0 %), over batches up to`).waitFor();
+    await page.getByText("Ids and keys in full").click();
+    // As the replica wrote them: JavaScript's own numbers are too short for them.
+    const { pubkeyG2_X: x } = JSON.parse((await (await fetch(`${exchange.url}/v1/network`)).text()).replace(/([\[ ])(\d{30,})/g, '$1"$2"')).nodes[id];
+    await page.getByRole("region", { name: "Public keys in full" }).filter({ hasText: `x: [${x.join(", ")}]` }).waitFor();
+    await leave(person);
+  });
+}
+
+for (const viewport of [WIDE, NARROW]) {
   test(`search finds a batch, a transaction, an account and a market, and says what it cannot find, ${viewport.width} px`, async () => {
     const person = await visit("/", { viewport });
     const { page } = person;
@@ -286,5 +307,28 @@ test("the past of an account comes by itself", async () => {
   await fills.getByRole("row", { name: /Sell 2,000.00 0.3000 maker/ }).waitFor();
   await fills.getByRole("row", { name: /Sell 2,000.00 0.5000 maker/ }).waitFor();
   await bob.context.close();
+  await leave(person);
+});
+
+test("all trades of a batch are shown, page by page, and all fills of a transaction", async () => {
+  const [maker, taker] = [await Trader.arrive(exchange), await Trader.arrive(exchange)];
+  const prices = Array.from({ length: 60 }, (_, step) => (1991 + step / 100).toFixed(2).replace(/\.?0+$/, ""));
+  await maker.act(...prices.map((price) => maker.order("sell", 0.01, price)));
+  const hash = await taker.submit(taker.order("buy", 0.6, 1992, { timeInForce: "ioc" }));
+  await taker.applied(hash);
+  const { batch } = await exchange.get(`/v1/transactions/${hash}`);
+  const person = await visit(`/batches/${batch}`);
+  const { page } = person;
+  const rows = page.getByRole("table", { name: "Trades of this batch" }).locator("tbody tr");
+  await page.getByText("1 to 50 of 60").waitFor();
+  await hasCount(rows, 50);
+  await page.getByRole("button", { name: "After: trades" }).click();
+  await page.getByText("51 to 60 of 60").waitFor();
+  await hasCount(rows, 10);
+  await rows.last().filter({ hasText: "1,991.59" }).waitFor();
+  await page.getByRole("button", { name: "Before: trades" }).click();
+  await rows.first().filter({ hasText: "1,991.00" }).waitFor();
+  await page.goto(`${exchange.url}/transactions/${hash}`);
+  await hasCount(page.getByRole("table", { name: "Fills as a taker" }).locator("tbody tr"), 60);
   await leave(person);
 });

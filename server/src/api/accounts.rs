@@ -4,10 +4,14 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
+use zellbook_core::genesis::Rules;
 use zellbook_core::key::PublicKey;
 use zellbook_core::leaf::LeafKey;
+use zellbook_core::order_leaf::OrderLeaf;
+use zellbook_core::units::Lots;
 use zellbook_core::wire::{
-    AccountBody, BalanceBody, BalanceProofBody, FillsResponse, LedgerResponse, OrdersResponse,
+    AccountBody, BalanceBody, BalanceProofBody, FillsResponse, LedgerResponse, OrderProofBody,
+    OrdersResponse, ProvenOrderBody,
 };
 
 use super::markets::{bounded, parameters};
@@ -151,4 +155,48 @@ pub async fn proof(
             locked: app.rules.listing.format_amount(index, balance.locked),
         },
     }))
+}
+
+/// `GET /v1/accounts/{public key}/orders/{id}/proof`: an open order, with the proof that the state root
+/// commits to it.
+pub async fn order_proof(
+    State(app): Shared,
+    Path((account, id)): Path<(String, String)>,
+) -> Result<Json<OrderProofBody>, ApiError> {
+    let account = parse_account(&account)?;
+    let id = id.parse().map_err(|_| {
+        ApiError::bad_request("bad_order", "an order's id is a whole number, like 7")
+    })?;
+    let key = LeafKey::Order(account, id);
+    let bytes = key.to_bytes();
+    let proven = app.watch.prover.prove(key).await?;
+    let batch = proven.batch.to_string();
+    app.shown(&batch).await?;
+    // What the engine wrote can be read.
+    let order = proven.value.as_deref().and_then(|value| OrderLeaf::read(value).ok());
+    Ok(Json(OrderProofBody {
+        batch,
+        root: hex::encode(proven.root),
+        key: hex::encode(bytes),
+        value: proven.value.map(hex::encode),
+        proof: hex::encode(proven.proof.to_bytes()),
+        order: order.and_then(|order| proven_order(&app.rules, order)),
+    }))
+}
+
+/// What an order's leaf says, in decimals.
+fn proven_order(rules: &Rules, order: OrderLeaf) -> Option<ProvenOrderBody> {
+    let market = rules.listing.market_at(order.market)?;
+    let quantity = |lots: Lots| market.format_quantity(lots.0.into());
+    Some(ProvenOrderBody {
+        market: market.name.clone(),
+        side: order.side,
+        price: market.format_price(order.price),
+        quantity: quantity(order.quantity),
+        rested: quantity(order.rested),
+        remaining: quantity(order.remaining),
+        transaction: hex::encode(order.hash),
+        expires_ms: order.expires.map(|time| time.to_string()),
+        client_id: order.client_id,
+    })
 }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
-use zellbook_core::wire::{ContentsBody, SignedBody};
+use zellbook_core::wire::{BatchTradesResponse, ContentsBody, SignedBody};
 
 use super::batches::parse_index;
 use super::markets::{bounded, parameters};
@@ -40,10 +40,8 @@ pub async fn contents(
         let header = header.filter(|header| header.index == index.to_string());
         let Some(header) = header else { return Ok(Err(view.last_batch()?)) };
         let (elements_total, elements) = view.elements(index, from, limit)?;
-        let mut trades = view.trades_of(index, TRADES_SHOWN_MAX + 1)?;
-        let trades_shown = usize::try_from(TRADES_SHOWN_MAX).unwrap_or(usize::MAX);
-        let has_more_trades = trades.len() > trades_shown;
-        trades.truncate(trades_shown);
+        let (trades_total, trades) = view.trades_of(index, None, 0, TRADES_SHOWN_MAX)?;
+        let has_more_trades = trades_total > u64::from(TRADES_SHOWN_MAX);
         Ok(Ok(ContentsBody {
             header,
             previous_chaining_hash: view.chaining_hash(index.saturating_sub(1))?,
@@ -56,6 +54,39 @@ pub async fn contents(
     });
     let body = read.await?.map_err(|last| app.no_batch(index, last))?;
     app.shown(&body.header.index).await?;
+    Ok(Json(body))
+}
+
+/// Parameters of a request for the trades of a batch.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TradesQuery {
+    from: Option<u32>,
+    limit: Option<u32>,
+    taker_order: Option<u64>,
+}
+
+/// `GET /v1/batches/{index}/trades?from=&limit=&taker_order=`: its trades, or those of one taker.
+pub async fn trades(
+    State(app): Shared,
+    Path(index): Path<String>,
+    query: Result<Query<TradesQuery>, QueryRejection>,
+) -> Result<Json<BatchTradesResponse>, ApiError> {
+    let index = parse_index(&index)?;
+    let TradesQuery { from, limit, taker_order } = parameters(query)?;
+    let limit = bounded(limit, 50, TRADES_SHOWN_MAX)?;
+    let from = from.unwrap_or(0);
+    let read = app.reader.read(move |view| {
+        if view.headers(index.saturating_add(1), 1)?.pop().map(|it| it.index)
+            != Some(index.to_string())
+        {
+            return Ok(Err(view.last_batch()?));
+        }
+        let (total, trades) = view.trades_of(index, taker_order, from, limit)?;
+        Ok(Ok(BatchTradesResponse { total: total.to_string(), trades }))
+    });
+    let body = read.await?.map_err(|last| app.no_batch(index, last))?;
+    app.shown(&index.to_string()).await?;
     Ok(Json(body))
 }
 

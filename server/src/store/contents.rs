@@ -126,16 +126,30 @@ impl View<'_> {
         Ok(elements.get(position).and_then(|element| signed(self.rules, element.get())))
     }
 
-    /// The first trades of a batch, in sequence.
-    pub fn trades_of(&self, batch: u64, limit: u32) -> rusqlite::Result<Vec<TradeBody>> {
-        let sql = format!(
-            "SELECT {TRADE_COLUMNS} FROM trades WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3"
-        );
+    /// How many trades a batch has, all or those of one taker's order, and so many of them from a place
+    /// on, in sequence.
+    pub fn trades_of(
+        &self,
+        batch: u64,
+        taker_order: Option<u64>,
+        from: u32,
+        limit: u32,
+    ) -> rusqlite::Result<(u64, Vec<TradeBody>)> {
+        const OF: &str =
+            "FROM trades WHERE id BETWEEN ?1 AND ?2 AND (?3 IS NULL OR taker_order = ?3)";
         let (first, next) = (self.first_trade(batch)?, self.first_trade(batch.saturating_add(1))?);
-        self.connection
+        let (last, taker) = (next.saturating_sub(1), taker_order.map(u64::cast_signed));
+        let total = self
+            .connection
+            .prepare_cached(&format!("SELECT count(*) {OF}"))?
+            .query_row(params![first, last, taker], |row| row.get::<_, Unsigned>(0))?;
+        let sql = format!("SELECT {TRADE_COLUMNS} {OF} ORDER BY id LIMIT ?4 OFFSET ?5");
+        let trades = self
+            .connection
             .prepare_cached(&sql)?
-            .query_map(params![first, next.saturating_sub(1), limit], |row| self.trade(row))?
-            .collect()
+            .query_map(params![first, last, taker, limit, from], |row| self.trade(row))?
+            .collect::<Result<_, _>>()?;
+        Ok((total.0, trades))
     }
 
     /// The id of the first trade from a batch on, or one above all: ids go up with the batches, so that

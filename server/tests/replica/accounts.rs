@@ -1,5 +1,6 @@
 //! What transactions of every kind leave behind, as the API shows it.
 
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use zellbook_core::key::SecretKey;
@@ -183,6 +184,61 @@ async fn a_withdrawal_is_listed_and_a_balance_is_proven() {
         let root: [u8; 32] = bytes("root").try_into().unwrap();
         let proof = Proof::from_bytes(&bytes("proof")).unwrap();
         proof.verify(&root, &key, value.as_deref()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_root_commits_to_each_open_order_and_to_no_other() {
+    let folder = TempDir::new().unwrap();
+    let replica = Replica::start(&folder, "data", &[]).await;
+    let (alice, bob) = (key(1), key(2));
+    replica.fund(&[alice.public_key(), bob.public_key()]).await;
+    let action = Action::Order(named("sell 1 ETH/USDT @ 2000.5", "mine"));
+    replica.act(&alice, action).await;
+    replica.order(&bob, "buy 0.25 ETH/USDT @ 2001").await;
+    let path = |id: &str| format!("/v1/accounts/{}/orders/{id}/proof", alice.public_key());
+    let open = replica.account(&alice).await["open_orders"][0].clone();
+    let id = open["id"].as_str().unwrap();
+    let body = replica.get(&path(id)).await;
+    let status = replica.status().await;
+    assert_eq!((&body["batch"], &body["root"]), (&status["batch"], &status["root"]));
+    assert_eq!(
+        body["order"],
+        json!({"market": "ETH/USDT", "side": "sell", "price": "2000.5", "quantity": "1", "rested": "1",
+            "remaining": "0.75", "transaction": open["hash"].as_str().unwrap()[..16],
+            "expires_ms": null, "client_id": "mine"})
+    );
+    let bytes =
+        |body: &Value, field: &str| hex::decode(body[field].as_str().unwrap_or_default()).unwrap();
+    let verify = |body: &Value, id: u64, value: Option<&[u8]>| {
+        let root: [u8; 32] = bytes(body, "root").try_into().unwrap();
+        let leaf = LeafKey::Order(alice.public_key(), id).to_bytes();
+        assert_eq!(bytes(body, "key"), leaf);
+        Proof::from_bytes(&bytes(body, "proof")).unwrap().verify(&root, &leaf, value)
+    };
+    let number: u64 = id.parse().unwrap();
+    let value = bytes(&body, "value");
+    assert_eq!(verify(&body, number, Some(&value)), Ok(()));
+    // Any bit of it, and that there is none, is refused.
+    for place in 0..value.len() {
+        let mut other = value.clone();
+        other[place] ^= 1;
+        assert!(verify(&body, number, Some(&other)).is_err(), "byte {place}");
+    }
+    assert!(verify(&body, number, None).is_err());
+
+    // Bob's order is filled, and no order of Alice's.
+    for none in [number + 1, number + 1000] {
+        let body = replica.get(&path(&none.to_string())).await;
+        assert_eq!((&body["value"], &body["order"]), (&Value::Null, &Value::Null));
+        assert_eq!(verify(&body, none, None), Ok(()));
+    }
+    for (path, code) in [
+        (path("first"), "bad_order"),
+        (format!("/v1/accounts/02ff/orders/{id}/proof"), "bad_account"),
+    ] {
+        let (status, answer) = replica.request(Method::GET, &path, "").await;
+        assert_eq!((status, &answer["error"]["code"]), (StatusCode::BAD_REQUEST, &json!(code)));
     }
 }
 

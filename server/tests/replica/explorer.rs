@@ -8,6 +8,7 @@ use zellbook_core::finality::{
 };
 use zellbook_core::key::SecretKey;
 use zellbook_core::transaction::Action;
+use zellbook_core::units::{Atoms, Decimal};
 use zellbook_core::wire::{BatchesResponse, NetworkBody};
 
 use super::harness::{Given, Process, Replica, client, key, number};
@@ -86,10 +87,60 @@ async fn a_batch_shows_each_element_with_its_outcome_and_its_trades() {
     let path = format!("/v1/batches/{}/contents", before["index"].as_str().unwrap());
     assert_eq!(replica.get(&path).await["trades"], json!([]));
 
+    // The trades alone.
+    let trades_of = async |query: &str| {
+        let answer = replica.get(&format!("/v1/batches/{batch}/trades{query}")).await;
+        (answer["total"].as_str().unwrap().to_string(), column(&answer["trades"], "quantity"))
+    };
+    let one = |quantity: &str| ("1".to_string(), vec![quantity.to_string()]);
+    let taker = &trades[0]["taker_order"].as_str().unwrap();
+    let maker = &trades[0]["maker_order"].as_str().unwrap();
+    assert_eq!(trades_of("").await, one("0.4"));
+    assert_eq!(trades_of(&format!("?taker_order={taker}")).await, one("0.4"));
+    assert_eq!(trades_of(&format!("?taker_order={maker}")).await, ("0".into(), vec![]));
+    assert_eq!(trades_of("?from=1").await, ("1".into(), vec![]));
+
+    refused(&replica, "/v1/batches/0/trades", 400, "bad_index").await;
+    refused(&replica, "/v1/batches/999999/trades", 404, "unknown_batch").await;
+    refused(&replica, "/v1/batches/1/trades?limit=201", 400, "bad_parameter").await;
     refused(&replica, "/v1/batches/0/contents", 400, "bad_index").await;
     refused(&replica, "/v1/batches/999999/contents", 404, "unknown_batch").await;
     refused(&replica, "/v1/batches/1/contents?limit=201", 400, "bad_parameter").await;
     refused(&replica, "/v1/batches/1/contents?more=1", 400, "bad_parameter").await;
+}
+
+#[tokio::test]
+async fn a_batch_with_many_trades_shows_all_of_them_page_by_page() {
+    let folder = TempDir::new().unwrap();
+    let replica = Replica::start(&folder, "data", &[]).await;
+    // One account has no more than 200 open orders, and one order meets no more than 200.
+    let (alice, carol, bob) = (key(1), key(3), key(2));
+    replica.fund(&[alice.public_key(), carol.public_key(), bob.public_key()]).await;
+    for (chunk, maker) in (0..210).collect::<Vec<u32>>().chunks(105).zip([&alice, &carol]) {
+        let orders = chunk.iter().map(|price| {
+            let price = Decimal::of_atoms(Atoms(u128::from(200_000 + price)), 2);
+            replica.sign_order(maker, &format!("sell 0.01 ETH/USDT @ {price}"))
+        });
+        let (orders, hashes): (Vec<String>, Vec<String>) = orders.unzip();
+        replica.submit(&format!("[{}]", orders.join(","))).await;
+        replica.outcome(hashes.last().unwrap()).await;
+    }
+    let [(one, _), (two, hash)] = [1.5, 0.6]
+        .map(|quantity| replica.sign_order(&bob, &format!("buy {quantity} ETH/USDT @ 2100")));
+    replica.submit(&format!("[{one},{two}]")).await;
+    let batch = replica.outcome(&hash).await["batch"].as_str().unwrap().to_string();
+    let contents = replica.get(&format!("/v1/batches/{batch}/contents")).await;
+    let first = column(&contents["trades"], "id");
+    assert_eq!((first.len(), &contents["has_more_trades"]), (200, &json!(true)));
+    let mut all = Vec::new();
+    for from in (0..300).step_by(100) {
+        let path = format!("/v1/batches/{batch}/trades?from={from}&limit=100");
+        let page = replica.get(&path).await;
+        assert_eq!(page["total"], "210");
+        all.extend(column(&page["trades"], "price"));
+    }
+    let prices = (0..210).map(|price| Decimal::of_atoms(Atoms(200_000 + price), 2).to_string());
+    assert_eq!(all, prices.collect::<Vec<_>>(), "each once, in sequence");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use zellbook_core::transaction::{Action, OrderRef, Side};
 use zellbook_core::wire::OrderBody;
 
 use super::dead_man::DeadManView;
+use crate::evidence::{Known, Subject};
 use crate::format::{self, Steps, verb};
 use crate::state::{SignRequest, State, use_state};
 
@@ -148,6 +149,10 @@ pub fn OpenOrders() -> impl IntoView {
     let choose = move |event: leptos::ev::Event| {
         market.set(Some(event_target_value(&event)).filter(|name| !name.is_empty()));
     };
+    let subject = Signal::derive(move || {
+        let account = state.wallet.with(crate::wallet::Wallet::account)?;
+        Some(Subject::Orders(account.to_string()))
+    });
     let shown = StoredValue::new(Vec::new());
     let table = move || {
         let now = orders.get();
@@ -183,6 +188,7 @@ pub fn OpenOrders() -> impl IntoView {
                 fallback=|| view! { <p class="empty">"No open orders in this market."</p> }
             >
                 <div class="table-scroll">{table}</div>
+                <p class="note">"These orders are " <Known subject of="Open orders" /> "."</p>
             </Show>
         </Show>
         <Show when=move || state.wallet.with(|wallet| wallet.account().is_some())>

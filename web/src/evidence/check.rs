@@ -8,11 +8,13 @@ use zellbook_core::finality::{
 use zellbook_core::genesis::Rules;
 use zellbook_core::key::{PublicKey, decode_hex};
 use zellbook_core::leaf::LeafKey;
+use zellbook_core::order_leaf::OrderLeaf;
 use zellbook_core::state_root::{Hash, Proof};
 use zellbook_core::transaction::Action;
-use zellbook_core::units::Atoms;
+use zellbook_core::units::{Atoms, Lots};
 use zellbook_core::wire::{
-    BalanceBody, BalanceProofBody, CertifiedBody, NetworkBody, ProofBody, SignedBody,
+    BalanceBody, BalanceProofBody, CertifiedBody, NetworkBody, OrderBody, OrderProofBody,
+    ProofBody, SignedBody,
 };
 
 /// What a check came to.
@@ -202,6 +204,77 @@ pub fn certified(rules: &Rules, body: &CertifiedBody) -> Result<(u64, Hash, Stri
     Ok((batch, root, said))
 }
 
+/// The value of a leaf that a root commits to, if there is one.
+fn leaf(
+    key: &LeafKey,
+    root: &str,
+    value: Option<&str>,
+    proof: &str,
+) -> Result<Option<Vec<u8>>, String> {
+    let bytes =
+        |text: &str| hex::decode(text).map_err(|_| "An answer is not hexadecimal.".to_string());
+    let committed = decode_hex::<32>(root).ok_or("The replica names no root.")?;
+    let value = value.map(bytes).transpose()?;
+    let proof = Proof::from_bytes(&bytes(proof)?).map_err(|error| format!("{error}."))?;
+    proof
+        .verify(&committed, &key.to_bytes(), value.as_deref())
+        .map_err(|error| format!("{error} {root}."))?;
+    Ok(value)
+}
+
+/// That a root commits to an open order, and that it is the one on show.
+pub fn order(
+    rules: &Rules,
+    account: &PublicKey,
+    shown: &OrderBody,
+    body: &OrderProofBody,
+) -> Result<String, String> {
+    let id = &shown.id;
+    let number = id.parse().map_err(|_| format!("Order {id} has no number for an id."))?;
+    let key = LeafKey::Order(*account, number);
+    let value = leaf(&key, &body.root, body.value.as_deref(), &body.proof)
+        .map_err(|error| format!("Order {id}: {error}"))?;
+    let value = value.ok_or_else(|| {
+        format!("By the root the account has no open order {id}. If it has just gone, check again.")
+    })?;
+    let order = OrderLeaf::read(&value).map_err(|error| format!("Order {id}: {error}."))?;
+    let market = rules.listing.market_at(order.market);
+    let market = market.ok_or_else(|| format!("Order {id} is in no market of genesis."))?;
+    let quantity = |lots: Lots| market.format_quantity(lots.0.into());
+    let committed = [
+        ("market", market.name.clone()),
+        ("side", order.side.to_string()),
+        ("price", market.format_price(order.price)),
+        ("quantity", quantity(order.quantity)),
+        ("open quantity", quantity(order.remaining)),
+        ("expiry", order.expires.map(|time| time.to_string()).unwrap_or_default()),
+        ("client id", order.client_id.unwrap_or_default()),
+        ("transaction", hex::encode(order.hash)),
+    ];
+    let given = [
+        shown.market.clone(),
+        shown.side.to_string(),
+        shown.price.clone(),
+        shown.quantity.clone(),
+        shown.remaining.clone(),
+        shown.expires_ms.clone().unwrap_or_default(),
+        shown.client_id.clone().unwrap_or_default(),
+        shown.hash.get(..16).unwrap_or_default().into(),
+    ];
+    for ((name, committed), given) in committed.iter().zip(&given) {
+        if committed != given {
+            return Err(format!(
+                "By the root the {name} of order {id} is {committed}, the page was given {given}. If it has just changed, check again."
+            ));
+        }
+    }
+    let [_, (_, side), (_, price), _, (_, open), ..] = &committed;
+    Ok(format!(
+        "The root commits to order {id}: {side}, {open} of {} open, at {price} in {}.",
+        shown.quantity, shown.market
+    ))
+}
+
 /// That a root commits to a balance, and that it is the one on show.
 pub fn balance(
     rules: &Rules,
@@ -212,16 +285,9 @@ pub fn balance(
     let token = &shown.token;
     let (index, _) =
         rules.listing.token(token).ok_or_else(|| format!("There is no token {token}."))?;
-    let root = decode_hex::<32>(&body.root).ok_or("The replica names no root.")?;
-    let bytes =
-        |text: &str| hex::decode(text).map_err(|_| "An answer is not hexadecimal.".to_string());
-    let value = body.value.as_deref().map(bytes).transpose()?;
-    let proof =
-        Proof::from_bytes(&bytes(&body.proof)?).map_err(|error| format!("{token}: {error}."))?;
-    let key = LeafKey::Balance(*account, index).to_bytes();
-    proof
-        .verify(&root, &key, value.as_deref())
-        .map_err(|error| format!("{token}: {error} {}.", body.root))?;
+    let key = LeafKey::Balance(*account, index);
+    let value = leaf(&key, &body.root, body.value.as_deref(), &body.proof)
+        .map_err(|error| format!("{token}: {error}"))?;
     let (available, locked) = match value.as_deref() {
         None => (0, 0),
         Some(value) => {

@@ -1,5 +1,6 @@
 //! Asking the replica for what a check needs, and checking it, one step after the other.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use leptos::prelude::*;
@@ -7,7 +8,7 @@ use serde::de::DeserializeOwned;
 use zellbook_core::genesis::Rules;
 use zellbook_core::wire::{
     AccountBody, BalanceProofBody, BatchBody, BatchesResponse, CertifiedBody, ContentsBody,
-    NetworkBody, SignedBody, StatusBody, TransactionStatus,
+    NetworkBody, OrderProofBody, SignedBody, StatusBody, TransactionStatus,
 };
 
 use super::check::{self, Outcome, Step};
@@ -17,6 +18,8 @@ use crate::{api, genesis};
 
 /// Answers in which the bodies up to a proof may come, at most.
 const ANSWERS_MAX: usize = 8;
+/// Open orders that are checked, at most: each takes a request.
+const ORDERS_MAX: usize = 100;
 
 /// Checks a subject; each step is shown as it is done. It ends with the word for it.
 pub async fn check(state: State, subject: Subject, steps: RwSignal<Vec<Step>>) -> Word {
@@ -33,6 +36,7 @@ pub async fn check(state: State, subject: Subject, steps: RwSignal<Vec<Step>>) -
     let done = match &subject {
         Subject::Transaction(hash) => gathering.transaction(hash).await,
         Subject::Balances(account) => gathering.balances(account).await,
+        Subject::Orders(account) => gathering.orders(account).await,
         Subject::LastBatch => gathering.last_batch().await,
     };
     if let Err(stopped) = &done {
@@ -46,6 +50,9 @@ pub async fn check(state: State, subject: Subject, steps: RwSignal<Vec<Step>>) -
         Err(_) => Word::Reported,
     }
 }
+
+/// State roots that leaves led to, with the batches after which they were.
+type Roots = BTreeMap<String, String>;
 
 struct Gathering {
     rules: Arc<Rules>,
@@ -164,22 +171,54 @@ impl Gathering {
     async fn balances(&mut self, account: &str) -> Result<Word, String> {
         let key = account.parse().map_err(|_| "This is no public key.")?;
         let body: AccountBody = get(&format!("/v1/accounts/{account}")).await?;
-        let mut last = None;
+        let mut roots = Roots::new();
         for shown in &body.balances {
             let path = format!("/v1/accounts/{account}/proof?token={}", shown.token);
             let proof: BalanceProofBody = get(&path).await?;
             let found = check::balance(&self.rules, &key, shown, &proof);
             let outcome = if found.is_ok() { Outcome::Holds } else { Outcome::Fails };
             self.add(Step::new("Balance", outcome, found.unwrap_or_else(|said| said)));
-            last = Some((proof.batch, proof.root));
+            roots.insert(proof.root, proof.batch);
         }
-        let Some((batch, root)) = last else { return Err("There are no tokens.".into()) };
-        let said = format!(
-            "Each balance leads by a Merkle proof to the state root {root} after batch {batch}."
-        );
-        self.add(Step::new("State root", Outcome::Holds, said));
-        let batch = batch.parse().map_err(|_| "The replica names no batch.")?;
-        let is_certified = self.agreed(batch, Some(&root)).await?;
+        self.led_to("balance", roots).await
+    }
+
+    async fn orders(&mut self, account: &str) -> Result<Word, String> {
+        let key = account.parse().map_err(|_| "This is no public key.")?;
+        let body: AccountBody = get(&format!("/v1/accounts/{account}")).await?;
+        let mut roots = Roots::new();
+        for shown in body.open_orders.iter().take(ORDERS_MAX) {
+            let path = format!("/v1/accounts/{account}/orders/{}/proof", shown.id);
+            let proof: OrderProofBody = get(&path).await?;
+            let found = check::order(&self.rules, &key, shown, &proof);
+            let outcome = if found.is_ok() { Outcome::Holds } else { Outcome::Fails };
+            self.add(Step::new("Order", outcome, found.unwrap_or_else(|said| said)));
+            roots.insert(proof.root, proof.batch);
+        }
+        if body.open_orders.is_empty() {
+            return Err("There are no open orders.".into());
+        }
+        let word = self.led_to("order", roots).await?;
+        if body.open_orders.len() > ORDERS_MAX {
+            return Err(format!("Only the newest {ORDERS_MAX} orders were checked."));
+        }
+        Ok(word)
+    }
+
+    /// What the roots that leaves led to are known by. Each leaf has a proof of its own, and there may be a
+    /// batch between two.
+    async fn led_to(&mut self, leaf: &str, roots: Roots) -> Result<Word, String> {
+        let count = roots.len();
+        let mut is_certified = true;
+        for (root, batch) in roots {
+            let each = if count == 1 { "Each" } else { "One or more" };
+            let said = format!(
+                "{each} {leaf} leads by a Merkle proof to the state root {root} after batch {batch}."
+            );
+            self.add(Step::new("State root", Outcome::Holds, said));
+            let batch = batch.parse().map_err(|_| "The replica names no batch.")?;
+            is_certified &= self.agreed(batch, Some(&root)).await?;
+        }
         Ok(if is_certified { Word::Certified } else { Word::Proven })
     }
 

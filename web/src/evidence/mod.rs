@@ -17,6 +17,8 @@ pub enum Subject {
     Transaction(String),
     /// All balances of an account, by its public key.
     Balances(String),
+    /// All open orders of an account, by its public key.
+    Orders(String),
     /// The last batch and its root.
     LastBatch,
 }
@@ -102,6 +104,12 @@ fn numbers(state: State, subject: &Subject) -> String {
         Subject::Balances(_) => state.account.with(|account| {
             let balances = account.iter().flat_map(|account| &account.balances);
             balances.map(|it| format!("{} {} {};", it.token, it.available, it.locked)).collect()
+        }),
+        Subject::Orders(_) => state.account.with(|account| {
+            let orders = account.iter().flat_map(|account| &account.open_orders);
+            orders
+                .map(|it| format!("{} {} {} {};", it.id, it.price, it.quantity, it.filled))
+                .collect()
         }),
         Subject::LastBatch => state.status.with(|status| {
             status.as_ref().map(|it| format!("{} {}", it.batch, it.root)).unwrap_or_default()

@@ -19,6 +19,10 @@ const fn about(subject: &Subject) -> (&'static str, &'static str) {
             "Evidence for balances",
             "Each balance is a leaf of a Merkle tree. This page asks for its proof and computes the way up to the state root.",
         ),
+        Subject::Orders(_) => (
+            "Evidence for open orders",
+            "Each open order is a leaf of a Merkle tree. This page asks for its proof and computes the way up to the state root. That there are no others is this replica’s word.",
+        ),
         Subject::LastBatch => (
             "Evidence for the last batch",
             "The nodes of the network sign the chain of all batches; replicas sign the root that they come to by applying them.",
@@ -70,6 +74,9 @@ pub fn Sheet() -> impl IntoView {
             </li>
         }
     };
+    let is_of_state = evidence.open.with_untracked(|subject| {
+        matches!(subject, Some(Subject::Balances(_) | Subject::Orders(_)))
+    });
     let verdict = move || {
         let said = match word.get() {
             None => "Checking…",
@@ -80,6 +87,9 @@ pub fn Sheet() -> impl IntoView {
                 "All that can be checked holds, and replicas agree on this very root."
             }
             Some(Word::Reported | Word::Stale) => "Not all could be checked.",
+            Some(Word::Proven) if is_of_state => {
+                "All that can be checked holds under the root that this replica reports. Replicas have not agreed on that very root."
+            }
             Some(Word::Proven) => "All that can be checked in this page holds.",
         };
         view! { <p class="verdict" class:fault=word.get() == Some(Word::False)>{said}</p> }

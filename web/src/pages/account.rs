@@ -49,10 +49,16 @@ pub fn account(state: State, key: String) -> View {
             let balances = parts::table("Balances", BALANCES, balances, "No tokens.");
             let open = body.open_orders.iter().map(|one| order(state, one)).collect();
             let empty = "No open orders: none of this account’s stands in a book now.";
-            let open = parts::table("Open orders", ORDERS, open, empty);
+            let mut open = vec![parts::table("Open orders", ORDERS, open, empty)];
+            if !body.open_orders.is_empty() {
+                let subject = Subject::Orders(key.clone());
+                let check = button("Check", "orders", move || evidence.check(subject.clone()));
+                let check = with(check, "aria-label", "Check open orders");
+                open.push(element("p", "actions", vec![check]));
+            }
             vec![
                 parts::section("Balances", vec![balances]),
-                parts::section("Open orders", vec![open]),
+                parts::section("Open orders", open),
                 parts::section("Ledger", ledger.show("Ledger", LEDGER, "No deposits, withdrawals or transfers yet. Tokens come by a deposit of their issuer, the faucet’s too, or by a transfer.", |page: &LedgerResponse| {
                     (page.entries.iter().map(entry).collect(), page.entries.last().map(|entry| entry.number.clone()))
                 })),

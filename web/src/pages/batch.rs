@@ -1,7 +1,9 @@
 //! One batch: where it stands, what proves it, and what it did.
 
 use leptos::prelude::*;
-use zellbook_core::wire::{ContentsBody, ElementBody, HeaderBody, ProofBody, TradeBody};
+use zellbook_core::wire::{
+    BatchTradesResponse, ContentsBody, ElementBody, HeaderBody, ProofBody, TradeBody,
+};
 
 use super::View;
 use super::dom::{Node, button, element, text, with};
@@ -10,7 +12,7 @@ use super::parts::{self, Row};
 use crate::format::{self, Steps};
 use crate::state::State;
 
-/// Elements on show at once.
+/// Elements, and trades, on show at once.
 const SHOWN: u64 = 50;
 const ELEMENTS: &[&str] = &["Place", "Transaction", "Kind", "Account", "What it says", "Outcome"];
 const TRADES: &[&str] =
@@ -19,7 +21,11 @@ const TRADES: &[&str] =
 pub fn batch(state: State, index: u64) -> View {
     let from = RwSignal::new(0_u64);
     let path = move || format!("/v1/batches/{index}/contents?limit={SHOWN}&from={}", from.get());
-    let load = load(path);
+    let contents = load(path);
+    let trades_from = RwSignal::new(0_u64);
+    let path =
+        move || format!("/v1/batches/{index}/trades?limit={SHOWN}&from={}", trades_from.get());
+    let trades = load(path);
     let title = format!("Batch {}", format::number(&index.to_string(), 0));
     Box::new(move || {
         let neighbour = |index: u64, label| parts::link(&format!("/batches/{index}"), label);
@@ -30,12 +36,47 @@ pub fn batch(state: State, index: u64) -> View {
         neighbours.push(neighbour(index.saturating_add(1), "Next →"));
         let nav = with(element("nav", "steps-nav", neighbours), "aria-label", "Neighbours");
         let mut view = vec![parts::heading(&title, vec![nav])];
-        view.extend(load.show(|body: ContentsBody| contents(state, &body, from)));
+        view.extend(contents.show(|body: ContentsBody| {
+            let trades = trades.show(|body| trades_view(state, &body, trades_from));
+            contents_view(&body, from, trades)
+        }));
         view
     })
 }
 
-fn contents(state: State, body: &ContentsBody, from: RwSignal<u64>) -> Vec<Node> {
+/// What leads to the rows before and after those on show; nothing, where all are.
+fn ways(what: &str, from: RwSignal<u64>, total: &str) -> Vec<Node> {
+    let total: u64 = total.parse().unwrap_or(0);
+    if total <= SHOWN {
+        return Vec::new();
+    }
+    let first = from.get_untracked();
+    let next = first.saturating_add(SHOWN).min(total);
+    let place = |number: u64| format::number(&number.to_string(), 0);
+    let said = format!("{} to {} of {}", place(first.saturating_add(1)), place(next), place(total));
+    let way = |label: &str, to: u64| {
+        let button = button(label, &to.to_string(), move || from.set(to));
+        with(button, "aria-label", &format!("{label}: {what}"))
+    };
+    let mut ways = vec![text(&said)];
+    if first > 0 {
+        ways.push(way("Before", first.saturating_sub(SHOWN)));
+    }
+    if next < total {
+        ways.push(way("After", next));
+    }
+    vec![element("p", "actions", ways)]
+}
+
+fn trades_view(state: State, body: &BatchTradesResponse, from: RwSignal<u64>) -> Vec<Node> {
+    let rows = body.trades.iter().map(|one| trade(state, one)).collect();
+    let empty = "No trades: nothing in this batch met an order on the other side.";
+    let mut view = vec![parts::table("Trades of this batch", TRADES, rows, empty)];
+    view.extend(ways("trades", from, &body.total));
+    view
+}
+
+fn contents_view(body: &ContentsBody, from: RwSignal<u64>, trades: Vec<Node>) -> Vec<Node> {
     let elements = parts::table(
         "Transactions of this batch",
         ELEMENTS,
@@ -43,29 +84,7 @@ fn contents(state: State, body: &ContentsBody, from: RwSignal<u64>) -> Vec<Node>
         "No transactions: the body of this batch is no list of them, so it did nothing.",
     );
     let mut transactions = vec![elements];
-    let total: u64 = body.elements_total.parse().unwrap_or(0);
-    if total > SHOWN {
-        let first = from.get_untracked();
-        let next = first.saturating_add(SHOWN).min(total);
-        let mut ways = vec![text(&format!("{} to {next} of {total}", first.saturating_add(1)))];
-        if first > 0 {
-            let before = first.saturating_sub(SHOWN);
-            ways.push(button("Before", &before.to_string(), move || from.set(before)));
-        }
-        if next < total {
-            ways.push(button("After", &next.to_string(), move || from.set(next)));
-        }
-        transactions.push(element("p", "actions", ways));
-    }
-    let mut trades = vec![parts::table(
-        "Trades of this batch",
-        TRADES,
-        body.trades.iter().map(|one| trade(state, one)).collect(),
-        "No trades: nothing in this batch met an order on the other side.",
-    )];
-    if body.has_more_trades {
-        trades.push(parts::note("These are the first 200; it has more."));
-    }
+    transactions.extend(ways("transactions", from, &body.elements_total));
     let summary = summary(&body.header, body.previous_chaining_hash.as_deref());
     vec![
         parts::section("Summary", vec![summary]),

@@ -6,6 +6,7 @@ mod batches;
 mod dom;
 mod load;
 mod market;
+mod nodes;
 mod parts;
 mod replicas;
 mod transaction;

@@ -6,6 +6,7 @@ use zellbook_core::wire::{GatewayBody, ReplicaBody, ReplicaState, ReplicasRespon
 use super::View;
 use super::dom::{Node, button, element, text};
 use super::load::load;
+use super::nodes::Nodes;
 use super::parts::{self, Row};
 use crate::evidence::{Evidence, Subject};
 use crate::format;
@@ -18,6 +19,7 @@ const LEAD: &str = "Replicas apply the same batches. Each signs the state root t
 
 pub fn replicas(state: State) -> View {
     let load = load(|| "/v1/replicas".into()).live(state);
+    let nodes = Nodes::of(state);
     let evidence = Evidence::of_page();
     Box::new(move || {
         let table = load.show(|body: ReplicasResponse| {
@@ -32,6 +34,7 @@ pub fn replicas(state: State) -> View {
             parts::heading("Replicas", vec![check]),
             parts::lead(LEAD),
             parts::section("Replicas of genesis", table),
+            parts::section("Nodes of the sequencer", nodes.show()),
         ];
         if let Some(status) = &*state.status.read() {
             let gateways = parts::table(

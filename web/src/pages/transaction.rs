@@ -5,7 +5,7 @@ use std::time::Duration;
 use leptos::prelude::*;
 use zellbook_core::transaction::TransactionHash;
 use zellbook_core::wire::{
-    ContentsBody, OrderBody, OrderStatus, SignedBody, Stage, TradeBody, TransactionStatus,
+    BatchTradesResponse, OrderBody, OrderStatus, SignedBody, Stage, TradeBody, TransactionStatus,
 };
 
 use super::View;
@@ -18,6 +18,8 @@ use crate::state::State;
 
 /// How often a transaction without an outcome is asked for.
 const POLL: Duration = Duration::from_millis(400);
+/// Fills on show: as many as one answer has.
+const FILLS_SHOWN: usize = 200;
 const FILLS: &[&str] = &["Trade", "Market", "#Price", "#Quantity", "#With order"];
 
 pub fn transaction(state: State, hash: String) -> View {
@@ -26,15 +28,16 @@ pub fn transaction(state: State, hash: String) -> View {
     let status = load(move || path.clone());
     let signed = load(move || of_signed.clone());
     // What it traded when it came stands in its batch.
-    let contents = RwSignal::new(None);
+    let traded = RwSignal::new(None);
     Effect::new(move || {
         let Some(Ok(found)) = status.read::<TransactionStatus>() else { return };
         if found.status < Stage::Applied {
             status.again_after(POLL);
         }
-        if let (Some(batch), Some(_)) = (found.batch, found.order) {
-            let path = format!("/v1/batches/{batch}/contents?limit=1");
-            contents.set(Some(load(move || path.clone())));
+        if let (Some(batch), Some(order)) = (found.batch, found.order) {
+            let path =
+                format!("/v1/batches/{batch}/trades?limit={FILLS_SHOWN}&taker_order={}", order.id);
+            traded.set(Some(load(move || path.clone())));
         }
     });
     let checks = Evidence::of_page();
@@ -43,8 +46,8 @@ pub fn transaction(state: State, hash: String) -> View {
         let check = button("Check", &hash, move || checks.check(subject.clone()));
         let mut view = vec![parts::heading("Transaction", vec![check]), parts::lead_hash(&hash)];
         view.extend(status.show(|found: TransactionStatus| {
-            let fills = |order: &str| match contents.get() {
-                Some(load) => load.show(|body: ContentsBody| vec![fills(state, &body, order)]),
+            let fills = || match traded.get() {
+                Some(load) => load.show(|body| fills(state, &body)),
                 None => Vec::new(),
             };
             vec![
@@ -107,7 +110,7 @@ fn lifecycle(status: &TransactionStatus) -> Vec<Node> {
 fn outcome(
     state: State,
     status: &TransactionStatus,
-    fills: impl FnOnce(&str) -> Vec<Node>,
+    fills: impl FnOnce() -> Vec<Node>,
 ) -> Vec<Node> {
     let said = |said: &str| vec![element("p", "", vec![text(said)])];
     match (status.status, &status.reject, &status.order) {
@@ -128,7 +131,7 @@ fn outcome(
         (Stage::Applied, _, Some(order)) => {
             let mut view =
                 vec![order_facts(state, order), element("h3", "", vec![text("Filled at once")])];
-            view.extend(fills(&order.id));
+            view.extend(fills());
             view
         }
         (Stage::Applied, ..) => {
@@ -138,7 +141,7 @@ fn outcome(
     }
 }
 
-fn fills(state: State, body: &ContentsBody, order: &str) -> Node {
+fn fills(state: State, body: &BatchTradesResponse) -> Vec<Node> {
     let row = |trade: &TradeBody| -> Row {
         let steps = Steps::of(state, &trade.market);
         vec![
@@ -149,9 +152,14 @@ fn fills(state: State, body: &ContentsBody, order: &str) -> Node {
             parts::number(&trade.maker_order),
         ]
     };
-    let own = body.trades.iter().filter(|trade| trade.taker_order == order);
     let empty = "Nothing: no order on the other side met its price when it came.";
-    parts::table("Fills as a taker", FILLS, own.map(row).collect(), empty)
+    let rows = body.trades.iter().map(row).collect();
+    let mut view = vec![parts::table("Fills as a taker", FILLS, rows, empty)];
+    if body.total.parse().is_ok_and(|total: usize| total > body.trades.len()) {
+        let said = format!("The first {FILLS_SHOWN} of {}.", format::number(&body.total, 0));
+        view.push(parts::note(&said));
+    }
+    view
 }
 
 fn order_facts(state: State, order: &OrderBody) -> Node {
