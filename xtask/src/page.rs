@@ -152,10 +152,12 @@ fn assemble(wasm: &Path, vault: &Path, folder: &Path, how: Build) -> Run {
     }
     let start = split.script(&text(&staging.join("zellbook-web.js"))?, &parts)?
         + &fill(text(&root().join("web/start.js"))?, &[("wasm", &module)])?;
+    let start = shorten(how, start, &staging.join("start.js"))?;
     let script = site.add_hashed("zellbook", "js", start.as_bytes())?;
     let styles: Result<Vec<String>, String> =
         STYLES.iter().map(|name| text(&style_path(name))).collect();
-    let style = site.add_hashed("style", "css", styles?.join("\n").as_bytes())?;
+    let style = shorten(how, styles?.join("\n"), &staging.join("style.css"))?;
+    let style = site.add_hashed("style", "css", style.as_bytes())?;
     let icon = site.add_hashed("icon", "svg", &read(&root().join("web/icon.svg"))?)?;
     let index = fill(
         text(&root().join("index.html"))?,
@@ -202,6 +204,20 @@ fn optimize(module: &Path) -> Run {
     let name = module.file_stem().unwrap_or_default().display();
     say(&format!("{name}: {} kB, {} kB before", after / 1000, before / 1000));
     Ok(())
+}
+
+/// A script or a style without what only people need, by esbuild, which npm has. It works on `file`.
+fn shorten(how: Build, text: String, file: &Path) -> Result<String, String> {
+    if how == Build::Quick {
+        return Ok(text);
+    }
+    write(file, text.as_bytes())?;
+    run(Command::new("node")
+        .arg(npm_folder().join("node_modules/esbuild/bin/esbuild"))
+        .arg(file)
+        .args(["--minify", "--charset=utf8", "--log-level=warning", "--allow-overwrite"])
+        .arg(format!("--outfile={}", file.display())))?;
+    fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
