@@ -1,0 +1,149 @@
+//! The JSON shapes that the API answers with and the page and other clients read. All numbers are
+//! texts: amounts, prices and quantities in decimal, ids and indexes in digits, times in Unix
+//! milliseconds.
+
+mod accounts;
+mod batches;
+mod feed;
+mod markets;
+mod proofs;
+mod replicas;
+mod transactions;
+
+pub use accounts::{
+    AccountBody, BalanceBody, FillBody, FillsResponse, LedgerEntryBody, LedgerKind, LedgerResponse,
+    OrderBody, OrderStatus, OrdersResponse, SessionKeyBody, WithdrawalBody,
+};
+pub use batches::{
+    BatchBody, BatchTradesResponse, BatchesResponse, ContentsBody, ElementBody, HeaderBody,
+    HeadersResponse,
+};
+pub use feed::{Channel, ClientMessage, Feed, FeedData, ReceivedMessage, ServerMessage};
+pub use markets::{
+    BookBody, CandleBody, CandlesResponse, LevelBody, LimitsBody, MarketBody, MarketsResponse,
+    TokenBody, TradeBody, TradesResponse,
+};
+pub use proofs::{
+    AttestationBody, BalanceProofBody, CertifiedBody, OrderProofBody, ProofBody, ProvenOrderBody,
+};
+pub use replicas::{
+    GatewayBody, NetworkBody, PostingBody, ReplicaBody, ReplicaState, ReplicasResponse,
+    SnapshotBody, SnapshotsResponse, StatusBody,
+};
+pub use transactions::{
+    ReceiptBody, SignedBody, SimulationBody, Stage, SubmitResponse, Submitted, TransactionStatus,
+};
+
+use alloc::string::{String, ToString};
+
+use serde::{Deserialize, Serialize};
+
+use crate::reject::Reject;
+
+/// Every error answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// What went wrong.
+    pub error: ErrorDetail,
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorDetail {
+    /// A stable name in snake case.
+    pub code: String,
+    /// A sentence that says what was wrong and what would be right.
+    pub message: String,
+    /// More, by code; an empty object if there is none.
+    pub details: serde_json::Value,
+}
+
+/// Why a transaction had no effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectBody {
+    /// The number in the protocol.
+    pub code: String,
+    /// Its name in snake case.
+    pub name: String,
+    /// A sentence that says what was wrong and what would be right.
+    pub message: String,
+}
+
+impl From<&Reject> for RejectBody {
+    fn from(reject: &Reject) -> Self {
+        Self {
+            code: reject.code().to_string(),
+            name: reject.name().to_string(),
+            message: reject.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::transaction::Side;
+
+    #[test]
+    fn messages_and_fills_are_read_as_they_are_written() {
+        let trade = TradeBody {
+            id: "1".into(),
+            market: "ETH/USDT".into(),
+            price: "2000".into(),
+            quantity: "0.5".into(),
+            taker_side: Side::Buy,
+            maker_order: "1".into(),
+            taker_order: "2".into(),
+            batch: "7".into(),
+            time_ms: "1795346226000".into(),
+        };
+        let fill = FillBody {
+            trade: trade.clone(),
+            side: Side::Sell,
+            order: "1".into(),
+            is_maker: true,
+            fee: "0.1".into(),
+        };
+        let json = serde_json::to_string(&fill).unwrap();
+        assert_eq!(serde_json::from_str::<FillBody>(&json).unwrap(), fill);
+        let (market, batch) = ("ETH/USDT".to_string(), "7".to_string());
+        let book = BookBody {
+            market: market.clone(),
+            batch: batch.clone(),
+            bids: alloc::vec![("1".into(), "2".into(), "3".into())],
+            asks: Vec::new(),
+        };
+        let trades = TradesResponse { market, batch, trades: alloc::vec![trade] };
+        let feed = |data| Feed { number: "3".into(), data };
+        let error = ErrorDetail {
+            code: "bad".into(),
+            message: "a \"quoted\" word".into(),
+            details: json!({"a": 1}),
+        };
+        let received = |message: &ServerMessage, kind: &str, channel, number| {
+            let json = serde_json::to_string(message).unwrap();
+            let received: ReceivedMessage = serde_json::from_str(&json).unwrap();
+            assert_eq!(received.kind, kind);
+            assert_eq!((received.channel, received.number), (channel, number));
+            let carried = received.data.or(received.message).or(received.reason);
+            carried.unwrap().get().to_string()
+        };
+        let message = ServerMessage::Snapshot(feed(FeedData::Book(book.clone())));
+        let data = received(&message, "snapshot", Some("book"), Some("3"));
+        assert_eq!(serde_json::from_str::<BookBody>(&data).unwrap(), book);
+        let message = ServerMessage::Change(feed(FeedData::Trades(trades.clone())));
+        let data = received(&message, "change", Some("trades"), Some("3"));
+        assert_eq!(serde_json::from_str::<TradesResponse>(&data).unwrap(), trades);
+        let text = received(&ServerMessage::Error(error.clone()), "error", None, None);
+        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), error.message);
+        let closing = ServerMessage::Closing { reason: "it stops".into() };
+        assert_eq!(received(&closing, "closing", None, None), "\"it stops\"");
+        for json in ["{}", "[]", r#"{"type":1}"#, r#"{"type":"change","number":1}"#] {
+            assert!(serde_json::from_str::<ReceivedMessage>(json).is_err(), "{json}");
+        }
+    }
+}
