@@ -55,6 +55,7 @@ pub mod attestation;
 pub mod batch;
 pub mod bls;
 pub mod book;
+pub mod certificate;
 pub mod engine;
 pub mod event;
 pub mod exchange;

@@ -1,6 +1,7 @@
 //! The state machine, tested through finalized batches alone.
 
 mod accounts;
+mod certificate;
 mod golden;
 mod guide;
 mod hostile;

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use zellbook_core::batch::Batch;
+use zellbook_core::certificate::certifiers;
 use zellbook_core::exchange::Exchange;
 use zellbook_core::finality::{Page, Position, SignedState, Walker};
 use zellbook_core::genesis::Rules;
@@ -25,7 +26,7 @@ use zellbook_core::wire::{BatchBody, CertifiedBody, SnapshotBody, SnapshotsRespo
 use super::download::download;
 use super::{BootstrapError, Peer, page_of};
 use crate::config::{ConfigError, io_error, move_file};
-use crate::evidence::{certifiers, finality_signature};
+use crate::evidence::finality_signature;
 use crate::sequencer::{Sequencer, VerifierWatch};
 use crate::store::Store;
 
@@ -185,8 +186,8 @@ fn check_certified(
     if certified.attestations.len() > REPLICAS_MAX {
         return Err(peer.lie("it gave more attestations than a genesis has replicas"));
     }
-    let signed = certifiers(rules, batch, &root, &certified.attestations);
-    signed.map_err(|error| {
+    let signed = certified.attestations.iter().map(|attestation| &*attestation.transaction);
+    certifiers(rules, batch, &root, signed).map_err(|error| {
         peer.lie(format!("the root that it calls certified after batch {batch} is not: {error}"))
     })?;
     Ok(Certified { batch, root })

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
+use zellbook_core::certificate::Certifiers;
 use zellbook_core::finality::{NodeList, Page, Position, Threshold, Verifier, Walker};
-use zellbook_core::genesis::Rules;
+use zellbook_core::genesis::{ReplicaIndex, Rules};
 use zellbook_core::key::{PublicKey, decode_hex};
 use zellbook_core::receipt::Receipt;
 use zellbook_core::wire::ReceiptBody;
@@ -198,11 +199,13 @@ fn evidence(arguments: &EvidenceArguments, output: Output) -> Result<(), Failure
 fn explain(evidence: &Evidence, finding: &Finding, rules: &Rules) -> String {
     match (finding, &evidence.contradiction) {
         (
-            Finding::Certified { batch, replicas, weight, total },
+            Finding::Certified { batch, certifiers },
             Contradiction::CertifiedRoot { our_root, certified_root, .. },
         ) => {
             let ours = our_root.as_deref().unwrap_or("none");
-            let signers = replicas.iter().filter_map(|place| rules.genesis.replicas.get(*place));
+            let Certifiers { replicas, weight, total } = certifiers;
+            let replica = |index: &ReplicaIndex| rules.genesis.replicas.get(usize::from(index.0));
+            let signers = replicas.iter().filter_map(replica);
             let signers = signers.map(|replica| format!("  {}\n", replica.public_key));
             format!(
                 "It holds: these replicas, of weight {weight} of {total}, signed the root\n  {certified_root}\nafter batch {batch}, in batches that the network has proven:\n{}\

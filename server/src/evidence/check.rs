@@ -1,14 +1,13 @@
 //! Checking evidence, with nothing but genesis and the node list.
 
 use thiserror::Error;
-use zellbook_core::batch::check_element;
+use zellbook_core::certificate::{Certifiers, NotCertified, certifiers};
 use zellbook_core::finality::{
     FinalitySignature, ProofError, SignedState, UnreadableNumber, Verifier, chain,
 };
 use zellbook_core::genesis::Rules;
 use zellbook_core::key::decode_hex;
 use zellbook_core::state_root::Hash;
-use zellbook_core::transaction::Action;
 use zellbook_core::wire::{AttestationBody, ProofBody};
 
 use super::gather::elements;
@@ -45,14 +44,9 @@ pub enum EvidenceError {
         /// What is wrong.
         error: String,
     },
-    /// Too few replicas signed.
-    #[error("replicas of weight {weight} of {total} signed; more than two thirds certify a root")]
-    Weight {
-        /// Of those that signed.
-        weight: u64,
-        /// Of all.
-        total: u64,
-    },
+    /// The attestations do not certify the root.
+    #[error(transparent)]
+    NotCertified(#[from] NotCertified),
     /// The network's signature proves nothing.
     #[error("the finality signature over batch {index}: {error}")]
     Proof {
@@ -83,12 +77,8 @@ pub enum Finding {
     Certified {
         /// Of which batch.
         batch: u64,
-        /// The replicas that signed, by their places in genesis.
-        replicas: Vec<usize>,
-        /// Their weight.
-        weight: u64,
-        /// The weight of all.
-        total: u64,
+        /// Who signed.
+        certifiers: Certifiers,
     },
     /// The network's nodes signed two histories.
     TwoHistories {
@@ -153,48 +143,6 @@ impl ProvenBodies {
     }
 }
 
-/// The replicas whose signatures under `attest` transactions are for a root of a batch, and their weight,
-/// if it is more than two thirds of all.
-pub fn certifiers<'a>(
-    rules: &Rules,
-    batch: u64,
-    root: &Hash,
-    attestations: impl IntoIterator<Item = &'a AttestationBody>,
-) -> Result<Finding, EvidenceError> {
-    let all = &rules.genesis.replicas;
-    let total: u64 = all.iter().map(|replica| u64::from(replica.weight)).sum();
-    let mut replicas: Vec<usize> = Vec::new();
-    let mut weight = 0_u64;
-    for attestation in attestations {
-        let wrong = |error: String| EvidenceError::Attestation {
-            batch: attestation.batch.clone(),
-            position: attestation.position.clone(),
-            error,
-        };
-        let checked = check_element(rules, &attestation.transaction)
-            .map_err(|invalid| wrong(invalid.reject.to_string()))?;
-        if !matches!(&checked.action, Action::Attest { batch: of, root: said, .. } if *of == batch && said == root)
-        {
-            return Err(wrong(format!("it is not over this root of batch {batch}")));
-        }
-        let place = all.iter().position(|replica| replica.public_key == checked.account);
-        let place = place.ok_or_else(|| wrong(format!("{} is no replica", checked.account)))?;
-        if checked.session_key().is_some() {
-            return Err(wrong("it is not signed by the replica's own key".into()));
-        }
-        // Its first vote counts, and none twice.
-        if !replicas.contains(&place) {
-            replicas.push(place);
-            weight =
-                weight.saturating_add(all.get(place).map_or(0, |replica| replica.weight.into()));
-        }
-    }
-    if u128::from(weight) * 3 <= u128::from(total) * 2 {
-        return Err(EvidenceError::Weight { weight, total });
-    }
-    Ok(Finding::Certified { batch, replicas, weight, total })
-}
-
 impl Evidence {
     /// Checks every signature in it against genesis and the node list.
     pub fn check(&self, rules: &Rules, verifier: &Verifier) -> Result<Finding, EvidenceError> {
@@ -223,7 +171,9 @@ impl Evidence {
                 for attestation in attestations {
                     in_sequence(attestation, batches)?;
                 }
-                certifiers(rules, batch, &root, attestations)
+                let signed = attestations.iter().map(|attestation| &*attestation.transaction);
+                let certifiers = certifiers(rules, batch, &root, signed)?;
+                Ok(Finding::Certified { batch, certifiers })
             }
             Contradiction::OtherHistory { batch, ours, theirs } => {
                 let batch = number("batch", batch)?;

@@ -12,7 +12,7 @@ use zellbook_core::wire::{AttestationBody, ProofBody};
 
 use crate::config::{ConfigError, io_error, write_file};
 
-pub use check::{Finding, certifiers, finality_signature};
+pub use check::{Finding, finality_signature};
 pub use gather::{Tail, signed_attestations};
 
 /// The version of the format.

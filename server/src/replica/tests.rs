@@ -6,11 +6,12 @@ use std::sync::Mutex;
 use tempfile::TempDir;
 use zellbook_core::batch::Batch;
 use zellbook_core::bls::BlsSecretKey;
+use zellbook_core::certificate::Certifiers;
 use zellbook_core::finality::{
     FinalitySignature, Node, NodeList, Page, SignedState, Threshold, Verifier, bls_message, chain,
     message,
 };
-use zellbook_core::genesis::Rules;
+use zellbook_core::genesis::{ReplicaIndex, Rules};
 use zellbook_core::key::SecretKey;
 use zellbook_core::state_root::Hash;
 use zellbook_core::transaction::{Action, Transaction};
@@ -366,8 +367,8 @@ async fn another_certified_root_than_ours_halts_the_replica_which_keeps_the_evid
 
     let evidence = Evidence::read(&folder.path().join("evidence.json")).unwrap();
     let finding = evidence.check(&rules, &verifier()).unwrap();
-    let replicas = vec![0];
-    assert_eq!(finding, Finding::Certified { batch: 1, replicas, weight: 1, total: 1 });
+    let certifiers = Certifiers { replicas: vec![ReplicaIndex(0)], weight: 1, total: 1 };
+    assert_eq!(finding, Finding::Certified { batch: 1, certifiers });
     check_lies(&evidence, |evidence, lie| {
         let Contradiction::CertifiedRoot { batch, our_root, certified_root, attestations, batches } =
             &mut evidence.contradiction

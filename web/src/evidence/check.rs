@@ -2,6 +2,7 @@
 
 use serde_json::value::RawValue;
 use zellbook_core::batch::check_element;
+use zellbook_core::certificate::{Certifiers, certifiers};
 use zellbook_core::finality::{
     FinalitySignature, NodeList, SignedState, Threshold, Verifier, chain,
 };
@@ -10,7 +11,6 @@ use zellbook_core::key::{PublicKey, decode_hex};
 use zellbook_core::leaf::LeafKey;
 use zellbook_core::order_leaf::OrderLeaf;
 use zellbook_core::state_root::{Hash, Proof};
-use zellbook_core::transaction::Action;
 use zellbook_core::units::{Atoms, Lots};
 use zellbook_core::wire::{
     BalanceBody, BalanceProofBody, CertifiedBody, NetworkBody, OrderBody, OrderProofBody,
@@ -168,37 +168,14 @@ pub fn certified(rules: &Rules, body: &CertifiedBody) -> Result<(u64, Hash, Stri
     let (Ok(batch), Some(root)) = (body.batch.parse::<u64>(), decode_hex::<32>(&body.root)) else {
         return Err("The replica names no batch and root.".into());
     };
-    let all = &rules.genesis.replicas;
-    let total: u64 = all.iter().map(|replica| u64::from(replica.weight)).sum();
-    let mut voters: Vec<PublicKey> = Vec::new();
-    let mut weight = 0_u64;
-    for attestation in &body.attestations {
-        let checked = check_element(rules, &attestation.transaction)
-            .map_err(|invalid| format!("An attestation is not good: {}.", invalid.reject))?;
-        let is_for_it = matches!(&checked.action, Action::Attest { batch: of, root: said, .. } if *of == batch && *said == root);
-        if !is_for_it || checked.session_key().is_some() {
-            return Err(format!(
-                "An attestation is not for the root {} of batch {batch}.",
-                body.root
-            ));
-        }
-        let replica = all.iter().find(|replica| replica.public_key == checked.account);
-        let replica = replica
-            .ok_or_else(|| format!("{} attests and is no replica of genesis.", checked.account))?;
-        if !voters.contains(&checked.account) {
-            voters.push(checked.account);
-            weight = weight.saturating_add(replica.weight.into());
-        }
-    }
-    if weight.saturating_mul(3) <= total.saturating_mul(2) {
-        return Err(format!(
-            "Replicas of weight {weight} of {total} signed; it takes more than two thirds."
-        ));
-    }
+    let signed = body.attestations.iter().map(|attestation| &*attestation.transaction);
+    let certifiers = certifiers(rules, batch, &root, signed)
+        .map_err(|error| format!("The root {} is not certified: {error}.", body.root))?;
+    let Certifiers { replicas, weight, total } = certifiers;
     let said = format!(
         "{} of {} replicas of genesis, of weight {weight} of {total}, signed the root {} after batch {batch}.",
-        voters.len(),
-        all.len(),
+        replicas.len(),
+        rules.genesis.replicas.len(),
         body.root
     );
     Ok((batch, root, said))
