@@ -130,6 +130,8 @@ for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["
     const wide = (text) => (person.isNarrow ? "" : text);
     await dialog.getByRole("row", { name: `ETH/USDT 1,990.00 −0.50 % ${wide("2,000.00 1,990.00 ")}0.2000 ETH` }).waitFor();
     await dialog.getByRole("row", { name: `BTC/USDT 61,500.0 +2.50 % ${wide("61,500.0 60,000.0 ")}0.20000 BTC` }).waitFor();
+    const { scrollWidth, clientWidth } = await dialog.evaluate((element) => ({ scrollWidth: element.scrollWidth, clientWidth: element.clientWidth }));
+    assert.ok(scrollWidth <= clientWidth, `${scrollWidth} in ${clientWidth} px`);
     await dialog.getByLabel("Search").fill("nothing");
     await dialog.getByText("No market has that name.").waitFor();
     await dialog.getByLabel("Search").fill("btc");

@@ -73,7 +73,14 @@ test("two wallets trade, and after kill -9 all is as before and both unlock", as
 
   // So does Alice, live.
   await alice.tab("Open orders (1)");
-  await alice.page.getByRole("row", { name: /ETH\/USDT Sell 2,000.00 2.0000 0.5000/ }).waitFor();
+  const open = alice.page.getByRole("row", { name: /ETH\/USDT Sell 2,000.00 2.0000 0.5000/ });
+  await open.waitFor();
+  // All of a row can be read without moving it aside.
+  const cut = await open.evaluate((row) => [...row.cells].filter((cell) => {
+    const [{ left, right }, panel] = [cell.getBoundingClientRect(), row.closest(".table-scroll").getBoundingClientRect()];
+    return left < panel.left - 1 || right > panel.right + 1;
+  }).length);
+  assert.equal(cut, 0);
   await alice.tab("Balances");
   await alice.page.getByRole("row", { name: "ETH 8 1.5" }).waitFor();
   await alice.page.getByRole("row", { name: "USDT 51,000 0" }).waitFor();

@@ -102,12 +102,12 @@ fn Table() -> impl IntoView {
         let token = balance.token.clone();
         let buttons = Kind::ALL.map(|kind| button(kind, token.clone())).collect_view();
         view! {
-            <tr>
-                <th scope="row">{balance.token.clone()}</th>
-                <td class=available>{format::number(&balance.available, 0)}</td>
-                <td class=locked>{format::number(&balance.locked, 0)}</td>
-                <td class=whole>{total_now.map(|total| format::number(&total, 0))}</td>
-                <td class="buttons">{buttons}</td>
+            <tr role="row">
+                <th scope="row" role="rowheader">{balance.token.clone()}</th>
+                <td role="cell" data-label="Available" class=available>{format::number(&balance.available, 0)}</td>
+                <td role="cell" data-label="Locked" class=locked>{format::number(&balance.locked, 0)}</td>
+                <td role="cell" data-label="Total" class=whole>{total_now.map(|total| format::number(&total, 0))}</td>
+                <td role="cell" class="buttons">{buttons}</td>
             </tr>
         }
     };
@@ -129,17 +129,17 @@ fn Table() -> impl IntoView {
             </Reminder>
         </Show>
         <div class="table-scroll">
-            <table>
-                <thead>
-                    <tr>
-                        <th scope="col">"Token"</th>
-                        <th scope="col">"Available"</th>
-                        <th scope="col">"Locked in orders"</th>
-                        <th scope="col">"Total"</th>
-                        <th scope="col"><span class="visually-hidden">"What to do"</span></th>
+            <table role="table">
+                <thead role="rowgroup">
+                    <tr role="row">
+                        <th scope="col" role="columnheader">"Token"</th>
+                        <th scope="col" role="columnheader">"Available"</th>
+                        <th scope="col" role="columnheader">"Locked in orders"</th>
+                        <th scope="col" role="columnheader">"Total"</th>
+                        <th scope="col" role="columnheader"><span class="visually-hidden">"What to do"</span></th>
                     </tr>
                 </thead>
-                <tbody>{rows}</tbody>
+                <tbody role="rowgroup">{rows}</tbody>
             </table>
         </div>
         <p class="note">"These balances are " <Known subject of="Balances" /> "."</p>
@@ -160,11 +160,11 @@ fn Withdrawals() -> impl IntoView {
     let row = |withdrawal: WithdrawalBody| {
         let batch = format!("/batches/{}", withdrawal.batch);
         view! {
-            <tr>
-                <th scope="row">{format::number(&withdrawal.number, 0)}</th>
-                <td>{format!("{} {}", format::number(&withdrawal.amount, 0), withdrawal.token)}</td>
-                <td title=withdrawal.destination.clone()>{format::short(&withdrawal.destination)}</td>
-                <td><a href=batch>{format!("batch {}", format::number(&withdrawal.batch, 0))}</a></td>
+            <tr role="row">
+                <th scope="row" role="rowheader">{format::number(&withdrawal.number, 0)}</th>
+                <td role="cell" data-label="Amount">{format!("{} {}", format::number(&withdrawal.amount, 0), withdrawal.token)}</td>
+                <td role="cell" data-label="Paid to" title=withdrawal.destination.clone()>{format::short(&withdrawal.destination)}</td>
+                <td role="cell" data-label="Proven by"><a href=batch>{format!("batch {}", format::number(&withdrawal.batch, 0))}</a></td>
             </tr>
         }
     };
@@ -173,16 +173,16 @@ fn Withdrawals() -> impl IntoView {
             <h3>"Withdrawals"</h3>
             <p class="note">"Tell the issuer the number. The batch has the signatures that prove it."</p>
             <div class="table-scroll">
-                <table>
-                    <thead>
-                        <tr>
-                            <th scope="col">"Number"</th>
-                            <th scope="col">"Amount"</th>
-                            <th scope="col">"Paid to"</th>
-                            <th scope="col">"Proven by"</th>
+                <table role="table">
+                    <thead role="rowgroup">
+                        <tr role="row">
+                            <th scope="col" role="columnheader">"Number"</th>
+                            <th scope="col" role="columnheader">"Amount"</th>
+                            <th scope="col" role="columnheader">"Paid to"</th>
+                            <th scope="col" role="columnheader">"Proven by"</th>
                         </tr>
                     </thead>
-                    <tbody>{move || withdrawals.get().into_iter().map(row).collect_view()}</tbody>
+                    <tbody role="rowgroup">{move || withdrawals.get().into_iter().map(row).collect_view()}</tbody>
                 </table>
             </div>
         </Show>

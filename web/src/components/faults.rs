@@ -40,6 +40,11 @@ impl Faults {
         self.left.set(vec![Field::Price, Field::Quantity, Field::Expires]);
     }
 
+    /// What the user left does not count any more: the form begins anew.
+    pub fn forget(self) {
+        self.left.set(Vec::new());
+    }
+
     /// The fault below a field.
     pub fn at(self, field: Field) -> Option<Fault> {
         let is_left = self.left.with(|left| left.contains(&field));

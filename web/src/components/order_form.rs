@@ -112,6 +112,12 @@ pub fn OrderForm() -> impl IntoView {
     let fault =
         move || draft.with(|draft| draft.as_ref().map_or_else(|f| Some(f.clone()), Draft::fault));
     let faults = Faults::new(Signal::derive(fault), state.price, state.quantity);
+    // What was signed leaves an empty field, which is no mistake of the user.
+    Effect::new(move || {
+        if state.request.with(Option::is_none) {
+            faults.forget();
+        }
+    });
     let section: NodeRef<leptos::html::Section> = NodeRef::new();
     Effect::new(move || {
         if let (true, Some(section)) = (state.form_open.get(), section.get_untracked()) {

@@ -12,7 +12,7 @@ use crate::state::{SignRequest, State, use_state};
 /// A cell with a side.
 fn side_view(side: Side) -> impl IntoView {
     let class = if side == Side::Buy { "bid" } else { "ask" };
-    view! { <td class=class>{verb(side)}</td> }
+    view! { <td role="cell" class=class data-label="Side">{verb(side)}</td> }
 }
 
 /// Has the cancel of an order signed.
@@ -54,19 +54,20 @@ fn order_cells(state: State, before: &[OrderBody], order: &OrderBody) -> impl In
     let filled = if before.iter().any(is_filled) { "flash-up" } else { "" };
     let steps = Steps::of(state, &order.market);
     view! {
-        <td title=format::utc(&order.time_ms)>{format::time(&order.time_ms)}</td>
-        <td>{order.market.clone()}</td>
+        <td role="cell" data-label="Time" title=format::utc(&order.time_ms)>{format::time(&order.time_ms)}</td>
+        <td role="cell" data-label="Market">{order.market.clone()}</td>
         {side_view(order.side)}
-        <td>{steps.price(&order.price)}</td>
-        <td>{steps.quantity(&order.quantity)}</td>
-        <td class=filled>{steps.quantity(&order.filled)}</td>
+        <td role="cell" data-label="Price">{steps.price(&order.price)}</td>
+        <td role="cell" data-label="Quantity">{steps.quantity(&order.quantity)}</td>
+        <td role="cell" data-label="Filled" class=filled>{steps.quantity(&order.filled)}</td>
     }
 }
 
 fn order_head(more: Vec<&'static str>) -> impl IntoView {
-    let column = |name| view! { <th scope="col">{name}</th> };
+    let column = |name| view! { <th scope="col" role="columnheader">{name}</th> };
     let columns = ["Time", "Market", "Side", "Price", "Quantity", "Filled"];
-    view! { <thead><tr>{columns.into_iter().chain(more).map(column).collect_view()}</tr></thead> }
+    let columns = columns.into_iter().chain(more).map(column).collect_view();
+    view! { <thead role="rowgroup"><tr role="row">{columns}</tr></thead> }
 }
 
 /// Open orders; expiry and client id have a column while an order has one.
@@ -79,18 +80,20 @@ fn open_table(state: State, before: &[OrderBody], orders: Vec<OrderBody>) -> imp
         let cells = order_cells(state, before, &order);
         let expiry = has_expiry.then(|| {
             let time = order.expires_ms.as_ref();
-            view! { <td title=time.map(|time| format::utc(time))>{time.map(|time| format::date_time(time))}</td> }
+            view! { <td role="cell" data-label="Expires" title=time.map(|time| format::utc(time))>{time.map(|time| format::date_time(time))}</td> }
         });
-        let client_id = has_client_id.then(|| view! { <td>{order.client_id.clone()}</td> });
+        let client_id = has_client_id.then(|| {
+            view! { <td role="cell" data-label="Client id">{order.client_id.clone()}</td> }
+        });
         let (edit_label, cancel_label) =
             (format!("Edit order {}", order.id), format!("Cancel order {}", order.id));
         let edited = order.clone();
         view! {
-            <tr>
+            <tr role="row">
                 {cells}
                 {expiry}
                 {client_id}
-                <td class="buttons">
+                <td role="cell" class="buttons">
                     <button
                         type="button"
                         class="small"
@@ -112,9 +115,9 @@ fn open_table(state: State, before: &[OrderBody], orders: Vec<OrderBody>) -> imp
         }
     };
     view! {
-        <table>
+        <table role="table" class="past">
             {order_head(more)}
-            <tbody>{orders.into_iter().map(row).collect_view()}</tbody>
+            <tbody role="rowgroup">{orders.into_iter().map(row).collect_view()}</tbody>
         </table>
     }
 }

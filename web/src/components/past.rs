@@ -365,12 +365,12 @@ pub fn PastView(past: &'static Past) -> impl IntoView {
             set_timeout(again, REFRESH_AFTER);
         }
     });
-    let column = |name: &&'static str| view! { <th scope="col">{*name}</th> };
+    let column = |name: &&'static str| view! { <th scope="col" role="columnheader">{*name}</th> };
     let head = move || past.columns.iter().map(column).collect_view();
     let rows = move || {
         shown.entries.with(|entries| {
             let entries = entries.iter().flat_map(|entries| entries.values().rev());
-            entries.map(row).collect_view()
+            entries.map(|entry| row(past, entry)).collect_view()
         })
     };
     let has_rows =
@@ -380,9 +380,9 @@ pub fn PastView(past: &'static Past) -> impl IntoView {
     view! {
         <Show when=has_rows>
             <div class="table-scroll" tabindex="0" role="region" aria-label=past.path>
-                <table>
-                    <thead><tr>{head()}</tr></thead>
-                    <tbody>{rows}</tbody>
+                <table role="table" class="past">
+                    <thead role="rowgroup"><tr role="row">{head()}</tr></thead>
+                    <tbody role="rowgroup">{rows}</tbody>
                 </table>
             </div>
         </Show>
@@ -408,13 +408,14 @@ pub fn PastView(past: &'static Past) -> impl IntoView {
     }
 }
 
-fn row(entry: &Entry) -> impl IntoView + use<> {
-    let cell = |cell: Cell| {
+fn row(past: &'static Past, entry: &Entry) -> impl IntoView + use<> {
+    let cell = |(cell, label): (Cell, &&'static str)| {
         let inner = match cell.link {
             Some(link) => view! { <a href=link>{cell.text}</a> }.into_any(),
             None => cell.text.into_any(),
         };
-        view! { <td class=cell.class title=cell.title>{inner}</td> }
+        view! { <td role="cell" class=cell.class title=cell.title data-label=*label>{inner}</td> }
     };
-    view! { <tr>{entry.cells.clone().into_iter().map(cell).collect_view()}</tr> }
+    let cells = entry.cells.clone().into_iter().zip(past.columns).map(cell).collect_view();
+    view! { <tr role="row">{cells}</tr> }
 }

@@ -87,31 +87,31 @@ fn table(state: State, keys: Vec<SessionKeyBody>) -> impl IntoView {
             }
         };
         view! {
-            <tr>
-                <th scope="row" class="hash" title=session.key.clone()>{format::short(&session.key)}</th>
-                <td>{move || if is_here() { "this browser" } else { "elsewhere" }}</td>
-                <td title=format::utc(&session.expires_ms)>{format::date_time(&session.expires_ms)}</td>
-                <td>{session.market.clone().unwrap_or_else(|| "all".into())}</td>
-                <td>{limit.unwrap_or_else(|| "no limit".into())}</td>
-                <td class="buttons">
+            <tr role="row">
+                <th scope="row" role="rowheader" class="hash" title=session.key.clone()>{format::short(&session.key)}</th>
+                <td role="cell" data-label="Where">{move || if is_here() { "this browser" } else { "elsewhere" }}</td>
+                <td role="cell" data-label="Ends" title=format::utc(&session.expires_ms)>{format::date_time(&session.expires_ms)}</td>
+                <td role="cell" data-label="Market">{session.market.clone().unwrap_or_else(|| "all".into())}</td>
+                <td role="cell" data-label="Left to spend">{limit.unwrap_or_else(|| "no limit".into())}</td>
+                <td role="cell" class="buttons">
                     <button type="button" class="small" aria-label=label on:click=revoke>"End"</button>
                 </td>
             </tr>
         }
     };
     view! {
-        <table>
-            <thead>
-                <tr>
-                    <th scope="col">"Key"</th>
-                    <th scope="col">"Where"</th>
-                    <th scope="col">"Ends"</th>
-                    <th scope="col">"Market"</th>
-                    <th scope="col">"Left to spend"</th>
-                    <th scope="col"><span class="visually-hidden">"Actions"</span></th>
+        <table role="table">
+            <thead role="rowgroup">
+                <tr role="row">
+                    <th scope="col" role="columnheader">"Key"</th>
+                    <th scope="col" role="columnheader">"Where"</th>
+                    <th scope="col" role="columnheader">"Ends"</th>
+                    <th scope="col" role="columnheader">"Market"</th>
+                    <th scope="col" role="columnheader">"Left to spend"</th>
+                    <th scope="col" role="columnheader"><span class="visually-hidden">"Actions"</span></th>
                 </tr>
             </thead>
-            <tbody>{keys.into_iter().map(row).collect_view()}</tbody>
+            <tbody role="rowgroup">{keys.into_iter().map(row).collect_view()}</tbody>
         </table>
     }
 }
