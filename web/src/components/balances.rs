@@ -40,13 +40,14 @@ fn has_traded(state: State) -> bool {
 /// The balances, and before the first trade the way to it.
 #[component]
 pub fn Balances() -> impl IntoView {
-    let has_key = use_state().has_key();
-    move || {
-        if has_key.get() {
-            view! { <Later part=|| Box::pin(what_it_has()) /> }.into_any()
-        } else {
-            view! { <Welcome /> }.into_any()
-        }
+    let state = use_state();
+    let has_key = state.has_key();
+    let is_loaded = Memo::new(move |_| state.wallet.with(|wallet| wallet.is_loaded));
+    move || match (has_key.get(), is_loaded.get()) {
+        (true, _) => view! { <Later part=|| Box::pin(what_it_has()) /> }.into_any(),
+        (false, true) => view! { <Welcome /> }.into_any(),
+        // Whoever has a key need not read how to get one.
+        (false, false) => ().into_any(),
     }
 }
 
