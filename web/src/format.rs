@@ -3,10 +3,9 @@
 use js_sys::{Date, Intl, Object};
 use leptos::prelude::Read;
 use wasm_bindgen::JsValue;
+use zellbook_core::listing::Market;
 use zellbook_core::transaction::{Side, TimeInForce};
 use zellbook_core::units::{Atoms, Decimal};
-
-use crate::state::State;
 
 /// The reader's separators: between groups of three digits, and before the fraction.
 fn separators() -> (String, String) {
@@ -49,7 +48,8 @@ pub fn in_steps(text: &str, step: Decimal) -> String {
     number(text, usize::from(step.scale()))
 }
 
-/// How many decimals prices and quantities of a market have: those of its tick and lot.
+/// How many decimals prices and quantities of a market have: those of its tick and lot. Of none, numbers stand as
+/// they come.
 #[derive(Clone, Copy, Default)]
 pub struct Steps {
     tick: usize,
@@ -57,15 +57,10 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// Those of a market by its name. While none are listed, none: numbers stand as they come.
-    pub fn of(state: State, market: &str) -> Self {
-        let listing = &*state.listing.read();
-        let market = listing.as_ref().and_then(|listing| listing.market(market));
+    /// Those of a market.
+    pub fn of(market: &Market) -> Self {
         let decimals = |step: Decimal| usize::from(step.scale());
-        market.map_or_else(Self::default, |market| Self {
-            tick: decimals(market.tick_size),
-            lot: decimals(market.lot_size),
-        })
+        Self { tick: decimals(market.tick_size), lot: decimals(market.lot_size) }
     }
 
     pub fn price(self, text: &str) -> String {

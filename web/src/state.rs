@@ -14,6 +14,7 @@ use zellbook_core::wire::{
     TradeBody,
 };
 
+use crate::format::Steps;
 use crate::route::Route;
 use crate::sending::Sent;
 use crate::wallet::Wallet;
@@ -263,6 +264,13 @@ impl State {
             let orders = account.iter().flat_map(|account| &account.open_orders);
             orders.filter(|order| order.market == market).cloned().collect()
         })
+    }
+
+    /// How numbers of a market are written.
+    pub fn steps(self, market: &str) -> Steps {
+        let listing = &*self.listing.read();
+        let market = listing.as_ref().and_then(|listing| listing.market(market));
+        market.map_or_else(Steps::default, Steps::of)
     }
 
     /// Whether the wallet has an account.

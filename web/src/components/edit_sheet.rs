@@ -8,7 +8,7 @@ use super::number_field::NumberField;
 use super::sign_sheet::{ignore_held_enter, lines_view};
 use crate::edit::Edit;
 use crate::fault::{Fault, Field, read_number};
-use crate::format::{Steps, verb};
+use crate::format::verb;
 use crate::later::{Later, MakeView, NotLoaded, wasm_split};
 use crate::state::use_state;
 
@@ -89,7 +89,7 @@ fn EditForm(id: String) -> impl IntoView {
     };
     let now = move || {
         open.get().map(|order| {
-            let filled = Steps::of(state, &order.market).quantity(&order.filled);
+            let filled = state.steps(&order.market).quantity(&order.filled);
             format!("{} {}, {filled} filled", verb(order.side), order.market)
         })
     };

@@ -6,7 +6,7 @@ use zellbook_core::wire::OrderBody;
 
 use super::dead_man::DeadManView;
 use crate::evidence::{Known, Subject};
-use crate::format::{self, Steps, verb};
+use crate::format::{self, verb};
 use crate::state::{SignRequest, State, use_state};
 
 /// A cell with a side.
@@ -18,7 +18,7 @@ fn side_view(side: Side) -> impl IntoView {
 /// Has the cancel of an order signed.
 pub fn request_cancel(state: State, order: &OrderBody) {
     let Ok(id) = order.id.parse() else { return };
-    let steps = untrack(|| Steps::of(state, &order.market));
+    let steps = untrack(|| state.steps(&order.market));
     let (remaining, price) = (steps.quantity(&order.remaining), steps.price(&order.price));
     state.request.set(Some(SignRequest {
         title: format!("Cancel order {}", order.id),
@@ -52,7 +52,7 @@ fn edit(state: State, order: &OrderBody) {
 fn order_cells(state: State, before: &[OrderBody], order: &OrderBody) -> impl IntoView + use<> {
     let is_filled = |before: &OrderBody| before.id == order.id && before.filled != order.filled;
     let filled = if before.iter().any(is_filled) { "flash-up" } else { "" };
-    let steps = Steps::of(state, &order.market);
+    let steps = state.steps(&order.market);
     view! {
         <td role="cell" data-label="Time" title=format::utc(&order.time_ms)>{format::time(&order.time_ms)}</td>
         <td role="cell" data-label="Market">{order.market.clone()}</td>

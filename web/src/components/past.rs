@@ -16,7 +16,7 @@ use zellbook_core::wire::{
 
 use super::csv;
 use crate::api::{self, ApiResult};
-use crate::format::{self, Steps, verb};
+use crate::format::{self, verb};
 use crate::state::{State, use_state};
 
 /// Rows of a page.
@@ -93,7 +93,7 @@ pub const HISTORY: Past = Past {
 };
 
 fn order(state: State, order: &OrderBody) -> Entry {
-    let steps = Steps::of(state, &order.market);
+    let steps = state.steps(&order.market);
     let outcome = match (order.status, order.reason.as_deref()) {
         (OrderStatus::Cancelled, Some(reason)) if reason != "requested" => {
             Cell { title: Some(reason.replace('_', " ")), ..Cell::from("cancelled".to_string()) }
@@ -140,7 +140,7 @@ pub const FILLS: Past = Past {
 
 fn fill(state: State, fill: &FillBody) -> Entry {
     let trade = &fill.trade;
-    let steps = Steps::of(state, &trade.market);
+    let steps = state.steps(&trade.market);
     let quote = trade.market.split_once('/').map_or("", |(_, quote)| quote);
     let role = if fill.is_maker { "maker" } else { "taker" };
     let cells = vec![

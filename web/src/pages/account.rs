@@ -14,7 +14,7 @@ use super::load::load;
 use super::parts::{self, Row};
 use crate::api::{self, ApiResult};
 use crate::evidence::{Evidence, Subject};
-use crate::format::{self, Steps};
+use crate::format;
 use crate::state::State;
 
 /// Rows of a page of the past.
@@ -216,7 +216,7 @@ fn balance(balance: &BalanceBody) -> Row {
 }
 
 fn order(state: State, order: &OrderBody) -> Row {
-    let steps = Steps::of(state, &order.market);
+    let steps = state.steps(&order.market);
     let became = match order.status {
         OrderStatus::Open => "open".to_string(),
         OrderStatus::Filled => "filled".into(),
@@ -268,7 +268,7 @@ fn session_key(key: &SessionKeyBody) -> Row {
 }
 
 fn fill(state: State, fill: &FillBody) -> Row {
-    let steps = Steps::of(state, &fill.trade.market);
+    let steps = state.steps(&fill.trade.market);
     let quote = fill.trade.market.split_once('/').map_or("", |(_, quote)| quote);
     vec![
         parts::number(&fill.trade.id),

@@ -9,7 +9,7 @@ use super::View;
 use super::dom::{Node, button, element, text, with};
 use super::load::load;
 use super::parts::{self, Row};
-use crate::format::{self, Steps};
+use crate::format;
 use crate::state::State;
 
 /// Elements, and trades, on show at once.
@@ -146,7 +146,7 @@ fn proof(proof: &ProofBody) -> Vec<Node> {
 }
 
 fn trade(state: State, trade: &TradeBody) -> Row {
-    let steps = Steps::of(state, &trade.market);
+    let steps = state.steps(&trade.market);
     vec![
         parts::number(&trade.id),
         parts::market_link(&trade.market),

@@ -24,7 +24,7 @@ const TRADES: &[&str] = &["Trade", "Time", "Taker", "#Price", "#Quantity", "Batc
 pub fn markets(state: State) -> View {
     let load = load(|| "/v1/markets".into()).live(state);
     let row = move |market: &MarketBody| {
-        let steps = Steps::of(state, &market.name);
+        let steps = state.steps(&market.name);
         let price = |value: &Option<String>| {
             text(&value.as_ref().map_or_else(|| "–".into(), |value| steps.price(value)))
         };
@@ -104,7 +104,7 @@ pub fn market(state: State, name: String) -> View {
         let mut view = vec![parts::heading(&name, vec![trade])];
         view.extend(asked.figures.show(|body: MarketsResponse| {
             let own = body.markets.iter().find(|body| body.name == name);
-            own.map(|own| figures(Steps::of(state, &name), own)).into_iter().collect()
+            own.map(|own| figures(state.steps(&name), own)).into_iter().collect()
         }));
         let book = asked.book.show(|body: BookBody| vec![book(&market, &body)]);
         view.push(parts::section("Top of the book", book));

@@ -13,7 +13,7 @@ use super::dom::{Node, button, element, text, with};
 use super::load::load;
 use super::parts::{self, Row};
 use crate::evidence::{Evidence, Subject};
-use crate::format::{self, Steps};
+use crate::format;
 use crate::state::State;
 
 /// How often a transaction without an outcome is asked for.
@@ -143,7 +143,7 @@ fn outcome(
 
 fn fills(state: State, body: &BatchTradesResponse) -> Vec<Node> {
     let row = |trade: &TradeBody| -> Row {
-        let steps = Steps::of(state, &trade.market);
+        let steps = state.steps(&trade.market);
         vec![
             parts::number(&trade.id),
             parts::market_link(&trade.market),
@@ -163,7 +163,7 @@ fn fills(state: State, body: &BatchTradesResponse) -> Vec<Node> {
 }
 
 fn order_facts(state: State, order: &OrderBody) -> Node {
-    let steps = Steps::of(state, &order.market);
+    let steps = state.steps(&order.market);
     let status = match order.status {
         OrderStatus::Open => "open".into(),
         OrderStatus::Filled => "filled".into(),
