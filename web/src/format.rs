@@ -1,7 +1,6 @@
 //! Numbers, keys, times and names as people read them.
 
 use js_sys::{Date, Intl, Object};
-use leptos::prelude::Read;
 use wasm_bindgen::JsValue;
 use zellbook_core::listing::Market;
 use zellbook_core::transaction::{Side, TimeInForce};
