@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use zellbook_core::batch::{Batch, CheckedTransaction, Once};
 use zellbook_core::exchange::Exchange;
-use zellbook_core::genesis::{Genesis, Rules, TokenIndex};
+use zellbook_core::genesis::{Genesis, Rules};
 use zellbook_core::key::{PublicKey, Scheme, SecretKey};
 use zellbook_core::leaf::LeafKey;
 use zellbook_core::limits::BATCH_BYTES_DEFAULT;
+use zellbook_core::listing::TokenIndex;
 use zellbook_core::transaction::{
     Action, Order, SelfTrade, Side, TimeInForce, Transaction, TransactionHash,
 };

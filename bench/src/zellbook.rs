@@ -6,9 +6,10 @@ use zellbook_core::ahead::{Ahead, Touches};
 use zellbook_core::batch::{CheckedTransaction, Once};
 use zellbook_core::engine::Engine as Matching;
 use zellbook_core::event::Note;
-use zellbook_core::genesis::{Genesis, MarketIndex, Rules};
+use zellbook_core::genesis::{Genesis, Rules};
 use zellbook_core::key::PublicKey;
 use zellbook_core::ledger::AccountIndex;
+use zellbook_core::listing::MarketIndex;
 use zellbook_core::matching::Placing;
 use zellbook_core::terms::Terms;
 use zellbook_core::transaction::{
@@ -189,7 +190,7 @@ impl<const FEE_BPS: u16> Engine for Zellbook<FEE_BPS> {
                     .expect("the stream cancels only orders that rest");
             }
             &Call::Place { account, side, price, quantity, time_in_force } => {
-                let market = &self.rules.markets[0];
+                let market = &self.rules.listing.markets[0];
                 let terms = Terms {
                     market: market.index,
                     side,

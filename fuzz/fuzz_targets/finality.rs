@@ -79,8 +79,11 @@ fn network() -> &'static Network {
             public_key: secret.public_key(),
         });
         let nodes = NodeList::new(nodes.collect()).unwrap();
-        let verifier =
-            Verifier { app_name: "fuzz".into(), nodes: nodes.clone().into(), threshold: threshold("67") };
+        let verifier = Verifier {
+            app_name: "fuzz".into(),
+            nodes: nodes.clone().into(),
+            threshold: threshold("67"),
+        };
         let mut truth: Vec<(String, String)> = Vec::new();
         for body in ["[]", "one", "", "two \u{e9}", "[]", "last"] {
             let previous = truth.last().map_or("", |(_, hash)| hash.as_str());

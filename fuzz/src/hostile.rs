@@ -4,8 +4,8 @@
 use zellbook_core::batch::{Batch, CheckedTransaction, Invalid, Once};
 use zellbook_core::book::RestingOrder;
 use zellbook_core::exchange::Exchange;
-use zellbook_core::listing::{Market, MarketIndex, TokenIndex};
 use zellbook_core::key::PublicKey;
+use zellbook_core::listing::{Market, MarketIndex, TokenIndex};
 use zellbook_core::reject::Reject;
 use zellbook_core::transaction::{
     Action, KeyGrant, Order, OrderRef, SelfTrade, Side, TimeInForce, TransactionHash,
@@ -155,7 +155,8 @@ impl Maker<'_, '_> {
             }
             195..205 => {
                 let (token, amount) = self.amount(account);
-                let issuer = self.exchange.rules().listing.token(&token).map(|(_, token)| token.issuer);
+                let rules = self.exchange.rules();
+                let issuer = rules.listing.token(&token).and_then(|(index, _)| rules.issuer(index));
                 let reference = format!("{}", self.input.byte());
                 let to = self.account();
                 let action = Action::Deposit { token, to, amount, reference };
@@ -265,7 +266,7 @@ impl Maker<'_, '_> {
     fn some_order(&mut self) -> Option<(PublicKey, MarketIndex, RestingOrder, Option<String>)> {
         let engine = self.exchange.engine();
         let mut open = Vec::new();
-        for market in &self.exchange.rules().markets {
+        for market in &self.exchange.rules().listing.markets {
             let book = engine.book(market.index)?;
             let orders = book.orders(Side::Buy).chain(book.orders(Side::Sell));
             open.extend(orders.map(|order| (market.index, order)));
@@ -303,7 +304,7 @@ impl Maker<'_, '_> {
         if let Some((_, index, resting, _)) = &open
             && !self.input.chance(10)
         {
-            let market = self.exchange.rules().markets[usize::from(index.0)].clone();
+            let market = self.exchange.rules().listing.markets[usize::from(index.0)].clone();
             order.market = market.name;
             order.side = resting.side;
             let filled = resting.quantity.0 - resting.remaining.0;

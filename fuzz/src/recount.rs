@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use zellbook_core::exchange::Exchange;
 use zellbook_core::genesis::Rules;
-use zellbook_core::listing::Market;
 use zellbook_core::limits::SUPPLY_MAX;
+use zellbook_core::listing::Market;
 
 use crate::input::Input;
 
@@ -117,7 +117,9 @@ impl Count {
                         assert_ne!(account, session);
                         assert!(u64_of(value) > self.time);
                         let market = value.u16();
-                        assert!(market == u16::MAX || usize::from(market) < rules.listing.markets.len());
+                        assert!(
+                            market == u16::MAX || usize::from(market) < rules.listing.markets.len()
+                        );
                         let spends = value.u16();
                         let (limit, spent) = (u128_of(value), u128_of(value));
                         if spends == u16::MAX {
@@ -174,7 +176,7 @@ impl Count {
         assert!((1..=self.order).contains(&id), "an order id that was never given");
         assert!(self.ids.insert(id), "two orders have one id");
         let index = value.u16();
-        let market = &rules.markets[usize::from(index)];
+        let market = &rules.listing.markets[usize::from(index)];
         let side = value.byte();
         let price = u64_of(value);
         let [total, rested, remaining] = [u64_of(value), u64_of(value), u64_of(value)];

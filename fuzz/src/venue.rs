@@ -193,7 +193,7 @@ impl Builder {
 
     /// So many steps of lots and ticks.
     fn order(&self, market: usize, side: Side, lots: u64, ticks: u64) -> Order {
-        let market = &self.exchange.rules().markets[market];
+        let market = &self.exchange.rules().listing.markets[market];
         Order {
             market: market.name.clone(),
             side,
@@ -260,7 +260,7 @@ fn build(number: usize, is_rich: bool) -> Exchange {
         let grant = KeyGrant {
             key: cast.session_keys[0],
             expires: 800,
-            market: is_rich.then(|| builder.exchange.rules().markets[0].name.clone()),
+            market: is_rich.then(|| builder.exchange.rules().listing.markets[0].name.clone()),
             spend: Some(builder.tokens(1, most / 4)),
         };
         builder.act(alice, Action::AuthorizeKey(grant));
