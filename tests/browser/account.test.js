@@ -1,46 +1,15 @@
 // The account's panel: what it did page by page and as files, what comes in and leaves, and the dead-man's switch.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { after, afterEach, before, beforeEach, test } from "node:test";
-import { Exchange, NARROW, Person, WIDE, launch, lines } from "./exchange.js";
+import { test } from "node:test";
+import { lines, NARROW, WIDE } from "./exchange.js";
+import { Scene } from "./scene.js";
 import { Trader } from "./trader.js";
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const SIZES = [["1440 px, dark", { viewport: WIDE }], ["360 px, light", { viewport: NARROW, colorScheme: "light" }]];
 
-let browser;
-let exchange;
-let people = [];
+const scene = Scene.ofEachTest();
 
-before(async () => {
-  browser = await launch();
-});
-after(async () => {
-  await browser.close();
-});
-beforeEach(async () => {
-  exchange = await Exchange.start();
-});
-afterEach(async () => {
-  const faults = people.flatMap((person) => person.faults);
-  for (const person of people) await person.context.close();
-  people = [];
-  await exchange.stop();
-  assert.deepEqual(faults, [], "no errors in the console, no violation of the policy");
-});
-
-const arrive = async (options) => {
-  const person = await Person.arrive(browser, exchange, options);
-  people.push(person);
-  return person;
-};
-const trader = async (options) => {
-  const person = await arrive(options);
-  await person.makeKey();
-  await person.getTokens();
-  return person;
-};
 const rows = ({ page }) => page.locator(".tab-body tbody tr");
 const count = (person, wanted) =>
   person.page.waitForFunction((wanted) => document.querySelectorAll(".tab-body tbody tr").length === wanted, wanted);
@@ -54,8 +23,8 @@ const saved = async ({ page }) => {
 
 for (const [name, options] of SIZES) {
   test(`fills are shown page by page, come live, and are saved as a file, ${name}`, async () => {
-    const alice = await trader(options);
-    const taker = await Trader.arrive(exchange);
+    const alice = await scene.trader(options);
+    const taker = await Trader.arrive(scene.exchange);
     await alice.tab("Fills");
     await alice.page.getByText("No fills yet.").waitFor();
     await alice.order("Sell", "5", "2000");
@@ -82,8 +51,8 @@ for (const [name, options] of SIZES) {
   });
 
   test(`tokens are withdrawn and sent, exactly, and the ledger tells, ${name}`, async () => {
-    const bob = await trader(options);
-    const alice = await trader(options);
+    const bob = await scene.trader(options);
+    const alice = await scene.trader(options);
     const { page } = alice;
     const sheet = (title) => page.getByRole("dialog", { name: title });
     const open = async (what) => {
@@ -157,62 +126,8 @@ for (const [name, options] of SIZES) {
     await form.getByRole("button", { name: "Close" }).click();
   });
 
-  test(`assistive technology finds its way in charts, lists and sheets, and nothing overflows, ${name}`, async () => {
-    const alice = await trader(options);
-    const { page } = alice;
-    const check = async (place) => {
-      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-      assert.equal(overflow, 0, `${place} is wider than the screen`);
-      await page.evaluate(() => Promise.all(document.getAnimations().map(({ finished }) => finished)));
-      await page.evaluate(axe);
-      const { violations } = await page.evaluate(() => globalThis.axe.run());
-      const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-      assert.deepEqual(serious.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), [], place);
-    };
-    const taker = await Trader.arrive(exchange);
-    await alice.order("Sell", "2", "2000");
-    await alice.outcome("applied");
-    await alice.order("Buy", "2", "1990");
-    await alice.outcome("applied");
-    await taker.act(taker.order("buy", 0.5, 2000));
-    for (const tab of ["Open orders (2)", "History", "Fills", "Ledger"]) {
-      await alice.tab(tab);
-      if (tab !== "History") await rows(alice).first().waitFor();
-      await check(tab);
-    }
-    await page.getByRole("button", { name: "Table" }).click();
-    await check("the table of candles");
-    await page.getByRole("tab", { name: "Depth" }).click();
-    await page.locator(".depth-chart").press("End");
-    await check("the depth");
-    if (alice.isNarrow) {
-      for (const tab of ["Book", "Info"]) {
-        await alice.tab(tab);
-        await check(tab);
-      }
-      await page.locator(".side-bar").getByRole("button", { name: "Buy" }).click();
-    }
-    const form = page.locator("#order-form");
-    await form.getByRole("button", { name: "Market", exact: true }).click();
-    await form.getByLabel("Quantity").fill("0.5");
-    await form.locator("button[type=submit]").filter({ hasText: "now" }).waitFor();
-    await check("a market order");
-    if (alice.isNarrow) await form.getByRole("button", { name: "Close" }).click();
-    await page.locator(".market-picker > button").click();
-    await page.getByRole("dialog", { name: "Markets" }).getByRole("row", { name: /ETH/ }).waitFor();
-    await check("the markets");
-    await page.keyboard.press("Escape");
-    await alice.tab("Balances");
-    await check("the balances");
-    for (const what of ["Deposit ETH", "Withdraw ETH", "Transfer ETH"]) {
-      await page.getByRole("button", { name: what, exact: true }).click();
-      await check(what);
-      await page.keyboard.press("Escape");
-    }
-  });
-
   test(`open orders are those of a market or of all, and so is what cancels them, ${name}`, async () => {
-    const alice = await trader(options);
+    const alice = await scene.trader(options);
     const { page } = alice;
     for (const [market, price] of [["ETH/USDT", "1900"], ["ETH/USDT", "1901"], ["BTC/USDT", "50000"]]) {
       if (market === "BTC/USDT") await alice.market(market);
@@ -235,7 +150,7 @@ for (const [name, options] of SIZES) {
 }
 
 test("the dead-man's switch counts down, is put off while the page is open, and is switched off", async () => {
-  const alice = await arrive();
+  const alice = await scene.arrive();
   const { page } = alice;
   await page.clock.install();
   await page.reload();
@@ -254,7 +169,7 @@ test("the dead-man's switch counts down, is put off while the page is open, and 
   const left = page.getByRole("timer");
   await left.getByText(/^(2:00|1:5\d)$/).waitFor();
   await left.getByText("This page puts it off while it is open.").waitFor();
-  const due = async () => Number((await exchange.get(`/v1/accounts/${alice.account}`)).switch_ms);
+  const due = async () => Number((await scene.exchange.get(`/v1/accounts/${alice.account}`)).switch_ms);
   assert.equal(await due(), set);
 
   // Half of the time later the page puts it off by itself, and leads nobody away from what they look at.
@@ -269,5 +184,5 @@ test("the dead-man's switch counts down, is put off while the page is open, and 
   await alice.outcome("applied");
   await alice.tab("Open orders (1)");
   await left.waitFor({ state: "hidden" });
-  assert.equal((await exchange.get(`/v1/accounts/${alice.account}`)).switch_ms, null);
+  assert.equal((await scene.exchange.get(`/v1/accounts/${alice.account}`)).switch_ms, null);
 });

@@ -1,37 +1,16 @@
 // The chart of candles, the depth of the book and the ladder, beside a program that trades.
 import assert from "node:assert/strict";
-import { after, afterEach, before, beforeEach, test } from "node:test";
-import { Exchange, hasCount, launch, NARROW, Person, WIDE } from "./exchange.js";
+import { test } from "node:test";
+import { hasCount, NARROW, WIDE } from "./exchange.js";
+import { Scene } from "./scene.js";
 import { Trader } from "./trader.js";
 
-let browser;
-let exchange;
 let maker;
-let people = [];
-
-before(async () => {
-  browser = await launch();
+const scene = Scene.ofEachTest({
+  prepare: async ({ exchange }) => {
+    maker = await Trader.arrive(exchange);
+  },
 });
-after(async () => {
-  await browser.close();
-});
-beforeEach(async () => {
-  exchange = await Exchange.start();
-  maker = await Trader.arrive(exchange);
-});
-afterEach(async () => {
-  const faults = people.flatMap((person) => person.faults);
-  for (const person of people) await person.context.close();
-  people = [];
-  await exchange.stop();
-  assert.deepEqual(faults, [], "no errors in the console, no violation of the policy");
-});
-
-const arrive = async (options) => {
-  const person = await Person.arrive(browser, exchange, options);
-  people.push(person);
-  return person;
-};
 const shown = async (place) => (await place.allTextContents()).map((text) => text.trim()).filter(Boolean);
 const readout = ({ page }, text) => page.locator(".readout").filter({ hasText: text }).waitFor();
 
@@ -59,7 +38,7 @@ const watchChart = async ({ page }) => {
 
 for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["360 px, light", NARROW, "light"]]) {
   test(`candles follow the tape, and own fills are marked, ${name}`, async () => {
-    const alice = await arrive({ viewport, colorScheme });
+    const alice = await scene.arrive({ viewport, colorScheme });
     const { page } = alice;
     await page.getByText("No trades in this market yet.").waitFor();
     await page.locator(".chart canvas").first().waitFor();
@@ -97,9 +76,9 @@ for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["
 
 test("the chart takes the colours of the theme, its size, and reads what is under the pointer", async () => {
   await maker.act(maker.order("sell", 2, 2000));
-  const taker = await Trader.arrive(exchange);
+  const taker = await Trader.arrive(scene.exchange);
   await taker.act(taker.order("buy", 1, 2000));
-  const { page } = await arrive();
+  const { page } = await scene.arrive();
   await page.getByText("Volume 1.0000").waitFor();
   const canvas = page.locator(".chart .canvas canvas").first();
   const colour = () => canvas.evaluate((canvas) => [...canvas.getContext("2d").getImageData(3, 3, 1, 1).data]);
@@ -116,7 +95,7 @@ test("the chart takes the colours of the theme, its size, and reads what is unde
 
 for (const [name, viewport] of [["1440 px", WIDE], ["360 px", NARROW]]) {
   test(`the depth of the book is read by pointer and keyboard, ${name}`, async () => {
-    const { page } = await arrive({ viewport });
+    const { page } = await scene.arrive({ viewport });
     await page.getByRole("tab", { name: "Depth" }).click();
     await page.getByText("The book is empty.").waitFor();
     await maker.act(maker.order("buy", 1, 1990), maker.order("buy", 2, 1980), maker.order("sell", 0.5, 2000), maker.order("sell", 1.5, 2010));
@@ -144,7 +123,7 @@ for (const [name, viewport] of [["1440 px", WIDE], ["360 px", NARROW]]) {
 }
 
 test("the ladder sums up, groups bids down and asks up, marks own orders and keeps its rows", async () => {
-  const alice = await arrive();
+  const alice = await scene.arrive();
   const { page } = alice;
   await alice.makeKey();
   await alice.getTokens();

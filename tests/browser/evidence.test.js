@@ -1,25 +1,16 @@
 // What the page can check of what a replica says: it holds where the replica is honest, and the page says what
 // is false where it lies.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { after, before, test } from "node:test";
-import { Exchange, NARROW, Person, WIDE, launch } from "./exchange.js";
+import { test } from "node:test";
+import { NARROW, WIDE } from "./exchange.js";
+import { Scene } from "./scene.js";
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-
-let browser;
-let exchange;
 let alice;
 let order;
 
 // One exchange for all tests, with an order whose batch, or a later one, replicas have certified.
-before(async () => {
-  browser = await launch();
-  exchange = await Exchange.start();
-  alice = await Person.arrive(browser, exchange);
-  await alice.makeKey();
-  await alice.getTokens();
+const scene = Scene.ofFile(async ({ exchange }) => {
+  alice = await scene.resident();
   await alice.order("Buy", "1", "1990");
   const line = await alice.outcome("applied");
   const href = await line.locator("a.hash").getAttribute("href");
@@ -33,13 +24,6 @@ before(async () => {
   }
   throw new Error("no root is certified");
 });
-after(async () => {
-  const { faults } = alice;
-  await browser.close();
-  await exchange.stop();
-  assert.deepEqual(faults, [], "no errors in the console, no violation of the policy");
-});
-
 const sheet = (page) => page.getByRole("dialog", { name: /^Evidence for/ });
 const steps = async (page) => {
   const all = await sheet(page).locator(".checks > li").all();
@@ -56,7 +40,7 @@ const checkTransaction = async (person) => {
 
 for (const viewport of [WIDE, NARROW]) {
   test(`a transaction is checked from its text to the proof of its batch, ${viewport.width} px`, async () => {
-    const person = await Person.arrive(browser, { url: `${exchange.url}/transactions/${order.hash}` }, { viewport });
+    const person = await scene.arrive({ path: `/transactions/${order.hash}`, viewport });
     const { page } = person;
     const parts = [];
     page.on("request", (request) => /verifier/.test(request.url()) && parts.push(request.url()));
@@ -69,14 +53,8 @@ for (const viewport of [WIDE, NARROW]) {
       ["Network", "open"], ["Text and hash", "done"], ["Signature", "done"], ["Chain", "done"], ["Finality proof", "done"],
       ["The nodes", "open"], ["In the batch", "done"], ["Outcome", "open"], ["What replicas agree on", "done"],
     ]);
-    await page.evaluate(axe);
-    const { violations } = await page.evaluate(() => globalThis.axe.run());
-    const serious = violations.filter(({ impact }) => ["serious", "critical"].includes(impact));
-    assert.deepEqual(serious.map(({ id, nodes }) => [id, nodes[0].html]), []);
     await page.keyboard.press("Escape");
     await sheet(page).waitFor({ state: "hidden" });
-    assert.deepEqual(person.faults, []);
-    await person.context.close();
   });
 }
 
@@ -99,7 +77,7 @@ const LIES = [
 ];
 for (const [name, where, lie, title] of LIES) {
   test(`a replica that lies is found out: ${name}`, async () => {
-    const person = await Person.arrive(browser, { url: `${exchange.url}/transactions/${order.hash}` });
+    const person = await scene.arrive({ path: `/transactions/${order.hash}` });
     const { page } = person;
     await page.getByRole("heading", { level: 1, name: "Transaction" }).waitFor();
     let lies = 0;
@@ -114,12 +92,11 @@ for (const [name, where, lie, title] of LIES) {
     assert.match(await verdict(page).innerText(), /Something is false/);
     const failed = (await steps(page)).filter(([, outcome]) => outcome === "bad").map(([title]) => title);
     assert.ok(failed.includes(title), failed.join());
-    await person.context.close();
   });
 }
 
 test("balances are led to the root, and one that was changed is found out", async () => {
-  const person = await Person.arrive(browser, { url: `${exchange.url}/accounts/${alice.account}` });
+  const person = await scene.arrive({ path: `/accounts/${alice.account}` });
   const { page } = person;
   await page.getByRole("button", { name: "Check", exact: true }).click();
   await concluded(page);
@@ -135,7 +112,6 @@ test("balances are led to the root, and one that was changed is found out", asyn
   await sheet(page).getByRole("button", { name: "Check again" }).click();
   await verdict(page).filter({ hasText: "Something is false" }).waitFor();
   assert.ok((await steps(page)).some(([title, outcome]) => title === "Balance" && outcome === "bad"));
-  await person.context.close();
 });
 
 test("open orders are led to the root", async () => {

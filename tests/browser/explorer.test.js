@@ -1,25 +1,17 @@
 // The explorer as people use it: looking around, coming by a link, searching, going back.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { after, before, test } from "node:test";
-import { Exchange, hasCount, launch, NARROW, Person, submit, WIDE } from "./exchange.js";
+import { test } from "node:test";
+import { hasCount, NARROW, submit, WIDE } from "./exchange.js";
+import { Scene } from "./scene.js";
+import { isSound } from "./sound.js";
 import { Trader } from "./trader.js";
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-
-let browser;
-let exchange;
 let alice;
 let transactions;
 
 // One exchange with some history for all tests: they only look.
-before(async () => {
-  browser = await launch();
-  exchange = await Exchange.start();
-  alice = await Person.arrive(browser, exchange);
-  await alice.makeKey();
-  await alice.getTokens();
+const scene = Scene.ofFile(async ({ exchange }) => {
+  alice = await scene.resident();
   for (const [side, quantity, price] of [["Sell", "2", "2000"], ["Buy", "1", "1990"]]) {
     await alice.order(side, quantity, price);
     await alice.outcome("applied");
@@ -28,32 +20,13 @@ before(async () => {
   const body = { kind: "order", market: "ETH/USDT", side: "buy", time_in_force: "gtc", self_trade: "cancel_newest" };
   // Nobody gave this key tokens, so its order is rejected.
   await submit(exchange, secret, { ...body, quantity: "1", price: "1995" });
-  const bob = await Person.arrive(browser, exchange);
-  await bob.makeKey();
-  await bob.getTokens();
+  const bob = await scene.trader();
   await bob.order("Buy", "0.5", "2001");
   await bob.outcome("applied");
-  await bob.context.close();
   const { headers } = await exchange.get("/v1/headers?limit=100");
   const batches = await Promise.all(headers.map(({ index }) => exchange.get(`/v1/batches/${index}/contents`)));
   transactions = batches.flatMap(({ header, elements }) => elements.map((element) => ({ ...element, batch: header.index })));
 });
-after(async () => {
-  const { faults } = alice;
-  await browser.close();
-  await exchange.stop();
-  assert.deepEqual(faults, [], "no errors in the console, no violation of the policy");
-});
-
-const visit = async (route, options = {}) => {
-  const person = await Person.arrive(browser, { url: exchange.url + route }, options);
-  return person;
-};
-const leave = async (person) => {
-  const { faults } = person;
-  await person.context.close();
-  assert.deepEqual(faults, [], "no errors in the console, no violation of the policy");
-};
 const heading = (page) => page.getByRole("heading", { level: 1 });
 const search = async (person, text) => {
   const { page, isNarrow } = person;
@@ -66,10 +39,10 @@ const filled = () => transactions.find(({ kind, fields }) => kind === "order" &&
 const rejected = () => transactions.find(({ reject }) => reject);
 
 test("a view leads to the next, back and forward return, and each has its title and the focus", async () => {
-  const person = await visit("/");
+  const person = await scene.arrive({ path: "/" });
   const { page } = person;
   const at = async (path, title) => {
-    await page.waitForURL(exchange.url + path);
+    await page.waitForURL(scene.exchange.url + path);
     await page.waitForFunction((title) => document.title === title, title);
     await page.waitForFunction(() => document.activeElement === document.querySelector("h1"));
   };
@@ -91,15 +64,14 @@ test("a view leads to the next, back and forward return, and each has its title 
   await page.goForward();
   await at(`/batches/${batch}`, `Batch ${batch} · Zellbook`);
   await page.getByRole("link", { name: "Zellbook" }).click();
-  await page.waitForURL(`${exchange.url}/`);
+  await page.waitForURL(`${scene.exchange.url}/`);
   await page.locator("#order-form").waitFor();
-  await leave(person);
 });
 
 test("a batch shows its place, its proof, its transactions and its trades", async () => {
   const { hash, batch } = filled();
-  const whole = await exchange.get(`/v1/batches/${batch}`);
-  const person = await visit(`/batches/${batch}`);
+  const whole = await scene.exchange.get(`/v1/batches/${batch}`);
+  const person = await scene.arrive({ path: `/batches/${batch}` });
   const { page } = person;
   assert.equal(await heading(page).textContent(), `Batch ${batch}`);
   for (const text of [whole.root, whole.chaining_hash, whole.proof.signature]) await page.getByText(text).first().waitFor();
@@ -109,27 +81,25 @@ test("a batch shows its place, its proof, its transactions and its trades", asyn
   const trades = page.getByRole("table", { name: "Trades of this batch" });
   await trades.getByRole("row", { name: /ETH\/USDT Buy 2,000.00 0.5000/ }).waitFor();
   assert.equal(await page.getByRole("link", { name: /bytes, as JSON/ }).getAttribute("href"), `/v1/batches/${batch}`);
-  await leave(person);
 });
 
 test("a transaction shows its way, what was signed and what came of it", async () => {
   const { hash } = filled();
-  const person = await visit(`/transactions/${hash}`);
+  const person = await scene.arrive({ path: `/transactions/${hash}` });
   const { page } = person;
   await page.locator(".steps .done").filter({ hasText: "applied" }).waitFor();
   assert.match(await page.locator("pre").first().textContent(), /^Zellbook 1 [0-9a-f]{64}\nkind: order\n[^]*\nprice: 2001\n/);
   await page.getByText("this page computed it from the text").waitFor();
   await page.getByRole("table", { name: "Fills as a taker" }).getByRole("row", { name: /ETH\/USDT 2,000.00 0.5000/ }).waitFor();
-  await page.goto(`${exchange.url}/transactions/${rejected().hash}`);
+  await page.goto(`${scene.exchange.url}/transactions/${rejected().hash}`);
   await page.locator(".steps .bad").filter({ hasText: "rejected" }).waitFor();
   await page.getByText("this needs 1995 USDT, and 0 USDT are available.").waitFor();
   await page.getByText("Reject 40,").waitFor();
-  await leave(person);
 });
 
 test("a lying replica's text does not have the hash, and the page says so", async () => {
   const { hash } = filled();
-  const person = await visit("/");
+  const person = await scene.arrive({ path: "/" });
   const { page } = person;
   await page.route("**/signed", async (route) => {
     const answer = await route.fetch();
@@ -138,11 +108,10 @@ test("a lying replica's text does not have the hash, and the page says so", asyn
   });
   await search(person, hash);
   await page.getByText("the text does not have this hash").waitFor();
-  await leave(person);
 });
 
 test("an account shows balances, orders, fills and ledger, live", async () => {
-  const person = await visit(`/accounts/${alice.account}`);
+  const person = await scene.arrive({ path: `/accounts/${alice.account}` });
   const { page } = person;
   const balances = page.getByRole("table", { name: "Balances" });
   await balances.getByRole("row", { name: "ETH 8 1.5" }).waitFor();
@@ -156,13 +125,12 @@ test("an account shows balances, orders, fills and ledger, live", async () => {
   await alice.order("Sell", "0.25", "2100");
   await alice.outcome("applied");
   await orders.getByRole("row", { name: /ETH\/USDT Sell 2,100.00 0.2500 0.0000 open/ }).waitFor();
-  await leave(person);
 });
 
 test("the last batches come by themselves, and the focus stays on its link", async () => {
-  const person = await visit("/batches");
+  const person = await scene.arrive({ path: "/batches" });
   const { page } = person;
-  const { batch } = await exchange.get("/v1/status");
+  const { batch } = await scene.exchange.get("/v1/status");
   const link = page.getByRole("table").getByRole("row").nth(1).getByRole("link").first();
   await link.focus();
   const focused = await link.getAttribute("href");
@@ -170,44 +138,41 @@ test("the last batches come by themselves, and the focus stays on its link", asy
   await alice.outcome("applied");
   await page.locator(`a[href="/batches/${Number(batch) + 1}"]`).first().waitFor();
   assert.equal(await page.evaluate(() => document.activeElement.getAttribute("href")), focused);
-  await leave(person);
 });
 
 test("a market shows rules, figures, book and trades, and leads to trading", async () => {
-  const person = await visit("/markets");
+  const person = await scene.arrive({ path: "/markets" });
   const { page } = person;
   await page.getByRole("table").getByRole("link", { name: "ETH/USDT" }).click();
-  await page.waitForURL(`${exchange.url}/markets/ETH-USDT`);
+  await page.waitForURL(`${scene.exchange.url}/markets/ETH-USDT`);
   await page.getByText("0.01 USDT").waitFor();
   await page.getByRole("table", { name: "Bids, best first" }).getByRole("row", { name: /1,990.00 1.0000 1/ }).waitFor();
   await page.getByRole("table", { name: "Asks, best first" }).getByRole("row", { name: /2,000.00 1.5000 1/ }).waitFor();
   await page.getByRole("table", { name: "Last trades" }).getByRole("row", { name: /Buy 2,000.00 0.5000/ }).waitFor();
-  await page.goto(`${exchange.url}/markets/BTC-USDT`);
+  await page.goto(`${scene.exchange.url}/markets/BTC-USDT`);
   await page.getByText("No trades yet.").waitFor();
   await page.getByRole("button", { name: "Trade it" }).click();
   await page.locator("#order-form").waitFor();
   await page.getByRole("button", { name: "Market BTC/USDT" }).waitFor();
-  await leave(person);
 });
 
 test("replicas show what they attested to, and how this one is", async () => {
-  const person = await visit("/replicas");
+  const person = await scene.arrive({ path: "/replicas" });
   const { page } = person;
-  const { replicas } = await exchange.get("/v1/replicas");
+  const { replicas } = await scene.exchange.get("/v1/replicas");
   const row = page.getByRole("table", { name: "Replicas that genesis names" }).getByRole("row").nth(1);
   assert.match(await row.textContent(), /this one.*1 \(100\.0 %\)/);
   await hasCount(row.locator(`a[href="/accounts/${replicas[0].public_key}"]`), 1);
   await page.getByText("follows the sequencer").waitFor();
-  const { certified_root } = await exchange.get("/v1/status");
+  const { certified_root } = await scene.exchange.get("/v1/status");
   await page.getByText(certified_root).first().waitFor();
-  await leave(person);
 });
 
 for (const viewport of [WIDE, NARROW]) {
   test(`the sequencer's nodes show keys and stakes, and who signed last, ${viewport.width} px`, async () => {
-    const person = await visit("/replicas", { viewport });
+    const person = await scene.arrive({ path: "/replicas", viewport });
     const { page } = person;
-    const { nodes, threshold } = await exchange.get("/v1/network");
+    const { nodes, threshold } = await scene.exchange.get("/v1/network");
     const [[id, node]] = Object.entries(nodes);
     const row = page.getByRole("table", { name: "Nodes of the sequencer" }).getByRole("row").nth(1);
     await row.filter({ hasText: "signed" }).waitFor();
@@ -217,15 +182,14 @@ for (const viewport of [WIDE, NARROW]) {
     await page.getByText(`${node.stake} of ${node.stake} stake (100.0 %), over batches up to`).waitFor();
     await page.getByText("Ids and keys in full").click();
     // As the replica wrote them: JavaScript's own numbers are too short for them.
-    const { pubkeyG2_X: x } = JSON.parse((await (await fetch(`${exchange.url}/v1/network`)).text()).replace(/([\[ ])(\d{30,})/g, '$1"$2"')).nodes[id];
+    const { pubkeyG2_X: x } = JSON.parse((await (await fetch(`${scene.exchange.url}/v1/network`)).text()).replace(/([\[ ])(\d{30,})/g, '$1"$2"')).nodes[id];
     await page.getByRole("region", { name: "Public keys in full" }).filter({ hasText: `x: [${x.join(", ")}]` }).waitFor();
-    await leave(person);
   });
 }
 
 for (const viewport of [WIDE, NARROW]) {
   test(`search finds a batch, a transaction, an account and a market, and says what it cannot find, ${viewport.width} px`, async () => {
-    const person = await visit("/", { viewport });
+    const person = await scene.arrive({ path: "/", viewport });
     const { page } = person;
     const { hash } = filled();
     const finds = [
@@ -236,7 +200,7 @@ for (const viewport of [WIDE, NARROW]) {
     ];
     for (const [text, path, title] of finds) {
       await search(person, text);
-      await page.waitForURL(exchange.url + path);
+      await page.waitForURL(scene.exchange.url + path);
       await heading(page).filter({ hasText: title }).waitFor();
     }
     await search(person, "nonsense");
@@ -251,13 +215,12 @@ for (const viewport of [WIDE, NARROW]) {
     await page.getByRole("alert").getByText("There is no market DOGE/USDT").waitFor();
     await search(person, `02${"ff".repeat(32)}`);
     await page.getByRole("alert").getByText("no account").waitFor();
-    await leave(person);
   });
 }
 
 test("paths that are no views are not found", async () => {
   for (const route of ["/batches/x", "/transactions/12", "/accounts", "/markets/eth", "/explorer", "/batches/1/2"]) {
-    const answer = await fetch(exchange.url + route);
+    const answer = await fetch(scene.exchange.url + route);
     assert.equal(answer.status, 404, route);
     assert.equal((await answer.json()).error.code, "unknown_path");
   }
@@ -268,10 +231,10 @@ for (const viewport of [WIDE, NARROW]) {
     test(`no view has serious faults or is wider than the window, ${viewport.width} px, ${colorScheme}`, async () => {
       const { batch, hash } = filled();
       const routes = ["/batches", `/batches/${batch}`, "/batches/999999", `/transactions/${hash}`, `/transactions/${rejected().hash}`, `/accounts/${alice.account}`, "/markets", "/markets/ETH-USDT", "/markets/BTC-USDT", "/replicas"];
-      const person = await visit("/batches", { viewport, colorScheme });
+      const person = await scene.arrive({ path: "/batches", viewport, colorScheme });
       const { page } = person;
       for (const route of routes) {
-        await page.goto(exchange.url + route);
+        await page.goto(scene.exchange.url + route);
         await heading(page).waitFor();
         await page.getByText("Live · batch").waitFor();
         await page.waitForFunction(() => !document.querySelector(".skeleton"));
@@ -279,45 +242,37 @@ for (const viewport of [WIDE, NARROW]) {
           const name = `${route.slice(1, 20).replaceAll("/", "-")}-${viewport.width}-${colorScheme}`;
           await page.screenshot({ path: `${process.env.ZELLBOOK_SHOTS}/${name}.png`, fullPage: true });
         }
-        await page.evaluate(axe);
-        const { violations } = await page.evaluate(() => globalThis.axe.run());
-        const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-        assert.deepEqual(serious.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), [], route);
+        await isSound(page, route);
         const [needed, there] = await page.evaluate(() => {
           const main = document.querySelector("main");
           return [Math.max(document.documentElement.scrollWidth, main.scrollWidth), document.documentElement.clientWidth];
         });
         assert.ok(needed <= there, `${route} needs ${needed} px`);
       }
-      await leave(person);
     });
   }
 }
 
 // Last, since it changes what the others look at.
 test("the past of an account comes by itself", async () => {
-  const person = await visit(`/accounts/${alice.account}`);
+  const person = await scene.arrive({ path: `/accounts/${alice.account}` });
   const fills = person.page.getByRole("table", { name: "Fills" });
   await fills.getByRole("row", { name: /Sell 2,000.00 0.5000 maker/ }).waitFor();
-  const bob = await Person.arrive(browser, exchange);
-  await bob.makeKey();
-  await bob.getTokens();
+  const bob = await scene.trader();
   await bob.order("Buy", "0.3", "2001");
   await bob.outcome("applied");
   await fills.getByRole("row", { name: /Sell 2,000.00 0.3000 maker/ }).waitFor();
   await fills.getByRole("row", { name: /Sell 2,000.00 0.5000 maker/ }).waitFor();
-  await bob.context.close();
-  await leave(person);
 });
 
 test("all trades of a batch are shown, page by page, and all fills of a transaction", async () => {
-  const [maker, taker] = [await Trader.arrive(exchange), await Trader.arrive(exchange)];
+  const [maker, taker] = [await Trader.arrive(scene.exchange), await Trader.arrive(scene.exchange)];
   const prices = Array.from({ length: 60 }, (_, step) => (1991 + step / 100).toFixed(2).replace(/\.?0+$/, ""));
   await maker.act(...prices.map((price) => maker.order("sell", 0.01, price)));
   const hash = await taker.submit(taker.order("buy", 0.6, 1992, { timeInForce: "ioc" }));
   await taker.applied(hash);
-  const { batch } = await exchange.get(`/v1/transactions/${hash}`);
-  const person = await visit(`/batches/${batch}`);
+  const { batch } = await scene.exchange.get(`/v1/transactions/${hash}`);
+  const person = await scene.arrive({ path: `/batches/${batch}` });
   const { page } = person;
   const rows = page.getByRole("table", { name: "Trades of this batch" }).locator("tbody tr");
   await page.getByText("1 to 50 of 60").waitFor();
@@ -328,7 +283,6 @@ test("all trades of a batch are shown, page by page, and all fills of a transact
   await rows.last().filter({ hasText: "1,991.59" }).waitFor();
   await page.getByRole("button", { name: "Before: trades" }).click();
   await rows.first().filter({ hasText: "1,991.00" }).waitFor();
-  await page.goto(`${exchange.url}/transactions/${hash}`);
+  await page.goto(`${scene.exchange.url}/transactions/${hash}`);
   await hasCount(page.getByRole("table", { name: "Fills as a taker" }).locator("tbody tr"), 60);
-  await leave(person);
 });

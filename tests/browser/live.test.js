@@ -1,39 +1,23 @@
 // Live data: what the page makes of messages that are missing, of many at once, and of a connection that
 // breaks.
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
-import { Exchange, Person, launch } from "./exchange.js";
+import { afterEach, test } from "node:test";
+import { Scene } from "./scene.js";
 import { Trader } from "./trader.js";
 
-let browser;
-let exchange;
 let trader;
-let people = [];
-
-before(async () => {
-  browser = await launch();
-  exchange = await Exchange.start();
+const scene = Scene.ofFile(async ({ exchange }) => {
   trader = await Trader.arrive(exchange);
 });
-after(async () => {
-  await browser.close();
-  await exchange.stop();
-});
-afterEach(async () => {
-  const faults = people.flatMap((person) => person.faults);
-  for (const person of people) await person.context.close();
-  people = [];
-  await trader.act(trader.sign("cancel_all", {}));
-  assert.deepEqual(faults, [], "no errors in the console, no violation of the policy");
-});
+afterEach(() => trader.act(trader.sign("cancel_all", {})));
 
 // A person whose messages from the replica pass through `pass`, which gives those that the page gets.
 // `asked` has what the page sent, in all its connections.
 const arrive = async (pass = (message) => [message]) => {
   const asked = [];
-  const routed = {
+  const browser = {
     newContext: async (options) => {
-      const context = await browser.newContext(options);
+      const context = await scene.browser.newContext(options);
       await context.routeWebSocket("**/v1/ws", (page) => {
         const replica = page.connectToServer();
         asked.push([]);
@@ -48,8 +32,7 @@ const arrive = async (pass = (message) => [message]) => {
       return context;
     },
   };
-  const person = await Person.arrive(routed, exchange);
-  people.push(person);
+  const person = await scene.arrive({ browser });
   return Object.assign(person, { asked });
 };
 const asks = async ({ page }) => page.locator(".book .asks tr .price").allTextContents();
@@ -130,13 +113,13 @@ test("away, the page says so, keeps what it shows as stale, and takes an order u
   await alice.getTokens();
   await trader.act(trader.order("sell", 1, 2000));
   await bestAsk(alice, "2,000.00");
-  await exchange.kill();
+  await scene.exchange.kill();
   const banner = alice.page.getByRole("alert").filter({ hasText: "Connection to the replica lost" });
   await banner.waitFor();
   assert.equal(await alice.page.locator("main").evaluate((main) => main.classList.contains("stale")), true);
   assert.deepEqual(await asks(alice), ["2,000.00"]);
   await alice.order("Buy", "0.5", "2000");
-  await exchange.run();
+  await scene.exchange.run();
   await banner.waitFor({ state: "hidden" });
   await alice.outcome("applied");
   await alice.page.waitForFunction(() => !document.querySelector("main").classList.contains("stale"));
@@ -177,9 +160,9 @@ test("without a network the page says so at once, and comes back with it", async
 
 test("a replica that stops says why, and the page comes back by itself", async () => {
   const person = await arrive();
-  await exchange.terminate();
+  await scene.exchange.terminate();
   await person.page.getByRole("alert").getByText("this replica is stopping").waitFor();
-  await exchange.run();
+  await scene.exchange.run();
   await person.page.getByRole("alert").waitFor({ state: "hidden" });
   await person.page.getByText("Live · batch").waitFor();
 });

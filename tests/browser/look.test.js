@@ -1,22 +1,12 @@
-// How the page looks and is handled beside trading: sheets, settings, shortcuts, notices, what moves while
-// it loads, and what assistive technology finds, in each view.
+// How the page looks and is handled beside trading: settings, shortcuts, notices, and what moves while it loads.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { after, afterEach, before, test } from "node:test";
-import { Exchange, NARROW, Person, WIDE, launch } from "./exchange.js";
+import { test } from "node:test";
+import { NARROW, WIDE } from "./exchange.js";
+import { Scene } from "./scene.js";
 import { Trader } from "./trader.js";
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-
-let browser;
-let exchange;
 let trader;
-let people = [];
-
-before(async () => {
-  browser = await launch();
-  exchange = await Exchange.start();
+const scene = Scene.ofFile(async ({ exchange }) => {
   trader = await Trader.arrive(exchange);
   const orders = [];
   for (let step = 1; step <= 30; step += 1) {
@@ -24,24 +14,9 @@ before(async () => {
   }
   await trader.act(...orders);
 });
-after(async () => {
-  await browser.close();
-  await exchange.stop();
-});
-afterEach(async () => {
-  const faults = people.flatMap((person) => person.faults);
-  for (const person of people) {
-    faults.push(...(await person.page.evaluate(() => globalThis.violations)));
-    await person.context.close();
-  }
-  people = [];
-  assert.deepEqual(faults, [], "no errors in the console, no violation of the policy");
-});
 
-// What is counted from the first moment on: shifts of the layout that nobody asked for, and violations.
+// What is counted from the first moment on: shifts of the layout that nobody asked for.
 const watch = () => {
-  globalThis.violations = [];
-  document.addEventListener("securitypolicyviolation", ({ effectiveDirective, blockedURI }) => globalThis.violations.push(`${effectiveDirective} ${blockedURI}`));
   globalThis.shifts = [];
   new PerformanceObserver((list) => {
     for (const { hadRecentInput, value, sources } of list.getEntries()) {
@@ -49,60 +24,19 @@ const watch = () => {
     }
   }).observe({ type: "layout-shift", buffered: true });
 };
-const arrive = async ({ path = "/", ...options } = {}) => {
-  const watched = {
+const arrive = (options = {}) => {
+  const browser = {
     newContext: async (settings) => {
-      const context = await browser.newContext({ ...settings, ...options });
+      const context = await scene.browser.newContext({ ...settings, ...options });
       await context.addInitScript(watch);
       return context;
     },
   };
-  const person = await Person.arrive(watched, { url: exchange.url + path }, options);
-  people.push(person);
-  return person;
-};
-const check = async ({ page }, place) => {
-  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  assert.equal(overflow, 0, `${place} is wider than the window`);
-  // What fades in has less contrast on the way than when it is there.
-  await page.evaluate(() => Promise.all(document.getAnimations().map(({ finished }) => finished)));
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => globalThis.axe.run());
-  const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-  assert.deepEqual(serious.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), [], place);
+  return scene.arrive({ ...options, browser });
 };
 const toast = ({ page }, text) => page.locator(".toast").filter({ hasText: text });
 const theme = ({ page }) => page.evaluate(() => document.documentElement.dataset.theme);
 const colour = ({ page }, name) => page.evaluate((name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim(), name);
-
-for (const [name, viewport] of [["360", NARROW], ["1440", WIDE]]) {
-  for (const colorScheme of ["dark", "light"]) {
-    test(`at ${name} px, ${colorScheme}, every view and sheet is sound`, async () => {
-      const person = await arrive({ viewport, colorScheme });
-      const { page } = person;
-      await check(person, "trading");
-      await page.getByRole("button", { name: "Settings" }).click();
-      await page.getByLabel("Blue and orange").waitFor();
-      await check(person, "the settings");
-      await page.getByLabel("Blue and orange").check();
-      await page.getByRole("button", { name: "List of shortcuts" }).click();
-      await page.getByRole("row", { name: "Esc" }).waitFor();
-      await check(person, "the shortcuts");
-      await page.keyboard.press("Escape");
-      await check(person, "trading in blue and orange");
-      const { headers } = await exchange.get("/v1/headers?limit=100");
-      const { elements } = await exchange.get(`/v1/batches/${headers[0].index}/contents`);
-      const views = ["/batches", `/batches/${headers[0].index}`, "/markets", "/markets/ETH-USDT", "/replicas", `/accounts/${trader.account}`, `/transactions/${elements[0].hash}`];
-      for (const path of views) {
-        await page.goto(exchange.url + path);
-        await page.getByText("Live · batch").waitFor();
-        await page.locator("main h1").waitFor();
-        await page.waitForFunction(() => !document.querySelector(".skeleton"));
-        await check(person, path);
-      }
-    });
-  }
-}
 
 for (const [name, viewport] of [["360", NARROW], ["1440", WIDE], ["2560", { width: 2560, height: 1300 }]]) {
   test(`at ${name} px nothing moves while the page loads`, async () => {

@@ -1,38 +1,15 @@
 // The order form beside a program that trades: market orders, sizes by balance, steps; and the list of markets.
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
-import { Exchange, hasCount, launch, lines, NARROW, Person, WIDE } from "./exchange.js";
+import { test } from "node:test";
+import { hasCount, lines, NARROW, WIDE } from "./exchange.js";
+import { Scene } from "./scene.js";
 import { Trader } from "./trader.js";
 
-let browser;
-let exchange;
 let maker;
-let people = [];
-
-before(async () => {
-  browser = await launch();
-});
-after(async () => {
-  await browser.close();
-});
-afterEach(async () => {
-  const faults = people.flatMap((person) => person.faults);
-  for (const person of people) await person.context.close();
-  people = [];
-  await exchange.stop();
-  assert.deepEqual(faults, [], "no errors in the console, no violation of the policy");
-});
-
+const scene = Scene.ofEachTest({ opens: false });
 const begin = async (options) => {
-  exchange = await Exchange.start(options);
-  maker = await Trader.arrive(exchange);
-};
-const trader = async (options) => {
-  const person = await Person.arrive(browser, exchange, options);
-  people.push(person);
-  await person.makeKey();
-  await person.getTokens();
-  return person;
+  await scene.open(options);
+  maker = await Trader.arrive(scene.exchange);
 };
 const openForm = async (person, side) => {
   if (person.isNarrow) await person.page.locator(".side-bar").getByRole("button", { name: side }).click();
@@ -44,7 +21,7 @@ const openForm = async (person, side) => {
 for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["360 px, light", NARROW, "light"]]) {
   test(`a market order trades at once, within a bound that is shown and signed, ${name}`, async () => {
     await begin({ fees: { maker: 2, taker: 5 } });
-    const alice = await trader({ viewport, colorScheme });
+    const alice = await scene.trader({ viewport, colorScheme });
     const form = await openForm(alice, "Buy");
     await form.getByRole("button", { name: "Market", exact: true }).click();
     await form.getByLabel("Quantity").fill("1");
@@ -73,7 +50,7 @@ for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["
 
   test(`the size is a share of what the balance pays for, with its fee, ${name}`, async () => {
     await begin({ fees: { maker: 2, taker: 5 } });
-    const alice = await trader({ viewport, colorScheme });
+    const alice = await scene.trader({ viewport, colorScheme });
     const form = await openForm(alice, "Buy");
     const slider = form.getByRole("slider");
     const quantity = form.getByLabel("Quantity");
@@ -112,7 +89,7 @@ for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["
 
   test(`markets are found by name, with what they did in 24 hours, ${name}`, async () => {
     await begin();
-    const taker = await Trader.arrive(exchange);
+    const taker = await Trader.arrive(scene.exchange);
     const deal = async (price, market) => {
       await maker.act(maker.order("sell", 0.1, price, { market }));
       await taker.act(taker.order("buy", 0.1, price, { market, timeInForce: "ioc" }));
@@ -121,8 +98,7 @@ for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["
     await deal(1990, "ETH/USDT");
     await deal(60000, "BTC/USDT");
     await deal(61500, "BTC/USDT");
-    const person = await Person.arrive(browser, exchange, { viewport, colorScheme });
-    people.push(person);
+    const person = await scene.arrive({ viewport, colorScheme });
     const { page } = person;
     if (!person.isNarrow) await page.locator(".figures").getByText("−0.50 %").waitFor();
     await page.locator(".market-picker > button").click();

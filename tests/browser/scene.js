@@ -5,6 +5,7 @@ import { Exchange, launch, Person } from "./exchange.js";
 
 export class Scene {
   #people = [];
+  #residents = [];
 
   // Of all tests of the file; `prepare` brings in what they find there.
   static ofFile(prepare = () => {}) {
@@ -15,9 +16,12 @@ export class Scene {
     });
     afterEach(() => scene.part());
     after(async () => {
-      await scene.part();
-      await scene.exchange.stop();
-      await scene.browser.close();
+      try {
+        await scene.part(scene.#residents);
+      } finally {
+        await scene.browser.close();
+        await scene.exchange.stop();
+      }
     });
     return scene;
   }
@@ -37,7 +41,7 @@ export class Scene {
       try {
         await scene.part();
       } finally {
-        await scene.exchange.stop();
+        await scene.exchange?.stop();
       }
     });
     after(() => scene.browser.close());
@@ -64,11 +68,17 @@ export class Scene {
     return person;
   }
 
-  // Everybody leaves, and nobody's browser had anything to complain of.
-  async part() {
-    const people = this.#people.splice(0);
+  // A trader who stays for all tests of the file.
+  async resident(options) {
+    const person = await this.trader(options);
+    this.#residents.push(...this.#people.splice(this.#people.indexOf(person), 1));
+    return person;
+  }
+
+  // They leave, and nobody's browser had anything to complain of.
+  async part(people = this.#people) {
     const faults = [];
-    for (const person of people) faults.push(...(await person.leave()));
+    for (const person of people.splice(0)) faults.push(...(await person.leave()));
     assert.deepEqual(faults, [], "no errors in the console, no violation of the policy");
   }
 }

@@ -7,7 +7,13 @@ const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 
 export const isSound = async (page, place) => {
   // What fades in has less contrast on the way than when it is there.
-  await page.evaluate(() => Promise.all(document.getAnimations().map(({ finished }) => finished)));
+  await page.evaluate(async () => {
+    const ending = () => document.getAnimations().filter(({ effect }) => effect.getComputedTiming().endTime < Infinity);
+    do {
+      await Promise.allSettled(ending().map(({ finished }) => finished));
+      await new Promise(requestAnimationFrame);
+    } while (ending().length);
+  });
   const wide = await page.evaluate(() => [document.documentElement, ...document.querySelectorAll("dialog[open]")].filter((it) => it.scrollWidth > it.clientWidth).map((it) => `${it.nodeName} ${it.scrollWidth - it.clientWidth} px`));
   assert.deepEqual(wide, [], `${place} is wider than it shows`);
   await page.evaluate(axe);

@@ -1,56 +1,14 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { after, afterEach, before, test } from "node:test";
-import { Exchange, hasCount, launch, lines, NARROW, PASSPHRASE, Person, submit, WIDE } from "./exchange.js";
+import { test } from "node:test";
+import { hasCount, lines, NARROW, submit } from "./exchange.js";
+import { Scene } from "./scene.js";
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-
-let browser;
-let exchange;
-let people = [];
-
-before(async () => {
-  browser = await launch();
-});
-after(async () => {
-  await browser.close();
-});
-afterEach(async () => {
-  const faults = people.flatMap((person) => person.faults);
-  for (const person of people) await person.context.close();
-  people = [];
-  await exchange.stop();
-  assert.deepEqual(faults, [], "no errors in the console, no violation of the policy");
-});
-
-const begin = async (options) => {
-  exchange = await Exchange.start(options);
-};
-const arrive = async (options) => {
-  const person = await Person.arrive(browser, exchange, options);
-  people.push(person);
-  return person;
-};
-const trader = async (options) => {
-  const person = await arrive(options);
-  await person.makeKey();
-  await person.getTokens();
-  return person;
-};
-const unlock = async (page) => {
-  await page.getByRole("button", { name: "locked" }).click();
-  const dialog = page.getByRole("dialog", { name: "Your key" });
-  await dialog.locator("#unlock-passphrase").fill(PASSPHRASE);
-  await dialog.getByRole("button", { name: "Unlock" }).click();
-  await dialog.getByRole("button", { name: "Lock", exact: true }).waitFor();
-  await dialog.getByRole("button", { name: "Close" }).click();
-};
+const scene = Scene.ofEachTest({ opens: false });
 
 test("two wallets trade, and after kill -9 all is as before and both unlock", async () => {
-  await begin();
-  const alice = await trader();
-  const bob = await trader({ viewport: NARROW, colorScheme: "light" });
+  await scene.open();
+  const alice = await scene.trader();
+  const bob = await scene.trader({ viewport: NARROW, colorScheme: "light" });
   assert.notEqual(alice.account, bob.account);
 
   const text = await alice.order("Sell", "2", "2000");
@@ -88,20 +46,20 @@ test("two wallets trade, and after kill -9 all is as before and both unlock", as
 
   const routes = ["/v1/markets/ETH-USDT/book", "/v1/markets/ETH-USDT/trades", `/v1/accounts/${alice.account}`, `/v1/accounts/${bob.account}`];
   const state = async () => {
-    const { batch, root } = await exchange.get("/v1/status");
-    return { batch, root, views: await Promise.all(routes.map((route) => exchange.get(route))) };
+    const { batch, root } = await scene.exchange.get("/v1/status");
+    return { batch, root, views: await Promise.all(routes.map((route) => scene.exchange.get(route))) };
   };
   const before = await state();
-  await exchange.kill();
+  await scene.exchange.kill();
   await alice.page.getByRole("alert").getByText("Connection to the replica lost").waitFor();
-  await exchange.run();
+  await scene.exchange.run();
   assert.deepEqual(await state(), before);
 
   // The pages come back by themselves; after a reload the keys are there, locked.
   await alice.page.getByText("Live · batch").waitFor();
   for (const person of [alice, bob]) {
     await person.page.reload();
-    await unlock(person.page);
+    await person.unlock();
   }
   await alice.page.getByRole("row", { name: "ETH 8 1.5" }).waitFor();
   await bob.order("Buy", "1.5", "2000");
@@ -110,8 +68,8 @@ test("two wallets trade, and after kill -9 all is as before and both unlock", as
 });
 
 test("the form refuses what would be rejected, and says why and what would do", async () => {
-  await begin();
-  const alice = await arrive();
+  await scene.open();
+  const alice = await scene.arrive();
   const { page } = alice;
   const form = await alice.fill("Buy", "1", "2000");
   await form.locator("#order-reason").getByText("Make or import a key first.").waitFor();
@@ -148,8 +106,8 @@ test("the form refuses what would be rejected, and says why and what would do", 
 });
 
 test("a button takes the nearest price and quantity that the market takes", async () => {
-  await begin();
-  const alice = await trader();
+  await scene.open();
+  const alice = await scene.trader();
   const form = await alice.fill("Buy", "1", "2000.006");
   await form.locator("#field-price-fault").getByRole("button", { name: "Use 2,000.01" }).click();
   assert.equal(await form.locator("#field-price").inputValue(), "2000.01");
@@ -170,13 +128,13 @@ test("a button takes the nearest price and quantity that the market takes", asyn
 });
 
 test("before signing the form says what an order does and costs, and so it happens", async () => {
-  await begin({ fees: { maker: 2, taker: 5 } });
-  const alice = await trader();
+  await scene.open({ fees: { maker: 2, taker: 5 } });
+  const alice = await scene.trader();
   for (const [quantity, price] of [["0.4", "2001"], ["1", "2003"]]) {
     await alice.order("Sell", quantity, price);
     await alice.outcome("applied");
   }
-  const bob = await trader();
+  const bob = await scene.trader();
   await bob.page.getByRole("button", { name: "2,003.00, use this ask price" }).waitFor();
   const form = await bob.fill("Buy", "2", "2003");
   const told = {
@@ -220,11 +178,11 @@ test("before signing the form says what an order does and costs, and so it happe
 });
 
 test("a fill-or-kill order that would not fill is not signed", async () => {
-  await begin();
-  const alice = await trader();
+  await scene.open();
+  const alice = await scene.trader();
   await alice.order("Sell", "0.5", "2000");
   await alice.outcome("applied");
-  const bob = await trader();
+  const bob = await scene.trader();
   await bob.page.getByRole("button", { name: "2,000.00, use this ask price" }).waitFor();
   const form = await bob.fill("Buy", "1", "2000");
   await form.getByLabel("Time in force").selectOption("fok");
@@ -236,8 +194,8 @@ test("a fill-or-kill order that would not fill is not signed", async () => {
 });
 
 test("an order until a time says when it expires, before it is signed and while it is open", async () => {
-  await begin();
-  const alice = await trader();
+  await scene.open();
+  const alice = await scene.trader();
   const form = await alice.fill("Buy", "1", "1990");
   assert.equal(await form.getByLabel("Expires").isVisible(), false);
   await form.getByLabel("Time in force").selectOption("gtd");
@@ -270,11 +228,11 @@ test("an order until a time says when it expires, before it is signed and while 
 });
 
 test("an open order is edited: less of it keeps its place, another price does not", async () => {
-  await begin();
-  const alice = await trader();
+  await scene.open();
+  const alice = await scene.trader();
   await alice.order("Sell", "2", "2000");
   await alice.outcome("applied");
-  const bob = await trader();
+  const bob = await scene.trader();
   await bob.page.getByRole("button", { name: "2,000.00, use this ask price" }).waitFor();
   await bob.order("Buy", "0.5", "2000");
   await bob.outcome("applied");
@@ -335,18 +293,18 @@ test("an open order is edited: less of it keeps its place, another price does no
 });
 
 test("an order that a program placed in another market shows its client id and keeps it when edited", async () => {
-  await begin();
-  const alice = await arrive();
+  await scene.open();
+  const alice = await scene.arrive();
   const { page } = alice;
   const secret = "11".repeat(32);
   await alice.importKey(secret);
   await alice.getTokens();
   const order = { kind: "order", market: "BTC/USDT", side: "buy", quantity: "0.1", price: "60000", time_in_force: "gtc", self_trade: "cancel_newest" };
-  await submit(exchange, secret, { ...order, client_id: "bot:7" });
+  await submit(scene.exchange, secret, { ...order, client_id: "bot:7" });
   await alice.tab("Open orders (1)");
   await page.getByRole("columnheader", { name: "Client id" }).waitFor();
   await page.getByRole("cell", { name: "bot:7" }).waitFor();
-  const carol = await trader();
+  const carol = await scene.trader();
   await carol.market("BTC/USDT");
   await carol.order("Sell", "0.05", "60100");
   await carol.outcome("applied");
@@ -364,8 +322,8 @@ test("an order that a program placed in another market shows its client id and k
 });
 
 test("orders are cancelled one by one and all at once", async () => {
-  await begin();
-  const alice = await trader();
+  await scene.open();
+  const alice = await scene.trader();
   const { page } = alice;
   for (const price of ["1990", "1991", "1992"]) {
     await alice.order("Buy", "1", price);
@@ -386,19 +344,19 @@ test("orders are cancelled one by one and all at once", async () => {
 });
 
 test("what is signed while the replica is away is sent when it is back", async () => {
-  await begin();
-  const alice = await trader();
-  await exchange.kill();
+  await scene.open();
+  const alice = await scene.trader();
+  await scene.exchange.kill();
   await alice.page.getByRole("alert").getByText("Connection to the replica lost").waitFor();
   await alice.order("Buy", "1", "1990");
   await alice.page.getByText("The replica does not answer.").first().waitFor();
-  await exchange.run();
+  await scene.exchange.run();
   await alice.outcome("applied");
 });
 
 test("an order is placed by keyboard alone", async () => {
-  await begin();
-  const alice = await trader();
+  await scene.open();
+  const alice = await scene.trader();
   const { page } = alice;
   const { keyboard } = page;
   const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.textContent.trim());
@@ -430,8 +388,8 @@ test("an order is placed by keyboard alone", async () => {
 });
 
 test("a held Enter signs nothing, and another market begins with an empty form", async () => {
-  await begin();
-  const alice = await trader();
+  await scene.open();
+  const alice = await scene.trader();
   const { page } = alice;
   await alice.fill("Buy", "0.1", "1900");
   await page.locator("#field-quantity").focus();
@@ -449,45 +407,3 @@ test("a held Enter signs nothing, and another market begins with an empty form",
   assert.equal(await page.locator("#field-price").inputValue(), "");
   assert.equal(await page.locator("#order-form button[type=submit]").getAttribute("aria-disabled"), "true");
 });
-
-for (const [name, viewport] of [["360", NARROW], ["1440", WIDE], ["1600", { width: 1600, height: 900 }]]) {
-  for (const colorScheme of ["dark", "light"]) {
-    test(`at ${name} px, ${colorScheme}, nothing overflows and assistive technology finds its way`, async () => {
-      await begin();
-      const alice = await arrive({ viewport, colorScheme });
-      const { page } = alice;
-      const check = async (place) => {
-        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-        assert.equal(overflow, 0, `${place} is wider than the screen`);
-        // A button that fades in has less contrast on the way than when it is there.
-        await page.evaluate(() => Promise.all(document.getAnimations().map(({ finished }) => finished)));
-        await page.evaluate(axe);
-        const { violations } = await page.evaluate(() => globalThis.axe.run());
-        const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-        assert.deepEqual(serious.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), [], place);
-      };
-      await check("the first visit");
-      await page.locator(".wallet").click();
-      await check("the wallet");
-      await page.getByRole("dialog", { name: "Your key" }).getByRole("button", { name: "Close" }).click();
-      await alice.makeKey();
-      await alice.getTokens();
-      await alice.order("Sell", "1", "2000");
-      await alice.outcome("applied");
-      await check("what was sent");
-      await alice.edit("1", { price: "2000.001" });
-      await check("the sheet that edits");
-      await page.getByRole("button", { name: "Close" }).last().click();
-      await alice.fill("Buy", "1", "1999.001");
-      await check("the form with a fault");
-      await page.getByLabel("Time in force").selectOption("gtd");
-      await page.getByLabel("Expires").selectOption({ label: "At a date and time" });
-      await page.locator("#field-expires").fill("2099-01-31T15:45");
-      await alice.fill("Buy", "1", "1999");
-      await check("the form with a time");
-      await page.locator("#order-form button[type=submit]").click();
-      await check("the signing sheet");
-      await page.keyboard.press("Escape");
-    });
-  }
-}

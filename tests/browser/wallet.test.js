@@ -4,7 +4,6 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { hasCount, lines, NARROW, PASSPHRASE, WIDE } from "./exchange.js";
 import { Scene } from "./scene.js";
-import { isSound } from "./sound.js";
 
 // What Hardhat and Foundry publish for their test networks.
 const PHRASE = "test test test test test test test test test test test junk";
@@ -23,7 +22,6 @@ for (const [name, viewport, colorScheme] of [["360", NARROW, "dark"], ["1440", W
     await hasCount(steps.filter({ has: page.locator("button") }), 1);
     await steps.first().getByRole("button", { name: "Your key" }).click();
     const dialog = alice.dialog;
-    await isSound(page, "the empty wallet");
     await dialog.locator("#new-passphrase").fill("short");
     await dialog.getByRole("button", { name: "Make a key" }).click();
     await dialog.getByRole("alert").filter({ hasText: "at least 8 characters." }).waitFor();
@@ -31,12 +29,10 @@ for (const [name, viewport, colorScheme] of [["360", NARROW, "dark"], ["1440", W
     await dialog.getByRole("button", { name: "Make a key" }).click();
     await dialog.locator(".phrase li").nth(11).waitFor();
     assert.equal(await dialog.locator(".phrase li").count(), 12);
-    await isSound(page, "the phrase");
     const shown = await dialog.locator(".phrase li").allTextContents();
 
     // A wrong word is named, and nothing is marked as done.
     await dialog.getByRole("button", { name: "I wrote them down" }).click();
-    await isSound(page, "the check");
     const first = dialog.locator(".words .field").first();
     const number = Number(/\d+/.exec(await first.locator("label").textContent())[0]);
     for (const input of await dialog.locator(".words input").all()) await input.fill("zebra");
@@ -46,7 +42,6 @@ for (const [name, viewport, colorScheme] of [["360", NARROW, "dark"], ["1440", W
     assert.deepEqual(await alice.writeDown(), shown);
     assert.equal(await page.getByText(shown.join(" ")).count(), 0);
     await hasCount(dialog.locator(".reminder"), 0);
-    await isSound(page, "the wallet");
     await alice.closeWallet();
 
     await page.locator(".welcome").getByRole("button", { name: "Get test tokens" }).click();
@@ -239,7 +234,6 @@ test("the sheet says until when, and what is signed says so too", async () => {
   assert.equal(shown["Costs at most, with fee"], "170 USDT");
   assert.equal(shown["Time in force"], "Until cancelled");
   assert.ok(shown.Network);
-  await isSound(page, "the signing sheet");
   await alice.sign();
   await alice.outcome("applied");
 });
@@ -291,7 +285,6 @@ for (const [name, viewport] of [["360", NARROW], ["1440", WIDE]]) {
     await alice.tab("Keys");
     await page.getByRole("cell", { name: "this browser" }).waitFor();
     await page.getByRole("cell", { name: "300 of 300 USDT" }).waitFor();
-    await isSound(page, "the trading keys");
 
     const order = await alice.fill("Buy", "0.1", "1300");
     await order.locator("button[type=submit]").click();

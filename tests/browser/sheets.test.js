@@ -1,0 +1,266 @@
+// Every sheet, dialog and tab of the trading page, opened once as a person opens it, narrow and wide: in both themes
+// nothing is wider than it shows, and assistive technology finds nothing serious. Views of the explorer are in
+// explorer.test.js.
+import { test } from "node:test";
+import { NARROW, PASSPHRASE, WIDE } from "./exchange.js";
+import { Scene } from "./scene.js";
+import { isSound } from "./sound.js";
+import { Trader } from "./trader.js";
+
+const scene = Scene.ofEachTest({
+  prepare: async ({ exchange }) => {
+    const maker = await Trader.arrive(exchange);
+    await maker.act(maker.order("sell", 1, 2010), maker.order("buy", 1, 1980), maker.order("sell", 0.1, 2000));
+  },
+});
+
+const button = (place, name) => place.getByRole("button", { name, exact: true });
+const segment = (name) => async (person) => {
+  if (person.isNarrow) await person.page.getByRole("tab", { name, exact: true }).click();
+};
+const balances = (name) => async (person) => {
+  await person.tab("Balances");
+  await button(person.page, name).click();
+  await person.page.locator("dialog[open] h2").waitFor();
+};
+const importing = async ({ dialog }) => {
+  await dialog.getByText("Import a key, a phrase or a file").click();
+};
+const signing = async (person) => {
+  const { page } = person;
+  const submit = page.locator("#order-form button[type=submit]");
+  if (!(await submit.isVisible())) await page.locator(".side-bar").getByRole("button", { name: "Buy" }).click();
+  await submit.click();
+  await person.sheet.waitFor();
+};
+
+// What is opened on a walk from the first visit on, one after the other.
+const WALK = [
+  ["the first visit", async ({ page }) => page.locator(".welcome").waitFor()],
+  ["the book", segment("Book")],
+  ["the trades", segment("Trades")],
+  ["the market's info", segment("Info")],
+  ["the links to other views", async ({ page }) => page.locator(".explore .menu").click(), async ({ page }) => page.locator(".explore .menu").click()],
+  ["the markets", async ({ page }) => {
+    await page.locator(".market-picker > button").click();
+    await page.getByRole("dialog", { name: "Markets" }).getByRole("row", { name: /ETH/ }).waitFor();
+  }],
+  ["the settings", async ({ page }) => {
+    await button(page, "Settings").click();
+    await page.getByLabel("Blue and orange").waitFor();
+  }],
+  ["the shortcuts", async ({ page }) => {
+    await button(page, "Settings").click();
+    await button(page, "List of shortcuts").click();
+    await page.getByRole("row", { name: "Esc" }).waitFor();
+  }],
+  ["an empty tab of open orders", async (person) => {
+    await person.tab("Open orders");
+    await person.page.locator(".tab-body .empty").waitFor();
+  }],
+
+  ["the wallet of a newcomer", async (person) => {
+    await person.openWallet();
+    await person.dialog.locator("#new-passphrase").waitFor();
+  }],
+  ["the wallet with ways to import and to connect", async (person) => {
+    await person.openWallet();
+    await importing(person);
+    await person.dialog.getByText("Connect an Ethereum wallet").click();
+    await person.dialog.getByText("No Ethereum wallet is in this browser.").waitFor();
+  }],
+  ["a passphrase that is too short", async (person) => {
+    await person.openWallet();
+    await person.dialog.locator("#new-passphrase").fill("short");
+    await button(person.dialog, "Make a key").click();
+    await person.dialog.getByText("at least 8 characters.").last().waitFor();
+  }],
+  ["the phrase", async (person) => {
+    await person.openWallet();
+    await person.dialog.locator("#new-passphrase").fill(PASSPHRASE);
+    await button(person.dialog, "Make a key").click();
+    await person.dialog.locator(".phrase li").nth(11).waitFor();
+  }, () => {}],
+  ["the check of the phrase, with a wrong word", async ({ dialog }) => {
+    await button(dialog, "I wrote them down").click();
+    for (const input of await dialog.locator(".words input").all()) await input.fill("zebra");
+    await button(dialog, "Check").click();
+    await dialog.getByText("is another one.").waitFor();
+  }],
+  ["the steps to the first trade", async (person) => {
+    await person.tab("Balances");
+    await button(person.page, "Get test tokens").click();
+    await button(person.page, "Suggest one").waitFor();
+  }],
+  ["the form with a suggested order", async ({ page }) => {
+    await button(page, "Suggest one").click();
+    await page.locator("#order-form").getByText("Trades at once").waitFor();
+  }, () => {}],
+  ["the signing sheet", signing],
+  ["a fill, told and among what was sent", async (person) => {
+    await signing(person);
+    await person.sign();
+    await person.outcome("applied");
+    await person.page.getByText("Signed text").first().click();
+    await person.page.locator(".toast").first().waitFor();
+  }],
+
+  ["the reminder of the phrase", async (person) => {
+    await person.tab("Balances");
+    await person.page.locator(".tab-body .reminder").waitFor();
+  }],
+  ["the wallet with a key", async (person) => {
+    await person.openWallet();
+    await button(person.dialog, "Show the phrase").waitFor();
+  }],
+  ["the wallet with all that it unfolds", async (person) => {
+    await person.openWallet();
+    await importing(person);
+    for (const name of ["Connect an Ethereum wallet", "Locking and passphrase"]) await person.dialog.getByText(name).click();
+    await button(person.dialog, "Show the secret key").click();
+    await button(person.dialog, "Remove from this browser").click();
+  }],
+  ["the secret key, and two accounts", async (person) => {
+    await person.openWallet();
+    await button(person.dialog, "Add an account").click();
+    await person.dialog.getByRole("radio", { name: "Account 1" }).check();
+    await button(person.dialog, "Show the secret key").click();
+    await person.dialog.locator("#reveal-passphrase").fill(PASSPHRASE);
+    await button(person.dialog, "Show it").click();
+    await person.dialog.locator(".secret").waitFor();
+  }],
+
+  ["the form with a fault", async (person) => {
+    await person.fill("Buy", "0.00001", "1999.999");
+    await person.page.locator("#order-form .fault:not(:empty)").first().waitFor();
+  }],
+  ["the form of a market order", async (person) => {
+    const form = await person.fill("Buy", "0.5", "2000");
+    await button(form, "Market").click();
+    await form.locator("button[type=submit]").filter({ hasText: "now" }).waitFor();
+  }, async (person) => {
+    await button(person.page.locator("#order-form"), "Limit").click();
+    await person.closeForm();
+  }],
+  ["the form with a date and more", async (person) => {
+    const form = await person.fill("Buy", "0.5", "1990");
+    await form.getByLabel("Time in force").selectOption("gtd");
+    await form.getByLabel("Expires").selectOption({ label: "At a date and time" });
+    await person.page.locator("#field-expires").fill("2099-01-31T15:45");
+    await form.getByText("More", { exact: true }).click();
+  }, async (person) => {
+    await signing(person);
+    await person.sign();
+    await person.outcome("applied");
+    await person.closeForm();
+  }],
+
+  ["the open orders", async (person) => person.tab("Open orders (2)")],
+  ["the sheet that edits", async (person) => {
+    await person.tab("Open orders");
+    await person.page.getByRole("button", { name: /^Edit order/ }).first().click();
+    await person.page.getByRole("dialog", { name: /^Edit order/ }).waitFor();
+  }],
+  ["the sheet of a cancel", async (person) => {
+    await person.tab("Open orders");
+    await person.page.getByRole("button", { name: /^Cancel order/ }).first().click();
+    await person.sheet.waitFor();
+  }, async (person) => {
+    await person.sign();
+    await person.outcome("applied");
+  }],
+  ["the dead-man's switch, counting down", async (person) => {
+    await person.tab("Open orders");
+    await person.page.locator(".dead-man").getByRole("button").first().click();
+    await person.sign();
+    await person.outcome("applied");
+    await person.tab("Open orders");
+    await person.page.getByRole("timer").waitFor();
+  }],
+  ...["History", "Fills", "Ledger"].map((name) => [`the tab ${name}`, async (person) => {
+    await person.tab(name);
+    await person.page.locator(".tab-body tbody tr").first().waitFor();
+  }]),
+  ["a trading key, and the form of another", async (person) => {
+    await person.tab("Keys");
+    await button(person.page, "Make a trading key").click();
+    await person.sign();
+    await person.outcome("applied");
+    await person.tab("Keys");
+    await person.page.getByRole("cell", { name: "this browser" }).waitFor();
+  }],
+  ["a deposit", balances("Deposit ETH")],
+  ["a withdrawal", balances("Withdraw ETH")],
+  ["a transfer", balances("Transfer ETH")],
+  ["what is known of the balances", async (person) => {
+    await person.tab("Balances");
+    await person.page.locator(".tab-body").getByRole("button", { name: /^Balances/ }).click();
+    await person.page.locator(".verdict").filter({ hasNotText: "Checking" }).waitFor();
+  }],
+  ["the evidence of an order", async (person) => {
+    await person.tab("Sent");
+    await person.page.getByRole("button", { name: /^Check / }).first().click();
+    await person.page.locator(".verdict").filter({ hasNotText: "Checking" }).waitFor();
+  }],
+
+  ["the table of candles", async (person) => {
+    await segment("Chart")(person);
+    await button(person.page, "Table").click();
+  }],
+  ["the depth", async ({ page }) => {
+    await page.getByRole("tab", { name: "Depth" }).click();
+    await page.locator(".depth-chart").press("End");
+  }],
+  ["the wallet that is locked", async (person) => {
+    await person.openWallet();
+    await button(person.dialog, "Lock").click();
+    await person.dialog.locator("#unlock-passphrase").waitFor();
+  }],
+  ["the signing sheet of a locked key", async (person) => {
+    await person.fill("Buy", "0.1", "1985");
+    await signing(person);
+    await person.sheet.locator("#unlock-passphrase").waitFor();
+  }],
+  ["trading in blue and orange", async ({ page }) => {
+    await button(page, "Settings").click();
+    await page.getByLabel("Blue and orange").check();
+    await page.keyboard.press("Escape");
+  }],
+  ["the page while its replica is away", async ({ page }) => {
+    await scene.exchange.terminate();
+    await page.locator(".banner").waitFor();
+  }],
+];
+
+// Closes whatever is open.
+const close = async (person) => {
+  const open = person.page.locator("dialog[open]");
+  if (await open.count()) {
+    await person.page.keyboard.press("Escape");
+    await open.waitFor({ state: "detached" });
+  }
+  await person.closeForm();
+};
+
+for (const [name, viewport] of [["360", NARROW], ["1440", WIDE]]) {
+  test(`at ${name} px, in both themes, every sheet, dialog and tab is sound`, async (context) => {
+    const person = await scene.arrive({ viewport });
+    for (const [place, open, leave = close] of WALK) {
+      context.diagnostic(place);
+      await open(person);
+      for (const colorScheme of ["light", "dark"]) {
+        await person.page.emulateMedia({ colorScheme });
+        await isSound(person.page, `${place}, ${colorScheme}`);
+      }
+      await leave(person);
+    }
+  });
+}
+
+for (const width of [1600, 2560]) {
+  test(`at ${width} px nothing is wider than it shows`, async () => {
+    const { page } = await scene.arrive({ viewport: { width, height: 900 } });
+    await page.locator(".book .asks tr .price").last().waitFor();
+    await isSound(page, "trading");
+  });
+}
