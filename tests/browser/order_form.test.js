@@ -43,6 +43,9 @@ for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["
     await button.click();
     assert.match(await alice.sign(), /\nside: buy\nquantity: 1\nprice: 2010\ntime_in_force: ioc\n/);
     await alice.outcome("applied");
+    // The field is empty by now, and that is no mistake of hers.
+    assert.equal(await form.getByLabel("Quantity").inputValue(), "");
+    assert.equal(await form.locator("#field-quantity-fault").textContent(), "");
     await alice.tab("Fills");
     await alice.page.getByRole("row", { name: /Buy 2,005.00 0.5000 taker/ }).waitFor();
     await alice.page.getByRole("row", { name: /Buy 2,000.00 0.5000 taker/ }).waitFor();

@@ -89,7 +89,7 @@ impl Load {
         match self.read() {
             None => vec![skeleton()],
             Some(Ok(body)) => view(body),
-            Some(Err(problem)) => vec![self.problem(&problem.to_string())],
+            Some(Err(problem)) => vec![self.problem(&sentence(&problem.to_string()))],
         }
     }
 
@@ -101,6 +101,14 @@ impl Load {
         let said = vec![element("p", "", vec![text(problem)]), element("p", "actions", ways)];
         with(element("div", "panel problem", said), "role", "alert")
     }
+}
+
+/// What went wrong, as a sentence: a replica says it as a part of one.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+    let end = if text.ends_with('.') { "" } else { "." };
+    format!("{first}{}{end}", letters.as_str())
 }
 
 /// Grey lines where text will stand.

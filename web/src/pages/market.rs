@@ -18,7 +18,7 @@ const DEPTH: usize = 10;
 const TRADES_SHOWN: usize = 25;
 const MARKETS: &[&str] =
     &["Market", "#Last price", "#Bid", "#Ask", "#24 h high", "#24 h low", "#24 h volume"];
-const LEVELS: &[&str] = &["Price", "#Quantity", "#Orders"];
+const LEVELS: &[&str] = &["#Price", "#Quantity", "#Orders"];
 const TRADES: &[&str] = &["Trade", "Time", "Taker", "#Price", "#Quantity", "Batch"];
 
 pub fn markets(state: State) -> View {
