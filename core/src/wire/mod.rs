@@ -146,4 +146,18 @@ mod tests {
             assert!(serde_json::from_str::<ReceivedMessage>(json).is_err(), "{json}");
         }
     }
+
+    #[test]
+    fn kinds_of_ledger_entries_are_read_by_their_names() {
+        for kind in [
+            LedgerKind::Deposit,
+            LedgerKind::Withdrawal,
+            LedgerKind::TransferOut,
+            LedgerKind::TransferIn,
+        ] {
+            assert_eq!(kind.name().parse(), Ok(kind));
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+        }
+        assert_eq!("deposits".parse::<LedgerKind>(), Err(()));
+    }
 }

@@ -5,7 +5,9 @@ use std::fs;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use zellbook_core::listing::Listing;
 use zellbook_core::transaction::{Action, OrderRef};
+use zellbook_core::wire::MarketsResponse;
 
 use crate::harness::{Replica, balance, client, key};
 
@@ -39,6 +41,8 @@ async fn an_order_goes_its_way_and_the_api_shows_it_everywhere() {
     let markets = replica.get("/v1/markets").await;
     assert_eq!(markets["markets"][0]["last"], "2000");
     assert_eq!(markets["markets"][0]["volume_24h"], "0.5");
+    let listed: MarketsResponse = serde_json::from_value(markets).unwrap();
+    assert_eq!(Listing::read(&listed).as_ref(), Some(&replica.rules.listing));
     let index = taken["batch"].as_str().unwrap();
     let batch = replica.get(&format!("/v1/batches/{index}")).await;
     assert!(batch["body"].as_str().unwrap().contains("\"price\":\"2010\""));
