@@ -107,8 +107,8 @@ for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["
     await page.locator(".market-picker > button").click();
     const dialog = page.getByRole("dialog", { name: "Markets" });
     const wide = (text) => (person.isNarrow ? "" : text);
-    await dialog.getByRole("row", { name: `ETH/USDT 1,990.00 −0.50 % ${wide("2,000.00 1,990.00 ")}0.2000${wide(" ETH")}` }).waitFor();
-    await dialog.getByRole("row", { name: `BTC/USDT 61,500.0 +2.50 % ${wide("61,500.0 60,000.0 ")}0.20000${wide(" BTC")}` }).waitFor();
+    await dialog.getByRole("row", { name: `ETH/USDT 1,990.00 −0.50 % ${wide("2,000.00 1,990.00 ")}0.2000 ETH` }).waitFor();
+    await dialog.getByRole("row", { name: `BTC/USDT 61,500.0 +2.50 % ${wide("61,500.0 60,000.0 ")}0.20000 BTC` }).waitFor();
     const { scrollWidth, clientWidth } = await dialog.evaluate((element) => ({ scrollWidth: element.scrollWidth, clientWidth: element.clientWidth }));
     assert.ok(scrollWidth <= clientWidth, `${scrollWidth} in ${clientWidth} px`);
     await dialog.getByLabel("Search").fill("nothing");

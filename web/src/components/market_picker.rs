@@ -74,7 +74,8 @@ fn List() -> impl IntoView {
             shown.unwrap_or_else(|| "–".into())
         };
         let (class, change) = change(market, &body).unwrap_or_else(|| ("", "–".into()));
-        let volume = format::in_steps(&body.volume_24h, market.lot_size);
+        let volume =
+            format!("{} {}", format::in_steps(&body.volume_24h, market.lot_size), body.base);
         let (last, high, low) = (price(&body.last), price(&body.high_24h), price(&body.low_24h));
         let (name, shown) = (body.name.clone(), body.name.clone());
         let is_current = move || state.market.with(|market| *market == shown).then_some("true");
@@ -89,7 +90,7 @@ fn List() -> impl IntoView {
                 <td class=class>{change}</td>
                 <td class="wide">{high}</td>
                 <td class="wide">{low}</td>
-                <td>{volume}<span class="wide">" "{body.base}</span></td>
+                <td>{volume}</td>
             </tr>
         })
     };
@@ -109,7 +110,6 @@ fn List() -> impl IntoView {
                 />
             </label>
         </form>
-        <div class="table-scroll">
         <table class="markets">
             <thead>
                 <tr>
@@ -123,7 +123,6 @@ fn List() -> impl IntoView {
             </thead>
             <tbody>{rows}</tbody>
         </table>
-        </div>
         <Show when=is_none>
             <p class="empty">"No market has that name. Search by its base or quote, like ETH."</p>
         </Show>
