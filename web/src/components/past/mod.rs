@@ -1,6 +1,8 @@
 //! An account's past, page by page: orders, fills and ledger. What is new comes by itself, what is older when
 //! asked for.
 
+mod lists;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -8,15 +10,11 @@ use leptos::leptos_dom::helpers::set_timeout;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use zellbook_core::key::PublicKey;
-use zellbook_core::transaction::Side;
-use zellbook_core::wire::{
-    FillBody, FillsResponse, LedgerEntryBody, LedgerKind, LedgerResponse, OrderBody, OrderStatus,
-    OrdersResponse,
-};
 
+use self::lists::{Cell, Entry, Past};
+pub use self::lists::{FILLS, HISTORY, LEDGER};
 use super::csv;
 use crate::api::{self, ApiResult};
-use crate::format::{self, verb};
 use crate::state::{State, use_state};
 
 /// Rows of a page.
@@ -25,191 +23,6 @@ const PAGE: usize = 50;
 const PAGE_LARGEST: usize = 200;
 /// How long a table waits after a change of the account, so that it asks once for many.
 const REFRESH_AFTER: Duration = Duration::from_millis(300);
-
-/// A list of an account.
-pub struct Past {
-    /// The last part of its path.
-    path: &'static str,
-    columns: &'static [&'static str],
-    /// What stands where there is nothing.
-    empty: &'static str,
-    /// The columns of its file; none where there is no file.
-    file: &'static [&'static str],
-    read: fn(State, &str) -> ApiResult<Vec<Entry>>,
-}
-
-/// A row.
-#[derive(Clone)]
-struct Entry {
-    number: u64,
-    cells: Vec<Cell>,
-    /// What stands in the file.
-    values: Vec<String>,
-}
-
-/// A cell: text, and more of it on hover.
-#[derive(Clone, Default)]
-struct Cell {
-    text: String,
-    title: Option<String>,
-    class: &'static str,
-    link: Option<String>,
-}
-
-impl From<String> for Cell {
-    fn from(text: String) -> Self {
-        Self { text, ..Self::default() }
-    }
-}
-
-fn number(text: &str) -> Cell {
-    format::number(text, 0).into()
-}
-
-fn time(milliseconds: &str) -> Cell {
-    let title = Some(format::utc(milliseconds));
-    Cell { text: format::date_time(milliseconds), title, ..Cell::default() }
-}
-
-fn side(side: Side) -> Cell {
-    let class = if side == Side::Buy { "bid" } else { "ask" };
-    Cell { text: verb(side).into(), class, ..Cell::default() }
-}
-
-fn batch(index: &str) -> Cell {
-    Cell { link: Some(format!("/batches/{index}")), ..number(index) }
-}
-
-/// Orders that are not open any more.
-pub const HISTORY: Past = Past {
-    path: "orders",
-    columns: &["Time", "Market", "Side", "Price", "Quantity", "Filled", "Outcome"],
-    empty: "No past orders. Filled and cancelled orders are listed here.",
-    file: &[],
-    read: |state, json| {
-        let orders = api::parse::<OrdersResponse>(json)?.orders;
-        Ok(orders.iter().map(|body| order(state, body)).collect())
-    },
-};
-
-fn order(state: State, order: &OrderBody) -> Entry {
-    let steps = state.steps(&order.market);
-    let outcome = match (order.status, order.reason.as_deref()) {
-        (OrderStatus::Cancelled, Some(reason)) if reason != "requested" => {
-            Cell { title: Some(reason.replace('_', " ")), ..Cell::from("cancelled".to_string()) }
-        }
-        (OrderStatus::Cancelled, _) => "cancelled".to_string().into(),
-        (OrderStatus::Filled, _) => "filled".to_string().into(),
-        (OrderStatus::Open, _) => "open".to_string().into(),
-    };
-    let cells = vec![
-        time(&order.time_ms),
-        order.market.clone().into(),
-        side(order.side),
-        steps.price(&order.price).into(),
-        steps.quantity(&order.quantity).into(),
-        steps.quantity(&order.filled).into(),
-        outcome,
-    ];
-    Entry { number: order.id.parse().unwrap_or(0), cells, values: Vec::new() }
-}
-
-/// Trades of the account.
-pub const FILLS: Past = Past {
-    path: "fills",
-    columns: &["Time", "Market", "Side", "Price", "Quantity", "Role", "Fee", "Batch"],
-    empty: "No fills yet. Each trade of yours is listed here with the batch that proves it.",
-    file: &[
-        "time",
-        "trade",
-        "market",
-        "side",
-        "price",
-        "quantity",
-        "role",
-        "fee",
-        "fee token",
-        "order",
-        "batch",
-    ],
-    read: |state, json| {
-        let fills = api::parse::<FillsResponse>(json)?.fills;
-        Ok(fills.iter().map(|body| fill(state, body)).collect())
-    },
-};
-
-fn fill(state: State, fill: &FillBody) -> Entry {
-    let trade = &fill.trade;
-    let steps = state.steps(&trade.market);
-    let quote = trade.market.split_once('/').map_or("", |(_, quote)| quote);
-    let role = if fill.is_maker { "maker" } else { "taker" };
-    let cells = vec![
-        time(&trade.time_ms),
-        trade.market.clone().into(),
-        side(fill.side),
-        steps.price(&trade.price).into(),
-        steps.quantity(&trade.quantity).into(),
-        role.to_string().into(),
-        format!("{} {quote}", format::number(&fill.fee, 0)).into(),
-        batch(&trade.batch),
-    ];
-    let values = vec![
-        format::utc(&trade.time_ms),
-        trade.id.clone(),
-        trade.market.clone(),
-        fill.side.to_string(),
-        trade.price.clone(),
-        trade.quantity.clone(),
-        role.into(),
-        fill.fee.clone(),
-        quote.into(),
-        fill.order.clone(),
-        trade.batch.clone(),
-    ];
-    Entry { number: trade.id.parse().unwrap_or(0), cells, values }
-}
-
-/// What came and left without trades.
-pub const LEDGER: Past = Past {
-    path: "ledger",
-    columns: &["Time", "What", "Token", "Amount", "With", "Batch"],
-    empty: "Nothing came or left yet. Deposits, withdrawals and transfers are listed here.",
-    file: &["time", "what", "token", "amount", "with", "batch", "position"],
-    read: |_, json| Ok(api::parse::<LedgerResponse>(json)?.entries.iter().map(ledger).collect()),
-};
-
-fn ledger(entry: &LedgerEntryBody) -> Entry {
-    let (words, sign, class) = match entry.kind {
-        LedgerKind::Deposit => ("Deposit", "+", "bid"),
-        LedgerKind::Withdrawal => ("Withdrawal", "−", "ask"),
-        LedgerKind::TransferOut => ("Sent", "−", "ask"),
-        LedgerKind::TransferIn => ("Received", "+", "bid"),
-    };
-    let amount = format!("{sign}{}", format::number(&entry.amount, 0));
-    let with = Cell {
-        text: format::short(&entry.with),
-        title: Some(entry.with.clone()),
-        ..Cell::default()
-    };
-    let cells = vec![
-        time(&entry.time_ms),
-        words.to_string().into(),
-        entry.token.clone().into(),
-        Cell { text: amount, class, ..Cell::default() },
-        with,
-        batch(&entry.batch),
-    ];
-    let values = vec![
-        format::utc(&entry.time_ms),
-        entry.kind.name().into(),
-        entry.token.clone(),
-        entry.amount.clone(),
-        entry.with.clone(),
-        entry.batch.clone(),
-        entry.position.clone(),
-    ];
-    Entry { number: entry.number.parse().unwrap_or(0), cells, values }
-}
 
 /// Asks for a page of entries with lower numbers.
 async fn ask(
