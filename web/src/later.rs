@@ -11,8 +11,8 @@
 //! ```
 //!
 //! Parts of one name are one module: `account` has what only somebody with a key sees, `chart` what draws candles, `more`
-//! what a button of the trading page opens. A further name costs a small module for each set of parts that share something. Where a view
-//! stands, `<Later part=|| Box::pin(help()) />` loads it.
+//! what a button of the trading page opens. A further name costs a small module for each set of parts that share
+//! something. Where a view stands, `<Later part=|| Box::pin(help()) />` loads it.
 
 use std::pin::Pin;
 

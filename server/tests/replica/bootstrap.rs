@@ -274,7 +274,7 @@ async fn a_replica_that_lies_about_its_snapshot_is_refused_and_nothing_of_it_is_
                 let forged = format!("{}{digit}{}", &transaction[..at], &transaction[at + 1..]);
                 body["attestations"][0]["transaction"] = forged.into();
             }),
-            "is not: the attestation",
+            "is not: attestation 0: the signature",
         ),
         (
             "the certified batch is an earlier one",

@@ -35,6 +35,7 @@ pub struct Settings {
     /// Accounts whose keys are in other wallets.
     pub ethereum: Vec<EthereumAccount>,
     /// The network that each account is used on, by its id.
+    #[serde(default)]
     pub networks: Vec<(PublicKey, String)>,
 }
 
