@@ -249,6 +249,12 @@ export class Person {
     await this.page.getByRole("tab", { name }).click();
   }
 
+  // Chart, book, trades or info, which stand side by side where the page is wide.
+  async see(name) {
+    await this.closeForm();
+    if (this.isNarrow) await this.tab(name);
+  }
+
   async market(name) {
     await this.page.locator(".market-picker > button").click();
     await this.page.getByRole("dialog", { name: "Markets" }).getByRole("button", { name, exact: true }).click();

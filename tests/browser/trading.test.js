@@ -3,6 +3,9 @@ import { test } from "node:test";
 import { hasCount, lines, NARROW, submit } from "./exchange.js";
 import { Scene } from "./scene.js";
 
+// Where the page is wide and dark, and where it is narrow and light.
+const LOOKS = [["1440 px", {}], ["360 px", { viewport: NARROW, colorScheme: "light" }]];
+
 const scene = Scene.ofEachTest({ opens: false });
 
 test("two wallets trade, and after kill -9 all is as before and both unlock", async () => {
@@ -67,230 +70,249 @@ test("two wallets trade, and after kill -9 all is as before and both unlock", as
   await alice.page.getByRole("row", { name: "ETH 8 0" }).waitFor();
 });
 
-test("the form refuses what would be rejected, and says why and what would do", async () => {
-  await scene.open();
-  const alice = await scene.arrive();
-  const { page } = alice;
-  const form = await alice.fill("Buy", "1", "2000");
-  await form.locator("#order-reason").getByText("Make or import a key first.").waitFor();
-  // It says that it is disabled, and stays in reach of the keyboard.
-  await form.locator("button[type=submit]").click({ force: true });
-  assert.equal(await page.getByText("You sign exactly this text").isVisible(), false);
-
-  await alice.makeKey();
-  await alice.getTokens();
-  const refused = async (side, quantity, price, place, message) => {
-    await alice.fill(side, quantity, price);
-    await form.locator(place).getByText(message).waitFor();
-    assert.equal(await form.locator("button[type=submit]").getAttribute("aria-disabled"), "true");
+for (const [name, look] of LOOKS) {
+  test(`at ${name} the form refuses what would be rejected, and says why and what would do`, async () => {
+    await scene.open();
+    const alice = await scene.arrive(look);
+    const { page } = alice;
+    const form = await alice.fill("Buy", "1", "2000");
+    await form.locator("#order-reason").getByText("Make or import a key first.").waitFor();
+    // It says that it is disabled, and stays in reach of the keyboard.
     await form.locator("button[type=submit]").click({ force: true });
     assert.equal(await page.getByText("You sign exactly this text").isVisible(), false);
-  };
-  await refused("Buy", "1", "2000.003", "#field-price-fault", "not a multiple of the tick size 0.01; the nearest valid ones are 2000 and 2000.01");
-  await refused("Buy", "0.00005", "2000", "#field-quantity-fault", "not a multiple of the lot size 0.0001");
-  await refused("Buy", "1", "two", "#field-price-fault", "in digits with a point");
-  await refused("Buy", "0", "2000", "#field-quantity-fault", "Quantity is zero; the least is 0.0001");
-  await refused("Buy", "0.0001", "1", "#field-quantity-fault", "the least that this market takes is 1 USDT");
-  await refused("Buy", "100", "2000", "#order-reason", "needs 200000 USDT, and 50000 USDT are available");
-  await refused("Sell", "11", "2000", "#order-reason", "needs 11 ETH, and 10 ETH are available");
 
-  // Valid again: the button says what it does, and the text is there before any sheet.
-  await alice.fill("Sell", "1.5", "2000");
-  assert.equal((await form.locator("button[type=submit]").textContent()).trim(), "Sell 1.5 ETH at 2,000");
-  await form.getByText("More").click();
-  assert.match(await form.locator("pre").textContent(), /side: sell\nquantity: 1.5\nprice: 2000\n/);
-  await alice.order("Sell", "1.5", "2000");
-  await alice.outcome("applied");
-  await form.getByLabel("Time in force").selectOption("post_only");
-  await refused("Buy", "1", "2000", "#field-price-fault", "the best ask is 2000");
-});
+    await alice.closeForm();
+    await alice.makeKey();
+    await alice.getTokens();
+    const refused = async (side, quantity, price, place, message) => {
+      await alice.fill(side, quantity, price);
+      await form.locator(place).getByText(message).waitFor();
+      assert.equal(await form.locator("button[type=submit]").getAttribute("aria-disabled"), "true");
+      await form.locator("button[type=submit]").click({ force: true });
+      assert.equal(await page.getByText("You sign exactly this text").isVisible(), false);
+    };
+    await refused("Buy", "1", "2000.003", "#field-price-fault", "not a multiple of the tick size 0.01; the nearest valid ones are 2000 and 2000.01");
+    await refused("Buy", "0.00005", "2000", "#field-quantity-fault", "not a multiple of the lot size 0.0001");
+    await refused("Buy", "1", "two", "#field-price-fault", "in digits with a point");
+    await refused("Buy", "0", "2000", "#field-quantity-fault", "Quantity is zero; the least is 0.0001");
+    await refused("Buy", "0.0001", "1", "#field-quantity-fault", "the least that this market takes is 1 USDT");
+    await refused("Buy", "100", "2000", "#order-reason", "needs 200000 USDT, and 50000 USDT are available");
+    await refused("Sell", "11", "2000", "#order-reason", "needs 11 ETH, and 10 ETH are available");
 
-test("a button takes the nearest price and quantity that the market takes", async () => {
-  await scene.open();
-  const alice = await scene.trader();
-  const form = await alice.fill("Buy", "1", "2000.006");
-  await form.locator("#field-price-fault").getByRole("button", { name: "Use 2,000.01" }).click();
-  assert.equal(await form.locator("#field-price").inputValue(), "2000.01");
-  await alice.fill("Buy", "0.00051", "2000");
-  await form.locator("#field-quantity-fault").getByRole("button", { name: "Use 0.0005" }).click();
-  // Below the least notional of 1 USDT.
-  await alice.fill("Buy", "0.0001", "2000");
-  await form.locator("#field-quantity-fault").getByRole("button", { name: "Use 0.0005" }).click();
-  assert.equal(await form.locator("#field-quantity").inputValue(), "0.0005");
-  // Both at once, beside the button while the field is still typed in.
-  await alice.fill("Sell", "0.00051", "1999.003");
-  await form.locator("#field-price").focus();
-  await form.getByRole("button", { name: "Use 0.0006 at 1,999" }).click();
-  assert.equal(await form.locator("#field-quantity").inputValue(), "0.0006");
-  const submit = form.getByRole("button", { name: "Sell 0.0006 ETH at 1,999" });
-  assert.equal(await submit.getAttribute("aria-disabled"), "false");
-  assert.ok(await submit.evaluate((button) => button === document.activeElement));
-});
-
-test("before signing the form says what an order does and costs, and so it happens", async () => {
-  await scene.open({ fees: { maker: 2, taker: 5 } });
-  const alice = await scene.trader();
-  for (const [quantity, price] of [["0.4", "2001"], ["1", "2003"]]) {
-    await alice.order("Sell", quantity, price);
+    // Valid again: the button says what it does, and the text is there before any sheet.
+    await alice.fill("Sell", "1.5", "2000");
+    assert.equal((await form.locator("button[type=submit]").textContent()).trim(), "Sell 1.5 ETH at 2,000");
+    await form.getByText("More").click();
+    assert.match(await form.locator("pre").textContent(), /side: sell\nquantity: 1.5\nprice: 2000\n/);
+    await alice.order("Sell", "1.5", "2000");
     await alice.outcome("applied");
-  }
-  const bob = await scene.trader();
-  await bob.page.getByRole("button", { name: "2,003.00, use this ask price" }).waitFor();
-  const form = await bob.fill("Buy", "2", "2003");
-  const told = {
-    "Trades at once": "1.4 ETH at 2 prices",
-    "Average price": "2,002.42857142",
-    "Worst price": "2,003.00",
-    Fee: "1.4017 USDT (0.05 %)",
-    "Rests in the book": "0.6 ETH",
-    Locks: "1,202.04036 USDT",
-    "Fee once that fills": "0.24036 USDT (0.02 %)",
-    "Costs at most, with fee": "4,008.003001 USDT",
-  };
-  assert.deepEqual(await lines(form), { Available: "50,000 USDT", ...told });
-  await form.getByLabel("Time in force").selectOption("ioc");
-  assert.equal((await lines(form))["Cancelled at once"], "0.6 ETH: does not fill at once");
-  await form.getByLabel("Time in force").selectOption("gtc");
-  await form.locator("button[type=submit]").click();
-  const { Network, ...onSheet } = await lines(bob.sheet);
-  assert.deepEqual(onSheet, { Market: "ETH/USDT", "Time in force": "Until cancelled", ...told });
-  assert.match(Network, /^[0-9a-f]{8}…[0-9a-f]{6}$/);
-  await bob.sign();
-  await bob.outcome("applied");
-  await bob.tab("Balances");
-  await bob.page.getByRole("row", { name: "USDT 45,993.15794 1,202.04036" }).waitFor();
-  await bob.tab("Fills");
-  await bob.page.getByRole("row", { name: /Buy 2,003.00 1.0000 taker 1.0015 USDT/ }).waitFor();
-  await alice.tab("Fills");
-  await alice.page.getByRole("row", { name: /Sell 2,001.00 0.4000 maker 0.16008 USDT/ }).waitFor();
-
-  // What is left of the level is Bob's own.
-  await bob.fill("Sell", "1", "2003");
-  assert.deepEqual(await lines(form), {
-    Available: "11.4 ETH",
-    "Trades at once": "nothing",
-    "Cancelled at once": "1 ETH: meets your own order",
-    "Costs at most": "1 ETH",
-    "Brings at least, if filled": "2,001.998499 USDT",
+    await alice.fill("Buy", "1", "2000");
+    await form.getByLabel("Time in force").selectOption("post_only");
+    await refused("Buy", "1", "2000", "#field-price-fault", "the best ask is 2000");
   });
-  await form.getByLabel("Time in force").selectOption("post_only");
-  await form.locator("#field-price-fault").getByText("the best bid is 2003").waitFor();
-});
+}
 
-test("a fill-or-kill order that would not fill is not signed", async () => {
-  await scene.open();
-  const alice = await scene.trader();
-  await alice.order("Sell", "0.5", "2000");
-  await alice.outcome("applied");
-  const bob = await scene.trader();
-  await bob.page.getByRole("button", { name: "2,000.00, use this ask price" }).waitFor();
-  const form = await bob.fill("Buy", "1", "2000");
-  await form.getByLabel("Time in force").selectOption("fok");
-  await form.locator("#order-reason").getByText("This fill-or-kill order would fill 0.5 of 1.").waitFor();
-  await form.locator("button[type=submit]").click({ force: true });
-  assert.equal(await bob.sheet.isVisible(), false);
-  assert.match(await bob.order("Buy", "0.5", "2000"), /\ntime_in_force: fok\n/);
-  await bob.outcome("applied");
-});
-
-test("an order until a time says when it expires, before it is signed and while it is open", async () => {
-  await scene.open();
-  const alice = await scene.trader();
-  const form = await alice.fill("Buy", "1", "1990");
-  assert.equal(await form.getByLabel("Expires").isVisible(), false);
-  await form.getByLabel("Time in force").selectOption("gtd");
-  await form.getByLabel("Expires").selectOption({ label: "In an hour" });
-  await form.locator("button[type=submit]").click();
-  const shown = (await lines(alice.sheet)).Expires;
-  const text = await alice.sign();
-  const [, expires] = /\ntime_in_force: gtd\nexpires: (\d+)\nself_trade: /.exec(text);
-  assert.ok(Math.abs(Number(expires) - Date.now() - 3_600_000) < 60_000);
-  // The browser's zone is UTC.
-  assert.equal(Date.parse(`${shown} UTC`.replace(/\s/g, " ")), Number(expires));
-  await alice.outcome("applied");
-  await alice.tab("Open orders (1)");
-  await alice.page.getByRole("columnheader", { name: "Expires" }).waitFor();
-  await alice.page.getByRole("cell", { name: shown }).waitFor();
-
-  await alice.fill("Buy", "1", "1991");
-  await form.getByLabel("Expires").selectOption({ label: "At a date and time" });
-  await form.getByText("Choose a date and a time.").waitFor();
-  await form.locator("#field-expires").fill("2020-01-31T15:45");
-  await form.locator("#field-expires").blur();
-  await form.locator("#field-expires-fault").getByText("choose a later one").waitFor();
-  assert.equal(await form.locator("button[type=submit]").getAttribute("aria-disabled"), "true");
-  await form.locator("#field-expires").fill("2099-01-31T15:45");
-  await form.locator("button[type=submit]").click();
-  assert.match(await alice.sign(), new RegExp(`\nexpires: ${Date.UTC(2099, 0, 31, 15, 45)}\n`));
-  await alice.outcome("applied");
-  await form.getByLabel("Time in force").selectOption("ioc");
-  assert.equal(await form.getByLabel("Expires").isVisible(), false);
-});
-
-test("an open order is edited: less of it keeps its place, another price does not", async () => {
-  await scene.open();
-  const alice = await scene.trader();
-  await alice.order("Sell", "2", "2000");
-  await alice.outcome("applied");
-  const bob = await scene.trader();
-  await bob.page.getByRole("button", { name: "2,000.00, use this ask price" }).waitFor();
-  await bob.order("Buy", "0.5", "2000");
-  await bob.outcome("applied");
-
-  let sheet = await alice.edit("1", {});
-  await sheet.getByText("Change the price or the quantity.").waitFor();
-  await sheet.locator("button[type=submit]").click({ force: true });
-  assert.equal(await alice.sheet.isVisible(), false);
-  await sheet.getByRole("button", { name: "Close" }).click();
-
-  sheet = await alice.edit("1", { quantity: "1.2" });
-  const kept = { "Place in the queue": "kept", "Rests in the book": "0.7 ETH", "Costs at most": "0.7 ETH" };
-  assert.deepEqual(await lines(sheet), kept);
-  await sheet.getByRole("button", { name: "Change to 1.2 at 2,000" }).click();
-  await alice.page.getByRole("heading", { name: "Change order 1 to 1.2 at 2,000" }).waitFor();
-  const { Network, ...onSheet } = await lines(alice.sheet);
-  assert.deepEqual(onSheet, { Market: "ETH/USDT", Side: "sell", Was: "2.0000 at 2,000.00, 0.5000 filled", ...kept });
-  assert.ok(Network);
-  const text = await alice.sign();
-  assert.match(text, /\nkind: replace\naccount: [0-9a-f]{66}\nreplaces_order: 1\nmarket: ETH\/USDT\nside: sell\nquantity: 1.2\nprice: 2000\ntime_in_force: gtc\n/);
-  await alice.outcome("applied");
-  await alice.tab("Balances");
-  await alice.page.getByRole("row", { name: "ETH 8.8 0.7" }).waitFor();
-  await alice.tab("Open orders (1)");
-  await alice.page.getByRole("row", { name: /Sell 2,000.00 1.2000 0.5000/ }).waitFor();
-
-  // Into Bob's bid in part, and at a price that the market does not take at first.
-  await bob.order("Buy", "0.1", "1999");
-  await bob.outcome("applied");
-  await alice.page.getByRole("button", { name: "1,999.00, use this bid price" }).waitFor();
-  sheet = await alice.edit("1", { price: "1998.996" });
-  await sheet.locator("#edit-price").blur();
-  await sheet.locator("#edit-price-fault").getByRole("button", { name: "Use 1,999" }).click();
-  assert.deepEqual(await lines(sheet), {
-    "Place in the queue": "new, under a new id",
-    "Trades at once": "0.1 ETH at 1 price",
-    "Average price": "1,999.00",
-    Fee: "0 USDT (0 %)",
-    "Rests in the book": "0.6 ETH",
-    Locks: "0.6 ETH",
-    "Fee once that fills": "0 USDT (0 %)",
-    "Costs at most": "0.7 ETH",
-    "Brings at least, if filled": "1,399.3 USDT",
+for (const [name, look] of LOOKS) {
+  test(`at ${name} a button takes the nearest price and quantity that the market takes`, async () => {
+    await scene.open();
+    const alice = await scene.trader(look);
+    const form = await alice.fill("Buy", "1", "2000.006");
+    await form.locator("#field-price-fault").getByRole("button", { name: "Use 2,000.01" }).click();
+    assert.equal(await form.locator("#field-price").inputValue(), "2000.01");
+    await alice.fill("Buy", "0.00051", "2000");
+    await form.locator("#field-quantity-fault").getByRole("button", { name: "Use 0.0005" }).click();
+    // Below the least notional of 1 USDT.
+    await alice.fill("Buy", "0.0001", "2000");
+    await form.locator("#field-quantity-fault").getByRole("button", { name: "Use 0.0005" }).click();
+    assert.equal(await form.locator("#field-quantity").inputValue(), "0.0005");
+    // Both at once, beside the button while the field is still typed in.
+    await alice.fill("Sell", "0.00051", "1999.003");
+    await form.locator("#field-price").focus();
+    await form.getByRole("button", { name: "Use 0.0006 at 1,999" }).click();
+    assert.equal(await form.locator("#field-quantity").inputValue(), "0.0006");
+    const submit = form.getByRole("button", { name: "Sell 0.0006 ETH at 1,999" });
+    assert.equal(await submit.getAttribute("aria-disabled"), "false");
+    assert.ok(await submit.evaluate((button) => button === document.activeElement));
   });
-  await sheet.locator("button[type=submit]").click();
-  await alice.sign();
-  await alice.outcome("applied");
-  await alice.tab("Open orders (1)");
-  await alice.page.getByRole("button", { name: "Edit order 4" }).waitFor();
-  assert.equal(await alice.page.getByRole("button", { name: "Edit order 1" }).count(), 0);
+}
 
-  // More than is there, and an order that goes while it is edited.
-  sheet = await alice.edit("4", { quantity: "50" });
-  await sheet.getByText("and 9.4 ETH are available").waitFor();
-  await sheet.locator("#edit-quantity").fill("0.3");
-  await bob.order("Buy", "0.6", "1999");
-  await sheet.getByText("This order is not open any more.").waitFor();
-});
+for (const [name, look] of LOOKS) {
+  test(`at ${name} before signing the form says what an order does and costs, and so it happens`, async () => {
+    await scene.open({ fees: { maker: 2, taker: 5 } });
+    const alice = await scene.trader(look);
+    for (const [quantity, price] of [["0.4", "2001"], ["1", "2003"]]) {
+      await alice.order("Sell", quantity, price);
+      await alice.outcome("applied");
+    }
+    const bob = await scene.trader(look);
+    await bob.see("Book");
+    await bob.page.getByRole("button", { name: "2,003.00, use this ask price" }).waitFor();
+    const form = await bob.fill("Buy", "2", "2003");
+    const told = {
+      "Trades at once": "1.4 ETH at 2 prices",
+      "Average price": "2,002.42857142",
+      "Worst price": "2,003.00",
+      Fee: "1.4017 USDT (0.05 %)",
+      "Rests in the book": "0.6 ETH",
+      Locks: "1,202.04036 USDT",
+      "Fee once that fills": "0.24036 USDT (0.02 %)",
+      "Costs at most, with fee": "4,008.003001 USDT",
+    };
+    assert.deepEqual(await lines(form), { Available: "50,000 USDT", ...told });
+    await form.getByLabel("Time in force").selectOption("ioc");
+    assert.equal((await lines(form))["Cancelled at once"], "0.6 ETH: does not fill at once");
+    await form.getByLabel("Time in force").selectOption("gtc");
+    await form.locator("button[type=submit]").click();
+    const { Network, ...onSheet } = await lines(bob.sheet);
+    assert.deepEqual(onSheet, { Market: "ETH/USDT", "Time in force": "Until cancelled", ...told });
+    assert.match(Network, /^[0-9a-f]{8}…[0-9a-f]{6}$/);
+    await bob.sign();
+    await bob.outcome("applied");
+    await bob.tab("Balances");
+    await bob.page.getByRole("row", { name: "USDT 45,993.15794 1,202.04036" }).waitFor();
+    await bob.tab("Fills");
+    await bob.page.getByRole("row", { name: /Buy 2,003.00 1.0000 taker 1.0015 USDT/ }).waitFor();
+    await alice.tab("Fills");
+    await alice.page.getByRole("row", { name: /Sell 2,001.00 0.4000 maker 0.16008 USDT/ }).waitFor();
+
+    // What is left of the level is Bob's own.
+    await bob.fill("Sell", "1", "2003");
+    assert.deepEqual(await lines(form), {
+      Available: "11.4 ETH",
+      "Trades at once": "nothing",
+      "Cancelled at once": "1 ETH: meets your own order",
+      "Costs at most": "1 ETH",
+      "Brings at least, if filled": "2,001.998499 USDT",
+    });
+    await form.getByLabel("Time in force").selectOption("post_only");
+    await form.locator("#field-price-fault").getByText("the best bid is 2003").waitFor();
+  });
+}
+
+for (const [name, look] of LOOKS) {
+  test(`at ${name} a fill-or-kill order that would not fill is not signed`, async () => {
+    await scene.open();
+    const alice = await scene.trader(look);
+    await alice.order("Sell", "0.5", "2000");
+    await alice.outcome("applied");
+    const bob = await scene.trader(look);
+    await bob.see("Book");
+    await bob.page.getByRole("button", { name: "2,000.00, use this ask price" }).waitFor();
+    const form = await bob.fill("Buy", "1", "2000");
+    await form.getByLabel("Time in force").selectOption("fok");
+    await form.locator("#order-reason").getByText("This fill-or-kill order would fill 0.5 of 1.").waitFor();
+    await form.locator("button[type=submit]").click({ force: true });
+    assert.equal(await bob.sheet.isVisible(), false);
+    assert.match(await bob.order("Buy", "0.5", "2000"), /\ntime_in_force: fok\n/);
+    await bob.outcome("applied");
+  });
+}
+
+for (const [name, look] of LOOKS) {
+  test(`at ${name} an order until a time says when it expires, before it is signed and while it is open`, async () => {
+    await scene.open();
+    const alice = await scene.trader(look);
+    const form = await alice.fill("Buy", "1", "1990");
+    assert.equal(await form.getByLabel("Expires").isVisible(), false);
+    await form.getByLabel("Time in force").selectOption("gtd");
+    await form.getByLabel("Expires").selectOption({ label: "In an hour" });
+    await form.locator("button[type=submit]").click();
+    const shown = (await lines(alice.sheet)).Expires;
+    const text = await alice.sign();
+    const [, expires] = /\ntime_in_force: gtd\nexpires: (\d+)\nself_trade: /.exec(text);
+    assert.ok(Math.abs(Number(expires) - Date.now() - 3_600_000) < 60_000);
+    // The browser's zone is UTC.
+    assert.equal(Date.parse(`${shown} UTC`.replace(/\s/g, " ")), Number(expires));
+    await alice.outcome("applied");
+    await alice.tab("Open orders (1)");
+    await alice.page.getByRole("columnheader", { name: "Expires" }).waitFor();
+    await alice.page.getByRole("cell", { name: shown }).waitFor();
+
+    await alice.fill("Buy", "1", "1991");
+    await form.getByLabel("Expires").selectOption({ label: "At a date and time" });
+    await form.getByText("Choose a date and a time.").waitFor();
+    await form.locator("#field-expires").fill("2020-01-31T15:45");
+    await form.locator("#field-expires").blur();
+    await form.locator("#field-expires-fault").getByText("choose a later one").waitFor();
+    assert.equal(await form.locator("button[type=submit]").getAttribute("aria-disabled"), "true");
+    await form.locator("#field-expires").fill("2099-01-31T15:45");
+    await form.locator("button[type=submit]").click();
+    assert.match(await alice.sign(), new RegExp(`\nexpires: ${Date.UTC(2099, 0, 31, 15, 45)}\n`));
+    await alice.outcome("applied");
+    await alice.fill("Buy", "1", "1991");
+    await form.getByLabel("Time in force").selectOption("ioc");
+    assert.equal(await form.getByLabel("Expires").isVisible(), false);
+  });
+}
+
+for (const [name, look] of LOOKS) {
+  test(`at ${name} an open order is edited: less of it keeps its place, another price does not`, async () => {
+    await scene.open();
+    const alice = await scene.trader(look);
+    await alice.order("Sell", "2", "2000");
+    await alice.outcome("applied");
+    const bob = await scene.trader(look);
+    await bob.see("Book");
+    await bob.page.getByRole("button", { name: "2,000.00, use this ask price" }).waitFor();
+    await bob.order("Buy", "0.5", "2000");
+    await bob.outcome("applied");
+
+    let sheet = await alice.edit("1", {});
+    await sheet.getByText("Change the price or the quantity.").waitFor();
+    await sheet.locator("button[type=submit]").click({ force: true });
+    assert.equal(await alice.sheet.isVisible(), false);
+    await sheet.getByRole("button", { name: "Close" }).click();
+
+    sheet = await alice.edit("1", { quantity: "1.2" });
+    const kept = { "Place in the queue": "kept", "Rests in the book": "0.7 ETH", "Costs at most": "0.7 ETH" };
+    assert.deepEqual(await lines(sheet), kept);
+    await sheet.getByRole("button", { name: "Change to 1.2 at 2,000" }).click();
+    await alice.page.getByRole("heading", { name: "Change order 1 to 1.2 at 2,000" }).waitFor();
+    const { Network, ...onSheet } = await lines(alice.sheet);
+    assert.deepEqual(onSheet, { Market: "ETH/USDT", Side: "sell", Was: "2.0000 at 2,000.00, 0.5000 filled", ...kept });
+    assert.ok(Network);
+    const text = await alice.sign();
+    assert.match(text, /\nkind: replace\naccount: [0-9a-f]{66}\nreplaces_order: 1\nmarket: ETH\/USDT\nside: sell\nquantity: 1.2\nprice: 2000\ntime_in_force: gtc\n/);
+    await alice.outcome("applied");
+    await alice.tab("Balances");
+    await alice.page.getByRole("row", { name: "ETH 8.8 0.7" }).waitFor();
+    await alice.tab("Open orders (1)");
+    await alice.page.getByRole("row", { name: /Sell 2,000.00 1.2000 0.5000/ }).waitFor();
+
+    // Into Bob's bid in part, and at a price that the market does not take at first.
+    await bob.order("Buy", "0.1", "1999");
+    await bob.outcome("applied");
+    await alice.see("Book");
+    await alice.page.getByRole("button", { name: "1,999.00, use this bid price" }).waitFor();
+    sheet = await alice.edit("1", { price: "1998.996" });
+    await sheet.locator("#edit-price").blur();
+    await sheet.locator("#edit-price-fault").getByRole("button", { name: "Use 1,999" }).click();
+    assert.deepEqual(await lines(sheet), {
+      "Place in the queue": "new, under a new id",
+      "Trades at once": "0.1 ETH at 1 price",
+      "Average price": "1,999.00",
+      Fee: "0 USDT (0 %)",
+      "Rests in the book": "0.6 ETH",
+      Locks: "0.6 ETH",
+      "Fee once that fills": "0 USDT (0 %)",
+      "Costs at most": "0.7 ETH",
+      "Brings at least, if filled": "1,399.3 USDT",
+    });
+    await sheet.locator("button[type=submit]").click();
+    await alice.sign();
+    await alice.outcome("applied");
+    await alice.tab("Open orders (1)");
+    await alice.page.getByRole("button", { name: "Edit order 4" }).waitFor();
+    assert.equal(await alice.page.getByRole("button", { name: "Edit order 1" }).count(), 0);
+
+    // More than is there, and an order that goes while it is edited.
+    sheet = await alice.edit("4", { quantity: "50" });
+    await sheet.getByText("and 9.4 ETH are available").waitFor();
+    await sheet.locator("#edit-quantity").fill("0.3");
+    await bob.order("Buy", "0.6", "1999");
+    await sheet.getByText("This order is not open any more.").waitFor();
+  });
+}
 
 test("an order that a program placed in another market shows its client id and keeps it when edited", async () => {
   await scene.open();
@@ -321,27 +343,29 @@ test("an order that a program placed in another market shows its client id and k
   await page.getByRole("cell", { name: "bot:7" }).waitFor();
 });
 
-test("orders are cancelled one by one and all at once", async () => {
-  await scene.open();
-  const alice = await scene.trader();
-  const { page } = alice;
-  for (const price of ["1990", "1991", "1992"]) {
-    await alice.order("Buy", "1", price);
-    await alice.outcome("applied");
-  }
-  await alice.tab("Open orders (3)");
-  await page.getByRole("button", { name: "Cancel order 2", exact: true }).click();
-  await page.getByRole("button", { name: "Sign and send" }).click();
-  await alice.tab("Open orders (2)");
-  await page.getByRole("button", { name: "Cancel all" }).click();
-  await page.getByRole("button", { name: "Sign and send" }).click();
-  await alice.tab("Open orders (0)");
-  await page.getByText("No open orders.").waitFor();
-  await alice.tab("Balances");
-  await page.getByRole("row", { name: "USDT 50,000 0" }).waitFor();
-  await alice.tab("History");
-  await hasCount(page.getByRole("cell", { name: "cancelled" }), 3);
-});
+for (const [name, look] of LOOKS) {
+  test(`at ${name} orders are cancelled one by one and all at once`, async () => {
+    await scene.open();
+    const alice = await scene.trader(look);
+    const { page } = alice;
+    for (const price of ["1990", "1991", "1992"]) {
+      await alice.order("Buy", "1", price);
+      await alice.outcome("applied");
+    }
+    await alice.tab("Open orders (3)");
+    await page.getByRole("button", { name: "Cancel order 2", exact: true }).click();
+    await page.getByRole("button", { name: "Sign and send" }).click();
+    await alice.tab("Open orders (2)");
+    await page.getByRole("button", { name: "Cancel all" }).click();
+    await page.getByRole("button", { name: "Sign and send" }).click();
+    await alice.tab("Open orders (0)");
+    await page.getByText("No open orders.").waitFor();
+    await alice.tab("Balances");
+    await page.getByRole("row", { name: "USDT 50,000 0" }).waitFor();
+    await alice.tab("History");
+    await hasCount(page.getByRole("cell", { name: "cancelled" }), 3);
+  });
+}
 
 test("what is signed while the replica is away is sent when it is back", async () => {
   await scene.open();
