@@ -38,6 +38,18 @@ const checkTransaction = async (person) => {
   await concluded(person.page);
 };
 
+// Changes what the replica answers from now on; it tells how many answers were others for it.
+const tellLies = async (page, where, lie) => {
+  let lies = 0;
+  await page.route(where, async (route) => {
+    const answer = await route.fetch();
+    const text = await answer.text();
+    if (lie(text) !== text) lies += 1;
+    await route.fulfill({ response: answer, body: lie(text) });
+  });
+  return () => lies;
+};
+
 for (const viewport of [WIDE, NARROW]) {
   test(`a transaction is checked from its text to the proof of its batch, ${viewport.width} px`, async () => {
     const person = await scene.arrive({ path: `/transactions/${order.hash}`, viewport });
@@ -80,15 +92,9 @@ for (const [name, where, lie, title] of LIES) {
     const person = await scene.arrive({ path: `/transactions/${order.hash}` });
     const { page } = person;
     await page.getByRole("heading", { level: 1, name: "Transaction" }).waitFor();
-    let lies = 0;
-    await page.route(where, async (route) => {
-      const answer = await route.fetch();
-      const text = await answer.text();
-      if (lie(text) !== text) lies += 1;
-      await route.fulfill({ response: answer, body: lie(text) });
-    });
+    const lies = await tellLies(page, where, lie);
     await checkTransaction(person);
-    assert.ok(lies > 0, "it did lie");
+    assert.ok(lies() > 0, "it did lie");
     assert.match(await verdict(page).innerText(), /Something is false/);
     const failed = (await steps(page)).filter(([, outcome]) => outcome === "bad").map(([title]) => title);
     assert.ok(failed.includes(title), failed.join());
@@ -149,16 +155,10 @@ for (const [name, where, lie] of [
     const person = await scene.arrive({ path: `/accounts/${alice.account}` });
     const { page } = person;
     await page.getByRole("button", { name: "Check open orders" }).waitFor();
-    let lies = 0;
-    await page.route(where, async (route) => {
-      const answer = await route.fetch();
-      const text = await answer.text();
-      if (lie(text) !== text) lies += 1;
-      await route.fulfill({ response: answer, body: lie(text) });
-    });
+    const lies = await tellLies(page, where, lie);
     await page.getByRole("button", { name: "Check open orders" }).click();
     await concluded(page);
-    assert.ok(lies > 0, "it did lie");
+    assert.ok(lies() > 0, "it did lie");
     assert.match(await verdict(page).innerText(), /Something is false/);
     assert.ok((await steps(page)).some(([title, outcome]) => title === "Order" && outcome === "bad"));
   });

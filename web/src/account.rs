@@ -82,9 +82,14 @@ fn begin_part(state: State, switch: DeadMan) -> Result<(), NotLoaded> {
     wallet::start(state.wallet);
     dead_man::keep_up(state, switch);
     spawn_local(async move {
+        let mut is_late = false;
         while let Err(problem) = genesis::rules(state).await {
+            is_late = true;
             state.problem.set(Some(problem.to_string()));
             TimeoutFuture::new(RETRY_MS).await;
+        }
+        if is_late {
+            state.problem.set(None);
         }
         sending::resume(state).await;
     });
