@@ -193,6 +193,27 @@ fn the_pairs_of_a_replacement() {
     assert_eq!(code(&mut venue, &key(51), None, large), 35); // and 40
 }
 
+#[test]
+fn a_replacement_is_checked_as_a_whole_even_when_it_then_only_cancels() {
+    let changes: [(fn(&mut Order), u16); 6] =
+        [(huge, 16), (dust, 17), (past, 18), (off_tick, 13), (off_lot, 14), (zero, 12)];
+    for (change, first) in changes {
+        let mut venue = Venue::funded();
+        venue.tick(5000);
+        venue.order("alice buys 3 @ 150").unwrap();
+        venue.order("bob sells 2 @ 150").unwrap();
+        // A total of 1 is less than the 2 that are filled.
+        let replace = |changes: &[fn(&mut Order)]| Action::Replace {
+            target: OrderRef::Id(1),
+            order: with(changes),
+        };
+        assert_eq!(code(&mut venue, &trader("alice"), None, replace(&[change])), first);
+        assert_eq!(venue.describe_book(), "bid alice 1 @ 150\n", "a reject leaves the target open");
+        assert_eq!(code(&mut venue, &trader("alice"), None, replace(&[])), 0);
+        assert_eq!(venue.describe_book(), "");
+    }
+}
+
 fn amount(text: &str) -> zellbook_core::units::Decimal {
     text.parse().unwrap()
 }

@@ -54,6 +54,23 @@ fn code_2_bad_signature() {
 }
 
 #[test]
+fn a_signature_from_which_no_key_can_be_recovered_is_a_bad_one() {
+    // Some r are no x of a point of the curve: there is no R, so there is no key to compare.
+    let r = (1_u8..=255)
+        .map(|last| format!("{last:064x}"))
+        .find(|x| format!("02{x}").parse::<zellbook_core::key::PublicKey>().is_err())
+        .unwrap();
+    let mut venue = Venue::funded();
+    let signed = venue.sign(&trader("alice"), Action::CancelAll { market: None });
+    let at = signed.len() - 132;
+    for v in ["00", "01"] {
+        let other = format!("{}{r}{}{v}\"}}", &signed[..at], &signed[at + 64..at + 128]);
+        assert_eq!(venue.apply_one(&other).unwrap_err().code(), 2);
+    }
+    assert!(venue.apply_one(&signed).is_ok(), "the nonce was not used up");
+}
+
+#[test]
 fn code_3_nonce_used() {
     let mut venue = Venue::funded();
     let signed = venue.sign(&trader("alice"), Action::CancelAll { market: None });

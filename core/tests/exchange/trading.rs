@@ -132,6 +132,24 @@ fn the_maker_limit_cancels_the_rest_and_never_leaves_it_crossing() {
 }
 
 #[test]
+fn the_last_permitted_maker_may_fill_an_order_whatever_its_time_in_force() {
+    for time_in_force in ["gtc", "ioc", "fok"] {
+        let orders =
+            "alice sells 1 @ 100; bob sells 1 @ 100; carol sells 1 @ 101; dave sells 1 @ 101";
+        check(
+            &mut Venue::funded(),
+            &format!("{orders}; erin buys 3 @ 102 {time_in_force}"),
+            expect![[r#"
+                fill alice -> erin 1 @ 100
+                fill bob -> erin 1 @ 100
+                fill carol -> erin 1 @ 101
+                ask dave 1 @ 101
+            "#]],
+        );
+    }
+}
+
+#[test]
 fn own_orders_that_are_cancelled_count_as_met() {
     check(
         &mut Venue::funded(),
