@@ -1,4 +1,4 @@
-//! `zellbook`: one replica of the exchange, its embedded sequencer, and the command line.
+//! The binary `zellbook`: a replica of the exchange, the embedded sequencer and the command-line client.
 
 mod api;
 mod attester;
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .init();
-    // The first and only call: it cannot find another provider.
+    // Fails only if a provider is installed already, and nothing before this line installs one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match cli::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
             } else {
                 format!("zellbook: {}", failure.message)
             };
-            // Nobody may be left to read it.
+            // If standard error is closed, there is nowhere left to report to.
             let _ = writeln!(std::io::stderr(), "{text}");
             ExitCode::from(failure.code)
         }

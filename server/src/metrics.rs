@@ -23,7 +23,7 @@ pub struct Counts {
     /// Microseconds that applying and committing took.
     pub busy_us: AtomicU64,
     /// The last batch that a gateway said is finalized.
-    pub told: AtomicU64,
+    pub gateway_head: AtomicU64,
     /// Milliseconds from the time of the last proof to its commit.
     pub lag_ms: AtomicU64,
     /// Transactions that had no effect, by the reason's name.
@@ -47,7 +47,7 @@ impl Counts {
         }
         drop(rejects);
         if let Some(last) = batches.last() {
-            self.told.fetch_max(last.index, Ordering::Relaxed);
+            self.gateway_head.fetch_max(last.index, Ordering::Relaxed);
             let lag = last.applied_ms.saturating_sub(last.time_ms);
             self.lag_ms.store(lag, Ordering::Relaxed);
         }

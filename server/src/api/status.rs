@@ -44,7 +44,7 @@ impl App {
         let published = self.watch.published.borrow().clone();
         let health = self.watch.health.borrow().clone();
         let counts = &self.watch.counts;
-        let told = Counts::get(&counts.told);
+        let gateway_head = Counts::get(&counts.gateway_head);
         StatusBody {
             network: self.rules.network.to_string(),
             name: self.rules.genesis.name.clone(),
@@ -59,7 +59,7 @@ impl App {
             chaining_hash: published.chaining_hash.clone(),
             applied_ms: published.applied_ms.map(|time| time.to_string()),
             start: self.start.to_string(),
-            lag_batches: told.saturating_sub(published.batch).to_string(),
+            lag_batches: gateway_head.saturating_sub(published.batch).to_string(),
             lag_ms: Counts::get(&counts.lag_ms).to_string(),
             duplicates: Counts::get(&counts.duplicates).to_string(),
             outbox: self.outbox.len().to_string(),

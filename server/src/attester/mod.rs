@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::published::Published;
 use crate::replica::{Health, Watch};
 
-pub use vote::{Attestable, Vote, place_of};
+pub use vote::{Attestable, Vote, replica_index};
 
 /// The least time between two attestations.
 const EVERY: Duration = Duration::from_secs(1);

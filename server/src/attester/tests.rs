@@ -40,16 +40,16 @@ impl Sequence {
 struct Voter {
     exchange: Exchange,
     roots: Vec<Hash>,
-    place: usize,
+    index: usize,
     published: watch::Sender<Arc<Published>>,
     attester: Attester,
 }
 
 impl Voter {
-    fn new(rules: &Arc<Rules>, place: usize, seed: u64) -> Self {
+    fn new(rules: &Arc<Rules>, index: usize, seed: u64) -> Self {
         let mut exchange = Exchange::new(Arc::clone(rules));
         let roots = vec![exchange.root()];
-        let attestable = attestable(&exchange, &roots, place);
+        let attestable = attestable(&exchange, &roots, index);
         let published = Published::new(&exchange, roots[0], String::new(), attestable);
         let (published, published_watch) = watch::channel(Arc::new(published));
         let (_, health) = watch::channel(Health { state: ReplicaState::Following, reason: None });
@@ -61,8 +61,8 @@ impl Voter {
             counts: Arc::default(),
         };
         let (clock, random) = (Clock::simulated(1_000_000), fastrand::Rng::with_seed(seed));
-        let attester = Attester::new(Arc::clone(rules), key(place), &watch, clock, random);
-        Self { exchange, roots, place, published, attester }
+        let attester = Attester::new(Arc::clone(rules), key(index), &watch, clock, random);
+        Self { exchange, roots, index, published, attester }
     }
 
     /// Applies what is final.
@@ -74,7 +74,7 @@ impl Voter {
             let index = self.roots.len() as u64;
             let batch = Batch::check(self.exchange.rules(), index, body.as_bytes());
             self.roots.push(self.exchange.apply(&batch).unwrap().root);
-            let attestable = attestable(&self.exchange, &self.roots, self.place);
+            let attestable = attestable(&self.exchange, &self.roots, self.index);
             self.published.send_modify(|published| {
                 Arc::make_mut(published).attestable = attestable;
             });
@@ -90,10 +90,10 @@ impl Voter {
     }
 }
 
-fn attestable(exchange: &Exchange, roots: &[Hash], place: usize) -> Attestable {
-    let place = Some(ReplicaIndex(u16::try_from(place).unwrap()));
+fn attestable(exchange: &Exchange, roots: &[Hash], index: usize) -> Attestable {
+    let index = Some(ReplicaIndex(u16::try_from(index).unwrap()));
     let root_of = |batch: u64| Ok::<_, ()>(roots.get(batch as usize).copied());
-    Attestable::new(exchange, *roots.last().unwrap(), place, root_of).unwrap()
+    Attestable::new(exchange, *roots.last().unwrap(), index, root_of).unwrap()
 }
 
 /// What becomes of a fleet.
@@ -117,19 +117,19 @@ async fn run(scene: Scene, seed: u64) -> (u32, u32) {
     let (certified, attested) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
     let tasks = tokio::task::LocalSet::new();
     let end = Instant::now() + scene.lasts;
-    for place in 0..scene.alive {
-        let mut voter = Voter::new(&rules, place, seed + place as u64);
-        let mut random = fastrand::Rng::with_seed(seed * 100 + place as u64);
+    for index in 0..scene.alive {
+        let mut voter = Voter::new(&rules, index, seed + index as u64);
+        let mut random = fastrand::Rng::with_seed(seed * 100 + index as u64);
         let (sequence, certified, attested) =
             (Rc::clone(&sequence), Rc::clone(&certified), Rc::clone(&attested));
-        let is_chaser = scene.chaser && place == 0;
+        let is_chaser = scene.chaser && index == 0;
         tasks.spawn_local(async move {
             let (mut last_certified, mut last_voted) = (0, 0);
             while Instant::now() < end {
                 // Replicas look at times of their own, so each sees other batches as the last.
                 tokio::time::sleep(Duration::from_millis(random.u64(20..400))).await;
                 voter.read(&sequence);
-                if place == scene.alive - 1 && voter.certified() > last_certified {
+                if index == scene.alive - 1 && voter.certified() > last_certified {
                     last_certified = voter.certified();
                     certified.set(certified.get() + 1);
                 }

@@ -53,7 +53,7 @@ impl Attestable {
     pub fn new<E>(
         exchange: &Exchange,
         root: Hash,
-        place: Option<ReplicaIndex>,
+        index: Option<ReplicaIndex>,
         root_of: impl Fn(u64) -> Result<Option<Hash>, E>,
     ) -> Result<Self, E> {
         let engine = exchange.engine();
@@ -72,17 +72,17 @@ impl Attestable {
             nonce: 0,
             due_ms,
         };
-        let Some(place) = place else { return Ok(silent) };
+        let Some(index) = index else { return Ok(silent) };
         let vote = |batch: u64| -> Result<Option<Vote>, E> {
             Ok(root_of(batch)?.map(|root| Vote { batch, root }))
         };
         let above = |batch: Option<u64>, last: u64| batch.filter(|batch| *batch > last);
-        let last = attestations.latest(place).map_or(0, |latest| latest.batch);
+        let last = attestations.latest(index).map_or(0, |latest| latest.batch);
         let answer = above(agreed(attestations, rules), last).map(vote).transpose()?.flatten();
         let highest = attestations.votes().map(|(batch, ..)| batch).max();
         let highest = above(highest, last).map(vote).transpose()?.flatten();
         let own = if last > 0 { vote(last)? } else { None };
-        let replica = rules.genesis.replicas.get(usize::from(place.0));
+        let replica = rules.genesis.replicas.get(usize::from(index.0));
         let nonces = replica.and_then(|replica| exchange.account(&replica.public_key));
         let nonce = nonces.and_then(|account| account.nonces().last().copied()).unwrap_or(0);
         Ok(Self { own, answer, highest, nonce, ..silent })
@@ -96,8 +96,8 @@ fn agreed(attestations: &Attestations, rules: &Rules) -> Option<u64> {
     let mut open: Vec<usize> = vec![0; replicas.len()];
     // In ascending order of batches.
     for (batch, voter, _) in attestations.votes() {
-        let place = usize::from(voter.0);
-        if let (Some(first), Some(open)) = (first.get_mut(place), open.get_mut(place)) {
+        let index = usize::from(voter.0);
+        if let (Some(first), Some(open)) = (first.get_mut(index), open.get_mut(index)) {
             first.get_or_insert(batch);
             *open += 1;
         }
@@ -106,9 +106,9 @@ fn agreed(attestations: &Attestations, rules: &Rules) -> Option<u64> {
     first.into_iter().zip(within).filter_map(|(first, within)| first.filter(|_| within)).max()
 }
 
-/// The place of a key among the replicas of genesis.
-pub fn place_of(rules: &Rules, key: &SecretKey) -> Option<ReplicaIndex> {
+/// The index of a key among the replicas of genesis.
+pub fn replica_index(rules: &Rules, key: &SecretKey) -> Option<ReplicaIndex> {
     let key = key.public_key();
-    let place = rules.genesis.replicas.iter().position(|replica| replica.public_key == key)?;
-    u16::try_from(place).ok().map(ReplicaIndex)
+    let index = rules.genesis.replicas.iter().position(|replica| replica.public_key == key)?;
+    u16::try_from(index).ok().map(ReplicaIndex)
 }

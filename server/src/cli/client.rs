@@ -1,4 +1,4 @@
-//! The API of a replica, as the command line uses it.
+//! A client of a replica's API, for the commands that talk to one.
 
 use std::time::Duration;
 
@@ -8,17 +8,16 @@ use zellbook_core::wire::{ErrorBody, Stage, SubmitResponse, TransactionStatus};
 
 use super::Failure;
 
-/// Bytes of an answer that are read.
+/// The longest response that is read: a hostile replica must not fill the memory.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
-/// A client of one replica.
 pub struct Client {
     http: reqwest::Client,
     url: String,
 }
 
 impl Client {
-    /// A client of the replica at an address such as `http://127.0.0.1:8080`.
+    /// A client of the replica at `url`, for example `http://127.0.0.1:8080`.
     pub fn new(url: &str) -> Result<Self, Failure> {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build()?;
         Ok(Self { http, url: url.trim_end_matches('/').into() })
@@ -35,7 +34,11 @@ impl Client {
         while let Some(chunk) = response.chunk().await? {
             bytes.extend_from_slice(&chunk);
             if bytes.len() > ANSWER_BYTES_MAX {
-                return Err(format!("{}: the answer is too large", self.url).into());
+                return Err(format!(
+                    "{}: the response is longer than {ANSWER_BYTES_MAX} bytes",
+                    self.url
+                )
+                .into());
             }
         }
         if !status.is_success() {
@@ -45,31 +48,32 @@ impl Client {
                     message: body.error.message.clone(),
                     answer: Some(body.error),
                 },
-                Err(_) => format!("{}: status {status}", self.url).into(),
+                Err(_) => {
+                    format!("{}: HTTP status {status} without an error message", self.url).into()
+                }
             });
         }
         serde_json::from_slice(&bytes)
-            .map_err(|error| format!("{}: unexpected answer: {error}", self.url).into())
+            .map_err(|error| format!("{}: unexpected response: {error}", self.url).into())
     }
 
-    /// Asks for a path of the API.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.send(self.http.get(format!("{}{path}", self.url))).await
     }
 
-    /// The rules of the replica's genesis, with the network id computed here.
+    /// The rules of the replica's genesis. The network id is computed here, so the replica cannot claim
+    /// the id of another genesis.
     pub async fn rules(&self) -> Result<Rules, Failure> {
         let genesis: Genesis = self.get("/v1/genesis").await?;
         Ok(genesis.check()?)
     }
 
-    /// Submits a transaction.
     pub async fn submit(&self, json: String) -> Result<(), Failure> {
         let request = self.http.post(format!("{}/v1/transactions", self.url)).body(json);
         self.send::<SubmitResponse>(request).await.map(drop)
     }
 
-    /// What a replica knows of a transaction, if anything.
+    /// The status of a transaction, or `None` if the replica does not know it.
     pub async fn known(&self, hash: &str) -> Result<Option<TransactionStatus>, Failure> {
         match self.get(&format!("/v1/transactions/{hash}")).await {
             Ok(status) => Ok(Some(status)),
@@ -80,35 +84,35 @@ impl Client {
         }
     }
 
-    /// Waits for the outcome of a transaction, telling each stage once.
+    /// Waits up to a minute for the outcome of a transaction, and reports every new stage.
     pub async fn wait(
         &self,
         hash: &str,
-        mut tell: impl FnMut(&TransactionStatus),
+        mut report: impl FnMut(&TransactionStatus),
     ) -> Result<TransactionStatus, Failure> {
-        let mut told = None;
+        let mut reported = None;
         let mut problem = "it has no outcome yet".to_string();
         for _ in 0..600 {
             match self.get::<TransactionStatus>(&format!("/v1/transactions/{hash}")).await {
                 Ok(status) => {
-                    if told != Some(status.status) {
-                        told = Some(status.status);
-                        tell(&status);
+                    if reported != Some(status.status) {
+                        reported = Some(status.status);
+                        report(&status);
                     }
                     if status.status >= Stage::Applied {
                         return Ok(status);
                     }
                 }
-                // The replica may be starting again; what it took is in its outbox.
+                // Keep asking: the replica may be restarting, and its outbox survives a restart.
                 Err(failure) => problem = failure.message,
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        Err(format!("{hash} was submitted, but its outcome is not known after a minute: {problem}; ask again before you order again").into())
+        Err(format!("{hash} was submitted, but its outcome is unknown after a minute: {problem}. Check its status before you submit it again").into())
     }
 }
 
-/// The innermost cause, which says what happened.
+/// The innermost cause. The outer errors of reqwest only repeat the URL.
 fn cause(error: &reqwest::Error) -> String {
     use std::error::Error;
     let mut cause: &dyn Error = error;

@@ -1,4 +1,4 @@
-//! `zellbook diff`: the first batch where two replicas differ.
+//! `zellbook diff`: finds the first batch where two replicas differ, by bisection over their batches.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,32 +15,31 @@ use crate::store::Reader;
 
 #[derive(Args)]
 pub struct DiffArguments {
-    /// URL or data directory of a replica
+    /// Data directory or URL of a replica
     #[arg(value_name = "DIR|URL")]
     first: String,
-    /// URL or data directory of another replica of the same network
+    /// Data directory or URL of another replica of the same network
     #[arg(value_name = "DIR|URL")]
     second: String,
 }
 
-/// Where the batches of a replica are read.
 enum Source {
     Url(Client),
     Folder(Reader),
 }
 
-/// A replica, and which batches it has.
+/// One of the two replicas.
 struct Side {
     name: String,
     source: Source,
     network: String,
-    /// The batch before its first.
+    /// The index before its first batch: 0, or that of the snapshot that it started from.
     start: u64,
     last: u64,
 }
 
 fn number(name: &str, text: &str) -> Result<u64, Failure> {
-    text.parse().map_err(|_| format!("{name}: {text:?} is no whole number").into())
+    text.parse().map_err(|_| format!("{name}: {text:?} is not a whole number").into())
 }
 
 impl Side {
@@ -59,9 +58,11 @@ impl Side {
         let folder = Path::new(name);
         let path: PathBuf = folder.join("replica.sqlite");
         if !path.exists() {
-            return Err(
-                format!("{} is not there; is {name} a data directory?", path.display()).into()
-            );
+            let path = path.display();
+            return Err(format!(
+                "{path} does not exist; is {name} the data directory of a replica?"
+            )
+            .into());
         }
         let rules: Arc<Rules> = Arc::new(read_genesis(&folder.join("genesis.json"))?);
         let network = rules.network.to_string();
@@ -78,18 +79,17 @@ impl Side {
                 found
                     .into_iter()
                     .next()
-                    .ok_or_else(|| format!("{}: no batch {index}", self.name))?
+                    .ok_or_else(|| format!("{} has no batch {index}", self.name))?
             }
         };
         if batch.index == index.to_string() {
             Ok(batch)
         } else {
-            Err(format!("{}: asked for batch {index}, it gave {}", self.name, batch.index).into())
+            Err(format!("{} sent batch {} instead of batch {index}", self.name, batch.index).into())
         }
     }
 }
 
-/// A batch where two replicas differ.
 struct Difference {
     index: u64,
     first: BatchBody,
@@ -108,8 +108,8 @@ impl Difference {
     }
 }
 
-/// Bisects for the first batch after `same` that differs. What follows a batch that differs differs
-/// too: the root is over the chain of all bodies and over the whole state.
+/// Bisects for the first batch after `same` that differs. Bisection is correct because all batches after
+/// a different one differ too: the root commits to the chain of all bodies and to the whole state.
 async fn find(
     first: &Side,
     second: &Side,
@@ -140,21 +140,25 @@ pub fn diff(arguments: DiffArguments, output: Output) -> Result<(), Failure> {
             (Side::open(&arguments.first).await?, Side::open(&arguments.second).await?);
         if first.network != second.network {
             return Err(Failure::difference(format!(
-                "{} is of network {}, {} of {}: they share nothing",
+                "{} belongs to network {} and {} to network {}: they have no common history",
                 first.name, first.network, second.name, second.network
             )));
         }
         let (start, last) = (first.start.max(second.start), first.last.min(second.last));
         if last <= start {
             return Err(format!(
-                "they have no batch in common: one has none up to {start}, the other none after {last}"
+                "the replicas have no batch in common: one starts after batch {start}, the other ends at batch {last}"
             )
             .into());
         }
         let Some(difference) = find(&first, &second, start, last).await? else {
             let from = start + 1;
             output.print(
-                || format!("equal from batch {from} to {last}: bodies, chain and roots"),
+                || {
+                    format!(
+                        "batches {from} to {last} are equal: bodies, chaining hashes and state roots"
+                    )
+                },
                 || json!({ "equal": true, "from": from.to_string(), "to": last.to_string() }),
             );
             return Ok(());
@@ -175,14 +179,14 @@ pub fn diff(arguments: DiffArguments, output: Output) -> Result<(), Failure> {
         output.print(
             || {
                 let what = match kind {
-                    "body" => "the bodies differ: they follow two histories, or one of them lies",
-                    "chaining_hash" => "the bodies are equal, the network's chain before them is not",
-                    _ => "the body is equal and was applied differently: one of the two programs or disks is wrong",
+                    "body" => "the bodies differ: the replicas follow two histories, or one of them is dishonest",
+                    "chaining_hash" => "the bodies are equal, but the network's chaining hashes differ",
+                    _ => "the bodies are equal, but the state roots differ: one of the replicas has a wrong program or a damaged disk",
                 };
                 format!("batch {index}: {what}\n{}{}", side(&first, one), side(&second, other))
             },
             || json!({ "equal": false, "batch": index.to_string(), "differs": kind, "first": one, "second": other }),
         );
-        Err(Failure::difference(format!("batch {index} is the first that differs")))
+        Err(Failure::difference(format!("batch {index} is the first one that differs")))
     })
 }

@@ -1,4 +1,4 @@
-//! What `zellbook replay --dump` writes.
+//! The JSON file that `zellbook replay --dump` writes: end state, trades and outcomes.
 
 use serde_json::{Map, Value, json};
 use zellbook_core::event::{Event, Outcome};
@@ -8,16 +8,16 @@ use zellbook_core::listing::TokenIndex;
 use zellbook_core::transaction::Side;
 use zellbook_core::wire::RejectBody;
 
-/// The trades, the outcomes and what came due, so far.
+/// The events of the batches applied so far.
 #[derive(Default)]
 pub struct Dump {
     trades: Vec<Value>,
     outcomes: Vec<Value>,
+    /// Expired orders and session keys, and dead-man's switches that fired.
     due: Vec<Value>,
 }
 
 impl Dump {
-    /// Notes what a batch did.
     pub fn add(&mut self, rules: &Rules, outcome: &Outcome) {
         self.due.extend(outcome.due.iter().map(|event| due(outcome.index, event)));
         for (position, transaction) in outcome.transactions.iter().enumerate() {
@@ -52,7 +52,7 @@ impl Dump {
         }
     }
 
-    /// All that was noted, with the end state.
+    /// The whole dump: the collected events and the end state.
     pub fn finish(self, rules: &Rules, exchange: &Exchange) -> Value {
         let mut balances = Map::new();
         for account in exchange.engine().ledger().accounts() {
@@ -103,7 +103,7 @@ impl Dump {
     }
 }
 
-/// What came due before the first transaction of a batch.
+/// An event of a timer, which takes effect before the first transaction of its batch.
 fn due(index: u64, event: &Event) -> Value {
     let index = index.to_string();
     match event {

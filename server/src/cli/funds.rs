@@ -19,11 +19,11 @@ use crate::store::read_balance;
 
 #[derive(Args)]
 pub struct TransferArguments {
-    /// How much, such as 1.5
+    /// Amount, for example 1.5
     amount: Decimal,
-    /// Token, such as ETH
+    /// Token, for example ETH
     token: String,
-    /// The account (public key) that gets it
+    /// Account (public key) of the recipient
     #[arg(long, value_name = "PUBLIC_KEY")]
     to: PublicKey,
     #[command(flatten)]
@@ -32,32 +32,32 @@ pub struct TransferArguments {
 
 #[derive(Args)]
 pub struct WithdrawArguments {
-    /// How much, such as 1.5
+    /// Amount, for example 1.5
     amount: Decimal,
-    /// Token, such as ETH
+    /// Token, for example ETH
     token: String,
-    /// Where the token's issuer pays it outside of the exchange: 1 to 128 of A-Z a-z 0-9 . _ : / @ + -
+    /// Withdrawal address, to which the token's issuer pays: 1 to 128 characters of
+    /// A-Z a-z 0-9 . _ : / @ + -
     #[arg(long, value_name = "TEXT")]
     destination: String,
     #[command(flatten)]
     submitter: Submitter,
 }
 
-/// Which account is asked for, and which replica.
+/// The options of commands that read an account from a replica.
 #[derive(Args)]
 pub struct Asker {
-    /// The account (public key); without it that of --key
+    /// Account (public key) [default: that of --key]
     pub account: Option<PublicKey>,
-    /// Key file
+    /// Key file of the account
     #[arg(long, default_value = "zellbook.key")]
     key: PathBuf,
-    /// Replica
+    /// URL of the replica
     #[arg(long, default_value = "http://127.0.0.1:8080", env = "ZELLBOOK_SERVER")]
     server: String,
 }
 
 impl Asker {
-    /// The account that is meant.
     fn account(&self) -> Result<PublicKey, Failure> {
         match self.account {
             Some(account) => Ok(account),
@@ -65,7 +65,6 @@ impl Asker {
         }
     }
 
-    /// All of the account.
     pub fn ask(&self) -> Result<AccountBody, Failure> {
         let account = self.account()?;
         block_on(async { Client::new(&self.server)?.get(&format!("/v1/accounts/{account}")).await })
@@ -80,28 +79,26 @@ pub struct BalanceArguments {
 
 #[derive(Args)]
 pub struct ProofArguments {
-    /// Token, such as ETH
+    /// Token, for example ETH
     token: String,
     #[command(flatten)]
     asker: Asker,
-    /// The state root that the proof must lead to, 64 hex digits, from a source that you trust; without
-    /// it the root that the replica names
+    /// State root to check the proof against, from a source that you trust: 64 hex digits [default: the
+    /// root that the replica reports]
     #[arg(long, value_parser = parse_root, requires = "network")]
     root: Option<Hash>,
-    /// The network id, 64 hex digits, from a source that you trust: it fixes what the tokens are. Needed
-    /// with --root; a replica of another network is refused
+    /// Network id, from a source that you trust: 64 hex digits. It defines the tokens, so --root requires
+    /// it. The command fails if the replica belongs to another network
     #[arg(long, value_parser = parse_network)]
     network: Option<Hash>,
 }
 
-/// A network id.
 fn parse_network(text: &str) -> Result<Hash, String> {
-    decode_hex(text).ok_or_else(|| "a network id is 64 lower-case hex digits".into())
+    decode_hex(text).ok_or_else(|| "a network id must have 64 lower-case hex digits".into())
 }
 
-/// A state root.
 pub fn parse_root(text: &str) -> Result<Hash, String> {
-    decode_hex(text).ok_or_else(|| "a state root is 64 lower-case hex digits".into())
+    decode_hex(text).ok_or_else(|| "a state root must have 64 lower-case hex digits".into())
 }
 
 pub fn transfer(arguments: TransferArguments, output: Output) -> Result<(), Failure> {
@@ -146,7 +143,7 @@ fn describe_account(body: &AccountBody) -> String {
         text.push('\n');
     }
     if let Some(time) = &body.switch_ms {
-        text.push_str(&format!("\nall orders are cancelled at {time}\n"));
+        text.push_str(&format!("\ndead-man's switch: all orders are cancelled at {time}\n"));
     }
     if !body.withdrawals.is_empty() {
         text.push_str("\nwithdrawals\n");
@@ -160,8 +157,8 @@ fn describe_account(body: &AccountBody) -> String {
     text
 }
 
-/// Fetches a proof of a balance and verifies it here: the replica is believed in nothing but, without
-/// `--root` and `--network`, in the root and in what the tokens are.
+/// Fetches a balance proof and verifies it. With `--root` and `--network` the replica need not be trusted
+/// at all; without them it is trusted for the root and for the list of tokens.
 pub fn proof(arguments: ProofArguments, output: Output) -> Result<(), Failure> {
     let ProofArguments { token: symbol, asker, root: given, network } = arguments;
     let account = asker.account()?;
@@ -170,16 +167,20 @@ pub fn proof(arguments: ProofArguments, output: Output) -> Result<(), Failure> {
         let rules = client.rules().await?;
         if network.is_some_and(|network| network != rules.network.0) {
             let found = rules.network;
-            return Err(Failure::difference(format!("the replica is of network {found}")));
+            return Err(Failure::difference(format!(
+                "the replica belongs to network {found}, not to that of --network"
+            )));
         }
         if rules.listing.token(&symbol).is_none() {
-            return Err(format!("there is no token {symbol} in the replica's genesis").into());
+            return Err(format!("the replica's genesis has no token {symbol}").into());
         }
         let path = format!("/v1/accounts/{account}/proof?token={symbol}");
         Ok((rules, client.get::<BalanceProofBody>(&path).await?))
     })?;
     let (token, _) = rules.listing.token(&symbol).ok_or("no such token")?;
-    let wrong = |what: &str| Failure::difference(format!("the replica's {what} is no hex text"));
+    let wrong = |what: &str| {
+        Failure::difference(format!("the replica's response has a {what} that is not valid hex"))
+    };
     let theirs = parse_root(&body.root).map_err(|_| wrong("root"))?;
     let value = match &body.value {
         Some(value) => Some(hex::decode(value).map_err(|_| wrong("value"))?),
@@ -191,19 +192,19 @@ pub fn proof(arguments: ProofArguments, output: Output) -> Result<(), Failure> {
     let verified =
         Proof::from_bytes(&proof).and_then(|proof| proof.verify(&root, &key, value.as_deref()));
     if let Err(error) = verified {
-        let said = if root == theirs {
+        let reported = if root == theirs {
             String::new()
         } else {
-            format!("; the replica proves against {}, after batch {}", body.root, body.batch)
+            format!("; the replica's proof is for {}, after batch {}", body.root, body.batch)
         };
-        return Err(Failure::difference(format!("{error} {}{said}", hex::encode(root))));
+        return Err(Failure::difference(format!("{error} {}{reported}", hex::encode(root))));
     }
     let balance = read_balance(value.as_deref());
     let format = |atoms| rules.listing.format_amount(token, atoms);
     let (available, locked) = (format(balance.available), format(balance.locked));
     if available != body.balance.available || locked != body.balance.locked {
         return Err(Failure::difference(format!(
-            "the replica says {} + {} locked, but what it proves is {available} + {locked} locked",
+            "the replica reports {} available and {} locked, but it proves {available} available and {locked} locked",
             body.balance.available, body.balance.locked
         )));
     }
@@ -211,12 +212,12 @@ pub fn proof(arguments: ProofArguments, output: Output) -> Result<(), Failure> {
     output.print(
         || {
             let trust = if given.is_some() {
-                "the root that was given"
+                "the root of --root"
             } else {
-                "the root that the replica names; give --network and --root to check against what you trust"
+                "the root that the replica reports; use --network and --root to check against values that you trust"
             };
             format!(
-                "{available} {symbol} available, {locked} locked\nproven against {root}\n({trust}; the replica says that it is the one after batch {})",
+                "{available} {symbol} available, {locked} locked\nproven against root {root}\n({trust}; according to the replica it is the root after batch {})",
                 body.batch
             )
         },

@@ -1,4 +1,4 @@
-//! `zellbook genesis`.
+//! `zellbook genesis`: creates and checks genesis files.
 
 use std::path::PathBuf;
 
@@ -19,13 +19,13 @@ pub struct GenesisArguments {
 
 #[derive(Subcommand)]
 enum GenesisCommand {
-    /// Write a genesis with ETH, BTC and USDT, to be edited before the first start
+    /// Write a genesis file with ETH, BTC and USDT, to be edited before the first start
     New {
-        /// The account (public key) that signs deposits: see zellbook key new
+        /// Account (public key) that signs deposits; zellbook key new generates a key
         #[arg(long)]
         issuer: PublicKey,
-        /// A replica that attests to roots and to its clock: its public key (zellbook key new makes
-        /// one) and, after a colon, its weight, 1 without; give one for each replica
+        /// Replica that attests to state roots and to its clock: its public key and optionally its
+        /// weight (default 1). Repeat the option for each replica
         #[arg(
             long = "replica",
             required = true,
@@ -33,25 +33,25 @@ enum GenesisCommand {
             value_parser = parse_replica
         )]
         replicas: Vec<ReplicaSpec>,
-        /// What a maker pays, in basis points (hundredths of a percent) of the quote amount
+        /// Maker fee, in basis points (hundredths of a percent) of the quote amount
         #[arg(long, default_value_t = 0, value_parser = parse_fee())]
         maker_fee_bps: u16,
-        /// What a taker pays, in basis points of the quote amount
+        /// Taker fee, in basis points of the quote amount
         #[arg(long, default_value_t = 0, value_parser = parse_fee())]
         taker_fee_bps: u16,
-        /// The account (public key) that fees are credited to; without it the issuer
+        /// Account (public key) that receives the fees [default: the issuer]
         #[arg(long)]
         fee_account: Option<PublicKey>,
-        /// With a faucet of test tokens
+        /// Enable a faucet of test tokens
         #[arg(long)]
         faucet: bool,
-        /// The file; never overwritten
+        /// Genesis file to write; an existing file is never overwritten
         #[arg(long, default_value = "genesis.json")]
         out: PathBuf,
     },
     /// Check a genesis file and print its network id
     Check {
-        /// The file
+        /// Genesis file
         file: PathBuf,
     },
 }
@@ -59,9 +59,9 @@ enum GenesisCommand {
 fn parse_replica(text: &str) -> Result<ReplicaSpec, String> {
     let (key, weight) = text.split_once(':').unwrap_or((text, "1"));
     let public_key =
-        key.parse::<PublicKey>().map_err(|error| format!("{error}; such as 02ab\u{2026}:1"))?;
+        key.parse::<PublicKey>().map_err(|error| format!("{error}; example: 02ab\u{2026}:1"))?;
     let weight = weight.parse().ok().filter(|weight| *weight > 0);
-    let weight = weight.ok_or("a weight is a whole number from 1 on")?;
+    let weight = weight.ok_or("the weight must be a whole number of at least 1")?;
     Ok(ReplicaSpec { public_key, weight })
 }
 
@@ -106,7 +106,7 @@ fn describe(rules: &Rules, path: &std::path::Path) -> String {
     let mut text = format!("{} is valid\nnetwork {}\n", path.display(), rules.network);
     for market in &rules.listing.markets {
         text.push_str(&format!(
-            "market {}, tick {}, lot {}, fees {} and {} basis points (maker and taker)\n",
+            "market {}, tick size {}, lot size {}, maker fee {} bps, taker fee {} bps\n",
             market.name,
             market.tick_size,
             market.lot_size,

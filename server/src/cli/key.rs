@@ -1,4 +1,4 @@
-//! `zellbook key`.
+//! `zellbook key`: generates and shows keys.
 
 use std::path::PathBuf;
 
@@ -16,15 +16,15 @@ pub struct KeyArguments {
 
 #[derive(Subcommand)]
 enum KeyCommand {
-    /// Make a key and write it to a new file that only you can read
+    /// Generate a key and write it to a new file that only you can read
     New {
-        /// The file; never overwritten
+        /// Key file to write; an existing file is never overwritten
         #[arg(long, default_value = "zellbook.key")]
         out: PathBuf,
     },
-    /// Show the account (public key) of a key file; never the secret
+    /// Show the account (public key) of a key file, but not the secret
     Show {
-        /// The file: 64 hex digits
+        /// Key file: the secret as 64 hex digits
         #[arg(long, default_value = "zellbook.key")]
         key: PathBuf,
     },

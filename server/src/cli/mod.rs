@@ -1,4 +1,8 @@
-//! The command line.
+//! The command line: one file for each command, or for a few that share their options.
+//!
+//! Every command takes its parsed arguments and an [`Output`], and returns a [`Failure`] whose code is the
+//! exit code. Results go to standard output and everything else to standard error, so that `--json` output
+//! can be piped.
 
 mod client;
 mod devnet;
@@ -24,24 +28,25 @@ use std::io::Write;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use zellbook_core::wire::ErrorDetail;
 
-/// Exit codes, as `--help` documents them.
+/// The end of every command's `--help`.
 const EXIT_CODES: &str = "Exit codes:
-  0  done
-  1  failed: a file, the network or the replica; the message says which
-  2  wrong arguments
-  3  a check found a difference, a bad proof or a lie (replay, verify, diff, proof, snapshot check,
-     simulate, serve --bootstrap)
+  0  success
+  1  failure of a file, the network or the replica; the message says which
+  2  invalid arguments
+  3  failed check: a difference, an invalid proof or a dishonest peer (replay, verify, diff, proof,
+     snapshot check, simulate, serve --bootstrap)
   4  the exchange rejected the transaction
-  5  the replica halted: its state or its disk is broken, the network proves another history, or
-     replicas certified another root (serve)
+  5  the replica halted: its state or its disk is damaged, the network proves a different history
+     (a fork), or replicas certified a different state root (serve)
 
-ZELLBOOK_LOG sets what is logged to standard error (info; debug, warn, error, off).";
+Environment:
+  ZELLBOOK_LOG  log level on standard error: error, warn, info (the default), debug or off";
 
-/// A limit-order-book exchange that no single server runs.
+/// Zellbook, a limit-order-book exchange that runs on many replicas instead of one server.
 #[derive(Parser)]
 #[command(version)]
 pub struct Arguments {
-    /// Print machine-readable JSON: results to standard output, errors to standard error
+    /// Print JSON: results to standard output, errors to standard error
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -50,55 +55,68 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run a replica: API, page, and an embedded sequencer unless a network is given
+    /// Run a replica: its API, the web page and, without --network, an embedded sequencer
     Serve(serve::ServeArguments),
-    /// Run the embedded sequencer alone, for several replicas to share
+    /// Run the embedded sequencer on its own, so that several replicas can share it
     Sequencer(serve::SequencerArguments),
-    /// Apply all batches again from genesis and check every proof and root
+    /// Apply all batches again from genesis and check every proof and state root
     Replay(replay::ReplayArguments),
-    /// Check evidence of a replica that halted, or a captured answer of a sequencer network
+    /// Verify halt evidence, a receipt or a captured response of a sequencer network
     Verify(verify::VerifyArguments),
     /// Find the first batch where two replicas differ
     Diff(diff::DiffArguments),
-    /// Run an emulated network of several nodes, and replicas on it, on this machine
+    /// Run an emulated sequencer network and several replicas on this machine
     ///
-    /// It is a test bed and no Zellular network: the nodes are emulated in this process, keep nothing
-    /// when it ends, and sign with keys that everybody can make. Their HTTP interface answers as the
-    /// reference network does, their signatures are real, and their faults are drawn from --seed.
+    /// For testing only: this is not a Zellular network. The nodes are emulated inside this process, lose
+    /// everything when it exits, and sign with keys that anyone can derive. Their HTTP interface behaves
+    /// like that of the reference network, their signatures are real, and their faults are drawn from
+    /// --seed.
+    ///
+    /// Example: zellbook devnet --nodes 4 --faults kill,partition --every 30s
     Devnet(devnet::DevnetArguments),
     /// Simulate replicas on a failing network in virtual time, and check what came of it
     ///
     /// The replicas, outboxes, clients and databases are real; the network's nodes are emulated, all
     /// waits are virtual, and all that is random comes from the seed.
     Simulate(simulate::SimulateArguments),
-    /// Make and show keys
+    /// Generate and show keys
     Key(key::KeyArguments),
     /// Place an order and wait for its outcome
-    Order(trade::OrderArguments),
-    /// Put another order in the place of an open one, at once or not at all
     ///
-    /// The quantity counts what the open order has filled already. An order that only gets smaller
-    /// keeps its place in the queue.
+    /// Example: zellbook order buy 1.5 ETH/USDT --price 2000
+    Order(trade::OrderArguments),
+    /// Replace an open order in one step
+    ///
+    /// Either the open order is cancelled and the new one is placed, or neither happens. The new quantity
+    /// includes what the open order has filled so far. An order that only gets smaller keeps its queue
+    /// position.
+    ///
+    /// Example: zellbook replace --order 17 buy 1 ETH/USDT --price 1990
     Replace(trade::ReplaceArguments),
-    /// Cancel one order, or all
+    /// Cancel one open order or all of them
     Cancel(trade::CancelArguments),
-    /// Cancel all orders at a time, unless that is said again before: for bots that may die
+    /// Set the dead-man's switch, which cancels all open orders at a given time
+    ///
+    /// For bots that may crash or lose their connection. While it works, the bot sets the switch to a
+    /// later time again and again; once it stops, the exchange cancels the account's orders.
+    ///
+    /// Example: zellbook cancel-after 60s
     CancelAfter(trade::CancelAfterArguments),
-    /// Show balances and open orders of an account
+    /// Show the balances and open orders of an account
     Balance(funds::BalanceArguments),
-    /// Move an amount to another account
+    /// Transfer tokens to another account
     Transfer(funds::TransferArguments),
-    /// Take an amount out of the exchange, for the token's issuer to pay
+    /// Withdraw tokens from the exchange; the token's issuer pays them out
     Withdraw(funds::WithdrawArguments),
     /// Authorize, revoke and list session keys
     Session(session::SessionArguments),
-    /// Fetch a proof of a balance and verify it
+    /// Fetch a balance proof and verify it
     Proof(funds::ProofArguments),
-    /// Write the whole state to a file, and check such a file
+    /// Write the whole state to a file, or check such a file
     Snapshot(snapshot::SnapshotArguments),
-    /// Make and check genesis files
+    /// Create and check genesis files
     Genesis(genesis::GenesisArguments),
-    /// Sign a transaction; print its text, digest and finished JSON
+    /// Sign a transaction without sending it, and print its text, digest, hash and JSON
     Sign(sign::SignArguments),
 }
 
@@ -107,31 +125,28 @@ const HALTED: u8 = 5;
 
 /// Why a command failed, and the exit code for it.
 pub struct Failure {
-    /// Exit code.
+    /// The exit code.
     pub code: u8,
-    /// For people.
     pub message: String,
-    /// For machines: what the replica answered.
+    /// The replica's own error response, for programs that read `--json` output.
     pub answer: Option<ErrorDetail>,
 }
 
 impl Failure {
-    /// Arguments that do not go together.
+    /// Arguments that are invalid together; clap has checked each one alone.
     fn usage(message: impl Display) -> Self {
         Self { code: 2, message: message.to_string(), answer: None }
     }
 
-    /// A difference or a bad proof.
+    /// A check that failed: a difference, an invalid proof or a dishonest peer.
     fn difference(message: impl Display) -> Self {
         Self { code: 3, message: message.to_string(), answer: None }
     }
 
-    /// A transaction that was rejected.
     fn rejected(message: impl Display) -> Self {
         Self { code: 4, message: message.to_string(), answer: None }
     }
 
-    /// A replica that halted.
     fn halted(message: impl Display) -> Self {
         Self { code: HALTED, message: format!("the replica halted: {message}"), answer: None }
     }
@@ -143,7 +158,7 @@ impl<E: Display> From<E> for Failure {
     }
 }
 
-/// How a command prints its result: a text for people or JSON for machines.
+/// Prints a command's result: text for people, or JSON for programs with `--json`.
 #[derive(Clone, Copy)]
 struct Output {
     json: bool,
@@ -152,12 +167,12 @@ struct Output {
 impl Output {
     fn print(self, text: impl FnOnce() -> String, json: impl FnOnce() -> serde_json::Value) {
         let text = if self.json { json().to_string() } else { text() };
-        // A reader that went away, such as `head`, has all it wants.
+        // A closed pipe is not an error: `zellbook ... | head` closes it on purpose.
         let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
     }
 }
 
-/// Reads the command line, or ends with usage or help. Every command's help names the exit codes.
+/// Parses the command line. Exits the process after `--help`, `--version` or an invalid argument.
 pub fn parse() -> Arguments {
     let command = with_exit_codes(Arguments::command());
     Arguments::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
@@ -168,7 +183,6 @@ fn with_exit_codes(command: clap::Command) -> clap::Command {
 }
 
 impl Arguments {
-    /// Whether the result is to be JSON.
     pub const fn json(&self) -> bool {
         self.json
     }
@@ -182,7 +196,6 @@ impl Arguments {
     }
 }
 
-/// Runs the command.
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
     let output = Output { json: arguments.json };
     match arguments.command {
@@ -209,7 +222,6 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-/// Runs a future on a small runtime.
 fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
 }

@@ -1,5 +1,8 @@
-//! Which sequencer network a replica is on: the one that the operator gives, the one that its folder is
-//! of, or the embedded sequencer.
+//! Chooses the sequencer network of a replica: the one that `--network` names, else the one that the data
+//! directory was used with before, else the embedded sequencer.
+//!
+//! A data directory stays with one network for good, because the history in it is proven by that network's
+//! signatures alone.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -21,47 +24,46 @@ use crate::sequencer::{
     EigenLayer, GatewayAddress, HttpTransport, VerifierWatch, Zellular, fixed, is_address,
 };
 
-/// The node list that a folder is of.
+/// The node list of the data directory's network.
 pub const NODES_FILE: &str = "nodes.json";
-/// The lists of operators that proved something, by block.
+/// The operator lists that signatures were checked with, by block.
 pub const OPERATORS_FOLDER: &str = "operators";
-/// The address of the subgraph that a folder's operators are from.
+/// The address of the subgraph that lists the operators of the data directory's network.
 const SUBGRAPH_FILE: &str = "subgraph.url";
 
-/// Where the nodes of a network are listed.
+/// The value of `--network`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NetworkSource {
-    /// A file of nodes that stay the same.
+    /// A file with a node list that never changes.
     File(PathBuf),
-    /// A subgraph of EigenLayer's operators.
+    /// The URL of a subgraph that lists EigenLayer operators.
     EigenLayer(String),
 }
 
-/// What `--network` takes.
 pub fn parse_source(text: &str) -> Result<NetworkSource, String> {
     match text.strip_prefix("eigenlayer:") {
         None => Ok(NetworkSource::File(text.into())),
         Some(url) if is_address(url) => Ok(NetworkSource::EigenLayer(url.into())),
-        Some(_) => Err("give the address of a subgraph without a user name, such as eigenlayer:https://example.org/subgraphs/name/zellular".into()),
+        Some(_) => Err("eigenlayer: must be followed by the URL of a subgraph without a user name, for example eigenlayer:https://example.org/subgraphs/name/zellular".into()),
     }
 }
 
 /// A network that is not the embedded sequencer.
 pub enum Outside {
-    /// Nodes that stay the same.
+    /// A node list that never changes.
     Fixed(Box<NodeList>),
-    /// Operators that a subgraph lists.
+    /// The URL of a subgraph that lists the operators.
     EigenLayer(String),
 }
 
-/// The network that was given, if any, with its gateways if those were given.
+/// The network and gateways from the command line; both may be missing.
 pub struct Given {
     network: Option<Outside>,
     gateways: Vec<GatewayAddress>,
 }
 
 impl Given {
-    /// Reads what the operator gave.
+    /// Reads the node list and checks the gateway addresses.
     pub fn read(source: Option<&NetworkSource>, gateways: &[String]) -> Result<Self, Failure> {
         let network = match source {
             None => None,
@@ -72,31 +74,31 @@ impl Given {
             Some(Outside::Fixed(nodes)) if gateways.is_empty() => gateways_of(nodes),
             _ => Vec::new(),
         };
-        // What given gateways say of the network counts alike.
+        // The stake behind these gateways is unknown, so their reports count equally.
         let given = gateways.iter().map(|url| GatewayAddress { url: url.clone(), stake: 1 });
         for GatewayAddress { url, .. } in given.clone().chain(node_sockets) {
-            // The status shows the addresses to everyone: they may hold no password.
+            // The status endpoint shows these addresses to everyone, so they must not contain a password.
             if !is_address(&url) {
-                let example = "give an address such as http://127.0.0.1:6001, without a user name";
-                return Err(format!("gateway {url}: {example}").into());
+                let example = "use a URL like http://127.0.0.1:6001, without a user name";
+                return Err(format!("invalid gateway address {url}: {example}").into());
             }
         }
         Ok(Self { network, gateways: given.collect() })
     }
 
-    /// Whether it is a network of others.
+    /// Whether a network was given, so that the embedded sequencer is not used.
     pub const fn is_outside(&self) -> bool {
         self.network.is_some()
     }
 
-    /// A folder stays with the sequencer that its history is of: a network's, which is kept in it, or its
-    /// own.
-    pub fn or_kept(mut self, data: &DataDir) -> Result<Self, Failure> {
+    /// Falls back to the network that the data directory was used with before. Fails if a network is
+    /// given although the directory's history comes from its own embedded sequencer.
+    pub fn or_stored(mut self, data: &DataDir) -> Result<Self, Failure> {
         let own_key = data.file("bls.key");
         if self.is_outside() {
             if own_key.exists() {
                 return Err(format!(
-                    "{} is the key of a sequencer of this folder's own; use another --data for the network of --network",
+                    "{} shows that this data directory has its own embedded sequencer; use another --data for the network of --network",
                     own_key.display()
                 )
                 .into());
@@ -105,11 +107,11 @@ impl Given {
         }
         let (nodes, subgraph) = (data.file(NODES_FILE), data.file(SUBGRAPH_FILE));
         if subgraph.exists() {
-            tracing::info!("using the subgraph kept in {}", subgraph.display());
+            tracing::info!("using the subgraph stored in {}", subgraph.display());
             let url = fs::read_to_string(&subgraph).map_err(io_error(&subgraph))?;
             self.network = Some(Outside::EigenLayer(url.trim().into()));
         } else if nodes.exists() && !own_key.exists() {
-            tracing::info!("using the node list kept in {}", nodes.display());
+            tracing::info!("using the node list stored in {}", nodes.display());
             self.network = Some(Outside::Fixed(Box::new(read_nodes(&nodes)?)));
         }
         Ok(self)
@@ -121,25 +123,23 @@ fn gateways_of(nodes: &NodeList) -> Vec<GatewayAddress> {
     nodes.nodes().map(address).collect()
 }
 
-/// Reads a node list.
 pub fn read_nodes(path: &Path) -> Result<NodeList, Failure> {
     let json = fs::read(path).map_err(io_error(path))?;
     NodeList::read(&json).map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
-/// The sequencer that a replica uses.
+/// A connection to the replica's sequencer.
 pub struct Network {
-    /// Its client.
     pub sequencer: Arc<Zellular<HttpTransport>>,
-    /// Whose signatures prove batches.
+    /// Checks finality proofs with the network's current nodes.
     pub verifier: VerifierWatch,
-    /// Tells of the embedded sequencer's end.
+    /// Receives the error that stopped the embedded sequencer, if one runs.
     pub failure: oneshot::Receiver<String>,
 }
 
 impl Network {
-    /// Reaches a network, or starts the embedded sequencer. What a network's proofs are checked by is
-    /// kept in the folder, so that a replay of it knows whom to believe.
+    /// Connects to the network, or starts the embedded sequencer. Also stores the node list or subgraph
+    /// address in the data directory, so that `zellbook replay` can check the proofs in it later.
     pub async fn connect(
         given: Given,
         data: &DataDir,
@@ -173,7 +173,7 @@ impl Network {
                 let transport = transport.clone();
                 let (operators, verifier) =
                     EigenLayer::open(transport, url.clone(), folder, none, clock)
-                        .map_err(|error| format!("the operators kept: {error}"))?;
+                        .map_err(|error| format!("the stored operator lists: {error}"))?;
                 let gateways = if is_given {
                     given.gateways
                 } else {
@@ -193,7 +193,7 @@ impl Network {
                     listen::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
                 let (embedded, nodes, failure) =
                     start_embedded(data, &app_name, address, EmbeddedOptions::default())?;
-                tracing::info!("embedded sequencer at http://{address}");
+                tracing::info!("embedded sequencer listening at http://{address}");
                 tokio::spawn(listen::serve(listener, embedded.router(), stop));
                 let gateways = vec![GatewayAddress { url: format!("http://{address}"), stake: 1 }];
                 Ok(Self {
@@ -206,7 +206,7 @@ impl Network {
     }
 }
 
-/// Starts an embedded sequencer and writes its node list.
+/// Starts an embedded sequencer and writes the node list that proves its batches.
 pub fn start_embedded(
     data: &DataDir,
     app_name: &str,
@@ -221,11 +221,11 @@ pub fn start_embedded(
     Ok((embedded, nodes, failure))
 }
 
-/// Resolves when the sequencer's disk has failed, and not before.
+/// Waits for the embedded sequencer's disk to fail; never resolves otherwise.
 pub async fn failed(failure: oneshot::Receiver<String>) -> String {
     match failure.await {
         Ok(error) => format!("the embedded sequencer: {error}"),
-        // It ended in good order, with the process.
+        // The sender was dropped by an ordinary stop, or there is no embedded sequencer.
         Err(_) => std::future::pending().await,
     }
 }

@@ -1,4 +1,9 @@
-//! `zellbook replay`.
+//! `zellbook replay`: applies all batches again from genesis and compares the results.
+//!
+//! The batches come from a data directory, from a replica's API, or from a file of bodies without proofs.
+//! With proofs, a batch is applied only once a signature of the network covers it, and its state root must
+//! be the one that the replica stored. In all cases each root that replicas certified must be the one
+//! computed here.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -27,12 +32,12 @@ use crate::config::{io_error, read_genesis};
 use crate::sequencer::read_lists;
 use crate::store::Reader;
 
-/// Bytes of bodies read from a store at once.
+/// Bodies are read from a store in chunks of about so many bytes, so that memory stays bounded.
 const CHUNK_BYTES: usize = 4 << 20;
 
 #[derive(Args)]
 pub struct ReplayArguments {
-    /// Data directory or URL of a replica, whose batches, proofs and roots are checked
+    /// Data directory or URL of the replica to check
     #[arg(
         long,
         value_name = "DIR|URL",
@@ -40,25 +45,25 @@ pub struct ReplayArguments {
         conflicts_with = "bodies"
     )]
     from: Option<String>,
-    /// Node list to check proofs against; without it the one in the data directory
+    /// Node list to check the proofs against; required with a URL [default: the one in the data directory]
     #[arg(long, conflicts_with = "bodies")]
     nodes: Option<PathBuf>,
-    /// Percent of stake that must sign
+    /// Percentage of the stake that must have signed
     #[arg(long, default_value = "67", value_parser = parse_threshold)]
     threshold: Threshold,
-    /// File of raw batch bodies, one JSON string a line, in sequence
+    /// File of batch bodies to apply instead, in sequence: one JSON string per line
     #[arg(long, requires_all = ["genesis", "unproven"], value_name = "FILE")]
     bodies: Option<PathBuf>,
-    /// Genesis file; with --from it must be that of the replica
+    /// Genesis file; with --from it must match the replica's
     #[arg(long)]
     genesis: Option<PathBuf>,
-    /// Accept that --bodies come without proofs: nothing says that anyone agreed on them
+    /// Accept that --bodies has no proofs, so that nothing shows that the network agreed on it
     #[arg(long, requires = "bodies")]
     unproven: bool,
-    /// Write the end state, the trades and all outcomes as JSON
+    /// Write the final state, all trades and all outcomes as JSON to this file
     #[arg(long, value_name = "FILE")]
     dump: Option<PathBuf>,
-    /// Recount every invariant after every batch (slow)
+    /// Check every invariant after every batch (slow)
     #[arg(long)]
     check: bool,
 }
@@ -69,7 +74,7 @@ pub fn replay(arguments: ReplayArguments, output: Output) -> Result<(), Failure>
         (Some(bodies), _) => {
             let rules = given.ok_or("--bodies needs --genesis")?;
             eprintln!(
-                "WARNING: replaying bodies without proofs; nothing says that anyone agreed on them"
+                "WARNING: replaying bodies without proofs; nothing shows that the network agreed on them"
             );
             let mut replay = Replay::new(rules, &arguments);
             replay.bodies(bodies)?;
@@ -79,21 +84,21 @@ pub fn replay(arguments: ReplayArguments, output: Output) -> Result<(), Failure>
             block_on(from_url(from, given, &arguments))?
         }
         (None, Some(from)) => from_folder(Path::new(from), given, &arguments)?,
-        (None, None) => return Err("give --from or --bodies".into()),
+        (None, None) => return Err("one of --from and --bodies is required".into()),
     };
     replay.finish(&arguments, output)
 }
 
-/// The history so far.
+/// The state after the batches applied so far.
 struct Replay {
     rules: Arc<Rules>,
     exchange: Exchange,
     check: bool,
-    /// Our roots of batches after the last certified one.
+    /// Our roots after the last certified batch. Certified roots come in order, so older ones are dropped.
     roots: BTreeMap<u64, Hash>,
-    /// Roots that replicas certified, and that are ours.
+    /// The number of certified roots so far, all equal to ours.
     certified: u64,
-    /// Kept only for a dump.
+    /// `None` without `--dump`: the events of a long history need much memory.
     dump: Option<Dump>,
     transactions: u64,
     rejected: u64,
@@ -102,7 +107,7 @@ struct Replay {
 
 struct Progress {
     started: Instant,
-    told: Instant,
+    reported: Instant,
 }
 
 impl Replay {
@@ -118,7 +123,7 @@ impl Replay {
             dump: arguments.dump.is_some().then(Dump::default),
             transactions: 0,
             rejected: 0,
-            progress: Progress { started: now, told: now },
+            progress: Progress { started: now, reported: now },
         }
     }
 
@@ -145,7 +150,7 @@ impl Replay {
         Ok(outcome)
     }
 
-    /// What replicas certified must be what we have.
+    /// Fails if replicas certified another root than the one computed here.
     fn check_certified(&mut self, outcome: &Outcome) -> Result<(), Failure> {
         self.roots.insert(outcome.index, outcome.root);
         for event in
@@ -156,7 +161,7 @@ impl Replay {
             let certified = hex::encode(root);
             if ours != certified {
                 return Err(Failure::difference(format!(
-                    "in batch {} replicas certified the root {certified} of batch {batch}, but it is {ours}",
+                    "batch {}: replicas certified the root {certified} for batch {batch}, but the root computed here is {ours}",
                     outcome.index
                 )));
             }
@@ -166,11 +171,12 @@ impl Replay {
         Ok(())
     }
 
-    fn tell(&mut self, last: Option<u64>) {
-        if self.progress.told.elapsed() < Duration::from_secs(1) {
+    /// Prints the progress, at most once per second.
+    fn report(&mut self, last: Option<u64>) {
+        if self.progress.reported.elapsed() < Duration::from_secs(1) {
             return;
         }
-        self.progress.told = Instant::now();
+        self.progress.reported = Instant::now();
         let batch = self.exchange.counters().batch;
         let of = last.map_or_else(String::new, |last| format!(" of {last}"));
         eprintln!("batch {batch}{of}, {:.0} transactions/s", self.rate());
@@ -190,7 +196,7 @@ impl Replay {
                 format!("{} line {number}: not a JSON string: {error}", path.display())
             })?;
             self.apply(&body)?;
-            self.tell(None);
+            self.report(None);
         }
         Ok(())
     }
@@ -210,13 +216,13 @@ impl Replay {
         output.print(
             || {
                 format!(
-                    "batches       {}\ntransactions  {} ({applied} applied, {} rejected)\ntrades        {}\nroot          {root}\ncertified     {} roots, all of them ours\nproofs        {}\nspeed         {rate:.0} transactions/s in {seconds:.2} s",
+                    "batches       {}\ntransactions  {} ({applied} applied, {} rejected)\ntrades        {}\nroot          {root}\ncertified     {} roots, all equal to ours\nproofs        {}\nspeed         {rate:.0} transactions/s in {seconds:.2} s",
                     counters.batch,
                     self.transactions,
                     self.rejected,
                     counters.trade,
                     self.certified,
-                    if arguments.unproven { "NOT CHECKED (--unproven)" } else { "all checked, and every stored root" },
+                    if arguments.unproven { "NOT CHECKED (--unproven)" } else { "all valid, and every stored root matches" },
                 )
             },
             || {
@@ -238,14 +244,15 @@ impl Replay {
     }
 }
 
-/// Checks what a replica says of its batches against proofs and against our own application.
+/// Checks a replica's batches against the network's signatures, and its roots against our own.
 struct Audit {
     replay: Replay,
     verifier: Verifier,
     walker: Walker,
-    /// Roots that the replica stored, for batches that are not proven yet.
+    /// The replica's roots of batches that we have read but that no signature covers yet.
     roots: BTreeMap<u64, String>,
-    /// Whether the replica is in the middle of a group: its proof is over a batch that comes later.
+    /// Whether the replica's last batches belong to a group that it has not read to the end, so that the
+    /// signature over them comes with a later batch.
     is_open: bool,
 }
 
@@ -261,7 +268,7 @@ impl Audit {
         }
     }
 
-    /// Takes the batches after [`Walker::after`].
+    /// Checks and applies the batches that follow [`Walker::after`].
     fn take(&mut self, batches: Vec<BatchBody>, last: u64) -> Result<(), Failure> {
         self.is_open = false;
         for batch in &batches {
@@ -277,11 +284,11 @@ impl Audit {
             if stored.as_ref() != Some(&root) {
                 let stored = stored.unwrap_or_default();
                 return Err(Failure::difference(format!(
-                    "batch {} is the first that differs: its root is {root}, but {stored} was stored",
+                    "batch {} is the first one that differs: its root is {root}, but the replica stored {stored}",
                     proven.index
                 )));
             }
-            self.replay.tell(Some(last));
+            self.replay.report(Some(last));
         }
         error.map_or(Ok(()), |error| {
             let after = self.walker.proven().index;
@@ -293,12 +300,12 @@ impl Audit {
         let unproven = self.walker.after() - self.walker.proven().index;
         if unproven > 0 && self.is_open {
             eprintln!(
-                "the last {unproven} batches are of a group that the replica has not applied to its end; they are not checked yet"
+                "the last {unproven} batches were not checked: they belong to a group that the replica has not finished"
             );
         } else if unproven > 0 {
             let proven = self.walker.proven().index;
             let message =
-                format!("no stored proof covers the last {unproven} batches, after {proven}");
+                format!("no stored proof covers the last {unproven} batches, after batch {proven}");
             return Err(Failure::difference(message));
         }
         Ok(self.replay)
@@ -306,20 +313,20 @@ impl Audit {
 }
 
 fn number(text: &str) -> Result<u64, Failure> {
-    text.parse().map_err(|_| Failure::difference(format!("{text:?} is no whole number")))
+    text.parse().map_err(|_| Failure::difference(format!("{text:?} is not a whole number")))
 }
 
 fn check_genesis(theirs: Rules, given: Option<Rules>) -> Result<Rules, Failure> {
     match given {
         Some(ours) if ours.network != theirs.network => Err(Failure::difference(format!(
-            "the replica is of network {}, the genesis file of {}",
+            "the replica belongs to network {}, but the genesis file is for {}",
             theirs.network, ours.network
         ))),
         _ => Ok(theirs),
     }
 }
 
-/// The nodes of a node list, or else those that are kept in a data directory.
+/// The nodes of the given node list, or those that the data directory's proofs were checked with.
 pub(super) fn membership(folder: &Path, given: Option<&Path>) -> Result<Membership, Failure> {
     let operators = folder.join(OPERATORS_FOLDER);
     Ok(match given {
@@ -329,12 +336,12 @@ pub(super) fn membership(folder: &Path, given: Option<&Path>) -> Result<Membersh
     })
 }
 
-/// What began with a snapshot has no first batches.
+/// A replica that started from a snapshot does not have the first batches.
 fn refuse_snapshot(name: impl std::fmt::Display, start: u64) -> Result<(), Failure> {
     if start == 0 {
         return Ok(());
     }
-    Err(format!("{name} began with a snapshot of batch {start}: what came before cannot be applied again from it. Replay another replica, and compare the two with zellbook diff").into())
+    Err(format!("{name} started from a snapshot of batch {start} and does not have the batches before it. Replay a replica that has them, and compare the two with zellbook diff").into())
 }
 
 fn from_folder(
@@ -347,7 +354,7 @@ fn from_folder(
     let path = folder.join("replica.sqlite");
     if !path.exists() {
         return Err(format!(
-            "{} is not there; is {} a data directory?",
+            "{} does not exist; is {} the data directory of a replica?",
             path.display(),
             folder.display()
         )
@@ -373,7 +380,7 @@ async fn from_url(
     arguments: &ReplayArguments,
 ) -> Result<Replay, Failure> {
     let path = arguments.nodes.as_ref().ok_or(
-        "give --nodes with the node list of the sequencer network: the replica's own word proves nothing",
+        "--nodes is required: give the node list of the sequencer network, because a list from the replica itself would prove nothing",
     )?;
     let nodes = read_nodes(path)?.into();
     let client = Client::new(url)?;

@@ -1,4 +1,4 @@
-//! `zellbook serve` and `zellbook sequencer`.
+//! `zellbook serve` and `zellbook sequencer`: the two commands that an operator keeps running.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use super::network::{
 use super::{Failure, block_on};
 use crate::api::page::Page;
 use crate::api::{self, App, Faucet};
-use crate::attester::{Attester, place_of};
+use crate::attester::{Attester, replica_index};
 use crate::bootstrap::{self, BootstrapError, Peer, Proofs};
 use crate::clock::Clock;
 use crate::config::DataDir;
@@ -33,17 +33,17 @@ use crate::sequencer::embedded::EmbeddedOptions;
 use crate::snapshots::{self, Snapshots};
 use crate::store::{Reader, Storage, Store, StoreError};
 
-/// How long the WebSockets have to end after a stop was asked for.
-const PARTING_PATIENCE: Duration = Duration::from_secs(1);
-/// How long the last commit may take after a stop was asked for.
-const COMMIT_PATIENCE: Duration = Duration::from_secs(10);
+/// How long WebSocket clients get, after a stop signal, to receive the close reason.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
+/// How long the last commit may take after a stop signal.
+const COMMIT_GRACE: Duration = Duration::from_secs(10);
 
-/// A percentage of stake, such as 67 or 66.6.
+/// Parses a percentage of stake, for example 67 or 66.6.
 pub fn parse_threshold(text: &str) -> Result<Threshold, String> {
     Decimal::parse_lenient(text)
         .ok()
         .and_then(Threshold::from_percent)
-        .ok_or_else(|| "a threshold is a percentage above 0 and at most 100, such as 67".into())
+        .ok_or_else(|| "a threshold is a percentage above 0 and at most 100, for example 67".into())
 }
 
 fn parse_batch_bytes(text: &str) -> Result<usize, String> {
@@ -51,95 +51,96 @@ fn parse_batch_bytes(text: &str) -> Result<usize, String> {
     text.parse()
         .ok()
         .filter(|bytes| *bytes >= least)
-        .ok_or_else(|| format!("must be at least {least}, so that every transaction fits"))
+        .ok_or_else(|| format!("must be at least {least}, the length of the longest transaction"))
 }
 
-fn parse_kept(text: &str) -> Result<usize, String> {
-    let kept = text.parse().ok().filter(|kept| (1..=100).contains(kept));
-    kept.ok_or_else(|| "must be from 1 to 100".into())
+fn parse_snapshot_count(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| (1..=100).contains(count));
+    count.ok_or_else(|| "must be from 1 to 100".into())
 }
 
 #[derive(Args)]
 pub struct ServeArguments {
-    /// Where the replica keeps its state, outbox and keys; made if it is not there
+    /// Data directory for the replica's state, outbox and keys; created if it does not exist
     #[arg(long, default_value = "data", env = "ZELLBOOK_DATA")]
     data: PathBuf,
-    /// Address and port of API and page
+    /// Address and port of the API and the web page
     #[arg(long, default_value = "127.0.0.1:8080", env = "ZELLBOOK_LISTEN")]
     listen: SocketAddr,
-    /// Genesis file; without it the one kept in --data, or a new development genesis
+    /// Genesis file [default: the one in --data, else a new development genesis]
     #[arg(long)]
     genesis: Option<PathBuf>,
-    /// Sequencer network: its node list (nodes.json), or eigenlayer:URL for the operators that a
-    /// subgraph lists; without it the one that --data is of, or else the embedded sequencer
+    /// Sequencer network: a node list file (nodes.json), or eigenlayer:URL with the URL of a subgraph
+    /// that lists the operators [default: the network that --data was used with before, else the
+    /// embedded sequencer]
     #[arg(long, alias = "nodes", value_name = "FILE|eigenlayer:URL", value_parser = parse_source)]
     network: Option<NetworkSource>,
-    /// Gateways to read from and post to; without it the nodes' own sockets
+    /// Gateway to read from and post to; repeat the option for several [default: all nodes]
     #[arg(long = "gateway", requires = "network", value_name = "URL")]
     gateways: Vec<String>,
-    /// Percent of stake that must sign
+    /// Percentage of the stake that must sign a batch
     #[arg(long, default_value = "67", value_parser = parse_threshold)]
     threshold: Threshold,
-    /// Key of the tokens' issuer, for the faucet; without it issuer.key in --data, if it is there
+    /// Key file of the token issuer, which the faucet signs deposits with [default: issuer.key in --data,
+    /// if it exists]
     #[arg(long)]
     issuer_key: Option<PathBuf>,
-    /// Key that signs receipts, and attests to roots and to the clock if genesis names it; without it
-    /// replica.key in --data, made if it is not there
+    /// Key file of the replica: signs receipts, and attestations if genesis names the key [default:
+    /// replica.key in --data, generated if it does not exist]
     #[arg(long)]
     replica_key: Option<PathBuf>,
-    /// Folder with the built page (cargo xtask web makes target/site)
+    /// Folder with the built web page; cargo xtask web builds it in target/site
     #[arg(long, env = "ZELLBOOK_PAGE")]
     page: Option<PathBuf>,
-    /// Bytes of UTF-8 in a batch that we post, at most; the network's limit
+    /// Maximum length of a posted batch, in bytes: the limit of the sequencer network
     #[arg(long, default_value_t = BATCH_BYTES_DEFAULT, value_parser = parse_batch_bytes)]
     batch_bytes: usize,
-    /// Milliseconds for which transactions are gathered into a batch
+    /// Time to collect transactions into one batch, in milliseconds
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     gather_ms: u64,
-    /// Milliseconds until what was posted and not seen finalized is posted again, while the network's
-    /// latency is not measured
+    /// Time to wait for a posted batch to be finalized before posting it again, in milliseconds; used
+    /// until the network's latency has been measured
     #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u64).range(100..))]
     repost_ms: u64,
-    /// A snapshot for others to start from is made after so many batches; 0 for none
+    /// Number of batches between two snapshots that other replicas can start from; 0 for no snapshots
     #[arg(long, default_value_t = 10_000, value_name = "BATCHES")]
     snapshot_every: u64,
-    /// Snapshots that are kept, the newest
-    #[arg(long, default_value_t = 2, value_parser = parse_kept, value_name = "COUNT")]
+    /// Number of snapshots to keep
+    #[arg(long, default_value_t = 2, value_parser = parse_snapshot_count, value_name = "COUNT")]
     snapshots_kept: usize,
-    /// Start from a snapshot of the replica at this address, if --data has no state yet. It is accepted
-    /// only if replicas of genesis certified it and the network's proofs lead to it
+    /// Start from a snapshot of the replica at this URL, if --data has no state yet. The snapshot is
+    /// accepted only if the replicas in genesis certified it and the network's proofs lead to it
     #[arg(long, value_name = "URL")]
     bootstrap: Option<String>,
-    /// Bytes of the snapshot to start from, at most. It is read piece by piece; the state in it takes
-    /// some six times as many bytes of memory
+    /// Maximum size of the --bootstrap snapshot, in bytes. The state needs about six times as much memory
     #[arg(long, default_value_t = 1 << 30, requires = "bootstrap", value_name = "BYTES")]
     snapshot_bytes_max: u64,
-    /// First apply the batches that the replica at this address has, with the same proofs as from a
-    /// gateway: for when the network has pruned its history
+    /// First apply the batches of the replica at this URL, with the same proofs as from a gateway. Needed
+    /// if the network has pruned its history
     #[arg(long, value_name = "URL")]
     bootstrap_log: Option<String>,
-    /// Stop when standard input ends, as it does with the process that it is a pipe from
+    /// Stop when standard input is closed. A parent process that holds the other end of the pipe thus
+    /// cannot leave this replica behind
     #[arg(long, hide = true)]
     stop_with_input: bool,
 }
 
 #[derive(Args)]
 pub struct SequencerArguments {
-    /// Where the sequence and the key are kept; made if it is not there
+    /// Data directory for the batches and the signing key; created if it does not exist
     #[arg(long, default_value = "sequencer-data")]
     data: PathBuf,
-    /// Address and port
+    /// Address and port of the sequencer
     #[arg(long, default_value = "127.0.0.1:6001")]
     listen: SocketAddr,
-    /// Name of the app, as genesis names it
+    /// Name of the app, as in genesis
     #[arg(long, default_value = "zellbook")]
     app: String,
-    /// Milliseconds between finalized groups
+    /// Time between two signed groups of batches, in milliseconds
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     interval_ms: u64,
 }
 
-/// Runs the embedded sequencer alone.
 pub fn sequencer(arguments: SequencerArguments) -> Result<(), Failure> {
     block_on(async {
         let data = DataDir::open(&arguments.data)?;
@@ -147,8 +148,11 @@ pub fn sequencer(arguments: SequencerArguments) -> Result<(), Failure> {
         let options = EmbeddedOptions { interval, ..EmbeddedOptions::default() };
         let (listener, address) = listen::bind(arguments.listen).await?;
         let (embedded, _, failure) = start_embedded(&data, &arguments.app, address, options)?;
-        tracing::info!("sequencer of {} at http://{address}", arguments.app);
-        tracing::info!("give replicas --network {}", data.file(NODES_FILE).display());
+        tracing::info!("sequencer of app {} listening at http://{address}", arguments.app);
+        tracing::info!(
+            "start replicas with zellbook serve --network {}",
+            data.file(NODES_FILE).display()
+        );
         let (stopper, stop) = watch::channel(false);
         let mut serving = tokio::spawn(listen::serve(listener, embedded.router(), stop));
         tokio::select! {
@@ -161,18 +165,17 @@ pub fn sequencer(arguments: SequencerArguments) -> Result<(), Failure> {
     })
 }
 
-/// Runs a replica.
 pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     if arguments.stop_with_input {
         listen::stop_with_input();
     }
     block_on(async move {
-        // What the operator gave is checked before anything is made.
+        // Arguments are checked first, so that a typing error leaves no half-made data directory behind.
         let page = load_page(&arguments)?;
         let given = Given::read(arguments.network.as_ref(), &arguments.gateways)?;
         let data = DataDir::open(&arguments.data)?;
         refuse_after_halt(&data)?;
-        let given = given.or_kept(&data)?;
+        let given = given.or_stored(&data)?;
         let rules = data.rules(arguments.genesis.as_deref(), !given.is_outside())?;
         let faucet = faucet(&arguments, &data, &rules)?;
         let replica_key = replica_key(&arguments, &data, &rules)?;
@@ -218,14 +221,14 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
             clock,
             random: Rng::new(),
         })?;
-        let place = place_of(&rules, &replica_key);
+        let replica_index = replica_index(&rules, &replica_key);
         let (mut replica, replica_watch) = Replica::new(Parts {
             state,
             storage: store,
             reader: reader.clone(),
             verifier: verifier.clone(),
             outbox: outbox.clone(),
-            place,
+            replica_index,
             clock,
             random: Rng::new(),
             evidence: data.file(evidence::FILE_NAME),
@@ -240,7 +243,7 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
             let every = arguments.snapshot_every;
             tokio::spawn(snapshots.clone().keep_making(reader.clone(), published, every, clock));
         }
-        let attester = place.map(|_| {
+        let attester = replica_index.map(|_| {
             let key = replica_key.clone();
             Attester::new(Arc::clone(&rules), key, &replica_watch, clock, Rng::new())
         });
@@ -277,39 +280,40 @@ pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
             error = failed(failure) => Err(Failure::halted(error)),
             halt = &mut following.ended => Err(match halt {
                 Ok(halt) => Failure::halted(halt),
-                Err(_) => Failure::halted("its task ended by itself"),
+                Err(_) => Failure::halted("the task that applies batches panicked"),
             }),
             result = &mut posting.ended => Err(match result {
-                Ok(Ok(())) => Failure::halted("the outbox ended"),
-                Ok(Err(error)) => Failure::halted(format!("the outbox: {error}")),
+                Ok(Ok(())) => Failure::halted("the outbox stopped unexpectedly"),
+                Ok(Err(error)) => Failure::halted(format!("the outbox failed: {error}")),
                 Err(_) => Failure::halted("the outbox panicked"),
             }),
             result = &mut serving => Err(match result {
-                Ok(()) => Failure::from("the server ended"),
+                Ok(()) => Failure::from("the HTTP server stopped unexpectedly"),
                 Err(panic) => Failure::from(panic),
             }),
         };
         tracing::info!("stopping");
         let _ = stopper.send(true);
         if !serving.is_finished() {
-            // What it was asked last may still be answered; errors no longer matter.
+            // Requests in progress are still answered. Errors no longer matter at this point.
             let _ = serving.await;
         }
-        // Those who follow the feed are told; who does not listen is not waited for.
+        // Every socket holds a permit, so having all permits means that every client got the close reason.
         let all = u32::try_from(api::SOCKETS_MAX).unwrap_or(u32::MAX);
-        let _ = tokio::time::timeout(PARTING_PATIENCE, sockets.acquire_many(all)).await;
+        let _ = tokio::time::timeout(SHUTDOWN_GRACE, sockets.acquire_many(all)).await;
+        // The threads end after the commit in progress; a commit that is cut off is rolled back at the
+        // next start.
         if !following.ended.is_terminated() {
-            // A commit may end; there is no answer.
-            let _ = tokio::time::timeout(COMMIT_PATIENCE, following.ended).await;
+            let _ = tokio::time::timeout(COMMIT_GRACE, following.ended).await;
         }
         if !posting.ended.is_terminated() {
-            let _ = tokio::time::timeout(COMMIT_PATIENCE, posting.ended).await;
+            let _ = tokio::time::timeout(COMMIT_GRACE, posting.ended).await;
         }
         result
     })
 }
 
-/// Makes the store out of a snapshot of another replica, if there is none.
+/// Creates the store from a snapshot of another replica, unless there is a store already.
 async fn bootstrap_from<Q: Sequencer>(
     url: &str,
     data: &DataDir,
@@ -319,21 +323,21 @@ async fn bootstrap_from<Q: Sequencer>(
     bytes_max: u64,
 ) -> Result<(), Failure> {
     if store.exists() {
-        tracing::info!("--bootstrap {url}: not needed, {} has a state", store.display());
+        tracing::info!("--bootstrap {url} is not needed: {} already has a state", store.display());
         return Ok(());
     }
     let peer = Peer::new(url).map_err(bootstrap_failure)?;
     let folder = data.file(bootstrap::FOLDER_NAME);
     let begun = tokio::select! {
         begun = bootstrap::from_snapshot(&peer, rules, proofs, &folder, store, bytes_max) => begun,
-        () = listen::stop_signal() => return Err("stopped while starting from a snapshot".into()),
+        () = listen::stop_signal() => return Err("stopped during --bootstrap".into()),
     };
     let position = begun.map_err(bootstrap_failure)?;
-    tracing::info!("starting from batch {}, which replicas certified", position.index);
+    tracing::info!("starting from the certified snapshot of batch {}", position.index);
     Ok(())
 }
 
-/// Applies what the log of another replica proves.
+/// Applies the proven batches of another replica's log.
 async fn catch_up_from<Q: Sequencer>(
     url: &str,
     replica: &mut Replica<Store>,
@@ -342,7 +346,7 @@ async fn catch_up_from<Q: Sequencer>(
     let peer = Peer::new(url).map_err(bootstrap_failure)?;
     let caught_up = tokio::select! {
         caught_up = bootstrap::catch_up(replica, &peer, sequencer) => caught_up,
-        () = listen::stop_signal() => return Err("stopped while reading the log".into()),
+        () = listen::stop_signal() => return Err("stopped during --bootstrap-log".into()),
     };
     let batch = caught_up.map_err(bootstrap_failure)?;
     tracing::info!("caught up to batch {batch} from the log of {url}");
@@ -357,7 +361,8 @@ fn bootstrap_failure(error: BootstrapError) -> Failure {
     }
 }
 
-/// A replica that halted does not start again before its operator has decided what to do.
+/// A replica that halted stays halted, also when a process manager restarts it: its operator has to look
+/// at the evidence first.
 fn refuse_after_halt(data: &DataDir) -> Result<(), Failure> {
     let path = data.file(evidence::FILE_NAME);
     if !path.exists() {
@@ -369,17 +374,17 @@ fn refuse_after_halt(data: &DataDir) -> Result<(), Failure> {
     };
     let path = path.display();
     Err(Failure::halted(format!(
-        "{explanation}. That was at an earlier start, and is kept in {path}: look at it with zellbook verify {path}; docs/operating.md says what can be done"
+        "{explanation}. This happened during an earlier run; the evidence is in {path}. Check it with zellbook verify {path}, and see docs/operating.md for what to do next"
     )))
 }
 
-/// A task on a thread of its own.
+/// A task that runs on its own thread.
 struct OwnThread<T> {
-    /// Resolves with what it came to; to an error if it panicked, or was told to stop.
+    /// Receives the task's result, or an error if the task panicked or was stopped.
     ended: oneshot::Receiver<T>,
 }
 
-/// Runs a future on a thread of its own, which it may block, until it ends or is told to stop.
+/// Runs a future on its own thread until it ends or `stop` is set. The future may block the thread.
 fn on_own_thread<T: Send + 'static>(
     name: &str,
     future: impl Future<Output = T> + Send + 'static,
@@ -391,10 +396,10 @@ fn on_own_thread<T: Send + 'static>(
         runtime.block_on(async {
             tokio::select! {
                 biased;
-                // An error means that nobody is left to ask; that is a stop too.
+                // An error means that the sender is gone, thus that the process is stopping.
                 _ = stop.wait_for(|stop| *stop) => {}
                 output = future => {
-                    // Nobody may be left to be told.
+                    // Fails only if the receiver is gone, when the process is stopping.
                     let _ = end.send(output);
                 }
             }
@@ -425,14 +430,14 @@ fn faucet(
     let faucet = Faucet::new(rules, key);
     if faucet.is_none() && arguments.issuer_key.is_some() {
         return Err(format!(
-            "--issuer-key: {account} is the issuer of no token with a faucet in this genesis"
+            "--issuer-key: genesis has no token with a faucet whose issuer is {account}"
         )
         .into());
     }
     Ok(faucet)
 }
 
-/// The key that this replica signs receipts with, and attests with if genesis names it.
+/// The key that this replica signs receipts with, and attestations if genesis names it.
 fn replica_key(
     arguments: &ServeArguments,
     data: &DataDir,
@@ -443,15 +448,15 @@ fn replica_key(
         None => data.secret_key("replica.key")?,
     };
     let public_key = key.public_key();
-    if place_of(rules, &key).is_none() {
+    if replica_index(rules, &key).is_none() {
         if arguments.replica_key.is_some() {
             return Err(format!(
-                "--replica-key: {public_key} is not among the replicas of this genesis"
+                "--replica-key: {public_key} is not one of the replicas in genesis"
             )
             .into());
         }
         tracing::info!(
-            "replica.key is {public_key}, which genesis does not name: it signs receipts, and does not attest"
+            "this replica does not attest: genesis does not name its key {public_key} (replica.key); it only signs receipts"
         );
     }
     Ok(key)

@@ -1,4 +1,4 @@
-//! `zellbook session`: keys that trade for an account and never move its funds.
+//! `zellbook session`: manages session keys, which can trade for an account but never move its funds.
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -19,13 +19,15 @@ pub struct SessionArguments {
 
 #[derive(Subcommand)]
 enum SessionCommand {
-    /// Let a key place and cancel orders for the account, within bounds
+    /// Allow a key to place and cancel orders for the account, within limits
     ///
-    /// Make the key with zellbook key new --out session.key, authorize its public key here, and sign
-    /// with --signer session.key --account <the account> from then on. A session key can never
-    /// transfer or withdraw. To authorize a key again sets its bounds anew.
+    /// Generate the key with zellbook key new --out session.key, authorize its public key with this
+    /// command, then sign orders with --signer session.key --account ACCOUNT. A session key can never
+    /// transfer or withdraw. Authorizing a key again replaces its limits.
+    ///
+    /// Example: zellbook session authorize 02ab… --expires 12h --market ETH/USDT
     Authorize(AuthorizeArguments),
-    /// End a session key
+    /// Revoke a session key
     Revoke(RevokeArguments),
     /// List the session keys of an account
     List(ListArguments),
@@ -35,16 +37,17 @@ enum SessionCommand {
 struct AuthorizeArguments {
     /// Public key of the session key
     session_key: PublicKey,
-    /// When it ends: Unix milliseconds, or a duration from now such as 12h
+    /// When the key expires: Unix milliseconds, or a duration from now, for example 12h
     #[arg(long, value_name = "WHEN", value_parser = parse_moment)]
     expires: Moment,
-    /// The one market that it may trade in, such as ETH/USDT; without it all
+    /// The only market that the key may trade in, for example ETH/USDT [default: all markets]
     #[arg(long)]
     market: Option<String>,
-    /// The one token that its orders may spend (a buy spends quote, a sell base); needs --spend-limit
+    /// The only token that the key's orders may spend (a buy spends quote, a sell base); requires
+    /// --spend-limit
     #[arg(long, value_name = "TOKEN", requires = "spend_limit")]
     spend_token: Option<String>,
-    /// The most that its orders may spend, all told; needs --spend-token
+    /// Total amount that the key's orders may spend; requires --spend-token
     #[arg(long, value_name = "AMOUNT", requires = "spend_token")]
     spend_limit: Option<Decimal>,
     #[command(flatten)]
@@ -94,7 +97,7 @@ fn describe(body: &AccountBody) -> String {
     }
     for key in &body.session_keys {
         let market = key.market.as_deref().unwrap_or("all markets");
-        text.push_str(&format!("\n{}\n  until {} in {market}", key.key, key.expires_ms));
+        text.push_str(&format!("\n{}\n  expires {}, {market}", key.key, key.expires_ms));
         if let (Some(token), Some(limit), Some(spent)) =
             (&key.spend_token, &key.spend_limit, &key.spent)
         {

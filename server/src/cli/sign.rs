@@ -1,4 +1,4 @@
-//! `zellbook sign`.
+//! `zellbook sign`: signs a transaction that is given as JSON, and does not send it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,39 +14,43 @@ use super::{Failure, Output, block_on};
 use crate::clock::now_ms;
 use crate::config::{io_error, read_genesis, read_secret_key};
 
-/// Where `zellbook serve` keeps genesis by default.
-const KEPT_GENESIS: &str = "data/genesis.json";
+/// Where `zellbook serve` stores genesis by default.
+const STORED_GENESIS: &str = "data/genesis.json";
 
 #[derive(Args)]
 pub struct SignArguments {
-    /// The transaction: its JSON without scheme and signature; account and nonce may be left out
+    /// File with the transaction's JSON, without scheme and signature; account and nonce are filled in if
+    /// they are missing
     transaction: PathBuf,
     /// Key file
     #[arg(long, default_value = "zellbook.key")]
     key: PathBuf,
-    /// The account (public key) that the key signs for, where it is a session key of it
+    /// Account (public key) to sign for, if --key is a session key
     #[arg(long, value_name = "PUBLIC_KEY")]
     account: Option<PublicKey>,
-    /// Genesis file, whose hash is the network id; without it data/genesis.json, if it is there
+    /// Genesis file, whose hash is the network id [default: data/genesis.json if it exists, else the
+    /// genesis of --server]
     #[arg(long, conflicts_with = "network")]
     genesis: Option<PathBuf>,
-    /// Network id, 64 hex digits
+    /// Network id: 64 hex digits
     #[arg(long, value_parser = parse_network)]
     network: Option<NetworkId>,
-    /// Replica to ask for genesis; without it, and without a file, http://127.0.0.1:8080
+    /// URL of a replica to fetch genesis from [default: http://127.0.0.1:8080]
     #[arg(long, env = "ZELLBOOK_SERVER")]
     server: Option<String>,
-    /// How the text becomes a digest
+    /// Signature scheme: raw, or eip191 for Ethereum wallets
     #[arg(long, default_value = "raw", value_parser = parse_scheme)]
     scheme: Scheme,
 }
 
 fn parse_network(text: &str) -> Result<NetworkId, String> {
-    decode_hex(text).map(NetworkId).ok_or_else(|| "a network id is 64 lower-case hex digits".into())
+    decode_hex(text)
+        .map(NetworkId)
+        .ok_or_else(|| "a network id must have 64 lower-case hex digits".into())
 }
 
 fn parse_scheme(text: &str) -> Result<Scheme, String> {
-    text.parse().map_err(|()| "a scheme is raw or eip191".into())
+    text.parse().map_err(|()| "the scheme must be raw or eip191".into())
 }
 
 pub fn sign(arguments: SignArguments, output: Output) -> Result<(), Failure> {
@@ -56,8 +60,8 @@ pub fn sign(arguments: SignArguments, output: Output) -> Result<(), Failure> {
     let network = match (&arguments.genesis, arguments.network) {
         (Some(path), _) => read_genesis(path)?.network,
         (None, Some(network)) => network,
-        (None, None) if arguments.server.is_none() && Path::new(KEPT_GENESIS).exists() => {
-            read_genesis(Path::new(KEPT_GENESIS))?.network
+        (None, None) if arguments.server.is_none() && Path::new(STORED_GENESIS).exists() => {
+            read_genesis(Path::new(STORED_GENESIS))?.network
         }
         (None, None) => {
             let server = arguments.server.as_deref().unwrap_or("http://127.0.0.1:8080");
@@ -73,9 +77,9 @@ pub fn sign(arguments: SignArguments, output: Output) -> Result<(), Failure> {
     }
     let theirs = transaction.signing_key();
     if theirs != ours {
-        let place = path.display();
+        let path = path.display();
         return Err(format!(
-            "{place}: {theirs} must sign this, and the key is {ours}; for a session key give --account"
+            "{path}: this transaction must be signed by {theirs}, but --key is {ours}; if it is a session key, add --account"
         )
         .into());
     }

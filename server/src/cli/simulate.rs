@@ -12,31 +12,33 @@ use crate::simulation::{Options, Report, Scenario, simulate as run};
 
 #[derive(Args)]
 pub struct SimulateArguments {
-    /// The seeds, such as 7 or 0..50 (without the last)
+    /// Seeds to run: one, for example 7, or a range that excludes its end, for example 0..50
     #[arg(long, default_value = "0..10", value_parser = parse_seeds)]
     seeds: Seeds,
-    /// Batches that are final before the faults end
+    /// Number of batches to finalize before the faults stop
     #[arg(long, default_value_t = 300)]
     batches: u64,
-    /// Replicas
+    /// Number of replicas
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=16))]
     replicas: u8,
-    /// Nodes of equal stake; two of four lost is more than a network can bear
+    /// Number of nodes, with equal stake; a network of four survives the loss of one
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
     nodes: u8,
-    /// What happens
+    /// Scenario to run
     #[arg(long, value_enum, default_value = "chaos")]
     scenario: Scenario,
-    /// Faults of nodes in chaos: drop, duplicate, freeze, kill, partition, lie, equivocate, lag
+    /// Node faults to inject in the scenario chaos: drop, duplicate, freeze, kill, partition, lie,
+    /// equivocate, lag
     #[arg(long, value_delimiter = ',', default_values_t = FaultKind::ALL)]
     faults: Vec<FaultKind>,
-    /// Run each seed once, and do not compare it with a second run
+    /// Run each seed only once, without checking that a second run gives the same result
     #[arg(long)]
     once: bool,
-    /// Threads, each with a seed of its own
+    /// Number of threads; each runs one seed at a time
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
     jobs: u8,
-    /// Where databases are kept while it runs; without it in memory, if /dev/shm is there
+    /// Folder for the databases during the run [default: /dev/shm if it exists, else the system's
+    /// temporary folder]
     #[arg(long)]
     folder: Option<PathBuf>,
 }
@@ -55,10 +57,10 @@ fn parse_seeds(text: &str) -> Result<Seeds, String> {
         None => number(text).and_then(|from| Some(Seeds { from, to: from.checked_add(1)? })),
     };
     let seeds = seeds.filter(|seeds| seeds.from < seeds.to);
-    seeds.ok_or_else(|| "seeds are a number such as 7, or a range such as 0..50".into())
+    seeds.ok_or_else(|| "give a number, for example 7, or a range, for example 0..50".into())
 }
 
-/// Simulates seed by seed; ends with the first failures and how to repeat them.
+/// Runs all seeds. Stops at the first failure and prints the command that repeats it.
 pub fn simulate(arguments: SimulateArguments, output: Output) -> Result<(), Failure> {
     let memory = PathBuf::from("/dev/shm");
     let parent = match &arguments.folder {
@@ -99,7 +101,7 @@ pub fn simulate(arguments: SimulateArguments, output: Output) -> Result<(), Fail
             });
         }
     });
-    // What a failure left is of no use: it comes again with its seed.
+    // The databases of a failed run need not be kept: its seed produces them again.
     let _ = std::fs::remove_dir_all(&parent);
     let failures = failures.into_inner().unwrap_or_default();
     let Some((seed, _)) = failures.first() else { return Ok(()) };
@@ -121,7 +123,7 @@ fn simulate_seed(options: &Options, seed: u64, once: bool) -> Result<Report, Str
     if !once {
         let again = run(options, seed)?;
         if again != report {
-            return Err(format!("the same seed twice:\n  {report}\n  {again}"));
+            return Err(format!("two runs of the same seed differ:\n  {report}\n  {again}"));
         }
     }
     Ok(report)

@@ -1,4 +1,4 @@
-//! `zellbook snapshot`: the whole state in a file.
+//! `zellbook snapshot`: writes the whole state to a file, and checks such files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,23 +23,23 @@ pub struct SnapshotArguments {
 
 #[derive(Subcommand)]
 enum SnapshotCommand {
-    /// Write the state of a data directory to a file; the replica may be running
+    /// Write the state of a replica to a file; the replica may be running
     Write {
-        /// Data directory of a replica
+        /// Data directory of the replica
         #[arg(long, default_value = "data", env = "ZELLBOOK_DATA")]
         data: PathBuf,
-        /// The file; never overwritten
+        /// Snapshot file to write; an existing file is never overwritten
         #[arg(long, default_value = "zellbook.snapshot")]
         out: PathBuf,
     },
-    /// Check a snapshot: its leaves, its root and every invariant
+    /// Check the leaves, the state root and every invariant of a snapshot
     Check {
-        /// The file
+        /// Snapshot file
         file: PathBuf,
-        /// Genesis file of its network
+        /// Genesis file of the snapshot's network
         #[arg(long, default_value = "data/genesis.json")]
         genesis: PathBuf,
-        /// The root that it must have, 64 hex digits, from a source that you trust
+        /// State root that the snapshot must have, from a source that you trust: 64 hex digits
         #[arg(long, value_parser = parse_root)]
         root: Option<Hash>,
     },
@@ -57,14 +57,16 @@ fn write(data: &Path, out: &Path, output: Output) -> Result<(), Failure> {
     let path = data.join("replica.sqlite");
     if !path.exists() {
         let (path, data) = (path.display(), data.display());
-        return Err(format!("{path} is not there; is {data} a data directory?").into());
+        return Err(
+            format!("{path} does not exist; is {data} the data directory of a replica?").into()
+        );
     }
     let reader = Reader::new(&path, Arc::clone(&rules));
     let loaded = reader.read_now(|view| Ok(view.load(&rules, &path)));
     let (mut exchange, _) = loaded.map_err(|error| reader.error(error))??;
     let bytes = exchange.to_snapshot();
     write_new(out, &bytes, 0o644)?;
-    tell(&mut exchange, out, u64::try_from(bytes.len()).unwrap_or(u64::MAX), output);
+    print_summary(&mut exchange, out, u64::try_from(bytes.len()).unwrap_or(u64::MAX), output);
     Ok(())
 }
 
@@ -78,13 +80,13 @@ fn check(file: &Path, genesis: &Path, root: Option<Hash>, output: Output) -> Res
     let found = exchange.root();
     if root.is_some_and(|root| root != found) {
         let (found, root) = (hex::encode(found), hex::encode(root.unwrap_or_default()));
-        return Err(difference(format!("its root is {found}, not {root}")));
+        return Err(difference(format!("the state root is {found}, not {root}")));
     }
-    tell(&mut exchange, file, bytes, output);
+    print_summary(&mut exchange, file, bytes, output);
     Ok(())
 }
 
-fn tell(exchange: &mut Exchange, file: &Path, bytes: u64, output: Output) {
+fn print_summary(exchange: &mut Exchange, file: &Path, bytes: u64, output: Output) {
     let (network, root) = (exchange.rules().network.to_string(), hex::encode(exchange.root()));
     let (batch, time) = (exchange.counters().batch, exchange.counters().time);
     let accounts = exchange.engine().ledger().accounts().count();

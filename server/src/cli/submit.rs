@@ -1,4 +1,4 @@
-//! Signing, submitting and following a transaction, whatever its kind.
+//! Signs a transaction of any kind, submits it to a replica and waits for its outcome.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,43 +14,42 @@ use super::{Failure, Output, block_on};
 use crate::clock::now_ms;
 use crate::config::read_secret_key;
 
-/// Whose key signs, and which replica is asked.
+/// The options of every command that submits a transaction.
 #[derive(Args)]
 pub struct Submitter {
-    /// Key file of the account (zellbook key new makes one)
+    /// Key file of the account; zellbook key new generates one
     #[arg(long, default_value = "zellbook.key")]
     pub key: PathBuf,
-    /// Replica
+    /// URL of the replica
     #[arg(long, default_value = "http://127.0.0.1:8080", env = "ZELLBOOK_SERVER")]
     pub server: String,
-    /// Refuse to sign unless the replica's genesis has this network id
+    /// Do not sign unless the replica's genesis has this network id
     #[arg(long)]
     network: Option<String>,
-    /// How long it may take until the exchange has it, such as 30s; later it is rejected
+    /// Reject the transaction unless it is applied within this time, for example 30s [default: no limit]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     valid_for: Option<Duration>,
-    /// Print the hash and do not wait for the outcome
+    /// Print the transaction hash and exit without waiting for the outcome
     #[arg(long)]
     no_wait: bool,
 }
 
-/// With which session key, if any: for what a session key may sign.
+/// The options of commands that a session key may sign.
 #[derive(Args)]
 pub struct SessionSigner {
-    /// Key file of a session key that signs for the account (see zellbook session authorize)
+    /// Key file of a session key to sign with; see zellbook session authorize
     #[arg(long, value_name = "FILE")]
     signer: Option<PathBuf>,
-    /// With --signer: the account (public key) that it signs for; without it that of --key
+    /// Account (public key) that the session key signs for [default: that of --key]
     #[arg(long, value_name = "PUBLIC_KEY", requires = "signer")]
     account: Option<PublicKey>,
 }
 
-/// A moment: Unix milliseconds, or how long from now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// Unix milliseconds.
+    /// In Unix milliseconds.
     At(u64),
-    /// From now on.
+    /// After this time from now.
     In(Duration),
 }
 
@@ -80,29 +79,29 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         _ => None,
     };
     let ms = unit_ms.and_then(|unit: u64| digits.parse::<u64>().ok()?.checked_mul(unit));
-    ms.map(Duration::from_millis)
-        .ok_or_else(|| "a duration is a whole number with a unit: 500ms, 30s, 10m, 2h or 1d".into())
+    ms.map(Duration::from_millis).ok_or_else(|| {
+        "a duration needs a whole number and a unit: 500ms, 30s, 10m, 2h or 1d".into()
+    })
 }
 
-/// Unix milliseconds, or a duration from now.
 pub fn parse_moment(text: &str) -> Result<Moment, String> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text
             .parse()
             .map(Moment::At)
-            .map_err(|_| "that is more milliseconds than there can be".into());
+            .map_err(|_| format!("a time is at most {} milliseconds", u64::MAX));
     }
     parse_duration(text).map(Moment::In).map_err(|_| {
-        "give Unix milliseconds, or a duration from now: 500ms, 30s, 10m, 2h or 1d".into()
+        "a time must be Unix milliseconds, or a duration from now: 500ms, 30s, 10m, 2h or 1d".into()
     })
 }
 
-/// Signs an action with the account's own key, submits it and follows it.
+/// Signs an action with the account's own key, submits it and waits for its outcome.
 pub fn act(submitter: &Submitter, action: Action, output: Output) -> Result<(), Failure> {
     act_as(submitter, &SessionSigner { signer: None, account: None }, action, output)
 }
 
-/// The same, with a session key if one is given.
+/// Like [`act`], but signs with the session key if there is one.
 pub fn act_as(
     submitter: &Submitter,
     session: &SessionSigner,
@@ -123,7 +122,7 @@ pub fn act_as(
             && *expected != ours
         {
             return Err(format!(
-                "the replica is of network {ours}, not {expected}; nothing was signed"
+                "the replica belongs to network {ours}, not {expected}; nothing was signed"
             )
             .into());
         }
@@ -141,7 +140,7 @@ pub fn act_as(
         }
         client.submit(signed).await.map_err(|failure| match failure.code {
             1 => Failure::from(format!(
-                "{}; whether it took {hash} is not known: ask for that before you send it again",
+                "{}. It is unknown whether the replica received transaction {hash}: check its status before you send it again",
                 failure.message
             )),
             _ => failure,
@@ -165,7 +164,7 @@ pub fn act_as(
     })
 }
 
-/// The name of a stage on the wire.
+/// The name of a stage, as in the API.
 pub const fn stage_name(stage: Stage) -> &'static str {
     match stage {
         Stage::Received => "received",
@@ -183,7 +182,7 @@ fn describe(status: &TransactionStatus) -> String {
     let mut text = format!("{} in batch {batch}", stage_name(status.status));
     if let Some(order) = &status.order {
         text.push_str(&format!(
-            "\norder {}: {} {} {} at {}, filled {}, open {}",
+            "\norder {}: {} {} {} at {}, filled {}, remaining {}",
             order.id,
             order.side,
             order.quantity,

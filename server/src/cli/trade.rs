@@ -1,4 +1,4 @@
-//! `zellbook order`, `replace`, `cancel` and `cancel-after`.
+//! `zellbook order`, `replace`, `cancel` and `cancel-after`: the commands that a session key may sign.
 
 use clap::Args;
 use zellbook_core::key::decode_hex;
@@ -10,31 +10,32 @@ use zellbook_core::units::Decimal;
 use super::submit::{Moment, SessionSigner, Submitter, act_as, parse_moment};
 use super::{Failure, Output};
 
-/// What an order says.
+/// The options that describe an order.
 #[derive(Args)]
 struct Terms {
-    /// buy or sell
+    /// Side: buy or sell
     side: Side,
-    /// Quantity in base, such as 1.5
+    /// Quantity in the base token, for example 1.5
     quantity: Decimal,
-    /// Market, such as ETH/USDT
+    /// Market, for example ETH/USDT
     market: String,
     /// Limit price in quote per base: the worst price that you accept
     #[arg(long)]
     price: Decimal,
-    /// gtc (stands until cancelled), gtd (stands until --expires), ioc (what does not fill at once is
-    /// cancelled), fok (fills wholly at once, or is rejected) or post_only (never takes) [default: gtc,
-    /// with --expires gtd]
+    /// Time in force: gtc (good till cancelled), gtd (good till --expires), ioc (immediate or cancel), fok
+    /// (fill or kill) or post_only (only posts to the book, never takes) [default: gtc, or gtd with
+    /// --expires]
     #[arg(long)]
     time_in_force: Option<TimeInForce>,
-    /// When the order is cancelled: Unix milliseconds, or a duration from now such as 10m
+    /// When the order expires: Unix milliseconds, or a duration from now, for example 10m
     #[arg(long, value_name = "WHEN", value_parser = parse_moment)]
     expires: Option<Moment>,
-    /// Where the order meets one of your own: cancel_newest, cancel_oldest or cancel_both
+    /// Self-trade prevention, if the order would match one of your own: cancel_newest, cancel_oldest or
+    /// cancel_both
     #[arg(long, default_value = "cancel_newest")]
     self_trade: SelfTrade,
-    /// A name of your own for the order, 1 to 36 of A-Z a-z 0-9 . _ : - and not that of another open
-    /// order of yours
+    /// Your own name for the order: 1 to 36 characters of A-Z a-z 0-9 . _ : - that none of your open
+    /// orders has
     #[arg(long, value_name = "NAME")]
     client_id: Option<String>,
 }
@@ -43,12 +44,12 @@ impl Terms {
     fn order(self) -> Result<Order, Failure> {
         let time_in_force = match (self.time_in_force, self.expires) {
             (Some(TimeInForce::Gtd), None) => {
-                let message = "--time-in-force gtd needs --expires, such as --expires 10m";
+                let message = "--time-in-force gtd requires --expires, for example --expires 10m";
                 return Err(Failure::usage(message));
             }
             (None | Some(TimeInForce::Gtd), Some(_)) => TimeInForce::Gtd,
             (Some(other), Some(_)) => {
-                let message = format!("--expires goes with --time-in-force gtd, not with {other}");
+                let message = format!("--expires requires --time-in-force gtd, not {other}");
                 return Err(Failure::usage(message));
             }
             (time_in_force, None) => time_in_force.unwrap_or(TimeInForce::Gtc),
@@ -76,17 +77,17 @@ pub struct OrderArguments {
     submitter: Submitter,
 }
 
-/// Which open order a replacement takes the place of.
+/// The options that name the open order to replace.
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct Replaced {
-    /// The open order, by its id
+    /// Order to replace, by its id
     #[arg(long, value_name = "ID")]
     order: Option<u64>,
-    /// The open order, by the hash of the transaction that placed it
+    /// Order to replace, by the hash of the transaction that placed it
     #[arg(long, value_name = "HASH", value_parser = parse_hash)]
     transaction: Option<TransactionHash>,
-    /// The open order, by its client id
+    /// Order to replace, by its client id
     #[arg(long, value_name = "NAME")]
     replaces_client_id: Option<String>,
 }
@@ -95,7 +96,6 @@ struct Replaced {
 pub struct ReplaceArguments {
     #[command(flatten)]
     replaced: Replaced,
-    /// The order that takes its place; of its quantity, what the open order has filled is filled
     #[command(flatten)]
     terms: Terms,
     #[command(flatten)]
@@ -104,19 +104,19 @@ pub struct ReplaceArguments {
     submitter: Submitter,
 }
 
-/// Which open orders are cancelled.
+/// The options that name the open orders to cancel.
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct Cancelled {
-    /// Id of the order
+    /// Order to cancel, by its id
     order: Option<u64>,
-    /// The order that the transaction with this hash placed
+    /// Order to cancel, by the hash of the transaction that placed it
     #[arg(long, value_name = "HASH", value_parser = parse_hash)]
     transaction: Option<TransactionHash>,
-    /// The order with this client id
+    /// Order to cancel, by its client id
     #[arg(long, value_name = "NAME")]
     client_id: Option<String>,
-    /// All open orders
+    /// Cancel all open orders
     #[arg(long)]
     all: bool,
 }
@@ -125,7 +125,7 @@ struct Cancelled {
 pub struct CancelArguments {
     #[command(flatten)]
     cancelled: Cancelled,
-    /// With --all: of this market only
+    /// Cancel only the orders of this market; requires --all
     #[arg(long, requires = "all", conflicts_with_all = ["order", "transaction", "client_id"])]
     market: Option<String>,
     #[command(flatten)]
@@ -136,8 +136,8 @@ pub struct CancelArguments {
 
 #[derive(Args)]
 pub struct CancelAfterArguments {
-    /// When all open orders of the account are cancelled, unless you say so again before: a duration
-    /// from now such as 60s, Unix milliseconds, or off
+    /// When to cancel all open orders of the account: a duration from now, for example 60s, Unix
+    /// milliseconds, or off to disable the switch
     #[arg(value_name = "WHEN", value_parser = parse_switch)]
     time: Moment,
     #[command(flatten)]
@@ -148,17 +148,17 @@ pub struct CancelAfterArguments {
 
 fn parse_hash(text: &str) -> Result<TransactionHash, String> {
     let bytes = decode_hex(text).map(TransactionHash);
-    bytes.ok_or_else(|| "a transaction's hash is 64 lower-case hex digits".into())
+    bytes.ok_or_else(|| "a transaction hash must have 64 lower-case hex digits".into())
 }
 
 fn parse_switch(text: &str) -> Result<Moment, String> {
     if text == "off" {
         return Ok(Moment::At(0));
     }
-    parse_moment(text).map_err(|problem| format!("{problem}; or off"))
+    parse_moment(text).map_err(|problem| format!("{problem}; or `off`"))
 }
 
-/// The order that one of three options names.
+/// The order that is named by whichever of the three options is present.
 fn target(
     order: Option<u64>,
     transaction: Option<TransactionHash>,
@@ -178,7 +178,7 @@ pub fn order(arguments: OrderArguments, output: Output) -> Result<(), Failure> {
 pub fn replace(arguments: ReplaceArguments, output: Output) -> Result<(), Failure> {
     let ReplaceArguments { replaced, terms, session, submitter } = arguments;
     let target = target(replaced.order, replaced.transaction, replaced.replaces_client_id)
-        .ok_or_else(|| Failure::usage("name the open order, such as --order 17"))?;
+        .ok_or_else(|| Failure::usage("name the open order, for example with --order 17"))?;
     act_as(&submitter, &session, Action::Replace { target, order: terms.order()? }, output)
 }
 

@@ -1,4 +1,5 @@
-//! `zellbook verify`.
+//! `zellbook verify`: checks evidence that comes from elsewhere, with signatures alone and without a state:
+//! halt evidence, receipts, and captured responses of a sequencer network.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,64 +32,65 @@ pub struct VerifyArguments {
 
 #[derive(Args)]
 struct EvidenceArguments {
-    /// A file of evidence that a replica wrote when it halted
+    /// Halt evidence: the file that a replica wrote when it halted
     #[arg(required = true)]
     file: Option<PathBuf>,
-    /// Genesis file of its network; without it the one beside the evidence
+    /// Genesis file of the network [default: genesis.json in the same folder]
     #[arg(long)]
     genesis: Option<PathBuf>,
-    /// Node list (nodes.json); without it the one beside the evidence
+    /// Node list of the network [default: nodes.json in the same folder]
     #[arg(long)]
     nodes: Option<PathBuf>,
-    /// Percent of stake that must sign
+    /// Percentage of the stake that must have signed
     #[arg(long, default_value = "67", value_parser = parse_threshold)]
     threshold: Threshold,
 }
 
 #[derive(Subcommand)]
 enum VerifyCommand {
-    /// Check one captured answer of GET /node/{app}/batches/finalized?after=N
+    /// Verify a captured response of GET /node/{app}/batches/finalized?after=N
     Finalized(FinalizedArguments),
-    /// Check a receipt: that a replica signed that it took a transaction, and when
+    /// Verify a receipt, with which a replica signed that it received a transaction and when
     ///
-    /// With --server it is also asked whether the transaction is in the sequence. One that a replica
-    /// took, that could have had an effect, and that no replica has: that is what a receipt is for.
+    /// With --server, also asks a replica for the status of the transaction. A receipt for a valid
+    /// transaction that no replica knows proves that its signer received the transaction and lost or
+    /// withheld it.
     Receipt(ReceiptArguments),
 }
 
 #[derive(Args)]
 struct ReceiptArguments {
-    /// The receipt's JSON, as a replica answered with it
+    /// File with the receipt's JSON, as the replica returned it
     receipt: PathBuf,
-    /// The replica's public key, as one knows it from elsewhere; without it the key in the receipt is
-    /// only shown
+    /// Public key of the replica, from a source that you trust; without it the key in the receipt is shown
+    /// but not checked
     #[arg(long)]
     replica: Option<PublicKey>,
-    /// Genesis file of the network, which the receipt must be for
+    /// Genesis file of the network that the receipt must belong to
     #[arg(long)]
     genesis: Option<PathBuf>,
-    /// A replica to ask for the transaction, better another one
+    /// URL of a replica to ask for the transaction, preferably not the one that signed
     #[arg(long)]
     server: Option<String>,
 }
 
 #[derive(Args)]
 struct FinalizedArguments {
-    /// The answer's body
+    /// File with the body of the response
     response: PathBuf,
-    /// Node list (nodes.json)
+    /// Node list of the network (nodes.json)
     #[arg(long)]
     nodes: PathBuf,
     /// Name of the app
     #[arg(long)]
     app: String,
-    /// Percent of stake that must sign
+    /// Percentage of the stake that must have signed
     #[arg(long, value_parser = parse_threshold)]
     threshold: Threshold,
-    /// The index that was asked for: batches up to it are known
+    /// The N of ?after=N in the request
     #[arg(long, default_value_t = 0)]
     after: u64,
-    /// The chaining hash at --after, 32 hex digits; empty at 0
+    /// Chaining hash at --after: 32 hex digits; empty if --after is 0
     #[arg(long, default_value = "", value_parser = parse_chain)]
     chain: String,
 }
@@ -97,7 +99,7 @@ fn parse_chain(text: &str) -> Result<String, String> {
     if text.is_empty() || decode_hex::<16>(text).is_some() {
         Ok(text.into())
     } else {
-        Err("a chaining hash is 32 lower-case hex digits".into())
+        Err("a chaining hash must have 32 lower-case hex digits".into())
     }
 }
 
@@ -109,23 +111,23 @@ pub fn verify(arguments: VerifyArguments, output: Output) -> Result<(), Failure>
     }
 }
 
-/// Checks a receipt, and asks what became of its transaction.
+/// Verifies a receipt and, with `--server`, looks up the status of its transaction.
 fn receipt(arguments: &ReceiptArguments, output: Output) -> Result<(), Failure> {
     let path = arguments.receipt.display();
     let bytes = fs::read(&arguments.receipt).map_err(io_error(&arguments.receipt))?;
     let difference = |message: String| Failure::difference(format!("{path}: {message}"));
     let body: ReceiptBody = serde_json::from_slice(&bytes)
-        .map_err(|error| difference(format!("it is no receipt: {error}")))?;
+        .map_err(|error| difference(format!("this is not a receipt: {error}")))?;
     let (receipt, replica) =
         Receipt::verify(&body).map_err(|error| difference(error.to_string()))?;
     if let Some(expected) = arguments.replica.filter(|expected| *expected != replica) {
-        return Err(difference(format!("it is signed by {replica}, not by {expected}")));
+        return Err(difference(format!("the receipt is signed by {replica}, not by {expected}")));
     }
     if let Some(genesis) = &arguments.genesis {
         let ours = read_genesis(genesis)?.network;
         if ours != receipt.network {
             let theirs = receipt.network;
-            return Err(difference(format!("it is for network {theirs}, not for {ours}")));
+            return Err(difference(format!("the receipt is for network {theirs}, not for {ours}")));
         }
     }
     let hash = receipt.transaction.to_string();
@@ -134,21 +136,21 @@ fn receipt(arguments: &ReceiptArguments, output: Output) -> Result<(), Failure> 
         .as_ref()
         .map(|server| block_on(async { Client::new(server)?.known(&hash).await }));
     let status = asked.transpose()?;
-    let became = match &status {
+    let outcome = match &status {
         None => String::new(),
-        Some(None) => "; the replica asked has never seen it".into(),
+        Some(None) => "; the replica at --server does not know it".into(),
         Some(Some(status)) => {
             let batch = status
                 .batch
                 .as_ref()
                 .map_or_else(String::new, |batch| format!(" in batch {batch}"));
-            format!("; it is {}{batch}", stage_name(status.status))
+            format!("; its status is {}{batch}", stage_name(status.status))
         }
     };
     output.print(
         || {
             format!(
-                "replica {replica} took {hash} at {} (Unix milliseconds){became}",
+                "replica {replica} received {hash} at {} (Unix milliseconds){outcome}",
                 receipt.received_ms
             )
         },
@@ -163,9 +165,10 @@ fn receipt(arguments: &ReceiptArguments, output: Output) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Checks all signatures of a file of evidence, and says what they prove.
+/// Verifies halt evidence and explains what it proves.
 fn evidence(arguments: &EvidenceArguments, output: Output) -> Result<(), Failure> {
-    let file = arguments.file.as_deref().ok_or_else(|| Failure::usage("give a file"))?;
+    let file =
+        arguments.file.as_deref().ok_or_else(|| Failure::usage("give a halt evidence file"))?;
     let shown = file.display();
     let evidence = match Evidence::read(file) {
         Err(ReadError::File(error)) => return Err(error.into()),
@@ -175,7 +178,7 @@ fn evidence(arguments: &EvidenceArguments, output: Output) -> Result<(), Failure
     let beside = file.with_file_name("genesis.json");
     if arguments.genesis.is_none() && !beside.exists() {
         return Err(Failure::usage(format!(
-            "{} is not there: give the genesis file of the network with --genesis",
+            "{} does not exist: name the genesis file of the network with --genesis",
             beside.display()
         )));
     }
@@ -186,16 +189,19 @@ fn evidence(arguments: &EvidenceArguments, output: Output) -> Result<(), Failure
     let verifier = Verifier { app_name, nodes, threshold: arguments.threshold };
     let finding = evidence
         .check(&rules, &verifier)
-        .map_err(|error| Failure::difference(format!("{shown} proves nothing: {error}")))?;
+        .map_err(|error| Failure::difference(format!("{shown} is not valid evidence: {error}")))?;
     let explanation = &evidence.explanation;
     output.print(
-        || format!("the replica said: {explanation}\n\n{}", explain(&evidence, &finding, &rules)),
+        || {
+            let meaning = explain(&evidence, &finding, &rules);
+            format!("reason that the replica gave: {explanation}\n\n{meaning}")
+        },
         || json!({ "holds": true, "explanation": explanation, "evidence": evidence.contradiction }),
     );
     Ok(())
 }
 
-/// What evidence that holds means.
+/// What valid evidence proves, and what to do next.
 fn explain(evidence: &Evidence, finding: &Finding, rules: &Rules) -> String {
     match (finding, &evidence.contradiction) {
         (
@@ -208,20 +214,20 @@ fn explain(evidence: &Evidence, finding: &Finding, rules: &Rules) -> String {
             let signers = replicas.iter().filter_map(replica);
             let signers = signers.map(|replica| format!("  {}\n", replica.public_key));
             format!(
-                "It holds: these replicas, of weight {weight} of {total}, signed the root\n  {certified_root}\nafter batch {batch}, in batches that the network has proven:\n{}\
-                 The replica that halted had\n  {ours}\n\
-                 Its own root is its word alone. Apply the batches anew to see who is right: zellbook replay --from its data directory or another replica; zellbook diff finds the first batch where two replicas differ.",
+                "The evidence is valid. These replicas, with weight {weight} of {total}, signed the state root\n  {certified_root}\nafter batch {batch}, in batches that the network has proven:\n{}\
+                 The replica that halted had computed\n  {ours}\n\
+                 Nobody else signed that root. To find out who is right, apply the batches again with zellbook replay --from, on its data directory or on another replica. zellbook diff finds the first batch where two replicas differ.",
                 signers.collect::<String>()
             )
         }
         (Finding::TwoHistories { batch }, Contradiction::OtherHistory { ours, theirs, .. }) => {
             format!(
-                "It holds: the nodes of the network signed two histories. At batch {batch} the chaining hash is\n  {} as this replica has it, signed with batch {}\n  {} as the network has it now, signed with batch {}\n\
-                 The network lost its history and was started anew, or its nodes signed what they must not.",
+                "The evidence is valid: there is a fork. The nodes of the network signed two histories. The chaining hash at batch {batch} is\n  {} in the replica's history, proven by the signature at batch {}\n  {} in the network's current history, proven by the signature at batch {}\n\
+                 Either the network lost its history and was restarted, or its nodes are dishonest.",
                 ours.chaining_hash, ours.proof.index, theirs.chaining_hash, theirs.proof.index
             )
         }
-        // A finding is of the kind of its evidence.
+        // `check` returns the finding that belongs to the kind of evidence, so no other pair occurs.
         _ => String::new(),
     }
 }
@@ -229,7 +235,9 @@ fn explain(evidence: &Evidence, finding: &Finding, rules: &Rules) -> String {
 fn finalized(arguments: FinalizedArguments, output: Output) -> Result<(), Failure> {
     let read = |path: &PathBuf| fs::read(path).map_err(io_error(path));
     if (arguments.after == 0) != arguments.chain.is_empty() {
-        return Err("--chain is the chaining hash at --after: give it from index 1 on".into());
+        return Err(
+            "--chain is the chaining hash at --after: it is required if --after is above 0, and must be empty otherwise".into()
+        );
     }
     let nodes = NodeList::read(&read(&arguments.nodes)?)
         .map_err(|error| format!("{}: {error}", arguments.nodes.display()))?;
@@ -255,7 +263,7 @@ fn finalized(arguments: FinalizedArguments, output: Output) -> Result<(), Failur
                 }
                 let signature = &group.signature;
                 text.push_str(&format!(
-                    "proven up to {} by a signature of {} (Unix seconds), {} non-signers\n",
+                    "proven up to batch {} by a signature made at {} (Unix seconds), {} non-signers\n",
                     signature.index,
                     signature.timestamp,
                     signature.nonsigners.len()
@@ -263,7 +271,7 @@ fn finalized(arguments: FinalizedArguments, output: Output) -> Result<(), Failur
             }
             let proven = walker.proven();
             text + &format!(
-                "after {} chain {:?}, {unproven} batches not proven",
+                "proven up to batch {}, chaining hash {:?}; {unproven} batches after it are not proven",
                 proven.index, proven.chaining_hash
             )
         },

@@ -115,7 +115,7 @@ impl<S: Storage> Replica<S> {
         let Some(last) = applied.last() else { return Ok(()) };
         let (exchange, root) = (&self.exchange, last.outcome.root);
         let root_of = |batch| self.storage.root(batch);
-        let attestable = Attestable::new(exchange, root, self.place, root_of)?;
+        let attestable = Attestable::new(exchange, root, self.replica_index, root_of)?;
         let before = self.published.borrow().books.clone();
         self.published.send_modify(|published| {
             std::sync::Arc::make_mut(published).follow(exchange, applied, attestable);

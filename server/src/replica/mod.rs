@@ -80,7 +80,7 @@ pub struct Parts<S> {
     /// Learns what was finalized and applied.
     pub outbox: Outbox,
     /// Where genesis names this replica, if it does: then it attests.
-    pub place: Option<ReplicaIndex>,
+    pub replica_index: Option<ReplicaIndex>,
     /// Tells the time.
     pub clock: Clock,
     /// Spreads its waits.
@@ -93,7 +93,7 @@ pub struct Parts<S> {
 pub struct Replica<S> {
     exchange: Exchange,
     storage: S,
-    place: Option<ReplicaIndex>,
+    replica_index: Option<ReplicaIndex>,
     questions: Questions,
     verifier: VerifierWatch,
     walker: Walker,
@@ -113,12 +113,22 @@ pub struct Replica<S> {
 impl<S: Storage> Replica<S> {
     /// A replica at a loaded state.
     pub fn new(parts: Parts<S>) -> Result<(Self, Watch), StoreError> {
-        let Parts { state, storage, reader, verifier, outbox, place, clock, random, evidence } =
-            parts;
+        let Parts {
+            state,
+            storage,
+            reader,
+            verifier,
+            outbox,
+            replica_index,
+            clock,
+            random,
+            evidence,
+        } = parts;
         let start = storage.start()?;
         let (mut exchange, position) = state;
         let root = exchange.root();
-        let attestable = Attestable::new(&exchange, root, place, |batch| storage.root(batch))?;
+        let attestable =
+            Attestable::new(&exchange, root, replica_index, |batch| storage.root(batch))?;
         let chaining_hash = position.chaining_hash.clone();
         let mut published = Published::new(&exchange, root, chaining_hash, attestable);
         fill_tickers(&mut published.tickers, &reader, clock.now_ms())?;
@@ -138,7 +148,7 @@ impl<S: Storage> Replica<S> {
         let replica = Self {
             exchange,
             storage,
-            place,
+            replica_index,
             questions,
             verifier,
             walker: Walker::new(position),
@@ -348,7 +358,7 @@ async fn check_last<Q: Sequencer>(
     if let Some(last) = &last {
         let hash = last.chaining_hash.as_deref().unwrap_or_default();
         match verifier.verify(SignedState::Locked, last, hash) {
-            Ok(()) => counts.told.store(theirs, Ordering::Relaxed),
+            Ok(()) => counts.gateway_head.store(theirs, Ordering::Relaxed),
             // Who signs at that block is learned with the next page.
             Err(ProofError::UnknownTag(_)) => {}
             Err(error) => {

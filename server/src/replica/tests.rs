@@ -182,7 +182,7 @@ async fn replica(folder: &TempDir, fails_at: u32) -> (Replica<FailingDisk>, Watc
         reader,
         verifier: fixed(verifier()),
         outbox,
-        place: None,
+        replica_index: None,
         clock: Clock::system(),
         random: fastrand::Rng::with_seed(1),
         evidence: folder.path().join("evidence.json"),

@@ -14,7 +14,7 @@ use zellbook_core::key::SecretKey;
 
 use super::ledger::{Hash, Ledger};
 use super::transport::{Links, MemoryTransport};
-use crate::attester::{Attester, place_of};
+use crate::attester::{Attester, replica_index};
 use crate::clock::Clock;
 use crate::outbox::{Outbox, OutboxOptions, OutboxParts, Sighting};
 use crate::published::Published;
@@ -100,7 +100,7 @@ impl SimulatedReplica {
             reader: reader.clone(),
             verifier: common.verifier.clone(),
             outbox: outbox.clone(),
-            place: place_of(rules, &key),
+            replica_index: replica_index(rules, &key),
             evidence: self.folder.clone(),
             clock: common.clock,
             random: fork(rng),

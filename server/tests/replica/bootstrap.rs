@@ -124,7 +124,7 @@ async fn a_replica_starts_from_a_snapshot_of_another_and_goes_on_with_it() {
     assert!(!new.data.join("bootstrap").exists());
     let replay = run(&["replay", "--from", data]);
     assert_eq!(replay.status.code(), Some(1));
-    assert!(text(&replay.stderr).contains("began with a snapshot"), "{}", text(&replay.stderr));
+    assert!(text(&replay.stderr).contains("started from a snapshot"), "{}", text(&replay.stderr));
     let mut third = start(&folder, "third", &honest, &["--bootstrap-log", other]).await;
     third.ready().await;
     assert_eq!(balance(&third.account(&key(1)).await, "BTC"), balance(&ours, "BTC"));

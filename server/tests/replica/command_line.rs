@@ -395,7 +395,7 @@ async fn amounts_are_moved_taken_out_and_proven() {
     let other_root = "00".repeat(32);
     let differs = bench.fails(&format!("proof ETH {trusted} --root {other_root}"), 3);
     let other_network = format!("proof ETH --network {other_root} --root {root}");
-    assert!(bench.fails(&other_network, 3).contains("the replica is of network"));
+    assert!(bench.fails(&other_network, 3).contains("the replica belongs to network"));
     let alone = bench.fails(&format!("proof ETH --root {root}"), 2);
     assert!(alone.contains("--network"), "{alone}");
     assert!(differs.contains("does not lead to the root") && differs.contains(root), "{differs}");
@@ -474,7 +474,7 @@ async fn a_snapshot_is_written_while_the_replica_runs_and_every_change_to_it_is_
     assert!(run(&[&check[..], &["--root", root]].concat()).status.success());
     let other = run(&[&check[..], &["--root", &"00".repeat(32)]].concat());
     assert_eq!(other.status.code(), Some(3));
-    assert!(text(&other.stderr).contains("its root is"));
+    assert!(text(&other.stderr).contains("the state root is"));
     let whole = fs::read(&file).unwrap();
     for place in [0, 30, 60, whole.len() / 2, whole.len() - 1] {
         let mut damaged = whole.clone();

@@ -49,7 +49,7 @@ async fn it_halts_with_both_roots_and_does_not_start_again() {
     let evidence = file("data/evidence.json");
     let checked = run(&["verify", &evidence]);
     assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
-    assert!(text(&checked.stdout).contains("of weight 1 of 1, signed the root"));
+    assert!(text(&checked.stdout).contains("with weight 1 of 1, signed the state root"));
     let missing = run(&["verify", &file("no.json")]);
     assert!(missing.status.code() == Some(1) && text(&missing.stderr).contains("no.json"));
     std::fs::copy(&evidence, file("alone.json")).unwrap();
@@ -103,7 +103,7 @@ async fn a_key_that_genesis_does_not_name_attests_to_nothing() {
     let refused = run(&arguments);
     assert_eq!(refused.status.code(), Some(1));
     let message = text(&refused.stderr);
-    assert!(message.contains("is not among the replicas of this genesis"), "{message}");
+    assert!(message.contains("is not one of the replicas in genesis"), "{message}");
     let mut again = Replica::start(&folder, "data", &[]).await;
     again.ready().await;
     let (status, _) = again.request(Method::GET, "/v1/markets", "").await;

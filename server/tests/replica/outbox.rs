@@ -113,11 +113,11 @@ async fn a_receipt_proves_what_a_replica_took_and_when() {
     let server = replica.process.url.clone();
     let (code, message) = check(&receipt, &["--replica", &replica_key, "--server", &server]);
     assert_eq!(code, Some(0), "{message}");
-    assert!(message.contains("it is received"), "{message}");
-    // Another replica has never seen it.
+    assert!(message.contains("its status is received"), "{message}");
+    // Another replica has does not know it.
     let other = Replica::start(&folder, "other", &given.arguments_of(1)).await;
     let (code, message) = check(&receipt, &["--server", &other.process.url]);
-    assert!(code == Some(0) && message.contains("never seen it"), "{message}");
+    assert!(code == Some(0) && message.contains("does not know it"), "{message}");
     let wrong_key = key(5).public_key().to_string();
     let (code, message) = check(&receipt, &["--replica", &wrong_key]);
     assert!(code == Some(3) && message.contains("not by"), "{message}");
@@ -126,12 +126,12 @@ async fn a_receipt_proves_what_a_replica_took_and_when() {
     let (code, message) = check(&forged, &[]);
     assert!(code == Some(3) && message.contains("the signature is not that of"), "{message}");
     let (code, message) = check(&json!({ "receipt": receipt }), &[]);
-    assert!(code == Some(3) && message.contains("it is no receipt"), "{message}");
+    assert!(code == Some(3) && message.contains("this is not a receipt"), "{message}");
 
     sequencer.restart("/node/ready").await;
     assert_eq!(replica.outcome(&hash).await["status"], "applied");
     let (code, message) = check(&receipt, &["--server", &server]);
-    assert!(code == Some(0) && message.contains("it is applied in batch"), "{message}");
+    assert!(code == Some(0) && message.contains("its status is applied in batch"), "{message}");
 }
 
 #[tokio::test]
