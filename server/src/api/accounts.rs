@@ -1,4 +1,4 @@
-//! Accounts.
+//! The endpoints of one account: balances, history, and proofs of its balances and orders.
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -18,25 +18,24 @@ use super::markets::{bounded, parameters};
 use super::{ApiError, App, Shared};
 use crate::store::{View, read_balance};
 
-/// Rows of one page of an account's past, at most.
-const PAST_MAX: u32 = 200;
+/// The most rows of history in one response.
+const HISTORY_MAX: u32 = 200;
 
-/// A public key of a path, body or channel.
+/// Parses the public key in a path, body or channel.
 pub fn parse_account(text: &str) -> Result<PublicKey, ApiError> {
     text.parse()
-        .map_err(|error| ApiError::bad_request("bad_account", format!("no account: {error}")))
+        .map_err(|error| ApiError::bad_request("bad_account", format!("invalid account: {error}")))
 }
 
 impl App {
-    /// All of an account.
     pub async fn account(&self, account: PublicKey) -> Result<AccountBody, ApiError> {
         let body = self.reader.read(move |view| view.account(&account)).await?;
-        self.shown(&body.batch).await?;
+        self.wait_published(&body.batch).await?;
         Ok(body)
     }
 }
 
-/// `GET /v1/accounts/{public key}`. An account that was never used has nothing.
+/// `GET /v1/accounts/{public key}`. An account that was never used is empty, not an error.
 pub async fn account(
     State(app): Shared,
     Path(account): Path<String>,
@@ -44,43 +43,43 @@ pub async fn account(
     Ok(Json(app.account(parse_account(&account)?).await?))
 }
 
-/// Parameters of a request for a page of an account's past.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PastQuery {
+pub struct HistoryQuery {
+    /// Return rows older than the one with this number; without it the newest.
     before: Option<u64>,
     limit: Option<u32>,
 }
 
-type Past = Result<Query<PastQuery>, QueryRejection>;
+type History = Result<Query<HistoryQuery>, QueryRejection>;
 
-/// Reads a page of an account's past with the batch after which it was so.
-async fn past<T: Send + 'static>(
+/// Reads a page of an account's history, and the last batch that it includes.
+async fn history<T: Send + 'static>(
     app: &App,
     account: &str,
-    query: Past,
+    query: History,
     read: fn(&View<'_>, &PublicKey, u64, u32) -> rusqlite::Result<Vec<T>>,
 ) -> Result<(String, Vec<T>), ApiError> {
     let account = parse_account(account)?;
-    let PastQuery { before, limit } = parameters(query)?;
-    let limit = bounded(limit, 50, PAST_MAX)?;
+    let HistoryQuery { before, limit } = parameters(query)?;
+    let limit = bounded(limit, 50, HISTORY_MAX)?;
     let before = before.unwrap_or(u64::MAX);
     let (batch, rows) = app
         .reader
         .read(move |view| Ok((view.last_batch()?, read(view, &account, before, limit)?)))
         .await?;
     let batch = batch.to_string();
-    app.shown(&batch).await?;
+    app.wait_published(&batch).await?;
     Ok((batch, rows))
 }
 
-/// `GET /v1/accounts/{public key}/orders?before=&limit=`: past orders, newest first.
+/// `GET /v1/accounts/{public key}/orders?before=&limit=`: closed orders, newest first.
 pub async fn orders(
     State(app): Shared,
     Path(account): Path<String>,
-    query: Past,
+    query: History,
 ) -> Result<Json<OrdersResponse>, ApiError> {
-    let (batch, orders) = past(&app, &account, query, |view, account, before, limit| {
+    let (batch, orders) = history(&app, &account, query, |view, account, before, limit| {
         view.past_orders(account, before, limit)
     })
     .await?;
@@ -91,9 +90,9 @@ pub async fn orders(
 pub async fn fills(
     State(app): Shared,
     Path(account): Path<String>,
-    query: Past,
+    query: History,
 ) -> Result<Json<FillsResponse>, ApiError> {
-    let (batch, fills) = past(&app, &account, query, |view, account, before, limit| {
+    let (batch, fills) = history(&app, &account, query, |view, account, before, limit| {
         view.fills(account, before, limit)
     })
     .await?;
@@ -105,24 +104,22 @@ pub async fn fills(
 pub async fn ledger(
     State(app): Shared,
     Path(account): Path<String>,
-    query: Past,
+    query: History,
 ) -> Result<Json<LedgerResponse>, ApiError> {
-    let (batch, entries) = past(&app, &account, query, |view, account, before, limit| {
+    let (batch, entries) = history(&app, &account, query, |view, account, before, limit| {
         view.ledger(account, before, limit)
     })
     .await?;
     Ok(Json(LedgerResponse { batch, entries }))
 }
 
-/// Parameters of a proof request.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProofQuery {
     token: String,
 }
 
-/// `GET /v1/accounts/{public key}/proof?token=ETH`: a balance, with the proof that the state root
-/// commits to it.
+/// `GET /v1/accounts/{public key}/proof?token=ETH`: a balance with its inclusion proof.
 pub async fn proof(
     State(app): Shared,
     Path(account): Path<String>,
@@ -134,14 +131,14 @@ pub async fn proof(
         let known = app.rules.genesis.tokens.iter().map(|token| token.symbol.as_str());
         let known = known.collect::<Vec<_>>().join(", ");
         let token: String = token.chars().take(40).collect();
-        let message = format!("there is no token {token}; the tokens are {known}");
+        let message = format!("no token is named {token}; the tokens are {known}");
         return Err(ApiError::not_found("unknown_token", message));
     };
     let key = LeafKey::Balance(account, index);
     let bytes = key.to_bytes();
     let proven = app.watch.prover.prove(key).await?;
     let batch = proven.batch.to_string();
-    app.shown(&batch).await?;
+    app.wait_published(&batch).await?;
     let balance = read_balance(proven.value.as_deref());
     Ok(Json(BalanceProofBody {
         batch,
@@ -157,22 +154,22 @@ pub async fn proof(
     }))
 }
 
-/// `GET /v1/accounts/{public key}/orders/{id}/proof`: an open order, with the proof that the state root
-/// commits to it.
+/// `GET /v1/accounts/{public key}/orders/{id}/proof`: an open order with its inclusion proof, or a proof
+/// that the account has no such open order.
 pub async fn order_proof(
     State(app): Shared,
     Path((account, id)): Path<(String, String)>,
 ) -> Result<Json<OrderProofBody>, ApiError> {
     let account = parse_account(&account)?;
     let id = id.parse().map_err(|_| {
-        ApiError::bad_request("bad_order", "an order's id is a whole number, like 7")
+        ApiError::bad_request("bad_order", "an order id must be a whole number, for example 7")
     })?;
     let key = LeafKey::Order(account, id);
     let bytes = key.to_bytes();
     let proven = app.watch.prover.prove(key).await?;
     let batch = proven.batch.to_string();
-    app.shown(&batch).await?;
-    // What the engine wrote can be read.
+    app.wait_published(&batch).await?;
+    // Reading cannot fail: the engine wrote this leaf.
     let order = proven.value.as_deref().and_then(|value| OrderLeaf::read(value).ok());
     Ok(Json(OrderProofBody {
         batch,
@@ -184,7 +181,6 @@ pub async fn order_proof(
     }))
 }
 
-/// What an order's leaf says, in decimals.
 fn proven_order(rules: &Rules, order: OrderLeaf) -> Option<ProvenOrderBody> {
     let market = rules.listing.market_at(order.market)?;
     let quantity = |lots: Lots| market.format_quantity(lots.0.into());

@@ -1,4 +1,5 @@
-//! The sequence, for auditors.
+//! The endpoints for auditors and for other replicas: batches with their proofs, headers and certified
+//! roots. They answer even when the replica has halted, because what they return carries its own proof.
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -10,9 +11,9 @@ use super::markets::{bounded, parameters};
 use super::{ApiError, App, Shared};
 use crate::evidence::signed_attestations;
 
-/// Bytes of bodies in one answer, about.
+/// A response ends with the batch with which its bodies reach so many bytes.
 const BODY_BYTES: usize = 1 << 20;
-/// Headers in one answer, at most.
+/// The most headers in one response.
 const HEADERS_MAX: u32 = 100;
 
 /// `GET /v1/batches/{index}`.
@@ -27,29 +28,27 @@ pub async fn one(
     found.map(Json).ok_or_else(|| app.no_batch(number, last))
 }
 
-/// A batch index of a path.
 pub fn parse_index(text: &str) -> Result<u64, ApiError> {
     text.parse().ok().filter(|number| *number > 0).ok_or_else(|| {
-        ApiError::bad_request("bad_index", "a batch index is a whole number from 1 on")
+        ApiError::bad_request("bad_index", "a batch index must be a whole number of at least 1")
     })
 }
 
 impl App {
-    /// Why a batch is not here.
+    /// The error for a batch that this replica does not have.
     pub fn no_batch(&self, number: u64, last: u64) -> ApiError {
         let start = self.start;
         let message = if number <= start {
             format!(
-                "this replica began with a snapshot of batch {start}; it has none up to that one"
+                "this replica started from a snapshot of batch {start} and has only the batches after it"
             )
         } else {
-            format!("this replica has no batch {number}; its last is {last}")
+            format!("this replica has no batch {number}; its last batch is {last}")
         };
         ApiError::not_found("unknown_batch", message)
     }
 }
 
-/// Parameters of a request for headers.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeadersQuery {
@@ -57,7 +56,7 @@ pub struct HeadersQuery {
     limit: Option<u32>,
 }
 
-/// `GET /v1/headers?before=&limit=`: the last batches in short, newest first.
+/// `GET /v1/headers?before=&limit=`: batches without their bodies, newest first.
 pub async fn headers(
     State(app): Shared,
     query: Result<Query<HeadersQuery>, QueryRejection>,
@@ -71,14 +70,13 @@ pub async fn headers(
     Ok(Json(HeadersResponse { headers, last, start }))
 }
 
-/// Parameters of a list request.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BatchesQuery {
     after: u64,
 }
 
-/// `GET /v1/batches?after=N`: the batches from N+1 on, about 1 MB of them.
+/// `GET /v1/batches?after=N`: the batches after N, in sequence, about 1 MB at a time.
 pub async fn list(
     State(app): Shared,
     query: Result<Query<BatchesQuery>, QueryRejection>,
@@ -92,14 +90,14 @@ pub async fn list(
     Ok(Json(BatchesResponse { batches, last, start }))
 }
 
-/// Parameters of a request for a certified root.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CertifiedQuery {
     from: u64,
 }
 
-/// `GET /v1/certified?from=N`: the first certified root of a batch from N on, with the signatures.
+/// `GET /v1/certified?from=N`: the first certified root of batch N or a later one, with the signatures of
+/// the replicas that certified it.
 pub async fn certified(
     State(app): Shared,
     query: Result<Query<CertifiedQuery>, QueryRejection>,
@@ -112,7 +110,7 @@ pub async fn certified(
         Ok(Some(CertifiedBody { batch, root, attestations }))
     });
     found.await?.map(Json).ok_or_else(|| {
-        let message = format!("no root of a batch from {from} on is certified yet");
+        let message = format!("no state root is certified yet for batch {from} or a later one");
         ApiError::not_found("not_certified", message)
     })
 }

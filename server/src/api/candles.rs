@@ -1,4 +1,4 @@
-//! What a market traded, by intervals of time.
+//! The candles of a market.
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -12,7 +12,6 @@ use crate::store::Interval;
 
 const CANDLES_MAX: u32 = 1000;
 
-/// Parameters of a candles request.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CandlesQuery {
@@ -32,7 +31,7 @@ pub async fn candles(
     let Some(interval) = Interval::ALL.into_iter().find(|known| known.name == interval) else {
         let known = Interval::ALL.map(|known| known.name).join(", ");
         let asked: String = interval.chars().take(20).collect();
-        let message = format!("there is no interval {asked}; the intervals are {known}");
+        let message = format!("unknown interval {asked}; the intervals are {known}");
         return Err(ApiError::bad_request("bad_parameter", message));
     };
     let market = app.market(&market)?.clone();

@@ -1,4 +1,4 @@
-//! What batches and transactions hold, for people who look into them.
+//! The endpoints of the explorer: the elements and trades of a batch, and the signed text of a transaction.
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -12,12 +12,12 @@ use super::transactions::{parse_hash, unknown_transaction};
 use super::{ApiError, Shared};
 use crate::store;
 
-/// Elements in one answer, at most. Those without an outcome of their own cost a check of a signature.
+/// The most elements in one response. The bound limits CPU time: an element without a stored outcome is
+/// checked again when it is shown, which includes its signature.
 const ELEMENTS_SHOWN_MAX: u32 = 200;
-/// Trades in one answer, at most.
+/// The most trades in one response.
 const TRADES_SHOWN_MAX: u32 = 200;
 
-/// Parameters of a request for the contents of a batch.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ContentsQuery {
@@ -25,7 +25,8 @@ pub struct ContentsQuery {
     limit: Option<u32>,
 }
 
-/// `GET /v1/batches/{index}/contents?from=&limit=`: elements with their outcomes, trades, and proof.
+/// `GET /v1/batches/{index}/contents?from=&limit=`: the elements with their outcomes, the first trades, and
+/// the finality proof.
 pub async fn contents(
     State(app): Shared,
     Path(index): Path<String>,
@@ -53,11 +54,10 @@ pub async fn contents(
         }))
     });
     let body = read.await?.map_err(|last| app.no_batch(index, last))?;
-    app.shown(&body.header.index).await?;
+    app.wait_published(&body.header.index).await?;
     Ok(Json(body))
 }
 
-/// Parameters of a request for the trades of a batch.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TradesQuery {
@@ -66,7 +66,8 @@ pub struct TradesQuery {
     taker_order: Option<u64>,
 }
 
-/// `GET /v1/batches/{index}/trades?from=&limit=&taker_order=`: its trades, or those of one taker.
+/// `GET /v1/batches/{index}/trades?from=&limit=&taker_order=`: all trades of a batch, or those of one
+/// taker order.
 pub async fn trades(
     State(app): Shared,
     Path(index): Path<String>,
@@ -86,7 +87,7 @@ pub async fn trades(
         Ok(Ok(BatchTradesResponse { total: total.to_string(), trades }))
     });
     let body = read.await?.map_err(|last| app.no_batch(index, last))?;
-    app.shown(&index.to_string()).await?;
+    app.wait_published(&index.to_string()).await?;
     Ok(Json(body))
 }
 
@@ -96,7 +97,8 @@ pub async fn signed(
     Path(hash): Path<String>,
 ) -> Result<Json<SignedBody>, ApiError> {
     let hash = parse_hash(&hash)?;
-    // The outbox first: what leaves it is in the store already.
+    // The outbox is read first: a transaction leaves it only once it is in the store, so reading in this
+    // order cannot miss it.
     let waiting = app.outbox.element(&hash);
     let stored = app.reader.read(move |view| view.signed(&hash)).await?;
     let found = stored.or_else(|| store::signed(&app.rules, &waiting?));

@@ -1,4 +1,5 @@
-//! Errors of the API: each knows its status, and says what was wrong and what would be right.
+//! Error responses of the API. Each has an HTTP status, a stable code for programs, and a message for
+//! people that states what was wrong and what would be right.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -10,7 +11,6 @@ use zellbook_core::wire::{ErrorBody, ErrorDetail};
 use crate::outbox::SubmitError;
 use crate::prover::ProveError;
 
-/// An error answer.
 #[derive(Debug)]
 pub struct ApiError {
     status: StatusCode,
@@ -19,54 +19,51 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// An error without details.
     pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
         let detail = ErrorDetail { code: code.into(), message: message.into(), details: json!({}) };
         Self { status, retry_after: None, detail }
     }
 
-    /// With details.
     pub fn with(mut self, details: Value) -> Self {
         self.detail.details = details;
         self
     }
 
-    /// With a number of seconds after which to try again.
+    /// Adds a `Retry-After` header.
     pub const fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
         self
     }
 
-    /// A parameter or body that cannot be read: 400.
+    /// 400: an invalid parameter or body.
     pub fn bad_request(code: &str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, message)
     }
 
-    /// Something that is not there: 404.
     pub fn not_found(code: &str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, code, message)
     }
 
-    /// A path that takes another method: 405.
     pub fn method_not_allowed() -> Self {
-        let message = "this path takes another method; docs/api.md lists them";
+        let message = "this path does not support this HTTP method; docs/api.md lists the methods";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
     }
 
-    /// The replica is going away: 503.
+    /// 503: the replica is shutting down, and the request had no effect.
     pub fn stopping() -> Self {
-        let message = "this replica is stopping and took nothing; try another";
+        let message =
+            "this replica is stopping and did not accept the request; use another replica";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", message).retry_after(2)
     }
 
-    /// A failure of this replica: 500. What happened is logged, not told.
+    /// 500: a failure of this replica. The cause goes to the log and not to the client, since it may
+    /// contain paths and other details of the machine.
     pub fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!("{error}");
-        let message = "this replica failed to answer; its log says why";
+        let message = "internal error of this replica; its log has the cause";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
     }
 
-    /// What the client is told.
     pub const fn detail(&self) -> &ErrorDetail {
         &self.detail
     }
@@ -90,7 +87,7 @@ impl From<SubmitError> for ApiError {
         match error {
             SubmitError::Full { retry_after_s } => {
                 let message =
-                    "this replica has too many transactions waiting; try again, or another replica";
+                    "the outbox of this replica is full; try again later or use another replica";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "outbox_full", message)
                     .retry_after(retry_after_s)
             }

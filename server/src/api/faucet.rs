@@ -1,4 +1,8 @@
-//! Test tokens, where genesis has a faucet and this replica holds the issuer's key.
+//! The faucet of test tokens. It runs if genesis enables it and this replica has the issuer's key.
+//!
+//! Each account is credited once per hour. The deposits of one hour have the same reference, and the
+//! exchange credits a reference only once, so the limit holds across restarts and across replicas that
+//! share the key.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -21,7 +25,6 @@ use super::{ApiError, Shared};
 
 const HOUR_MS: u64 = 3_600_000;
 
-/// Signs deposits of test tokens, for each account once an hour.
 pub struct Faucet {
     issuer: SecretKey,
     state: Mutex<FaucetState>,
@@ -31,12 +34,12 @@ pub struct Faucet {
 struct FaucetState {
     nonce: u64,
     hour: u64,
-    /// Who was credited in this hour. The reference in the state holds after a restart.
+    /// The accounts credited in this hour, including those whose deposits are not applied yet.
     credited: HashSet<PublicKey>,
 }
 
 impl Faucet {
-    /// A faucet with the issuer's key, if genesis has faucet tokens of this issuer.
+    /// `None` if genesis has no token with a faucet of this issuer.
     pub fn new(rules: &Rules, issuer: SecretKey) -> Option<Self> {
         let key = issuer.public_key();
         let has_tokens =
@@ -44,7 +47,7 @@ impl Faucet {
         has_tokens.then(|| Self { issuer, state: Mutex::default() })
     }
 
-    /// The deposits for an account, or `None` if it was credited in this hour.
+    /// The signed deposits for an account, or `None` if it was credited in this hour.
     fn deposits(
         &self,
         rules: &Rules,
@@ -82,7 +85,7 @@ impl Faucet {
         Some(deposits.collect())
     }
 
-    /// An account that got nothing may ask again.
+    /// Lets an account ask again, after its deposits could not be submitted.
     fn forget(&self, account: &PublicKey) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.credited.remove(account);
@@ -99,17 +102,18 @@ struct FaucetRequest {
     account: String,
 }
 
-/// `POST /v1/faucet` with `{"account": "<public key>"}`: credits each faucet token once an hour.
+/// `POST /v1/faucet` with `{"account": "<public key>"}`: deposits every faucet token.
 pub async fn credit(
     State(app): Shared,
     body: Bytes,
 ) -> Result<(StatusCode, Json<SubmitResponse>), ApiError> {
     let Some(faucet) = &app.faucet else {
-        let message = "this network has no faucet, or this replica does not hold its key";
+        let message =
+            "this network has no faucet, or this replica does not have the issuer's key for it";
         return Err(ApiError::not_found("no_faucet", message));
     };
     let request: FaucetRequest = serde_json::from_slice(&body).map_err(|error| {
-        let message = format!("send {{\"account\": \"<public key>\"}}: {error}");
+        let message = format!("the body must be {{\"account\": \"<public key>\"}}: {error}");
         ApiError::bad_request("not_json", message)
     })?;
     let account = parse_account(&request.account)?;
@@ -131,7 +135,7 @@ pub async fn credit(
     let Some(deposits) = deposits else {
         let minutes = (HOUR_MS - now % HOUR_MS).div_ceil(60_000);
         let message =
-            format!("this account was credited in this hour; ask again in {minutes} minutes");
+            format!("this account was already credited this hour; ask again in {minutes} minutes");
         let seconds = u32::try_from(minutes * 60).unwrap_or(3600);
         return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "credited_already", message)
             .retry_after(seconds));

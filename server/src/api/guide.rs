@@ -1,4 +1,5 @@
-//! `POST /order`, as the integration guide's own server answers it.
+//! `POST /order`: accepts orders in the format of the Zellular integration guide, and responds like the
+//! server of that guide. Its clients expect exactly these statuses and messages.
 
 use std::collections::BTreeMap;
 
@@ -15,17 +16,18 @@ use super::{ApiError, Shared};
 const FIELDS: [&str; 7] =
     ["order_type", "base_token", "quote_token", "quantity", "price", "public_key", "signature"];
 
-/// The guide's shape of an error.
+/// The guide's error responses are `{"message": "..."}`.
 type GuideError = (StatusCode, Json<Value>);
 
 fn error(status: StatusCode, message: impl Into<String>) -> GuideError {
     (status, Json(json!({ "message": message.into() })))
 }
 
-/// Takes the guide's form fields, or the same as JSON.
+/// Accepts the order's fields as a form, like the guide, or as a JSON object of strings.
 pub async fn order(State(app): Shared, request: Request) -> Result<Json<Value>, GuideError> {
     if !app.rules.genesis.guide_orders {
-        let message = "this network takes no orders in the guide's format; use /v1/transactions";
+        let message =
+            "this network does not accept orders in the guide's format; use /v1/transactions";
         return Err(error(StatusCode::BAD_REQUEST, message));
     }
     let fields = read_fields(request).await?;
@@ -41,7 +43,7 @@ pub async fn order(State(app): Shared, request: Request) -> Result<Json<Value>, 
             Err(error(StatusCode::FORBIDDEN, "Invalid signature"))
         }
         Err(Refused::Reject(reject @ Reject::Malformed(_))) => {
-            // A key or signature that cannot be read is, to the guide, an invalid signature.
+            // The guide's server does not distinguish a malformed key or signature from an invalid one.
             let text = reject.to_string();
             if text.contains("`signature`") || text.contains("`public_key`") {
                 return Err(error(StatusCode::FORBIDDEN, "Invalid signature"));
@@ -65,7 +67,7 @@ async fn read_fields(request: Request) -> Result<BTreeMap<String, String>, Guide
             .await
             .map_err(|rejection| error(StatusCode::BAD_REQUEST, rejection.body_text()))?;
         return serde_json::from_slice(&body).map_err(|cause| {
-            let message = format!("the body is no JSON object of strings: {cause}");
+            let message = format!("the body is not a JSON object of strings: {cause}");
             error(StatusCode::BAD_REQUEST, message)
         });
     }

@@ -1,4 +1,4 @@
-//! Markets, books and trades.
+//! The endpoints of a market: its listing and ticker, book and trades.
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -15,37 +15,37 @@ use crate::published::BOOK_DEPTH_MAX;
 
 const TRADES_MAX: u32 = 500;
 
-/// The parameters of a query, or a 400 that names what is wrong.
+/// The parameters of a query string, or an error that names the invalid parameter.
 pub fn parameters<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, ApiError> {
     query
         .map(|Query(parameters)| parameters)
         .map_err(|error| ApiError::bad_request("bad_parameter", error.body_text()))
 }
 
-/// How many are asked for: a default where the query does not say, and 1 to a most.
-pub fn bounded(asked: Option<u32>, default: u32, most: u32) -> Result<u32, ApiError> {
-    let limit = asked.unwrap_or(default);
-    if limit == 0 || limit > most {
-        let message = format!("limit {limit} is out of range; use 1 to {most}");
+/// The `limit` of a query: the default if it is missing, an error if it is not from 1 to `max`.
+pub fn bounded(limit: Option<u32>, default: u32, max: u32) -> Result<u32, ApiError> {
+    let limit = limit.unwrap_or(default);
+    if limit == 0 || limit > max {
+        let message = format!("limit {limit} is out of range; use 1 to {max}");
         return Err(ApiError::bad_request("bad_parameter", message));
     }
     Ok(limit)
 }
 
 impl App {
-    /// The market of a path (`ETH-USDT`) or a channel (`ETH/USDT`).
+    /// The market with this name, as in a path (`ETH-USDT`) or in a channel (`ETH/USDT`).
     pub fn market(&self, name: &str) -> Result<&Market, ApiError> {
         self.rules.listing.market(&name.replacen('-', "/", 1)).ok_or_else(|| {
             let names: Vec<_> =
                 self.rules.listing.markets.iter().map(|market| market.name.as_str()).collect();
             let name: String = name.chars().take(40).collect();
             let message =
-                format!("there is no market {name}; the markets are {}", names.join(", "));
+                format!("no market is named {name}; the markets are {}", names.join(", "));
             ApiError::not_found("unknown_market", message)
         })
     }
 
-    /// The book of a market as last committed, cut at a depth.
+    /// The first `depth` price levels of each side, after the last commit.
     pub fn book(&self, market: &Market, depth: usize) -> BookBody {
         let published = self.watch.published.borrow().clone();
         let Some(book) = published.books.get(usize::from(market.index.0)) else {
@@ -115,7 +115,6 @@ pub async fn list(State(app): Shared) -> Json<MarketsResponse> {
     Json(MarketsResponse { tokens: tokens.collect(), markets: markets.collect(), limits })
 }
 
-/// Parameters of a book request.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BookQuery {
@@ -136,7 +135,6 @@ pub async fn book(
     Ok(Json(app.book(app.market(&market)?, depth)))
 }
 
-/// Parameters of a trades request.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TradesQuery {
@@ -157,7 +155,7 @@ pub async fn trades(
 }
 
 impl App {
-    /// The newest trades of a market before a trade number.
+    /// The newest trades of a market that are older than the trade with the number `before`.
     pub async fn trades(
         &self,
         market: &Market,

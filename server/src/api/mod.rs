@@ -1,4 +1,8 @@
 //! The HTTP and WebSocket interface of a replica.
+//!
+//! Handlers read the store and the published view, and hand transactions to the outbox. None of them
+//! touches the engine's state, so no request can slow down the task that applies batches. Every request is
+//! bounded in size and time, and every list in length.
 
 mod accounts;
 mod batches;
@@ -41,54 +45,45 @@ use crate::snapshots::Snapshots;
 use crate::store::Reader;
 use page::Page;
 
-/// Bytes of a request body, at most.
 const REQUEST_BYTES_MAX: usize = 1 << 20;
-/// WebSockets at once, at most.
+/// The most WebSockets that may be open at once.
 pub const SOCKETS_MAX: usize = 512;
-/// Bytes of a refusal of the framework's own.
-const REFUSAL_BYTES_MAX: usize = 4096;
-/// How long a request may take.
+/// The longest plain-text error of the framework that is passed on.
+const FRAMEWORK_ERROR_BYTES_MAX: usize = 4096;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the handlers share.
+/// The parts of the replica that the handlers use.
 pub struct App {
-    /// The rules of genesis.
     pub rules: Arc<Rules>,
-    /// Reads the store.
     pub reader: Reader,
-    /// Takes transactions.
     pub outbox: Outbox,
-    /// The last commit, the health and the feed.
+    /// The published view, the replica's health and the feed.
     pub watch: Watch,
-    /// The gateways of the sequencer.
+    /// Returns the current state of the sequencer's gateways.
     pub gateways: Box<dyn Fn() -> Vec<GatewayBody> + Send + Sync>,
-    /// Checks the proofs of the sequencer.
     pub verifier: VerifierWatch,
     /// Signs receipts.
     pub replica_key: SecretKey,
-    /// Where this replica runs a faucet.
     pub faucet: Option<Faucet>,
-    /// The batch of the snapshot that the replica began with; 0 if with the first batch.
+    /// The batch of the snapshot that the replica started from; 0 if it started from genesis.
     pub start: u64,
-    /// Snapshots for others to start from.
+    /// Snapshots that other replicas can start from.
     pub snapshots: Snapshots,
-    /// The page, where it is built.
+    /// `None` if the replica serves no web page.
     pub page: Option<Page>,
-    /// The time of day.
     pub clock: Clock,
-    /// A permit for each WebSocket.
+    /// Each WebSocket holds a permit.
     pub sockets: Arc<Semaphore>,
     /// Becomes true when the replica stops.
     pub stop: watch::Receiver<bool>,
 }
 
-/// Handlers' view of it.
 type Shared = State<Arc<App>>;
 
-/// The whole interface.
 pub fn router(app: App) -> Router {
     let app = Arc::new(app);
-    // What shows the state, and what changes it.
+    // Endpoints that show or change the state. A halted replica refuses them, because its state may be
+    // wrong; the endpoints below stay available, for people to find out what happened.
     let exchange = Router::new()
         .route("/v1/transactions", post(transactions::submit))
         .route("/v1/transactions/{hash}", get(transactions::status))
@@ -140,13 +135,13 @@ async fn time_out(request: Request, next: Next) -> Response {
         Err(_) => ApiError::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "timed_out",
-            "the request took too long; try again",
+            "the request took longer than 30 seconds; try again",
         )
         .into_response(),
     }
 }
 
-/// Gives the framework's own refusals, which are plain text, the shape of all errors.
+/// Turns the plain-text errors of the framework into the JSON form that all errors have.
 async fn shape_errors(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let status = response.status();
@@ -157,7 +152,7 @@ async fn shape_errors(request: Request, next: Next) -> Response {
     if !(status.is_client_error() || status.is_server_error()) || !is_text {
         return response;
     }
-    let bytes = axum::body::to_bytes(response.into_body(), REFUSAL_BYTES_MAX).await;
+    let bytes = axum::body::to_bytes(response.into_body(), FRAMEWORK_ERROR_BYTES_MAX).await;
     let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
     let (code, message) = match status {
         StatusCode::PAYLOAD_TOO_LARGE => {

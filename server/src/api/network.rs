@@ -1,4 +1,4 @@
-//! Whose signatures prove the sequence.
+//! The endpoint with the nodes whose signatures prove the batches.
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -10,14 +10,14 @@ use zellbook_core::wire::NetworkBody;
 use super::markets::parameters;
 use super::{ApiError, Shared};
 
-/// Parameters of a request for the nodes.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkQuery {
+    /// The block of the operator list, as a finality proof names it; 0 in networks with fixed nodes.
     tag: Option<u64>,
 }
 
-/// `GET /v1/network?tag=N`: the nodes by which this replica checks finality proofs with that tag.
+/// `GET /v1/network?tag=N`: the nodes that this replica checks finality proofs with this tag against.
 pub async fn network(
     State(app): Shared,
     query: Result<Query<NetworkQuery>, QueryRejection>,
@@ -25,10 +25,10 @@ pub async fn network(
     let tag = parameters(query)?.tag.unwrap_or(0);
     let verifier = app.verifier.borrow().clone();
     let Some(nodes) = verifier.nodes.at(tag) else {
-        let message = format!("the nodes of the network at block {tag} are not known here");
+        let message = format!("this replica has no list of the network's nodes at block {tag}");
         return Err(ApiError::not_found("unknown_tag", message));
     };
-    // What is written as JSON is JSON.
+    // Cannot fail: `to_json` writes valid JSON.
     let nodes = RawValue::from_string(nodes.to_json()).map_err(|_| ApiError::stopping())?;
     Ok(Json(NetworkBody {
         app_name: verifier.app_name.clone(),

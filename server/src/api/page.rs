@@ -1,4 +1,4 @@
-//! The page: files that were built before, kept in memory and served as they are.
+//! The web page: files that `cargo xtask web` built, held in memory and served unchanged.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,28 +13,27 @@ use zellbook_core::limits::SYMBOL_LENGTH_MAX;
 
 use super::{ApiError, Shared};
 
-/// Scripts and wasm of our own, and nothing else from anywhere. Wallets of the browser announce their
-/// icons as `data:` (EIP-6963).
+/// Allows scripts, wasm and styles from this origin only. Images may also be `data:` URLs, because browser
+/// wallets announce their icons as such (EIP-6963).
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-/// Digits of a batch's index in a path, at most: as many as surely fit.
+/// The most digits of a batch index in a path: every number of 19 digits fits into 64 bits.
 const INDEX_DIGITS_MAX: usize = 19;
-/// Bytes of all files, at most.
+/// The most bytes of all files together, so that a wrong `--page` folder does not fill the memory.
 const PAGE_BYTES_MAX: u64 = 64 << 20;
 
-/// The files of the page, by path.
 pub struct Page {
+    /// By path.
     files: BTreeMap<String, PageFile>,
 }
 
 struct PageFile {
     plain: Bytes,
-    /// The same, brotli-compressed.
     brotli: Option<Bytes>,
     kind: &'static str,
 }
 
 impl Page {
-    /// Reads all files of a folder that `cargo xtask web` has built.
+    /// Reads all files of a folder that `cargo xtask web` built.
     pub fn load(folder: &Path) -> io::Result<Self> {
         let mut files = BTreeMap::new();
         let mut total = 0;
@@ -47,7 +46,10 @@ impl Page {
             }
             total += entry.metadata()?.len();
             if total > PAGE_BYTES_MAX {
-                let message = format!("{} holds more than a page does", folder.display());
+                let message = format!(
+                    "{} has more than {PAGE_BYTES_MAX} bytes, which is too much for the web page",
+                    folder.display()
+                );
                 return Err(io::Error::other(message));
             }
             let brotli = match fs::read(folder.join(format!("{name}.br"))) {
@@ -78,7 +80,7 @@ fn content_type(name: &str) -> &'static str {
     }
 }
 
-/// Whether the page has a view of its own at a path, which it shows itself when it has started.
+/// Whether a path belongs to a view of the page, for which the server sends `index.html`.
 fn is_view(path: &str) -> bool {
     let hex = |text: &str, digits| {
         text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
@@ -102,21 +104,21 @@ fn is_view(path: &str) -> bool {
     }
 }
 
-/// Serves a file of the page, or says that there is nothing at this path.
+/// Serves a file of the page, or 404.
 pub async fn serve(State(app): Shared, method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let path = if is_view(uri.path()) { "/index.html" } else { uri.path() };
     if method != Method::GET && method != Method::HEAD {
-        return nothing(path);
+        return not_found(path);
     }
     let Some(page) = &app.page else {
         if path == "/index.html" {
-            let text = "<!doctype html><title>Zellbook</title><p>This replica serves no page. Build it with <code>cargo xtask web</code> and start with <code>--page target/site</code>. The API is at <a href=\"/v1/status\">/v1/status</a>.";
+            let text = "<!doctype html><title>Zellbook</title><p>This replica does not serve the web page. To serve it, run <code>cargo xtask web</code> and start the replica with <code>--page target/site</code>. The API is at <a href=\"/v1/status\">/v1/status</a>.";
             return Html(text).into_response();
         }
-        return nothing(path);
+        return not_found(path);
     };
-    let Some(file) = page.files.get(path) else { return nothing(path) };
-    // All names but index.html carry the hash of their content.
+    let Some(file) = page.files.get(path) else { return not_found(path) };
+    // All file names except index.html contain the hash of the content, so they can be cached for ever.
     let cache =
         if path == "/index.html" { "no-cache" } else { "public, max-age=31536000, immutable" };
     let takes_brotli = headers
@@ -138,9 +140,9 @@ pub async fn serve(State(app): Shared, method: Method, uri: Uri, headers: Header
     }
 }
 
-fn nothing(path: &str) -> Response {
+fn not_found(path: &str) -> Response {
     let path: String = path.chars().take(100).collect();
-    let message = format!("there is nothing at {path}; docs/api.md lists the paths");
+    let message = format!("no such path: {path}; docs/api.md lists the paths");
     ApiError::new(StatusCode::NOT_FOUND, "unknown_path", message).into_response()
 }
 

@@ -1,4 +1,7 @@
-//! `POST /v1/simulate`: what an order would do now, before it is signed.
+//! `POST /v1/simulate`: order simulation, which shows what an order would do now, before it is signed.
+//!
+//! It runs core's matching over the resting orders in the store, so the result is what the engine would do
+//! if the order came next. Only the checks that need the engine's own state are repeated here.
 
 use std::sync::Arc;
 
@@ -18,26 +21,27 @@ use zellbook_core::wire::{RejectBody, SimulationBody};
 use super::{ApiError, Shared};
 use crate::store::View;
 
-/// Takes the JSON fields of an order, unsigned. With `account`, its balance, its open orders and its
-/// orders in the book count too.
+/// Accepts the JSON fields of an order without a signature. If they include `account`, its balance, its
+/// number of open orders and self-trade prevention are taken into account.
 pub async fn simulate(State(app): Shared, body: Bytes) -> Result<Json<SimulationBody>, ApiError> {
     let (order, account) = read(&app.rules, &body)?;
     let rules = Arc::clone(&app.rules);
     let body = app.reader.read(move |view| simulation_of(&rules, view, &order, account)).await?;
-    app.shown(&body.batch).await?;
+    app.wait_published(&body.batch).await?;
     Ok(Json(body))
 }
 
-/// The order, and the account if one is given.
+/// The order, and the account if the body names one.
 fn read(rules: &Rules, body: &[u8]) -> Result<(Order, Option<PublicKey>), ApiError> {
     let not_json = |error: String| {
-        let message = format!("the body is no JSON object with the fields of an order: {error}");
+        let message = format!("the body is not a JSON object with the fields of an order: {error}");
         ApiError::bad_request("not_json", message)
     };
     let text = std::str::from_utf8(body).map_err(|error| not_json(error.to_string()))?;
     let fields: Map<String, Value> =
         serde_json::from_str(text).map_err(|error| not_json(error.to_string()))?;
-    // It is read as strictly as what is signed; only what signing adds may be missing.
+    // The same strict reader as for signed transactions, so that an order that can be simulated can be
+    // signed. Only the fields that signing adds may be missing.
     let json = match text.trim_start().strip_prefix('{') {
         Some(rest) if !fields.contains_key("kind") => {
             let comma = if fields.is_empty() { "" } else { "," };
@@ -52,7 +56,10 @@ fn read(rules: &Rules, body: &[u8]) -> Result<(Order, Option<PublicKey>), ApiErr
     match transaction.action {
         Action::Order(order) => Ok((order, account)),
         action => {
-            let message = format!("{} cannot be simulated; send an order", action.kind());
+            let message = format!(
+                "a transaction of kind {} cannot be simulated; send an order",
+                action.kind()
+            );
             Err(ApiError::from(&Reject::Malformed(message)))
         }
     }
@@ -74,7 +81,7 @@ fn simulation_of(
         }
     };
     let makers_max = rules.genesis.limits.makers_per_order;
-    // One more than the order may meet shows whether it would meet more.
+    // One more than an order may match, so that the simulation notices that limit.
     let opposite = terms.side.opposite();
     let makers = view.resting(terms.market, opposite, account, makers_max.saturating_add(1))?;
     let trader = match account {
@@ -91,7 +98,7 @@ fn simulation_of(
     Ok(body)
 }
 
-/// The checks of the engine that come before those of the book: 18 and 31.
+/// The engine's checks of expiry and client id (rejects 18 and 31), which come before those of the book.
 fn check_names(
     view: &View<'_>,
     order: &Order,
@@ -109,7 +116,7 @@ fn check_names(
     Ok(None)
 }
 
-/// What is known of an order by genesis alone: nothing happens, and what the market would take.
+/// The response before the book is looked at: nothing is filled or posted.
 fn empty(rules: &Rules, order: &Order) -> SimulationBody {
     let nearest = rules.listing.market(&order.market).and_then(|market| market.nearest(order));
     let zero = || "0".to_string();

@@ -1,4 +1,4 @@
-//! Snapshots for others to start from.
+//! The endpoints with the state snapshots that other replicas can start from.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -13,15 +13,15 @@ use zellbook_core::wire::SnapshotsResponse;
 
 use super::{ApiError, Shared};
 
-/// Bytes that are read from the disk at once.
+/// A file is sent in pieces of this size, so that a download needs little memory.
 const PIECE: usize = 1 << 20;
 
-/// `GET /v1/snapshots`: the newest first.
+/// `GET /v1/snapshots`: the available snapshots, newest first.
 pub async fn list(State(app): Shared) -> Json<SnapshotsResponse> {
     Json(SnapshotsResponse { snapshots: app.snapshots.list() })
 }
 
-/// `GET /v1/snapshots/{batch}`: the file, or with `Range: bytes=N-` what follows its first N bytes.
+/// `GET /v1/snapshots/{batch}`: the file. `Range: bytes=N-` resumes a download after its first N bytes.
 pub async fn download(
     State(app): Shared,
     Path(batch): Path<String>,
@@ -29,24 +29,24 @@ pub async fn download(
 ) -> Result<Response, ApiError> {
     let unknown = || {
         let message =
-            format!("there is no snapshot of batch {batch}; GET /v1/snapshots lists them");
+            format!("no snapshot of batch {batch} is available; GET /v1/snapshots lists them");
         ApiError::not_found("unknown_snapshot", message)
     };
-    let kept = app.snapshots.list().into_iter().find(|kept| kept.batch == batch);
-    let snapshot = kept.ok_or_else(unknown)?;
+    let found = app.snapshots.list().into_iter().find(|snapshot| snapshot.batch == batch);
+    let snapshot = found.ok_or_else(unknown)?;
     let number: u64 = batch.parse().map_err(|_| unknown())?;
     let bytes: u64 = snapshot.bytes.parse().map_err(|_| unknown())?;
     let range = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
     let (status, first, last) = match range.map(|range| read_range(range, bytes)) {
-        // What is no range of ours is passed over, as HTTP has it.
+        // HTTP allows a server to ignore a range that it does not support.
         None | Some(Range::Other) => (StatusCode::OK, 0, bytes),
         Some(Range::Bytes { first, end }) => (StatusCode::PARTIAL_CONTENT, first, end),
         Some(Range::Beyond) => {
-            let message = format!("the snapshot has {bytes} bytes");
+            let message = format!("the range starts after the end: the snapshot has {bytes} bytes");
             return Err(ApiError::new(StatusCode::RANGE_NOT_SATISFIABLE, "bad_range", message));
         }
     };
-    // It may have been removed since; an open file stays.
+    // A newer snapshot may have replaced it since it was listed. Once open, it can be read to the end.
     let mut file = File::open(app.snapshots.file(number)).map_err(|_| unknown())?;
     file.seek(SeekFrom::Start(first)).map_err(|error| ApiError::internal(&error))?;
     let pieces = stream::unfold(Some((file, last - first)), |rest| async move {
@@ -60,11 +60,11 @@ pub async fn download(
                 let left = left.saturating_sub(u64::try_from(piece.len()).unwrap_or(u64::MAX));
                 Some((Ok(piece), Some((file, left))))
             }
-            // The client sees that the body broke off.
+            // The body ends before its length, which tells the client that the download failed.
             Err(error) => Some((Err(error), None)),
         }
     });
-    let mut answer = Response::builder()
+    let mut response = Response::builder()
         .status(status)
         .header(header::CONTENT_TYPE, "application/octet-stream")
         .header(header::CONTENT_LENGTH, last - first)
@@ -72,19 +72,19 @@ pub async fn download(
         .header(header::ETAG, format!("\"{}\"", snapshot.sha256));
     if status == StatusCode::PARTIAL_CONTENT {
         let range = format!("bytes {first}-{}/{bytes}", last.saturating_sub(1));
-        answer = answer.header(header::CONTENT_RANGE, range);
+        response = response.header(header::CONTENT_RANGE, range);
     }
-    let answer = answer.body(Body::from_stream(pieces));
-    Ok(answer.map_err(|error| ApiError::internal(&error))?.into_response())
+    let response = response.body(Body::from_stream(pieces));
+    Ok(response.map_err(|error| ApiError::internal(&error))?.into_response())
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Range {
-    /// From the first byte up to the end, which is not among them.
+    /// The bytes from `first` up to but not including `end`.
     Bytes { first: u64, end: u64 },
-    /// It begins after the last byte.
+    /// The range starts after the last byte.
     Beyond,
-    /// None, several, or the last so many.
+    /// No range, several ranges, or one from the end.
     Other,
 }
 
@@ -107,7 +107,7 @@ mod tests {
     use super::{Range, read_range};
 
     #[test]
-    fn a_range_is_what_http_says() {
+    fn a_byte_range_is_read_as_http_defines_it() {
         assert_eq!(read_range("bytes=2-", 10), Range::Bytes { first: 2, end: 10 });
         assert_eq!(read_range("bytes=2-4", 10), Range::Bytes { first: 2, end: 5 });
         assert_eq!(read_range("bytes=2-99", 10), Range::Bytes { first: 2, end: 10 });

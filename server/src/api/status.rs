@@ -1,4 +1,4 @@
-//! What the replica is, and how it is.
+//! The endpoints about the replica itself: genesis, status, health and metrics.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -11,7 +11,7 @@ use zellbook_core::wire::{ReplicaState, ReplicasResponse, StatusBody};
 use super::{ApiError, App, Shared};
 use crate::metrics::{self, Counts};
 
-/// `GET /v1/genesis`: whose hash is the network id.
+/// `GET /v1/genesis`. Its hash is the network id.
 pub async fn genesis(State(app): Shared) -> Json<Genesis> {
     Json(app.rules.genesis.clone())
 }
@@ -21,25 +21,24 @@ pub async fn status(State(app): Shared) -> Json<StatusBody> {
     Json(app.status())
 }
 
-/// `GET /v1/replicas`: those of genesis, and what each attested to last.
+/// `GET /v1/replicas`: the replicas in genesis and the last attestation of each.
 pub async fn replicas(State(app): Shared) -> Result<Json<ReplicasResponse>, ApiError> {
     let this = app.replica_key.public_key().to_string();
     let (batch, replicas) = app
         .reader
         .read(move |view| Ok((view.last_batch()?.to_string(), view.replicas(&this)?)))
         .await?;
-    app.shown(&batch).await?;
+    app.wait_published(&batch).await?;
     Ok(Json(ReplicasResponse { batch, replicas }))
 }
 
-/// `GET /metrics`: the status and counts, as Prometheus reads them.
+/// `GET /metrics`: the status and the counters, in the text format of Prometheus.
 pub async fn metrics(State(app): Shared) -> Response {
     let text = metrics::render(&app.status(), &app.watch.counts);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
 impl App {
-    /// What the replica is doing now.
     pub fn status(&self) -> StatusBody {
         let published = self.watch.published.borrow().clone();
         let health = self.watch.health.borrow().clone();
@@ -71,17 +70,17 @@ impl App {
 }
 
 impl App {
-    /// Waits until what everyone is shown is not older than what was just read from the store: a
-    /// commit is stored a moment before it is shown.
-    pub async fn shown(&self, batch: &str) -> Result<(), ApiError> {
+    /// Waits until the published view includes the batch. A commit is in the store a moment before it is
+    /// published; without this wait a client could read an account after a batch and then a book before it.
+    pub async fn wait_published(&self, batch: &str) -> Result<(), ApiError> {
         let batch: u64 = batch.parse().unwrap_or(0);
         let mut published = self.watch.published.clone();
-        // An error means that the replica has halted before it showed that.
-        let shown = published.wait_for(|published| published.batch >= batch).await;
-        shown.map(drop).map_err(|_| self.halted().unwrap_or_else(ApiError::stopping))
+        // An error means that the replica halted before it published that batch.
+        let waited = published.wait_for(|published| published.batch >= batch).await;
+        waited.map(drop).map_err(|_| self.halted().unwrap_or_else(ApiError::stopping))
     }
 
-    /// What is answered once the replica has halted.
+    /// The error response with the reason of the halt, if the replica has halted.
     pub fn halted(&self) -> Option<ApiError> {
         let health = self.watch.health.borrow();
         (health.state == ReplicaState::Halted).then(|| {
@@ -91,7 +90,7 @@ impl App {
     }
 }
 
-/// Keeps a replica that halted from showing what may be wrong, and from taking what it will not post.
+/// A halted replica neither shows a state that may be wrong nor accepts transactions that it will not post.
 pub async fn refuse_if_halted(State(app): Shared, request: Request, next: Next) -> Response {
     match app.halted() {
         Some(error) => error.into_response(),
@@ -99,18 +98,19 @@ pub async fn refuse_if_halted(State(app): Shared, request: Request, next: Next) 
     }
 }
 
-/// `GET /healthz`: the process answers, and is not halted.
+/// `GET /healthz`: 200 while the process responds and has not halted.
 pub async fn healthz(State(app): Shared) -> Response {
     app.halted().map_or_else(|| "ok\n".into_response(), IntoResponse::into_response)
 }
 
-/// `GET /readyz`: it follows the sequencer.
+/// `GET /readyz`: 200 while the replica follows the sequencer.
 pub async fn readyz(State(app): Shared) -> Response {
     let health = app.watch.health.borrow().clone();
     if health.state == ReplicaState::Following {
         return "ready\n".into_response();
     }
-    let reason = health.reason.unwrap_or_else(|| "it has not reached the sequencer yet".into());
+    let reason =
+        health.reason.unwrap_or_else(|| "this replica has not reached the sequencer yet".into());
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_following", reason)
         .retry_after(1)
         .into_response()

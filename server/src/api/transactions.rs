@@ -1,4 +1,8 @@
-//! Submitting transactions, and following them.
+//! The endpoints that submit transactions and show their status.
+//!
+//! A submitted transaction is checked as far as that needs no state (form, signature, genesis), stored
+//! durably in the outbox, and acknowledged with a signed receipt. Whether it succeeds is decided by the
+//! exchange when a batch with it is applied.
 
 use std::sync::Arc;
 
@@ -16,15 +20,16 @@ use zellbook_core::wire::{ReceiptBody, RejectBody, SubmitResponse, Submitted, Tr
 
 use super::{ApiError, App, Shared};
 
-/// Transactions of one request, at most.
+/// The most transactions in one request.
 const TRANSACTIONS_MAX: usize = 1000;
-/// A nonce may be so far ahead of our clock, as clients use milliseconds.
-const NONCE_AHEAD_MS: u64 = 24 * 3_600_000;
+/// How far a nonce may be in the future of this replica's clock. Clients use the time in milliseconds;
+/// one with a wrong clock could otherwise fill its key's nonce window with values that lock out later orders.
+const NONCE_IN_FUTURE_MAX_MS: u64 = 24 * 3_600_000;
 
-/// A transaction that was taken.
+/// A transaction that is in the outbox or has been applied.
 pub struct Taken {
     hash: TransactionHash,
-    /// None if it has its outcome already.
+    /// `None` if the transaction already has its outcome.
     receipt: Option<ReceiptBody>,
 }
 
@@ -35,7 +40,7 @@ impl From<Taken> for Submitted {
 }
 
 impl App {
-    /// Checks a transaction as far as that needs no state, and takes it into the outbox.
+    /// Checks a transaction as far as that needs no state, and stores it in the outbox.
     pub async fn take(&self, element: &str) -> Result<Taken, Refused> {
         let checked = self.check(element)?;
         let hash = checked.hash;
@@ -49,12 +54,13 @@ impl App {
     fn check(&self, element: &str) -> Result<CheckedTransaction, Refused> {
         let checked = check_element(&self.rules, element).map_err(|invalid| invalid.reject)?;
         if let Once::Nonce(nonce) = checked.once {
-            let most = self.clock.now_ms().saturating_add(NONCE_AHEAD_MS);
-            if nonce > most {
-                return Err(Refused::NonceAhead { nonce, most });
+            let max = self.clock.now_ms().saturating_add(NONCE_IN_FUTURE_MAX_MS);
+            if nonce > max {
+                return Err(Refused::NonceInFuture { nonce, max });
             }
         }
-        // What genesis alone would reject is refused here, before it costs a nonce.
+        // Refuse now what the rules of genesis would reject later: a rejected transaction uses up its
+        // nonce, a refused one does not.
         self.rules.listing.check_action(&checked.action)?;
         Ok(checked)
     }
@@ -66,25 +72,20 @@ impl App {
         Ok(Taken { hash, receipt: Some(self.receipt(hash, received_ms)) })
     }
 
-    /// The receipt for a transaction: the same one each time.
+    /// The receipt for a transaction. Repeated requests get the same one, since the time is stored.
     fn receipt(&self, transaction: TransactionHash, received_ms: u64) -> ReceiptBody {
         let network = self.rules.network;
         Receipt { network, transaction, received_ms }.sign(&self.replica_key)
     }
 }
 
-/// Why a transaction was not taken.
+/// Why a transaction was not accepted into the outbox.
 pub enum Refused {
-    /// It would be rejected.
+    /// The exchange would reject it.
     Reject(Reject),
-    /// A nonce further ahead than this replica relays.
-    NonceAhead {
-        /// The nonce.
-        nonce: u64,
-        /// The highest that is relayed now.
-        most: u64,
-    },
-    /// This replica cannot take it now.
+    /// The nonce is too far in the future.
+    NonceInFuture { nonce: u64, max: u64 },
+    /// This replica cannot accept it now.
     Unavailable(ApiError),
 }
 
@@ -98,11 +99,11 @@ impl From<Refused> for ApiError {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Reject(reject) => Self::from(&reject),
-            Refused::NonceAhead { nonce, most } => Self::new(
+            Refused::NonceInFuture { nonce, max } => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "nonce_ahead",
                 format!(
-                    "nonce {nonce} is more than a day ahead of this replica's clock in milliseconds; use at most {most}"
+                    "nonce {nonce} is more than a day in the future of this replica's clock, in milliseconds; use at most {max}"
                 ),
             ),
             Refused::Unavailable(error) => error,
@@ -110,8 +111,8 @@ impl From<Refused> for ApiError {
     }
 }
 
-/// `POST /v1/transactions`: one transaction as an object, or up to 1,000 in an array. 202 if it was
-/// taken; with several, each entry says for itself.
+/// `POST /v1/transactions`: one transaction as an object, or up to 1,000 in an array. The status of a single
+/// one is 202 or its error; the response to an array is always 202, with a hash or an error per entry.
 pub async fn submit(
     State(app): Shared,
     body: Bytes,
@@ -128,18 +129,20 @@ pub async fn submit(
         ));
     }
     let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| {
-        ApiError::bad_request("not_json", format!("the body is no JSON array: {error}"))
+        ApiError::bad_request("not_json", format!("the body is not a JSON array: {error}"))
     })?;
     if elements.len() > TRANSACTIONS_MAX {
         let count = elements.len();
-        let message = format!("{count} transactions; send at most {TRANSACTIONS_MAX} at once");
+        let message = format!(
+            "the body has {count} transactions; send at most {TRANSACTIONS_MAX} in one request"
+        );
         return Err(ApiError::bad_request("too_many", message));
     }
     let mut texts = Vec::with_capacity(elements.len());
     for element in elements {
         texts.push(compact(element.get())?);
     }
-    // A signature takes some 80 microseconds.
+    // Off the async threads: a signature takes about 80 microseconds, so 1,000 would block one too long.
     let checking = Arc::clone(&app);
     let check = move || {
         let checked = texts.into_iter().map(|element| {
@@ -150,8 +153,8 @@ pub async fn submit(
     };
     let taken =
         tokio::task::spawn_blocking(check).await.map_err(|error| ApiError::internal(&error))?;
-    // The outbox keeps the order in which it is first asked, so the futures are asked in order; all
-    // at once, so that they share its commits.
+    // `join_all` first polls the futures in order, and the outbox keeps that order, so the transactions are
+    // posted in the order of the request. They run concurrently so that they share the outbox's commits.
     let hashes: Vec<[u8; 32]> =
         taken.iter().filter_map(|(_, checked)| checked.as_ref().ok()).map(|ok| ok.hash.0).collect();
     let known = app.reader.read(move |view| view.known_transactions(&hashes)).await?;
@@ -182,10 +185,10 @@ fn entry(result: Result<Taken, Refused>) -> Submitted {
     Submitted { hash: None, receipt: None, error: Some(error) }
 }
 
-/// Without the white space between tokens, which would only fill batches.
+/// Removes white space between JSON tokens, which would only take up space in batches.
 fn compact(element: &str) -> Result<String, ApiError> {
     let value: Box<RawValue> = serde_json::from_str(element).map_err(|error| {
-        ApiError::bad_request("not_json", format!("the body is no JSON object: {error}"))
+        ApiError::bad_request("not_json", format!("the body is not a JSON object: {error}"))
     })?;
     let (mut text, mut in_string, mut escaped) = (String::new(), false, false);
     for character in value.get().chars() {
@@ -202,18 +205,17 @@ fn compact(element: &str) -> Result<String, ApiError> {
     Ok(text)
 }
 
-/// A transaction's hash of a path.
 pub fn parse_hash(text: &str) -> Result<[u8; 32], ApiError> {
     decode_hex(text).ok_or_else(|| {
-        ApiError::bad_request("bad_hash", "a transaction's hash is 64 lower-case hex digits")
+        ApiError::bad_request("bad_hash", "a transaction hash must have 64 lower-case hex digits")
     })
 }
 
-/// What is said of a transaction that is neither in the outbox nor in the store.
+/// The error for a transaction that is neither in the outbox nor in the store.
 pub fn unknown_transaction() -> ApiError {
     ApiError::not_found(
         "unknown_transaction",
-        "this replica has not seen this transaction; it may be in the outbox of another",
+        "this replica does not know this transaction; it may be in the outbox of another replica",
     )
 }
 
@@ -223,14 +225,15 @@ pub async fn status(
     Path(hash): Path<String>,
 ) -> Result<Json<TransactionStatus>, ApiError> {
     let bytes = parse_hash(&hash)?;
-    // The outbox first: what leaves it is in the store already.
+    // The outbox is read first: a transaction leaves it only once it is in the store, so reading in this
+    // order cannot miss it.
     let sighting = app.outbox.sighting(&bytes);
     let receipt =
         sighting.map(|sighting| app.receipt(TransactionHash(bytes), sighting.received_ms));
     let stored = app.reader.read(move |view| view.transaction(&bytes)).await?;
     match (stored, sighting) {
         (Some(mut status), sighting) => {
-            app.shown(status.batch.as_deref().unwrap_or_default()).await?;
+            app.wait_published(status.batch.as_deref().unwrap_or_default()).await?;
             status.received_ms = sighting.map(|sighting| sighting.received_ms.to_string());
             status.posted_ms =
                 sighting.and_then(|sighting| sighting.posted_ms).map(|time| time.to_string());
@@ -263,9 +266,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn compacting_keeps_all_but_white_space_between_tokens() {
+    fn compacting_removes_only_white_space_between_tokens() {
         let text = "{ \"a b\" : \"c \\\" d\\\\\" ,\n\"e\":\"\t\" }";
-        assert!(compact(text).is_err(), "a raw tab in a string is no JSON");
+        assert!(compact(text).is_err(), "a raw tab in a string is not valid JSON");
         let text = "{ \"a b\" : \"c \\\" d\\\\\" ,\n\"e\":\" \" }";
         assert_eq!(compact(text).unwrap(), "{\"a b\":\"c \\\" d\\\\\",\"e\":\" \"}");
     }

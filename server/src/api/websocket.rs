@@ -1,4 +1,8 @@
-//! `GET /v1/ws`: channels of book, trades, account and status; a snapshot, then numbered changes.
+//! `GET /v1/ws`: the feed, with channels for books, trades, accounts and the replica's status.
+//!
+//! A subscription starts with a channel snapshot, numbered 0, followed by changes numbered from 1. Nothing
+//! is buffered per client beyond the feed's own bounded queue: a client that reads too slowly is
+//! disconnected with a close reason and gets a new snapshot when it reconnects.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,19 +27,20 @@ use super::{ApiError, App, SOCKETS_MAX, Shared};
 use crate::listen::stopped;
 use crate::published::{BOOK_DEPTH_MAX, Update};
 
-/// Channels of one connection, at most.
+/// The most channels of one connection.
 const CHANNELS_MAX: usize = 64;
-/// Bytes of a message from a client, at most.
+/// The longest message from a client.
 const MESSAGE_BYTES_MAX: usize = 4096;
-/// How long a client may take to take a message.
+/// How long a client may take to receive a message before it counts as too slow.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 const PING_EVERY: Duration = Duration::from_secs(20);
-/// Without any message from the client for so long, it is gone.
+/// After so long without any message, not even an answer to a ping, the connection is dead.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
-/// Trades in a snapshot.
+/// The number of trades in a snapshot of the channel `trades`.
 const TRADES: u32 = 50;
 
-/// Upgrades, if the page that asks is ours.
+/// Opens a WebSocket, unless a page of another origin asks for it: browsers do not apply the same-origin
+/// policy to WebSockets.
 pub async fn upgrade(
     State(app): Shared,
     headers: HeaderMap,
@@ -45,13 +50,13 @@ pub async fn upgrade(
         return ApiError::new(
             axum::http::StatusCode::FORBIDDEN,
             "other_origin",
-            "a page of another origin may not open this WebSocket",
+            "pages of other origins are not allowed to open this WebSocket",
         )
         .into_response();
     }
     let Ok(permit) = Arc::clone(&app.sockets).try_acquire_owned() else {
         let message =
-            format!("this replica has {SOCKETS_MAX} WebSockets open, its most; try another");
+            format!("all {SOCKETS_MAX} WebSockets of this replica are in use; use another replica");
         let status = axum::http::StatusCode::SERVICE_UNAVAILABLE;
         return ApiError::new(status, "too_many_sockets", message).retry_after(10).into_response();
     };
@@ -63,7 +68,7 @@ pub async fn upgrade(
     )
 }
 
-/// Programs send no `Origin`; browsers do.
+/// Only browsers send `Origin`; without it the client is a program.
 fn is_same_origin(headers: &HeaderMap) -> bool {
     let text =
         |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
@@ -77,9 +82,9 @@ fn is_same_origin(headers: &HeaderMap) -> bool {
 }
 
 struct Subscription {
-    /// Number of the last message.
+    /// The number of the last message.
     number: u64,
-    /// The batch of the snapshot: what is not after it was in it.
+    /// The last batch that the client has seen; changes up to it are skipped.
     batch: u64,
     account: Option<PublicKey>,
 }
@@ -90,24 +95,24 @@ struct Connection {
     channels: BTreeMap<Channel, Subscription>,
 }
 
-/// The connection ends.
+/// Why a connection ends.
 enum End {
-    /// The client is gone.
+    /// The client disconnected.
     Gone,
-    /// We end it, and say why.
-    Because(CloseCode, &'static str),
+    /// The replica closes the connection, with this close reason.
+    Closed(CloseCode, &'static str),
 }
 
-/// The client does what it may not.
+/// The client broke a rule of the protocol.
 const fn misuse(reason: &'static str) -> End {
-    End::Because(close_code::POLICY, reason)
+    End::Closed(close_code::POLICY, reason)
 }
 
-const TOO_SLOW: End = misuse("you read too slowly; connect again for a fresh snapshot");
+const TOO_SLOW: End = misuse("you are reading too slowly; reconnect for a new snapshot");
 const STORE_FAILED: End =
-    End::Because(close_code::ERROR, "this replica failed to read its store; use another");
+    End::Closed(close_code::ERROR, "this replica failed to read its store; use another replica");
 const STOPPING: End =
-    End::Because(close_code::AWAY, "this replica is stopping; connect again in a moment");
+    End::Closed(close_code::AWAY, "this replica is stopping; reconnect in a moment");
 
 impl Connection {
     fn new(app: Arc<App>, socket: WebSocket) -> Self {
@@ -115,7 +120,7 @@ impl Connection {
     }
 
     async fn run(mut self) {
-        if let Err(End::Because(code, reason)) = self.serve().await {
+        if let Err(End::Closed(code, reason)) = self.serve().await {
             let message = ServerMessage::Closing { reason: reason.into() };
             let _ = self.send(&message).await;
             let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
@@ -128,15 +133,15 @@ impl Connection {
         let mut health = self.app.watch.health.clone();
         let mut stop = self.app.stop.clone();
         let mut ping = interval(PING_EVERY);
-        let mut heard = Instant::now();
+        let mut last_received = Instant::now();
         loop {
             tokio::select! {
                 message = self.socket.recv() => {
-                    heard = Instant::now();
+                    last_received = Instant::now();
                     match message {
                         Some(Ok(Message::Text(text))) => self.take(&text).await?,
                         Some(Ok(Message::Binary(_))) => {
-                            return Err(misuse("send text, not binary"));
+                            return Err(misuse("messages must be text, not binary"));
                         }
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                         Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(End::Gone),
@@ -153,7 +158,7 @@ impl Connection {
                 },
                 () = stopped(&mut stop) => return Err(STOPPING),
                 _ = ping.tick() => {
-                    if heard.elapsed() > SILENCE_MAX {
+                    if last_received.elapsed() > SILENCE_MAX {
                         return Err(End::Gone);
                     }
                     self.send_raw(Message::Ping(axum::body::Bytes::new())).await?;
@@ -197,18 +202,20 @@ impl Connection {
             }
             Err(error) => {
                 let message = format!(
-                    "send {{\"op\":\"subscribe\",\"channel\":\"book\",\"market\":\"ETH/USDT\"}} or the like: {error}"
+                    "invalid message: {error}; example: {{\"op\":\"subscribe\",\"channel\":\"book\",\"market\":\"ETH/USDT\"}}"
                 );
                 self.error("bad_message", message).await
             }
         }
     }
 
-    /// Sends the snapshot of a channel. What the feed brings of batches up to it is passed over.
+    /// Sends a channel's snapshot. The feed is subscribed to before the snapshot is read, so no change
+    /// between the two is lost; changes that the snapshot already includes are skipped by batch.
     async fn subscribe(&mut self, channel: Channel) -> Result<Result<(), ApiError>, End> {
         if self.channels.len() >= CHANNELS_MAX && !self.channels.contains_key(&channel) {
-            let message =
-                format!("a connection has at most {CHANNELS_MAX} channels; unsubscribe from one");
+            let message = format!(
+                "a connection can have at most {CHANNELS_MAX} channels; unsubscribe from one first"
+            );
             return Ok(Err(ApiError::bad_request("too_many_channels", message)));
         }
         let (data, account) = match snapshot(&self.app, &channel).await {
@@ -227,7 +234,7 @@ impl Connection {
         self.send(&ServerMessage::Snapshot(Feed { number, data })).await.map(Ok)
     }
 
-    /// Passes a commit on to the channels that it changes.
+    /// Sends a commit to the channels that it changes.
     async fn update(&mut self, update: &Update) -> Result<(), End> {
         let mut messages = Vec::new();
         for (channel, subscription) in &mut self.channels {
@@ -272,7 +279,8 @@ impl Connection {
     }
 }
 
-/// The channel with its market's name as genesis has it: `ETH-USDT`, as paths have it, is taken too.
+/// The channel with its market named as in genesis (`ETH/USDT`). The form of paths (`ETH-USDT`) is accepted
+/// too.
 fn slashed(channel: Channel) -> Channel {
     let slash = |market: String| market.replacen('-', "/", 1);
     match channel {
@@ -282,7 +290,7 @@ fn slashed(channel: Channel) -> Channel {
     }
 }
 
-/// What a channel starts with.
+/// The data of a channel's first message.
 async fn snapshot(app: &App, channel: &Channel) -> Result<(FeedData, Option<PublicKey>), ApiError> {
     if let Some(error) = app.halted().filter(|_| *channel != Channel::Status) {
         return Err(error);

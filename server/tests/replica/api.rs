@@ -219,11 +219,19 @@ async fn every_bad_request_is_told_what_would_be_right() {
         action: Action::CancelAll { market: None },
     };
     let future = future.sign(&replica.rules.network, &alice).to_json();
-    check(r, post.clone(), transactions, &future, 422, "nonce_ahead", "more than a day ahead")
-        .await;
+    check(
+        r,
+        post.clone(),
+        transactions,
+        &future,
+        422,
+        "nonce_ahead",
+        "more than a day in the future",
+    )
+    .await;
     check(r, get.clone(), "/v1/transactions/xyz", "", 400, "bad_hash", "64 lower-case hex").await;
     let unknown = format!("/v1/transactions/{}", "0".repeat(64));
-    check(r, get.clone(), &unknown, "", 404, "unknown_transaction", "has not seen").await;
+    check(r, get.clone(), &unknown, "", 404, "unknown_transaction", "does not know").await;
     check(r, get.clone(), "/v1/markets/DOGE-USDT/book", "", 404, "unknown_market", "ETH/USDT")
         .await;
     check(
@@ -264,12 +272,12 @@ async fn every_bad_request_is_told_what_would_be_right() {
     check(r, post.clone(), simulate, "{}", 422, "malformed", "`market` is missing").await;
     let cancel = r#"{"kind":"cancel_all"}"#;
     check(r, post.clone(), simulate, cancel, 422, "malformed", "send an order").await;
-    check(r, get.clone(), "/v1/batches/0", "", 400, "bad_index", "from 1 on").await;
-    check(r, get.clone(), "/v1/batches/99", "", 404, "unknown_batch", "its last is 0").await;
+    check(r, get.clone(), "/v1/batches/0", "", 400, "bad_index", "at least 1").await;
+    check(r, get.clone(), "/v1/batches/99", "", 404, "unknown_batch", "its last batch is 0").await;
     check(r, get.clone(), "/v1/batches", "", 400, "bad_parameter", "after").await;
     check(r, post.clone(), "/v1/faucet", "{}", 400, "not_json", "account").await;
     check(r, get.clone(), "/nowhere", "", 404, "unknown_path", "/nowhere").await;
-    check(r, Method::DELETE, "/v1/status", "", 405, "method_not_allowed", "another method").await;
+    check(r, Method::DELETE, "/v1/status", "", 405, "method_not_allowed", "does not support").await;
     check(r, Method::POST, "/nowhere", "", 404, "unknown_path", "/nowhere").await;
     check(r, get.clone(), "/v1/markets/%ff/book", "", 400, "bad_request", "UTF-8").await;
     check(r, get.clone(), "/v1/ws", "", 400, "bad_request", "onnection").await;

@@ -108,7 +108,7 @@ async fn a_replica_starts_from_a_snapshot_of_another_and_goes_on_with_it() {
     let (code, error) = new.request(Method::GET, &format!("/v1/batches/{began}"), "").await;
     assert_eq!(code, StatusCode::NOT_FOUND);
     assert!(
-        error["error"]["message"].as_str().unwrap().contains("began with a snapshot"),
+        error["error"]["message"].as_str().unwrap().contains("started from a snapshot"),
         "{error}"
     );
     // It is a replica like any other: it takes orders, starts again, and serves those that come after.

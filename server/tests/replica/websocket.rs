@@ -170,7 +170,7 @@ async fn a_replica_that_stops_says_so() {
             break message;
         }
     };
-    let reason = "this replica is stopping; connect again in a moment";
+    let reason = "this replica is stopping; reconnect in a moment";
     assert_eq!(closing["reason"], reason);
     match socket.0.next().await.unwrap().unwrap() {
         Message::Close(Some(frame)) => {
