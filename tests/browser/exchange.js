@@ -24,14 +24,14 @@ const freePort = async () => {
 };
 
 export class Exchange {
-  // `fees` in basis points, { maker, taker }; none without.
-  static async start({ fees } = {}) {
+  // `fees` in basis points, { maker, taker }; none without. `environment` is added to that of the server's first run.
+  static async start({ fees, environment } = {}) {
     const exchange = new Exchange();
     exchange.folder = mkdtempSync(path.join(tmpdir(), "zellbook-browser-"));
     exchange.data = path.join(exchange.folder, "data");
     exchange.port = await freePort();
     exchange.url = `http://127.0.0.1:${exchange.port}`;
-    await exchange.run();
+    await exchange.run(environment);
     if (fees) await exchange.charge(fees);
     return exchange;
   }
@@ -49,11 +49,11 @@ export class Exchange {
     await this.run();
   }
 
-  async run() {
+  async run(environment = {}) {
     this.process = spawn(
       setting("ZELLBOOK_SERVER_BINARY"),
       ["serve", "--data", this.data, "--listen", `127.0.0.1:${this.port}`, "--page", setting("ZELLBOOK_PAGE")],
-      { stdio: ["ignore", "ignore", "pipe"] },
+      { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, ...environment } },
     );
     this.log = "";
     this.process.stderr.on("data", (text) => (this.log += text));

@@ -1,4 +1,9 @@
-// Screenshots: each page as a trader sees it after some trading, wide and narrow, dark and light.
+// Screenshots: each page as a trader sees it on a market with some hours of trading, wide and narrow, dark and light.
+//
+// A chart needs hours of trades, and nobody wants to wait for them. So the exchange first runs on a clock that starts some
+// hours ago and goes fast until it has caught up (the program `faketime`); then it is restarted on the real clock, which
+// is when browsers look at it. Without `faketime` the pictures are the same, but for a chart with fewer candles.
+import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -6,14 +11,23 @@ import { fileURLToPath } from "node:url";
 import { Exchange, NARROW, Person, WIDE, launch } from "./exchange.js";
 import { Trader } from "./trader.js";
 
-// How long there is trade before the first picture, so that the chart has some minutes to show.
+// How long there is trading before the first picture.
 const MINUTES = Number(process.argv[2] ?? 4);
+const HOURS_SHOWN = 2;
+const SPEED = 1 + (HOURS_SHOWN * 60) / MINUTES;
 
 const folder = path.join(path.dirname(fileURLToPath(import.meta.url)), "../../docs/screenshots");
 mkdirSync(folder, { recursive: true });
 for (const name of readdirSync(folder)) rmSync(path.join(folder, name));
 
-const exchange = await Exchange.start();
+// Only the wall clock is fast: time-outs are measured by the monotonic one.
+const fastClock = () => {
+  const { stdout } = spawnSync("faketime", ["-f", "+0", "env"], { encoding: "utf8" });
+  const library = stdout?.match(/^LD_PRELOAD=(.*)$/m)?.[1];
+  return library && { LD_PRELOAD: library, FAKETIME: `-${HOURS_SHOWN * 60}m x${SPEED}`, FAKETIME_DONT_FAKE_MONOTONIC: "1" };
+};
+const environment = fastClock();
+const exchange = await Exchange.start({ environment });
 const browser = await launch();
 
 const shoot = async ({ page }, name) => {
@@ -39,19 +53,23 @@ const random = (below) => {
   return seed % below;
 };
 
-// A maker on both sides around a price that wanders, and takers of both sides.
+// A maker on both sides around a price that wanders, and takers of both sides. `market` remembers where the price is.
+const market = { middle: 8000 };
 const trade = async (minutes) => {
-  const [maker, taker] = [await Trader.arrive(exchange), await Trader.arrive(exchange)];
+  market.maker ??= await Trader.arrive(exchange);
+  market.taker ??= await Trader.arrive(exchange);
+  const { maker, taker } = market;
   const end = Date.now() + minutes * 60_000;
-  let middle = 8000;
   let [turn, isBuy, quantity] = [0, true, 0];
   do {
-    middle += random(25) - 12;
-    const at = (steps) => (middle + steps) / 4;
+    market.middle += random(17) - 8 + Math.round((8000 - market.middle) / 100);
+    const at = (steps) => (market.middle + steps) / 4;
     const orders = [maker.sign("cancel_all", {})];
+    // More is on offer further from the best price, as in any book.
     for (let level = 1; level <= 24; level += 1) {
-      orders.push(maker.order("sell", (2 + random(14)) / 100, at(level + random(2))));
-      orders.push(maker.order("buy", (2 + random(14)) / 100, at(-level - random(2))));
+      const size = () => (2 + random(10 + 2 * level)) / 100;
+      orders.push(maker.order("sell", size(), at(level + random(2))));
+      orders.push(maker.order("buy", size(), at(-level - random(2))));
     }
     await maker.act(...orders);
     // As much is bought as sold, two by two in either order, so that neither runs out of a token.
@@ -60,17 +78,24 @@ const trade = async (minutes) => {
     const [side, price] = isBuy ? ["buy", at(20)] : ["sell", at(-20)];
     await taker.act(taker.order(side, quantity, price, { timeInForce: "ioc" }));
     turn += 1;
-    await sleep(400);
+    await sleep(200);
   } while (Date.now() < end);
-  return { maker, middle: middle / 4 };
 };
 
 try {
+  await trade(MINUTES - 0.1);
+  if (environment) {
+    await exchange.terminate();
+    await exchange.run();
+  }
+  await trade(0.1);
+  const { maker, middle } = { ...market, middle: market.middle / 4 };
+
   const newcomer = await Person.arrive(browser, exchange, { viewport: WIDE });
+  await newcomer.page.waitForTimeout(1000);
   await shoot(newcomer, "first-visit");
   await newcomer.context.close();
 
-  const { maker, middle } = await trade(MINUTES);
   const alice = await Person.arrive(browser, exchange, { viewport: WIDE });
   const wallet = await alice.openWallet();
   await wallet.locator("#new-passphrase").waitFor();
@@ -82,7 +107,8 @@ try {
   await shoot(alice, "wallet");
   await alice.closeWallet();
   await alice.getTokens();
-  for (const [side, quantity, price] of [["Sell", "0.5", middle + 2], ["Buy", "0.25", middle - 1.5], ["Buy", "0.1", middle + 6]]) {
+  const orders = [["Buy", "0.1", middle + 6], ["Sell", "1.2", middle + 4], ["Sell", "0.5", middle + 2], ["Buy", "0.8", middle - 3], ["Buy", "0.25", middle - 1.5]];
+  for (const [side, quantity, price] of orders) {
     await alice.order(side, quantity, String(price));
     await alice.outcome("applied");
   }
