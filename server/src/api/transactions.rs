@@ -227,28 +227,28 @@ pub async fn status(
     let bytes = parse_hash(&hash)?;
     // The outbox is read first: a transaction leaves it only once it is in the store, so reading in this
     // order cannot miss it.
-    let sighting = app.outbox.sighting(&bytes);
+    let progress = app.outbox.progress(&bytes);
     let receipt =
-        sighting.map(|sighting| app.receipt(TransactionHash(bytes), sighting.received_ms));
+        progress.map(|progress| app.receipt(TransactionHash(bytes), progress.received_ms));
     let stored = app.reader.read(move |view| view.transaction(&bytes)).await?;
-    match (stored, sighting) {
-        (Some(mut status), sighting) => {
+    match (stored, progress) {
+        (Some(mut status), progress) => {
             app.wait_published(status.batch.as_deref().unwrap_or_default()).await?;
-            status.received_ms = sighting.map(|sighting| sighting.received_ms.to_string());
+            status.received_ms = progress.map(|progress| progress.received_ms.to_string());
             status.posted_ms =
-                sighting.and_then(|sighting| sighting.posted_ms).map(|time| time.to_string());
-            status.posts = sighting.map(|sighting| sighting.posts.to_string());
+                progress.and_then(|progress| progress.posted_ms).map(|time| time.to_string());
+            status.posts = progress.map(|progress| progress.posts.to_string());
             status.receipt = receipt;
             Ok(Json(status))
         }
-        (None, Some(sighting)) => Ok(Json(TransactionStatus {
+        (None, Some(progress)) => Ok(Json(TransactionStatus {
             hash,
-            status: sighting.stage,
+            status: progress.stage,
             kind: None,
             account: None,
-            received_ms: Some(sighting.received_ms.to_string()),
-            posted_ms: sighting.posted_ms.map(|time| time.to_string()),
-            posts: Some(sighting.posts.to_string()),
+            received_ms: Some(progress.received_ms.to_string()),
+            posted_ms: progress.posted_ms.map(|time| time.to_string()),
+            posts: Some(progress.posts.to_string()),
             receipt,
             finalized_ms: None,
             applied_ms: None,

@@ -1,52 +1,55 @@
-//! Batch bodies: as full as the network takes them.
+//! Packs transactions into batch bodies that are as full as the network allows.
+//!
+//! The operator states the network's limit, but the real limit may be lower. It is found by bisection: a
+//! body that a gateway accepts raises the lower bound, one that is refused as too large lowers the upper
+//! bound, and the next body is half-way between the two. A refusal is forgotten after ten minutes, since
+//! it may have been that of a single misconfigured gateway.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// After which time a refusal is no longer believed.
+/// How long a refusal counts.
 const REFUSAL_LASTS: Duration = Duration::from_secs(600);
-/// Where the search for the network's limit stops, in bytes.
+/// The bisection stops when the bounds are so many bytes apart.
 const CLOSE_ENOUGH: usize = 64;
 
-/// A batch body in the making, or made.
+/// A batch body, complete or still being filled.
 #[derive(Clone, Debug)]
 pub struct Body {
-    /// `[` and elements with commas between; `]` when it is made.
+    /// A JSON array. The closing `]` is missing until the body is posted.
     pub text: String,
-    /// The entries in it.
+    /// The outbox entries in it.
     pub sequences: Vec<u64>,
 }
 
 impl Body {
-    /// With a first element.
     pub fn new(element: &str) -> Self {
         Self { text: format!("[{element}"), sequences: Vec::new() }
     }
 
-    /// Whether one more element fits: a comma before it, and a bracket behind.
+    /// Whether one more element fits, with the comma before it and the closing bracket.
     pub fn takes(&self, element: &str, bytes_max: usize) -> bool {
         self.text.len() + element.len() + 2 <= bytes_max
     }
 
-    /// Adds an element.
     pub fn add(&mut self, element: &str) {
         self.text.push(',');
         self.text.push_str(element);
     }
 
-    /// Puts an element and its entry into the last of several bodies, or into one more, of which there
-    /// are at most so many. Returns whether there was room.
+    /// Adds an entry to the last body, or to a new one if it does not fit and there are fewer than
+    /// `bodies_max`. Returns whether it was added.
     pub fn put(
         bodies: &mut Vec<Self>,
         (sequence, element): (u64, &str),
         bytes_max: usize,
-        most: usize,
+        bodies_max: usize,
     ) -> bool {
         let count = bodies.len();
         match bodies.last_mut().filter(|body| body.takes(element, bytes_max)) {
             Some(body) => body.add(element),
-            None if count >= most => return false,
+            None if count >= bodies_max => return false,
             None => bodies.push(Self::new(element)),
         }
         if let Some(body) = bodies.last_mut() {
@@ -56,26 +59,27 @@ impl Body {
     }
 }
 
-/// How large a body may be: what the operator says, and less where the network refuses that.
+/// The present limit of a body's length, by what the gateways accepted and refused.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyLimit {
-    most: usize,
-    /// The longest body that a gateway took by the single call, which tells of what is too large.
+    /// The operator's limit.
+    configured: usize,
+    /// The longest body that a gateway accepted in a single call. Bulk calls do not count, because they
+    /// do not report bodies that are too large.
     taken: usize,
-    /// The shortest that all gateways asked found too large, and when.
+    /// The shortest body that all gateways asked refused as too large, and when.
     refused: Option<(usize, Instant)>,
 }
 
 impl BodyLimit {
-    /// With the operator's limit.
-    pub const fn new(most: usize) -> Self {
-        Self { most, taken: 0, refused: None }
+    pub const fn new(configured: usize) -> Self {
+        Self { configured, taken: 0, refused: None }
     }
 
-    /// Bytes of a body, at most. One element goes alone whatever its size.
+    /// The maximum length of a body. A single element is posted even if it is longer.
     pub fn bytes_max(&self) -> usize {
         match self.refused.filter(|(_, at)| at.elapsed() < REFUSAL_LASTS) {
-            None => self.most,
+            None => self.configured,
             Some((refused, _)) if refused > self.taken + CLOSE_ENOUGH => {
                 self.taken + (refused - self.taken) / 2
             }
@@ -83,18 +87,18 @@ impl BodyLimit {
         }
     }
 
-    /// What the bulk call may carry: it drops what is too large in silence.
+    /// The longest body that may be part of a bulk call, which silently drops bodies that are too large.
     pub const fn known_good(&self) -> usize {
         self.taken
     }
 
-    /// Notes that a gateway took a body of so many bytes.
+    /// Records that a gateway accepted a body of this length.
     pub fn takes(&mut self, bytes: usize) {
         self.taken = self.taken.max(bytes);
         self.refused = self.refused.filter(|(refused, _)| *refused > bytes);
     }
 
-    /// Notes that gateways found so many bytes too large.
+    /// Records that the gateways refused a body of this length as too large.
     pub fn refuses(&mut self, bytes: usize) {
         let least = self.refused.map_or(bytes, |(refused, _)| refused.min(bytes));
         self.refused = Some((least, Instant::now()));

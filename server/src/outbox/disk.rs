@@ -1,4 +1,8 @@
-//! What the outbox keeps on disk: what waits, and what it gave up.
+//! The outbox's database: the transactions that wait, and those that were given up.
+//!
+//! A transaction is on disk before the client gets its receipt, and leaves the disk only when its outcome
+//! is in the replica's store or when it is recorded as given up. When it was last posted is written with
+//! a delay, because losing that costs only one more post.
 
 use std::path::Path;
 
@@ -7,15 +11,14 @@ use rusqlite::{Connection, params};
 use super::entry::{Ended, Hash, Reason};
 use crate::store::{StoreError, open_durable};
 
-/// Given-up transactions that are remembered, at most; the oldest go first.
+/// The most given-up transactions that are remembered; the oldest are forgotten first.
 pub const ENDED_MAX: usize = 100_000;
 
-/// The outbox's database.
 pub struct Disk {
     connection: Connection,
 }
 
-/// A transaction that waits.
+/// A stored transaction that waits for its outcome.
 pub struct Waiting {
     pub hash: Hash,
     pub element: String,
@@ -25,10 +28,9 @@ pub struct Waiting {
 }
 
 impl Disk {
-    /// Opens or makes it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let connection = open_durable(path)?;
-        let made = connection.execute_batch(
+        let created = connection.execute_batch(
             "CREATE TABLE IF NOT EXISTS outbox (
                 hash BLOB PRIMARY KEY, element TEXT NOT NULL, received_ms INTEGER NOT NULL,
                 posted_ms INTEGER, posts INTEGER NOT NULL
@@ -38,11 +40,11 @@ impl Disk {
                 received_ms INTEGER NOT NULL, posted_ms INTEGER, posts INTEGER NOT NULL
             ) STRICT",
         );
-        made.map_err(|error| StoreError::Sqlite { path: path.to_path_buf(), error })?;
+        created.map_err(|error| StoreError::Sqlite { path: path.to_path_buf(), error })?;
         Ok(Self { connection })
     }
 
-    /// What waits, in order of arrival.
+    /// The waiting transactions, in order of arrival.
     pub fn waiting(&self) -> rusqlite::Result<Vec<Waiting>> {
         self.connection
             .prepare(
@@ -60,7 +62,7 @@ impl Disk {
             .collect()
     }
 
-    /// What was given up, oldest first.
+    /// The given-up transactions, oldest first.
     pub fn ended(&self) -> rusqlite::Result<Vec<(Hash, Ended)>> {
         self.connection
             .prepare(
@@ -82,7 +84,7 @@ impl Disk {
             .collect()
     }
 
-    /// Takes transactions in one commit.
+    /// Stores transactions, in one commit.
     pub fn take<'a>(
         &mut self,
         elements: impl IntoIterator<Item = (&'a Hash, &'a str)>,
@@ -99,7 +101,7 @@ impl Disk {
         transaction.commit()
     }
 
-    /// Writes in one commit what changed: what was posted, what was given up, and what is gone.
+    /// Writes the changes, in one commit.
     pub fn write(&mut self, changes: &Changes) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction()?;
         {
@@ -132,7 +134,7 @@ impl Disk {
             for hash in changes.gone.iter().chain(changes.ended.iter().map(|(hash, _)| hash)) {
                 delete.execute([hash])?;
             }
-            // Submitted once more after it was given up.
+            // A transaction that was given up may have been submitted again, and then applied.
             let mut again = transaction.prepare_cached("DELETE FROM ended WHERE hash = ?1")?;
             for hash in &changes.gone {
                 again.execute([hash])?;
@@ -142,24 +144,23 @@ impl Disk {
     }
 }
 
-/// What is to be written.
+/// Changes that are not on disk yet.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// What was posted: hash, when, how often.
+    /// Transactions that were posted: hash, time in Unix milliseconds, number of posts so far.
     pub posted: Vec<(Hash, u64, u32)>,
-    /// What was given up.
+    /// Transactions that were given up.
     pub ended: Vec<(Hash, Ended)>,
-    /// What has its outcome.
+    /// Transactions whose outcome is in the store.
     pub gone: Vec<Hash>,
 }
 
 impl Changes {
-    /// Whether there is anything that must not wait.
+    /// Whether something must be written without delay.
     pub fn is_urgent(&self) -> bool {
         !self.ended.is_empty() || !self.gone.is_empty()
     }
 
-    /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
         self.posted.is_empty() && !self.is_urgent()
     }

@@ -1,4 +1,9 @@
-//! The outbox in memory: what waits, when it is due, and what became of what left.
+//! The outbox in memory: which transactions wait, when each is due to be posted, and what became of those
+//! that left.
+//!
+//! Entries are numbered by arrival, and every index below refers to that number, so that they are always
+//! posted in order of arrival. An entry is either fresh (to be posted for the first time), under way on a
+//! lane, or due again at a known time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -10,43 +15,43 @@ use zellbook_core::wire::Stage;
 
 use super::body::Body;
 use super::disk::{Changes, ENDED_MAX};
-use super::entry::{Ended, Entry, Hash, Reason, Sighting, Validity};
+use super::entry::{Ended, Entry, Hash, Progress, Reason, Validity};
 use super::lanes::{self, Lanes};
 use super::latency::Latency;
 use crate::sequencer::LANES_MAX;
 
-/// Transactions in the outbox, at most.
+/// The outbox is full with so many transactions, or with so many bytes of them.
 pub const ENTRIES_MAX: usize = 100_000;
-/// Bytes of them, at most.
 pub const BYTES_MAX: usize = 64 << 20;
-/// Sightings kept of transactions that were applied.
+/// For so many applied transactions it stays known when they were received and posted.
 const RECENT_MAX: usize = 10_000;
 
-/// How much longer what is due waits while we do not see all that is final: it may be there already.
+/// How much longer to wait before posting again while this replica does not see all finalized batches: the
+/// transaction may be in one of them already.
 const BLIND_WAIT: Duration = Duration::from_secs(60);
 
-/// New transactions that are looked at for one round, at most: what waits for a slow gateway must not
+/// The most fresh transactions to examine in one round. Those that wait for a slow gateway would otherwise
 /// make every round long.
 const LOOKED_AT_MAX: usize = 20_000;
 
-/// The last of many by hash.
+/// A map that forgets its oldest keys beyond a maximum size.
 #[derive(Debug)]
-struct Lately<T> {
+struct RecentMap<T> {
     by_hash: HashMap<Hash, T>,
     order: VecDeque<Hash>,
-    most: usize,
+    len_max: usize,
 }
 
-impl<T> Lately<T> {
-    fn new(most: usize) -> Self {
-        Self { by_hash: HashMap::new(), order: VecDeque::new(), most }
+impl<T> RecentMap<T> {
+    fn new(len_max: usize) -> Self {
+        Self { by_hash: HashMap::new(), order: VecDeque::new(), len_max }
     }
 
     fn insert(&mut self, hash: Hash, value: T) {
         if self.by_hash.insert(hash, value).is_none() {
             self.order.push_back(hash);
         }
-        while self.order.len() > self.most
+        while self.order.len() > self.len_max
             && let Some(oldest) = self.order.pop_front()
         {
             self.by_hash.remove(&oldest);
@@ -54,7 +59,7 @@ impl<T> Lately<T> {
     }
 }
 
-/// What happened since the start.
+/// The number of transactions since the start.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
     pub taken: u64,
@@ -65,31 +70,33 @@ pub struct Counts {
     pub superseded: u64,
 }
 
-/// All of it.
 #[derive(Debug)]
 pub struct Entries {
+    /// By order of arrival.
     by_sequence: BTreeMap<u64, Entry>,
     by_hash: HashMap<Hash, u64>,
-    /// Not posted yet, and in no body.
+    /// Never posted, and not part of a body that is being posted.
     fresh: BTreeSet<u64>,
     lanes: Lanes,
-    /// Posted and not seen, by when they are due again.
+    /// Posted but not seen in a batch, by the time at which they are posted again.
     due: BTreeSet<(Instant, u64)>,
     bytes: usize,
     next: u64,
-    /// Whether we see all that is final.
+    /// Whether this replica sees all finalized batches, as far as it knows.
     sees_all: bool,
-    /// When we last did not see all that is final.
+    /// When it last did not.
     blind_at: Option<Instant>,
-    recent: Lately<Sighting>,
-    ended: Lately<Ended>,
+    /// Transactions that were applied.
+    recent: RecentMap<Progress>,
+    ended: RecentMap<Ended>,
     pub latency: Latency,
     pub counts: Counts,
     pub changes: Changes,
 }
 
 impl Entries {
-    /// None, with what was given up before, and the wait before a first repost.
+    /// An empty outbox that remembers the given-up transactions. `repost_after` is the time before a first
+    /// repost until the network's latency has been measured.
     pub fn new(ended: Vec<(Hash, Ended)>, repost_after: Duration) -> Self {
         let mut entries = Self {
             by_sequence: BTreeMap::new(),
@@ -101,8 +108,8 @@ impl Entries {
             next: 0,
             sees_all: false,
             blind_at: None,
-            recent: Lately::new(RECENT_MAX),
-            ended: Lately::new(ENDED_MAX),
+            recent: RecentMap::new(RECENT_MAX),
+            ended: RecentMap::new(ENDED_MAX),
             latency: Latency::new(repost_after),
             counts: Counts::default(),
             changes: Changes::default(),
@@ -121,19 +128,19 @@ impl Entries {
         self.len() >= ENTRIES_MAX || self.bytes >= BYTES_MAX
     }
 
-    /// When a transaction that waits was taken.
+    /// When a waiting transaction was received.
     pub fn received_ms(&self, hash: &Hash) -> Option<u64> {
         let sequence = self.by_hash.get(hash)?;
         self.by_sequence.get(sequence).map(|entry| entry.received_ms)
     }
 
-    /// The element of a transaction that waits.
+    /// The JSON of a waiting transaction.
     pub fn element(&self, hash: &Hash) -> Option<Arc<str>> {
         let entry = self.by_sequence.get(self.by_hash.get(hash)?)?;
         Some(Arc::clone(&entry.element))
     }
 
-    pub fn sighting(&self, hash: &Hash) -> Option<Sighting> {
+    pub fn progress(&self, hash: &Hash) -> Option<Progress> {
         let waiting = self.by_hash.get(hash).and_then(|sequence| self.by_sequence.get(sequence));
         let ended = |ended: &Ended| {
             let stage = match ended.reason {
@@ -141,10 +148,10 @@ impl Entries {
                 Reason::Superseded => Stage::Superseded,
             };
             let Ended { received_ms, posted_ms, posts, .. } = *ended;
-            Sighting { stage, received_ms, posted_ms, posts }
+            Progress { stage, received_ms, posted_ms, posts }
         };
         waiting
-            .map(Entry::sighting)
+            .map(Entry::progress)
             .or_else(|| self.recent.by_hash.get(hash).copied())
             .or_else(|| self.ended.by_hash.get(hash).map(ended))
     }
@@ -182,7 +189,8 @@ impl Entries {
         received_ms
     }
 
-    /// After a restart: it was posted before, so what was posted may still appear.
+    /// Restores that a transaction was posted before a restart. It may still appear in a batch, so it is
+    /// not posted again at once.
     pub fn was_posted(&mut self, hash: &Hash, posted_ms: u64, posts: u32) {
         let Some(&sequence) = self.by_hash.get(hash) else { return };
         let Some(entry) = self.by_sequence.get_mut(&sequence) else { return };
@@ -204,7 +212,7 @@ impl Entries {
         Some(entry)
     }
 
-    /// Notes transactions that are in a proven batch.
+    /// Records that transactions are in a proven batch.
     pub fn finalized(&mut self, hashes: impl IntoIterator<Item = Hash>) {
         let mut is_measured = false;
         for hash in hashes {
@@ -224,8 +232,8 @@ impl Entries {
             if let Some(due) = entry.due.take() {
                 self.due.remove(&(due, sequence));
             }
-            // One measurement a batch: its transactions went together. How long we did not look is no
-            // latency of the network.
+            // One measurement per batch, because its transactions were posted together. Measurements that
+            // include a time when this replica saw nothing would not be the network's latency.
             if let Some((first, last)) = entry.first_posted.zip(entry.last_posted)
                 && self.blind_at.is_none_or(|at| at < first)
                 && !is_measured
@@ -237,17 +245,18 @@ impl Entries {
         }
     }
 
-    /// Drops transactions whose outcome is committed.
+    /// Removes transactions whose outcome is committed.
     pub fn applied(&mut self, hashes: impl IntoIterator<Item = Hash>) {
         for hash in hashes {
             if let Some(entry) = self.remove(&hash) {
-                self.recent.insert(hash, entry.sighting());
+                self.recent.insert(hash, entry.progress());
                 self.changes.gone.push(hash);
             }
         }
     }
 
-    /// Gives up a transaction that cannot have an effect any more. That is on disk already.
+    /// Gives up a transaction that can have no effect any more. The caller has already written that to the
+    /// disk.
     pub fn end(&mut self, hash: &Hash, ended: Ended) {
         if self.remove(hash).is_none() {
             return;
@@ -259,7 +268,7 @@ impl Entries {
         self.ended.insert(*hash, ended);
     }
 
-    /// Those that wait and are too late at a time of the state.
+    /// The waiting transactions that have expired at this time of the exchange.
     pub fn late(&self, time_ms: u64) -> Vec<Entry> {
         let late = |entry: &&Entry| {
             !entry.is_finalized && entry.validity.valid_until.is_some_and(|until| until <= time_ms)
@@ -267,7 +276,7 @@ impl Entries {
         self.by_sequence.values().filter(late).cloned().collect()
     }
 
-    /// Notes whether we see all that is final.
+    /// Records whether this replica sees all finalized batches.
     pub fn look(&mut self, sees_all: bool) {
         self.sees_all = sees_all;
         if !sees_all {
@@ -275,17 +284,18 @@ impl Entries {
         }
     }
 
-    /// Until when what was due is to be posted again: now, but later while it may be final already and
-    /// we only do not see it.
+    /// Entries that were due by this time are posted again: by now, or by a minute ago while this replica
+    /// does not see all finalized batches.
     fn due_until(&self) -> Option<Instant> {
         let now = Instant::now();
         if self.sees_all { Some(now) } else { now.checked_sub(BLIND_WAIT) }
     }
 
-    /// Those that are due again, longest first, at most so many. Each names its gateway once.
-    pub fn overdue(&mut self, most: usize) -> Vec<Entry> {
+    /// Up to `count` entries that are due again, the longest overdue first. Their gateway is cleared, so
+    /// that each post is reported as unseen once.
+    pub fn overdue(&mut self, count: usize) -> Vec<Entry> {
         let until = self.due_until();
-        let due = self.due.iter().take_while(|(due, _)| Some(*due) <= until).take(most);
+        let due = self.due.iter().take_while(|(due, _)| Some(*due) <= until).take(count);
         let mut overdue = Vec::new();
         for (_, sequence) in due {
             if let Some(entry) = self.by_sequence.get_mut(sequence) {
@@ -297,31 +307,30 @@ impl Entries {
         overdue
     }
 
-    /// What was posted before and is due again, as bodies under a limit, at most so many, in order of
-    /// arrival.
-    pub fn again(&self, bytes_max: usize, most: usize) -> Vec<Body> {
+    /// Up to `bodies_max` bodies of transactions that are due again, in order of arrival.
+    pub fn again(&self, bytes_max: usize, bodies_max: usize) -> Vec<Body> {
         let until = self.due_until();
         let again = self.due.iter().take_while(|(due, _)| Some(*due) <= until);
-        // Those that are due by time, in the order in which they came.
+        // `due` is sorted by time; the set sorts by arrival.
         let again: BTreeSet<u64> = again.map(|(_, sequence)| *sequence).collect();
         let mut bodies = Vec::new();
         for sequence in again {
             let Some(entry) = self.by_sequence.get(&sequence) else { continue };
-            if !Body::put(&mut bodies, (sequence, &entry.element), bytes_max, most) {
+            if !Body::put(&mut bodies, (sequence, &entry.element), bytes_max, bodies_max) {
                 break;
             }
         }
         bodies
     }
 
-    /// Takes what is new, as bodies under a limit, at most so many a lane, in order of arrival in each.
-    /// So many lanes are good; those that are busy take nothing now.
+    /// Takes fresh transactions as bodies, up to `bodies_max` for each of the first `good` lanes, in order
+    /// of arrival within a lane. Lanes that `is_full` marks are busy and get nothing.
     pub fn take_new(
         &mut self,
         good: usize,
         mut is_full: [bool; LANES_MAX],
         bytes_max: usize,
-        most: usize,
+        bodies_max: usize,
     ) -> [Vec<Body>; LANES_MAX] {
         let mut taken = [const { Vec::new() }; LANES_MAX];
         let used = lanes::used(self.backlog(good * bytes_max), bytes_max, good);
@@ -332,11 +341,12 @@ impl Entries {
             }
             let Some(entry) = self.by_sequence.get_mut(&sequence) else { continue };
             let lane = self.lanes.of(&entry.validity.account, used);
-            // What comes after one that has no room waits too, for the order's sake.
+            // Once an entry does not fit on its lane, later entries of that lane wait too: a shorter one
+            // must not overtake it.
             if is_full[lane] {
                 continue;
             }
-            if Body::put(&mut taken[lane], (sequence, &entry.element), bytes_max, most) {
+            if Body::put(&mut taken[lane], (sequence, &entry.element), bytes_max, bodies_max) {
                 entry.is_under_way = true;
                 self.lanes.enter(entry.validity.account, lane);
                 self.fresh.remove(&sequence);
@@ -347,7 +357,7 @@ impl Entries {
         taken
     }
 
-    /// Bytes of what is new; where it is more than enough, not all is counted.
+    /// The number of bytes of fresh transactions. Counting stops at `enough`.
     fn backlog(&self, enough: usize) -> usize {
         let mut bytes = 0;
         for entry in self.fresh.iter().filter_map(|sequence| self.by_sequence.get(sequence)) {
@@ -359,7 +369,7 @@ impl Entries {
         bytes
     }
 
-    /// Takes back what was new and went nowhere.
+    /// Makes the transactions of a body fresh again, after no gateway accepted it.
     pub fn take_back(&mut self, body: &Body) {
         for sequence in &body.sequences {
             if let Some(entry) = self.by_sequence.get_mut(sequence)
@@ -371,10 +381,10 @@ impl Entries {
         }
     }
 
-    /// Notes that a gateway took a body.
+    /// Records that a gateway accepted a body.
     pub fn posted(&mut self, body: &Body, gateway: &Arc<str>, now_ms: u64, rng: &mut Rng) {
         for sequence in &body.sequences {
-            // It may be applied already: the network can be faster than the answer.
+            // The entry may be gone: the batch can be finalized and applied before the gateway responds.
             let Some(entry) = self.by_sequence.get_mut(sequence) else { continue };
             entry.posts = entry.posts.saturating_add(1);
             entry.posted_ms = Some(now_ms);
@@ -402,7 +412,7 @@ impl Entries {
         }
     }
 
-    /// Puts off a transaction that no gateway takes.
+    /// Postpones a transaction that no gateway accepts.
     pub fn put_off(&mut self, sequence: u64, wait: Duration) {
         let Some(entry) = self.by_sequence.get_mut(&sequence) else { return };
         let due = Instant::now() + wait;

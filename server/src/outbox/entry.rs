@@ -1,4 +1,4 @@
-//! One transaction of the outbox, while it waits and when it was given up.
+//! One transaction in the outbox, while it waits and after it was given up.
 
 use std::sync::Arc;
 
@@ -9,19 +9,17 @@ use zellbook_core::wire::Stage;
 
 use super::lanes::Lanes;
 
-/// A transaction's hash.
 pub type Hash = [u8; 32];
 
-/// What ends a transaction's usefulness, as far as it is in its text.
+/// The fields of a transaction that decide whether it can still have an effect.
 #[derive(Clone, Copy, Debug)]
 pub struct Validity {
-    /// Whose it is.
     pub account: PublicKey,
-    /// Whose nonce it uses.
+    /// The key whose nonce is used: the account's or a session key.
     pub signer: PublicKey,
-    /// The nonce; an order in the guide's format has none.
+    /// `None` for an order in the guide's format.
     pub nonce: Option<u64>,
-    /// The state's time from which on it is too late.
+    /// The transaction expires at this time of the exchange.
     pub valid_until: Option<u64>,
 }
 
@@ -39,14 +37,14 @@ impl From<&CheckedTransaction> for Validity {
 /// Why a transaction was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// The state's time passed its `valid_until`.
+    /// The exchange's time reached its `valid_until`.
     Expired,
-    /// Its nonce was used by another, or is too old.
+    /// Another transaction used its nonce, or the nonce is below the key's nonce window.
     Superseded,
 }
 
 impl Reason {
-    /// As the disk names it.
+    /// The name in the database.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Expired => "expired",
@@ -64,20 +62,19 @@ pub struct Ended {
     pub posts: u32,
 }
 
-/// What the outbox knows of a transaction.
+/// How far a transaction has come, as far as the outbox knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sighting {
+pub struct Progress {
     /// `Received`, `Posted`, `Finalized`, `Expired` or `Superseded`.
     pub stage: Stage,
-    /// When it was taken.
     pub received_ms: u64,
     /// When it was last posted.
     pub posted_ms: Option<u64>,
-    /// How often.
+    /// The number of times that it was posted.
     pub posts: u32,
 }
 
-/// A transaction that waits.
+/// A waiting transaction.
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub hash: Hash,
@@ -85,38 +82,36 @@ pub struct Entry {
     pub validity: Validity,
     pub received_ms: u64,
     pub posted_ms: Option<u64>,
-    /// How often it was posted.
     pub posts: u32,
-    /// When it was first and last posted since the start.
+    /// When it was first and last posted since this process started.
     pub first_posted: Option<Instant>,
     pub last_posted: Option<Instant>,
-    /// When it is to be posted again, if it was posted.
+    /// When it is posted again; `None` while it is fresh, under way or finalized.
     pub due: Option<Instant>,
-    /// Who took it last.
+    /// The gateway that accepted it last.
     pub gateway: Option<Arc<str>>,
-    /// Whether it is under way on its account's lane.
+    /// Whether it occupies its account's lane.
     pub is_under_way: bool,
     pub is_finalized: bool,
 }
 
 impl Entry {
-    /// What is kept of it when it is given up.
     pub const fn ended(&self, reason: Reason) -> Ended {
         let Self { received_ms, posted_ms, posts, .. } = *self;
         Ended { reason, received_ms, posted_ms, posts }
     }
 
-    /// What is told of it.
-    pub const fn sighting(&self) -> Sighting {
+    pub const fn progress(&self) -> Progress {
         let stage = match self {
             Self { is_finalized: true, .. } => Stage::Finalized,
             Self { posted_ms: Some(_), .. } => Stage::Posted,
             _ => Stage::Received,
         };
         let Self { received_ms, posted_ms, posts, .. } = *self;
-        Sighting { stage, received_ms, posted_ms, posts }
+        Progress { stage, received_ms, posted_ms, posts }
     }
-    /// Notes that it is under way no more.
+
+    /// Frees the place that it occupies on its account's lane.
     pub fn leave(&mut self, lanes: &mut Lanes) {
         if std::mem::take(&mut self.is_under_way) {
             lanes.leave(&self.validity.account);

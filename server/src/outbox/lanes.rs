@@ -1,8 +1,9 @@
-//! On which lane into the network an account's transactions go.
+//! Chooses the lane, thus the gateway, by which an account's transactions are posted.
 //!
-//! A gateway keeps the order in which it was handed batches; two gateways keep none between them. So all
-//! that an account has under way goes by one lane, which leads to one gateway. A backlog of several
-//! batches takes several lanes; less goes by the first, since a lane of its own would cost a batch.
+//! A gateway keeps the order of the batches that it receives, but nothing orders the batches of two
+//! gateways. An account's transactions must stay in order (a cancel after its order), so all that an
+//! account has under way use one lane, and a lane leads to one gateway. Several lanes are used only for a
+//! backlog of several full batches: otherwise each lane would post a small batch of its own.
 
 use std::collections::HashMap;
 
@@ -10,8 +11,8 @@ use zellbook_core::key::PublicKey;
 
 use crate::sequencer::LANES_MAX;
 
-/// The lanes of accounts that have transactions under way: handed to a gateway, and neither seen final
-/// nor late.
+/// The lanes of the accounts that have transactions under way: handed to a gateway, and neither seen in a
+/// finalized batch nor due again.
 #[derive(Debug, Default)]
 pub struct Lanes {
     under_way: HashMap<PublicKey, UnderWay>,
@@ -24,22 +25,23 @@ struct UnderWay {
 }
 
 impl Lanes {
-    /// The lane that an account's next transaction takes, while so many are in use.
+    /// The lane of an account's next transaction, while `used` lanes are in use.
     pub fn of(&self, account: &PublicKey, used: usize) -> usize {
         if let Some(under_way) = self.under_way.get(account) {
             return under_way.lane;
         }
         let (_, end) = account.as_bytes().split_last_chunk().unwrap_or((&[], &[0; 8]));
-        let place = u64::from_be_bytes(*end) % u64::try_from(used.max(1)).unwrap_or(u64::MAX);
-        usize::try_from(place).unwrap_or_default()
+        let lane = u64::from_be_bytes(*end) % u64::try_from(used.max(1)).unwrap_or(u64::MAX);
+        usize::try_from(lane).unwrap_or_default()
     }
 
-    /// Notes that a transaction of an account is under way on its lane.
+    /// Records that a transaction of the account is under way on the lane.
     pub fn enter(&mut self, account: PublicKey, lane: usize) {
         self.under_way.entry(account).or_insert(UnderWay { lane, count: 0 }).count += 1;
     }
 
-    /// Notes that a transaction of an account is under way no more.
+    /// Records that a transaction of the account is no longer under way. An account with none under way
+    /// is free to use another lane.
     pub fn leave(&mut self, account: &PublicKey) {
         if let Some(under_way) = self.under_way.get_mut(account) {
             under_way.count -= 1;
@@ -50,7 +52,7 @@ impl Lanes {
     }
 }
 
-/// How many lanes a backlog of so many bytes takes where there are so many: one for each full body.
+/// The number of lanes to use for a backlog of so many bytes: one for each full body, up to `lanes`.
 pub fn used(backlog: usize, bytes_max: usize, lanes: usize) -> usize {
     (backlog / bytes_max.max(1)).clamp(1, lanes.clamp(1, LANES_MAX))
 }

@@ -1,36 +1,39 @@
-//! How long to wait for what was posted before it is posted again: measured, as TCP measures when to
-//! send a segment again (RFC 6298). Networks differ by a factor of a thousand.
+//! Measures how long posted transactions take to be finalized, to decide when to post them again.
+//!
+//! Networks differ by a factor of a thousand, so no constant would do. The method is TCP's retransmission
+//! timer (RFC 6298): a smoothed latency plus four times its smoothed variation.
 
 use std::time::Duration;
 
-/// The longest wait.
 const WAIT_MAX: Duration = Duration::from_secs(300);
-/// The shortest, unless the first is shorter: below that a hiccup would cost copies.
+/// The shortest wait, unless the configured first wait is shorter. With less, every short delay of the
+/// network would cause duplicates.
 const WAIT_MIN: Duration = Duration::from_secs(1);
-/// How often the wait of one transaction doubles, at most.
+/// The wait of one transaction doubles at most so many times.
 const DOUBLINGS_MAX: u32 = 6;
 
 /// The time from posting to finality.
 #[derive(Clone, Copy, Debug)]
 pub struct Latency {
-    /// The wait before anything is measured.
+    /// The wait before anything has been measured.
     first: Duration,
+    /// The smoothed latency and its smoothed variation.
     measured: Option<(Duration, Duration)>,
-    /// The smoothed latency of what was posted once.
+    /// The smoothed latency of transactions that were posted only once.
     certain: Option<Duration>,
 }
 
 impl Latency {
-    /// Nothing is measured yet; until then the wait is this.
     pub const fn new(first: Duration) -> Self {
         Self { first, measured: None, certain: None }
     }
 
-    /// Takes a measurement: of a transaction that was posted once, from that post; of one that was posted
-    /// more than once, from its first post to its last. Which of its copies was seen is not known. If the
-    /// last can have come that quickly, the others were lost, and the time until they were posted again
-    /// is no latency: else each loss would make the wait for the next one longer. If not, the network is
-    /// slower than the wait, and the time from the first post is believed up to twice the present wait.
+    /// Adds the measurement of a transaction that was just seen in a finalized batch.
+    ///
+    /// For a transaction that was posted several times, it is unknown which copy was seen. If the last
+    /// post can have arrived so quickly, the earlier ones were lost, and the time until they were repeated
+    /// is not latency: counting it would make the wait longer with every loss. Otherwise the network is
+    /// slower than the wait, and the time since the first post counts, up to twice the present wait.
     pub fn observe(&mut self, since_first_post: Duration, since_last_post: Duration, posts: u32) {
         let was_lost = |certain: Duration| (certain / 2..=certain * 2).contains(&since_last_post);
         if posts <= 1 {
@@ -50,28 +53,27 @@ impl Latency {
         self.measured = Some(match self.measured {
             None => (sample, sample / 2),
             Some((smoothed, variation)) => {
-                // What comes sooner than expected is no reason to wait longer.
-                let most = if sample < smoothed { variation } else { Duration::MAX };
-                let difference = smoothed.abs_diff(sample).min(most);
+                // A sample below the average must not increase the variation, and with it the wait.
+                let max = if sample < smoothed { variation } else { Duration::MAX };
+                let difference = smoothed.abs_diff(sample).min(max);
                 (smoothed * 7 / 8 + sample / 8, variation * 3 / 4 + difference / 4)
             }
         });
     }
 
-    /// The smoothed latency, if anything was measured.
     pub fn smoothed(&self) -> Option<Duration> {
         self.measured.map(|(smoothed, _)| smoothed)
     }
 
-    /// The wait before a first repost.
+    /// The wait before the first repost.
     pub fn wait(&self) -> Duration {
         let wait =
             self.measured.map_or(self.first, |(smoothed, variation)| smoothed + variation * 4);
         wait.clamp(WAIT_MIN.min(self.first), WAIT_MAX)
     }
 
-    /// The wait after so many posts: it doubles with each, since a network that is slow must not be made
-    /// slower by copies.
+    /// The wait after so many posts. It doubles with each, because copies would slow a congested network
+    /// down even more.
     pub fn wait_after(&self, posts: u32) -> Duration {
         let doublings = posts.saturating_sub(1).min(DOUBLINGS_MAX);
         self.wait().saturating_mul(1 << doublings).min(WAIT_MAX)
@@ -105,14 +107,14 @@ mod tests {
     }
 
     #[test]
-    fn a_network_slower_than_the_wait_is_measured_in_the_end() {
-        // All is posted again before it is seen: 60 s of latency, a wait of 5 s.
+    fn the_wait_grows_to_the_latency_of_a_network_that_is_slower_than_the_wait() {
+        // Everything is posted again before it is seen: 60 s of latency, a wait of 5 s.
         let mut latency = Latency::new(ms(5000));
         for _ in 0..20 {
             latency.observe(ms(60_000), ms(25_000), 4);
         }
         assert!(latency.wait() >= ms(60_000), "{:?}", latency.wait());
-        // And one that was fast before.
+        // The same for a network that was fast before.
         let mut latency = Latency::new(ms(5000));
         for _ in 0..50 {
             latency.observe(ms(400), ms(400), 1);
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_pause_of_the_network_the_wait_is_soon_short_again() {
+    fn the_wait_is_soon_short_again_after_the_network_paused() {
         let mut latency = Latency::new(ms(5000));
         for _ in 0..50 {
             latency.observe(ms(400), ms(400), 1);

@@ -1,8 +1,12 @@
-//! The outbox: signed transactions stay here, on disk, until they are seen in a finalized batch, or can
-//! have no effect any more. They are posted in batches, and again when they do not come back.
+//! The outbox: delivers signed transactions to the sequencer, at least once.
 //!
-//! Nothing that was taken is dropped in silence: it ends as applied or rejected (in the store), or as
-//! expired or superseded (here), and what became of it is known after a restart too.
+//! A gateway that accepts a batch promises nothing: the batch can be lost. So a transaction is written to
+//! disk before it is acknowledged, posted in a batch, and posted again (after a time that follows the
+//! network's latency, and through another gateway) until it is seen in a finalized batch or can have no
+//! effect any more. Copies are harmless, because the exchange accepts a nonce only once.
+//!
+//! Every transaction that was accepted has an end that survives a restart: applied or rejected (in the
+//! store), or expired or superseded (here).
 
 mod body;
 mod disk;
@@ -33,53 +37,44 @@ use disk::Disk;
 use entries::Entries;
 use entry::Validity;
 
-pub use entry::{Hash, Sighting};
+pub use entry::{Hash, Progress};
 pub use task::OutboxTask;
 
-/// Submissions that wait for the disk, at most.
+/// The most submissions that may wait for the disk. Further ones are refused instead of queued.
 const SUBMITS_WAITING_MAX: usize = 4096;
-/// Seconds after which to try again when the outbox is full, from the least to the most.
+/// The least and the greatest `Retry-After` of a full outbox, in seconds.
 const RETRY_AFTER_S: (u64, u64) = (1, 30);
 
-/// How the outbox posts.
 #[derive(Clone, Copy, Debug)]
 pub struct OutboxOptions {
-    /// Bytes of UTF-8 in a batch, at most.
+    /// The maximum length of a batch in bytes.
     pub batch_bytes_max: usize,
-    /// How long transactions are gathered for a batch.
+    /// How long transactions are collected for one batch.
     pub gather: Duration,
-    /// How long until a transaction that was posted and not seen is posted again, while the network's
-    /// latency is not known.
+    /// The wait before the first repost until the network's latency has been measured.
     pub repost_after: Duration,
 }
 
-/// What an outbox is made of.
 pub struct OutboxParts<'a> {
-    /// Where it is, or is made.
+    /// The database; created if it does not exist.
     pub path: &'a Path,
-    /// The rules of genesis.
     pub rules: &'a Rules,
-    /// What is applied already.
+    /// Tells which transactions have been applied.
     pub store: Reader,
-    /// How it posts.
     pub options: OutboxOptions,
-    /// Told when something was posted, so that the replica looks for it at once.
+    /// Notified after every post, so that the replica soon asks for the new batch.
     pub posted: Arc<Notify>,
-    /// The time of day.
     pub clock: Clock,
     /// For jitter.
     pub random: Rng,
 }
 
-/// Why a submission was not taken.
+/// Why a submission was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubmitError {
     /// The outbox is full.
-    Full {
-        /// Seconds after which to try again.
-        retry_after_s: u32,
-    },
-    /// It cannot write to its disk, or the replica is stopping.
+    Full { retry_after_s: u32 },
+    /// The disk failed, or the replica is stopping.
     Stopped,
 }
 
@@ -87,11 +82,11 @@ struct Submit {
     hash: Hash,
     element: String,
     validity: Validity,
-    /// Told when the transaction was taken, Unix milliseconds.
+    /// Receives the time at which the transaction was stored, in Unix milliseconds.
     done: oneshot::Sender<u64>,
 }
 
-/// The outbox, as the API and the replica see it.
+/// The outbox's handle for the API and the replica.
 #[derive(Clone)]
 pub struct Outbox {
     entries: Arc<Mutex<Entries>>,
@@ -99,8 +94,8 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Opens or makes an outbox. What the store has applied already is dropped from it, and what is no
-    /// transaction of this network.
+    /// Opens or creates an outbox. Transactions that the store has already applied are removed, and so is
+    /// anything that is not a valid transaction of this network.
     pub fn open(parts: OutboxParts<'_>) -> Result<(Self, OutboxTask), StoreError> {
         let OutboxParts { path, rules, store, options, posted, clock, random } = parts;
         let sqlite = |error| StoreError::Sqlite { path: path.to_path_buf(), error };
@@ -121,7 +116,9 @@ impl Outbox {
                 None => {
                     if !is_done {
                         let (path, hash) = (path.display(), hex::encode(hash));
-                        tracing::warn!("{path}: dropped {hash}, no transaction of this network");
+                        tracing::warn!(
+                            "{path}: removed {hash}, which is not a valid transaction of this network"
+                        );
                     }
                     entries.changes.gone.push(hash);
                 }
@@ -144,8 +141,8 @@ impl Outbox {
         Ok((outbox, task))
     }
 
-    fn entries<T>(&self, act: impl FnOnce(&mut Entries) -> T) -> T {
-        act(&mut self.entries.lock().unwrap_or_else(PoisonError::into_inner))
+    fn entries<T>(&self, with: impl FnOnce(&mut Entries) -> T) -> T {
+        with(&mut self.entries.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn full(entries: &Entries) -> SubmitError {
@@ -153,8 +150,8 @@ impl Outbox {
         SubmitError::Full { retry_after_s: u32::try_from(seconds).unwrap_or(u32::MAX) }
     }
 
-    /// Takes a transaction; returns when it is on disk, with when it was taken in Unix milliseconds. One
-    /// that is there already stays as it is.
+    /// Stores a transaction and returns once it is on disk, with the time of its first submission in Unix
+    /// milliseconds.
     pub async fn submit(
         &self,
         checked: &CheckedTransaction,
@@ -177,27 +174,26 @@ impl Outbox {
         wait.await.map_err(|_| SubmitError::Stopped)
     }
 
-    /// What the outbox knows of a transaction that waits in it, or left it.
-    pub fn sighting(&self, hash: &Hash) -> Option<Sighting> {
-        self.entries(|entries| entries.sighting(hash))
+    /// The progress of a transaction that waits, was given up, or was applied not long ago.
+    pub fn progress(&self, hash: &Hash) -> Option<Progress> {
+        self.entries(|entries| entries.progress(hash))
     }
 
-    /// The element of a transaction that waits.
+    /// The JSON of a waiting transaction.
     pub fn element(&self, hash: &Hash) -> Option<Arc<str>> {
         self.entries(|entries| entries.element(hash))
     }
 
-    /// How many transactions wait.
     pub fn len(&self) -> usize {
         self.entries(|entries| entries.len())
     }
 
-    /// How many transactions it posted again since the start.
+    /// The number of reposts since the start.
     pub fn posted_again(&self) -> u64 {
         self.entries(|entries| entries.counts.posted_again)
     }
 
-    /// What it did since the start.
+    /// The outbox's part of the replica's status.
     pub fn posting(&self) -> PostingBody {
         self.entries(|entries| {
             let counts = entries.counts;
@@ -214,12 +210,12 @@ impl Outbox {
         })
     }
 
-    /// Notes transactions that are in a proven batch.
+    /// Records that transactions are in a proven batch.
     pub fn finalized(&self, hashes: impl IntoIterator<Item = Hash>) {
         self.entries(|entries| entries.finalized(hashes));
     }
 
-    /// Drops transactions whose outcome is committed.
+    /// Removes transactions whose outcome is committed.
     pub fn applied(&self, hashes: impl IntoIterator<Item = Hash>) {
         self.entries(|entries| entries.applied(hashes));
     }

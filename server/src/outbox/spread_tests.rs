@@ -1,4 +1,5 @@
-//! Over several gateways, each of which keeps the order of what it takes, and none between them.
+//! Tests of posting over several gateways. Each gateway keeps the order of its batches, but nothing orders
+//! the batches of two gateways.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -15,18 +16,18 @@ use crate::sequencer::{Fault, GatewayError, Sequencer, Way};
 const GATEWAYS: usize = 4;
 const ACCOUNTS: usize = 24;
 
-/// Gateways that answer late, and hand what they took to the leader later still.
+/// Gateways that respond after a random time, and hand their bodies to the leader even later.
 struct Gateways {
     state: Mutex<State>,
-    /// One that never answers.
+    /// A gateway that never responds.
     silent: Option<usize>,
 }
 
 struct State {
     random: Rng,
-    /// Bodies that wait at each.
+    /// The bodies that wait at each gateway.
     queues: [VecDeque<String>; GATEWAYS],
-    /// How many bodies each took.
+    /// The number of bodies that each gateway accepted.
     taken: [usize; GATEWAYS],
 }
 
@@ -38,11 +39,12 @@ impl Gateways {
         Self { state, silent: None }
     }
 
-    fn with<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
-        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What the leader has of them: at times of one everything, of another nothing yet.
+    /// The bodies that the leader sequences now: all from some gateways and none from the others, in a
+    /// random order of gateways.
     fn lead(&self) -> Vec<String> {
         self.with(|state| {
             let State { random, queues, .. } = state;
@@ -90,7 +92,7 @@ impl Sequencer for Gateways {
     }
 }
 
-/// So many transactions of each account, checked, with their text.
+/// `each` transactions of every account, checked, with their JSON.
 fn signed(rules: &Rules, each: u64) -> Vec<Vec<(CheckedTransaction, String)>> {
     let of = |account: usize| {
         let key = key(u8::try_from(account).unwrap() + 10);
@@ -114,7 +116,7 @@ async fn submit(outbox: &Outbox, transactions: &[(CheckedTransaction, String)]) 
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_account_sends_keeps_its_order_over_all_gateways_in_a_rush_and_after_it() {
+async fn transactions_of_an_account_stay_in_order_over_several_gateways() {
     let mut all_taken = [0; GATEWAYS];
     let transactions = signed(&Bench::on(Gateways::new(0)).rules, 40);
     let accounts: BTreeMap<String, usize> = transactions
@@ -122,7 +124,7 @@ async fn what_an_account_sends_keeps_its_order_over_all_gateways_in_a_rush_and_a
         .zip(0..)
         .map(|(of, account)| (of[0].0.account.to_string(), account))
         .collect();
-    let place_of = |element: &serde_json::Value| {
+    let account_and_nonce = |element: &serde_json::Value| {
         let nonce = element["nonce"].as_str().unwrap().parse().unwrap();
         (accounts[element["account"].as_str().unwrap()], nonce)
     };
@@ -132,7 +134,7 @@ async fn what_an_account_sends_keeps_its_order_over_all_gateways_in_a_rush_and_a
         let mut sent = [0; ACCOUNTS];
         let mut sequence: Vec<(usize, usize)> = Vec::new();
         while bench.outbox.len() > 0 || sent.iter().any(|sent| *sent < 40) {
-            // Calm and rush take turns, and some accounts never pause.
+            // Quiet and busy times alternate, and some accounts never pause.
             let is_rush = random.u32(0..100) < 30;
             let senders = if is_rush { ACCOUNTS } else { 3 };
             for (account, sent) in sent.iter_mut().enumerate().take(senders) {
@@ -143,14 +145,15 @@ async fn what_an_account_sends_keeps_its_order_over_all_gateways_in_a_rush_and_a
             sleep(Duration::from_millis(random.u64(1..80))).await;
             for body in bench.network.lead() {
                 let elements: Vec<serde_json::Value> = serde_json::from_str(&body).unwrap();
-                let places: Vec<(usize, usize)> = elements.iter().map(&place_of).collect();
+                let transactions_in_body: Vec<(usize, usize)> =
+                    elements.iter().map(&account_and_nonce).collect();
                 let hash = |(account, nonce): &(usize, usize)| {
                     let (checked, _) = &transactions[*account][*nonce - 1];
                     checked.hash.0
                 };
-                bench.outbox.finalized(places.iter().map(hash));
-                bench.outbox.applied(places.iter().map(hash));
-                sequence.extend(places);
+                bench.outbox.finalized(transactions_in_body.iter().map(hash));
+                bench.outbox.applied(transactions_in_body.iter().map(hash));
+                sequence.extend(transactions_in_body);
             }
         }
         assert_eq!(bench.outbox.posting().posted_again, "0");
@@ -169,7 +172,7 @@ async fn what_an_account_sends_keeps_its_order_over_all_gateways_in_a_rush_and_a
 }
 
 #[tokio::test(start_paused = true)]
-async fn little_goes_in_one_body_to_one_gateway() {
+async fn a_small_backlog_is_posted_as_one_body_to_one_gateway() {
     let bench = Bench::on(Gateways::new(1));
     let transactions = signed(&bench.rules, 3);
     for round in 0..3 {
@@ -181,7 +184,7 @@ async fn little_goes_in_one_body_to_one_gateway() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_gateway_that_does_not_answer_holds_up_its_own_lane_only() {
+async fn a_gateway_that_does_not_respond_delays_only_its_own_lane() {
     let mut network = Gateways::new(1);
     network.silent = Some(1);
     let bench = Bench::on(network);
@@ -198,7 +201,7 @@ async fn a_gateway_that_does_not_answer_holds_up_its_own_lane_only() {
         let hashes: Vec<Hash> = half.iter().map(|(checked, _)| checked.hash.0).collect();
         waiting.push(hashes.iter().filter(is_waiting).count());
     }
-    // The accounts of one lane, each with all that it has sent.
+    // Exactly the accounts of one lane wait, each with all of its transactions.
     assert!(waiting[0] > 0 && waiting[0] < halves[0].len() / 2, "{waiting:?}");
     assert_eq!(waiting[0], waiting[1]);
     assert_eq!(waiting[0] % 4, 0);

@@ -1,5 +1,9 @@
-//! The task behind the outbox: writes what is submitted, posts what is due, and gives up what can have
-//! no effect any more.
+//! The task of the outbox: writes submissions to disk, posts what is due, and gives up transactions that
+//! can have no effect any more.
+//!
+//! On every tick it asks the entries which bodies are due, and posts them on each way that is not busy: one
+//! way for each lane, for fresh transactions in order, and one for reposts. A way posts one call after the
+//! other, so that its order is kept. All ways run concurrently with each other and with the disk.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -27,25 +31,25 @@ use crate::replica::Health;
 use crate::sequencer::{GatewayError, LANES_MAX, Sequencer, Way};
 use crate::store::{Reader, View};
 
-/// Submissions that one commit takes together, at most.
+/// The most submissions in one commit.
 const SUBMITS_PER_COMMIT: usize = 1000;
-/// Bodies that are posted in one round, at most: on a lane, and of what was posted before.
+/// The most bodies that one round posts on a lane.
 const BODIES_PER_ROUND: usize = 128;
+/// The most bodies that one round posts again.
 const AGAIN_PER_ROUND: usize = 32;
-/// Transactions that are looked at before they are posted again, at most.
+/// The most transactions that one round checks before they are posted again.
 const OVERDUE_PER_ROUND: usize = 1024;
-/// Bytes of bodies that one bulk call carries, at most.
+/// The most bytes of bodies in one bulk call.
 const BULK_BYTES_MAX: usize = 512 << 10;
-/// After an error of the gateways, how long until the next try: doubled from the first to the last.
+/// The first and the longest wait after the gateways failed; it doubles in between.
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(4));
-/// How long until a transaction that alone is too large for the network is tried again.
+/// How long to wait before retrying a transaction that is too large for the network by itself.
 const TOO_LARGE_WAIT: Duration = Duration::from_secs(300);
-/// How often it is noted on disk what was posted.
+/// How often the times of posts are written to disk.
 const NOTE_EVERY: Duration = Duration::from_millis(500);
-/// How often it is looked for what is too late.
+/// How often to look for transactions that have expired.
 const LATE_EVERY: Duration = Duration::from_secs(1);
 
-/// The task behind the outbox.
 pub struct OutboxTask {
     pub(super) disk: Disk,
     pub(super) store: Reader,
@@ -63,9 +67,8 @@ fn lock(entries: &Mutex<Entries>) -> MutexGuard<'_, Entries> {
 }
 
 impl OutboxTask {
-    /// Takes submissions and posts until all handles are gone or the disk fails. What is posted is
-    /// gone along with by attestations, if this replica makes any. It blocks while it writes: it is
-    /// made for a thread of its own.
+    /// Runs until all handles are dropped or the disk fails. If this replica attests, its attestations ride
+    /// in the batches that it posts. Needs its own thread, because it blocks while it writes to disk.
     pub async fn run<S: Sequencer>(
         mut self,
         sequencer: Arc<S>,
@@ -77,7 +80,8 @@ impl OutboxTask {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut not_before, mut retry) = (Instant::now(), RETRY.0);
         let (mut noted, mut looked) = (Instant::now(), Instant::now());
-        // Posting must not keep submissions from the disk, nor one slow gateway the others from theirs.
+        // Rounds run in the background: posting must not delay the storing of submissions, and a slow
+        // gateway must not delay the others.
         let mut rounds: FuturesUnordered<Pin<Box<dyn Future<Output = Round> + Send>>> =
             FuturesUnordered::new();
         let mut busy = Busy::default();
@@ -109,12 +113,12 @@ impl OutboxTask {
                     lock(&self.entries).look(sees_all);
                     if Instant::now() >= not_before {
                         if !busy.again {
-                            // Before something is posted again, it is looked whether that can be of
-                            // use.
+                            // A repost is useless, and would go on for ever, if the transaction can
+                            // have no effect any more.
                             let time_ms = published.borrow().time_ms;
                             let overdue = lock(&self.entries).overdue(OVERDUE_PER_ROUND);
                             self.give_up(&overdue, time_ms)?;
-                            tell_unseen(&overdue, &*sequencer);
+                            report_unseen(&overdue, &*sequencer);
                         }
                         for (way, bodies) in self.due(&busy, sequencer.lanes(), attester.as_mut()) {
                             *busy.of(way) = true;
@@ -131,7 +135,7 @@ impl OutboxTask {
         }
     }
 
-    /// Writes what waits in one commit, then answers.
+    /// Writes all waiting submissions in one commit, then acknowledges them.
     fn take(&mut self, first: Submit) -> rusqlite::Result<()> {
         let mut submits = vec![first];
         while submits.len() < SUBMITS_PER_COMMIT
@@ -140,7 +144,7 @@ impl OutboxTask {
             submits.push(submit);
         }
         let received_ms = self.clock.now_ms();
-        // What is to be deleted goes first: one of these may be there again.
+        // Pending deletions go first: one of these transactions may have left and been submitted again.
         self.write(true)?;
         let elements = submits.iter().map(|submit| (&submit.hash, submit.element.as_str()));
         self.disk.take(elements, received_ms)?;
@@ -148,13 +152,13 @@ impl OutboxTask {
         for Submit { hash, element, validity, done } in submits {
             entries.counts.taken += u64::from(entries.received_ms(&hash).is_none());
             let received_ms = entries.insert(hash, element.into(), validity, received_ms);
-            // A client that went away needs no answer.
+            // Fails if the client has disconnected; the transaction stays in the outbox all the same.
             let _ = done.send(received_ms);
         }
         Ok(())
     }
 
-    /// Writes what changed, if it is urgent or it is time.
+    /// Writes the changes to disk if they are urgent or if it is time. Returns whether it did.
     fn write(&mut self, is_time: bool) -> rusqlite::Result<bool> {
         let changes = {
             let mut entries = lock(&self.entries);
@@ -167,7 +171,7 @@ impl OutboxTask {
         Ok(true)
     }
 
-    /// Gives up those that can have no effect any more at a time of the state.
+    /// Gives up those entries that can have no effect any more at this time of the exchange.
     fn give_up(&mut self, suspects: &[Entry], time_ms: u64) -> rusqlite::Result<()> {
         if suspects.is_empty() {
             return Ok(());
@@ -183,7 +187,7 @@ impl OutboxTask {
             }
             Ok(())
         })?;
-        // What is told of it is told after a kill too.
+        // Disk first: a status that clients have seen must not change back after a crash.
         let changes = Changes { ended, ..Changes::default() };
         if changes.is_urgent() {
             self.disk.write(&changes)?;
@@ -196,8 +200,8 @@ impl OutboxTask {
         Ok(())
     }
 
-    /// What is due on ways that are not busy, as bodies under the limit. An attestation goes last on the
-    /// first lane: what it says of the clock must not be overtaken by what it says later.
+    /// The bodies that are due on the ways that are not busy. An attestation always goes last on the first
+    /// lane, so that a later one, with a later clock, cannot overtake it.
     fn due(
         &self,
         busy: &Busy,
@@ -225,8 +229,8 @@ impl OutboxTask {
         due
     }
 
-    /// Posts bodies on a way, one after the other, to keep their order, until one fails. One that is too
-    /// large does not hold up the others.
+    /// Posts bodies on a way, one call after the other to keep their order, until a call fails. A body that
+    /// is too large does not stop the others.
     fn post<S: Sequencer>(
         &mut self,
         sequencer: Arc<S>,
@@ -242,7 +246,8 @@ impl OutboxTask {
             for body in &mut bodies {
                 body.text.push(']');
             }
-            // What was posted before goes alone: each body to another gateway.
+            // Reposts use single calls, each to a different gateway: the previous one may have been at
+            // fault.
             let known_good = if way == Way::Again { 0 } else { known_good };
             let mut calls = calls(bodies, known_good).into_iter();
             for call in calls.by_ref() {
@@ -268,7 +273,7 @@ impl OutboxTask {
                         round.left.extend(call);
                     }
                     Err(error) => {
-                        tracing::debug!("nothing is posted for now: {error}");
+                        tracing::debug!("posting failed, will retry: {error}");
                         round.has_failed = true;
                         round.left.extend(call);
                         break;
@@ -280,8 +285,8 @@ impl OutboxTask {
         }
     }
 
-    /// After a round: takes back what went nowhere, and learns what the network takes. Returns whether to
-    /// wait before the next.
+    /// Processes a finished round: makes fresh again what no gateway accepted, and learns the network's
+    /// size limit. Returns whether to wait before the next round.
     fn settle(&mut self, round: &Round) -> bool {
         self.limit.takes(round.taken);
         let mut entries = lock(&self.entries);
@@ -297,7 +302,7 @@ impl OutboxTask {
         drop(entries);
         if !round.too_large.is_empty() {
             tracing::warn!(
-                "the gateways find our batches too large; they have at most {} bytes from now on",
+                "the gateways refused a batch as too large; new batches have at most {} bytes",
                 self.limit.bytes_max()
             );
         }
@@ -305,8 +310,8 @@ impl OutboxTask {
     }
 }
 
-/// Tells of the gateways that took what was not seen.
-fn tell_unseen<S: Sequencer>(overdue: &[Entry], sequencer: &S) {
+/// Reports the gateways that accepted transactions which were not seen in time.
+fn report_unseen<S: Sequencer>(overdue: &[Entry], sequencer: &S) {
     let mut gateways: Vec<&str> =
         overdue.iter().filter_map(|entry| entry.gateway.as_deref()).collect();
     gateways.sort_unstable();
@@ -314,8 +319,8 @@ fn tell_unseen<S: Sequencer>(overdue: &[Entry], sequencer: &S) {
     gateways.into_iter().for_each(|gateway| sequencer.unseen(gateway));
 }
 
-/// The calls in which bodies are posted, in order: the bulk call for those that are known not to be too
-/// large, the single call for others.
+/// Groups bodies into calls, in order: bulk calls for bodies that are known not to be too large, single
+/// calls for the others.
 fn calls(bodies: Vec<Body>, known_good: usize) -> Vec<Vec<Body>> {
     let mut calls: Vec<Vec<Body>> = Vec::new();
     let mut bytes = 0;
@@ -336,7 +341,7 @@ fn calls(bodies: Vec<Body>, known_good: usize) -> Vec<Vec<Body>> {
     calls
 }
 
-/// Which ways a round of posts is under way on.
+/// The ways on which a round is in progress.
 #[derive(Clone, Copy, Debug, Default)]
 struct Busy {
     lanes: [bool; LANES_MAX],
@@ -352,26 +357,27 @@ impl Busy {
     }
 }
 
-/// What became of a round of posts.
+/// The result of a round of posts.
 #[derive(Debug)]
 struct Round {
     way: Way,
     has_failed: bool,
-    /// What no gateway took.
+    /// The bodies that no gateway accepted.
     left: Vec<Body>,
-    /// The longest body that was taken by a single call.
+    /// The length of the longest body that was accepted in a single call.
     taken: usize,
-    /// Bodies that were too large: their bytes, and the entry of one that has no other.
+    /// The lengths of bodies that were too large, and the entry of a body that has only one.
     too_large: Vec<(usize, Option<u64>)>,
 }
 
 enum End {
-    /// It has its outcome.
+    /// The store has its outcome.
     Done,
     GivenUp(Reason),
 }
 
-/// Whether a transaction is at its end, after the last batch of a view that is not older than the time.
+/// Whether a transaction can have no effect any more. The view must not be older than the time: otherwise
+/// a transaction that was applied just before it expired would count as expired.
 fn end_of(view: &View<'_>, entry: &Entry, time_ms: u64) -> rusqlite::Result<Option<End>> {
     let Validity { signer, nonce, valid_until, .. } = entry.validity;
     if view.has_transaction(&entry.hash)? {

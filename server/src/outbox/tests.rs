@@ -17,7 +17,7 @@ use crate::replica::Health;
 use crate::sequencer::{Fault, GatewayError, Sequencer, Way};
 use crate::store::{AppliedBatch, Proof, Storage, Store, rows_of};
 
-/// Answers posts from a script, then takes all; notes what it was given.
+/// Fails posts as its script says, then accepts all of them and records them.
 #[derive(Default)]
 pub struct Network {
     script: Mutex<VecDeque<GatewayError>>,
@@ -117,7 +117,7 @@ impl<N: Sequencer> Bench<N> {
     }
 
     pub fn stage(&self, hash: &Hash) -> Option<Stage> {
-        self.outbox.sighting(hash).map(|sighting| sighting.stage)
+        self.outbox.progress(hash).map(|progress| progress.stage)
     }
 }
 
@@ -126,7 +126,7 @@ impl Bench {
         Self::on(Network::default())
     }
 
-    /// As a kill would, and a new start.
+    /// Stops the task at once, as a crash would, and opens the outbox again.
     async fn restart(mut self) -> Self {
         let task = self.task.take().unwrap();
         task.abort();
@@ -141,7 +141,7 @@ impl Bench {
         checked.hash.0
     }
 
-    /// Applies and commits a batch of what was sequenced elsewhere, of which this outbox is not told.
+    /// Applies and commits a batch without reporting it to the outbox.
     fn apply(&mut self, elements: &[String]) {
         let body = format!("[{}]", elements.join(","));
         let index = self.exchange.counters().batch + 1;
@@ -179,7 +179,7 @@ impl Bench {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_no_gateway_takes_waits_and_goes_in_order_when_one_does() {
+async fn transactions_that_no_gateway_accepts_wait_and_are_then_posted_in_order() {
     let bench = Bench::new();
     bench.network.script.lock().unwrap().extend([
         GatewayError::Paused("IsPausedError".into()),
@@ -200,7 +200,7 @@ async fn what_no_gateway_takes_waits_and_goes_in_order_when_one_does() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_seen_is_posted_again_later_each_time_and_its_gateway_is_told_of() {
+async fn an_unseen_transaction_is_posted_again_with_growing_waits_and_its_gateway_is_reported() {
     let bench = Bench::new();
     bench.submit(1, None).await;
     bench.sleep(4900).await;
@@ -216,7 +216,7 @@ async fn what_is_not_seen_is_posted_again_later_each_time_and_its_gateway_is_tol
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_may_be_final_unseen_is_not_posted_again_for_a_while() {
+async fn reposts_wait_longer_while_the_replica_does_not_see_finalized_batches() {
     let bench = Bench::new();
     let set = |state| bench.health.send_modify(|health| health.state = state);
     bench.submit(1, None).await;
@@ -225,11 +225,11 @@ async fn what_may_be_final_unseen_is_not_posted_again_for_a_while() {
     bench.submit(2, None).await;
     bench.sleep(20_000).await;
     let posts = bench.network.posts();
-    assert!(matches!(posts.as_slice(), [(_, false), (_, false)]), "new ones go: {posts:?}");
+    assert!(matches!(posts.as_slice(), [(_, false), (_, false)]), "fresh ones go: {posts:?}");
     set(ReplicaState::Following);
     bench.sleep(1000).await;
     assert!(matches!(bench.network.posts().last(), Some((_, true))));
-    // A replica that sees nothing for long does not let its clients wait for that.
+    // But not for ever: clients of a replica that sees nothing still get their transactions reposted.
     set(ReplicaState::Disconnected);
     let count = bench.network.posts().len();
     bench.sleep(80_000).await;
@@ -237,7 +237,7 @@ async fn what_may_be_final_unseen_is_not_posted_again_for_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_network_that_is_fast_is_not_waited_for_long() {
+async fn reposts_come_sooner_on_a_fast_network() {
     let bench = Bench::new();
     for nonce in 1..30 {
         let hash = bench.submit(nonce, None).await;
@@ -266,18 +266,18 @@ async fn copies_in_the_sequence_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_taken_and_posted_is_known_after_a_kill() {
+async fn a_crash_loses_no_transaction_and_no_time_of_posting() {
     let bench = Bench::new();
     let posted = bench.submit(1, None).await;
     bench.sleep(1000).await;
     bench.network.script.lock().unwrap().push_back(GatewayError::RateLimited);
     let received = bench.submit(2, None).await;
-    let before = [posted, received].map(|hash| bench.outbox.sighting(&hash).unwrap());
+    let before = [posted, received].map(|hash| bench.outbox.progress(&hash).unwrap());
     let bench = bench.restart().await;
-    let after = [posted, received].map(|hash| bench.outbox.sighting(&hash).unwrap());
+    let after = [posted, received].map(|hash| bench.outbox.progress(&hash).unwrap());
     assert_eq!(before, after);
-    assert_eq!(after.map(|sighting| sighting.stage), [Stage::Posted, Stage::Received]);
-    // What was posted may still come; what was not goes at once.
+    assert_eq!(after.map(|progress| progress.stage), [Stage::Posted, Stage::Received]);
+    // The posted one may still be finalized, so it waits; the other one is posted at once.
     bench.sleep(100).await;
     assert!(matches!(bench.network.posts().as_slice(), [(_, false)]));
     bench.sleep(7000).await;
@@ -285,7 +285,7 @@ async fn what_was_taken_and_posted_is_known_after_a_kill() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_states_time_has_passed_is_given_up_for_good_and_said_so() {
+async fn an_expired_transaction_is_given_up_for_good_and_its_status_says_so() {
     let bench = Bench::new();
     let late = bench.submit(1, Some(5_000)).await;
     let good = bench.submit(2, Some(5_001)).await;
@@ -301,12 +301,13 @@ async fn what_the_states_time_has_passed_is_given_up_for_good_and_said_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_another_transaction_took_the_nonce_of_is_given_up_before_it_is_posted_again() {
+async fn a_transaction_whose_nonce_is_used_or_too_old_is_given_up_and_not_posted_again() {
     let mut bench = Bench::new();
     let [used, old, applied, good] = [7, 1, 9, 1000].map(|nonce| bench.submit(nonce, None));
     let (used, old, applied, good) = tokio::join!(used, old, applied, good);
     bench.sleep(1000).await;
-    // The same nonce in another transaction; and so many higher ones that the lowest is forgotten.
+    // The same nonce in another transaction, and enough higher nonces to push the lowest one out of the
+    // window.
     let other = |nonce| bench.sign(nonce, Some(u64::MAX), Action::CancelAll { market: None });
     let mut elements: Vec<String> = [7].into_iter().chain(100..163).map(other).collect();
     elements.push(bench.sign(9, None, Action::CancelAll { market: None }));
@@ -326,7 +327,7 @@ async fn what_another_transaction_took_the_nonce_of_is_given_up_before_it_is_pos
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_bodies_go_in_one_call_once_the_network_is_known_to_take_such() {
+async fn bulk_calls_are_used_once_a_body_of_that_size_was_accepted() {
     let bench = Bench::new();
     let mut submits = Vec::new();
     for nonce in 1000..1200 {
@@ -335,7 +336,7 @@ async fn many_bodies_go_in_one_call_once_the_network_is_known_to_take_such() {
     futures_util::future::join_all(submits).await;
     bench.sleep(100).await;
     let first = bench.network.posts();
-    assert!(first.len() > 5, "nothing is known at first");
+    assert!(first.len() > 5, "single calls at first");
     assert!(first.iter().all(|(bodies, _)| bodies.len() == 1 && bodies[0].len() <= 5120));
     let fullest = first.iter().map(|(bodies, _)| bodies[0].len()).max().unwrap();
     assert!(fullest > 4700, "a body of {fullest} bytes is not full");
@@ -348,7 +349,7 @@ async fn many_bodies_go_in_one_call_once_the_network_is_known_to_take_such() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_is_too_large_alone_holds_up_nothing() {
+async fn a_transaction_that_is_too_large_does_not_delay_the_others() {
     let bench = Bench::new();
     bench.network.script.lock().unwrap().push_back(GatewayError::BatchTooLarge);
     let large = bench.submit(1, None).await;
@@ -363,7 +364,7 @@ async fn one_that_is_too_large_alone_holds_up_nothing() {
 }
 
 #[test]
-fn a_full_outbox_takes_no_more() {
+fn a_full_outbox_refuses_transactions() {
     let mut entries = Entries::new(Vec::new(), Duration::from_secs(5));
     let account = key(1).public_key();
     let validity = Validity { account, signer: account, nonce: None, valid_until: None };

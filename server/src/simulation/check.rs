@@ -111,7 +111,7 @@ impl Judge {
             }
             given_up += 1;
             let replica = &replicas[accepted.replica];
-            let stage = replica.sighting(hash).map(|sighting| sighting.stage);
+            let stage = replica.progress(hash).map(|progress| progress.stage);
             let is_true = match stage {
                 Some(Stage::Expired) => self.is_expired(&accepted.checked),
                 Some(Stage::Superseded) => self.is_superseded(&accepted.checked),

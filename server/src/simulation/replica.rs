@@ -16,7 +16,7 @@ use super::ledger::{Hash, Ledger};
 use super::transport::{Links, MemoryTransport};
 use crate::attester::{Attester, replica_index};
 use crate::clock::Clock;
-use crate::outbox::{Outbox, OutboxOptions, OutboxParts, Sighting};
+use crate::outbox::{Outbox, OutboxOptions, OutboxParts, Progress};
 use crate::published::Published;
 use crate::replica::{Parts, Replica, Watch};
 use crate::sequencer::{GatewayAddress, Zellular};
@@ -154,8 +154,8 @@ impl SimulatedReplica {
     }
 
     /// What its outbox knows of a transaction, while it runs.
-    pub fn sighting(&self, hash: &Hash) -> Option<Sighting> {
-        self.running.as_ref()?.outbox.sighting(hash)
+    pub fn progress(&self, hash: &Hash) -> Option<Progress> {
+        self.running.as_ref()?.outbox.progress(hash)
     }
 
     /// How many transactions wait in its outbox.
