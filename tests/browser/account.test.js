@@ -15,7 +15,7 @@ const count = (person, wanted) =>
   person.page.waitForFunction((wanted) => document.querySelectorAll(".tab-body tbody tr").length === wanted, wanted);
 const saved = async ({ page }) => {
   const download = page.waitForEvent("download");
-  await page.getByRole("button", { name: "Save all as CSV" }).click();
+  await page.getByRole("button", { name: "Export CSV" }).click();
   const file = await download;
   const text = readFileSync(await file.path(), "utf8");
   return { name: file.suggestedFilename(), text, rows: text.trimEnd().split("\r\n") };
@@ -33,14 +33,14 @@ for (const [name, options] of SIZES) {
     await alice.page.getByText("No fills yet.").waitFor();
     const buy = (quantity) => taker.order("buy", quantity, 2000, { timeInForce: "ioc" });
     await taker.act(...Array.from({ length: 52 }, () => buy(0.01)));
-    await alice.page.getByRole("button", { name: "More" }).waitFor();
+    await alice.page.getByRole("button", { name: "Load more" }).waitFor();
     await count(alice, 50);
     await taker.act(buy(0.5));
     await count(alice, 51);
     await rows(alice).first().filter({ hasText: "Sell2,000.000.5000maker0 USDT" }).waitFor();
-    await alice.page.getByRole("button", { name: "More" }).click();
+    await alice.page.getByRole("button", { name: "Load more" }).click();
     await count(alice, 53);
-    await alice.page.getByRole("button", { name: "More" }).waitFor({ state: "hidden" });
+    await alice.page.getByRole("button", { name: "Load more" }).waitFor({ state: "hidden" });
 
     const file = await saved(alice);
     assert.equal(file.name, `zellbook-fills-${alice.account.slice(0, 10)}.csv`);
@@ -71,19 +71,19 @@ for (const [name, options] of SIZES) {
     await refused("0", "Amount is zero");
     await refused("1.0000001", "decimals");
     await refused("50000.000001", "50000 USDT are available");
-    await refused("ten", "in digits with a point");
+    await refused("ten", "as a number, for example 1500.25");
     await amount.fill("1000.5");
-    const to = form.getByLabel("Where the issuer pays it");
+    const to = form.getByLabel("Withdrawal address");
     await to.fill("my account");
     await to.blur();
-    await form.getByText("Enter 1 to 128 letters, digits").waitFor();
+    await form.getByText("Enter 1 to 128 characters: letters, digits").waitFor();
     await form.locator("button[type=submit]").click({ force: true });
     assert.equal(await alice.sheet.isVisible(), false);
     await to.fill("@desk-7");
     await form.getByRole("button", { name: "Withdraw 1,000.5 USDT" }).click();
     const { Network, ...told } = await lines(alice.sheet);
     assert.ok(Network);
-    assert.deepEqual(told, { Amount: "1,000.5 USDT", "The issuer pays to": "@desk-7" });
+    assert.deepEqual(told, { Amount: "1,000.5 USDT", "Withdrawal address": "@desk-7" });
     assert.match(await alice.sign(), /\nkind: withdraw\naccount: [0-9a-f]{66}\ntoken: USDT\namount: 1000.5\ndestination: @desk-7\n/);
     await alice.outcome("applied");
     await alice.tab("Balances");
@@ -93,12 +93,12 @@ for (const [name, options] of SIZES) {
     assert.match(await row.getByRole("link").getAttribute("href"), /^\/batches\/\d+$/);
 
     form = await open("Transfer ETH");
-    await form.getByRole("button", { name: "All" }).click();
+    await form.getByRole("button", { name: "Max" }).click();
     assert.equal(await form.getByLabel("Amount").inputValue(), "10");
-    const receiver = form.getByLabel("To account");
+    const receiver = form.getByLabel("Recipient account");
     await receiver.fill("02abc");
     await receiver.blur();
-    await form.getByText("66 lower-case hex digits").waitFor();
+    await form.getByText("66 lowercase hex digits").waitFor();
     await receiver.fill(alice.account);
     await form.getByText("This is your own account.").waitFor();
     await receiver.fill(bob.account);
@@ -121,7 +121,7 @@ for (const [name, options] of SIZES) {
     assert.match(file.rows[2], /,"withdrawal","USDT","1000.5","'@desk-7",/);
 
     form = await open("Deposit BTC");
-    await form.getByText("Deposits of BTC are signed by its issuer.").waitFor();
+    await form.getByText("To deposit BTC, pay its issuer outside this exchange").waitFor();
     await form.getByText(alice.account).waitFor();
     await form.getByRole("button", { name: "Close" }).click();
   });
@@ -135,16 +135,16 @@ for (const [name, options] of SIZES) {
       await alice.outcome("applied");
     }
     await alice.tab("Open orders (3)");
-    await page.getByLabel("Orders of").selectOption("BTC/USDT");
+    await page.getByLabel("Filter by market").selectOption("BTC/USDT");
     await count(alice, 1);
-    await page.getByRole("button", { name: "Cancel all of BTC/USDT" }).waitFor();
-    await page.getByLabel("Orders of").selectOption("ETH/USDT");
+    await page.getByRole("button", { name: "Cancel all on BTC/USDT" }).waitFor();
+    await page.getByLabel("Filter by market").selectOption("ETH/USDT");
     await count(alice, 2);
-    await page.getByRole("button", { name: "Cancel all of ETH/USDT" }).click();
+    await page.getByRole("button", { name: "Cancel all on ETH/USDT" }).click();
     assert.match(await alice.sign(), /\nkind: cancel_all\naccount: [0-9a-f]{66}\nmarket: ETH\/USDT\n/);
     await alice.tab("Open orders (1)");
     await page.getByRole("row", { name: /BTC\/USDT Buy 50,000/ }).waitFor();
-    await alice.tab("History");
+    await alice.tab("Order history");
     await count(alice, 2);
   });
 }
@@ -160,15 +160,15 @@ test("the dead-man's switch counts down, is put off while the page is open, and 
   await alice.order("Buy", "1", "1900");
   await alice.outcome("applied");
   await alice.tab("Open orders (1)");
-  await page.getByLabel("After").selectOption({ label: "2 minutes" });
-  await page.getByRole("button", { name: "Switch on" }).click();
+  await page.getByLabel("After").selectOption({ label: "2 min" });
+  await page.getByRole("button", { name: "Turn on" }).click();
   const set = Number(/\nkind: cancel_all_after\naccount: [0-9a-f]{66}\ntime: (\d+)\n/.exec(await alice.sign())[1]);
   assert.ok(Math.abs(set - Date.now() - 120_000) < 10_000);
   await alice.outcome("applied");
   await alice.tab("Open orders (1)");
   const left = page.getByRole("timer");
   await left.getByText(/^(2:00|1:5\d)$/).waitFor();
-  await left.getByText("This page puts it off while it is open.").waitFor();
+  await left.getByText("This page keeps extending it while it is open.").waitFor();
   const due = async () => Number((await scene.exchange.get(`/v1/accounts/${alice.account}`)).switch_ms);
   assert.equal(await due(), set);
 
@@ -179,7 +179,7 @@ test("the dead-man's switch counts down, is put off while the page is open, and 
   assert.ok((await due()) >= set + 60_000);
   await page.getByRole("row", { name: /Buy 1,900/ }).waitFor();
 
-  await page.getByRole("button", { name: "Switch off" }).click();
+  await page.getByRole("button", { name: "Turn off" }).click();
   assert.match(await alice.sign(), /\ntime: 0\n/);
   await alice.outcome("applied");
   await alice.tab("Open orders (1)");

@@ -68,7 +68,7 @@ for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["
       await readout(alice, "Volume 2.7500");
     }
     await page.getByRole("button", { name: "Table" }).click();
-    const table = page.getByRole("region", { name: "Candles as a table" });
+    const table = page.getByRole("region", { name: "Candle table" });
     assert.deepEqual(await shown(table.locator("tbody td")), ["2,000.00", "2,010.00", "1,990.00", "1,990.00", "2.7500"]);
     await page.getByRole("link", { name: /TradingView/ }).waitFor();
   });
@@ -97,11 +97,11 @@ for (const [name, viewport] of [["1440 px", WIDE], ["360 px", NARROW]]) {
   test(`the depth of the book is read by pointer and keyboard, ${name}`, async () => {
     const { page } = await scene.arrive({ viewport });
     await page.getByRole("tab", { name: "Depth" }).click();
-    await page.getByText("The book is empty.").waitFor();
+    await page.getByText("The order book is empty.").waitFor();
     await maker.act(maker.order("buy", 1, 1990), maker.order("buy", 2, 1980), maker.order("sell", 0.5, 2000), maker.order("sell", 1.5, 2010));
-    const depth = page.getByRole("slider", { name: "Depth of the book" });
+    const depth = page.getByRole("slider", { name: "Order book depth by price" });
     const said = (text) => page.waitForFunction((text) => document.querySelector(".depth-chart").getAttribute("aria-valuetext") === text, text);
-    await page.getByText("The book is empty.").waitFor({ state: "hidden" });
+    await page.getByText("The order book is empty.").waitFor({ state: "hidden" });
     await depth.focus();
     await depth.press("ArrowRight");
     await said("Asks up to 2,000.00: 0.5 ETH for 1,000 USDT");
@@ -139,14 +139,14 @@ test("the ladder sums up, groups bids down and asks up, marks own orders and kee
     const rows = await side(name).all();
     return Promise.all(rows.map(async (row) => shown(row.locator("td:not(.bar)"))));
   };
-  await page.getByRole("button", { name: "1,999.99, use this bid price, 0.1 of it yours" }).waitFor();
+  await page.getByRole("button", { name: "1,999.99, use this bid price, your orders: 0.1" }).waitFor();
   assert.deepEqual(await cells("asks"), [["2,001.50", "1.0000", "1.7500"], ["2,000.10", "0.2500", "0.7500"], ["2,000.01", "0.5000", "0.5000"]]);
   assert.deepEqual(await cells("bids"), [["1,999.99", "0.5000", "0.5000"], ["1,999.90", "0.6000", "1.1000"], ["1,998.20", "2.0000", "3.1000"]]);
   assert.deepEqual(await shown(page.locator(".book .spread td")), ["2,000.00 · spread 0.02 · 0.1 bps"]);
   await hasCount(page.locator(".book tr.mine"), 1);
 
   await page.getByLabel("Group prices by").selectOption({ label: "1" });
-  await page.getByRole("button", { name: "1,999.00, use this bid price, 0.1 of it yours" }).waitFor();
+  await page.getByRole("button", { name: "1,999.00, use this bid price, your orders: 0.1" }).waitFor();
   assert.deepEqual(await cells("asks"), [["2,002.00", "1.0000", "1.7500"], ["2,001.00", "0.7500", "0.7500"]]);
   assert.deepEqual(await cells("bids"), [["1,999.00", "1.1000", "1.1000"], ["1,998.00", "2.0000", "3.1000"]]);
   assert.equal(await page.locator(".book tbody tr").count(), rows, "as many rows as before");

@@ -16,7 +16,7 @@ const scene = Scene.ofFile();
 
 const connect = async (person) => {
   const dialog = await person.openWallet();
-  await dialog.getByText("Connect an Ethereum wallet").click();
+  await dialog.getByText("Connect Ethereum wallet").click();
   await dialog.getByRole("button", { name: "Example Wallet" }).click();
   return dialog;
 };
@@ -26,15 +26,15 @@ test("an Ethereum wallet is found, connected and signs everything; what it refus
   const { page } = alice;
   const wallet = new EthereumWallet(SECOND_SECRET);
   let dialog = await alice.openWallet();
-  await dialog.getByText("Connect an Ethereum wallet").click();
-  await dialog.getByText("No Ethereum wallet is in this browser.").waitFor();
+  await dialog.getByText("Connect Ethereum wallet").click();
+  await dialog.getByText("No Ethereum wallet found in this browser.").waitFor();
   await wallet.install(alice.context);
   await page.reload();
 
   // Refused at first, then connected: its key is the one that its signature gives.
   wallet.refuses = true;
   dialog = await connect(alice);
-  await dialog.getByText("You said no in Example Wallet.").waitFor();
+  await dialog.getByText("You rejected the request in Example Wallet.").waitFor();
   wallet.refuses = false;
   await dialog.getByRole("button", { name: "Example Wallet" }).click();
   await dialog.locator(".key").filter({ hasText: wallet.account }).waitFor();
@@ -48,12 +48,12 @@ test("an Ethereum wallet is found, connected and signs everything; what it refus
   await form.locator("button[type=submit]").click();
   wallet.refuses = true;
   await alice.sheet.getByRole("button", { name: "Sign and send" }).click();
-  await alice.sheet.getByText("You said no in Example Wallet.").waitFor();
+  await alice.sheet.getByText("You rejected the request in Example Wallet.").waitFor();
   wallet.refuses = false;
   // Another account in the wallet is noticed.
   wallet.shown = "0x0000000000000000000000000000000000000001";
   await alice.sheet.getByRole("button", { name: "Sign and send" }).click();
-  await alice.sheet.getByText("Example Wallet now shows").waitFor();
+  await alice.sheet.getByText("Example Wallet now has").waitFor();
   wallet.shown = wallet.address;
   const text = await alice.sign();
   await alice.outcome("applied");
@@ -76,7 +76,7 @@ test("a wallet that signs with another key than it says is not connected", async
   await wallet.install(alice.context);
   await alice.page.reload();
   const dialog = await connect(alice);
-  await dialog.getByText("The wallet signed with another account than this one.").waitFor();
+  await dialog.getByText("The wallet signed with a different account.").waitFor();
   assert.equal(await dialog.locator(".key").count(), 0);
 });
 
@@ -102,7 +102,7 @@ for (const [name, viewport] of [["360", NARROW], ["1440", WIDE]]) {
     const other = anyWallet();
     const short = (address) => `${address.slice(0, 8)}…${address.slice(-6)}`;
     await wallet.show(page, other.address);
-    await banner.getByText(`Example Wallet now shows ${short(other.address)} to this page, and not ${short(wallet.address)}`).waitFor();
+    await banner.getByText(`Example Wallet now has ${short(other.address)} selected, not ${short(wallet.address)}`).waitFor();
     await isSound(page, "the banner of another account");
     await wallet.show(page, wallet.address);
     await banner.waitFor({ state: "hidden" });
@@ -112,7 +112,7 @@ for (const [name, viewport] of [["360", NARROW], ["1440", WIDE]]) {
     await wallet.emit(page, "chainChanged", "0xa");
     await banner.getByText("locked or disconnected").waitFor();
     wallet.shown = wallet.address;
-    await banner.getByRole("button", { name: "Connect again" }).click();
+    await banner.getByRole("button", { name: "Reconnect" }).click();
     await banner.waitFor({ state: "hidden" });
     await wallet.emit(page, "disconnect", { code: 4900, message: "gone" });
     await banner.getByText("locked or disconnected").waitFor();
@@ -126,7 +126,7 @@ test("a page that is opened while the wallet shows another account says so, and 
   const { page } = person;
   wallet.shown = anyWallet().address;
   await page.reload();
-  await banner.getByText("Example Wallet now shows").waitFor();
+  await banner.getByText("Example Wallet now has").waitFor();
   wallet.shown = undefined;
   wallet.asked = [];
   await page.reload();
@@ -149,7 +149,7 @@ test("what waits for a signature stays while the account is away, and is signed 
   await sheet.getByRole("button", { name: "Sign and send" }).click();
   await sheet.getByRole("button", { name: "Confirm in your wallet…" }).waitFor();
   await wallet.show(page, other.address);
-  await sheet.getByText("This sheet stays as it is.").waitFor();
+  await sheet.getByText("This request stays open until then.").waitFor();
   await sheet.getByRole("button", { name: "Sign and send" }).waitFor();
   release();
   await sheet.getByRole("button", { name: "Sign and send" }).click();
@@ -158,7 +158,7 @@ test("what waits for a signature stays while the account is away, and is signed 
   assert.equal((await person.stored("sent")).filter((sent) => sent.includes("kind: order")).length, 0);
 
   await wallet.show(page, wallet.address);
-  await sheet.getByText("This sheet stays as it is.").waitFor({ state: "detached" });
+  await sheet.getByText("This request stays open until then.").waitFor({ state: "detached" });
   assert.equal(await sheet.locator("pre").textContent(), text);
   await person.sign();
   await person.outcome("applied");
@@ -173,14 +173,14 @@ test("the page goes on with the other account when it is told to, and back with 
   const other = anyWallet();
   wallet.others.push(other);
   await wallet.show(page, other.address);
-  await banner.getByRole("button", { name: /^Go on with/ }).click();
+  await banner.getByRole("button", { name: /^Switch to 0x/ }).click();
   await banner.waitFor({ state: "hidden" });
   await person.openWallet();
   await person.dialog.locator(".key").filter({ hasText: other.account }).waitFor();
   await person.closeWallet();
   const asked = wallet.asked.filter((method) => method === "personal_sign").length;
   await wallet.show(page, wallet.address);
-  await banner.getByRole("button", { name: /^Go on with/ }).click();
+  await banner.getByRole("button", { name: /^Switch to 0x/ }).click();
   await banner.waitFor({ state: "hidden" });
   await person.openWallet();
   await person.dialog.locator(".key").filter({ hasText: wallet.account }).waitFor();

@@ -60,10 +60,10 @@ for (const viewport of [WIDE, NARROW]) {
     assert.deepEqual(parts, [], "what checks is not there before it is needed");
     await checkTransaction(person);
     assert.equal(parts.length, 1);
-    assert.equal(await verdict(page).innerText(), "All that can be checked in this page holds.");
+    assert.equal(await verdict(page).innerText(), "All checks that this page can make have passed.");
     assert.deepEqual(await steps(page), [
-      ["Network", "open"], ["Text and hash", "done"], ["Signature", "done"], ["Chain", "done"], ["Finality proof", "done"],
-      ["The nodes", "open"], ["In the batch", "done"], ["Outcome", "open"], ["What replicas agree on", "done"],
+      ["Network", "open"], ["Message and hash", "done"], ["Signature", "done"], ["Chain", "done"], ["Finality proof", "done"],
+      ["Node list", "open"], ["In the batch", "done"], ["Outcome", "open"], ["Certified root", "done"],
     ]);
     await page.keyboard.press("Escape");
     await sheet(page).waitFor({ state: "hidden" });
@@ -75,7 +75,7 @@ const LIES = [
   ["another price in what was signed", (url) => url.pathname.endsWith("/signed"),
     (text) => JSON.stringify(transactionOf(JSON.parse(text), "1991")), "Signature"],
   ["another text beside the right element", (url) => url.pathname.endsWith("/signed"),
-    (text) => text.replace("price: 1990", "price: 1991"), "Text and hash"],
+    (text) => text.replace("price: 1990", "price: 1991"), "Message and hash"],
   ["a body with another price", (url) => url.pathname === "/v1/batches",
     (text) => text.replace('\\"price\\":\\"1990\\"', '\\"price\\":\\"1991\\"'), "Chain"],
   ["a place where something else stands", (url) => url.pathname === `/v1/transactions/${order.hash}`,
@@ -85,7 +85,7 @@ const LIES = [
   ["nodes of another app", (url) => url.pathname === "/v1/network",
     (text) => text.replace('"app_name":"', '"app_name":"other-'), "Finality proof"],
   ["another root that replicas are said to agree on", (url) => url.pathname === "/v1/certified",
-    (text) => text.replace(/"root":"([0-9a-f]{64})"/, (_, root) => `"root":"${root.slice(0, -1)}${root.endsWith("0") ? "1" : "0"}"`), "What replicas agree on"],
+    (text) => text.replace(/"root":"([0-9a-f]{64})"/, (_, root) => `"root":"${root.slice(0, -1)}${root.endsWith("0") ? "1" : "0"}"`), "Certified root"],
 ];
 for (const [name, where, lie, title] of LIES) {
   test(`a replica that lies is found out: ${name}`, async () => {
@@ -95,7 +95,7 @@ for (const [name, where, lie, title] of LIES) {
     const lies = await tellLies(page, where, lie);
     await checkTransaction(person);
     assert.ok(lies() > 0, "it did lie");
-    assert.match(await verdict(page).innerText(), /Something is false/);
+    assert.match(await verdict(page).innerText(), /At least one check failed/);
     const failed = (await steps(page)).filter(([, outcome]) => outcome === "bad").map(([title]) => title);
     assert.ok(failed.includes(title), failed.join());
   });
@@ -106,7 +106,7 @@ test("balances are led to the root, and one that was changed is found out", asyn
   const { page } = person;
   await page.getByRole("button", { name: "Check", exact: true }).click();
   await concluded(page);
-  assert.match(await verdict(page).innerText(), /All that can be checked/);
+  assert.match(await verdict(page).innerText(), /All checks/);
   const titles = (await steps(page)).filter(([, outcome]) => outcome === "done").map(([title]) => title);
   assert.ok(titles.filter((title) => title === "Balance").length >= 2, titles.join());
   await page.route((url) => url.pathname === `/v1/accounts/${alice.account}`, async (route) => {
@@ -116,7 +116,7 @@ test("balances are led to the root, and one that was changed is found out", asyn
     await route.fulfill({ response: answer, json: body });
   });
   await sheet(page).getByRole("button", { name: "Check again" }).click();
-  await verdict(page).filter({ hasText: "Something is false" }).waitFor();
+  await verdict(page).filter({ hasText: "At least one check failed" }).waitFor();
   assert.ok((await steps(page)).some(([title, outcome]) => title === "Balance" && outcome === "bad"));
 });
 
@@ -126,10 +126,10 @@ test("open orders are led to the root", async () => {
   const { open_orders } = await scene.exchange.get(`/v1/accounts/${alice.account}`);
   await page.getByRole("button", { name: "Check open orders" }).click();
   await concluded(page);
-  assert.match(await verdict(page).innerText(), /All that can be checked/);
+  assert.match(await verdict(page).innerText(), /All checks/);
   const titles = (await steps(page)).filter(([, outcome]) => outcome === "done").map(([title]) => title);
   assert.equal(titles.filter((title) => title === "Order").length, open_orders.length);
-  await sheet(page).getByText("The root commits to order 1: buy, 1 of 1 open, at 1990 in ETH/USDT.").waitFor();
+  await sheet(page).getByText("The root commits to order #1: buy, 1 of 1 open at 1990 on ETH/USDT.").waitFor();
 });
 
 const flipped = (text, field) => text.replace(new RegExp(`"${field}":"([0-9a-f]*)([0-9a-f])"`), (_, head, last) => `"${field}":"${head}${last === "0" ? "1" : "0"}"`);
@@ -159,7 +159,7 @@ for (const [name, where, lie] of [
     await page.getByRole("button", { name: "Check open orders" }).click();
     await concluded(page);
     assert.ok(lies() > 0, "it did lie");
-    assert.match(await verdict(page).innerText(), /Something is false/);
+    assert.match(await verdict(page).innerText(), /At least one check failed/);
     assert.ok((await steps(page)).some(([title, outcome]) => title === "Order" && outcome === "bad"));
   });
 }
@@ -167,19 +167,23 @@ for (const [name, where, lie] of [
 test("a mark says how the last batch and the balances are known, and what is new is reported again", async () => {
   const { page } = alice;
   const mark = (of) => page.getByRole("button", { name: new RegExp(`^${of}: `) });
-  for (const [of, known] of [["Last batch", /proven|certified/], ["Balances", /proven|certified/], ["Open orders", /proven|certified/]]) {
-    if (of !== "Last batch") await alice.tab(of);
-    assert.equal(await mark(of).innerText(), "reported");
+  const reported = "this replica (not verified here)";
+  const verified = /proven \(verified in this browser\)|certified by replicas \(verified in this browser\)/;
+  for (const [of, before, after] of [["Latest batch", "Verify", "Verified"], ["Balances", reported, verified], ["Open orders", reported, verified]]) {
+    if (of !== "Latest batch") await alice.tab(of);
+    assert.equal(await mark(of).innerText(), before);
+    await page.getByRole("button", { name: `${of}: reported. ${before}`, exact: true }).waitFor();
     await mark(of).click();
     await concluded(page);
     await page.keyboard.press("Escape");
-    await mark(of).filter({ hasText: known }).waitFor();
+    await mark(of).filter({ hasText: after }).waitFor();
+    await page.getByRole("button", { name: new RegExp(`^${of}: (proven|certified)\\. `) }).waitFor();
   }
   await alice.order("Buy", "0.1", "1970");
   await alice.outcome("applied");
-  await mark("Last batch").filter({ hasText: "reported" }).waitFor();
+  await mark("Latest batch").filter({ hasText: /^Verify$/ }).waitFor();
   await alice.tab("Balances");
-  await mark("Balances").filter({ hasText: "reported" }).waitFor();
+  await mark("Balances").filter({ hasText: reported }).waitFor();
   await alice.tab("Open orders");
-  await mark("Open orders").filter({ hasText: "reported" }).waitFor();
+  await mark("Open orders").filter({ hasText: reported }).waitFor();
 });

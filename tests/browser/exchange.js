@@ -164,15 +164,15 @@ export class Person {
 
   // The wallet's dialog.
   get dialog() {
-    return this.page.getByRole("dialog", { name: "Your key" });
+    return this.page.getByRole("dialog", { name: "Wallet" });
   }
 
   // With its phrase written down and checked.
   async makeKey() {
     const { dialog, page } = this;
-    await page.getByRole("button", { name: "Make a key" }).first().click();
+    await page.getByRole("button", { name: "Create wallet" }).first().click();
     await dialog.locator("#new-passphrase").fill(PASSPHRASE);
-    await dialog.getByRole("button", { name: "Make a key" }).click();
+    await dialog.getByRole("button", { name: "Create wallet" }).click();
     this.words = await this.writeDown();
     await dialog.getByRole("button", { name: "Lock", exact: true }).waitFor();
     this.account = (await dialog.locator(".key").textContent()).trim();
@@ -184,12 +184,12 @@ export class Person {
     const { dialog } = this;
     await dialog.locator(".phrase li").last().waitFor();
     const words = await dialog.locator(".phrase li").allTextContents();
-    await dialog.getByRole("button", { name: "I wrote them down" }).click();
+    await dialog.getByRole("button", { name: "I've written them down" }).click();
     for (const field of await dialog.locator(".words .field").all()) {
       const number = Number(/Word (\d+)/.exec(await field.locator("label").textContent())[1]);
       await field.locator("input").fill(words[number - 1]);
     }
-    await dialog.getByRole("button", { name: "Check" }).click();
+    await dialog.getByRole("button", { name: "Confirm" }).click();
     await dialog.locator(".key").waitFor();
     return words;
   }
@@ -224,7 +224,7 @@ export class Person {
   // Brings a phrase, a key or the text of a file into a browser without keys.
   async importKey(text) {
     const dialog = await this.openWallet();
-    await dialog.getByText("Import a key, a phrase or a file").click();
+    await dialog.getByText("Import private key, recovery phrase or file").click();
     await dialog.locator("#import-text").fill(text);
     await dialog.locator("#import-passphrase").fill(PASSPHRASE);
     await dialog.getByRole("button", { name: "Import", exact: true }).click();
@@ -295,7 +295,7 @@ export class Person {
   }
 
   get sheet() {
-    return this.page.getByRole("dialog").filter({ hasText: "You sign exactly this text" });
+    return this.page.getByRole("dialog").filter({ hasText: "You're signing this message" });
   }
 
   // Signs what is on the sheet and returns its text.
@@ -308,13 +308,13 @@ export class Person {
   // The sheet of an open order, with other values.
   async edit(id, values) {
     await this.tab("Open orders");
-    await this.page.getByRole("button", { name: `Edit order ${id}`, exact: true }).click();
-    const sheet = this.page.getByRole("dialog", { name: `Edit order ${id}` });
+    await this.page.getByRole("button", { name: `Edit order #${id}`, exact: true }).click();
+    const sheet = this.page.getByRole("dialog", { name: `Edit order #${id}` });
     for (const [name, value] of Object.entries(values)) await sheet.locator(`#edit-${name}`).fill(value);
     return sheet;
   }
 
-  // The newest line of "Sent".
+  // The newest line of "Activity".
   async outcome(word) {
     const line = this.page.locator(".sent > li").first();
     await line.locator(".steps").getByText(word).waitFor();

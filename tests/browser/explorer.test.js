@@ -30,7 +30,7 @@ const scene = Scene.ofFile(async ({ exchange }) => {
 const heading = (page) => page.getByRole("heading", { level: 1 });
 const search = async (person, text) => {
   const { page, isNarrow } = person;
-  const field = page.getByLabel("Find a batch, transaction, account or market");
+  const field = page.getByLabel("Search for a batch, transaction, account or market");
   if (isNarrow && !(await field.isVisible())) await page.getByRole("button", { name: "Explore" }).click();
   await field.fill(text);
   await field.press("Enter");
@@ -75,12 +75,12 @@ test("a batch shows its place, its proof, its transactions and its trades", asyn
   const { page } = person;
   assert.equal(await heading(page).textContent(), `Batch ${batch}`);
   for (const text of [whole.root, whole.chaining_hash, whole.proof.signature]) await page.getByText(text).first().waitFor();
-  await page.getByText("none: all nodes signed").waitFor();
+  await page.getByText("none (all nodes signed)").waitFor();
   const row = page.getByRole("row").filter({ has: page.locator(`a[href="/transactions/${hash}"]`) });
   assert.match(await row.textContent(), /order.*buy 0.5 ETH\/USDT at 2,001.*applied/);
   const trades = page.getByRole("table", { name: "Trades of this batch" });
   await trades.getByRole("row", { name: /ETH\/USDT Buy 2,000.00 0.5000/ }).waitFor();
-  assert.equal(await page.getByRole("link", { name: /bytes, as JSON/ }).getAttribute("href"), `/v1/batches/${batch}`);
+  assert.equal(await page.getByRole("link", { name: /bytes \(JSON with proof\)/ }).getAttribute("href"), `/v1/batches/${batch}`);
 });
 
 test("a transaction shows its way, what was signed and what came of it", async () => {
@@ -89,12 +89,12 @@ test("a transaction shows its way, what was signed and what came of it", async (
   const { page } = person;
   await page.locator(".steps .done").filter({ hasText: "applied" }).waitFor();
   assert.match(await page.locator("pre").first().textContent(), /^Zellbook 1 [0-9a-f]{64}\nkind: order\n[^]*\nprice: 2001\n/);
-  await page.getByText("this page computed it from the text").waitFor();
+  await page.getByText("this page computed it from the message").waitFor();
   await page.getByRole("table", { name: "Fills as a taker" }).getByRole("row", { name: /ETH\/USDT 2,000.00 0.5000/ }).waitFor();
   await page.goto(`${scene.exchange.url}/transactions/${rejected().hash}`);
   await page.locator(".steps .bad").filter({ hasText: "rejected" }).waitFor();
   await page.getByText("this needs 1995 USDT, and 0 USDT are available.").waitFor();
-  await page.getByText("Reject 40,").waitFor();
+  await page.getByText("Reject code 40 (balance_too_low).").waitFor();
 });
 
 test("a lying replica's text does not have the hash, and the page says so", async () => {
@@ -107,7 +107,7 @@ test("a lying replica's text does not have the hash, and the page says so", asyn
     await route.fulfill({ response: answer, json: { ...body, text: body.text.replace("price: 2001", "price: 2002") } });
   });
   await search(person, hash);
-  await page.getByText("the text does not have this hash").waitFor();
+  await page.getByText("the message does not have this hash").waitFor();
 });
 
 test("an account shows balances, orders, fills and ledger, live", async () => {
@@ -120,7 +120,7 @@ test("an account shows balances, orders, fills and ledger, live", async () => {
   await page.getByRole("table", { name: "Fills" }).getByRole("row", { name: /Sell 2,000.00 0.5000 maker 0 USDT/ }).waitFor();
   await page.getByRole("table", { name: "Ledger" }).getByRole("row", { name: /deposit ETH \+10 / }).waitFor();
   await page.getByText("No past orders").waitFor();
-  await page.getByText("No session keys").waitFor();
+  await page.getByText("No trading keys").waitFor();
   // Somebody trades with it: the view shows it without being asked.
   await alice.order("Sell", "0.25", "2100");
   await alice.outcome("applied");
@@ -146,12 +146,12 @@ test("a market shows rules, figures, book and trades, and leads to trading", asy
   await page.getByRole("table").getByRole("link", { name: "ETH/USDT" }).click();
   await page.waitForURL(`${scene.exchange.url}/markets/ETH-USDT`);
   await page.getByText("0.01 USDT").waitFor();
-  await page.getByRole("table", { name: "Bids, best first" }).getByRole("row", { name: /1,990.00 1.0000 1/ }).waitFor();
-  await page.getByRole("table", { name: "Asks, best first" }).getByRole("row", { name: /2,000.00 1.5000 1/ }).waitFor();
+  await page.getByRole("table", { name: "Bids, best price first" }).getByRole("row", { name: /1,990.00 1.0000 1/ }).waitFor();
+  await page.getByRole("table", { name: "Asks, best price first" }).getByRole("row", { name: /2,000.00 1.5000 1/ }).waitFor();
   await page.getByRole("table", { name: "Last trades" }).getByRole("row", { name: /Buy 2,000.00 0.5000/ }).waitFor();
   await page.goto(`${scene.exchange.url}/markets/BTC-USDT`);
   await page.getByText("No trades yet.").waitFor();
-  await page.getByRole("button", { name: "Trade it" }).click();
+  await page.getByRole("button", { name: "Trade" }).click();
   await page.locator("#order-form").waitFor();
   await page.getByRole("button", { name: "Market BTC/USDT" }).waitFor();
 });
@@ -160,10 +160,10 @@ test("replicas show what they attested to, and how this one is", async () => {
   const person = await scene.arrive({ path: "/replicas" });
   const { page } = person;
   const { replicas } = await scene.exchange.get("/v1/replicas");
-  const row = page.getByRole("table", { name: "Replicas that genesis names" }).getByRole("row").nth(1);
-  assert.match(await row.textContent(), /this one.*1 \(100\.0 %\)/);
+  const row = page.getByRole("table", { name: "Replicas named in genesis" }).getByRole("row").nth(1);
+  assert.match(await row.textContent(), /this replica.*1 \(100\.0 %\)/);
   await hasCount(row.locator(`a[href="/accounts/${replicas[0].public_key}"]`), 1);
-  await page.getByText("follows the sequencer").waitFor();
+  await page.getByText("following the sequencer").waitFor();
   const { certified_root } = await scene.exchange.get("/v1/status");
   await page.getByText(certified_root).first().waitFor();
 });
@@ -174,16 +174,16 @@ for (const viewport of [WIDE, NARROW]) {
     const { page } = person;
     const { nodes, threshold } = await scene.exchange.get("/v1/network");
     const [[id, node]] = Object.entries(nodes);
-    const row = page.getByRole("table", { name: "Nodes of the sequencer" }).getByRole("row").nth(1);
+    const row = page.getByRole("table", { name: "Sequencer nodes" }).getByRole("row").nth(1);
     await row.filter({ hasText: "signed" }).waitFor();
     assert.equal(await row.locator("td").first().locator("[title]").getAttribute("title"), id);
     assert.match(await row.textContent(), new RegExp(`${node.stake}100\\.0 %`));
     await page.getByText(`at least ${threshold} % of the stake`).waitFor();
-    await page.getByText(`${node.stake} of ${node.stake} stake (100.0 %), over batches up to`).waitFor();
-    await page.getByText("Ids and keys in full").click();
+    await page.getByText(`${node.stake} of ${node.stake} stake (100.0 %) signed the batches up to`).waitFor();
+    await page.getByText("Full IDs and keys").click();
     // As the replica wrote them: JavaScript's own numbers are too short for them.
     const { pubkeyG2_X: x } = JSON.parse((await (await fetch(`${scene.exchange.url}/v1/network`)).text()).replace(/([\[ ])(\d{30,})/g, '$1"$2"')).nodes[id];
-    await page.getByRole("region", { name: "Public keys in full" }).filter({ hasText: `x: [${x.join(", ")}]` }).waitFor();
+    await page.getByRole("region", { name: "Full public keys" }).filter({ hasText: `x: [${x.join(", ")}]` }).waitFor();
   });
 }
 
@@ -204,7 +204,7 @@ for (const viewport of [WIDE, NARROW]) {
       await heading(page).filter({ hasText: title }).waitFor();
     }
     await search(person, "nonsense");
-    await page.getByRole("alert").getByText("“nonsense” is nothing to be found").waitFor();
+    await page.getByRole("alert").getByText("“nonsense” cannot be searched for").waitFor();
     assert.equal(new URL(page.url()).pathname, "/markets/ETH-USDT");
     // Right in form, but not here: the view says what was wrong.
     await search(person, "999999");
@@ -277,11 +277,11 @@ test("all trades of a batch are shown, page by page, and all fills of a transact
   const rows = page.getByRole("table", { name: "Trades of this batch" }).locator("tbody tr");
   await page.getByText("1 to 50 of 60").waitFor();
   await hasCount(rows, 50);
-  await page.getByRole("button", { name: "After: trades" }).click();
+  await page.getByRole("button", { name: "Next: trades" }).click();
   await page.getByText("51 to 60 of 60").waitFor();
   await hasCount(rows, 10);
   await rows.last().filter({ hasText: "1,991.59" }).waitFor();
-  await page.getByRole("button", { name: "Before: trades" }).click();
+  await page.getByRole("button", { name: "Previous: trades" }).click();
   await rows.first().filter({ hasText: "1,991.00" }).waitFor();
   await page.goto(`${scene.exchange.url}/transactions/${hash}`);
   await hasCount(page.getByRole("table", { name: "Fills as a taker" }).locator("tbody tr"), 60);

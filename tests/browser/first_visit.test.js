@@ -73,13 +73,13 @@ for (const [name, viewport] of [["1440", WIDE], ["360", NARROW]]) {
     const newcomer = new Newcomer(alice);
     await newcomer.click(page.locator("button.wallet"));
     await newcomer.type(dialog.locator("#new-passphrase"), "correct horse battery");
-    await newcomer.click(dialog.getByRole("button", { name: "Do it later" }));
+    await newcomer.click(dialog.getByRole("button", { name: "Remind me later" }));
     const welcome = page.locator(".welcome");
     await newcomer.click(welcome.getByRole("button", { name: "Get test tokens" }));
-    await newcomer.click(welcome.getByRole("button", { name: "Suggest one" }));
+    await newcomer.click(welcome.getByRole("button", { name: "Suggest an order" }));
     // It is one that trades: at the price of whoever sells, for a hundredth of what there is.
     const form = page.locator("#order-form");
-    await form.getByText("Trades at once").waitFor();
+    await form.getByText("Fills now").waitFor();
     const button = form.locator("button[type=submit]");
     assert.equal((await button.innerText()).trim(), "Buy 0.25 ETH at 2,000");
     await newcomer.click(button);
@@ -95,15 +95,15 @@ for (const [name, viewport] of [["1440", WIDE], ["360", NARROW]]) {
     await hasCount(welcome, 0);
     await page.getByRole("button", { name: ", not backed up" }).waitFor();
     const reminder = page.locator(".tab-body .reminder");
-    await reminder.getByText("Not backed up yet").waitFor();
+    await reminder.getByText("Not backed up").waitFor();
     await page.reload();
-    await reminder.getByRole("button", { name: "Write it down" }).click();
+    await reminder.getByRole("button", { name: "Back up now" }).click();
     await dialog.locator("#unlock-passphrase").fill("correct horse battery");
     await dialog.getByRole("button", { name: "Unlock" }).click();
     await dialog.getByRole("button", { name: "Lock", exact: true }).waitFor();
-    await dialog.getByRole("button", { name: "Show the phrase" }).click();
+    await dialog.getByRole("button", { name: "Show recovery phrase" }).click();
     await dialog.locator("#reveal-passphrase").fill("correct horse battery");
-    await dialog.getByRole("button", { name: "Show it" }).click();
+    await dialog.getByRole("button", { name: "Reveal" }).click();
     await alice.writeDown();
     await alice.closeWallet();
     await hasCount(reminder, 0);
@@ -119,7 +119,7 @@ test("writing the phrase down first takes little at the page beside what it take
   await newcomer.type(dialog.locator("#new-passphrase"), "correct horse battery");
   await dialog.locator(".phrase li").nth(11).waitFor();
   const words = await dialog.locator(".phrase li").allTextContents();
-  await newcomer.click(dialog.getByRole("button", { name: "I wrote them down" }));
+  await newcomer.click(dialog.getByRole("button", { name: "I've written them down" }));
   const fields = await dialog.locator(".words .field").all();
   for (const [index, field] of fields.entries()) {
     const number = Number(/Word (\d+)/.exec(await field.locator("label").textContent())[1]);
@@ -145,11 +145,11 @@ test("who finds nobody selling is shown the empty form, and the suggestion is th
   await alice.makeKey();
   const welcome = page.locator(".welcome");
   await welcome.getByRole("button", { name: "Get test tokens" }).click();
-  await welcome.getByRole("button", { name: "Suggest one" }).click();
+  await welcome.getByRole("button", { name: "Suggest an order" }).click();
   await page.waitForFunction(() => document.activeElement.id === "field-price");
   assert.equal(await page.locator("#field-price").inputValue(), "");
   await maker.act(maker.order("sell", 1, 2100));
   await page.locator(".book .asks .price").filter({ hasText: "2,100" }).waitFor();
-  await welcome.getByRole("button", { name: "Suggest one" }).click();
+  await welcome.getByRole("button", { name: "Suggest an order" }).click();
   await page.waitForFunction(() => document.querySelector("#field-price").value === "2100");
 });

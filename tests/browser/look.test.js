@@ -101,7 +101,7 @@ test("the theme follows the system until another is chosen, and what is chosen i
   await page.getByText("Live · batch").waitFor();
   assert.deepEqual([await theme(person), await colour(person, "--bid")], ["light", "#0a5fc2"]);
   await page.getByRole("button", { name: "Settings" }).click();
-  await sheet.getByLabel("As the system").check();
+  await sheet.getByLabel("System").check();
   assert.equal(await theme(person), "dark");
 });
 
@@ -111,7 +111,7 @@ test("single keys do what the list says, not while somebody types, and not once 
   const focused = () => page.evaluate(() => document.activeElement.id);
   await page.keyboard.press("?");
   const list = page.getByRole("dialog", { name: "Keyboard shortcuts" });
-  await list.getByRole("row", { name: "t Light or dark" }).waitFor();
+  await list.getByRole("row", { name: "t Switch between light and dark theme" }).waitFor();
   // No key reaches the page below a sheet.
   await page.keyboard.press("t");
   assert.equal(await theme(person), "dark");
@@ -137,7 +137,7 @@ test("single keys do what the list says, not while somebody types, and not once 
   assert.equal(await page.locator(".account-panel").getByRole("tab").nth(1).getAttribute("aria-selected"), "true");
   await page.keyboard.press(",");
   const settings = page.getByRole("dialog", { name: "Settings" });
-  await settings.getByLabel("Shortcuts of a single key").uncheck();
+  await settings.getByLabel("Single-key shortcuts").uncheck();
   await page.keyboard.press("Escape");
   await settings.waitFor({ state: "hidden" });
   await page.keyboard.press("t");
@@ -181,30 +181,30 @@ test("what happens to the account is told, and an order can be taken back from t
   await page.getByRole("log", { name: "Notices" }).waitFor({ state: "attached" });
   await alice.makeKey();
   await alice.getTokens();
-  await toast(alice, "Arrived").filter({ hasText: "USDT" }).waitFor();
+  await toast(alice, "Received").filter({ hasText: "USDT" }).waitFor();
   await alice.order("Sell", "0.5", "2000.5");
-  await toast(alice, "Accepted").getByText("stands in the book").waitFor();
+  await toast(alice, "Order placed").getByText("is open (#").waitFor();
   // Somebody takes a part of it.
   await trader.act(trader.order("buy", 0.2, 2000.5, { timeInForce: "ioc" }));
-  await toast(alice, "Partly filled").getByText("0.2 of 0.5 filled").waitFor();
-  await toast(alice, "Accepted").getByRole("button", { name: /^Undo/ }).click();
+  await toast(alice, "Partially filled").getByText("0.2 of 0.5 filled").waitFor();
+  await toast(alice, "Order placed").getByRole("button", { name: /^Undo/ }).click();
   await alice.sign();
-  await toast(alice, "Done").getByText("Cancel order").waitFor();
+  await toast(alice, "Order cancelled").getByText(/#\d+\./).waitFor();
   await page.waitForFunction(() => document.querySelector(".account-panel").textContent.includes("Open orders (0)"));
   // A notice of what went well leaves by itself.
   await page.mouse.move(700, 200);
-  await toast(alice, "Done").waitFor({ state: "hidden" });
+  await toast(alice, "Order cancelled").waitFor({ state: "hidden" });
   await alice.order("Sell", "0.1", "2000.75");
   // The key takes back the newest, up to signing.
-  await toast(alice, "Accepted").waitFor();
+  await toast(alice, "Order placed").waitFor();
   await page.evaluate(() => document.activeElement.blur());
   await page.keyboard.press("u");
   await alice.sheet.getByText(/Cancel order/).first().waitFor();
   await page.keyboard.press("Escape");
   await alice.sheet.waitFor({ state: "hidden" });
   await alice.order("Sell", "0.1", "2000.5");
-  await toast(alice, "Accepted").getByRole("button", { name: "Dismiss" }).click();
-  await toast(alice, "Accepted").waitFor({ state: "hidden" });
+  await toast(alice, "Order placed").getByRole("button", { name: "Dismiss" }).click();
+  await toast(alice, "Order placed").waitFor({ state: "hidden" });
 });
 
 for (const [name, viewport] of [["360", NARROW], ["1024", { width: 1024, height: 800 }], ["1440", WIDE], ["2560", { width: 2560, height: 1440 }]]) {
@@ -214,7 +214,7 @@ for (const [name, viewport] of [["360", NARROW], ["1024", { width: 1024, height:
     await alice.makeKey();
     await alice.getTokens();
     await alice.order("Sell", "0.1", "2000.5");
-    await toast(alice, "Accepted").waitFor();
+    await toast(alice, "Order placed").waitFor();
     await alice.closeForm();
     await page.evaluate(() => scrollTo(0, 0));
     // What has its middle below a notice, or below a button of one.

@@ -14,13 +14,13 @@ for (const [name, viewport, colorScheme] of [["360 px, light", NARROW, "light"],
     const alice = await scene.trader({ viewport, colorScheme });
     const { page, sheet } = alice;
     const before = await network();
-    const banner = page.locator(".banner").filter({ hasText: "Another network" });
+    const banner = page.locator(".banner").filter({ hasText: "Different network" });
 
     // The page is open while the replica is replaced: what is on show is still of the network before.
     await scene.exchange.charge({ maker: 1, taker: 2 });
     const after = await network();
     assert.notEqual(after, before);
-    await banner.getByText(`this address now serves ${short(after)}, and your account is used on ${short(before)}`).waitFor();
+    await banner.getByText(`this address now serves ${short(after)}, but you used your account on ${short(before)}`).waitFor();
     await page.reload();
     await banner.waitFor();
     await alice.unlock();
@@ -32,11 +32,11 @@ for (const [name, viewport, colorScheme] of [["360 px, light", NARROW, "light"],
     const form = await alice.fill("Buy", "0.1", "1900");
     await form.locator("button[type=submit]").click();
     assert.equal((await lines(sheet)).Network, short(after));
-    await sheet.getByText("Another network").waitFor();
+    await sheet.getByText("Different network").waitFor();
     assert.equal(await sheet.getByRole("button", { name: "Sign and send" }).count(), 0);
     await isSound(page, "the sheet in another network");
 
-    await sheet.getByRole("button", { name: "Use the new network" }).click();
+    await sheet.getByRole("button", { name: "Switch to this network" }).click();
     const text = await alice.sign();
     assert.match(text, new RegExp(`^Zellbook 1 ${after}\n`));
     await alice.outcome("applied");
@@ -50,11 +50,11 @@ for (const [name, viewport, colorScheme] of [["360 px, light", NARROW, "light"],
 test("a trading key signs nothing in another network, and an account that is new there is not asked", async () => {
   const alice = await scene.trader();
   const { page, sheet } = alice;
-  await alice.tab("Keys");
-  await page.locator("form.trading-key").getByRole("button", { name: "Make a trading key" }).click();
+  await alice.tab("Trading keys");
+  await page.locator("form.trading-key").getByRole("button", { name: "Create trading key" }).click();
   const key = /\nkey: ([0-9a-f]{66})\n/.exec(await alice.sign())[1];
   await alice.outcome("applied");
-  await alice.tab("Keys");
+  await alice.tab("Trading keys");
   await page.getByRole("cell", { name: "this browser" }).waitFor();
 
   // What is kept of this account says another network, as if it had been used on one at this address before.
@@ -74,16 +74,16 @@ test("a trading key signs nothing in another network, and an account that is new
   await alice.unlock();
   const form = await alice.fill("Buy", "0.1", "1900");
   await form.locator("button[type=submit]").click();
-  await sheet.getByText("Another network").waitFor();
+  await sheet.getByText("Different network").waitFor();
   const signed = (await alice.stored("sent")).filter((sent) => sent.includes(`signer: ${key}`));
   assert.deepEqual(signed, []);
   await page.keyboard.press("Escape");
   await sheet.waitFor({ state: "hidden" });
 
-  const banner = page.locator(".banner").filter({ hasText: "Another network" });
+  const banner = page.locator(".banner").filter({ hasText: "Different network" });
   await banner.waitFor();
   await alice.openWallet();
-  await alice.dialog.getByRole("button", { name: "Add an account" }).click();
+  await alice.dialog.getByRole("button", { name: "Add account" }).click();
   await alice.dialog.getByRole("radio", { name: "Account 2" }).waitFor();
   await banner.waitFor({ state: "hidden" });
   await alice.dialog.getByRole("radio", { name: "Account 1" }).check();

@@ -25,21 +25,21 @@ for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["
     const form = await openForm(alice, "Buy");
     await form.getByRole("button", { name: "Market", exact: true }).click();
     await form.getByLabel("Quantity").fill("1");
-    await form.getByText("Nobody sells now. Place a limit order, which waits.").waitFor();
+    await form.getByText("There are no asks in the book. Place a limit order instead.").waitFor();
     assert.equal(await form.locator("button[type=submit]").getAttribute("aria-disabled"), "true");
 
     await maker.act(maker.order("sell", 0.5, 2000), maker.order("sell", 1, 2005), maker.order("sell", 1, 2030));
-    const button = form.getByRole("button", { name: "Buy 1 ETH now, at worst at 2,010" });
+    const button = form.getByRole("button", { name: "Buy 1 ETH at market (limit 2,010)" });
     await button.waitFor();
-    const told = await lines(form);
-    assert.equal(told["Trades at once"], "1 ETH at 2 prices");
-    assert.equal(told["Average price"], "2,002.50");
-    assert.equal(told["Worst price"], "2,005.00");
-    assert.equal(told.Fee, "1.00125 USDT (0.05 %)");
-    await form.getByLabel("At most worse than the best price").selectOption({ label: "0.1 %" });
-    await form.getByRole("button", { name: "Buy 1 ETH now, at worst at 2,002" }).waitFor();
-    assert.equal((await lines(form))["Cancelled at once"], "0.5 ETH: does not fill at once");
-    await form.getByLabel("At most worse than the best price").selectOption({ label: "0.5 %" });
+    const shown = await lines(form);
+    assert.equal(shown["Fills now"], "1 ETH across 2 levels");
+    assert.equal(shown["Average price"], "2,002.50");
+    assert.equal(shown["Worst price"], "2,005.00");
+    assert.equal(shown["Taker fee"], "1.00125 USDT (0.05 %)");
+    await form.getByLabel("Max slippage").selectOption({ label: "0.1 %" });
+    await form.getByRole("button", { name: "Buy 1 ETH at market (limit 2,002)" }).waitFor();
+    assert.equal((await lines(form))["Cancelled immediately"], "0.5 ETH: cannot fill now");
+    await form.getByLabel("Max slippage").selectOption({ label: "0.5 %" });
     await button.click();
     assert.match(await alice.sign(), /\nside: buy\nquantity: 1\nprice: 2010\ntime_in_force: ioc\n/);
     await alice.outcome("applied");
@@ -58,7 +58,7 @@ for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["
     const slider = form.getByRole("slider");
     const quantity = form.getByLabel("Quantity");
     assert.equal(await slider.isDisabled(), true);
-    await form.getByText("Enter a price to see how much your balance buys").waitFor();
+    await form.getByText("Enter a price to see your maximum size").waitFor();
     await form.getByLabel("Price").fill("2000");
     // 50,000 USDT buy 24.9875 ETH at 2000 with 0.05 % on top, and not a lot more.
     await form.getByText("0 % of 24.9875 ETH").waitFor();
@@ -112,7 +112,7 @@ for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["
     const { scrollWidth, clientWidth } = await dialog.evaluate((element) => ({ scrollWidth: element.scrollWidth, clientWidth: element.clientWidth }));
     assert.ok(scrollWidth <= clientWidth, `${scrollWidth} in ${clientWidth} px`);
     await dialog.getByLabel("Search").fill("nothing");
-    await dialog.getByText("No market has that name.").waitFor();
+    await dialog.getByText("No market found.").waitFor();
     await dialog.getByLabel("Search").fill("btc");
     await hasCount(dialog.locator("tbody tr"), 1);
     await dialog.getByLabel("Search").press("Enter");

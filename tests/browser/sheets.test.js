@@ -24,7 +24,7 @@ const balances = (name) => async (person) => {
   await person.page.locator("dialog[open] h2").waitFor();
 };
 const importing = async ({ dialog }) => {
-  await dialog.getByText("Import a key, a phrase or a file").click();
+  await dialog.getByText("Import private key, recovery phrase or file").click();
 };
 const signing = async (person) => {
   const { page } = person;
@@ -51,7 +51,7 @@ const WALK = [
   }],
   ["the shortcuts", async ({ page }) => {
     await button(page, "Settings").click();
-    await button(page, "List of shortcuts").click();
+    await button(page, "Show shortcuts").click();
     await page.getByRole("row", { name: "Esc" }).waitFor();
   }],
   ["an empty tab of open orders", async (person) => {
@@ -66,42 +66,42 @@ const WALK = [
   ["the wallet with ways to import and to connect", async (person) => {
     await person.openWallet();
     await importing(person);
-    await person.dialog.getByText("Connect an Ethereum wallet").click();
-    await person.dialog.getByText("No Ethereum wallet is in this browser.").waitFor();
+    await person.dialog.getByText("Connect Ethereum wallet").click();
+    await person.dialog.getByText("No Ethereum wallet found in this browser.").waitFor();
   }],
   ["a passphrase that is too short", async (person) => {
     await person.openWallet();
     await person.dialog.locator("#new-passphrase").fill("short");
-    await button(person.dialog, "Make a key").click();
+    await button(person.dialog, "Create wallet").click();
     await person.dialog.getByText("at least 8 characters.").last().waitFor();
   }],
   ["the phrase", async (person) => {
     await person.openWallet();
     await person.dialog.locator("#new-passphrase").fill(PASSPHRASE);
-    await button(person.dialog, "Make a key").click();
+    await button(person.dialog, "Create wallet").click();
     await person.dialog.locator(".phrase li").nth(11).waitFor();
   }, () => {}],
   ["the check of the phrase, with a wrong word", async ({ dialog }) => {
-    await button(dialog, "I wrote them down").click();
+    await button(dialog, "I've written them down").click();
     for (const input of await dialog.locator(".words input").all()) await input.fill("zebra");
-    await button(dialog, "Check").click();
-    await dialog.getByText("is another one.").waitFor();
+    await button(dialog, "Confirm").click();
+    await dialog.getByText("is wrong.").waitFor();
   }],
   ["the steps to the first trade", async (person) => {
     await person.tab("Balances");
     await button(person.page, "Get test tokens").click();
-    await button(person.page, "Suggest one").waitFor();
+    await button(person.page, "Suggest an order").waitFor();
   }],
   ["the form with a suggested order", async ({ page }) => {
-    await button(page, "Suggest one").click();
-    await page.locator("#order-form").getByText("Trades at once").waitFor();
+    await button(page, "Suggest an order").click();
+    await page.locator("#order-form").getByText("Fills now").waitFor();
   }, () => {}],
   ["the signing sheet", signing],
   ["a fill, told and among what was sent", async (person) => {
     await signing(person);
     await person.sign();
     await person.outcome("applied");
-    await person.page.getByText("Signed text").first().click();
+    await person.page.getByText("Signed message").first().click();
     await person.page.locator(".toast").first().waitFor();
   }],
 
@@ -111,22 +111,22 @@ const WALK = [
   }],
   ["the wallet with a key", async (person) => {
     await person.openWallet();
-    await button(person.dialog, "Show the phrase").waitFor();
+    await button(person.dialog, "Show recovery phrase").waitFor();
   }],
   ["the wallet with all that it unfolds", async (person) => {
     await person.openWallet();
     await importing(person);
-    for (const name of ["Connect an Ethereum wallet", "Locking and passphrase"]) await person.dialog.getByText(name).click();
-    await button(person.dialog, "Show the secret key").click();
+    for (const name of ["Connect Ethereum wallet", "Auto-lock and passphrase"]) await person.dialog.getByText(name).click();
+    await button(person.dialog, "Show private key").click();
     await button(person.dialog, "Remove from this browser").click();
   }],
   ["the secret key, and two accounts", async (person) => {
     await person.openWallet();
-    await button(person.dialog, "Add an account").click();
+    await button(person.dialog, "Add account").click();
     await person.dialog.getByRole("radio", { name: "Account 1" }).check();
-    await button(person.dialog, "Show the secret key").click();
+    await button(person.dialog, "Show private key").click();
     await person.dialog.locator("#reveal-passphrase").fill(PASSPHRASE);
-    await button(person.dialog, "Show it").click();
+    await button(person.dialog, "Reveal").click();
     await person.dialog.locator(".secret").waitFor();
   }],
 
@@ -137,7 +137,7 @@ const WALK = [
   ["the form of a market order", async (person) => {
     const form = await person.fill("Buy", "0.5", "2000");
     await button(form, "Market").click();
-    await form.locator("button[type=submit]").filter({ hasText: "now" }).waitFor();
+    await form.locator("button[type=submit]").filter({ hasText: "at market" }).waitFor();
   }, async (person) => {
     await button(person.page.locator("#order-form"), "Limit").click();
     await person.closeForm();
@@ -145,9 +145,9 @@ const WALK = [
   ["the form with a date and more", async (person) => {
     const form = await person.fill("Buy", "0.5", "1990");
     await form.getByLabel("Time in force").selectOption("gtd");
-    await form.getByLabel("Expires").selectOption({ label: "At a date and time" });
+    await form.getByLabel("Expires").selectOption({ label: "Custom date and time" });
     await person.page.locator("#field-expires").fill("2099-01-31T15:45");
-    await form.getByText("More", { exact: true }).click();
+    await form.getByText("Advanced", { exact: true }).click();
   }, async (person) => {
     await signing(person);
     await person.sign();
@@ -177,16 +177,16 @@ const WALK = [
     await person.tab("Open orders");
     await person.page.getByRole("timer").waitFor();
   }],
-  ...["History", "Fills", "Ledger"].map((name) => [`the tab ${name}`, async (person) => {
+  ...["Order history", "Fills", "Ledger"].map((name) => [`the tab ${name}`, async (person) => {
     await person.tab(name);
     await person.page.locator(".tab-body tbody tr").first().waitFor();
   }]),
   ["a trading key, and the form of another", async (person) => {
-    await person.tab("Keys");
-    await button(person.page, "Make a trading key").click();
+    await person.tab("Trading keys");
+    await button(person.page, "Create trading key").click();
     await person.sign();
     await person.outcome("applied");
-    await person.tab("Keys");
+    await person.tab("Trading keys");
     await person.page.getByRole("cell", { name: "this browser" }).waitFor();
   }],
   ["a deposit", balances("Deposit ETH")],
@@ -198,7 +198,7 @@ const WALK = [
     await person.page.locator(".verdict").filter({ hasNotText: "Checking" }).waitFor();
   }],
   ["the evidence of an order", async (person) => {
-    await person.tab("Sent");
+    await person.tab("Activity");
     await person.page.getByRole("button", { name: /^Check / }).first().click();
     await person.page.locator(".verdict").filter({ hasNotText: "Checking" }).waitFor();
   }],

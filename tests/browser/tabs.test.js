@@ -24,7 +24,7 @@ test("tabs share one wallet: what one adds the other has, locking and removing r
   assert.equal((await alice.stored("records")).length, 2);
 
   await alice.openWallet();
-  await alice.dialog.getByRole("button", { name: "Add an account" }).click();
+  await alice.dialog.getByRole("button", { name: "Add account" }).click();
   await alice.dialog.getByRole("radio", { name: "Account 2" }).waitFor();
   await second.openWallet();
   await second.dialog.getByRole("radio", { name: "Account 2" }).waitFor();
@@ -36,8 +36,8 @@ test("tabs share one wallet: what one adds the other has, locking and removing r
 
   await alice.openWallet();
   await alice.dialog.getByRole("button", { name: "Remove from this browser" }).click();
-  await alice.dialog.getByRole("button", { name: "Remove all of it" }).click();
-  await second.page.getByRole("button", { name: "Make a key" }).first().waitFor();
+  await alice.dialog.getByRole("button", { name: "Remove all accounts" }).click();
+  await second.page.getByRole("button", { name: "Create wallet" }).first().waitFor();
 });
 
 test("of two tabs that begin a wallet at once, one does, and the other says so and has that one", async () => {
@@ -51,13 +51,13 @@ test("of two tabs that begin a wallet at once, one does, and the other says so a
       await tab.dialog.locator("#new-passphrase").fill(passphrases[index]);
     }
     if (round % 2) tabs.reverse(), passphrases.reverse();
-    await press(tabs, "Make a key");
+    await press(tabs, "Create wallet");
     await Promise.all(tabs.map(({ dialog }) => dialog.locator(".phrase li:nth-child(12), #unlock-passphrase").waitFor()));
     const has = await Promise.all(tabs.map(({ dialog }) => dialog.locator(".phrase").count()));
     assert.deepEqual([...has].sort(), [0, 1], "one tab shows a phrase");
     const [first, second] = has[0] ? tabs : [...tabs].reverse();
     const passphrase = passphrases[tabs.indexOf(first)];
-    await second.dialog.getByText("Another tab made or changed the wallet meanwhile.").waitFor();
+    await second.dialog.getByText("Another tab created or changed the wallet in the meantime.").waitFor();
 
     // What is kept is the first one's, whole: its phrase, its account, and that nobody wrote it down yet.
     const records = (await alice.stored("records")).map((text) => JSON.parse(text));
@@ -65,7 +65,7 @@ test("of two tabs that begin a wallet at once, one does, and the other says so a
     assert.deepEqual(records.map(kind).sort(), ["Derived", "Phrase"]);
     const words = await first.dialog.locator(".phrase li").allTextContents();
     await first.page.bringToFront();
-    await first.dialog.getByRole("button", { name: "Do it later" }).click();
+    await first.dialog.getByRole("button", { name: "Remind me later" }).click();
     await second.page.bringToFront();
     await second.dialog.locator("#unlock-passphrase").fill(passphrase);
     await second.dialog.getByRole("button", { name: "Unlock" }).click();
@@ -85,7 +85,7 @@ test("of two tabs that import into a wallet that is not there yet, no key is los
   const keys = ["11".repeat(32), "22".repeat(32)];
   for (const [index, { dialog }] of tabs.entries()) {
     await tabs[index].openWallet();
-    await dialog.getByText("Import a key, a phrase or a file").click();
+    await dialog.getByText("Import private key, recovery phrase or file").click();
     await dialog.locator("#import-text").fill(keys[index]);
     await dialog.locator("#import-passphrase").fill(PASSPHRASE);
   }
@@ -94,11 +94,11 @@ test("of two tabs that import into a wallet that is not there yet, no key is los
   const has = await Promise.all(tabs.map(({ dialog }) => dialog.locator("#unlock-passphrase").count()));
   assert.deepEqual([...has].sort(), [0, 1], "one tab was faster");
   const second = has[0] ? tabs[0] : tabs[1];
-  await second.dialog.getByText("nothing was overwritten").waitFor();
+  await second.dialog.getByText("Nothing was overwritten.").waitFor();
   await second.page.bringToFront();
   await second.dialog.locator("#unlock-passphrase").fill(PASSPHRASE);
   await second.dialog.getByRole("button", { name: "Unlock" }).click();
-  await second.dialog.getByText("Import a key, a phrase or a file").click();
+  await second.dialog.getByText("Import private key, recovery phrase or file").click();
   await second.dialog.locator("#import-text").fill(keys[tabs.indexOf(second)]);
   await second.dialog.getByRole("button", { name: "Import", exact: true }).click();
   for (const { dialog } of tabs) await hasCount(dialog.getByRole("radio"), 2);
@@ -112,8 +112,8 @@ test("keys lock by themselves when nobody is at work in any tab", async () => {
   await page.reload();
   await alice.makeKey();
   const dialog = await alice.openWallet();
-  await dialog.getByText("Locking and passphrase").click();
-  await dialog.getByLabel("Lock without me").selectOption("5");
+  await dialog.getByText("Auto-lock and passphrase").click();
+  await dialog.getByLabel("Auto-lock", { exact: true }).selectOption("5");
   await alice.closeWallet();
   await page.clock.fastForward("04:30");
   await page.clock.runFor(6000);

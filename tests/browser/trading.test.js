@@ -76,10 +76,10 @@ for (const [name, look] of LOOKS) {
     const alice = await scene.arrive(look);
     const { page } = alice;
     const form = await alice.fill("Buy", "1", "2000");
-    await form.locator("#order-reason").getByText("Make or import a key first.").waitFor();
+    await form.locator("#order-reason").getByText("Create or import a wallet first.").waitFor();
     // It says that it is disabled, and stays in reach of the keyboard.
     await form.locator("button[type=submit]").click({ force: true });
-    assert.equal(await page.getByText("You sign exactly this text").isVisible(), false);
+    assert.equal(await page.getByText("You're signing this message").isVisible(), false);
 
     await alice.closeForm();
     await alice.makeKey();
@@ -89,11 +89,11 @@ for (const [name, look] of LOOKS) {
       await form.locator(place).getByText(message).waitFor();
       assert.equal(await form.locator("button[type=submit]").getAttribute("aria-disabled"), "true");
       await form.locator("button[type=submit]").click({ force: true });
-      assert.equal(await page.getByText("You sign exactly this text").isVisible(), false);
+      assert.equal(await page.getByText("You're signing this message").isVisible(), false);
     };
     await refused("Buy", "1", "2000.003", "#field-price-fault", "not a multiple of the tick size 0.01; the nearest valid ones are 2000 and 2000.01");
     await refused("Buy", "0.00005", "2000", "#field-quantity-fault", "not a multiple of the lot size 0.0001");
-    await refused("Buy", "1", "two", "#field-price-fault", "in digits with a point");
+    await refused("Buy", "1", "two", "#field-price-fault", "as a number, for example 1500.25");
     await refused("Buy", "0", "2000", "#field-quantity-fault", "Quantity is zero; the least is 0.0001");
     await refused("Buy", "0.0001", "1", "#field-quantity-fault", "the least that this market takes is 1 USDT");
     await refused("Buy", "100", "2000", "#order-reason", "needs 200000 USDT, and 50000 USDT are available");
@@ -102,7 +102,7 @@ for (const [name, look] of LOOKS) {
     // Valid again: the button says what it does, and the text is there before any sheet.
     await alice.fill("Sell", "1.5", "2000");
     assert.equal((await form.locator("button[type=submit]").textContent()).trim(), "Sell 1.5 ETH at 2,000");
-    await form.getByText("More").click();
+    await form.getByText("Advanced").click();
     assert.match(await form.locator("pre").textContent(), /side: sell\nquantity: 1.5\nprice: 2000\n/);
     await alice.order("Sell", "1.5", "2000");
     await alice.outcome("applied");
@@ -149,22 +149,22 @@ for (const [name, look] of LOOKS) {
     await bob.page.getByRole("button", { name: "2,003.00, use this ask price" }).waitFor();
     const form = await bob.fill("Buy", "2", "2003");
     const told = {
-      "Trades at once": "1.4 ETH at 2 prices",
+      "Fills now": "1.4 ETH across 2 levels",
       "Average price": "2,002.42857142",
       "Worst price": "2,003.00",
-      Fee: "1.4017 USDT (0.05 %)",
-      "Rests in the book": "0.6 ETH",
-      Locks: "1,202.04036 USDT",
-      "Fee once that fills": "0.24036 USDT (0.02 %)",
-      "Costs at most, with fee": "4,008.003001 USDT",
+      "Taker fee": "1.4017 USDT (0.05 %)",
+      "Posts to book": "0.6 ETH",
+      "Locked by this order": "1,202.04036 USDT",
+      "Maker fee if filled": "0.24036 USDT (0.02 %)",
+      "Max cost incl. fee": "4,008.003001 USDT",
     };
     assert.deepEqual(await lines(form), { Available: "50,000 USDT", ...told });
     await form.getByLabel("Time in force").selectOption("ioc");
-    assert.equal((await lines(form))["Cancelled at once"], "0.6 ETH: does not fill at once");
+    assert.equal((await lines(form))["Cancelled immediately"], "0.6 ETH: cannot fill now");
     await form.getByLabel("Time in force").selectOption("gtc");
     await form.locator("button[type=submit]").click();
     const { Network, ...onSheet } = await lines(bob.sheet);
-    assert.deepEqual(onSheet, { Market: "ETH/USDT", "Time in force": "Until cancelled", ...told });
+    assert.deepEqual(onSheet, { Market: "ETH/USDT", "Time in force": "Good till cancelled (GTC)", ...told });
     assert.match(Network, /^[0-9a-f]{8}…[0-9a-f]{6}$/);
     await bob.sign();
     await bob.outcome("applied");
@@ -179,10 +179,10 @@ for (const [name, look] of LOOKS) {
     await bob.fill("Sell", "1", "2003");
     assert.deepEqual(await lines(form), {
       Available: "11.4 ETH",
-      "Trades at once": "nothing",
-      "Cancelled at once": "1 ETH: meets your own order",
-      "Costs at most": "1 ETH",
-      "Brings at least, if filled": "2,001.998499 USDT",
+      "Fills now": "none",
+      "Cancelled immediately": "1 ETH: self-trade prevention",
+      "Max cost": "1 ETH",
+      "Min. proceeds": "2,001.998499 USDT",
     });
     await form.getByLabel("Time in force").selectOption("post_only");
     await form.locator("#field-price-fault").getByText("the best bid is 2003").waitFor();
@@ -215,7 +215,7 @@ for (const [name, look] of LOOKS) {
     const form = await alice.fill("Buy", "1", "1990");
     assert.equal(await form.getByLabel("Expires").isVisible(), false);
     await form.getByLabel("Time in force").selectOption("gtd");
-    await form.getByLabel("Expires").selectOption({ label: "In an hour" });
+    await form.getByLabel("Expires").selectOption({ label: "In 1 hour" });
     await form.locator("button[type=submit]").click();
     const shown = (await lines(alice.sheet)).Expires;
     const text = await alice.sign();
@@ -229,8 +229,8 @@ for (const [name, look] of LOOKS) {
     await alice.page.getByRole("cell", { name: shown }).waitFor();
 
     await alice.fill("Buy", "1", "1991");
-    await form.getByLabel("Expires").selectOption({ label: "At a date and time" });
-    await form.getByText("Choose a date and a time.").waitFor();
+    await form.getByLabel("Expires").selectOption({ label: "Custom date and time" });
+    await form.getByText("Choose a date and time.").waitFor();
     await form.locator("#field-expires").fill("2020-01-31T15:45");
     await form.locator("#field-expires").blur();
     await form.locator("#field-expires-fault").getByText("choose a later one").waitFor();
@@ -258,18 +258,18 @@ for (const [name, look] of LOOKS) {
     await bob.outcome("applied");
 
     let sheet = await alice.edit("1", {});
-    await sheet.getByText("Change the price or the quantity.").waitFor();
+    await sheet.getByText("Change the price or quantity.").waitFor();
     await sheet.locator("button[type=submit]").click({ force: true });
     assert.equal(await alice.sheet.isVisible(), false);
     await sheet.getByRole("button", { name: "Close" }).click();
 
     sheet = await alice.edit("1", { quantity: "1.2" });
-    const kept = { "Place in the queue": "kept", "Rests in the book": "0.7 ETH", "Costs at most": "0.7 ETH" };
+    const kept = { Effect: "Keeps queue position", "Stays in book": "0.7 ETH", "Max cost": "0.7 ETH" };
     assert.deepEqual(await lines(sheet), kept);
     await sheet.getByRole("button", { name: "Change to 1.2 at 2,000" }).click();
-    await alice.page.getByRole("heading", { name: "Change order 1 to 1.2 at 2,000" }).waitFor();
+    await alice.page.getByRole("heading", { name: "Change order #1 to 1.2 at 2,000" }).waitFor();
     const { Network, ...onSheet } = await lines(alice.sheet);
-    assert.deepEqual(onSheet, { Market: "ETH/USDT", Side: "sell", Was: "2.0000 at 2,000.00, 0.5000 filled", ...kept });
+    assert.deepEqual(onSheet, { Market: "ETH/USDT", Side: "sell", Before: "2.0000 at 2,000.00, 0.5000 filled", ...kept });
     assert.ok(Network);
     const text = await alice.sign();
     assert.match(text, /\nkind: replace\naccount: [0-9a-f]{66}\nreplaces_order: 1\nmarket: ETH\/USDT\nside: sell\nquantity: 1.2\nprice: 2000\ntime_in_force: gtc\n/);
@@ -288,29 +288,29 @@ for (const [name, look] of LOOKS) {
     await sheet.locator("#edit-price").blur();
     await sheet.locator("#edit-price-fault").getByRole("button", { name: "Use 1,999" }).click();
     assert.deepEqual(await lines(sheet), {
-      "Place in the queue": "new, under a new id",
-      "Trades at once": "0.1 ETH at 1 price",
+      Effect: "Loses queue position; new ID",
+      "Fills now": "0.1 ETH at 1 level",
       "Average price": "1,999.00",
-      Fee: "0 USDT (0 %)",
-      "Rests in the book": "0.6 ETH",
-      Locks: "0.6 ETH",
-      "Fee once that fills": "0 USDT (0 %)",
-      "Costs at most": "0.7 ETH",
-      "Brings at least, if filled": "1,399.3 USDT",
+      "Taker fee": "0 USDT (0 %)",
+      "Posts to book": "0.6 ETH",
+      "Locked by this order": "0.6 ETH",
+      "Maker fee if filled": "0 USDT (0 %)",
+      "Max cost": "0.7 ETH",
+      "Min. proceeds": "1,399.3 USDT",
     });
     await sheet.locator("button[type=submit]").click();
     await alice.sign();
     await alice.outcome("applied");
     await alice.tab("Open orders (1)");
-    await alice.page.getByRole("button", { name: "Edit order 4" }).waitFor();
-    assert.equal(await alice.page.getByRole("button", { name: "Edit order 1" }).count(), 0);
+    await alice.page.getByRole("button", { name: "Edit order #4" }).waitFor();
+    assert.equal(await alice.page.getByRole("button", { name: "Edit order #1" }).count(), 0);
 
     // More than is there, and an order that goes while it is edited.
     sheet = await alice.edit("4", { quantity: "50" });
     await sheet.getByText("and 9.4 ETH are available").waitFor();
     await sheet.locator("#edit-quantity").fill("0.3");
     await bob.order("Buy", "0.6", "1999");
-    await sheet.getByText("This order is not open any more.").waitFor();
+    await sheet.getByText("This order is no longer open.").waitFor();
   });
 }
 
@@ -324,7 +324,7 @@ test("an order that a program placed in another market shows its client id and k
   const order = { kind: "order", market: "BTC/USDT", side: "buy", quantity: "0.1", price: "60000", time_in_force: "gtc", self_trade: "cancel_newest" };
   await submit(scene.exchange, secret, { ...order, client_id: "bot:7" });
   await alice.tab("Open orders (1)");
-  await page.getByRole("columnheader", { name: "Client id" }).waitFor();
+  await page.getByRole("columnheader", { name: "Client ID" }).waitFor();
   await page.getByRole("cell", { name: "bot:7" }).waitFor();
   const carol = await scene.trader();
   await carol.market("BTC/USDT");
@@ -333,13 +333,13 @@ test("an order that a program placed in another market shows its client id and k
 
   // What it would do is worked out over the book of its own market.
   const sheet = await alice.edit("1", { price: "60100" });
-  await sheet.getByText("0.05 BTC at 1 price").waitFor();
+  await sheet.getByText("0.05 BTC at 1 level").waitFor();
   await page.getByRole("button", { name: "Market BTC/USDT" }).waitFor();
   await sheet.locator("button[type=submit]").click();
   assert.doesNotMatch(await alice.sign(), /client_id/);
   await alice.outcome("applied");
   await alice.tab("Open orders (1)");
-  await page.getByRole("button", { name: "Edit order 3" }).waitFor();
+  await page.getByRole("button", { name: "Edit order #3" }).waitFor();
   await page.getByRole("cell", { name: "bot:7" }).waitFor();
 });
 
@@ -353,7 +353,7 @@ for (const [name, look] of LOOKS) {
       await alice.outcome("applied");
     }
     await alice.tab("Open orders (3)");
-    await page.getByRole("button", { name: "Cancel order 2", exact: true }).click();
+    await page.getByRole("button", { name: "Cancel order #2", exact: true }).click();
     await page.getByRole("button", { name: "Sign and send" }).click();
     await alice.tab("Open orders (2)");
     await page.getByRole("button", { name: "Cancel all" }).click();
@@ -362,7 +362,7 @@ for (const [name, look] of LOOKS) {
     await page.getByText("No open orders.").waitFor();
     await alice.tab("Balances");
     await page.getByRole("row", { name: "USDT 50,000 0" }).waitFor();
-    await alice.tab("History");
+    await alice.tab("Order history");
     await hasCount(page.getByRole("cell", { name: "cancelled" }), 3);
   });
 }
@@ -399,9 +399,9 @@ test("an order is placed by keyboard alone", async () => {
   await keyboard.type("2");
   await keyboard.press("ArrowDown");
   await keyboard.press("Enter");
-  await page.getByText("You sign exactly this text").waitFor();
+  await page.getByText("You're signing this message").waitFor();
   await keyboard.press("Escape");
-  await page.getByText("You sign exactly this text").waitFor({ state: "hidden" });
+  await page.getByText("You're signing this message").waitFor({ state: "hidden" });
   await page.locator("#field-quantity").press("Enter");
   await page.getByRole("button", { name: "Sign and send" }).waitFor();
   assert.equal(await focused(), "Sign and send");
@@ -420,7 +420,7 @@ test("a held Enter signs nothing, and another market begins with an empty form",
   // Further downs without an up are what a held key sends.
   for (let repeat = 0; repeat < 20; repeat += 1) await page.keyboard.down("Enter");
   await page.keyboard.up("Enter");
-  await page.getByText("You sign exactly this text").waitFor();
+  await page.getByText("You're signing this message").waitFor();
   assert.equal(await page.locator(".sent > li").filter({ hasText: "Buy 0.1 ETH" }).count(), 0);
   await page.keyboard.press("Enter");
   await alice.outcome("applied");

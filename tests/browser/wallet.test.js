@@ -20,32 +20,32 @@ for (const [name, viewport, colorScheme] of [["360", NARROW, "dark"], ["1440", W
     await alice.tab("Balances");
     const steps = page.locator(".welcome li");
     await hasCount(steps.filter({ has: page.locator("button") }), 1);
-    await steps.first().getByRole("button", { name: "Your key" }).click();
+    await steps.first().getByRole("button", { name: "Create wallet" }).click();
     const dialog = alice.dialog;
     await dialog.locator("#new-passphrase").fill("short");
-    await dialog.getByRole("button", { name: "Make a key" }).click();
+    await dialog.getByRole("button", { name: "Create wallet" }).click();
     await dialog.getByRole("alert").filter({ hasText: "at least 8 characters." }).waitFor();
     await dialog.locator("#new-passphrase").fill(PASSPHRASE);
-    await dialog.getByRole("button", { name: "Make a key" }).click();
+    await dialog.getByRole("button", { name: "Create wallet" }).click();
     await dialog.locator(".phrase li").nth(11).waitFor();
     assert.equal(await dialog.locator(".phrase li").count(), 12);
     const shown = await dialog.locator(".phrase li").allTextContents();
 
     // A wrong word is named, and nothing is marked as done.
-    await dialog.getByRole("button", { name: "I wrote them down" }).click();
+    await dialog.getByRole("button", { name: "I've written them down" }).click();
     const first = dialog.locator(".words .field").first();
     const number = Number(/\d+/.exec(await first.locator("label").textContent())[0]);
     for (const input of await dialog.locator(".words input").all()) await input.fill("zebra");
-    await dialog.getByRole("button", { name: "Check" }).click();
-    await dialog.getByText(`Word ${number} is another one.`).waitFor();
-    await dialog.getByRole("button", { name: "Show them again" }).click();
+    await dialog.getByRole("button", { name: "Confirm" }).click();
+    await dialog.getByText(`Word ${number} is wrong.`).waitFor();
+    await dialog.getByRole("button", { name: "Show the words again" }).click();
     assert.deepEqual(await alice.writeDown(), shown);
     assert.equal(await page.getByText(shown.join(" ")).count(), 0);
     await hasCount(dialog.locator(".reminder"), 0);
     await alice.closeWallet();
 
     await page.locator(".welcome").getByRole("button", { name: "Get test tokens" }).click();
-    await page.locator(".welcome").getByRole("button", { name: "Suggest one" }).waitFor();
+    await page.locator(".welcome").getByRole("button", { name: "Suggest an order" }).waitFor();
     await hasCount(page.locator(".welcome li.done"), 3);
   });
 }
@@ -55,22 +55,22 @@ test("who puts it off is reminded until the words are checked", async () => {
   const { page } = alice;
   let dialog = await alice.openWallet();
   await dialog.locator("#new-passphrase").fill(PASSPHRASE);
-  await dialog.getByRole("button", { name: "Make a key" }).click();
+  await dialog.getByRole("button", { name: "Create wallet" }).click();
   const words = await dialog.locator(".phrase li").nth(11).waitFor().then(() => dialog.locator(".phrase li").allTextContents());
-  await dialog.getByRole("button", { name: "Do it later" }).click();
+  await dialog.getByRole("button", { name: "Remind me later" }).click();
   await dialog.waitFor({ state: "hidden" });
   await page.getByRole("button", { name: ", not backed up" }).waitFor();
   await page.reload();
   await alice.unlock();
   dialog = await alice.openWallet();
   await dialog.locator(".reminder").waitFor();
-  await dialog.getByRole("button", { name: "Show the phrase" }).click();
+  await dialog.getByRole("button", { name: "Show recovery phrase" }).click();
   await dialog.locator("#reveal-passphrase").fill("not this one");
-  await dialog.getByRole("button", { name: "Show it" }).click();
-  await dialog.getByText("This passphrase does not open it.").waitFor();
+  await dialog.getByRole("button", { name: "Reveal" }).click();
+  await dialog.getByText("Wrong passphrase.").waitFor();
   assert.equal(await dialog.locator(".phrase").count(), 0);
   await dialog.locator("#reveal-passphrase").fill(PASSPHRASE);
-  await dialog.getByRole("button", { name: "Show it" }).click();
+  await dialog.getByRole("button", { name: "Reveal" }).click();
   assert.deepEqual(await alice.writeDown(), words);
   await dialog.locator(".reminder").waitFor({ state: "detached" });
   await page.getByText(", not backed up").waitFor({ state: "detached" });
@@ -80,18 +80,18 @@ test("a phrase gives the accounts that Ethereum wallets derive from it, and its 
   const alice = await scene.arrive();
   const { page } = alice;
   const dialog = await alice.openWallet();
-  await dialog.getByText("Import a key, a phrase or a file").click();
+  await dialog.getByText("Import private key, recovery phrase or file").click();
   const refused = async (text, message) => {
     await dialog.locator("#import-text").fill(text);
     await dialog.locator("#import-passphrase").fill(PASSPHRASE);
     await dialog.getByRole("button", { name: "Import", exact: true }).click();
     await dialog.getByText(message).waitFor();
   };
-  await refused(PHRASE.replace("junk", "junkk"), "Word 12, “junkk”, is not in the list of words.");
-  await refused(PHRASE.replace("junk", "test"), "All words are in the list, but they do not make a phrase together.");
-  await refused("test test", "and here are 2.");
-  await refused("11", "A secret key has 64 hex digits");
-  await refused("{}", "This is no exported Zellbook wallet.");
+  await refused(PHRASE.replace("junk", "junkk"), "Word 12, “junkk”, is not in the word list.");
+  await refused(PHRASE.replace("junk", "test"), "All words are in the word list, but their checksum is wrong.");
+  await refused("test test", "this one has 2.");
+  await refused("11", "A private key has 64 hex digits");
+  await refused("{}", "This is not an exported Zellbook wallet.");
   assert.deepEqual(await alice.stored("records"), []);
   await page.keyboard.press("Escape");
   await alice.importKey(PHRASE.toUpperCase());
@@ -99,7 +99,7 @@ test("a phrase gives the accounts that Ethereum wallets derive from it, and its 
 
   // Another account of the phrase acts, then the first one again; the page shows each one's own things.
   await alice.openWallet();
-  await dialog.getByRole("button", { name: "Add an account" }).click();
+  await dialog.getByRole("button", { name: "Add account" }).click();
   await dialog.getByRole("radio", { name: "Account 2" }).waitFor();
   assert.equal(await dialog.getByRole("radio", { name: "Account 2" }).isChecked(), true);
   assert.equal((await dialog.locator(".key").textContent()).trim(), SECOND_ACCOUNT);
@@ -107,15 +107,15 @@ test("a phrase gives the accounts that Ethereum wallets derive from it, and its 
   await dialog.locator(".key").filter({ hasText: FIRST_ACCOUNT }).waitFor();
 
   // The same again is known, a key beside it is not; the secret key comes out behind the passphrase only.
-  await dialog.getByText("Import a key, a phrase or a file").click();
+  await dialog.getByText("Import private key, recovery phrase or file").click();
   await dialog.locator("#import-text").fill(PHRASE);
   await dialog.getByRole("button", { name: "Import", exact: true }).click();
-  await dialog.getByText("This key is here already.").waitFor();
-  await dialog.getByRole("button", { name: "Show the secret key" }).click();
+  await dialog.getByText("This wallet already has this key.").waitFor();
+  await dialog.getByRole("button", { name: "Show private key" }).click();
   await dialog.locator("#reveal-passphrase").fill(PASSPHRASE);
-  await dialog.getByRole("button", { name: "Show it" }).click();
+  await dialog.getByRole("button", { name: "Reveal" }).click();
   await dialog.locator(".secret").filter({ hasText: FIRST_KEY }).waitFor();
-  await dialog.getByRole("button", { name: "Hide it" }).click();
+  await dialog.getByRole("button", { name: "Hide" }).click();
   await dialog.locator(".secret").waitFor({ state: "detached" });
   await dialog.locator("#import-text").fill("11".repeat(32));
   await dialog.getByRole("button", { name: "Import", exact: true }).click();
@@ -144,28 +144,28 @@ test("a wallet is exported, opens elsewhere with its passphrase only, and goes w
   const bob = await scene.arrive();
   const { page } = bob;
   const dialog = await bob.openWallet();
-  await dialog.getByText("Import a key, a phrase or a file").click();
+  await dialog.getByText("Import private key, recovery phrase or file").click();
   await dialog.locator("input[type=file]").setInputFiles(file);
   await dialog.locator("#import-passphrase").fill("not this one");
   await dialog.getByRole("button", { name: "Import", exact: true }).click();
-  await dialog.getByText("This passphrase does not open it.").waitFor();
+  await dialog.getByText("Wrong passphrase.").waitFor();
   await dialog.locator("#import-passphrase").fill(PASSPHRASE);
   await dialog.getByRole("button", { name: "Import", exact: true }).click();
   await dialog.getByRole("button", { name: "Lock", exact: true }).waitFor();
   assert.equal((await dialog.locator(".key").textContent()).trim(), alice.account);
-  await dialog.getByRole("button", { name: "Show the phrase" }).click();
+  await dialog.getByRole("button", { name: "Show recovery phrase" }).click();
   await dialog.locator("#reveal-passphrase").fill(PASSPHRASE);
-  await dialog.getByRole("button", { name: "Show it" }).click();
+  await dialog.getByRole("button", { name: "Reveal" }).click();
   assert.deepEqual(await bob.writeDown(), alice.words);
 
   await dialog.getByRole("button", { name: "Remove from this browser" }).click();
-  await dialog.getByRole("button", { name: "Keep it" }).click();
+  await dialog.getByRole("button", { name: "Keep wallet" }).click();
   await dialog.getByRole("button", { name: "Remove from this browser" }).click();
-  await dialog.getByRole("button", { name: "Remove it" }).click();
+  await dialog.getByRole("button", { name: "Remove wallet" }).click();
   await dialog.locator("#new-passphrase").waitFor();
   assert.deepEqual(await bob.stored("records"), []);
   await bob.closeWallet();
-  await page.getByRole("button", { name: "Make a key" }).first().waitFor();
+  await page.getByRole("button", { name: "Create wallet" }).first().waitFor();
 });
 
 test("the passphrase is changed, in every tab and for what comes after", async () => {
@@ -173,23 +173,23 @@ test("the passphrase is changed, in every tab and for what comes after", async (
   const { page } = alice;
   await alice.makeKey();
   const dialog = await alice.openWallet();
-  await dialog.getByText("Locking and passphrase").click();
+  await dialog.getByText("Auto-lock and passphrase").click();
   const change = async (before, next) => {
     await dialog.locator("#next-passphrase").fill(next);
     await dialog.locator("#old-passphrase").fill(before);
-    await dialog.getByRole("button", { name: "Change the passphrase" }).click();
+    await dialog.getByRole("button", { name: "Change passphrase" }).click();
   };
   await change("not this one", "battery staple");
-  await dialog.getByText("This passphrase does not open it.").waitFor();
+  await dialog.getByText("Wrong passphrase.").waitFor();
   await change(PASSPHRASE, "short");
   await dialog.getByRole("alert").filter({ hasText: "at least 8 characters." }).waitFor();
   await change(PASSPHRASE, "battery staple");
-  await dialog.getByText("The passphrase is changed.").waitFor();
+  await dialog.getByText("Passphrase changed.").waitFor();
   await page.reload();
   await page.getByRole("button", { name: "locked" }).click();
   await dialog.locator("#unlock-passphrase").fill(PASSPHRASE);
   await dialog.getByRole("button", { name: "Unlock" }).click();
-  await dialog.getByText("This passphrase does not open it.").waitFor();
+  await dialog.getByText("Wrong passphrase.").waitFor();
   await alice.closeWallet();
   await alice.unlock("battery staple");
 });
@@ -203,7 +203,7 @@ test("a locked sheet can be left, and unlocked where it is", async () => {
   await page.getByRole("button", { name: "locked" }).waitFor();
   const form = await alice.fill("Buy", "0.1", "1500");
   await form.locator("button[type=submit]").click();
-  await page.getByText("Your key is locked. Unlock it to sign.").waitFor();
+  await page.getByText("Your wallet is locked. Unlock it to sign.").waitFor();
   await alice.sheet.getByRole("button", { name: "Cancel", exact: true }).click();
   await alice.sheet.waitFor({ state: "hidden" });
   await form.locator("button[type=submit]").click();
@@ -226,13 +226,13 @@ test("the sheet says until when, and what is signed says so too", async () => {
     return found[2] === undefined ? undefined : Number(found[2]) - Number(found[1]);
   };
   assert.ok(Math.abs((await until()) - 3_600_000) < 5_000);
-  await alice.sheet.getByLabel("Takes effect").selectOption({ label: "Within a minute" });
+  await alice.sheet.getByLabel("Valid for").selectOption({ label: "1 minute" });
   assert.ok(Math.abs((await until()) - 60_000) < 20_000);
-  await alice.sheet.getByLabel("Takes effect").selectOption({ label: "Whenever it arrives" });
+  await alice.sheet.getByLabel("Valid for").selectOption({ label: "No expiry" });
   assert.equal(await until(), undefined);
   const shown = await lines(alice.sheet);
-  assert.equal(shown["Costs at most, with fee"], "170 USDT");
-  assert.equal(shown["Time in force"], "Until cancelled");
+  assert.equal(shown["Max cost incl. fee"], "170 USDT");
+  assert.equal(shown["Time in force"], "Good till cancelled (GTC)");
   assert.ok(shown.Network);
   await alice.sign();
   await alice.outcome("applied");
@@ -248,14 +248,14 @@ test("what is signed survives a reload while the replica is away, and is sent wh
   await alice.order("Buy", "0.1", "1600");
   await page.getByText("The replica does not answer.").first().waitFor();
   await page.reload();
-  await alice.tab("Sent");
+  await alice.tab("Activity");
   const line = page.locator(".sent > li").filter({ hasText: "Buy 0.1 ETH at 1,600" });
   await line.getByText("The replica does not answer.").waitFor();
   await page.unroute("**/v1/transactions");
   await line.locator(".steps").getByText("applied").and(page.locator(".done")).waitFor();
   // It is there once, with the tokens, after another reload too.
   await page.reload();
-  await alice.tab("Sent");
+  await alice.tab("Activity");
   await line.locator(".steps").getByText("applied").and(page.locator(".done")).waitFor();
   assert.equal(await line.count(), 1);
   await alice.tab("Open orders (1)");
@@ -267,22 +267,22 @@ for (const [name, viewport] of [["360", NARROW], ["1440", WIDE]]) {
     const { page } = alice;
     await alice.makeKey();
     await alice.getTokens();
-    await alice.tab("Keys");
+    await alice.tab("Trading keys");
     const form = page.locator("form.trading-key");
     await form.getByLabel("Market").selectOption("ETH/USDT");
-    await form.getByLabel("May spend").selectOption("USDT");
-    await form.getByRole("button", { name: "Make a trading key" }).click();
-    await form.getByText("Say how much it may spend").waitFor();
+    await form.getByLabel("Spending limit").selectOption("USDT");
+    await form.getByRole("button", { name: "Create trading key" }).click();
+    await form.getByText("Enter the spending limit as a number").waitFor();
     await form.locator("#spend-limit").fill("300");
-    await form.getByRole("button", { name: "Make a trading key" }).click();
+    await form.getByRole("button", { name: "Create trading key" }).click();
     const shown = await lines(alice.sheet);
-    assert.equal(shown.Spends, "300 USDT at most");
+    assert.equal(shown["Spending limit"], "300 USDT");
     assert.equal(shown.Market, "ETH/USDT");
     const grant = await alice.sign();
     assert.match(grant, /\nkind: authorize_key\n[^]*\nmarket: ETH\/USDT\nspend_token: USDT\nspend_limit: 300\n/);
     await alice.outcome("applied");
     const key = /\nkey: ([0-9a-f]{66})\n/.exec(grant)[1];
-    await alice.tab("Keys");
+    await alice.tab("Trading keys");
     await page.getByRole("cell", { name: "this browser" }).waitFor();
     await page.getByRole("cell", { name: "300 of 300 USDT" }).waitFor();
 
@@ -292,7 +292,7 @@ for (const [name, viewport] of [["360", NARROW], ["1440", WIDE]]) {
     assert.equal(await alice.sheet.isVisible(), false);
     const [newest] = (await alice.stored("sent")).map((text) => JSON.parse(text)).filter(({ text }) => text.includes("kind: order"));
     assert.match(newest.text, new RegExp(`\nsigner: ${key}\n`));
-    await alice.tab("Keys");
+    await alice.tab("Trading keys");
     await page.getByRole("cell", { name: "170 of 300 USDT" }).waitFor();
 
     // More than is left is asked for, and so is another market.
@@ -306,11 +306,11 @@ for (const [name, viewport] of [["360", NARROW], ["1440", WIDE]]) {
     await page.getByRole("button", { name: /^Cancel order/ }).first().click();
     await alice.tab("Open orders (0)");
 
-    await alice.tab("Keys");
-    await page.getByRole("button", { name: /^End trading key/ }).click();
+    await alice.tab("Trading keys");
+    await page.getByRole("button", { name: /^Revoke trading key/ }).click();
     assert.match(await alice.sign(), /\nkind: revoke_key\n/);
     await alice.outcome("applied");
-    await alice.tab("Keys");
+    await alice.tab("Trading keys");
     await page.getByText("No trading keys.").waitFor();
     await alice.fill("Buy", "0.1", "1300");
     await order.locator("button[type=submit]").click();

@@ -67,7 +67,7 @@ pub async fn begin(state: State, switch: DeadMan) {
         return;
     }
     if begin_part(state, switch).await.is_err() {
-        let text = "The wallet could not be loaded: the replica does not answer, or it has another version of the page by now. Reload the page.";
+        let text = "The wallet could not be loaded: the replica does not answer, or it now serves a different version of the page. Reload the page.";
         state.problem.set(Some(text.into()));
     }
 }

@@ -18,7 +18,7 @@ impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Unreachable => f.write_str(
-                "The replica does not answer. What you signed is kept in this page and sent when it does.",
+                "The replica does not answer. Signed transactions are stored in this browser and sent once it does.",
             ),
             Self::Refused(reason) => f.write_str(reason),
         }
@@ -55,9 +55,7 @@ async fn read(sent: Result<Response, gloo_net::Error>) -> ApiResult<String> {
 /// Reads an answer.
 pub fn parse<T: DeserializeOwned>(text: &str) -> ApiResult<T> {
     serde_json::from_str(text).map_err(|error| {
-        Problem::Refused(format!(
-            "The replica answered in a form that this page does not know: {error}"
-        ))
+        Problem::Refused(format!("The replica sent an answer that this page cannot read: {error}"))
     })
 }
 

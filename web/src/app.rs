@@ -102,7 +102,7 @@ async fn load(state: State) {
 
 fn show_listing(state: State, markets: &MarketsResponse) {
     let Some(listing) = Listing::read(markets) else {
-        let text = "The replica lists its markets in a form that this page does not know.";
+        let text = "The replica sent a list of markets that this page cannot read.";
         return state.problem.set(Some(text.into()));
     };
     let first = listing.markets.first().map(|market| market.name.clone());

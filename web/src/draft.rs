@@ -85,16 +85,20 @@ impl Draft {
     /// Why the engine would reject it now.
     pub fn fault(&self) -> Option<Fault> {
         if !self.book_is_there {
-            return Some(Fault::new(Field::Whole, "The book is loading."));
+            return Some(Fault::new(Field::Whole, "The order book is loading."));
         }
         self.simulation.reject.as_ref().map(Fault::of)
     }
 
-    /// "Buy 1.5 ETH at 2,000".
+    /// "Buy 1.5 ETH at 2,000", or "Buy 1.5 ETH at market (limit 2,010)".
     pub fn title(&self) -> String {
         let price = format::number(&self.order.price.to_string(), 0);
-        let at = if self.is_market { "now, at worst at" } else { "at" };
-        format!("{} {} {at} {price}", verb(self.order.side), self.quantity(self.terms.quantity))
+        let (at, end) = if self.is_market { ("at market (limit", ")") } else { ("at", "") };
+        format!(
+            "{} {} {at} {price}{end}",
+            verb(self.order.side),
+            self.quantity(self.terms.quantity)
+        )
     }
 
     /// "1.5 USDT".
@@ -135,7 +139,7 @@ impl Draft {
         self.push_bounds(&mut lines, terms.cost);
         if terms.side == Side::Sell {
             let brings = self.brings().unwrap_or_default();
-            lines.push(("Brings at least, if filled", self.amount(market.quote, brings)));
+            lines.push(("Min. proceeds", self.amount(market.quote, brings)));
         }
         lines
     }
@@ -146,8 +150,8 @@ impl Draft {
             lines.push(("Expires", format::date_time(&expires.to_string())));
         }
         let name = match self.terms.side {
-            Side::Buy => "Costs at most, with fee",
-            Side::Sell => "Costs at most",
+            Side::Buy => "Max cost incl. fee",
+            Side::Sell => "Max cost",
         };
         lines.push((name, self.amount(self.terms.cost_token, cost)));
     }
@@ -155,14 +159,14 @@ impl Draft {
     fn push_outcome(&self, lines: &mut Lines) {
         let Self { market, terms, simulation, .. } = self;
         if simulation.filled == Lots(0) {
-            lines.push(("Trades at once", "nothing".into()));
+            lines.push(("Fills now", "none".into()));
         } else {
-            let prices = match simulation.fills.len() {
-                1 => "1 price".into(),
-                prices => format!("{prices} prices"),
+            let levels = match simulation.fills.len() {
+                1 => "at 1 level".into(),
+                levels => format!("across {levels} levels"),
             };
             let filled = self.quantity(simulation.filled);
-            lines.push(("Trades at once", format!("{filled} at {prices}")));
+            lines.push(("Fills now", format!("{filled} {levels}")));
             if let Some(average) = simulation.average_price {
                 let average = format::in_steps(&average.to_string(), market.tick_size);
                 lines.push(("Average price", average));
@@ -172,24 +176,27 @@ impl Draft {
                 let worst = format::in_steps(&market.format_price(*worst), market.tick_size);
                 lines.push(("Worst price", worst));
             }
-            lines.push(("Fee", self.fee(simulation.fee, market.taker_fee_bps)));
+            lines.push(("Taker fee", self.fee(simulation.fee, market.taker_fee_bps)));
         }
         if simulation.rests > Lots(0) {
             let rests = simulation.rests;
-            lines.push(("Rests in the book", self.quantity(rests)));
-            lines.push(("Locks", self.amount(terms.cost_token, simulation.locked)));
+            lines.push(("Posts to book", self.quantity(rests)));
+            lines.push(("Locked by this order", self.amount(terms.cost_token, simulation.locked)));
             let fee = market.maker_fee(terms.price, rests, rests).unwrap_or_default();
-            lines.push(("Fee once that fills", self.fee(fee, market.maker_fee_bps)));
+            lines.push(("Maker fee if filled", self.fee(fee, market.maker_fee_bps)));
         }
         if let Some((lots, reason)) = simulation.cancelled {
             let why = match reason {
-                CancelReason::SelfTrade => "meets your own order".into(),
+                CancelReason::SelfTrade => "self-trade prevention".into(),
                 CancelReason::MakerLimit => {
-                    format!("one order meets {} at most", self.listing.limits.makers_per_order)
+                    format!(
+                        "an order fills against at most {} orders",
+                        self.listing.limits.makers_per_order
+                    )
                 }
-                _ => "does not fill at once".into(),
+                _ => "cannot fill now".into(),
             };
-            lines.push(("Cancelled at once", format!("{}: {why}", self.quantity(lots))));
+            lines.push(("Cancelled immediately", format!("{}: {why}", self.quantity(lots))));
         }
     }
 

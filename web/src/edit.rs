@@ -65,7 +65,7 @@ impl Edit {
         let terms = check(&listing, &market, &order)?;
         let left = terms.quantity.checked_sub(filled).unwrap_or_default();
         if (terms.price, left) == (was_price, remaining) {
-            return Err(Fault::new(Field::Whole, "Change the price or the quantity."));
+            return Err(Fault::new(Field::Whole, "Change the price or quantity."));
         }
         let effect = match left {
             Lots(0) => Effect::Cancels,
@@ -97,18 +97,20 @@ impl Edit {
     pub fn lines(&self) -> Lines {
         let Draft { market, terms, .. } = &self.draft;
         match self.effect {
-            Effect::Cancels => vec![("Rest", "cancelled: so much is filled already".into())],
+            Effect::Cancels => {
+                vec![("Effect", "Cancels the rest: this quantity is already filled".into())]
+            }
             Effect::KeepsPlace => {
                 let mut lines = vec![
-                    ("Place in the queue", "kept".into()),
-                    ("Rests in the book", self.draft.quantity(terms.quantity)),
+                    ("Effect", "Keeps queue position".into()),
+                    ("Stays in book", self.draft.quantity(terms.quantity)),
                 ];
                 let lock = market.lock(terms.side, terms.price, terms.quantity, terms.quantity);
                 self.draft.push_bounds(&mut lines, lock.unwrap_or_default());
                 lines
             }
             Effect::PlacesAnew => {
-                let mut lines = vec![("Place in the queue", "new, under a new id".into())];
+                let mut lines = vec![("Effect", "Loses queue position; new ID".into())];
                 lines.extend(self.draft.lines());
                 lines
             }
@@ -130,11 +132,11 @@ impl Edit {
         let mut lines = vec![
             ("Market", self.draft.order.market.clone()),
             ("Side", self.draft.order.side.to_string()),
-            ("Was", self.before.clone()),
+            ("Before", self.before.clone()),
         ];
         lines.extend(self.lines());
         SignRequest {
-            title: format!("Change order {} to {}", self.id, self.words()),
+            title: format!("Change order #{} to {}", self.id, self.words()),
             lines,
             action: Action::Replace {
                 target: OrderRef::Id(self.id),

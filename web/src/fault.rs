@@ -81,10 +81,10 @@ impl Fix {
 pub fn read_number(text: &str, field: Field, name: &str) -> Result<Decimal, Fault> {
     let text = text.trim();
     if text.is_empty() {
-        return Err(Fault::new(field, format!("Enter a {name}.")));
+        return Err(Fault::new(field, format!("Enter the {name}.")));
     }
     Decimal::parse_lenient(text).map_err(|_| {
-        Fault::new(field, format!("Enter the {name} in digits with a point, like 1500.25."))
+        Fault::new(field, format!("Enter the {name} as a number, for example 1500.25."))
     })
 }
 

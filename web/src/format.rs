@@ -109,11 +109,11 @@ pub fn percent_of_bps(bps: u16) -> String {
 /// A time in force in words.
 pub const fn time_in_force_words(time_in_force: TimeInForce) -> &'static str {
     match time_in_force {
-        TimeInForce::Gtc => "Until cancelled",
-        TimeInForce::Gtd => "Until a time",
-        TimeInForce::Ioc => "Fill at once, cancel the rest",
-        TimeInForce::Fok => "Fill in full at once, or reject",
-        TimeInForce::PostOnly => "Post only",
+        TimeInForce::Gtc => "Good till cancelled (GTC)",
+        TimeInForce::Gtd => "Good till date (GTD)",
+        TimeInForce::Ioc => "Immediate or cancel (IOC)",
+        TimeInForce::Fok => "Fill or kill (FOK)",
+        TimeInForce::PostOnly => "Post-only",
     }
 }
 

@@ -67,7 +67,7 @@ pub fn Later(part: fn() -> Loading) -> impl IntoView {
         Some(Err(())) => view! {
             <div class="panel problem" role="alert">
                 <p>
-                    "This part of the page could not be loaded: the replica does not answer, or it has another version of the page by now. If trying again does not help, reload."
+                    "This part of the page could not be loaded: the replica does not answer, or it now serves a different version of the page. Try again, or reload the page."
                 </p>
                 <p class="actions">
                     <button type="button" on:click=move |_| load()>"Try again"</button>

@@ -8,6 +8,7 @@ use zellbook_core::wire::{
     AccountBody, BalanceBody, FillBody, OrderBody, OrderStatus, Stage, TransactionStatus,
 };
 
+use crate::components::dead_man::TURN_ON;
 use crate::format;
 use crate::sending::Sent;
 
@@ -60,37 +61,56 @@ fn outcome(sent: &Sent, status: &TransactionStatus) -> Option<Notice> {
     match status.status {
         Stage::Rejected => {
             let why = status.reject.as_ref().map(|reject| reject.message.as_str());
-            bad("Rejected", format!("{}: {}.", sent.title, why.unwrap_or("no reason was given")))
+            bad("Rejected", format!("{}: {}.", sent.title, why.unwrap_or("no reason given")))
         }
-        Stage::Expired => bad("Expired", format!("{} came too late.", sent.title)),
+        Stage::Expired => bad("Expired", format!("{}: it was not in a batch in time.", sent.title)),
         Stage::Superseded => {
             bad("Superseded", format!("{}: another transaction used its nonce.", sent.title))
         }
         // What the faucet and others send shows in the account.
         _ if sent.text.is_empty() => None,
         _ => Some(match &status.order {
-            Some(order) if status.kind.as_deref() != Some("cancel") => placed(sent, order),
-            _ => Notice::new(Tone::Good, "Done", format!("{}.", sent.title)),
+            Some(order) if status.kind.as_deref() != Some("cancel") => {
+                placed(sent, order, status.kind.as_deref() == Some("replace"))
+            }
+            _ => done(status.kind.as_deref().unwrap_or_default(), &sent.title),
         }),
     }
 }
 
-/// An order as it was after it was placed.
-fn placed(sent: &Sent, order: &OrderBody) -> Notice {
+/// What a transaction that placed no order has done. Its title says what was asked for, so the notice has the
+/// same words in the past tense.
+fn done(kind: &str, title: &str) -> Notice {
+    let after = |asked: &str| title.strip_prefix(asked).unwrap_or_default();
+    let (title, text) = match kind {
+        "cancel" => ("Order cancelled", after("Cancel order ").to_string()),
+        "cancel_all" => ("Orders cancelled", format!("All{}", after("Cancel all"))),
+        "transfer" => ("Sent", after("Transfer ").to_string()),
+        "withdraw" => ("Withdrawn", after("Withdraw ").to_string()),
+        "authorize_key" => ("Trading key enabled", "It signs orders without a prompt".into()),
+        "revoke_key" => ("Trading key revoked", after("Revoke trading key ").to_string()),
+        "cancel_all_after" if title.starts_with(TURN_ON) => {
+            ("Dead-man's switch on", after(TURN_ON).trim().to_string())
+        }
+        "cancel_all_after" => ("Dead-man's switch off", "Orders stay open".into()),
+        _ => ("Done", title.to_string()),
+    };
+    Notice::new(Tone::Good, title, format!("{text}."))
+}
+
+/// An order as it was after it was placed, or after it was changed.
+fn placed(sent: &Sent, order: &OrderBody, is_changed: bool) -> Notice {
     let filled = format::number(&order.filled, 0);
     let quantity = format::number(&order.quantity, 0);
     let mut notice = match order.status {
         OrderStatus::Filled => Notice::new(Tone::Good, "Filled", format!("{}.", sent.title)),
         OrderStatus::Open if order.filled == "0" => {
-            let text = format!("{} stands in the book as order {}.", sent.title, order.id);
-            Notice::new(Tone::Good, "Accepted", text)
+            let text = format!("{} is open (#{}).", sent.title, order.id);
+            Notice::new(Tone::Good, if is_changed { "Order changed" } else { "Order placed" }, text)
         }
         OrderStatus::Open => {
-            let text = format!(
-                "{filled} of {quantity}; the rest stands in the book as order {}.",
-                order.id
-            );
-            Notice::new(Tone::Good, "Partly filled", text)
+            let text = format!("{filled} of {quantity} filled; the rest is open (#{}).", order.id);
+            Notice::new(Tone::Good, "Partially filled", text)
         }
         OrderStatus::Cancelled => {
             let why = order.reason.as_deref().map_or("", reason);
@@ -105,12 +125,12 @@ fn placed(sent: &Sent, order: &OrderBody) -> Notice {
 /// Why an order was cancelled, after what became of it.
 fn reason(code: &str) -> &'static str {
     match code {
-        "ioc" => "; nothing more was to be had at that price",
-        "self_trade" => "; it met an order of your own",
-        "maker_limit" => "; it met as many orders as one may",
-        "expired" => "; its time had come",
-        "replaced" => "; another took its place",
-        "switch" => "; your timed cancel was due",
+        "ioc" => "; no more was available at that price",
+        "self_trade" => "; cancelled by self-trade prevention",
+        "maker_limit" => "; it reached the limit of orders it can fill against",
+        "expired" => "; it expired",
+        "replaced" => "; it was replaced",
+        "switch" => "; cancelled by the dead-man's switch",
         _ => "",
     }
 }
@@ -146,7 +166,7 @@ pub fn of_account(
         let is_asked_for = matches!(code, "requested" | "replaced" | "ioc")
             || is_ours(order) && code == "maker_limit";
         if is_new && order.status == OrderStatus::Cancelled && !is_asked_for {
-            let text = format!("Order {} in {}{}.", order.id, order.market, reason(code));
+            let text = format!("Order #{} on {}{}.", order.id, order.market, reason(code));
             notices.push(Notice::new(Tone::News, "Cancelled", text));
         }
     }
@@ -157,7 +177,7 @@ pub fn of_account(
             .filter_map(|balance| received(listing, &before.balances, balance))
             .collect();
         if !amounts.is_empty() {
-            notices.push(Notice::new(Tone::News, "Arrived", format!("{}.", amounts.join(", "))));
+            notices.push(Notice::new(Tone::News, "Received", format!("{}.", amounts.join(", "))));
         }
     }
     notices
@@ -168,20 +188,20 @@ fn filled(fill: &FillBody, order: Option<&OrderBody>) -> Notice {
     let price = format::number(&fill.trade.price, 0);
     let text = match order {
         Some(order) => format!(
-            "{verb} in {} at {price}: order {} has {} of {} filled.",
+            "{verb} on {} at {price}: {} of {} filled (#{}).",
             fill.trade.market,
-            order.id,
             format::number(&order.filled, 0),
             format::number(&order.quantity, 0),
+            order.id,
         ),
         None => format!(
-            "{verb} {} in {} at {price}.",
+            "{verb} {} on {} at {price}.",
             format::number(&fill.trade.quantity, 0),
             fill.trade.market,
         ),
     };
     let is_whole = order.is_some_and(|order| order.status == OrderStatus::Filled);
-    Notice::new(Tone::Good, if is_whole { "Filled" } else { "Partly filled" }, text)
+    Notice::new(Tone::Good, if is_whole { "Filled" } else { "Partially filled" }, text)
 }
 
 /// By how much a balance grew, locked or not, if it did.

@@ -62,9 +62,9 @@ pub fn AccountPanel() -> impl IntoView {
             <div class="tabs" role="tablist">
                 {button(Tab::Balances, named("Balances"))}
                 {button(Tab::Orders, Signal::derive(move || format!("Open orders ({})", open())))}
-                {button(Tab::History, named("History"))} {button(Tab::Fills, named("Fills"))}
-                {button(Tab::Ledger, named("Ledger"))} {button(Tab::Keys, named("Keys"))}
-                {button(Tab::Sent, named("Sent"))}
+                {button(Tab::History, named("Order history"))} {button(Tab::Fills, named("Fills"))}
+                {button(Tab::Ledger, named("Ledger"))} {button(Tab::Keys, named("Trading keys"))}
+                {button(Tab::Sent, named("Activity"))}
             </div>
             <div class="tab-body" role="tabpanel">
                 {move || match tab.get() {

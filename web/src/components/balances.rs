@@ -126,7 +126,7 @@ fn Table() -> impl IntoView {
     view! {
         <Show when=move || has_traded(state)>
             <Reminder>
-                <button type="button" class="small" on:click=move |_| state.wallet_open.set(true)>"Write it down"</button>
+                <button type="button" class="small" on:click=move |_| state.wallet_open.set(true)>"Back up now"</button>
             </Reminder>
         </Show>
         <div class="table-scroll">
@@ -137,13 +137,13 @@ fn Table() -> impl IntoView {
                         <th scope="col" role="columnheader">"Available"</th>
                         <th scope="col" role="columnheader">"Locked in orders"</th>
                         <th scope="col" role="columnheader">"Total"</th>
-                        <th scope="col" role="columnheader"><span class="visually-hidden">"What to do"</span></th>
+                        <th scope="col" role="columnheader"><span class="visually-hidden">"Actions"</span></th>
                     </tr>
                 </thead>
                 <tbody role="rowgroup">{rows}</tbody>
             </table>
         </div>
-        <p class="note">"These balances are " <Known subject of="Balances" /> "."</p>
+        <p class="note">"Source: " <Known subject of="Balances" /></p>
         <Withdrawals />
         <FundsSheet asked />
     }
@@ -164,23 +164,23 @@ fn Withdrawals() -> impl IntoView {
             <tr role="row">
                 <th scope="row" role="rowheader">{format::number(&withdrawal.number, 0)}</th>
                 <td role="cell" data-label="Amount">{format!("{} {}", format::number(&withdrawal.amount, 0), withdrawal.token)}</td>
-                <td role="cell" data-label="Paid to" title=withdrawal.destination.clone()>{format::short(&withdrawal.destination)}</td>
-                <td role="cell" data-label="Proven by"><a href=batch>{format!("batch {}", format::number(&withdrawal.batch, 0))}</a></td>
+                <td role="cell" data-label="Destination" title=withdrawal.destination.clone()>{format::short(&withdrawal.destination)}</td>
+                <td role="cell" data-label="Proof"><a href=batch>{format!("batch {}", format::number(&withdrawal.batch, 0))}</a></td>
             </tr>
         }
     };
     view! {
         <Show when=move || withdrawals.with(|withdrawals| !withdrawals.is_empty())>
             <h3>"Withdrawals"</h3>
-            <p class="note">"Tell the issuer the number. The batch has the signatures that prove it."</p>
+            <p class="note">"Give the issuer the withdrawal number. The batch contains the signatures that prove it."</p>
             <div class="table-scroll">
                 <table role="table">
                     <thead role="rowgroup">
                         <tr role="row">
                             <th scope="col" role="columnheader">"Number"</th>
                             <th scope="col" role="columnheader">"Amount"</th>
-                            <th scope="col" role="columnheader">"Paid to"</th>
-                            <th scope="col" role="columnheader">"Proven by"</th>
+                            <th scope="col" role="columnheader">"Destination"</th>
+                            <th scope="col" role="columnheader">"Proof"</th>
                         </tr>
                     </thead>
                     <tbody role="rowgroup">{move || withdrawals.get().into_iter().map(row).collect_view()}</tbody>

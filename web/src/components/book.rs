@@ -159,7 +159,7 @@ pub fn BookView() -> impl IntoView {
     view! {
         <section class="ladder" aria-label="Order book">
             <div class="ladder-head">
-                <h2>"Book"</h2>
+                <h2>"Order book"</h2>
                 <label>
                     <span class="visually-hidden">"Group prices by"</span>
                     <select on:change=move |event| {
@@ -183,7 +183,7 @@ pub fn BookView() -> impl IntoView {
             </table>
             <Show when=is_empty>
                 <p class="empty over-chart">
-                    "No orders yet. The first limit order that does not fill stands here for others to take."
+                    "No orders yet. The first limit order that does not fill immediately appears here."
                 </p>
             </Show>
         </section>
@@ -232,7 +232,7 @@ fn LadderRow(
         with(|market, row| format::in_steps(&market.format_quantity(row.total), market.lot_size));
     let own = with(|market, row| match row.own {
         0 => String::new(),
-        own => format!("{} of it yours", format::number(&market.format_quantity(own), 0)),
+        own => format!("your orders: {}", format::number(&market.format_quantity(own), 0)),
     });
     let own = Memo::new(move |_| own().filter(|text| !text.is_empty()));
     let label = move || {

@@ -13,12 +13,8 @@ use crate::{clock, sending, trading_key};
 /// How often the countdown moves.
 const TICK_MS: u32 = 1000;
 /// Names and lengths to choose from. Half of it is the time that a lost connection may last unnoticed.
-const LENGTHS: [(&str, u64); 4] = [
-    ("2 minutes", 120_000),
-    ("10 minutes", 600_000),
-    ("an hour", 3_600_000),
-    ("8 hours", 28_800_000),
-];
+const LENGTHS: [(&str, u64); 4] =
+    [("2 min", 120_000), ("10 min", 600_000), ("1 hour", 3_600_000), ("8 hours", 28_800_000)];
 
 /// What the page does about the switch.
 #[derive(Clone, Copy)]
@@ -77,7 +73,12 @@ pub fn keep_up(state: State, switch: DeadMan) {
 }
 
 /// What a renewal is called among what was sent.
-pub const RENEWAL: &str = "Put off cancelling all orders";
+pub const RENEWAL: &str = "Extend dead-man's switch";
+
+/// What turning it on is called, before its length.
+pub const TURN_ON: &str = "Turn on dead-man's switch";
+
+const TURN_OFF: &str = "Turn off dead-man's switch";
 
 /// So long from now, in whole seconds.
 fn from_now(length: u64) -> u64 {
@@ -97,7 +98,7 @@ fn countdown(milliseconds: u64) -> String {
 fn request(state: State, title: String, line: String, time: u64) {
     state.request.set(Some(SignRequest {
         title,
-        lines: vec![("Markets", "all".into()), ("Orders are cancelled", line)],
+        lines: vec![("Markets", "all".into()), ("Cancels all orders", line)],
         action: Action::CancelAllAfter { time },
     }));
 }
@@ -113,24 +114,19 @@ pub fn DeadManView() -> impl IntoView {
     let turn_on = move |_| {
         let (words, length) = length.get_untracked();
         switch.length_ms.set(Some(length));
-        let line = format!("{words} after this page is gone, or its key is locked");
-        request(
-            state,
-            format!("Cancel all orders unless put off, {words}"),
-            line,
-            from_now(length),
-        );
+        let line = format!("{words} after this page closes or its wallet locks");
+        request(state, format!("{TURN_ON} ({words})"), line, from_now(length));
     };
     let turn_off = move |_| {
         switch.length_ms.set(None);
-        request(state, "Switch the dead-man's switch off".into(), "when you cancel them".into(), 0);
+        request(state, TURN_OFF.into(), "only when you do".into(), 0);
     };
     let text = move || {
         let left = countdown(due.get()?.saturating_sub(switch.now_ms.get()));
         let by = match (switch.length_ms.get(), is_locked()) {
-            (Some(_), false) => "This page puts it off while it is open.",
-            (Some(_), true) => "Your key is locked, so this page cannot put it off.",
-            (None, _) => "This page does not put it off: switch it on again for that.",
+            (Some(_), false) => "This page keeps extending it while it is open.",
+            (Some(_), true) => "Your wallet is locked, so this page cannot extend it.",
+            (None, _) => "This page does not extend it. Turn it on again to extend it from here.",
         };
         Some((left, by))
     };
@@ -148,10 +144,10 @@ pub fn DeadManView() -> impl IntoView {
             <h3>"Dead-man's switch"</h3>
             <Show
                 when=move || due.get().is_some()
-                fallback=|| view! { <p class="note">"Has the exchange cancel all your orders if this page goes away."</p> }
+                fallback=|| view! { <p class="note">"Cancels all your orders if this page closes or loses its connection."</p> }
             >
                 <p role="timer">
-                    "All orders are cancelled in "
+                    "All orders will be cancelled in "
                     <b>{move || text().map(|(left, _)| left)}</b>
                     ". "
                     <span class="note">{move || text().map(|(_, by)| by)}</span>
@@ -164,9 +160,9 @@ pub fn DeadManView() -> impl IntoView {
                         {LENGTHS.into_iter().enumerate().map(option).collect_view()}
                     </select>
                 </label>
-                <button type="button" on:click=turn_on>"Switch on"</button>
+                <button type="button" on:click=turn_on>"Turn on"</button>
                 <Show when=move || due.get().is_some()>
-                    <button type="button" on:click=turn_off>"Switch off"</button>
+                    <button type="button" on:click=turn_off>"Turn off"</button>
                 </Show>
             </div>
         </div>

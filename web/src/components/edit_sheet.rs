@@ -51,7 +51,7 @@ fn form() -> Result<MakeView, NotLoaded> {
 #[component]
 fn EditForm(id: String) -> impl IntoView {
     let state = use_state();
-    let title = format!("Edit order {id}");
+    let title = format!("Edit order #{id}");
     let open = Memo::new(move |_| {
         state.account.with(|account| {
             let orders = &account.as_ref()?.open_orders;
@@ -65,7 +65,7 @@ fn EditForm(id: String) -> impl IntoView {
     }
     let edit = Memo::new_with_compare(
         move |_| {
-            let closed = Fault::new(Field::Whole, "This order is not open any more.");
+            let closed = Fault::new(Field::Whole, "This order is no longer open.");
             let open = open.get().ok_or(closed)?;
             let quantity = read_number(&quantity.get(), Field::Quantity, "quantity");
             let price = read_number(&price.get(), Field::Price, "price")?;
@@ -118,7 +118,7 @@ fn EditForm(id: String) -> impl IntoView {
             />
             <NumberField
                 id="edit-quantity"
-                label="Quantity, with what is filled"
+                label="Total quantity (incl. filled)"
                 unit=symbol(true)
                 value=quantity
                 faults

@@ -11,10 +11,10 @@ use crate::state::State;
 const HOUR_MS: u64 = 3_600_000;
 /// Names and lengths of the lifetimes to choose from.
 const LIFETIMES: [(&str, u64); 5] = [
-    ("In an hour", HOUR_MS),
+    ("In 1 hour", HOUR_MS),
     ("In 8 hours", 8 * HOUR_MS),
-    ("In a day", 24 * HOUR_MS),
-    ("In a week", 7 * 24 * HOUR_MS),
+    ("In 1 day", 24 * HOUR_MS),
+    ("In 7 days", 7 * 24 * HOUR_MS),
     ("In 30 days", 30 * 24 * HOUR_MS),
 ];
 
@@ -43,7 +43,7 @@ impl Expiry {
         let time = match self.lifetime.get() {
             Some(lifetime) => clock::now().next_multiple_of(1000) + lifetime,
             None => clock::of_local(&self.moment.get())
-                .ok_or_else(|| fault("Choose a date and a time.".into()))?,
+                .ok_or_else(|| fault("Choose a date and time.".into()))?,
         };
         let now = state.status.with(|status| status.as_ref().map(|status| status.time_ms.clone()));
         let now = now.unwrap_or_default();
@@ -68,12 +68,12 @@ pub fn ExpiryField(expiry: Expiry, faults: Faults) -> impl IntoView {
                 <span>"Expires"</span>
                 <select on:change=move |event| expiry.lifetime.set(event_target_value(&event).parse().ok())>
                     {LIFETIMES.map(option).collect_view()}
-                    <option value="" selected=move || !expiry.is_counted()>"At a date and time"</option>
+                    <option value="" selected=move || !expiry.is_counted()>"Custom date and time"</option>
                 </select>
             </label>
             <Show when=move || !expiry.is_counted()>
                 <div class="field">
-                    <label for="field-expires">"Date and time, local"</label>
+                    <label for="field-expires">"Date and time (local)"</label>
                     <div class="input">
                         <input
                             id="field-expires"

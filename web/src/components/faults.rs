@@ -55,7 +55,7 @@ impl Faults {
     fn beside_button(self) -> Option<Fault> {
         let has_key = use_state().wallet.with(|wallet| wallet.account().is_some());
         if !has_key {
-            return Some(Fault::new(Field::Whole, "Make or import a key first."));
+            return Some(Fault::new(Field::Whole, "Create or import a wallet first."));
         }
         self.fault.get().filter(|fault| self.at(fault.field).is_none())
     }

@@ -96,14 +96,14 @@ fn Deposit(token: String, asked: RwSignal<Option<Funds>>) -> impl IntoView {
     };
     view! {
         <p>
-            {format!("Deposits of {token} are signed by its issuer. Pay the issuer outside of this exchange, and name your account: the amount appears here when the issuer's deposit is final, with the issuer's reference in the ledger.")}
+            {format!("To deposit {token}, pay its issuer outside this exchange and give the issuer your account. The amount appears here once the issuer's signed deposit is final; the ledger shows the issuer's reference.")}
         </p>
         <dl class="cost">
             <div><dt>"Your account"</dt><dd class="hash key">{account}</dd></div>
             <div><dt>"Issuer"</dt><dd class="hash key">{issuer}</dd></div>
         </dl>
         <Show when=move || has_faucet(state)>
-            <p class="note">"This exchange gives test tokens, once a while."</p>
+            <p class="note">"This exchange gives free test tokens once per hour."</p>
         </Show>
         <div class="actions">
             <button type="button" class="quiet" on:click=move |_| asked.set(None)>"Close"</button>
@@ -134,7 +134,7 @@ fn destination(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() || text.len() > DESTINATION_LENGTH_MAX || !text.bytes().all(is_plain) {
         return Err(format!(
-            "Enter 1 to {DESTINATION_LENGTH_MAX} letters, digits or any of . _ : / @ + -, as the issuer takes it."
+            "Enter 1 to {DESTINATION_LENGTH_MAX} characters: letters, digits and . _ : / @ + -, in the form that the issuer accepts."
         ));
     }
     Ok(text.into())
@@ -142,11 +142,12 @@ fn destination(text: &str) -> Result<String, String> {
 
 /// Another account.
 fn receiver(state: State, text: &str) -> Result<PublicKey, String> {
-    let key = text.trim().parse::<PublicKey>().map_err(|_| {
-        "Enter the other account: its public key of 66 lower-case hex digits.".to_string()
-    })?;
+    let key = text
+        .trim()
+        .parse::<PublicKey>()
+        .map_err(|_| "Enter the recipient's public key: 66 lowercase hex digits.".to_string())?;
     if state.wallet.with(crate::wallet::Wallet::account) == Some(key) {
-        return Err("This is your own account. Enter another one.".into());
+        return Err("This is your own account. Enter a different one.".into());
     }
     Ok(key)
 }
@@ -173,7 +174,7 @@ fn Payment(funds: Funds, asked: RwSignal<Option<Funds>>) -> impl IntoView {
                 let to = receiver(state, &to)?;
                 SignRequest {
                     title: format!("Transfer {shown}"),
-                    lines: vec![("Amount", shown), ("To account", to.to_string())],
+                    lines: vec![("Amount", shown), ("Recipient account", to.to_string())],
                     action: Action::Transfer { token, to, amount },
                 }
             }
@@ -181,7 +182,7 @@ fn Payment(funds: Funds, asked: RwSignal<Option<Funds>>) -> impl IntoView {
                 let destination = destination(&to)?;
                 SignRequest {
                     title: format!("Withdraw {shown}"),
-                    lines: vec![("Amount", shown), ("The issuer pays to", destination.clone())],
+                    lines: vec![("Amount", shown), ("Withdrawal address", destination.clone())],
                     action: Action::Withdraw { token, amount, destination },
                 }
             }
@@ -207,8 +208,8 @@ fn Payment(funds: Funds, asked: RwSignal<Option<Funds>>) -> impl IntoView {
     let most = available.map(|available| available.to_string()).unwrap_or_default();
     let all = most.clone();
     let to_label = match kind {
-        Kind::Transfer => "To account",
-        Kind::Withdraw | Kind::Deposit => "Where the issuer pays it",
+        Kind::Transfer => "Recipient account",
+        Kind::Withdraw | Kind::Deposit => "Withdrawal address",
     };
     let button = move || match request.get() {
         Ok(request) => request.title,
@@ -231,7 +232,7 @@ fn Payment(funds: Funds, asked: RwSignal<Option<Funds>>) -> impl IntoView {
                         on:blur=move |_| left_value.set(true)
                     />
                     <span class="unit">{token.clone()}</span>
-                    <button type="button" class="small" on:click=move |_| value.set(all.clone())>"All"</button>
+                    <button type="button" class="small" on:click=move |_| value.set(all.clone())>"Max"</button>
                 </div>
                 <p class="note">{format!("{} {token} available", format::number(&most, 0))}</p>
                 <p class="fault" id="funds-amount-fault">{amount_fault}</p>
@@ -253,7 +254,7 @@ fn Payment(funds: Funds, asked: RwSignal<Option<Funds>>) -> impl IntoView {
             </div>
             <Show when=move || kind == Kind::Withdraw>
                 <p class="note">
-                    "The amount leaves this exchange when it is final. It gets a number, shown below the balances, by which the issuer knows what to pay."
+                    "Once final, the amount leaves this exchange and gets a withdrawal number, shown below your balances. The issuer pays by that number."
                 </p>
             </Show>
             <div class="actions send">

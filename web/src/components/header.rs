@@ -28,7 +28,7 @@ pub fn Header() -> impl IntoView {
             <Nav />
             <span class="spacer"></span>
             <Replica />
-            <Known subject=Signal::derive(|| Some(Subject::LastBatch)) of="Last batch" />
+            <Known subject=Signal::derive(|| Some(Subject::LastBatch)) of="Latest batch" is_in_header=true />
             <SettingsButton />
             <WalletButton />
         </header>
@@ -53,19 +53,14 @@ fn Replica() -> impl IntoView {
     });
     let status = move || state.status.get().filter(|_| state.connected.get());
     let batch = move || status().map(|it| format!(" · batch {}", format::number(&it.batch, 0)));
-    let root = move || {
-        let status = status()?;
-        let root = status.root.get(..8)?.to_string();
-        let certified = status.certified_batch.as_ref().map_or_else(
-            || "not certified".into(),
-            |batch| format!("certified to {}", format::number(batch, 0)),
-        );
-        Some(format!("root {root} · {certified}"))
-    };
     let title = move || {
         state.status.get().map(|status| {
+            let certified = status.certified_batch.as_ref().map_or_else(
+                || "No batch is certified yet".into(),
+                |batch| format!("Certified up to batch {}", format::number(batch, 0)),
+            );
             format!(
-                "State root {}\n{} batches behind, {} ms from proof to commit\nNetwork {}\nas this replica reports them",
+                "State root {}\n{certified}\n{} batches behind, {} ms from proof to commit\nNetwork {}\nAs reported by this replica",
                 status.root, status.lag_batches, status.lag_ms, status.network
             )
         })
@@ -74,7 +69,6 @@ fn Replica() -> impl IntoView {
         <a class=move || word.get().1 href="/replicas" title=title>
             // Only another state is announced, not each batch.
             <span><span role="status">{move || word.get().0}</span>{batch}</span>
-            <small>{root}</small>
         </a>
     }
 }
@@ -100,7 +94,7 @@ pub fn Banner() -> impl IntoView {
             let why = state.parting.get().map(|reason| format!(" ({reason})")).unwrap_or_default();
             return Some((
                 format!(
-                    "Connection to the replica lost{why}; trying again. What you see may be old. Orders that you sign are sent when it is back."
+                    "Connection to the replica lost{why}. Reconnecting. Data may be out of date. Orders you sign are sent once it reconnects."
                 ),
                 true,
             ));
@@ -110,20 +104,20 @@ pub fn Banner() -> impl IntoView {
         match status.state {
             ReplicaState::Following if lag >= LAG_SHOWN => Some((
                 format!(
-                    "This replica is {lag} batches behind and catches up. What you see is older than what others see."
+                    "This replica is {lag} batches behind and catching up. Data is older than on other replicas."
                 ),
                 false,
             )),
             ReplicaState::Following | ReplicaState::Starting => None,
             ReplicaState::Disconnected => Some((
                 format!(
-                    "This replica cannot reach the sequencer: {reason}. Orders are kept and sent later."
+                    "This replica cannot reach the sequencer: {reason}. It stores orders and sends them later."
                 ),
                 false,
             )),
             ReplicaState::Halted => Some((
                 format!(
-                    "This replica has halted: {reason}. Do not trust what it shows; use another."
+                    "This replica has halted: {reason}. Do not rely on its data; use another replica."
                 ),
                 true,
             )),

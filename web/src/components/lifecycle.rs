@@ -17,7 +17,7 @@ pub fn SentList() -> impl IntoView {
     view! {
         <Show
             when=move || state.sent.with(|sent| !sent.is_empty())
-            fallback=|| view! { <p class="empty">"What you sign appears here, with each step on its way."</p> }
+            fallback=|| view! { <p class="empty">"Transactions you sign appear here, with the status of each step."</p> }
         >
             <ol class="sent" aria-live="polite">{list}</ol>
         </Show>
@@ -103,7 +103,7 @@ fn SentView(sent: Sent) -> impl IntoView {
             {rejection.map(|text| view! { <p class="fault">"Rejected: " {text} "."</p> })}
             {sent.problem.clone().map(|text| view! { <p class="fault">{text}</p> })}
             {(!sent.text.is_empty())
-                .then(|| view! { <details><summary>"Signed text"</summary><pre class="text">{sent.text.clone()}</pre></details> })}
+                .then(|| view! { <details><summary>"Signed message"</summary><pre class="text">{sent.text.clone()}</pre></details> })}
         </li>
     }
 }

@@ -16,7 +16,7 @@ fn lines(state: State) -> Option<Lines> {
     let mut lines = vec![
         ("Tick size", amount(&market.tick_size.to_string(), quote)),
         ("Lot size", amount(&market.lot_size.to_string(), base)),
-        ("Least order", amount(&market.notional_min.to_string(), quote)),
+        ("Min. order value", amount(&market.notional_min.to_string(), quote)),
         ("Maker fee", fee(market.maker_fee_bps)),
         ("Taker fee", fee(market.taker_fee_bps)),
     ];

@@ -24,7 +24,7 @@ pub fn MarketPicker() -> impl IntoView {
             <button
                 type="button"
                 aria-haspopup="dialog"
-                aria-label=move || format!("Market {}, choose another", state.market.get())
+                aria-label=move || format!("Market {}, change market", state.market.get())
                 on:click=move |_| is_open.set(true)
             >
                 {move || state.market.get()}
@@ -124,7 +124,7 @@ fn List() -> impl IntoView {
             <tbody>{rows}</tbody>
         </table>
         <Show when=is_none>
-            <p class="empty">"No market has that name. Search by its base or quote, like ETH."</p>
+            <p class="empty">"No market found. Search by base or quote token, for example ETH."</p>
         </Show>
     }
 }

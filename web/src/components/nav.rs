@@ -71,12 +71,12 @@ fn Search() -> impl IntoView {
                 route::go(state.route, to);
             }
             None if text.trim().is_empty() => {
-                fault.set(Some("Type what to look for.".into()));
+                fault.set(Some("Enter something to search for.".into()));
             }
             None => {
                 let text: String = text.trim().chars().take(24).collect();
                 fault.set(Some(format!(
-                    "“{text}” is nothing to be found: give a batch’s index (12), a transaction’s hash (64 hex digits), an account’s public key (66, from 02 or 03) or a market (ETH/USDT)."
+                    "“{text}” cannot be searched for. Enter a batch number (12), a transaction hash (64 hex digits), an account’s public key (66 hex digits that start with 02 or 03) or a market (ETH/USDT)."
                 )));
             }
         }
@@ -89,7 +89,7 @@ fn Search() -> impl IntoView {
     };
     view! {
         <form class="search" role="search" on:submit=find on:focusout=leave>
-            <label class="visually-hidden" for=FIELD>"Find a batch, transaction, account or market"</label>
+            <label class="visually-hidden" for=FIELD>"Search for a batch, transaction, account or market"</label>
             <input
                 id=FIELD
                 type="text"

@@ -21,9 +21,9 @@ const TIMES_IN_FORCE: [TimeInForce; 5] =
 
 /// What becomes of the account's own order where this one meets it.
 const SELF_TRADES: [(SelfTrade, &str); 3] = [
-    (SelfTrade::CancelNewest, "this order"),
-    (SelfTrade::CancelOldest, "the older order"),
-    (SelfTrade::CancelBoth, "both"),
+    (SelfTrade::CancelNewest, "Cancel new"),
+    (SelfTrade::CancelOldest, "Cancel resting"),
+    (SelfTrade::CancelBoth, "Cancel both"),
 ];
 
 /// How much worse than the best price a market order may trade, in basis points.
@@ -54,8 +54,11 @@ impl Choices {
         let (_, market) = state.listed_market().ok_or_else(loading)?;
         let side = state.side.get();
         let best = state.book.with(|book| book.best(side.opposite())).ok_or_else(|| {
-            let who = if side == Side::Buy { "sells" } else { "buys" };
-            Fault::new(Field::Whole, format!("Nobody {who} now. Place a limit order, which waits."))
+            let missing = if side == Side::Buy { "asks" } else { "bids" };
+            Fault::new(
+                Field::Whole,
+                format!("There are no {missing} in the book. Place a limit order instead."),
+            )
         })?;
         let bound = bound(best, side, self.slippage.get());
         market.format_price(bound).parse().map_err(|_| loading())
@@ -204,8 +207,8 @@ pub fn OrderForm() -> impl IntoView {
         let transaction =
             Transaction { account, signer: None, nonce: 0, valid_until: None, action };
         let text = transaction.text(&network);
-        let text = text.replace("\nnonce: 0", "\nnonce: (the time when you sign)");
-        Some(text.replace("\nexpires: 0", "\nexpires: (counted from when you sign)"))
+        let text = text.replace("\nnonce: 0", "\nnonce: (time of signing)");
+        Some(text.replace("\nexpires: 0", "\nexpires: (counted from the time of signing)"))
     };
     view! {
         <section
@@ -223,7 +226,7 @@ pub fn OrderForm() -> impl IntoView {
         >
             <form on:submit=submit on:keydown=ignore_held_enter novalidate>
                 <div class="form-head">
-                    <h2>"Order"</h2>
+                    <h2>"Place order"</h2>
                     <button type="button" class="quiet close" on:click=move |_| state.form_open.set(false)>
                         "Close"
                     </button>
@@ -231,7 +234,7 @@ pub fn OrderForm() -> impl IntoView {
                 <div class="sides" role="group" aria-label="Side">
                     {side_button(Side::Buy, "buy")} {side_button(Side::Sell, "sell")}
                 </div>
-                <div class="kinds" role="group" aria-label="Kind of order">
+                <div class="kinds" role="group" aria-label="Order type">
                     {kind_button("Limit", false)} {kind_button("Market", true)}
                 </div>
                 <Show
@@ -239,7 +242,7 @@ pub fn OrderForm() -> impl IntoView {
                     fallback=move || {
                         view! {
                             <label class="field">
-                                <span>"At most worse than the best price"</span>
+                                <span>"Max slippage"</span>
                                 <select on:change=move |event| {
                                     if let Ok(bps) = event_target_value(&event).parse() {
                                         choices.slippage.set(bps);
@@ -281,11 +284,11 @@ pub fn OrderForm() -> impl IntoView {
                     <ExpiryField expiry=choices.expiry faults />
                 </Show>
                 <details>
-                    <summary>"More"</summary>
+                    <summary>"Advanced"</summary>
                     // A post-only order meets none.
                     <Show when=move || choices.time_in_force() != TimeInForce::PostOnly>
                         <label class="field">
-                            <span>"Where it meets my own order, cancel"</span>
+                            <span>"Self-trade prevention"</span>
                             <select on:change=move |event| {
                                 if let Ok(value) = event_target_value(&event).parse() {
                                     choices.self_trade.set(value);
@@ -295,9 +298,9 @@ pub fn OrderForm() -> impl IntoView {
                             </select>
                         </label>
                     </Show>
-                    <p class="note">"The text that will be signed:"</p>
+                    <p class="note">"Message to sign:"</p>
                     <pre class="text">
-                        {move || text_to_sign().unwrap_or_else(|| "Fill in the form to see it.".into())}
+                        {move || text_to_sign().unwrap_or_else(|| "Complete the form to see it.".into())}
                     </pre>
                 </details>
                 <dl class="cost">

@@ -21,7 +21,7 @@ pub fn request_cancel(state: State, order: &OrderBody) {
     let steps = untrack(|| state.steps(&order.market));
     let (remaining, price) = (steps.quantity(&order.remaining), steps.price(&order.price));
     state.request.set(Some(SignRequest {
-        title: format!("Cancel order {}", order.id),
+        title: format!("Cancel order #{}", order.id),
         lines: vec![
             ("Market", order.market.clone()),
             ("Side", order.side.to_string()),
@@ -33,9 +33,9 @@ pub fn request_cancel(state: State, order: &OrderBody) {
 
 /// Has the cancel of all orders signed, of one market or of all.
 fn request_cancel_all(state: State, market: Option<String>) {
-    let of = market.as_ref().map(|market| format!(" of {market}")).unwrap_or_default();
+    let on = market.as_ref().map(|market| format!(" on {market}")).unwrap_or_default();
     state.request.set(Some(SignRequest {
-        title: format!("Cancel all orders{of}"),
+        title: format!("Cancel all orders{on}"),
         lines: vec![("Markets", market.clone().unwrap_or_else(|| "all".into()))],
         action: Action::CancelAll { market },
     }));
@@ -74,7 +74,7 @@ fn order_head(more: Vec<&'static str>) -> impl IntoView {
 fn open_table(state: State, before: &[OrderBody], orders: Vec<OrderBody>) -> impl IntoView + use<> {
     let has_expiry = orders.iter().any(|order| order.expires_ms.is_some());
     let has_client_id = orders.iter().any(|order| order.client_id.is_some());
-    let more = [(has_expiry, "Expires"), (has_client_id, "Client id"), (true, "")];
+    let more = [(has_expiry, "Expires"), (has_client_id, "Client ID"), (true, "")];
     let more = more.into_iter().filter_map(|(is_there, name)| is_there.then_some(name)).collect();
     let row = |order: OrderBody| {
         let cells = order_cells(state, before, &order);
@@ -83,10 +83,10 @@ fn open_table(state: State, before: &[OrderBody], orders: Vec<OrderBody>) -> imp
             view! { <td role="cell" data-label="Expires" title=time.map(|time| format::utc(time))>{time.map(|time| format::date_time(time))}</td> }
         });
         let client_id = has_client_id.then(|| {
-            view! { <td role="cell" data-label="Client id">{order.client_id.clone()}</td> }
+            view! { <td role="cell" data-label="Client ID">{order.client_id.clone()}</td> }
         });
         let (edit_label, cancel_label) =
-            (format!("Edit order {}", order.id), format!("Cancel order {}", order.id));
+            (format!("Edit order #{}", order.id), format!("Cancel order #{}", order.id));
         let edited = order.clone();
         view! {
             <tr role="row">
@@ -164,17 +164,17 @@ pub fn OpenOrders() -> impl IntoView {
         open_table(state, &before, now)
     };
     let cancel_all = move || match market.get() {
-        Some(market) => format!("Cancel all of {market}"),
+        Some(market) => format!("Cancel all on {market}"),
         None => "Cancel all".into(),
     };
     view! {
         <Show
             when=move || all.with(|orders| !orders.is_empty())
-            fallback=|| view! { <p class="empty">"No open orders. An order that does not fill at once stands here until it fills or you cancel it."</p> }
+            fallback=|| view! { <p class="empty">"No open orders. Orders that do not fill immediately appear here until they fill or you cancel them."</p> }
         >
             <div class="actions filter">
                 <label>
-                    <span class="visually-hidden">"Orders of"</span>
+                    <span class="visually-hidden">"Filter by market"</span>
                     <select class="short" on:change=choose>
                         <option value="">"All markets"</option>
                         {options}
@@ -191,7 +191,7 @@ pub fn OpenOrders() -> impl IntoView {
                 fallback=|| view! { <p class="empty">"No open orders in this market."</p> }
             >
                 <div class="table-scroll">{table}</div>
-                <p class="note">"These orders are " <Known subject of="Open orders" /> "."</p>
+                <p class="note">"Source: " <Known subject of="Open orders" /></p>
             </Show>
         </Show>
         <Show when=move || state.wallet.with(|wallet| wallet.account().is_some())>

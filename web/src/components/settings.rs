@@ -26,7 +26,7 @@ pub enum Theme {
 
 impl Theme {
     const ALL: [(Self, &'static str); 3] =
-        [(Self::System, "As the system"), (Self::Dark, "Dark"), (Self::Light, "Light")];
+        [(Self::System, "System"), (Self::Dark, "Dark"), (Self::Light, "Light")];
 
     const fn name(self) -> &'static str {
         match self {
@@ -237,7 +237,7 @@ fn Choices() -> impl IntoView {
                     prop:checked=move || settings.is_colour_blind.get()
                     on:change=move |event| settings.choose_colours(event_target_checked(&event))
                 />
-                "Blue and orange in place of green and red"
+                "Blue and orange instead of green and red"
             </label>
         </fieldset>
         <fieldset>
@@ -248,7 +248,7 @@ fn Choices() -> impl IntoView {
                     prop:checked=move || settings.has_shortcuts.get()
                     on:change=move |event| settings.choose_shortcuts(event_target_checked(&event))
                 />
-                "Shortcuts of a single key"
+                "Single-key shortcuts"
             </label>
             <button
                 type="button"
@@ -258,7 +258,7 @@ fn Choices() -> impl IntoView {
                     settings.help_open.set(true);
                 }
             >
-                "List of shortcuts"
+                "Show shortcuts"
             </button>
         </fieldset>
     }

@@ -14,16 +14,16 @@ use crate::state::State;
 
 /// Keys and what they do, as the list shows them.
 const KEYS: [(&str, &str); 10] = [
-    ("b", "Buy: go to the price of the order form"),
-    ("s", "Sell: go to the price of the order form"),
-    ("m", "Choose a market"),
-    ("/", "Search a batch, transaction, account or market"),
-    ("1 – 9", "Tabs of the lower panel, from the left"),
-    ("u", "Undo: cancel the order of the newest notice"),
-    ("t", "Light or dark"),
+    ("b", "Buy: go to the price field"),
+    ("s", "Sell: go to the price field"),
+    ("m", "Choose market"),
+    ("/", "Search for a batch, transaction, account or market"),
+    ("1 – 9", "Lower panel tabs, left to right"),
+    ("u", "Undo: cancel the order in the latest notice"),
+    ("t", "Switch between light and dark theme"),
     (",", "Settings"),
-    ("?", "This list"),
-    ("Esc", "Close a sheet without doing anything"),
+    ("?", "Show this list"),
+    ("Esc", "Close a dialog and change nothing"),
 ];
 
 /// Where a key means a letter.
@@ -122,15 +122,15 @@ fn List() -> impl IntoView {
     let row = |(key, what)| view! { <tr><th scope="row"><kbd>{key}</kbd></th><td>{what}</td></tr> };
     view! {
         <table class="keys">
-            <thead><tr><th scope="col">"Key"</th><th scope="col">"What it does"</th></tr></thead>
+            <thead><tr><th scope="col">"Key"</th><th scope="col">"Action"</th></tr></thead>
             <tbody>{KEYS.map(row).collect_view()}</tbody>
         </table>
         <p class="note">
             {move || {
                 if settings.has_shortcuts.get() {
-                    "Keys do this while no field has the focus and no sheet is open. The settings switch them off."
+                    "Shortcuts work while no field has focus and no dialog is open. You can turn them off in Settings."
                 } else {
-                    "They are switched off: the settings switch them on."
+                    "Shortcuts are off. You can turn them on in Settings."
                 }
             }}
         </p>

@@ -18,11 +18,11 @@ use crate::wallet::Wallet;
 const MINUTE_MS: u64 = 60_000;
 /// How long what is signed can take effect; without, whenever it arrives.
 const VALIDITIES: [(Option<u64>, &str); 5] = [
-    (Some(MINUTE_MS), "Within a minute"),
-    (Some(10 * MINUTE_MS), "Within 10 minutes"),
-    (Some(60 * MINUTE_MS), "Within an hour"),
-    (Some(24 * 60 * MINUTE_MS), "Within a day"),
-    (None, "Whenever it arrives"),
+    (Some(MINUTE_MS), "1 minute"),
+    (Some(10 * MINUTE_MS), "10 minutes"),
+    (Some(60 * MINUTE_MS), "1 hour"),
+    (Some(24 * 60 * MINUTE_MS), "1 day"),
+    (None, "No expiry"),
 ];
 /// What is chosen at first.
 const VALIDITY: Option<u64> = Some(60 * MINUTE_MS);
@@ -213,7 +213,7 @@ fn Sheet() -> impl IntoView {
         </Show>
         <Show when=move || hidden.with(Option::is_some)>
             <p class="reminder" role="alert">
-                <span>{move || hidden.with(|hidden| hidden.as_ref().map(Hidden::text))} " This sheet stays as it is."</span>
+                <span>{move || hidden.with(|hidden| hidden.as_ref().map(Hidden::text))} " This request stays open until then."</span>
             </p>
         </Show>
         <dl class="cost">
@@ -226,17 +226,17 @@ fn Sheet() -> impl IntoView {
             </div>
         </dl>
         <label class="field validity">
-            <span>"Takes effect"</span>
+            <span>"Valid for"</span>
             <select on:change=set_validity disabled=move || busy.get()>{VALIDITIES.map(validity).collect_view()}</select>
         </label>
-        <p class="note">"You sign exactly this text:"</p>
+        <p class="note">"You're signing this message:"</p>
         <pre class="text" tabindex="0">{text}</pre>
         <p class="fault" role="alert">{move || fault.get()}</p>
         <Show
             when=move || is_ready.get()
             fallback=move || {
                 view! {
-                    <UnlockForm note="Your key is locked. Unlock it to sign." />
+                    <UnlockForm note="Your wallet is locked. Unlock it to sign." />
                     <p class="actions">
                         <button type="button" class="quiet" on:click=move |_| close()>"Cancel"</button>
                     </p>

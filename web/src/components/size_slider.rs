@@ -75,7 +75,7 @@ pub fn SizeSlider(quantity: RwSignal<String>, largest: Memo<Option<Largest>>) ->
                 let percent = percent().unwrap_or(0);
                 format!("{percent} % of {most} {}", largest.symbol)
             }
-            None => "Enter a price to see how much your balance buys".into(),
+            None => "Enter a price to see your maximum size".into(),
         })
     };
     let choose = move |event: leptos::ev::Event| {
@@ -94,7 +94,7 @@ pub fn SizeSlider(quantity: RwSignal<String>, largest: Memo<Option<Largest>>) ->
                 max="100"
                 step="25"
                 list="quarters"
-                aria-label="Share of what the balance pays for"
+                aria-label="Order size as a share of your available balance"
                 aria-valuetext=words
                 disabled=move || largest.with(Option::is_none)
                 prop:value=move || percent().unwrap_or(0).to_string()

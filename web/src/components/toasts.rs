@@ -113,7 +113,7 @@ fn toast_view(state: State, toasts: List, toast: Toast) -> impl IntoView {
         Tone::News => ("toast", "●"),
     };
     let undo = notice.undo.map(|order| {
-        let label = format!("Undo: cancel order {}", order.id);
+        let label = format!("Undo: cancel order #{}", order.id);
         let cancel = move |_| {
             hide(toasts, number);
             request_cancel(state, &order);

@@ -48,7 +48,7 @@ pub fn TradesView() -> impl IntoView {
                 <tbody>{rows}</tbody>
             </table>
             {is_empty
-                .then(|| view! { <p class="empty">"No trades yet. Each one appears here when its batch is final."</p> })}
+                .then(|| view! { <p class="empty">"No trades yet. Trades appear here once their batch is final."</p> })}
         })
     };
     view! { <section aria-label="Trades"><h2>"Trades"</h2>{body}</section> }

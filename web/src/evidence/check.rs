@@ -52,7 +52,7 @@ impl Step {
 /// Which exchange all of it is about.
 pub fn network(rules: &Rules) -> Step {
     let said = format!(
-        "The hash of genesis, computed here, is {}. All that is signed names it. Whether it is the exchange that you mean, this page cannot know: compare it with what its operators publish.",
+        "The hash of genesis, computed in this page, is {}. Every signed message names it. This page cannot know whether it is the exchange you want: compare the hash with the one that its operators publish.",
         rules.network
     );
     Step::new("Network", Outcome::Open, said)
@@ -62,30 +62,31 @@ pub fn network(rules: &Rules) -> Step {
 pub fn signed(rules: &Rules, hash: &str, body: &SignedBody) -> Vec<Step> {
     let checked = check_element(rules, &body.element);
     let text = match &checked {
-        Err(invalid) => Err(format!("It is no good transaction: {}.", invalid.reject)),
-        Ok(found) if found.hash.to_string() != hash => {
-            Err(format!("What the replica shows has the hash {}, not {hash}.", found.hash))
-        }
-        Ok(_) if body.scheme == "guide" => Ok(format!("It has the hash {hash}.")),
+        Err(invalid) => Err(format!("The transaction is invalid: {}.", invalid.reject)),
+        Ok(found) if found.hash.to_string() != hash => Err(format!(
+            "The transaction from the replica has the hash {}, not {hash}.",
+            found.hash
+        )),
+        Ok(_) if body.scheme == "guide" => Ok(format!("The hash is {hash}.")),
         Ok(found)
             if zellbook_core::transaction::TransactionHash::of_text(&body.text) != found.hash =>
         {
-            Err("The text on show is not the one that was signed.".into())
+            Err("The displayed message is not the message that was signed.".into())
         }
-        Ok(_) => Ok(format!("SHA-256 of the text is {hash}.")),
+        Ok(_) => Ok(format!("The SHA-256 of the message is {hash}.")),
     };
     let signature = match &checked {
         Err(invalid) => Err(format!("{}.", invalid.reject)),
         Ok(found) if found.signer.to_string() != body.signer => {
-            Err(format!("It is signed by {}, not by {}.", found.signer, body.signer))
+            Err(format!("The signer is {}, not {}.", found.signer, body.signer))
         }
         Ok(found) if found.session_key().is_some() => Ok(format!(
-            "It is that of {}, a session key, for the account {}.",
+            "Signed by {}, a trading key of the account {}.",
             found.signer, found.account
         )),
-        Ok(found) => Ok(format!("It is that of {} over this text.", found.signer)),
+        Ok(found) => Ok(format!("Signed by {}.", found.signer)),
     };
-    vec![Step::of("Text and hash", text), Step::of("Signature", signature)]
+    vec![Step::of("Message and hash", text), Step::of("Signature", signature)]
 }
 
 /// That an element stands in a body.
@@ -93,10 +94,10 @@ pub fn in_body(body: &str, position: usize, element: &str) -> Step {
     let elements: Vec<&RawValue> = serde_json::from_str(body).unwrap_or_default();
     let found = match elements.get(position) {
         Some(found) if found.get() == element => {
-            Ok(format!("It stands there at place {position}, to the byte."))
+            Ok(format!("The batch has exactly these bytes at position {position}."))
         }
-        Some(_) => Err(format!("Something else stands there at place {position}.")),
-        None => Err(format!("The batch has no place {position}.")),
+        Some(_) => Err(format!("The batch has a different transaction at position {position}.")),
+        None => Err(format!("The batch has no position {position}.")),
     };
     Step::of("In the batch", found)
 }
@@ -116,18 +117,18 @@ pub fn proven(
         last = chain(&last, body);
         if last != *claimed {
             chained = Err(format!(
-                "The bodies lead to {last}, where the replica has {claimed}: a body is not the one that was finalized."
+                "The bodies hash to {last}, but the replica reports {claimed}: at least one body is not the finalized one."
             ));
             break;
         }
     }
     let chained = chained.map(|()| {
         format!(
-            "{} to batch {} leads to the chaining hash {last}. (The network chains with XXH3, which is fast and not made to withstand forgers.)",
+            "{} batch {} gives the chaining hash {last}. (The network uses XXH3, which is fast but not resistant to forgery.)",
             if bodies.len() == 1 {
-                "The body".into()
+                "The body of".into()
             } else {
-                format!("The chain of {} bodies", bodies.len())
+                format!("The chain of {} bodies up to", bodies.len())
             },
             proof.index
         )
@@ -136,29 +137,29 @@ pub fn proven(
         Step::of("Chain", chained),
         Step::of("Finality proof", finality(proof, network, &last)),
         Step::new(
-            "The nodes",
+            "Node list",
             Outcome::Open,
-            "Their keys and stakes are those by which this replica checks (/v1/network). Compare them with the network’s own list: who chooses the list chooses what is proven.",
+            "The keys and stakes are the ones this replica uses (/v1/network). Compare them with the network’s own list: a false list can make a false proof look valid.",
         ),
     ]
 }
 
 fn finality(proof: &ProofBody, network: &NetworkBody, hash: &str) -> Result<String, String> {
     let signature = FinalitySignature::try_from(proof)
-        .map_err(|bad| format!("{} is no number: {}.", bad.field, bad.value))?;
+        .map_err(|bad| format!("{} is not a number: {}.", bad.field, bad.value))?;
     let threshold = network.threshold.parse().ok().and_then(Threshold::from_percent);
-    let threshold = threshold.ok_or("The replica names no threshold.")?;
+    let threshold = threshold.ok_or("The replica sent no threshold.")?;
     let nodes = NodeList::read(network.nodes.get().as_bytes())
-        .map_err(|error| format!("The replica’s list of nodes cannot be read: {error}."))?;
+        .map_err(|error| format!("The replica sent an unreadable list of nodes: {error}."))?;
     let (stake, count) = (nodes.stake(), nodes.nodes().count());
     let app_name = network.app_name.clone();
     let verifier = Verifier { app_name, nodes: nodes.into(), threshold };
     verifier
         .verify(SignedState::Locked, &signature, hash)
-        .map_err(|error| format!("It proves nothing: {error}."))?;
+        .map_err(|error| format!("The proof is invalid: {error}."))?;
     let missing = proof.nonsigners.len();
     Ok(format!(
-        "The aggregate BLS signature over this hash is that of {} of {count} nodes, of a stake of {stake} in all; {threshold} had to sign.",
+        "{} of {count} nodes signed this hash with an aggregate BLS signature. The total stake is {stake}; the quorum is {threshold}.",
         count.saturating_sub(missing)
     ))
 }
@@ -166,14 +167,14 @@ fn finality(proof: &ProofBody, network: &NetworkBody, hash: &str) -> Result<Stri
 /// That replicas of more than two thirds of the weight signed a root of a batch.
 pub fn certified(rules: &Rules, body: &CertifiedBody) -> Result<(u64, Hash, String), String> {
     let (Ok(batch), Some(root)) = (body.batch.parse::<u64>(), decode_hex::<32>(&body.root)) else {
-        return Err("The replica names no batch and root.".into());
+        return Err("The replica sent no batch and root.".into());
     };
     let signed = body.attestations.iter().map(|attestation| &*attestation.transaction);
     let certifiers = certifiers(rules, batch, &root, signed)
         .map_err(|error| format!("The root {} is not certified: {error}.", body.root))?;
     let Certifiers { replicas, weight, total } = certifiers;
     let said = format!(
-        "{} of {} replicas of genesis, of weight {weight} of {total}, signed the root {} after batch {batch}.",
+        "{} of {} replicas named in genesis, with {weight} of {total} weight, signed the root {} after batch {batch}.",
         replicas.len(),
         rules.genesis.replicas.len(),
         body.root
@@ -188,9 +189,11 @@ fn leaf(
     value: Option<&str>,
     proof: &str,
 ) -> Result<Option<Vec<u8>>, String> {
-    let bytes =
-        |text: &str| hex::decode(text).map_err(|_| "An answer is not hexadecimal.".to_string());
-    let committed = decode_hex::<32>(root).ok_or("The replica names no root.")?;
+    let bytes = |text: &str| {
+        hex::decode(text)
+            .map_err(|_| "The replica sent an answer that is not hexadecimal.".to_string())
+    };
+    let committed = decode_hex::<32>(root).ok_or("The replica sent no root.")?;
     let value = value.map(bytes).transpose()?;
     let proof = Proof::from_bytes(&bytes(proof)?).map_err(|error| format!("{error}."))?;
     proof
@@ -207,16 +210,16 @@ pub fn order(
     body: &OrderProofBody,
 ) -> Result<String, String> {
     let id = &shown.id;
-    let number = id.parse().map_err(|_| format!("Order {id} has no number for an id."))?;
+    let number = id.parse().map_err(|_| format!("Order #{id}: the ID is not a number."))?;
     let key = LeafKey::Order(*account, number);
     let value = leaf(&key, &body.root, body.value.as_deref(), &body.proof)
-        .map_err(|error| format!("Order {id}: {error}"))?;
+        .map_err(|error| format!("Order #{id}: {error}"))?;
     let value = value.ok_or_else(|| {
-        format!("By the root the account has no open order {id}. If it has just gone, check again.")
+        format!("The root commits to no open order #{id} of this account. If the order was just filled or cancelled, check again.")
     })?;
-    let order = OrderLeaf::read(&value).map_err(|error| format!("Order {id}: {error}."))?;
+    let order = OrderLeaf::read(&value).map_err(|error| format!("Order #{id}: {error}."))?;
     let market = rules.listing.market_at(order.market);
-    let market = market.ok_or_else(|| format!("Order {id} is in no market of genesis."))?;
+    let market = market.ok_or_else(|| format!("Order #{id}: its market is not in genesis."))?;
     let quantity = |lots: Lots| market.format_quantity(lots.0.into());
     let committed = [
         ("market", market.name.clone()),
@@ -225,7 +228,7 @@ pub fn order(
         ("quantity", quantity(order.quantity)),
         ("open quantity", quantity(order.remaining)),
         ("expiry", order.expires.map(|time| time.to_string()).unwrap_or_default()),
-        ("client id", order.client_id.unwrap_or_default()),
+        ("client ID", order.client_id.unwrap_or_default()),
         ("transaction", hex::encode(order.hash)),
     ];
     let given = [
@@ -241,13 +244,13 @@ pub fn order(
     for ((name, committed), given) in committed.iter().zip(&given) {
         if committed != given {
             return Err(format!(
-                "By the root the {name} of order {id} is {committed}, the page was given {given}. If it has just changed, check again."
+                "Order #{id}: the root commits to {name} {committed}, but the replica sent {given}. If the order just changed, check again."
             ));
         }
     }
     let [_, (_, side), (_, price), _, (_, open), ..] = &committed;
     Ok(format!(
-        "The root commits to order {id}: {side}, {open} of {} open, at {price} in {}.",
+        "The root commits to order #{id}: {side}, {open} of {} open at {price} on {}.",
         shown.quantity, shown.market
     ))
 }
@@ -271,14 +274,16 @@ pub fn balance(
             let number = |at: usize| {
                 Some(u128::from_be_bytes(value.get(at..at.checked_add(16)?)?.try_into().ok()?))
             };
-            number(0).zip(number(16)).ok_or_else(|| format!("{token}: the leaf is no balance."))?
+            number(0)
+                .zip(number(16))
+                .ok_or_else(|| format!("{token}: the leaf is not a balance."))?
         }
     };
     let amount = |amount: u128| rules.listing.format_amount(index, Atoms(amount));
     let (available, locked) = (amount(available), amount(locked));
     if (&available, &locked) != (&shown.available, &shown.locked) {
         return Err(format!(
-            "The root has {available} {token} available and {locked} locked, the page was given {} and {}. If it has just changed, check again.",
+            "The root commits to {available} {token} available and {locked} locked, but the replica sent {} and {}. If the balance just changed, check again.",
             shown.available, shown.locked
         ));
     }

@@ -26,7 +26,7 @@ pub async fn check(state: State, subject: Subject, steps: RwSignal<Vec<Step>>) -
     let rules = match genesis::rules(state).await {
         Ok(rules) => rules,
         Err(problem) => {
-            let step = Step::new("Not begun", Outcome::Open, problem.to_string());
+            let step = Step::new("Not started", Outcome::Open, problem.to_string());
             let _ = steps.try_update(|steps| steps.push(step));
             return Word::Reported;
         }
@@ -79,10 +79,16 @@ impl Gathering {
         self.add_all(steps);
         let status: TransactionStatus = get(&format!("/v1/transactions/{hash}")).await?;
         let (Some(batch), Some(position)) = (&status.batch, &status.position) else {
-            return Err("It is in no finalized batch yet: there is nothing more to check.".into());
+            return Err(
+                "The transaction is in no finalized batch yet, so there is nothing more to check."
+                    .into(),
+            );
         };
-        let (batch, position): (u64, usize) =
-            batch.parse().ok().zip(position.parse().ok()).ok_or("The replica names no place.")?;
+        let (batch, position): (u64, usize) = batch
+            .parse()
+            .ok()
+            .zip(position.parse().ok())
+            .ok_or("The replica sent no position in the batch.")?;
         let bodies = self.proven(batch).await?;
         if let Some(body) = bodies.first() {
             self.add(check::in_body(body, position, &signed.element));
@@ -92,7 +98,7 @@ impl Gathering {
             None => "Applied.".into(),
         };
         let said = format!(
-            "{said} That is what this replica says. It follows from the batches before it: who wants to check it applies them all (zellbook replay)."
+            "{said} This outcome is reported by this replica. To verify it, replay all batches up to this one (zellbook replay)."
         );
         self.add(Step::new("Outcome", Outcome::Open, said));
         self.agreed(batch, None).await?;
@@ -104,7 +110,7 @@ impl Gathering {
         let contents: ContentsBody = get(&format!("/v1/batches/{batch}/contents?limit=1")).await?;
         let proof = contents.proof;
         let before = contents.previous_chaining_hash.unwrap_or_default();
-        let last: u64 = proof.index.parse().map_err(|_| "The proof names no batch.")?;
+        let last: u64 = proof.index.parse().map_err(|_| "The proof has no batch number.")?;
         let mut batches: Vec<BatchBody> = Vec::new();
         let mut after = batch.saturating_sub(1);
         for _ in 0..ANSWERS_MAX {
@@ -122,7 +128,7 @@ impl Gathering {
         }
         if after < last {
             return Err(format!(
-                "Its proof is over batch {last}, which this replica has not applied yet. Check again in a moment."
+                "The proof covers batches up to {last}, which this replica has not applied yet. Check again in a moment."
             ));
         }
         let network: NetworkBody = get(&format!("/v1/network?tag={}", proof.tag)).await?;
@@ -135,10 +141,10 @@ impl Gathering {
 
     /// Which root replicas agree on, from a batch on; whether it is the given one of that batch.
     async fn agreed(&mut self, batch: u64, root: Option<&str>) -> Result<bool, String> {
-        const TITLE: &str = "What replicas agree on";
+        const TITLE: &str = "Certified root";
         let Ok(body) = get::<CertifiedBody>(&format!("/v1/certified?from={batch}")).await else {
             let said = format!(
-                "No root of batch {batch} or a later one is certified yet: replicas attest about once a second while there are batches."
+                "No root of batch {batch} or a later batch is certified yet. Replicas attest about once per second while there are batches."
             );
             self.add(Step::new(TITLE, Outcome::Open, said));
             return Ok(false);
@@ -153,14 +159,18 @@ impl Gathering {
         let (outcome, said) = match root {
             Some(root) if of == batch && body.root != root => (
                 Outcome::Fails,
-                format!("{said} This replica has {root} there: it disagrees with them."),
+                format!(
+                    "{said} This replica reports {root} for that batch, which contradicts them."
+                ),
             ),
             Some(_) if of > batch => (
                 Outcome::Open,
-                format!("{said} That of batch {batch} itself is this replica’s word."),
+                format!(
+                    "{said} The root of batch {batch} itself is only reported by this replica."
+                ),
             ),
             _ if of < batch => {
-                (Outcome::Fails, format!("{said} That was not asked for: {batch} or later was."))
+                (Outcome::Fails, format!("{said} But the page asked for batch {batch} or later."))
             }
             _ => (Outcome::Holds, said),
         };
@@ -169,7 +179,7 @@ impl Gathering {
     }
 
     async fn balances(&mut self, account: &str) -> Result<Word, String> {
-        let key = account.parse().map_err(|_| "This is no public key.")?;
+        let key = account.parse().map_err(|_| "This is not a public key.")?;
         let body: AccountBody = get(&format!("/v1/accounts/{account}")).await?;
         let mut roots = Roots::new();
         for shown in &body.balances {
@@ -184,7 +194,7 @@ impl Gathering {
     }
 
     async fn orders(&mut self, account: &str) -> Result<Word, String> {
-        let key = account.parse().map_err(|_| "This is no public key.")?;
+        let key = account.parse().map_err(|_| "This is not a public key.")?;
         let body: AccountBody = get(&format!("/v1/accounts/{account}")).await?;
         let mut roots = Roots::new();
         for shown in body.open_orders.iter().take(ORDERS_MAX) {
@@ -196,7 +206,7 @@ impl Gathering {
             roots.insert(proof.root, proof.batch);
         }
         if body.open_orders.is_empty() {
-            return Err("There are no open orders.".into());
+            return Err("There are no open orders to check.".into());
         }
         let word = self.led_to("order", roots).await?;
         if body.open_orders.len() > ORDERS_MAX {
@@ -211,12 +221,12 @@ impl Gathering {
         let count = roots.len();
         let mut is_certified = true;
         for (root, batch) in roots {
-            let each = if count == 1 { "Each" } else { "One or more" };
+            let each = if count == 1 { "each" } else { "at least one" };
             let said = format!(
-                "{each} {leaf} leads by a Merkle proof to the state root {root} after batch {batch}."
+                "A Merkle proof links {each} {leaf} to the state root {root} after batch {batch}."
             );
             self.add(Step::new("State root", Outcome::Holds, said));
-            let batch = batch.parse().map_err(|_| "The replica names no batch.")?;
+            let batch = batch.parse().map_err(|_| "The replica sent no batch number.")?;
             is_certified &= self.agreed(batch, Some(&root)).await?;
         }
         Ok(if is_certified { Word::Certified } else { Word::Proven })
@@ -224,13 +234,12 @@ impl Gathering {
 
     async fn last_batch(&mut self) -> Result<Word, String> {
         let status: StatusBody = get("/v1/status").await?;
-        let batch: u64 = status.batch.parse().map_err(|_| "The replica names no batch.")?;
+        let batch: u64 = status.batch.parse().map_err(|_| "The replica sent no batch number.")?;
         if batch == 0 {
             return Err("There are no batches yet.".into());
         }
         self.proven(batch).await?;
-        let said =
-            format!("After batch {batch} it is {}, as this replica reports it.", status.root);
+        let said = format!("This replica reports the root {} after batch {batch}.", status.root);
         self.add(Step::new("State root", Outcome::Open, said));
         let from = status.certified_batch.as_ref().and_then(|batch| batch.parse().ok());
         let is_certified = match from {

@@ -49,6 +49,27 @@ impl Word {
         }
     }
 
+    /// Where a number comes from, in a sentence that begins with "Source:".
+    const fn source(self) -> &'static str {
+        match self {
+            Self::Stale => "this replica, before the connection was lost",
+            Self::Reported => "this replica (not verified here)",
+            Self::Proven => "proven (verified in this browser)",
+            Self::Certified => "certified by replicas (verified in this browser)",
+            Self::False => "false (does not match its evidence)",
+        }
+    }
+
+    /// The header has room for one word, and it is one that a trader knows.
+    const fn in_header(self) -> &'static str {
+        match self {
+            Self::Stale => "Stale",
+            Self::Reported => "Verify",
+            Self::Proven | Self::Certified => "Verified",
+            Self::False => "False",
+        }
+    }
+
     const fn class(self) -> &'static str {
         match self {
             Self::Proven | Self::Certified => "known good",
@@ -117,9 +138,15 @@ fn numbers(state: State, subject: &Subject) -> String {
     }
 }
 
-/// A word beside a number that says how it is known; it opens the sheet that checks it.
+const TITLE: &str = "How is this known?";
+
+/// Says how a number is known, and opens the sheet that checks it.
 #[component]
-pub fn Known(subject: Signal<Option<Subject>>, of: &'static str) -> impl IntoView {
+pub fn Known(
+    subject: Signal<Option<Subject>>,
+    of: &'static str,
+    #[prop(optional)] is_in_header: bool,
+) -> impl IntoView {
     let (state, evidence) = (use_state(), Evidence::of_page());
     let word = Memo::new(move |_| {
         let subject = subject.get()?;
@@ -138,10 +165,12 @@ pub fn Known(subject: Signal<Option<Subject>>, of: &'static str) -> impl IntoVie
                     evidence.check(subject);
                 }
             };
-            let label = format!("{of}: {}. How is this known?", word.text());
+            let shown = if is_in_header { word.in_header() } else { word.source() };
+            // The name has the words on show, so that speech input finds the button by them.
+            let label = format!("{of}: {}. {shown}", word.text());
             view! {
-                <button type="button" class=word.class() aria-label=label on:click=open>
-                    {word.text()}
+                <button type="button" class=word.class() aria-label=label title=TITLE on:click=open>
+                    {shown}
                 </button>
             }
         })

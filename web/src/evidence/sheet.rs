@@ -13,19 +13,19 @@ const fn about(subject: &Subject) -> (&'static str, &'static str) {
     match subject {
         Subject::Transaction(_) => (
             "Evidence for a transaction",
-            "Hash, signature, chain and finality proof are computed in this page; the replica is not believed where it can be checked.",
+            "This page computes and checks the hash, signature, chain and finality proof itself. It does not rely on the replica where it can verify.",
         ),
         Subject::Balances(_) => (
             "Evidence for balances",
-            "Each balance is a leaf of a Merkle tree. This page asks for its proof and computes the way up to the state root.",
+            "Each balance is a leaf of a Merkle tree. This page gets the proof for each leaf and checks it against the state root.",
         ),
         Subject::Orders(_) => (
             "Evidence for open orders",
-            "Each open order is a leaf of a Merkle tree. This page asks for its proof and computes the way up to the state root. That there are no others is this replica’s word.",
+            "Each open order is a leaf of a Merkle tree. This page gets the proof for each leaf and checks it against the state root. It cannot check that the list is complete.",
         ),
         Subject::LastBatch => (
-            "Evidence for the last batch",
-            "The nodes of the network sign the chain of all batches; replicas sign the root that they come to by applying them.",
+            "Evidence for the latest batch",
+            "The nodes of the network sign the chain of all batches. Replicas apply the batches and sign the state root that results.",
         ),
     }
 }
@@ -59,8 +59,8 @@ pub fn Sheet() -> impl IntoView {
     let about = evidence.open.get_untracked().as_ref().map(about).unwrap_or_default();
     let step = |step: Step| {
         let (class, sign, said) = match step.outcome {
-            Outcome::Holds => ("done", "✓", "holds"),
-            Outcome::Fails => ("bad", "✕", "does not hold"),
+            Outcome::Holds => ("done", "✓", "valid"),
+            Outcome::Fails => ("bad", "✕", "invalid"),
             Outcome::Open => ("open", "○", "not checked here"),
         };
         view! {
@@ -81,16 +81,14 @@ pub fn Sheet() -> impl IntoView {
         let said = match word.get() {
             None => "Checking…",
             Some(Word::False) => {
-                "Something is false. Do not rely on what this replica says of it; ask another one."
+                "At least one check failed. Do not rely on this replica; use another one."
             }
-            Some(Word::Certified) => {
-                "All that can be checked holds, and replicas agree on this very root."
-            }
-            Some(Word::Reported | Word::Stale) => "Not all could be checked.",
+            Some(Word::Certified) => "All checks passed, and replicas certified this exact root.",
+            Some(Word::Reported | Word::Stale) => "Some checks could not be completed.",
             Some(Word::Proven) if is_of_state => {
-                "All that can be checked holds under the root that this replica reports. Replicas have not agreed on that very root."
+                "All checks passed against the root that this replica reports. Replicas have not certified that exact root."
             }
-            Some(Word::Proven) => "All that can be checked in this page holds.",
+            Some(Word::Proven) => "All checks that this page can make have passed.",
         };
         view! { <p class="verdict" class:fault=word.get() == Some(Word::False)>{said}</p> }
     };

@@ -23,11 +23,11 @@ const PAGE: usize = 25;
 const ROWS_LIVE_MAX: usize = 200;
 const BALANCES: &[&str] = &["Token", "#Available", "#Locked in orders"];
 const ORDERS: &[&str] =
-    &["Order", "Time", "Market", "Side", "#Price", "#Quantity", "#Filled", "State", "Placed by"];
-const KEYS: &[&str] = &["Key", "Until", "Market", "#Spent", "#May spend"];
+    &["Order", "Time", "Market", "Side", "#Price", "#Quantity", "#Filled", "Status", "Transaction"];
+const KEYS: &[&str] = &["Key", "Expires", "Market", "#Spent", "#Spending limit"];
 const FILLS: &[&str] =
     &["Trade", "Time", "Market", "Side", "#Price", "#Quantity", "Role", "#Fee", "Batch"];
-const LEDGER: &[&str] = &["Time", "What", "Token", "#Amount", "With", "Batch"];
+const LEDGER: &[&str] = &["Time", "Type", "Token", "#Amount", "Details", "Batch"];
 
 pub fn account(state: State, key: String) -> View {
     let path = format!("/v1/accounts/{key}");
@@ -48,7 +48,7 @@ pub fn account(state: State, key: String) -> View {
             let balances = body.balances.iter().map(balance).collect();
             let balances = parts::table("Balances", BALANCES, balances, "No tokens.");
             let open = body.open_orders.iter().map(|one| order(state, one)).collect();
-            let empty = "No open orders: none of this account’s stands in a book now.";
+            let empty = "No open orders.";
             let mut open = vec![parts::table("Open orders", ORDERS, open, empty)];
             if !body.open_orders.is_empty() {
                 let subject = Subject::Orders(key.clone());
@@ -59,16 +59,49 @@ pub fn account(state: State, key: String) -> View {
             vec![
                 parts::section("Balances", vec![balances]),
                 parts::section("Open orders", open),
-                parts::section("Ledger", ledger.show("Ledger", LEDGER, "No deposits, withdrawals or transfers yet. Tokens come by a deposit of their issuer, the faucet’s too, or by a transfer.", |page: &LedgerResponse| {
-                    (page.entries.iter().map(entry).collect(), page.entries.last().map(|entry| entry.number.clone()))
-                })),
-                parts::section("Fills", fills.show("Fills", FILLS, "No fills: each trade of this account is listed here with its batch.", |page: &FillsResponse| {
-                    (page.fills.iter().map(|one| fill(state, one)).collect(), page.fills.last().map(|fill| fill.trade.id.clone()))
-                })),
-                parts::section("Past orders", orders.show("Past orders", ORDERS, "No past orders: filled and cancelled ones are listed here.", |page: &OrdersResponse| {
-                    (page.orders.iter().map(|one| order(state, one)).collect(), page.orders.last().map(|order| order.id.clone()))
-                })),
-                parts::section("Session keys", session_keys(&body)),
+                parts::section(
+                    "Ledger",
+                    ledger.show(
+                        "Ledger",
+                        LEDGER,
+                        "No deposits, withdrawals or transfers yet.",
+                        |page: &LedgerResponse| {
+                            (
+                                page.entries.iter().map(entry).collect(),
+                                page.entries.last().map(|entry| entry.number.clone()),
+                            )
+                        },
+                    ),
+                ),
+                parts::section(
+                    "Fills",
+                    fills.show(
+                        "Fills",
+                        FILLS,
+                        "No fills yet. Trades of this account appear here with their batch.",
+                        |page: &FillsResponse| {
+                            (
+                                page.fills.iter().map(|one| fill(state, one)).collect(),
+                                page.fills.last().map(|fill| fill.trade.id.clone()),
+                            )
+                        },
+                    ),
+                ),
+                parts::section(
+                    "Past orders",
+                    orders.show(
+                        "Past orders",
+                        ORDERS,
+                        "No past orders. Filled and cancelled orders appear here.",
+                        |page: &OrdersResponse| {
+                            (
+                                page.orders.iter().map(|one| order(state, one)).collect(),
+                                page.orders.last().map(|order| order.id.clone()),
+                            )
+                        },
+                    ),
+                ),
+                parts::section("Trading keys", session_keys(&body)),
             ]
         }));
         view
@@ -239,14 +272,14 @@ fn order(state: State, order: &OrderBody) -> Row {
 }
 
 fn session_keys(body: &AccountBody) -> Vec<Node> {
-    let empty = "No session keys: only the account’s own key signs for it.";
+    let empty = "No trading keys. Only the account’s own key signs for it.";
     let rows = body.session_keys.iter().map(session_key).collect();
-    let mut view = vec![parts::table("Session keys", KEYS, rows, empty)];
+    let mut view = vec![parts::table("Trading keys", KEYS, rows, empty)];
     if let Some(time) = &body.switch_ms {
         let said = vec![
-            text("All its orders are cancelled at "),
+            text("The dead-man’s switch cancels all orders at "),
             parts::time(time),
-            text(", unless that is set anew."),
+            text(", unless it is extended before then."),
         ];
         view.push(element("p", "note", said));
     }

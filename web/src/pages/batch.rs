@@ -14,7 +14,7 @@ use crate::state::State;
 
 /// Elements, and trades, on show at once.
 const SHOWN: u64 = 50;
-const ELEMENTS: &[&str] = &["Place", "Transaction", "Kind", "Account", "What it says", "Outcome"];
+const ELEMENTS: &[&str] = &["Position", "Transaction", "Kind", "Account", "Details", "Outcome"];
 const TRADES: &[&str] =
     &["Trade", "Market", "Taker", "#Price", "#Quantity", "#Maker order", "#Taker order"];
 
@@ -34,7 +34,8 @@ pub fn batch(state: State, index: u64) -> View {
             neighbours.push(neighbour(index.saturating_sub(1), "← Previous"));
         }
         neighbours.push(neighbour(index.saturating_add(1), "Next →"));
-        let nav = with(element("nav", "steps-nav", neighbours), "aria-label", "Neighbours");
+        let nav =
+            with(element("nav", "steps-nav", neighbours), "aria-label", "Previous and next batch");
         let mut view = vec![parts::heading(&title, vec![nav])];
         view.extend(contents.show(|body: ContentsBody| {
             let trades = trades.show(|body| trades_view(state, &body, trades_from));
@@ -60,17 +61,17 @@ fn ways(what: &str, from: RwSignal<u64>, total: &str) -> Vec<Node> {
     };
     let mut ways = vec![text(&said)];
     if first > 0 {
-        ways.push(way("Before", first.saturating_sub(SHOWN)));
+        ways.push(way("Previous", first.saturating_sub(SHOWN)));
     }
     if next < total {
-        ways.push(way("After", next));
+        ways.push(way("Next", next));
     }
     vec![element("p", "actions", ways)]
 }
 
 fn trades_view(state: State, body: &BatchTradesResponse, from: RwSignal<u64>) -> Vec<Node> {
     let rows = body.trades.iter().map(|one| trade(state, one)).collect();
-    let empty = "No trades: nothing in this batch met an order on the other side.";
+    let empty = "No trades in this batch.";
     let mut view = vec![parts::table("Trades of this batch", TRADES, rows, empty)];
     view.extend(ways("trades", from, &body.total));
     view
@@ -81,7 +82,7 @@ fn contents_view(body: &ContentsBody, from: RwSignal<u64>, trades: Vec<Node>) ->
         "Transactions of this batch",
         ELEMENTS,
         body.elements.iter().map(row).collect(),
-        "No transactions: the body of this batch is no list of them, so it did nothing.",
+        "No transactions. The body of this batch is not a list of transactions, so it changes nothing.",
     );
     let mut transactions = vec![elements];
     transactions.extend(ways("transactions", from, &body.elements_total));
@@ -97,24 +98,24 @@ fn contents_view(body: &ContentsBody, from: RwSignal<u64>, trades: Vec<Node>) ->
 fn summary(header: &HeaderBody, previous: Option<&str>) -> Node {
     let certified = match &header.certified_in {
         Some(batch) => parts::all(vec![
-            parts::mark(true, "by replicas of more than two thirds of the weight, in batch "),
+            parts::mark(true, "by replicas with more than two thirds of the weight, in batch "),
             parts::batch_link(batch),
         ]),
         None => text(
-            "not itself: replicas attest to some batches, and each root they agree on vouches for all before it",
+            "not directly: replicas attest to some batches only, and a certified root covers all earlier batches",
         ),
     };
-    let body = format!("{} bytes, as JSON with its proof", format::number(&header.bytes, 0));
-    let before = previous.map_or_else(|| text("none: the chain begins here"), parts::whole);
+    let body = format!("{} bytes (JSON with proof)", format::number(&header.bytes, 0));
+    let before = previous.map_or_else(|| text("none (first batch of the chain)"), parts::whole);
     parts::facts(vec![
         ("Finalized", parts::time(&header.time_ms)),
-        ("Applied here", parts::time(&header.applied_ms)),
+        ("Applied by this replica", parts::time(&header.applied_ms)),
         ("Applied", parts::number(&header.applied)),
         ("Rejected", parts::number(&header.rejected)),
-        ("State root after it", parts::whole(&header.root)),
+        ("State root after this batch", parts::whole(&header.root)),
         ("Certified", certified),
         ("Chaining hash", parts::whole(&header.chaining_hash)),
-        ("Chaining hash before", before),
+        ("Previous chaining hash", before),
         ("Body", parts::raw_link(&format!("/v1/batches/{}", header.index), &body)),
     ])
 }
@@ -128,20 +129,20 @@ fn proof(proof: &ProofBody) -> Vec<Node> {
         parts::all(vec![text("batches "), first, text(" to "), last])
     };
     let missing = if proof.nonsigners.is_empty() {
-        parts::mark(true, "none: all nodes signed")
+        parts::mark(true, "none (all nodes signed)")
     } else {
         parts::whole(&proof.nonsigners.join(" "))
     };
     let mut facts = vec![
         ("Covers", covers),
-        ("Chaining hash that it signs", parts::whole(&proof.chaining_hash)),
+        ("Signed chaining hash", parts::whole(&proof.chaining_hash)),
         ("Did not sign", missing),
         ("Aggregate BLS signature", parts::whole(&proof.signature)),
     ];
     if proof.tag != "0" {
-        facts.push(("Stakes as of block", parts::number(&proof.tag)));
+        facts.push(("Stakes at block", parts::number(&proof.tag)));
     }
-    let said = "This replica checked the signature against the nodes’ keys and stakes before it applied the batch; its chaining hash is over all bodies up to it.";
+    let said = "This replica checked the signature against the nodes’ keys and stakes before it applied the batch. The chaining hash covers all batch bodies up to this one.";
     vec![parts::facts(facts), parts::note(said)]
 }
 
@@ -161,7 +162,7 @@ fn trade(state: State, trade: &TradeBody) -> Row {
 fn row(element: &ElementBody) -> Row {
     let outcome = match (&element.copy_of, &element.reject) {
         (Some(batch), _) => {
-            parts::all(vec![text("copy; its outcome is in batch "), parts::batch_link(batch)])
+            parts::all(vec![text("duplicate; see the outcome in batch "), parts::batch_link(batch)])
         }
         (None, Some(reject)) => {
             let mark = parts::mark(false, &reject.name.replace('_', " "));

@@ -96,7 +96,7 @@ impl Load {
     fn problem(self, problem: &str) -> Node {
         let ways = vec![
             button("Try again", "", move || self.again()),
-            with(parts::link("/batches", "Last batches"), "class", "button"),
+            with(parts::link("/batches", "Latest batches"), "class", "button"),
         ];
         let said = vec![element("p", "", vec![text(problem)]), element("p", "actions", ways)];
         with(element("div", "panel problem", said), "role", "alert")

@@ -42,7 +42,7 @@ pub fn markets(state: State) -> View {
         let mut view = vec![parts::heading("Markets", Vec::new())];
         view.extend(load.show(|body: MarketsResponse| {
             let rows = body.markets.iter().map(row).collect();
-            let table = parts::table("Markets", MARKETS, rows, "Genesis has no markets.");
+            let table = parts::table("Markets", MARKETS, rows, "No markets.");
             vec![element("div", "panel", vec![table])]
         }));
         view
@@ -83,7 +83,7 @@ pub fn market(state: State, name: String) -> View {
             let mut view = vec![parts::heading(&name, Vec::new())];
             if let Some(listing) = &*state.listing.read() {
                 let links = listing.markets.iter().map(|market| parts::market_link(&market.name));
-                let said = format!("There is no market {name}. There are:");
+                let said = format!("There is no market {name}. Available markets:");
                 let said = vec![
                     element("p", "", vec![text(&said)]),
                     element("p", "actions", links.collect()),
@@ -94,7 +94,7 @@ pub fn market(state: State, name: String) -> View {
         };
         let trade = {
             let name = name.clone();
-            button("Trade it", "", move || {
+            button("Trade", "", move || {
                 if state.market.with_untracked(|shown| *shown != name) {
                     state.show_market(name.clone());
                 }
@@ -107,11 +107,10 @@ pub fn market(state: State, name: String) -> View {
             own.map(|own| figures(state.steps(&name), own)).into_iter().collect()
         }));
         let book = asked.book.show(|body: BookBody| vec![book(&market, &body)]);
-        view.push(parts::section("Top of the book", book));
+        view.push(parts::section("Order book", book));
         let tape = asked.trades.show(|body: TradesResponse| {
             let rows = body.trades.iter().map(|one| trade_row(&market, one)).collect();
-            let empty =
-                "No trades yet. The first order that meets one on the other side makes one.";
+            let empty = "No trades yet.";
             vec![parts::table("Last trades", TRADES, rows, empty)]
         });
         view.push(parts::section("Last trades", tape));
@@ -129,12 +128,12 @@ fn book(market: &Market, body: &BookBody) -> Node {
                 parts::number(&level.2),
             ]
         };
-        let caption = format!("{name}, best first");
+        let caption = format!("{name}, best price first");
         let table = parts::table(&caption, LEVELS, levels.iter().map(row).collect(), empty);
         element("div", "", vec![element("h3", "", vec![text(name)]), table])
     };
-    let no_bids = "No bids: a limit order to buy stands here until it fills.";
-    let no_asks = "No asks: a limit order to sell stands here until it fills.";
+    let no_bids = "No bids.";
+    let no_asks = "No asks.";
     let bids = side("Bids", "bid", &body.bids, no_bids);
     element("div", "two", vec![bids, side("Asks", "ask", &body.asks, no_asks)])
 }
@@ -156,11 +155,11 @@ fn figures(steps: Steps, market: &MarketBody) -> Node {
         Some(value) => text(&format!("{} {}", steps.price(value), market.quote)),
         None => text("–"),
     };
-    let fee = |bps: &str| parts::amount(bps, "basis points of the quote amount");
+    let fee = |bps: &str| parts::amount(bps, "bps of the quote amount");
     let rules = parts::facts(vec![
         ("Tick size", quote(&market.tick_size)),
         ("Lot size", parts::amount(&market.lot_size, &market.base)),
-        ("Least price × quantity", quote(&market.notional_min)),
+        ("Min. order value", quote(&market.notional_min)),
         ("Maker fee", fee(&market.maker_fee_bps)),
         ("Taker fee", fee(&market.taker_fee_bps)),
     ]);
@@ -173,6 +172,6 @@ fn figures(steps: Steps, market: &MarketBody) -> Node {
         ("24 h low", price(&market.low_24h)),
         ("24 h volume", text(&format!("{} {}", steps.quantity(&market.volume_24h), market.base))),
     ]);
-    let parts = vec![parts::section("Rules", vec![rules]), parts::section("Figures", vec![day])];
+    let parts = vec![parts::section("Rules", vec![rules]), parts::section("Statistics", vec![day])];
     element("div", "two", parts)
 }

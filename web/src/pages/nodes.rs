@@ -14,7 +14,7 @@ use crate::format;
 use crate::state::State;
 
 const NODES: &[&str] =
-    &["Node", "Address", "#Stake", "#Share", "Signed last", "Public key (BLS, G2)"];
+    &["Node", "Address", "#Stake", "#Share", "Latest proof", "Public key (BLS, G2)"];
 
 /// A node of a network file. Its numbers are longer than a browser counts, so they stay text.
 #[derive(Deserialize)]
@@ -70,7 +70,7 @@ impl Nodes {
             match entries {
                 Some(entries) => table(&network, proof.as_ref(), &entries),
                 None => vec![parts::note(
-                    "The replica lists the nodes in a form that this page does not know.",
+                    "The replica sent a list of nodes that this page cannot read.",
                 )],
             }
         })
@@ -115,22 +115,23 @@ fn table(
         let is_quorum = |(id, _): &(&String, &NodeEntry<'_>)| signed(id) == Some(true);
         let quorum: u128 = entries.iter().filter(is_quorum).map(|(_, entry)| stake(entry)).sum();
         let said = format!(
-            "{} of {} stake ({}), over batches up to ",
+            "{} of {} stake ({}) signed the batches up to ",
             format::number(&quorum.to_string(), 0),
             format::number(&total.to_string(), 0),
             share(quorum, total)
         );
-        facts.push(("Signed last", parts::all(vec![text(&said), parts::batch_link(&proof.index)])));
+        facts
+            .push(("Latest proof", parts::all(vec![text(&said), parts::batch_link(&proof.index)])));
     }
-    facts.push(("Has to sign", text(&format!("at least {} % of the stake", network.threshold))));
-    facts.push(("App on the network", text(&network.app_name)));
+    facts.push(("Quorum", text(&format!("at least {} % of the stake", network.threshold))));
+    facts.push(("App name", text(&network.app_name)));
     if network.tag != "0" {
-        facts.push(("Stakes as of block", parts::number(&network.tag)));
+        facts.push(("Stakes at block", parts::number(&network.tag)));
     }
-    view.push(element("h3", "", vec![text("Quorum")]));
+    view.push(element("h3", "", vec![text("Stake that signed")]));
     view.push(parts::facts(facts));
     view.push(keys(entries));
-    let said = "By these keys and stakes this replica checks each finality proof. It is its word: compare them with the network’s own list.";
+    let said = "This replica checks each finality proof against these keys and stakes. The list comes from this replica: compare it with the network’s own.";
     view.push(parts::note(said));
     view
 }
@@ -143,7 +144,7 @@ fn keys(entries: &BTreeMap<String, NodeEntry<'_>>) -> Node {
     };
     let all = entries.iter().map(line).collect::<Vec<_>>().join("\n");
     let pre = with(element("pre", "text", vec![text(&all)]), "tabindex", "0");
-    let pre = with(with(pre, "role", "region"), "aria-label", "Public keys in full");
-    let summary = element("summary", "", vec![text("Ids and keys in full")]);
+    let pre = with(with(pre, "role", "region"), "aria-label", "Full public keys");
+    let summary = element("summary", "", vec![text("Full IDs and keys")]);
     element("details", "", vec![summary, pre])
 }

@@ -13,9 +13,10 @@ use crate::format;
 use crate::state::State;
 
 const REPLICAS: &[&str] =
-    &["Replica", "#Weight", "Last attested batch", "Root", "Its clock", "Said in batch"];
-const GATEWAYS: &[&str] = &["Gateway", "Used to", "#Finalized", "#Faults", "#Lies", "Last fault"];
-const LEAD: &str = "Replicas apply the same batches. Each signs the state root that it computed; a root that more than two thirds of the weight signed is certified. A replica whose own root differs stops.";
+    &["Replica", "#Weight", "Last attested batch", "Root", "Clock", "Attested in batch"];
+const GATEWAYS: &[&str] =
+    &["Gateway", "Used for", "#Finalized", "#Failures", "#Invalid answers", "Last failure"];
+const LEAD: &str = "Replicas apply the same batches, and each signs the state root it computes. A root signed by replicas with more than two thirds of the weight is certified. A replica whose own root differs halts.";
 
 pub fn replicas(state: State) -> View {
     let load = load(|| "/v1/replicas".into()).live(state);
@@ -26,27 +27,27 @@ pub fn replicas(state: State) -> View {
             let weights = body.replicas.iter().filter_map(|one| one.weight.parse::<u64>().ok());
             let total = weights.sum();
             let rows = body.replicas.iter().map(|one| replica(one, total)).collect();
-            let caption = "Replicas that genesis names";
-            vec![parts::table(caption, REPLICAS, rows, "Genesis names no replicas.")]
+            let caption = "Replicas named in genesis";
+            vec![parts::table(caption, REPLICAS, rows, "No replicas named in genesis.")]
         });
         let check = button("Check", "", move || evidence.check(Subject::LastBatch));
         let mut view = vec![
             parts::heading("Replicas", vec![check]),
             parts::lead(LEAD),
-            parts::section("Replicas of genesis", table),
-            parts::section("Nodes of the sequencer", nodes.show()),
+            parts::section("Replicas named in genesis", table),
+            parts::section("Sequencer nodes", nodes.show()),
         ];
         if let Some(status) = &*state.status.read() {
             let gateways = parts::table(
                 "Gateways",
                 GATEWAYS,
                 status.gateways.iter().map(gateway).collect(),
-                "None yet: the replica has not reached the sequencer since it started.",
+                "None yet. The replica has not reached the sequencer since it started.",
             );
             view.extend([
                 parts::section("Certified root", vec![certified(status)]),
                 parts::section("This replica", vec![this(status)]),
-                parts::section("Gateways of this replica", vec![gateways]),
+                parts::section("Gateways this replica uses", vec![gateways]),
             ]);
         }
         view
@@ -59,7 +60,7 @@ fn replica(replica: &ReplicaBody, total: u64) -> Row {
     let share = format!("{} ({}.{} %)", format::number(&replica.weight, 0), share / 10, share % 10);
     let mut key = vec![parts::account_link(&replica.public_key)];
     if replica.is_this {
-        key.extend([text(" "), element("span", "tag", vec![text("this one")])]);
+        key.extend([text(" "), element("span", "tag", vec![text("this replica")])]);
     }
     let batch = match replica.attested_batch.as_deref() {
         None => text("none yet"),
@@ -79,26 +80,26 @@ fn replica(replica: &ReplicaBody, total: u64) -> Row {
 
 fn certified(status: &StatusBody) -> Node {
     let (Some(batch), Some(root)) = (&status.certified_batch, &status.certified_root) else {
-        let said = "No root is certified yet: that takes attestations of more than two thirds of the weight, which come with the first batches.";
+        let said = "No root is certified yet. Certification needs attestations from replicas with more than two thirds of the weight; they come with the first batches.";
         return element("p", "empty", vec![text(said)]);
     };
     let path = format!("/v1/certified?from={batch}");
     parts::facts(vec![
         ("Batch", parts::batch_link(batch)),
         ("State root", parts::whole(root)),
-        ("Evidence", parts::raw_link(&path, "the signed attestations, as JSON")),
+        ("Evidence", parts::raw_link(&path, "signed attestations (JSON)")),
     ])
 }
 
 fn this(status: &StatusBody) -> Node {
     let word = match status.state {
-        ReplicaState::Following => parts::mark(true, "follows the sequencer"),
-        ReplicaState::Starting => text("catches up with the sequencer"),
+        ReplicaState::Following => parts::mark(true, "following the sequencer"),
+        ReplicaState::Starting => text("catching up with the sequencer"),
         ReplicaState::Disconnected => parts::mark(false, "cannot reach the sequencer"),
         ReplicaState::Halted => parts::mark(false, "halted"),
     };
     let mut facts = vec![("State", word)];
-    facts.extend(status.reason.as_ref().map(|reason| ("Why", text(reason))));
+    facts.extend(status.reason.as_ref().map(|reason| ("Reason", text(reason))));
     let start = match status.start.as_str() {
         "0" => "the first batch".into(),
         start => format!("a snapshot of batch {}", format::number(start, 0)),
@@ -113,11 +114,11 @@ fn this(status: &StatusBody) -> Node {
     facts.extend([
         ("Last batch", or(&status.batch, "none yet", parts::batch_link)),
         ("State root", parts::whole(&status.root)),
-        ("Exchange’s time", or(&status.time_ms, "not set yet", parts::time)),
+        ("Exchange time", or(&status.time_ms, "not set yet", parts::time)),
         ("Behind", parts::amount(&status.lag_batches, "batches")),
-        ("Transactions that wait", parts::number(&status.outbox)),
-        ("From posting to finality", latency),
-        ("Began with", text(&start)),
+        ("Pending transactions", parts::number(&status.outbox)),
+        ("Time to finality", latency),
+        ("Started from", text(&start)),
         ("Exchange", text(&status.name)),
         ("Network id", parts::whole(&status.network)),
         ("Version", text(&status.version)),
@@ -130,7 +131,7 @@ fn gateway(gateway: &GatewayBody) -> Row {
         (gateway.in_use, "read"),
         (gateway.is_posted_to, "post"),
         (gateway.is_leader, "(leader)"),
-        (gateway.lags, "(lags)"),
+        (gateway.lags, "(lagging)"),
     ];
     let uses: Vec<_> = uses.into_iter().filter_map(|(is_so, word)| is_so.then_some(word)).collect();
     let uses = if uses.is_empty() { "–".into() } else { uses.join(", ") };

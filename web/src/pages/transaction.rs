@@ -53,7 +53,7 @@ pub fn transaction(state: State, hash: String) -> View {
             vec![
                 parts::section("Lifecycle", lifecycle(&found)),
                 parts::section("Outcome", outcome(state, &found, fills)),
-                parts::section("Signed", signed.show(|body: SignedBody| evidence(&body))),
+                parts::section("Signed message", signed.show(|body: SignedBody| evidence(&body))),
             ]
         }));
         view
@@ -92,11 +92,11 @@ fn lifecycle(status: &TransactionStatus) -> Vec<Node> {
     ];
     let mut view = vec![with(element("ol", "steps", steps), "aria-live", "polite")];
     if status.received_ms.is_none() {
-        view.push(parts::note("Another replica took it, or it left this one’s outbox long ago: when it was received and posted is not known here."));
+        view.push(parts::note("This replica does not know when the transaction was received and posted: another replica accepted it, or this one removed it from its outbox long ago."));
     }
     let mut facts = Vec::new();
     if let (Some(batch), Some(position)) = (&status.batch, &status.position) {
-        let place = vec![parts::batch_link(batch), text(&format!(" at place {position}"))];
+        let place = vec![parts::batch_link(batch), text(&format!(" at position {position}"))];
         facts.push(("Batch", parts::all(place)));
     }
     facts.extend(status.kind.as_ref().map(|kind| ("Kind", text(&kind.replace('_', " ")))));
@@ -117,27 +117,27 @@ fn outcome(
         (Stage::Rejected, Some(reject), _) => {
             let what = element("p", "fault", vec![text(&format!("{}.", reject.message))]);
             let means = format!(
-                "Reject {}, {}. It changed nothing; at most its nonce is used. To try again, sign a new transaction that keeps to this.",
+                "Reject code {} ({}). The transaction had no effect, except that its nonce may be used up. To try again, sign a new, corrected transaction.",
                 reject.code, reject.name
             );
             vec![what, parts::note(&means)]
         }
         (Stage::Expired, ..) => said(
-            "The exchange’s time passed its valid_until before it was in a batch. It had no effect and will have none; sign it anew with a later time.",
+            "It expired: it was in no batch before its valid_until. It will never have an effect. Sign a new transaction to try again.",
         ),
         (Stage::Superseded, ..) => said(
-            "Its nonce was used by another transaction, or is too old by now. It had no effect and will have none; sign it anew with a higher nonce.",
+            "Another transaction used its nonce, or the nonce is now too old. It will never have an effect. Sign a new transaction to try again.",
         ),
         (Stage::Applied, _, Some(order)) => {
-            let mut view =
-                vec![order_facts(state, order), element("h3", "", vec![text("Filled at once")])];
+            let mut view = vec![
+                order_facts(state, order),
+                element("h3", "", vec![text("Filled immediately")]),
+            ];
             view.extend(fills());
             view
         }
-        (Stage::Applied, ..) => {
-            said("Applied: what it says under Signed is done. The account shows the effect.")
-        }
-        _ => said("No outcome yet: this view follows it."),
+        (Stage::Applied, ..) => said("Applied. The effect is visible in the account."),
+        _ => said("No outcome yet. This page updates automatically."),
     }
 }
 
@@ -152,11 +152,12 @@ fn fills(state: State, body: &BatchTradesResponse) -> Vec<Node> {
             parts::number(&trade.maker_order),
         ]
     };
-    let empty = "Nothing: no order on the other side met its price when it came.";
+    let empty = "None. No order on the other side matched its price.";
     let rows = body.trades.iter().map(row).collect();
     let mut view = vec![parts::table("Fills as a taker", FILLS, rows, empty)];
     if body.total.parse().is_ok_and(|total: usize| total > body.trades.len()) {
-        let said = format!("The first {FILLS_SHOWN} of {}.", format::number(&body.total, 0));
+        let said =
+            format!("Showing the first {FILLS_SHOWN} of {}.", format::number(&body.total, 0));
         view.push(parts::note(&said));
     }
     view
@@ -178,35 +179,35 @@ fn order_facts(state: State, order: &OrderBody) -> Node {
         ("Side", parts::side(order.side)),
         ("Limit price", text(&steps.price(&order.price))),
         ("Quantity", text(&steps.quantity(&order.quantity))),
-        ("Filled so far", text(&steps.quantity(&order.filled))),
+        ("Filled", text(&steps.quantity(&order.filled))),
         ("Open", text(&steps.quantity(&order.remaining))),
         ("Time in force", text(format::time_in_force_words(order.time_in_force))),
-        ("Now", text(&status)),
+        ("Status", text(&status)),
     ])
 }
 
 fn evidence(body: &SignedBody) -> Vec<Node> {
     // Computed in this page: a replica that shows another text is found out.
     let check = if body.scheme == "guide" {
-        text("in the guide’s format the hash is over key and signature")
+        text("guide format: the hash covers key and signature")
     } else if TransactionHash::of_text(&body.text).to_string() == body.hash {
-        parts::mark(true, "this page computed it from the text")
+        parts::mark(true, "verified: this page computed it from the message")
     } else {
-        parts::mark(false, "the text does not have this hash: do not trust this replica")
+        parts::mark(false, "the message does not have this hash: do not trust this replica")
     };
     let code = |text: &str, name: &str| {
         let pre = with(element("pre", "text", vec![self::text(text)]), "tabindex", "0");
         with(with(pre, "role", "region"), "aria-label", name)
     };
-    let summary = element("summary", "", vec![text("As it stands in the batch")]);
+    let summary = element("summary", "", vec![text("As recorded in the batch")]);
     vec![
-        code(&body.text, "The text that was signed"),
+        code(&body.text, "Signed message"),
         parts::facts(vec![
             ("Signed by", parts::account_link(&body.signer)),
             ("Scheme", text(&body.scheme)),
             ("Signature", parts::whole(&body.signature)),
             ("Hash", check),
         ]),
-        element("details", "", vec![summary, code(&body.element, "As it stands in the batch")]),
+        element("details", "", vec![summary, code(&body.element, "As recorded in the batch")]),
     ]
 }

@@ -17,7 +17,7 @@ use zellbook_vault::VaultError;
 use super::kept::EthereumAccount;
 
 /// What the user signs once, so that the account's key is known.
-const CONNECT_TEXT: &str = "Zellbook: show my public key\n\nThis signature tells the page which public key this account has. It moves nothing and allows nothing.";
+const CONNECT_TEXT: &str = "Zellbook: show my public key\n\nThis signature tells the page which public key this account has. It moves no funds and grants no permissions.";
 /// Events of EIP-1193 that say something of the accounts. Which chain a wallet is on does not matter: it signs texts.
 const ACCOUNTS_CHANGED: &str = "accountsChanged";
 const DISCONNECTED_EVENT: &str = "disconnect";
@@ -161,17 +161,15 @@ pub fn shown_instead(account: &EthereumAccount) -> Option<Vec<String>> {
 fn failed(wallet: &str, error: &JsValue) -> VaultError {
     let code = field(error, "code").and_then(|code| code.as_f64()).unwrap_or(0.0);
     VaultError::Ethereum(if code == REJECTED {
-        format!("You said no in {wallet}. Nothing was signed; try again if you want to.")
+        format!("You rejected the request in {wallet}. Nothing was signed.")
     } else if code == UNAUTHORIZED {
-        format!(
-            "{wallet} does not let this page use the account. Connect it again, then try once more."
-        )
+        format!("{wallet} does not let this page use the account. Reconnect it, then try again.")
     } else if DISCONNECTED.contains(&code) {
         format!("{wallet} is not connected. Open it, then try again.")
     } else {
         let message = text_field(error, "message").unwrap_or_default();
         let message: String = message.chars().take(200).collect();
-        format!("{wallet} could not do it: {message}")
+        format!("{wallet} returned an error: {message}")
     })
 }
 
@@ -183,7 +181,7 @@ async fn request(id: &str, method: &str, params: &Array) -> Result<JsValue, Vaul
     });
     let absent = || {
         VaultError::Ethereum(format!(
-            "The wallet of this account ({id}) is not in this browser now. Switch it on, then reload the page."
+            "The wallet of this account ({id}) is not available in this browser. Enable it, then reload the page."
         ))
     };
     let (name, provider) = found.ok_or_else(absent)?;
@@ -239,7 +237,10 @@ pub async fn connect(id: &str) -> Result<(Connected, String, String), VaultError
     let wallet = wallet.ok_or(VaultError::Unavailable)?;
     let address = addresses(id).await?.into_iter().next();
     let address = address.ok_or_else(|| {
-        VaultError::Ethereum(format!("{} shows no account to this page.", wallet.name))
+        VaultError::Ethereum(format!(
+            "{} gives this page access to no account. Select one there, then try again.",
+            wallet.name
+        ))
     })?;
     let signature = personal_sign(id, CONNECT_TEXT, &address).await?;
     Ok((Connected { address, wallet }, CONNECT_TEXT.into(), signature))
@@ -257,7 +258,7 @@ impl Connected {
 pub async fn sign(account: &EthereumAccount, text: &str) -> Result<String, VaultError> {
     if !addresses(&account.wallet).await?.contains(&account.address) {
         return Err(VaultError::Ethereum(format!(
-            "{} does not show the account {} to this page any more. Choose it there, then try again.",
+            "{} no longer gives this page access to the account {}. Select it there, then try again.",
             account.name, account.address
         )));
     }

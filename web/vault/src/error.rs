@@ -54,41 +54,39 @@ impl std::fmt::Display for VaultError {
             Self::WordCount(count) => {
                 return write!(
                     f,
-                    "A phrase has 12 words (or 15, 18, 21 or 24), and here are {count}."
+                    "A recovery phrase has 12, 15, 18, 21 or 24 words; this one has {count}."
                 );
             }
             Self::UnknownWord(number, word) => {
                 return write!(
                     f,
-                    "Word {number}, “{word}”, is not in the list of words. Check its spelling."
+                    "Word {number}, “{word}”, is not in the word list. Check its spelling."
                 );
             }
             Self::Ethereum(reason) => return f.write_str(reason),
-            Self::Wrong => {
-                "This passphrase does not open it. Check for typing errors and capital letters."
-            }
-            Self::NoFile => "This is no exported Zellbook wallet.",
-            Self::NoKey => "A secret key has 64 hex digits, with or without 0x before them.",
+            Self::Wrong => "Wrong passphrase. Check for typing errors and capital letters.",
+            Self::NoFile => "This is not an exported Zellbook wallet.",
+            Self::NoKey => "A private key has 64 hex digits, with or without a leading 0x.",
             Self::Checksum => {
-                "All words are in the list, but they do not make a phrase together. Check their order, and that none is mistaken for another."
+                "All words are in the word list, but their checksum is wrong. Check their order, and that none is swapped for a similar one."
             }
-            Self::Random => "The browser gave no random numbers, so no key was made.",
+            Self::Random => "The browser provided no random numbers, so no key was created.",
             Self::Storage => {
-                "The browser does not let this page keep anything. Allow site data, then try again."
+                "The browser does not let this page store data. Allow site data, then try again."
             }
             Self::Occupied => {
-                "Another tab made or changed the wallet meanwhile. Close this and look again; nothing was overwritten."
+                "Another tab created or changed the wallet in the meantime. Nothing was overwritten. Close this dialog, then try again."
             }
-            Self::Known => "This key is here already.",
-            Self::Locked => "Your key is locked. Unlock it, then try again.",
+            Self::Known => "This wallet already has this key.",
+            Self::Locked => "Your wallet is locked. Unlock it, then try again.",
             Self::OtherSigner => {
-                "The wallet signed with another account than this one. Choose this account there, then try again."
+                "The wallet signed with a different account. Select this account there, then try again."
             }
             Self::OtherNetwork => {
-                "This address serves another network than the one that this account is used on. Nothing was signed."
+                "This address serves a different network from the one this account was used on. Nothing was signed."
             }
             Self::Unavailable => {
-                "The part of the page that keeps keys could not be loaded. Try again; if that does not help, reload the page."
+                "The wallet code could not be loaded. Try again, or reload the page."
             }
         };
         f.write_str(text)

@@ -241,7 +241,7 @@ fn CandleChart() -> impl IntoView {
         let Some(element) = place.get() else { return };
         spawn_local(async move {
             if library::load().await.is_none() {
-                let text = "The chart could not be loaded. The table has the same values.";
+                let text = "The chart could not be loaded. The table shows the same values.";
                 shown.problem.try_set(Some(text.into()));
                 return;
             }
@@ -266,14 +266,14 @@ fn CandleChart() -> impl IntoView {
     };
     let label = move || {
         format!(
-            "Candles of {}, {} each. The table has their values.",
+            "{} candles, {} each. The table shows their values.",
             state.market.get(),
             interval.get().words
         )
     };
     view! {
         <div class="chart-bar">
-            <div class="choices" role="group" aria-label="Length of a candle">
+            <div class="choices" role="group" aria-label="Candle interval">
                 {INTERVALS.map(|value| choice(interval, value)).collect_view()}
             </div>
             <button
@@ -290,7 +290,7 @@ fn CandleChart() -> impl IntoView {
             <div class="canvas" class:hidden=move || is_table.get() node_ref=place role="img" aria-label=label></div>
             {move || is_table.get().then(|| table(shown))}
             <Show when=is_empty>
-                <p class="empty over-chart">"No trades in this market yet. The first one draws the first candle."</p>
+                <p class="empty over-chart">"No trades in this market yet. The first trade starts the chart."</p>
             </Show>
             <Show when=move || shown.candles.with(Option::is_none) && shown.problem.with(Option::is_none)>
                 <p class="skeleton over-chart" role="status"><span class="visually-hidden">"Loading candles"</span></p>
@@ -379,10 +379,10 @@ fn table(shown: Shown) -> impl IntoView {
             Some(last.map(row).collect_view())
         })
     };
-    let head = ["Begins", "Open", "High", "Low", "Close", "Volume"];
+    let head = ["Start", "Open", "High", "Low", "Close", "Volume"];
     let head = head.map(|name| view! { <th scope="col">{name}</th> }).collect_view();
     view! {
-        <div class="chart-table" tabindex="0" role="region" aria-label="Candles as a table">
+        <div class="chart-table" tabindex="0" role="region" aria-label="Candle table">
             <table>
                 <thead><tr>{head}</tr></thead>
                 <tbody>{body}</tbody>

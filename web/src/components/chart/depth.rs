@@ -219,18 +219,18 @@ fn DepthChart() -> impl IntoView {
     };
     let is_empty =
         move || depth.with(|depth| depth.as_ref().is_some_and(|depth| depth.points.is_empty()));
-    let hint = "Point at a price, or use the arrow keys, to read what stands up to it.";
+    let hint = "Point at a price, or use the arrow keys, to see the total depth up to it.";
     view! {
         <p class="readout">{move || words().unwrap_or_else(|| hint.into())}</p>
         <div
             class="chart-place depth-chart"
             tabindex="0"
             role="slider"
-            aria-label="Depth of the book, by price"
+            aria-label="Order book depth by price"
             aria-valuemin="0"
             aria-valuemax=move || last().to_string()
             aria-valuenow=move || position().unwrap_or(0).to_string()
-            aria-valuetext=move || words().unwrap_or_else(|| "no price chosen".into())
+            aria-valuetext=move || words().unwrap_or_else(|| "no price selected".into())
             on:pointermove=on_pointer
             on:pointerdown=on_pointer
             on:pointerleave=move |_| chosen.set(None)
@@ -242,7 +242,7 @@ fn DepthChart() -> impl IntoView {
                 {line}
             </svg>
             <Show when=is_empty>
-                <p class="empty over-chart">"The book is empty. Each limit order that rests in it adds to this picture."</p>
+                <p class="empty over-chart">"The order book is empty. Each resting limit order adds to this chart."</p>
             </Show>
         </div>
         <p class="chart-foot"><span>{move || end(false)}</span> <span>{move || end(true)}</span></p>

@@ -36,7 +36,7 @@ pub fn ChartPanel() -> impl IntoView {
     };
     view! {
         <section class="chart" aria-label="Chart">
-            <div class="tabs" role="tablist" aria-label="Kind of chart">
+            <div class="tabs" role="tablist" aria-label="Chart type">
                 {tab("Candles", false)} {tab("Depth", true)}
             </div>
             {move || {

@@ -67,8 +67,8 @@ fn batch(index: &str) -> Cell {
 /// Orders that are not open any more.
 pub const HISTORY: Past = Past {
     path: "orders",
-    columns: &["Time", "Market", "Side", "Price", "Quantity", "Filled", "Outcome"],
-    empty: "No past orders. Filled and cancelled orders are listed here.",
+    columns: &["Time", "Market", "Side", "Price", "Quantity", "Filled", "Status"],
+    empty: "No past orders. Filled and cancelled orders appear here.",
     file: &[],
     read: |state, json| {
         let orders = api::parse::<OrdersResponse>(json)?.orders;
@@ -102,7 +102,7 @@ fn order(state: State, order: &OrderBody) -> Entry {
 pub const FILLS: Past = Past {
     path: "fills",
     columns: &["Time", "Market", "Side", "Price", "Quantity", "Role", "Fee", "Batch"],
-    empty: "No fills yet. Each trade of yours is listed here with the batch that proves it.",
+    empty: "No fills yet. Your trades appear here, each with the batch that proves it.",
     file: &[
         "time",
         "trade",
@@ -156,9 +156,9 @@ fn fill(state: State, fill: &FillBody) -> Entry {
 /// What came and left without trades.
 pub const LEDGER: Past = Past {
     path: "ledger",
-    columns: &["Time", "What", "Token", "Amount", "With", "Batch"],
-    empty: "Nothing came or left yet. Deposits, withdrawals and transfers are listed here.",
-    file: &["time", "what", "token", "amount", "with", "batch", "position"],
+    columns: &["Time", "Type", "Token", "Amount", "Details", "Batch"],
+    empty: "No deposits, withdrawals or transfers yet.",
+    file: &["time", "type", "token", "amount", "details", "batch", "position"],
     read: |_, json| Ok(api::parse::<LedgerResponse>(json)?.entries.iter().map(ledger).collect()),
 };
 

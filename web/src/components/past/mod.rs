@@ -127,7 +127,8 @@ impl Shown {
         }
         let name = format!("zellbook-{}-{}.csv", self.past.path, account.get(..10).unwrap_or(""));
         if csv::save(&name, &rows).is_err() {
-            let text = "The browser did not let this page save a file.";
+            let text =
+                "The browser blocked the download. Allow downloads from this page, then try again.";
             let _ = self.problem.try_set(Some(text.into()));
         }
     }
@@ -209,12 +210,12 @@ pub fn PastView(past: &'static Past) -> impl IntoView {
         <p class="actions">
             <Show when=move || has_rows() && shown.has_older.get()>
                 <button type="button" disabled=move || shown.is_busy.get() on:click=move |_| shown.busy(shown.load(true))>
-                    "More"
+                    "Load more"
                 </button>
             </Show>
             <Show when=move || has_rows() && !past.file.is_empty()>
                 <button type="button" disabled=move || shown.is_busy.get() on:click=move |_| shown.busy(shown.save())>
-                    "Save all as CSV"
+                    "Export CSV"
                 </button>
             </Show>
         </p>

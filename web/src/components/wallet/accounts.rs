@@ -40,7 +40,7 @@ pub fn Accounts(phrase: Shown) -> impl IntoView {
         (accounts.len() > 1).then(|| {
             view! {
                 <fieldset class="accounts">
-                    <legend>"Account that acts"</legend>
+                    <legend>"Active account"</legend>
                     {accounts.into_iter().map(choice).collect_view()}
                 </fieldset>
             }
@@ -61,7 +61,7 @@ pub fn Accounts(phrase: Shown) -> impl IntoView {
         <p class="actions">
             <Show when=move || is_unlocked.get()>
                 <Show when=move || has_next.get()>
-                    <button type="button" on:click=add_next>"Add an account"</button>
+                    <button type="button" on:click=add_next>"Add account"</button>
                 </Show>
                 <button type="button" on:click=move |_| wallet::lock(state.wallet)>"Lock"</button>
             </Show>
@@ -72,12 +72,12 @@ pub fn Accounts(phrase: Shown) -> impl IntoView {
         // Without a wallet of this page's own, importing begins one, and it needs to be unlocked otherwise.
         <Show when=move || is_unlocked.get() || !has_keys.get()>
             <details>
-                <summary>"Import a key, a phrase or a file"</summary>
+                <summary>"Import private key, recovery phrase or file"</summary>
                 {move || view! { <Import is_first=!has_keys.get() /> }}
             </details>
         </Show>
         <details>
-            <summary>"Connect an Ethereum wallet"</summary>
+            <summary>"Connect Ethereum wallet"</summary>
             <EthereumWallets />
         </details>
         <Show when=move || has_keys.get()>

@@ -38,7 +38,7 @@ pub fn Reminder(children: ChildrenFn) -> impl IntoView {
     view! {
         <Show when=move || !is_backed_up.get()>
             <div class="reminder" role="note">
-                <span>"Not backed up yet: if this browser loses its data, your key and all that it owns are lost."</span>
+                <span>"Not backed up: if this browser loses its data, you lose your wallet and everything in it."</span>
                 {children.read_value()()}
             </div>
         </Show>
@@ -67,7 +67,7 @@ pub fn Backup(phrase: Shown) -> impl IntoView {
             if save_file(&name, &file.to_json()).is_ok() {
                 attempt(wallet::set(state.wallet, |settings| settings.is_backed_up = true));
             } else {
-                state.problem.set(Some("The browser did not let this page save a file.".into()));
+                state.problem.set(Some("The browser blocked the download. Allow downloads from this page, then try again.".into()));
             }
         }
     };
@@ -90,24 +90,24 @@ pub fn Backup(phrase: Shown) -> impl IntoView {
         }
     };
     view! {
-        <Reminder>"Show the phrase and write it down, or export the file."</Reminder>
+        <Reminder>"Write down the recovery phrase, or export the encrypted file."</Reminder>
         <p class="actions">
             <Show when=move || has_phrase.get()>
-                <button type="button" on:click=ask(Secret::Phrase)>"Show the phrase"</button>
+                <button type="button" on:click=ask(Secret::Phrase)>"Show recovery phrase"</button>
             </Show>
             <Show when=move || has_key.get()>
-                <button type="button" on:click=ask(Secret::Key)>"Show the secret key"</button>
+                <button type="button" on:click=ask(Secret::Key)>"Show private key"</button>
             </Show>
             <button type="button" on:click=export>"Export encrypted file"</button>
         </p>
         <Show when=move || asked.get().is_some()>
-            <PassphraseForm id="reveal-passphrase" button="Show it" autocomplete="current-password" work=reveal />
+            <PassphraseForm id="reveal-passphrase" button="Reveal" autocomplete="current-password" work=reveal />
         </Show>
         <Show when=move || secret.with(Option::is_some)>
-            <p class="note">"Whoever has this key has all that the account owns. Nobody who helps you ever asks for it."</p>
+            <p class="note">"Anyone who has this key controls the account and its funds. Nobody from support will ever ask for it."</p>
             <p class="text key secret">{move || secret.get().map(|secret| secret.to_string())}</p>
             <p class="actions">
-                <button type="button" on:click=move |_| secret.set(None)>"Hide it"</button>
+                <button type="button" on:click=move |_| secret.set(None)>"Hide"</button>
             </p>
         </Show>
     }
@@ -134,14 +134,14 @@ pub fn Removal() -> impl IntoView {
             <button type="button" class="quiet" on:click=move |_| is_asking.set(true)>"Remove from this browser"</button>
         </p>
         <Show when=move || is_asking.get()>
-            <p class="fault">"Without a phrase or an exported file, keys and all that they own are lost for good."</p>
+            <p class="fault">"Without the recovery phrase or an exported file, the keys and everything they control are lost forever."</p>
             <p class="actions">
-                <button type="button" on:click=move |_| is_asking.set(false)>"Keep it"</button>
+                <button type="button" on:click=move |_| is_asking.set(false)>"Keep wallet"</button>
                 <Show when=move || several.get()>
                     <button type="button" class="sell" on:click=remove_one>"Remove this account"</button>
                 </Show>
                 <button type="button" class="sell" on:click=remove_all>
-                    {move || if several.get() { "Remove all of it" } else { "Remove it" }}
+                    {move || if several.get() { "Remove all accounts" } else { "Remove wallet" }}
                 </button>
             </p>
         </Show>

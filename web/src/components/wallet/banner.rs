@@ -61,7 +61,7 @@ pub fn OtherNetworkNote(#[prop(into)] other: Signal<Option<OtherNetwork>>) -> im
     let text = move || {
         let OtherNetwork { used, told, .. } = other.get()?;
         Some(format!(
-            "Another network: this address now serves {}, and your account is used on {}. What it has there is not here. If nobody announced this, sign nothing, and ask.",
+            "Different network: this address now serves {}, but you used your account on {}. Its balances and orders there are not here. If this change was not announced, sign nothing and ask the operator.",
             short(&told),
             short(&used),
         ))
@@ -79,7 +79,7 @@ pub fn OtherNetworkNote(#[prop(into)] other: Signal<Option<OtherNetwork>>) -> im
     };
     view! {
         <span title=title>{text}</span>
-        <button type="button" class="small" on:click=accept>"Use the new network"</button>
+        <button type="button" class="small" on:click=accept>"Switch to this network"</button>
     }
 }
 
@@ -104,11 +104,11 @@ impl Hidden {
         let address = short(address);
         match shown.first() {
             Some(other) => format!(
-                "{name} now shows {} to this page, and not {address}, the account that acts here. Choose {address} there again, or go on with the other one; nothing is signed until then.",
+                "{name} now has {} selected, not {address}, the active account here. Select {address} there again, or switch to the other account. Nothing is signed until then.",
                 short(other),
             ),
             None => format!(
-                "{name} does not show {address} to this page any more: it is locked or disconnected. Until you connect it again, nothing can be signed with this account.",
+                "{name} no longer gives this page access to {address}: it is locked or disconnected. Reconnect it to sign with this account.",
             ),
         }
     }
@@ -136,8 +136,8 @@ impl Hidden {
 
     fn button(&self) -> String {
         match self.shown.first() {
-            Some(other) => format!("Go on with {}", short(other)),
-            None => "Connect again".into(),
+            Some(other) => format!("Switch to {}", short(other)),
+            None => "Reconnect".into(),
         }
     }
 }

@@ -44,15 +44,15 @@ pub fn Begin(phrase: Shown) -> impl IntoView {
     let refused: Refused = expect_context();
     request_animation_frame(take_focus);
     view! {
-        <h3>"Make a key"</h3>
+        <h3>"Create wallet"</h3>
         <p class="note">
             {format!(
-                "A key is made in this browser and kept here under a passphrase of at least {PASSPHRASE_LENGTH_MIN} characters. Twelve words bring it back, and nobody else can: write them down when it is made, or after your first trade.",
+                "Your wallet is created in this browser and encrypted with your passphrase of at least {PASSPHRASE_LENGTH_MIN} characters. Only its 12-word recovery phrase can restore it: write the phrase down now, or after your first trade.",
             )}
         </p>
         <PassphraseForm
             id="new-passphrase"
-            button="Make a key"
+            button="Create wallet"
             autocomplete="new-password"
             autofocus=true
             work=async move |passphrase| {
@@ -62,11 +62,11 @@ pub fn Begin(phrase: Shown) -> impl IntoView {
             }
         />
         <details>
-            <summary>"Import a key, a phrase or a file"</summary>
+            <summary>"Import private key, recovery phrase or file"</summary>
             <Import is_first=true />
         </details>
         <details>
-            <summary>"Connect an Ethereum wallet"</summary>
+            <summary>"Connect Ethereum wallet"</summary>
             <EthereumWallets />
         </details>
     }
@@ -88,9 +88,9 @@ pub fn Import(is_first: bool) -> impl IntoView {
         });
     };
     let label = if is_first {
-        "Passphrase: of the file, or a new one"
+        "Passphrase (of the file, or a new one)"
     } else {
-        "Passphrase of the file, if it is one"
+        "Passphrase of the file (only for a file)"
     };
     view! {
         <PassphraseForm
@@ -110,7 +110,7 @@ pub fn Import(is_first: bool) -> impl IntoView {
                 <input type="file" accept=".json,application/json" on:change=on_file />
             </label>
             <div class="field">
-                <label for="import-text">"Its content, or a phrase of 12 words, or a secret key of 64 hex digits"</label>
+                <label for="import-text">"File content, 12-word recovery phrase, or private key (64 hex digits)"</label>
                 <textarea
                     id="import-text"
                     rows="3"

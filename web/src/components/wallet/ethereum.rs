@@ -41,11 +41,11 @@ pub fn EthereumWallets() -> impl IntoView {
     };
     view! {
         <p class="note">
-            "It shows an address and asks you to sign a text once: that tells this page the account's public key. From then on it signs whatever you do here; its key never comes to this page."
+            "Your Ethereum wallet asks you to sign one message, which tells this page the account's public key. After that it signs everything you do here. Its private key never reaches this page."
         </p>
         <Show
             when=|| !announced().is_empty()
-            fallback=|| view! { <p class="empty">"No Ethereum wallet is in this browser. Install one, such as MetaMask or Rabby, and reload the page."</p> }
+            fallback=|| view! { <p class="empty">"No Ethereum wallet found in this browser. Install MetaMask, Rabby or another one, then reload the page."</p> }
         >
             <p class="actions">{move || announced().into_iter().map(button).collect_view()}</p>
         </Show>

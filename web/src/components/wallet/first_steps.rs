@@ -45,10 +45,10 @@ fn suggest(state: State) {
 type Done = [bool; 4];
 
 const STEPS: [&str; 4] = [
-    "Make a key, import one, or connect a wallet. It stays in this browser.",
+    "Create or import a wallet, or connect an Ethereum wallet. Your keys stay in this browser.",
     "Get test tokens to trade with.",
-    "Place an order: the form says what it costs before you sign.",
-    "Now or afterwards: write down your key's phrase. Nobody else can bring it back.",
+    "Place an order. The form shows what it costs before you sign.",
+    "Now or later: write down your recovery phrase. Nobody else can restore your wallet.",
 ];
 
 /// What does a step.
@@ -59,10 +59,10 @@ struct Act {
     act: fn(State),
 }
 
-const OPEN: Act = Act { step: 0, name: "Your key", act: open_wallet };
+const OPEN: Act = Act { step: 0, name: "Create wallet", act: open_wallet };
 const TOKENS: Act = Act { step: 1, name: "Get test tokens", act: ask_faucet };
-const ORDER: Act = Act { step: 2, name: "Suggest one", act: suggest };
-const BACK_UP: Act = Act { step: 3, name: "Write it down", act: open_wallet };
+const ORDER: Act = Act { step: 2, name: "Suggest an order", act: suggest };
+const BACK_UP: Act = Act { step: 3, name: "Back up now", act: open_wallet };
 
 fn open_wallet(state: State) {
     state.wallet_open.set(true);

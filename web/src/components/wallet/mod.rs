@@ -41,7 +41,7 @@ pub fn WalletButton() -> impl IntoView {
     let state = use_state();
     let text = move || {
         state.wallet.with(|wallet| match wallet.account() {
-            None if wallet.is_loaded => "Make a key".to_string(),
+            None if wallet.is_loaded => "Create wallet".to_string(),
             None => "Wallet".to_string(),
             Some(account) if wallet.is_ready() => format::short(&account.to_string()),
             Some(account) => format!("{} · locked", format::short(&account.to_string())),
@@ -78,7 +78,7 @@ pub fn WalletDialog() -> impl IntoView {
     view! {
         <dialog node_ref=dialog class="sheet" aria-labelledby="wallet-title" on:close=move |_| state.wallet_open.set(false)>
             <div class="form-head">
-                <h2 id="wallet-title">"Your key"</h2>
+                <h2 id="wallet-title">"Wallet"</h2>
                 <button type="button" class="quiet" on:click=move |_| state.wallet_open.set(false)>"Close"</button>
             </div>
             {body}
@@ -137,7 +137,7 @@ fn Content() -> impl IntoView {
         } else if is_locked.get() {
             view! {
                 <p class="fault" role="alert">{move || refused.get()}</p>
-                <UnlockForm note="This browser holds your keys. Unlock them with your passphrase." />
+                <UnlockForm note="Your keys are stored in this browser. Enter your passphrase to unlock them." />
                 <Accounts phrase />
             }
             .into_any()

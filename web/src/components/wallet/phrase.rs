@@ -41,15 +41,15 @@ pub fn PhraseView(phrase: Shown) -> impl IntoView {
             when=move || is_checking.get()
             fallback=move || {
                 view! {
-                    <h3>"Write down these words"</h3>
+                    <h3>"Write down your recovery phrase"</h3>
                     <p class="note">
-                        "In this order, on paper, where nobody else sees them. They bring back your key if this browser loses it, and whoever has them has all that it owns. You can also do it later: the page reminds you until it is done."
+                        "Write the words on paper, in this order, and keep them secret. They restore your wallet if this browser loses it, and anyone who has them controls your funds. You can also do it later: the page reminds you until it is done."
                     </p>
                     <ol class="phrase">{words}</ol>
                     <p class="actions">
-                        <button type="button" class="quiet" on:click=later>"Do it later"</button>
+                        <button type="button" class="quiet" on:click=later>"Remind me later"</button>
                         <button type="button" class="main" autofocus on:click=move |_| is_checking.set(true)>
-                            "I wrote them down"
+                            "I've written them down"
                         </button>
                     </p>
                 }
@@ -83,9 +83,7 @@ fn Check(phrase: Shown, is_checking: RwSignal<bool>) -> impl IntoView {
         });
         match wrong {
             Some(number) => {
-                fault.set(Some(format!(
-                    "Word {number} is another one. Look at what you wrote down."
-                )));
+                fault.set(Some(format!("Word {number} is wrong. Check what you wrote down.")));
             }
             None => {
                 phrase.set(None);
@@ -113,13 +111,13 @@ fn Check(phrase: Shown, is_checking: RwSignal<bool>) -> impl IntoView {
         }
     };
     view! {
-        <h3>"Check what you wrote"</h3>
+        <h3>"Confirm your recovery phrase"</h3>
         <form on:submit=submit>
             <div class="words">{fields.into_iter().map(field).collect_view()}</div>
             <p class="fault" role="alert">{move || fault.get()}</p>
             <p class="actions">
-                <button type="button" class="quiet" on:click=move |_| is_checking.set(false)>"Show them again"</button>
-                <button type="submit" class="main">"Check"</button>
+                <button type="button" class="quiet" on:click=move |_| is_checking.set(false)>"Show the words again"</button>
+                <button type="submit" class="main">"Confirm"</button>
             </p>
         </form>
     }

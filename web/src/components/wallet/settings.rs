@@ -9,10 +9,10 @@ use crate::wallet;
 
 /// Minutes to choose from; 0 is never.
 const MINUTES: [(u32, &str); 5] = [
-    (1, "After a minute"),
+    (1, "After 1 minute"),
     (5, "After 5 minutes"),
     (15, "After 15 minutes"),
-    (60, "After an hour"),
+    (60, "After 1 hour"),
     (0, "Never"),
 ];
 
@@ -43,22 +43,22 @@ pub fn SettingsForm() -> impl IntoView {
     };
     view! {
         <details>
-            <summary>"Locking and passphrase"</summary>
+            <summary>"Auto-lock and passphrase"</summary>
             <label class="field">
-                <span>"Lock without me"</span>
+                <span>"Auto-lock"</span>
                 <select on:change=set_minutes>{MINUTES.map(option).collect_view()}</select>
             </label>
             <PassphraseForm
                 id="old-passphrase"
-                label="Passphrase now"
-                button="Change the passphrase"
+                label="Current passphrase"
+                button="Change passphrase"
                 autocomplete="current-password"
                 work=change
             >
                 <SecretField id="next-passphrase" label="New passphrase" autocomplete="new-password" value=new_passphrase />
             </PassphraseForm>
             <Show when=move || is_changed.get()>
-                <p class="note" role="status">"The passphrase is changed. A file that you exported before keeps the old one."</p>
+                <p class="note" role="status">"Passphrase changed. Files that you exported earlier still use the old one."</p>
             </Show>
         </details>
     }

@@ -16,10 +16,10 @@ use crate::wallet::{self, Source, VaultError, Wallet};
 
 const HOUR_MS: u64 = 3_600_000;
 const LIFETIMES: [(u64, &str); 4] = [
-    (HOUR_MS, "An hour"),
+    (HOUR_MS, "1 hour"),
     (8 * HOUR_MS, "8 hours"),
-    (24 * HOUR_MS, "A day"),
-    (7 * 24 * HOUR_MS, "A week"),
+    (24 * HOUR_MS, "1 day"),
+    (7 * 24 * HOUR_MS, "7 days"),
 ];
 
 /// What the form has.
@@ -45,11 +45,11 @@ pub fn TradingKeys() -> impl IntoView {
     let has_key = Memo::new(move |_| state.wallet.with(|wallet| wallet.account().is_some()));
     view! {
         <p class="note">
-            "A trading key signs orders, cancels and edits at once, without asking. It never moves funds, it ends by itself, and you can end it here."
+            "A trading key signs orders, edits and cancels without a prompt. It cannot move funds, it expires, and you can revoke it here."
         </p>
         <Show
             when=move || !keys.with(Vec::is_empty)
-            fallback=|| view! { <p class="empty">"No trading keys. Each order is signed with your account's own key."</p> }
+            fallback=|| view! { <p class="empty">"No trading keys. Your account's own key signs each order."</p> }
         >
             <div class="table-scroll" tabindex="0" role="region" aria-label="Trading keys">
                 {move || table(state, keys.get())}
@@ -77,8 +77,8 @@ fn table(state: State, keys: Vec<SessionKeyBody>) -> impl IntoView {
             let limit = session.spend_limit.as_deref().unwrap_or_default();
             Some(format!("{} of {} {token}", format::number(&left, 0), format::number(limit, 0)))
         });
-        let label = format!("End trading key {}", format::short(&session.key));
-        let title = format!("End the trading key {}", format::short(&session.key));
+        let label = format!("Revoke trading key {}", format::short(&session.key));
+        let title = label.clone();
         let revoke = move |_| {
             if let Some(key) = key {
                 let lines = vec![("Key", key.to_string())];
@@ -89,12 +89,12 @@ fn table(state: State, keys: Vec<SessionKeyBody>) -> impl IntoView {
         view! {
             <tr role="row">
                 <th scope="row" role="rowheader" class="hash" title=session.key.clone()>{format::short(&session.key)}</th>
-                <td role="cell" data-label="Where">{move || if is_here() { "this browser" } else { "elsewhere" }}</td>
-                <td role="cell" data-label="Ends" title=format::utc(&session.expires_ms)>{format::date_time(&session.expires_ms)}</td>
+                <td role="cell" data-label="Location">{move || if is_here() { "this browser" } else { "elsewhere" }}</td>
+                <td role="cell" data-label="Expires" title=format::utc(&session.expires_ms)>{format::date_time(&session.expires_ms)}</td>
                 <td role="cell" data-label="Market">{session.market.clone().unwrap_or_else(|| "all".into())}</td>
-                <td role="cell" data-label="Left to spend">{limit.unwrap_or_else(|| "no limit".into())}</td>
+                <td role="cell" data-label="Spending limit left">{limit.unwrap_or_else(|| "no limit".into())}</td>
                 <td role="cell" class="buttons">
-                    <button type="button" class="small" aria-label=label on:click=revoke>"End"</button>
+                    <button type="button" class="small" aria-label=label on:click=revoke>"Revoke"</button>
                 </td>
             </tr>
         }
@@ -104,10 +104,10 @@ fn table(state: State, keys: Vec<SessionKeyBody>) -> impl IntoView {
             <thead role="rowgroup">
                 <tr role="row">
                     <th scope="col" role="columnheader">"Key"</th>
-                    <th scope="col" role="columnheader">"Where"</th>
-                    <th scope="col" role="columnheader">"Ends"</th>
+                    <th scope="col" role="columnheader">"Location"</th>
+                    <th scope="col" role="columnheader">"Expires"</th>
                     <th scope="col" role="columnheader">"Market"</th>
-                    <th scope="col" role="columnheader">"Left to spend"</th>
+                    <th scope="col" role="columnheader">"Spending limit left"</th>
                     <th scope="col" role="columnheader"><span class="visually-hidden">"Actions"</span></th>
                 </tr>
             </thead>
@@ -123,8 +123,8 @@ fn spend(state: State, form: Form) -> Result<Option<(String, Decimal)>, String> 
         return Ok(None);
     }
     let limit = Decimal::parse_lenient(limit.trim())
-        .map_err(|_| "Say how much it may spend, in digits with a point if need be.".to_string())?;
-    let listing = state.listing.get_untracked().ok_or("The listing are loading.")?;
+        .map_err(|_| "Enter the spending limit as a number, for example 1500.25.".to_string())?;
+    let listing = state.listing.get_untracked().ok_or("The exchange is loading.")?;
     listing.amount(&token, limit).map_err(|reject| format!("{reject}."))?;
     Ok(Some((token, limit)))
 }
@@ -200,7 +200,7 @@ fn KeyForm() -> impl IntoView {
     view! {
         <form class="trading-key" on:submit=submit>
             <label class="field">
-                <span>"Ends after"</span>
+                <span>"Expires after"</span>
                 <select on:change=move |event| {
                     form.lifetime.set(event_target_value(&event).parse().unwrap_or(HOUR_MS));
                 }>{LIFETIMES.map(lifetime).collect_view()}</select>
@@ -213,15 +213,15 @@ fn KeyForm() -> impl IntoView {
                 </select>
             </label>
             <label class="field">
-                <span>"May spend"</span>
+                <span>"Spending limit"</span>
                 <select on:change=move |event| form.token.set(event_target_value(&event))>
-                    <option value="">"Any token, without limit"</option>
+                    <option value="">"No limit"</option>
                     {move || names(true)}
                 </select>
             </label>
             <Show when=move || form.token.with(|token| !token.is_empty())>
                 <div class="field">
-                    <label for="spend-limit">"At most"</label>
+                    <label for="spend-limit">"Max amount"</label>
                     <div class="input">
                         <input
                             id="spend-limit"
@@ -234,11 +234,11 @@ fn KeyForm() -> impl IntoView {
                 </div>
             </Show>
             <Show when=move || needs_passphrase.get()>
-                <SecretField id="key-passphrase" label="Passphrase to keep it under" autocomplete="new-password" value=form.passphrase />
+                <SecretField id="key-passphrase" label="Passphrase to encrypt the key" autocomplete="new-password" value=form.passphrase />
             </Show>
             <p class="fault" id="key-passphrase-fault" role="alert">{move || fault.get()}</p>
             <button type="submit" class="main" disabled=move || busy.get()>
-                {move || if busy.get() { "Working…" } else { "Make a trading key" }}
+                {move || if busy.get() { "Working…" } else { "Create trading key" }}
             </button>
         </form>
     }
@@ -253,17 +253,17 @@ fn request(
     let expires = valid_until(state, form.lifetime.get_untracked());
     let market = Some(form.market.get_untracked()).filter(|name| !name.is_empty());
     let spends = spend.as_ref().map_or_else(
-        || "any token, without limit".to_string(),
-        |(token, limit)| format!("{} {token} at most", format::number(&limit.to_string(), 0)),
+        || "none".to_string(),
+        |(token, limit)| format!("{} {token}", format::number(&limit.to_string(), 0)),
     );
     SignRequest {
-        title: "Let a trading key sign orders".into(),
+        title: "Enable trading key".into(),
         lines: vec![
             ("Key", format::short(&key.to_string())),
-            ("May", "place, edit and cancel orders".into()),
+            ("Can", "place, edit and cancel orders".into()),
             ("Market", market.clone().unwrap_or_else(|| "all".into())),
-            ("Spends", spends),
-            ("Ends", format::date_time(&expires.to_string())),
+            ("Spending limit", spends),
+            ("Expires", format::date_time(&expires.to_string())),
         ],
         action: Action::AuthorizeKey(KeyGrant { key, expires, market, spend }),
     }
