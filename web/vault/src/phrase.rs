@@ -156,6 +156,6 @@ mod tests {
         assert_eq!(refused(&["abandon"; 12].join(" ")), VaultError::Checksum);
         let unknown = refused(&format!("{twelve} yelow"));
         assert_eq!(unknown, VaultError::UnknownWord(12, "yelow".into()));
-        assert!(unknown.to_string().starts_with("Word 12, “yelow”, is not in the list"));
+        assert!(unknown.to_string().starts_with("Word 12, “yelow”, is not in the word list"));
     }
 }
