@@ -1,4 +1,4 @@
-//! Reading what belongs to an account.
+//! Reads an account: balances, open orders, session keys, and the newest rows of its history.
 
 use rusqlite::{OptionalExtension, params};
 use zellbook_core::key::PublicKey;
@@ -17,8 +17,8 @@ const PAST_ORDERS: u32 = 50;
 const FILLS: u32 = 100;
 const WITHDRAWALS: u32 = 50;
 
-/// Takes big-endian numbers off the front of a leaf's value, which the engine wrote. What is missing
-/// reads as zero.
+/// Reads big-endian numbers from the front of a leaf's value. Missing bytes read as zero: the value of an
+/// absent leaf is empty, and values that exist were written by the engine.
 pub(super) struct Numbers<'a>(pub &'a [u8]);
 
 impl Numbers<'_> {
@@ -45,19 +45,19 @@ impl Numbers<'_> {
     }
 }
 
-/// The balance that the value of a balance's leaf says, or the absence of one.
+/// The balance in a leaf's value; zero without a leaf.
 pub fn read_balance(value: Option<&[u8]>) -> Balance {
     let mut numbers = Numbers(value.unwrap_or_default());
     Balance { available: numbers.atoms(), locked: numbers.atoms() }
 }
 
-/// Atoms as a table keeps them.
+/// Reads an amount that a table stores as text.
 pub(super) fn stored_atoms(digits: &str) -> Atoms {
     Atoms(digits.parse().unwrap_or(0))
 }
 
 impl View<'_> {
-    /// All of an account. An account that was never touched has nothing.
+    /// The whole account. One that was never used is empty.
     pub fn account(&self, account: &PublicKey) -> rusqlite::Result<AccountBody> {
         let switch = self.leaf(&LeafKey::Switch(*account))?;
         Ok(AccountBody {
@@ -83,7 +83,7 @@ impl View<'_> {
             .collect()
     }
 
-    /// Fills of an account as a maker, or as a taker.
+    /// The fills of an account as a maker or as a taker. Two queries, because each uses its own index.
     pub(super) fn fills_as(
         &self,
         account: &PublicKey,
@@ -112,7 +112,6 @@ impl View<'_> {
             .collect()
     }
 
-    /// The balance of an account, zero if it was never touched.
     pub fn balance(&self, account: &PublicKey, token: TokenIndex) -> rusqlite::Result<Balance> {
         let value = self.leaf(&LeafKey::Balance(*account, token))?;
         Ok(read_balance(value.as_deref()))
@@ -133,7 +132,8 @@ impl View<'_> {
     }
 
     fn session_keys(&self, account: &PublicKey) -> rusqlite::Result<Vec<SessionKeyBody>> {
-        // The leaf's key is its kind, the account and the session key.
+        // A leaf's key consists of its kind, the account and the session key, so the session keys of an
+        // account are one range.
         let mut first = LeafKey::SessionKey(*account, *account).to_bytes();
         let owner = first.len() - account.as_bytes().len();
         first.truncate(owner);
@@ -188,18 +188,19 @@ impl View<'_> {
             .collect()
     }
 
-    /// How many open orders an account has in a market.
+    /// The number of open orders that an account has in a market.
     pub fn open_orders(&self, account: &PublicKey, market: MarketIndex) -> rusqlite::Result<usize> {
         self.connection
             .prepare_cached(
-                // The plus keeps it from counting through the market's whole book.
+                // The unary plus keeps SQLite from using the index of the market's book, which would mean
+                // to count through the orders of all accounts.
                 "SELECT count(*) FROM orders WHERE account = ?1 AND +market = ?2 AND status = 'open'",
             )?
             .query_row(params![account.as_bytes(), market.0], |row| row.get::<_, i64>(0))
             .map(|count| usize::try_from(count).unwrap_or(usize::MAX))
     }
 
-    /// The open order of an account with a client id.
+    /// The id of the account's open order with this client id.
     pub fn order_of_client_id(
         &self,
         account: &PublicKey,

@@ -1,5 +1,7 @@
-//! Candles: what a market traded in each interval of time, kept up with each commit so that no query goes
-//! through trades.
+//! Candles: open, high, low, close and volume of a market for each interval of time.
+//!
+//! Each commit updates them, so that a query reads ready candles and never the trades. Times are those of
+//! the finality proofs.
 
 use std::collections::BTreeMap;
 
@@ -16,13 +18,13 @@ const MINUTE_MS: u64 = 60_000;
 /// The length of a candle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Interval {
-    /// Its name in the API.
+    /// The name in the API.
     pub name: &'static str,
     minutes: u64,
 }
 
 impl Interval {
-    /// Those that are kept, shortest first. Each begins at a whole multiple of itself, in UTC.
+    /// All intervals, shortest first. Candles start at whole multiples of their length, in UTC.
     pub const ALL: [Self; 6] = [
         Self { name: "1m", minutes: 1 },
         Self { name: "5m", minutes: 5 },
@@ -38,7 +40,6 @@ impl Interval {
     }
 }
 
-/// First, highest, lowest and last price of some trades, and the lots of all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Candle {
     open: Ticks,
@@ -49,7 +50,7 @@ struct Candle {
 }
 
 impl Candle {
-    /// With what was traded after it.
+    /// Joins it with a later candle.
     fn and(self, later: Self) -> Self {
         Self {
             open: self.open,
@@ -63,7 +64,7 @@ impl Candle {
 
 type Key = (MarketIndex, Interval, u64);
 
-/// The trades of a batch as candles of each length.
+/// The candles of some trades, for all intervals.
 fn candles_of(trades: &[TradeRow]) -> BTreeMap<Key, Candle> {
     let mut candles: BTreeMap<Key, Candle> = BTreeMap::new();
     for TradeRow { fill, time_ms, .. } in trades {
@@ -123,8 +124,8 @@ pub(super) const CANDLES: &str = "SELECT start_ms, open, high, low, close, quant
      WHERE market = ?1 AND minutes = ?2 AND start_ms < ?3 ORDER BY start_ms DESC LIMIT ?4";
 
 impl View<'_> {
-    /// The newest candles of a market that begin before a time, newest first. One without a trade is not
-    /// there.
+    /// The candles of a market that start before a time, newest first. Intervals without a trade have no
+    /// candle.
     pub fn candles(
         &self,
         market: &Market,
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_candle_has_first_highest_lowest_and_last_price_and_all_lots_of_its_time() {
+    fn a_candle_covers_exactly_the_trades_of_its_interval() {
         let (minute, day) = (60_000, 86_400_000);
         let candles = candles_of(&[
             trade(day + 5 * minute - 1, 20, u64::MAX),

@@ -1,4 +1,4 @@
-//! What a batch holds: its elements with their outcomes, and its trades.
+//! Reads the contents of a batch: its elements with their outcomes, and its trades.
 
 use rusqlite::{OptionalExtension, params};
 use serde_json::value::RawValue;
@@ -11,10 +11,10 @@ use zellbook_core::wire::{ElementBody, RejectBody, SignedBody, TradeBody};
 
 use super::reader::{TRADE_COLUMNS, Unsigned, View};
 
-/// Fields that an element's own entries say already.
-const SAID_ELSEWHERE: [&str; 2] = ["kind", "account"];
+/// Fields that the response has as members of their own.
+const NOT_LISTED: [&str; 2] = ["kind", "account"];
 
-/// Where a transaction has its outcome, and that.
+/// The outcome of a transaction, and the element that it belongs to.
 struct Found {
     batch: u64,
     position: u64,
@@ -22,7 +22,6 @@ struct Found {
 }
 
 impl View<'_> {
-    /// The body of a batch.
     pub fn body(&self, index: u64) -> rusqlite::Result<Option<String>> {
         self.connection
             .prepare_cached("SELECT body FROM batches WHERE idx = ?1")?
@@ -30,7 +29,7 @@ impl View<'_> {
             .optional()
     }
 
-    /// How many elements a batch has, and so many of them from a position on.
+    /// The number of elements of a batch, and up to `limit` of them from a position on.
     pub fn elements(
         &self,
         index: u64,
@@ -80,7 +79,8 @@ impl View<'_> {
         let found = match found {
             Some(found) if is_here(&found) => found,
             found => {
-                // No outcome of its own: its signature is not good, or it is a copy.
+                // An element without an outcome has an invalid signature, or is a copy of a transaction
+                // that was applied elsewhere.
                 if let Err(invalid) = check_element(self.rules, json) {
                     shown.reject = Some(RejectBody::from(&invalid.reject));
                     return Ok(shown);
@@ -117,7 +117,7 @@ impl View<'_> {
             .optional()
     }
 
-    /// What was signed, of a transaction that has its outcome.
+    /// The signed text of a transaction that has its outcome.
     pub fn signed(&self, hash: &[u8; 32]) -> rusqlite::Result<Option<SignedBody>> {
         let Some(found) = self.outcome(&TransactionHash(*hash))? else { return Ok(None) };
         let body = self.body(found.batch)?.unwrap_or_default();
@@ -126,8 +126,8 @@ impl View<'_> {
         Ok(elements.get(position).and_then(|element| signed(self.rules, element.get())))
     }
 
-    /// How many trades a batch has, all or those of one taker's order, and so many of them from a place
-    /// on, in sequence.
+    /// The number of trades of a batch (all, or those of one taker order), and up to `limit` of them from
+    /// the position `from` on, in sequence.
     pub fn trades_of(
         &self,
         batch: u64,
@@ -152,8 +152,8 @@ impl View<'_> {
         Ok((total.0, trades))
     }
 
-    /// The id of the first trade from a batch on, or one above all: ids go up with the batches, so that
-    /// halving finds it without an index.
+    /// The id of the first trade in this batch or a later one; without one, the id that the next trade
+    /// will get. Ids increase with the batches, so bisection finds it without an index on batches.
     fn first_trade(&self, batch: u64) -> rusqlite::Result<i64> {
         let mut at = self
             .connection
@@ -176,7 +176,7 @@ impl View<'_> {
     }
 }
 
-/// The elements of a body, as the engine reads it.
+/// The elements of a body, with the same limits as in the engine: a body beyond them has no elements.
 fn elements_of(body: &str) -> Vec<&RawValue> {
     if body.len() > BODY_BYTES_MAX {
         return Vec::new();
@@ -185,10 +185,10 @@ fn elements_of(body: &str) -> Vec<&RawValue> {
     if elements.len() > ELEMENTS_MAX { Vec::new() } else { elements }
 }
 
-/// The fields of an element's kind.
+/// The fields that are specific to an element's kind.
 fn fields(element: &Element) -> Vec<(String, String)> {
     let named = |fields: Vec<(&str, String)>| {
-        let own = fields.into_iter().filter(|(name, _)| !SAID_ELSEWHERE.contains(name));
+        let own = fields.into_iter().filter(|(name, _)| !NOT_LISTED.contains(name));
         own.map(|(name, value)| (name.to_string(), value)).collect()
     };
     match element {
@@ -202,7 +202,7 @@ fn fields(element: &Element) -> Vec<(String, String)> {
     }
 }
 
-/// What was signed, of an element.
+/// The signed text of an element, and its signature.
 pub fn signed(rules: &Rules, json: &str) -> Option<SignedBody> {
     let body = match Element::read(json, rules.genesis.guide_orders).ok()? {
         Element::Signed(signed) => SignedBody {

@@ -1,4 +1,4 @@
-//! Batches in short, and what replicas attested to last.
+//! Reads batches without their bodies, and the last attestation of each replica.
 
 use rusqlite::{OptionalExtension, Row, params};
 use zellbook_core::genesis::ReplicaIndex;
@@ -24,7 +24,7 @@ fn header(row: &Row<'_>) -> rusqlite::Result<HeaderBody> {
 }
 
 impl View<'_> {
-    /// The last batches before an index, newest first.
+    /// The headers of the batches before an index, newest first.
     pub fn headers(&self, before: u64, limit: u32) -> rusqlite::Result<Vec<HeaderBody>> {
         let before = i64::try_from(before).unwrap_or(i64::MAX);
         self.connection
@@ -38,7 +38,7 @@ impl View<'_> {
             .collect()
     }
 
-    /// The replicas of genesis with what each attested to last. `this` is the key of the one that asks.
+    /// The replicas in genesis, each with its last attestation. `this` is the public key of this replica.
     pub fn replicas(&self, this: &str) -> rusqlite::Result<Vec<ReplicaBody>> {
         let replicas = (0_u16..).map(ReplicaIndex).zip(&self.rules.genesis.replicas);
         replicas
@@ -67,7 +67,7 @@ impl View<'_> {
             .collect()
     }
 
-    /// Where a replica last attested to a batch, and to which root.
+    /// The last attestation of a replica to a batch: the batch that contains it, and the root.
     fn last_attestation(
         &self,
         batch: u64,

@@ -1,4 +1,7 @@
-//! Reading an account's past, page by page.
+//! Reads the history of an account: closed orders, fills, and the ledger of deposits, withdrawals and
+//! transfers.
+//!
+//! Pages are cut by number, not by offset, so that rows which are added meanwhile do not shift them.
 
 use rusqlite::params;
 use zellbook_core::key::PublicKey;
@@ -9,13 +12,13 @@ use zellbook_core::wire::{FillBody, LedgerEntryBody, OrderBody};
 use super::accounts::stored_atoms;
 use super::reader::{Named, ORDER_COLUMNS, View, text};
 
-/// An id as SQLite compares it.
+/// An upper bound of ids, within what SQLite can compare.
 fn below(before: u64) -> i64 {
     i64::try_from(before).unwrap_or(i64::MAX)
 }
 
 impl View<'_> {
-    /// Orders of an account that are not open any more and have a lower id, newest first.
+    /// The closed orders of an account with a lower id, newest first.
     pub fn past_orders(
         &self,
         account: &PublicKey,
@@ -32,7 +35,7 @@ impl View<'_> {
             .collect()
     }
 
-    /// Fills of an account in trades with a lower id, newest first.
+    /// The fills of an account in trades with a lower id, newest first.
     pub fn fills(
         &self,
         account: &PublicKey,
@@ -46,7 +49,7 @@ impl View<'_> {
         Ok(fills)
     }
 
-    /// What came to an account and left it without trades, with a lower number, newest first.
+    /// The ledger entries of an account with a lower number, newest first.
     pub fn ledger(
         &self,
         account: &PublicKey,

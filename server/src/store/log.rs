@@ -1,4 +1,4 @@
-//! The sequence as it is stored: bodies, chaining hashes, roots, proofs, and what replicas said of it.
+//! Reads the sequence: bodies, chaining hashes, state roots, finality proofs and attestations.
 
 use rusqlite::{Connection, OptionalExtension, params};
 use zellbook_core::genesis::ReplicaIndex;
@@ -7,18 +7,18 @@ use zellbook_core::wire::{BatchBody, ProofBody};
 
 use super::reader::{Unsigned, View, text};
 
-/// Where the sequence has an attestation.
+/// The element of the sequence that holds an attestation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttestationRow {
-    /// The batch that holds it.
+    /// The batch that contains it; not the one that it is about.
     pub said_in: u64,
-    /// Its place in that batch, from 0.
+    /// Its position in that batch, from 0.
     pub position: u32,
-    /// Who attested.
     pub replica: ReplicaIndex,
 }
 
-/// The state root after a batch, if the batch is here or the state began with it.
+/// The state root after a batch. The batch of the snapshot that the state started from has one too,
+/// although its body is not stored.
 pub(super) fn read_root(connection: &Connection, index: u64) -> rusqlite::Result<Option<Hash>> {
     connection
         .prepare_cached(
@@ -29,7 +29,6 @@ pub(super) fn read_root(connection: &Connection, index: u64) -> rusqlite::Result
 }
 
 impl View<'_> {
-    /// Index of the last batch.
     pub fn last_batch(&self) -> rusqlite::Result<u64> {
         self.connection
             .prepare_cached(
@@ -40,7 +39,6 @@ impl View<'_> {
             .map(|index| index.0)
     }
 
-    /// The network's chaining hash at a batch.
     pub fn chaining_hash(&self, index: u64) -> rusqlite::Result<Option<String>> {
         self.connection
             .prepare_cached(
@@ -51,13 +49,12 @@ impl View<'_> {
             .optional()
     }
 
-    /// The state root after a batch.
     pub fn root(&self, index: u64) -> rusqlite::Result<Option<Hash>> {
         read_root(self.connection, index)
     }
 
-    /// The batch of the snapshot that the state was taken from: those up to it are not here; 0 if all
-    /// are.
+    /// The batch of the snapshot that the state started from; 0 if it started from genesis. Batches up to
+    /// it are not stored.
     pub fn start(&self) -> rusqlite::Result<u64> {
         self.connection
             .prepare_cached("SELECT coalesce(max(idx), 0) FROM start")?
@@ -65,7 +62,7 @@ impl View<'_> {
             .map(|index| index.0)
     }
 
-    /// Batches after an index, as many as fit so many bytes of bodies, but at least one.
+    /// The batches after an index, in sequence, until their bodies exceed `bytes`, but at least one.
     pub fn batches(&self, after: u64, bytes: usize) -> rusqlite::Result<Vec<BatchBody>> {
         let mut query = self.connection.prepare_cached(
             "SELECT idx, body, chaining_hash, root, applied, rejected FROM batches
@@ -95,7 +92,7 @@ impl View<'_> {
         Ok(batches)
     }
 
-    /// The bodies from an index to another, both among them.
+    /// The bodies of the batches from `first` to `last`, inclusive.
     pub fn bodies(&self, first: u64, last: u64) -> rusqlite::Result<Vec<String>> {
         self.connection
             .prepare_cached("SELECT body FROM batches WHERE idx BETWEEN ?1 AND ?2 ORDER BY idx")?
@@ -103,7 +100,8 @@ impl View<'_> {
             .collect()
     }
 
-    /// The finality signature that covers a batch.
+    /// The finality proof of a batch: the first signature at its index or a later one, since a signature
+    /// covers all batches before it through the chaining hash.
     pub fn proof(&self, index: u64) -> rusqlite::Result<ProofBody> {
         self.connection
             .prepare_cached(
@@ -124,7 +122,7 @@ impl View<'_> {
             })
     }
 
-    /// The attestations to a root of a batch, in sequence.
+    /// The attestations to this root of a batch, in sequence.
     pub fn attestations(&self, batch: u64, root: &Hash) -> rusqlite::Result<Vec<AttestationRow>> {
         self.connection
             .prepare_cached(
@@ -141,7 +139,7 @@ impl View<'_> {
             .collect()
     }
 
-    /// The first certified batch from an index on, with its root.
+    /// The first certified batch at this index or a later one, with its root.
     pub fn certified_from(&self, index: u64) -> rusqlite::Result<Option<(u64, Hash)>> {
         self.connection
             .prepare_cached(
@@ -151,14 +149,13 @@ impl View<'_> {
             .optional()
     }
 
-    /// How many leaves the state has.
     pub fn leaf_count(&self) -> rusqlite::Result<u64> {
         self.connection
             .query_row("SELECT count(*) FROM state", [], |row| row.get::<_, Unsigned>(0))
             .map(|count| count.0)
     }
 
-    /// All leaves, in ascending order of their keys.
+    /// Calls `each` with every leaf, in ascending order of keys. The whole state need not fit into memory.
     pub fn each_leaf(&self, mut each: impl FnMut(&[u8], &[u8])) -> rusqlite::Result<()> {
         let mut query = self.connection.prepare("SELECT key, value FROM state ORDER BY key")?;
         let mut rows = query.query([])?;

@@ -1,4 +1,11 @@
-//! SQLite: the sequence, the state and the views of it, each batch whole or not at all.
+//! The store: an SQLite database with the sequence, the state and the views that the API reads.
+//!
+//! The effects of a batch, its body, its root and the proof that covers it are written in one transaction,
+//! which is on disk before anyone sees the batch (WAL, `synchronous = FULL`). So after a crash at any
+//! moment the database holds the state after some whole batch. At start the engine is rebuilt from the
+//! stored leaves, and its root must be the one that was stored with the last batch.
+//!
+//! One connection writes; readers have connections of their own and see a consistent snapshot each.
 
 mod accounts;
 mod candles;
@@ -29,115 +36,67 @@ pub use contents::signed;
 pub use reader::{Reader, View};
 pub use rows::{AppliedBatch, TradeRow, rows_of};
 
-/// A state that was loaded, and its last batch's place in the network's chain.
+/// A restored state, and the position of its last batch in the network's chain.
 pub type Loaded = (Exchange, Position);
 
-/// The version of all databases, in their `user_version`; a file of another one is refused.
+/// The schema version of all databases, stored in `user_version`. A file with another version is refused:
+/// its content can be fetched again from the sequencer.
 const SCHEMA_VERSION: i64 = 5;
 
-/// Why the store cannot go on.
+/// Why the store cannot be used.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// SQLite failed.
     #[error("{}: {error}", path.display())]
-    Sqlite {
-        /// The file.
-        path: PathBuf,
-        /// What it said.
-        error: rusqlite::Error,
-    },
-    /// The file is of another version of this program.
-    #[error("{} has schema version {found}; this program reads version {SCHEMA_VERSION}: use another --data directory and let it catch up from the sequencer", path.display())]
-    Version {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        found: i64,
-    },
-    /// The file is of another network.
+    Sqlite { path: PathBuf, error: rusqlite::Error },
+    /// The file belongs to another version of this program.
+    #[error("{} has schema version {found}, but this program needs version {SCHEMA_VERSION}; use another --data directory and let the replica catch up from the sequencer", path.display())]
+    Version { path: PathBuf, found: i64 },
+    /// The file belongs to another network.
     #[error("{} is for network {found}, not {expected}; use another --data directory", path.display())]
-    Network {
-        /// The file.
-        path: PathBuf,
-        /// Its network.
-        found: String,
-        /// Ours.
-        expected: String,
-    },
-    /// The state does not have the root that was stored with it.
-    #[error("{}: after batch {batch} the stored state has root {found}, but {expected} was stored: the file is damaged; move it away and let the replica catch up again", path.display())]
-    Root {
-        /// The file.
-        path: PathBuf,
-        /// The last batch.
-        batch: u64,
-        /// The root of the stored state.
-        found: String,
-        /// The root stored with the batch.
-        expected: String,
-    },
+    Network { path: PathBuf, found: String, expected: String },
+    /// The state does not have the root that was stored with its last batch.
+    #[error("{}: after batch {batch} the stored state has root {found}, but the root {expected} was stored with that batch; the file is damaged: move it away and let the replica catch up again", path.display())]
+    Root { path: PathBuf, batch: u64, found: String, expected: String },
     /// The state breaks an invariant.
-    #[error("{}: {error}: the file is damaged; move it away and let the replica catch up again", path.display())]
-    Invariant {
-        /// The file.
-        path: PathBuf,
-        /// Which.
-        error: String,
-    },
-    /// Replicas certified another root than the one that was stored.
-    #[error("{}: replicas of more than two thirds of the weight certified the root {certified} of batch {batch}, but {ours} was stored: this replica or they went wrong; keep the file as evidence, and find out with zellbook replay", path.display())]
-    Certified {
-        /// The file.
-        path: PathBuf,
-        /// The batch.
-        batch: u64,
-        /// The root that was stored.
-        ours: String,
-        /// The root that was certified.
-        certified: String,
-    },
-    /// The state cannot be loaded.
+    #[error("{}: {error}; the file is damaged: move it away and let the replica catch up again", path.display())]
+    Invariant { path: PathBuf, error: String },
+    /// Replicas certified another root than the stored one.
+    #[error("{}: replicas with more than two thirds of the weight certified the root {certified} for batch {batch}, but the stored root is {ours}; either this replica or the others are wrong: keep the file as evidence and run zellbook replay to find out", path.display())]
+    Certified { path: PathBuf, batch: u64, ours: String, certified: String },
+    /// The engine cannot be rebuilt from the leaves.
     #[error("{}: {error}; move the file away and let the replica catch up again", path.display())]
-    Corrupt {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: Corrupt,
-    },
+    Corrupt { path: PathBuf, error: Corrupt },
 }
 
-/// A finality signature with what it is over.
+/// A finality signature and the chaining hash that it signs.
 #[derive(Clone, Debug)]
 pub struct Proof {
-    /// The signature.
     pub signature: FinalitySignature,
-    /// The chaining hash at its index, as we computed it.
+    /// The chaining hash at the signature's index, as computed by this replica.
     pub chaining_hash: String,
 }
 
-/// What the replica needs of its storage.
+/// The storage behind a replica. Tests use one that fails.
 pub trait Storage: Send {
-    /// Makes batches durable, all or none, in sequence, with the signature that covers them. Returns
-    /// how many of their transactions had their outcome before.
+    /// Writes consecutive batches and the signature that covers them, all or nothing, and returns once they
+    /// are on disk. The result is the number of transactions that already had an outcome.
     fn commit(&mut self, batches: &[AppliedBatch], proof: &Proof) -> Result<u64, StoreError>;
 
-    /// The root that is stored with a batch.
+    /// The root that was stored with a batch.
     fn root(&self, index: u64) -> Result<Option<Hash>, StoreError>;
 
-    /// The batch of the snapshot that the state was taken from: what was before it is not known; 0 if
-    /// all is.
+    /// The batch of the snapshot that the state started from; 0 if it started from genesis.
     fn start(&self) -> Result<u64, StoreError>;
 }
 
-/// The writer's connection.
+/// The connection of the writer.
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
     connection: Connection,
 }
 
-/// Opens or makes a database of this program's version for writing: WAL, and every commit on disk
-/// before it returns.
+/// Opens or creates a database for writing, such that every commit is on disk when it returns.
 pub fn open_durable(path: &Path) -> Result<Connection, StoreError> {
     let open = || {
         let connection = Connection::open(path)?;
@@ -162,7 +121,7 @@ pub fn open_durable(path: &Path) -> Result<Connection, StoreError> {
 }
 
 impl Store {
-    /// Opens or makes the database of a network.
+    /// Opens or creates the database of a network.
     pub fn open(path: &Path, rules: &Rules) -> Result<Self, StoreError> {
         let sqlite = |error| StoreError::Sqlite { path: path.to_path_buf(), error };
         let mut connection = open_durable(path)?;
@@ -192,9 +151,8 @@ impl Store {
         StoreError::Sqlite { path: self.path.clone(), error }
     }
 
-    /// Rebuilds the engine, compares its root with the one stored, and those that replicas certified
-    /// with those stored, and recounts all invariants. Returns it with the last batch's place in the
-    /// network's chain.
+    /// Rebuilds the engine and checks it: its root against the stored one, the certified roots in its state
+    /// against the stored ones, and all invariants.
     pub fn load(&self, rules: &Arc<Rules>) -> Result<Loaded, StoreError> {
         let (exchange, position) = load(&self.connection, &self.path, rules)?;
         self.check_certified()?;
@@ -204,7 +162,7 @@ impl Store {
         Ok((exchange, position))
     }
 
-    /// The certified roots of the state are those that were stored.
+    /// Checks that the roots which replicas certified are those which this replica stored.
     fn check_certified(&self) -> Result<(), StoreError> {
         let certified = read_certified(&self.connection).map_err(|error| self.sqlite(error))?;
         let start = self.start()?;
@@ -245,7 +203,7 @@ impl Store {
     }
 }
 
-/// Rebuilds the engine from the state's leaves and compares its root with the one stored.
+/// Rebuilds the engine from the stored leaves and checks its root.
 fn load(connection: &Connection, path: &Path, rules: &Arc<Rules>) -> Result<Loaded, StoreError> {
     let path = || path.to_path_buf();
     let (leaves, last) =
@@ -268,7 +226,7 @@ fn load(connection: &Connection, path: &Path, rules: &Arc<Rules>) -> Result<Load
     Ok((exchange, Position { index, chaining_hash }))
 }
 
-#[expect(clippy::type_complexity, reason = "read once, taken apart at once")]
+#[expect(clippy::type_complexity, reason = "used once, and destructured there")]
 fn read_state(
     connection: &Connection,
 ) -> rusqlite::Result<(Vec<(Vec<u8>, Vec<u8>)>, Option<(u64, String, Vec<u8>)>)> {
@@ -287,7 +245,7 @@ fn read_state(
     Ok((leaves, last))
 }
 
-/// The certified roots in the state, by batch.
+/// The batches and roots of the certified roots in the state.
 fn read_certified(connection: &Connection) -> rusqlite::Result<Vec<(u64, Vec<u8>)>> {
     let (first, last) = (LeafKey::Certified(0).to_bytes(), LeafKey::Certified(u64::MAX).to_bytes());
     let mut query =
@@ -323,7 +281,7 @@ impl Storage for Store {
 }
 
 impl StoreError {
-    /// Whether the stored state is broken, and not just another than was expected.
+    /// Whether the stored state is wrong, as opposed to that of another version or network.
     pub fn is_damage(&self) -> bool {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
         match self {
@@ -349,14 +307,14 @@ mod tests {
     use crate::config::test_rules;
 
     #[test]
-    fn no_side_of_a_book_is_sorted_and_trades_and_candles_are_found_by_their_time() {
+    fn queries_for_books_trades_and_candles_use_an_index_and_sort_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let key = SecretKey::from_bytes(&[1; 32]).unwrap().public_key();
         let rules = Arc::new(test_rules(key, key));
         let store = Store::open(&folder.path().join("replica.sqlite"), &rules).unwrap();
         let plan = |sql: &str| {
             let mut query = store.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-            // The plan needs no values.
+            // Parameters need not be bound for a query plan.
             let mut rows = query.raw_query();
             let mut steps = Vec::new();
             while let Some(row) = rows.next().unwrap() {

@@ -1,4 +1,7 @@
-//! Reading for the API: connections of their own, which never block the writer.
+//! Read access for the API, over connections of its own.
+//!
+//! In WAL mode a reader never blocks the writer, and sees the database as of the start of its transaction.
+//! So everything that one [`View`] returns is after the same batch.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -21,23 +24,25 @@ use zellbook_core::wire::{
 
 use super::{Loaded, StoreError};
 
-/// Connections kept open for the next request, at most.
+/// The most idle connections that are kept for later requests.
 const IDLE_CONNECTIONS_MAX: usize = 8;
-/// Reads that run at once, at most.
+/// The most reads that run at the same time; others wait. More would only compete for the disk, and each
+/// holds open files.
 const READS_AT_ONCE: usize = 16;
-/// What [`View::order`] reads.
+/// The columns that [`View::order`] reads.
 pub(super) const ORDER_COLUMNS: &str = "id, hash, market, side, price, quantity, remaining, time_in_force, status, batch, time_ms, \
      expires, client_id, reason";
-/// What [`View::trade`] reads.
+/// The columns that [`View::trade`] reads.
 pub(super) const TRADE_COLUMNS: &str =
     "id, market, price, quantity, taker_side, maker_order, taker_order, batch, time_ms";
 
-/// What [`View::trades_since`] reads.
+/// The query of [`View::trades_since`].
 pub(super) const TRADES_SINCE: &str = "SELECT market, price, quantity, time_ms
      FROM trades INDEXED BY trades_by_time WHERE time_ms >= ?1 ORDER BY time_ms, id";
 
-/// What [`View::resting`] reads. A price above 2^63 is stored as a negative number. The side stands in
-/// the text, so that SQLite knows that the index of the bids is for this.
+/// The query of [`View::resting`]. Prices of 2^63 and above are stored as negative numbers, so they are
+/// sorted by sign first. The side is part of the text and not a parameter: only then can SQLite use the
+/// partial index of the bids.
 pub(super) fn resting_sql(side: &str, direction: &str) -> String {
     format!(
         "SELECT price, remaining, account FROM orders
@@ -46,7 +51,7 @@ pub(super) fn resting_sql(side: &str, direction: &str) -> String {
     )
 }
 
-/// Reads the store of a replica.
+/// A pool of read-only connections to a replica's store.
 #[derive(Clone, Debug)]
 pub struct Reader {
     path: PathBuf,
@@ -55,7 +60,7 @@ pub struct Reader {
     permits: Arc<Semaphore>,
 }
 
-/// A `u64` as SQLite keeps it: the same bits, signed.
+/// A `u64` that SQLite stores as the signed integer with the same bits.
 pub(super) struct Unsigned(pub u64);
 
 impl FromSql for Unsigned {
@@ -64,7 +69,7 @@ impl FromSql for Unsigned {
     }
 }
 
-/// A name of an enum as SQLite keeps it.
+/// A value that is stored as its name.
 pub(super) struct Named<T>(pub T);
 
 impl<T: std::str::FromStr> FromSql for Named<T> {
@@ -78,7 +83,7 @@ pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
 }
 
 impl Reader {
-    /// A reader of the database at a path, which the writer has made.
+    /// A reader of an existing database.
     pub fn new(path: &Path, rules: Arc<Rules>) -> Self {
         Self {
             path: path.to_path_buf(),
@@ -88,24 +93,23 @@ impl Reader {
         }
     }
 
-    /// An error of a query, with the file.
+    /// Adds the path to an error of a query.
     pub fn error(&self, error: rusqlite::Error) -> StoreError {
         StoreError::Sqlite { path: self.path.clone(), error }
     }
 
-    /// Runs a query on a thread that may block, in one read transaction.
+    /// Runs a query in one read transaction, off the async threads.
     pub async fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&View<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> rusqlite::Result<T> {
-        // More readers at once would only fight for the disk, and each has open files.
         let _permit = self.permits.acquire().await;
         let reader = self.clone();
         let task = tokio::task::spawn_blocking(move || reader.read_now(query));
         task.await.unwrap_or_else(|_| Err(rusqlite::Error::InvalidQuery))
     }
 
-    /// Runs a query on this thread, in one read transaction.
+    /// Runs a query in one read transaction, on this thread.
     pub fn read_now<T>(
         &self,
         query: impl FnOnce(&View<'_>) -> rusqlite::Result<T>,
@@ -132,14 +136,13 @@ impl Reader {
     }
 }
 
-/// One consistent view of the store: everything after the same batch.
+/// A consistent view of the store, after one batch.
 pub struct View<'a> {
     pub(super) connection: &'a Connection,
     pub(super) rules: &'a Rules,
 }
 
 impl View<'_> {
-    /// The rules of genesis.
     pub const fn rules(&self) -> &Rules {
         self.rules
     }
@@ -149,12 +152,12 @@ impl View<'_> {
         self.rules.listing.market_at(index).ok_or(rusqlite::Error::InvalidColumnIndex(column))
     }
 
-    /// Whether a transaction has its outcome.
+    /// Whether a transaction has an outcome.
     pub fn has_transaction(&self, hash: &[u8; 32]) -> rusqlite::Result<bool> {
         self.connection.prepare_cached("SELECT 1 FROM transactions WHERE hash = ?1")?.exists([hash])
     }
 
-    /// Those of some transactions that have their outcome.
+    /// Those of the transactions that have an outcome.
     pub fn known_transactions(&self, hashes: &[[u8; 32]]) -> rusqlite::Result<HashSet<[u8; 32]>> {
         let mut known = HashSet::new();
         for hash in hashes {
@@ -165,12 +168,10 @@ impl View<'_> {
         Ok(known)
     }
 
-    /// Whether the state has a leaf.
     pub fn has_leaf(&self, key: &LeafKey) -> rusqlite::Result<bool> {
         Ok(self.leaf(key)?.is_some())
     }
 
-    /// The value of a leaf of the state.
     pub fn leaf(&self, key: &LeafKey) -> rusqlite::Result<Option<Vec<u8>>> {
         self.connection
             .prepare_cached("SELECT value FROM state WHERE key = ?1")?
@@ -178,21 +179,20 @@ impl View<'_> {
             .optional()
     }
 
-    /// The exchange's time, Unix milliseconds.
+    /// The exchange's time, in Unix milliseconds.
     pub fn time(&self) -> rusqlite::Result<u64> {
         let counters = self.leaf(&LeafKey::Counters)?.unwrap_or_default();
-        // It is the last of the counters.
+        // The time is the last field of the counters.
         let time = counters.last_chunk::<8>();
         Ok(time.map_or(0, |time| u64::from_be_bytes(*time)))
     }
 
-    /// The whole state, checked against the root that is stored with it, and its place in the
-    /// network's chain.
+    /// Rebuilds the engine and checks its root.
     pub fn load(&self, rules: &Arc<Rules>, path: &Path) -> Result<Loaded, StoreError> {
         super::load(self.connection, path, rules)
     }
 
-    /// The first orders of a side of a market's book, best first.
+    /// The first resting orders of a side of a market, in the order in which they would be matched.
     pub fn resting(
         &self,
         market: MarketIndex,
@@ -217,7 +217,7 @@ impl View<'_> {
             .collect()
     }
 
-    /// The outcome of a transaction.
+    /// The status of a transaction that has an outcome.
     pub fn transaction(&self, hash: &[u8; 32]) -> rusqlite::Result<Option<TransactionStatus>> {
         let mut query = self.connection.prepare_cached(
             "SELECT batch, position, kind, account, reject_code, reject_name, reject_message, order_id,
@@ -312,7 +312,7 @@ impl View<'_> {
         })
     }
 
-    /// The newest trades of a market before a trade number, newest first.
+    /// The trades of a market with a lower id, newest first.
     pub fn trades(
         &self,
         market: MarketIndex,
@@ -329,7 +329,6 @@ impl View<'_> {
             .collect()
     }
 
-    /// The price of the last trade of a market.
     pub fn last_price(&self, market: MarketIndex) -> rusqlite::Result<Option<Ticks>> {
         self.connection
             .prepare_cached("SELECT price FROM trades WHERE market = ?1 ORDER BY id DESC LIMIT 1")?
@@ -337,7 +336,7 @@ impl View<'_> {
             .optional()
     }
 
-    /// (market, price, quantity, time) of all trades since a time, oldest first.
+    /// Calls `each` with market, price, quantity and time of every trade since a time, oldest first.
     pub fn trades_since(
         &self,
         time_ms: u64,

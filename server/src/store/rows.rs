@@ -1,4 +1,4 @@
-//! What a batch leaves behind: the rows of its effects.
+//! Turns the events of an applied batch into the rows that are stored for the API.
 
 use std::collections::BTreeMap;
 
@@ -12,36 +12,34 @@ use zellbook_core::transaction::{Action, Side, TimeInForce, TransactionHash};
 use zellbook_core::units::{Lots, Ticks};
 use zellbook_core::wire::OrderStatus;
 
-/// A batch that was applied, with all that is stored of it.
+/// An applied batch with everything that is stored for it.
 #[derive(Clone, Debug)]
 pub struct AppliedBatch {
-    /// Index in the sequence.
     pub index: u64,
-    /// As it was finalized.
+    /// The bytes as they were finalized.
     pub body: String,
-    /// The network's chaining hash with it.
+    /// The network's chaining hash after this batch.
     pub chaining_hash: String,
-    /// The time of the proof that covers it, Unix milliseconds.
+    /// The time of the finality proof, in Unix milliseconds.
     pub time_ms: u64,
-    /// When this replica applied it, Unix milliseconds.
+    /// When this replica applied it, in Unix milliseconds.
     pub applied_ms: u64,
-    /// What it did.
     pub outcome: Outcome,
-    /// Orders and trades of it.
     pub rows: Rows,
 }
 
 impl AppliedBatch {
-    /// What happened, in sequence: what came due, then what transactions did, with their positions.
-    pub(super) fn placed_events(&self) -> impl Iterator<Item = (Option<usize>, &Event)> {
-        placed_events(&self.outcome)
+    /// The events in sequence: first those of timers, without a position, then those of transactions, with
+    /// the position of the transaction.
+    pub(super) fn positioned_events(&self) -> impl Iterator<Item = (Option<usize>, &Event)> {
+        positioned_events(&self.outcome)
     }
 
     fn events(&self) -> impl Iterator<Item = &Event> {
-        self.placed_events().map(|(_, event)| event)
+        self.positioned_events().map(|(_, event)| event)
     }
 
-    /// Price levels that may have changed.
+    /// The price levels that may have changed.
     pub fn touched_levels(&self) -> impl Iterator<Item = (MarketIndex, Side, Ticks)> {
         self.events().filter_map(|event| match event {
             Event::Accepted { market, side, price, .. }
@@ -52,7 +50,7 @@ impl AppliedBatch {
         })
     }
 
-    /// Accounts of which something may have changed. Fees go to the fee account.
+    /// The accounts that may have changed, including the fee account if a fee was paid.
     pub fn touched_accounts(&self, fee_account: PublicKey) -> impl Iterator<Item = PublicKey> {
         self.events()
             .flat_map(move |event| match event {
@@ -75,7 +73,7 @@ impl AppliedBatch {
             .flatten()
     }
 
-    /// Roots that replicas certified in it, with the batches that they are of.
+    /// The roots that were certified in this batch, with the batches that they belong to.
     pub fn certified(&self) -> impl Iterator<Item = (u64, Hash)> {
         self.events().filter_map(|event| match event {
             Event::Certified { batch, root } => Some((*batch, *root)),
@@ -84,7 +82,7 @@ impl AppliedBatch {
     }
 }
 
-fn placed_events(outcome: &Outcome) -> impl Iterator<Item = (Option<usize>, &Event)> {
+fn positioned_events(outcome: &Outcome) -> impl Iterator<Item = (Option<usize>, &Event)> {
     let transactions = outcome.transactions.iter().enumerate();
     let of_transactions = transactions.flat_map(|(position, transaction)| {
         let events = transaction.result.iter().flatten();
@@ -93,67 +91,55 @@ fn placed_events(outcome: &Outcome) -> impl Iterator<Item = (Option<usize>, &Eve
     outcome.due.iter().map(|event| (None, event)).chain(of_transactions)
 }
 
-/// The rows of a batch that take more than its events to write.
+/// The rows that cannot be written from single events: an order's row depends on all events of the batch
+/// that concern it, and on the state after the batch.
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
-    /// Orders that it accepted.
+    /// The orders that were accepted.
     pub accepted: Vec<OrderRow>,
-    /// What became of the orders that it accepted or changed.
+    /// The state of each accepted or changed order after the batch, by id.
     pub changed: BTreeMap<u64, OrderState>,
-    /// Its trades.
     pub trades: Vec<TradeRow>,
 }
 
-/// An order as it was accepted.
+/// The fields of an order that do not change, except its quantity.
 #[derive(Clone, Debug)]
 pub struct OrderRow {
-    /// Order id.
     pub id: u64,
     /// The transaction that placed it.
     pub hash: TransactionHash,
-    /// Whose.
     pub account: PublicKey,
-    /// Market.
     pub market: MarketIndex,
-    /// Side.
     pub side: Side,
-    /// Limit price.
     pub price: Ticks,
-    /// Quantity.
     pub quantity: Lots,
-    /// Time in force.
     pub time_in_force: TimeInForce,
-    /// When it is cancelled, Unix milliseconds.
+    /// When it expires, in Unix milliseconds.
     pub expires: Option<u64>,
-    /// The trader's own name for it.
     pub client_id: Option<String>,
 }
 
-/// What a batch left of an order.
+/// An order after a batch.
 #[derive(Clone, Copy, Debug)]
 pub struct OrderState {
-    /// Its quantity, if the batch reduced it.
+    /// The new quantity, if the batch reduced it.
     pub quantity: Option<Lots>,
-    /// What is left of it, or was when it was cancelled.
+    /// The unfilled part; for a cancelled order, the part that was cancelled.
     pub remaining: Lots,
-    /// Whether it is open, filled or cancelled.
     pub status: OrderStatus,
     /// Why it was cancelled.
     pub reason: Option<CancelReason>,
 }
 
-/// A trade with where and when it happened.
 #[derive(Clone, Copy, Debug)]
 pub struct TradeRow {
-    /// The trade.
     pub fill: Fill,
-    /// Its batch.
     pub batch: u64,
-    /// The time of the proof, Unix milliseconds.
+    /// The time of the finality proof, in Unix milliseconds.
     pub time_ms: u64,
 }
 
-/// What the events of a batch say of an order.
+/// The changes to one order, collected from the events of a batch.
 struct Touch {
     account: PublicKey,
     quantity: Option<Lots>,
@@ -177,14 +163,14 @@ impl Touch {
     }
 }
 
-/// The rows of a batch. `engine` is as the batch left it.
+/// The rows of a batch. `engine` must have the state right after it.
 pub fn rows_of(engine: &Engine, batch: &Batch, outcome: &Outcome, time_ms: u64) -> Rows {
     let mut rows = Rows::default();
     let mut touched: BTreeMap<u64, Touch> = BTreeMap::new();
-    for (position, event) in placed_events(outcome) {
-        let mut touch = |id: u64, account: PublicKey, act: &dyn Fn(&mut Touch)| {
+    for (position, event) in positioned_events(outcome) {
+        let mut touch = |id: u64, account: PublicKey, change: &dyn Fn(&mut Touch)| {
             let new = Touch { account, quantity: None, cancelled: None };
-            act(touched.entry(id).or_insert(new));
+            change(touched.entry(id).or_insert(new));
         };
         match event {
             Event::Accepted {

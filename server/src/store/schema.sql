@@ -1,6 +1,6 @@
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
--- The state's leaves, as zellbook_core::leaf encodes them. The engine is rebuilt from these.
+-- The leaves of the state, as zellbook-core encodes them. The engine is rebuilt from these.
 CREATE TABLE state (key BLOB PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 
 -- The sequence: every batch as it was finalized, and the root after it.
@@ -14,15 +14,15 @@ CREATE TABLE batches (
     applied_ms INTEGER NOT NULL
 ) STRICT;
 
--- Where the sequence begins here: nothing if with batch 1, else the batch of the snapshot that the
--- state was taken from. Batches up to it are not here.
+-- The batch of the snapshot that the state started from. Batches up to it are not stored. Empty if the
+-- replica started from genesis.
 CREATE TABLE start (
     idx INTEGER PRIMARY KEY,
     root BLOB NOT NULL,
     chaining_hash TEXT NOT NULL
 ) STRICT;
 
--- Finality signatures; the first with idx >= a batch's covers it.
+-- Finality signatures. A batch is covered by the first one with an idx at or above its own.
 CREATE TABLE proofs (
     idx INTEGER PRIMARY KEY,
     parent_index INTEGER NOT NULL,
@@ -30,11 +30,11 @@ CREATE TABLE proofs (
     chaining_hash TEXT NOT NULL,
     nonsigners TEXT NOT NULL,
     signature TEXT NOT NULL,
-    -- The block at which the signers' stakes and keys count, where they are kept on a chain.
+    -- The block whose operator list the signature is checked against; 0 in networks with fixed nodes.
     tag INTEGER NOT NULL
 ) STRICT;
 
--- Views of the sequence for the API: they could be made again from the batches.
+-- From here on: views of the sequence for the API, which could be rebuilt from the batches.
 CREATE TABLE transactions (
     hash BLOB PRIMARY KEY,
     batch INTEGER NOT NULL,
@@ -44,7 +44,7 @@ CREATE TABLE transactions (
     reject_code INTEGER,
     reject_name TEXT,
     reject_message TEXT,
-    -- What it placed or reduced.
+    -- The order that it placed or reduced.
     order_id INTEGER
 ) STRICT, WITHOUT ROWID;
 
@@ -69,13 +69,13 @@ CREATE TABLE orders (
 ) STRICT;
 CREATE INDEX orders_open ON orders (account, id) WHERE status = 'open';
 CREATE INDEX orders_past ON orders (account, id) WHERE status <> 'open';
--- A price above 2^63 is stored as a negative number.
+-- Prices of 2^63 and above are stored as negative numbers, so the sign is sorted first.
 CREATE INDEX orders_book ON orders (market, side, price < 0, price, id) WHERE status = 'open';
--- Best first, which for bids is the other way round by price, but not by id.
+-- Bids in matching order: descending by price, but ascending by id.
 CREATE INDEX orders_bids ON orders (market, price < 0 DESC, price DESC, id)
     WHERE status = 'open' AND side = 'buy';
 
--- Fees are atoms of the quote token: more than an INTEGER may hold.
+-- Fees are atoms of the quote token, stored as text because they can exceed an INTEGER.
 CREATE TABLE trades (
     id INTEGER PRIMARY KEY,
     market INTEGER NOT NULL,
@@ -96,7 +96,7 @@ CREATE INDEX trades_by_maker ON trades (maker, id);
 CREATE INDEX trades_by_taker ON trades (taker, id);
 CREATE INDEX trades_by_time ON trades (time_ms);
 
--- What each market traded in each interval of its length; none where it traded nothing.
+-- Candles of each market, for each interval length. Intervals without a trade have no row.
 CREATE TABLE candles (
     market INTEGER NOT NULL,
     minutes INTEGER NOT NULL,
@@ -105,7 +105,7 @@ CREATE TABLE candles (
     high INTEGER NOT NULL,
     low INTEGER NOT NULL,
     close INTEGER NOT NULL,
-    -- In lots: more than an INTEGER may hold.
+    -- In lots, stored as text because a sum can exceed an INTEGER.
     quantity TEXT NOT NULL,
     PRIMARY KEY (market, minutes, start_ms)
 ) STRICT, WITHOUT ROWID;
@@ -121,7 +121,7 @@ CREATE TABLE withdrawals (
 ) STRICT;
 CREATE INDEX withdrawals_by_account ON withdrawals (account, number);
 
--- What came to accounts and left them, other than by trades.
+-- Changes of balances other than by trades.
 CREATE TABLE ledger (
     number INTEGER PRIMARY KEY,
     account BLOB NOT NULL,
@@ -138,8 +138,8 @@ CREATE TABLE ledger (
 ) STRICT;
 CREATE INDEX ledger_by_account ON ledger (account, number);
 
--- What became of session keys and switches. What came due, before the first transaction of its batch,
--- has no position.
+-- History of session keys and dead-man's switches. Events of timers, which take effect before the first
+-- transaction of their batch, have no position.
 CREATE TABLE key_events (
     batch INTEGER NOT NULL,
     position INTEGER,
@@ -158,7 +158,7 @@ CREATE TABLE switch_events (
     time INTEGER
 ) STRICT;
 
--- What replicas said they have seen, by the batch that said so, and what enough of them agreed on.
+-- Attestations of replicas, by the batch that contains them, and the roots that enough of them certified.
 CREATE TABLE attestations (
     said_in INTEGER NOT NULL,
     position INTEGER NOT NULL,

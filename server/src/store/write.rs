@@ -1,4 +1,4 @@
-//! Writing the rows of a batch.
+//! Writes the rows of a batch.
 
 use rusqlite::{Transaction, params};
 use zellbook_core::event::{CancelReason, Event};
@@ -19,7 +19,7 @@ pub(super) const fn status_name(status: OrderStatus) -> &'static str {
     }
 }
 
-/// Returns how many of its transactions had their outcome before.
+/// Returns the number of transactions that already had an outcome.
 pub(super) fn write_batch(
     transaction: &Transaction<'_>,
     batch: &AppliedBatch,
@@ -42,7 +42,7 @@ pub(super) fn write_batch(
     write_orders(transaction, batch)?;
     write_trades(transaction, batch)?;
     write_candles(transaction, batch)?;
-    for (position, event) in batch.placed_events() {
+    for (position, event) in batch.positioned_events() {
         write_event(transaction, batch.index, position, event)?;
         write_ledger(transaction, batch, position, event)?;
     }
@@ -65,7 +65,8 @@ fn write_transactions(
     transaction: &Transaction<'_>,
     batch: &AppliedBatch,
 ) -> rusqlite::Result<u64> {
-    // The first outcome of a hash is its only one; a copy that comes later had no effect.
+    // A transaction's first outcome is its only one. Copies later in the sequence have no effect, so their
+    // rows are ignored.
     let mut insert = transaction.prepare_cached(
         "INSERT OR IGNORE INTO transactions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?;
@@ -104,7 +105,7 @@ fn write_orders(transaction: &Transaction<'_>, batch: &AppliedBatch) -> rusqlite
         "INSERT INTO orders VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
     )?;
     for order in accepted {
-        // Every order that was accepted is among those that changed.
+        // Always found: `rows_of` adds every accepted order to `changed`.
         let Some(state) = changed.get(&order.id) else { continue };
         insert.execute(params![
             order.id.cast_signed(),
@@ -128,7 +129,7 @@ fn write_orders(transaction: &Transaction<'_>, batch: &AppliedBatch) -> rusqlite
         "UPDATE orders SET quantity = coalesce(?2, quantity), remaining = ?3, status = ?4, reason = ?5
          WHERE id = ?1",
     )?;
-    // Ids go up: what is below the first that was accepted was there before.
+    // Ids increase, so ids below the first accepted one belong to orders of earlier batches.
     let first_new = accepted.first().map_or(u64::MAX, |order| order.id);
     for (id, state) in changed.range(..first_new) {
         update.execute(params![
@@ -166,7 +167,7 @@ fn write_trades(transaction: &Transaction<'_>, batch: &AppliedBatch) -> rusqlite
     Ok(())
 }
 
-/// The row of an event that is no order's, trade's or balance's.
+/// Writes the row of an event that does not concern an order, a trade or a balance.
 fn write_event(
     transaction: &Transaction<'_>,
     index: u64,
@@ -231,7 +232,7 @@ fn write_event(
     Ok(())
 }
 
-/// The rows of an event that brings an amount to an account, or takes it from one, without a trade.
+/// Writes the ledger entries of an event that changes a balance without a trade.
 fn write_ledger(
     transaction: &Transaction<'_>,
     batch: &AppliedBatch,
