@@ -1,38 +1,39 @@
 //! `cargo xtask`: set-up, builds and checks. No logic of the product.
 
-mod page;
-mod split;
+mod bench;
+mod builds;
+mod process;
+mod progress;
 mod test;
+mod tidy;
 mod tools;
+mod workspace;
 
 use std::env;
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
-use page::Build;
-use tools::{Run, cargo, say};
+use builds::Page;
+use process::{Run, replace, say};
+use progress::Progress;
+use workspace::root;
 
 const HELP: &str = "cargo xtask COMMAND
 
-  run [ARGUMENTS]   set up, build page and server, and start the exchange at http://127.0.0.1:8080
-                    (arguments go to `zellbook serve`: see cargo xtask run -- --help)
-  test              set up and run every test, browser tests included
+  run [ARGUMENTS]   build the page and the server, and start the exchange at http://127.0.0.1:8080
+                    (arguments go to `zellbook serve`: see cargo xtask run --help)
+  test              run every test, browser tests included
+  tidy              check the structure: imports, file lengths, paths and commands in documents
   bench [ARGUMENTS] time the engine on the benchmark streams, beside orderbook-rs, and the parts around
                     it (`wasm`: what the page computes; `page`: its frames in a busy market; other
                     arguments go to the benchmark: see cargo xtask bench --help)
-  web [--quick]     build the page into target/site (quickly: neither optimized nor compressed)
-  screenshots       drive the page and write docs/screenshots
+  web [--quick]     build the page into target/site (--quick: neither optimized nor compressed)
+  screenshots       write docs/screenshots, with the page driven in a browser
+
+Each command installs what it needs where it can, and says what to install where it cannot.
 ";
 
-/// The root of the repository.
-pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_path_buf)
-}
-
-/// Where cargo builds.
-pub fn target() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
-}
+/// The commands in HELP. `tidy` finds those that a document names and that are not here.
+const COMMANDS: [&str; 6] = ["bench", "run", "screenshots", "test", "tidy", "web"];
 
 fn main() -> ExitCode {
     let mut arguments = env::args().skip(1);
@@ -40,12 +41,13 @@ fn main() -> ExitCode {
     let rest: Vec<String> = arguments.filter(|argument| argument != "--").collect();
     let result = match command.as_deref() {
         Some("run") => run(&rest),
-        Some("test") => test::test(),
-        Some("bench") => bench(&rest),
+        Some("test") => tidy::tidy(&root(), &COMMANDS).and_then(|()| test::test()),
+        Some("tidy") => tidy::tidy(&root(), &COMMANDS),
+        Some("bench") => bench::bench(&rest),
         Some("web") => match rest.as_slice() {
-            [] => page::build(Build::Small).map(drop),
-            [flag] if flag == "--quick" => page::build(Build::Quick).map(drop),
-            _ => Err(format!("web takes only --quick, not {}", rest.join(" "))),
+            [] => builds::page(Page::Small).map(drop),
+            [flag] if flag == "--quick" => builds::page(Page::Quick).map(drop),
+            _ => Err(format!("web takes no arguments but --quick: {}", rest.join(" "))),
         },
         Some("screenshots") => test::screenshots(),
         _ => {
@@ -62,67 +64,20 @@ fn main() -> ExitCode {
     }
 }
 
-/// Builds what is needed and starts the exchange.
+/// Builds the page and the server, and starts the exchange.
 fn run(arguments: &[String]) -> Run {
-    let page = page::build(Build::Small)?;
-    let server = build_server()?;
+    let progress = Progress::new(6);
+    let (page, server) = builds::page_and_server(&progress)?;
+    progress.step("starting the exchange");
     say(
-        "starting the exchange, at http://127.0.0.1:8080 unless --listen says otherwise; its data is in ./data, Ctrl-C stops it",
+        "the exchange is at http://127.0.0.1:8080 unless --listen says otherwise; its data is in ./data, Ctrl-C stops it",
     );
-    tools::replace(
-        std::process::Command::new(server)
+    replace(
+        Command::new(server)
             .current_dir(root())
             .arg("serve")
             .arg("--page")
             .arg(page)
             .args(arguments),
     )
-}
-
-/// Builds the benchmarks, which are a workspace of their own, and runs them.
-fn bench(arguments: &[String]) -> Run {
-    let folder = target().join("bench");
-    let build = |arguments: &[&str]| {
-        let manifest = root().join("bench/Cargo.toml");
-        let mut build = cargo();
-        build.arg("build").arg("--locked").arg("--manifest-path").arg(manifest).args(arguments);
-        tools::run(build.env("CARGO_TARGET_DIR", &folder))
-    };
-    let wasm = || {
-        tools::ensure_wasm_target()?;
-        say("building what the page computes");
-        let package = ["--package", "zellbook-bench-wasm"];
-        build(
-            &[&package[..], &["--target", "wasm32-unknown-unknown", "--profile", "page"]].concat(),
-        )?;
-        let module = folder.join("wasm32-unknown-unknown/page/zellbook_bench_wasm.wasm");
-        say("wasm");
-        let script = root().join("bench/wasm/time.mjs");
-        tools::run(std::process::Command::new("node").arg(script).arg(module))
-    };
-    if arguments == ["wasm"] {
-        return wasm();
-    }
-    if arguments == ["page"] {
-        return test::frames();
-    }
-    say("building the benchmarks in release");
-    build(&["--release"])?;
-    let program = folder.join("release/zellbook-bench");
-    if !arguments.is_empty() {
-        return tools::run(std::process::Command::new(program).args(arguments));
-    }
-    say("streams");
-    let streams = ["streams", "mix0", "mix10k", "mix1m", "mix10m"];
-    tools::run(std::process::Command::new(&program).args(streams))?;
-    say("parts");
-    tools::run(std::process::Command::new(&program).arg("parts"))?;
-    wasm()
-}
-
-/// Builds the server and returns its path.
-pub fn build_server() -> Result<PathBuf, String> {
-    say("building the server");
-    tools::run(cargo().args(["build", "--locked", "--package", "zellbook"]))?;
-    Ok(target().join("debug/zellbook"))
 }

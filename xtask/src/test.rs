@@ -5,11 +5,12 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::builds::{self, Page};
+use crate::process::{Run, cargo, run, say};
 use crate::tools::{
-    Run, cargo, ensure_chromium, ensure_npm, ensure_python, ensure_wasm_target,
-    ensure_wasm_test_runner, run, say,
+    ensure_chromium, ensure_npm, ensure_python, ensure_wasm_target, ensure_wasm_test_runner,
 };
-use crate::{build_server, page, root};
+use crate::workspace::root;
 
 /// Flags for a browser without a screen, in a container, that talks to nobody else.
 const CHROMIUM_FLAGS: &str = "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run --disable-background-networking";
@@ -62,7 +63,7 @@ fn simulation() -> Run {
 fn sdk() -> Run {
     let folder = root().join("tests/sdk");
     let python = ensure_python(&folder.join("requirements.txt"))?;
-    let server = build_server()?;
+    let server = builds::server()?;
     say("the Zellular SDK against the embedded sequencer and the emulated network");
     run(Command::new(python).arg(folder.join("check.py")).arg(server))
 }
@@ -94,8 +95,8 @@ fn wasm_tests() -> Run {
 
 /// Drives the page in a browser with the scripts of `tests/browser`.
 fn browser(what: &str, arguments: &[&str]) -> Run {
-    let page = page::build(page::Build::Small)?;
-    let server = build_server()?;
+    let page = builds::page(Page::Small)?;
+    let server = builds::server()?;
     let (browser, _) = ensure_chromium()?;
     let folder: PathBuf = root().join("tests/browser");
     ensure_npm(&folder)?;

@@ -1,52 +1,13 @@
-//! Running other programs, and having them where they can be had.
+//! The programs that builds and tests need, installed where that is possible.
 
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use crate::{root, target};
-
-/// What a step returns: nothing, or a sentence that says what failed.
-pub type Run = Result<(), String>;
-
-/// Tells what is being done.
-pub fn say(text: &str) {
-    eprintln!("xtask: {text}");
-}
-
-/// A cargo command at the root.
-pub fn cargo() -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root());
-    command
-}
-
-/// Runs a command to its end.
-pub fn run(command: &mut Command) -> Run {
-    let status = command.status().map_err(|error| describe(command, &error.to_string()))?;
-    if status.success() { Ok(()) } else { Err(describe(command, &status.to_string())) }
-}
-
-/// Runs a command without its output, and says whether it worked.
-pub fn works(command: &mut Command) -> bool {
-    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    quiet.status().is_ok_and(|status| status.success())
-}
-
-/// Becomes another program.
-pub fn replace(command: &mut Command) -> Run {
-    use std::os::unix::process::CommandExt;
-    let error = command.exec();
-    Err(describe(command, &error.to_string()))
-}
-
-fn describe(command: &Command, error: &str) -> String {
-    let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).collect();
-    let line = words.join(OsStr::new(" "));
-    format!("`{}` failed: {error}", line.to_string_lossy())
-}
+use crate::process::{Run, cargo, run, say, works};
+use crate::workspace::{root, target};
 
 /// Adds the wasm target if it is missing.
 pub fn ensure_wasm_target() -> Run {
@@ -79,14 +40,15 @@ pub fn ensure_npm(folder: &Path) -> Run {
     fs::write(&stamp, lock).map_err(|error| format!("{}: {error}", stamp.display()))
 }
 
-fn find(names: &[&str]) -> Option<PathBuf> {
+/// The first of these programs that is on PATH.
+pub fn find(names: &[&str]) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     let folders: Vec<PathBuf> = env::split_paths(&path).collect();
     let all = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
     all.into_iter().find(|file| file.is_file())
 }
 
-/// Chromium and its driver, installed where that is possible.
+/// Chromium and its driver.
 pub fn ensure_chromium() -> Result<(PathBuf, PathBuf), String> {
     let search = || {
         let browser =
@@ -112,7 +74,7 @@ pub fn ensure_chromium() -> Result<(PathBuf, PathBuf), String> {
 }
 
 /// The version of a package in Cargo.lock.
-pub fn locked_version(package: &str) -> Result<String, String> {
+fn locked_version(package: &str) -> Result<String, String> {
     let path = root().join("Cargo.lock");
     let lock = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let mark = format!("name = \"{package}\"\nversion = \"");
@@ -153,7 +115,7 @@ pub fn ensure_python(requirements: &Path) -> Result<PathBuf, String> {
     if fs::read(&stamp).is_ok_and(|stamped| stamped == wanted) {
         return Ok(python);
     }
-    say("making a virtual environment for the Python tests");
+    say("creating a virtual environment for the Python tests");
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder)).map_err(|error| {
         format!("Python 3 with venv is needed for the guide's client and the vectors: install the packages python3 and python3-venv ({error})")
     })?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use wasm_split_cli_support::{Options, transform};
 
-use crate::page::Asset;
+use crate::site::Asset;
 
 /// How the splitter names its loader, which wasm-bindgen's script imports.
 const LINK: &str = "./link.js";

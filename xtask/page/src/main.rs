@@ -1,0 +1,204 @@
+//! Puts the page together from the wasm modules that cargo has built. `cargo xtask` calls it.
+//!
+//! The steps: split the page's module into the part that a first visit loads and the parts that are loaded
+//! later; bind the first to JavaScript; optimize all; give each file a name with the hash of its content;
+//! write the digests of these files into `index.html`, so that a browser runs exactly them; compress.
+//!
+//! It is a crate of its own because the libraries that split and bind take most of a minute to build. Whoever
+//! only runs a test or a check does not wait for them.
+
+mod shrink;
+mod site;
+mod split;
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use sha2::{Digest, Sha256};
+use wasm_bindgen_cli_support::Bindgen;
+
+use shrink::{optimize, shorten};
+use site::{Asset, Site, read, read_text, say, write};
+use split::split;
+
+/// The style sheets in this order: of two rules of equal weight, a browser takes the later.
+const STYLES: [&str; 9] =
+    ["base", "header", "trading", "chart", "sheets", "explorer", "wallet", "wide", "narrow"];
+
+/// The files of the repository that go into the page, other than its style sheets.
+const SOURCES: [&str; 5] =
+    ["index.html", "web/start.js", "web/chart.js", "web/vault.js", "web/icon.svg"];
+
+const CHART_LIBRARY: &str =
+    "xtask/npm/node_modules/lightweight-charts/dist/lightweight-charts.standalone.production.js";
+
+const USAGE: &str = "usage: xtask-page ROOT BUILT STAGING SITE [--quick]
+  ROOT     the root of the repository
+  BUILT    the folder with the wasm modules that cargo has built
+  STAGING  a folder for intermediate files; what is in it is removed
+  SITE     the folder that the page is written into; what is in it is removed
+  --quick  neither optimize nor compress";
+
+/// What is built from what.
+struct Job {
+    root: PathBuf,
+    page_module: PathBuf,
+    vault_module: PathBuf,
+    staging: PathBuf,
+    site: PathBuf,
+    quick: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let (folders, quick) = match arguments.split_last() {
+        Some((flag, folders)) if flag == "--quick" => (folders, true),
+        _ => (arguments.as_slice(), false),
+    };
+    let [root, built, staging, site] = folders else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    let built = Path::new(built);
+    let job = Job {
+        root: root.into(),
+        page_module: built.join("zellbook-web.wasm"),
+        vault_module: built.join("zellbook_vault_module.wasm"),
+        staging: staging.into(),
+        site: site.into(),
+        quick,
+    };
+    match build(&job) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: the page: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Builds the page unless it was built from the same files before.
+fn build(job: &Job) -> Result<(), String> {
+    let stamp = stamp(job)?;
+    let stamp_path = job.site.with_extension("stamp");
+    let unchanged = fs::read_to_string(&stamp_path).is_ok_and(|old| old == stamp);
+    if unchanged && job.site.join("index.html").is_file() {
+        return Ok(());
+    }
+    // A page that is half built must not pass for a whole one.
+    let _ = fs::remove_file(&stamp_path);
+    assemble(job)?;
+    write(&stamp_path, stamp.as_bytes())
+}
+
+/// A hash of everything that the page is made from, this program included.
+fn stamp(job: &Job) -> Result<String, String> {
+    let program = env::current_exe().map_err(|error| format!("finding this program: {error}"))?;
+    let sources = SOURCES.map(|name| job.root.join(name)).into_iter();
+    let styles = STYLES.map(|name| style_path(&job.root, name));
+    let others = [
+        job.root.join("xtask/npm/package-lock.json"),
+        job.page_module.clone(),
+        job.vault_module.clone(),
+        program,
+    ];
+    let mut stamp = Sha256::new();
+    stamp.update([u8::from(job.quick)]);
+    for file in sources.chain(styles).chain(others) {
+        stamp.update(read(&file)?);
+    }
+    Ok(hex::encode(stamp.finalize()))
+}
+
+fn style_path(root: &Path, name: &str) -> PathBuf {
+    root.join("web/style").join(format!("{name}.css"))
+}
+
+fn assemble(job: &Job) -> Result<(), String> {
+    let (root, staging) = (&job.root, &job.staging);
+    empty(staging)?;
+    say("splitting the wasm module and binding it to JavaScript");
+    let split = split(&read(&job.page_module)?, staging)?;
+    Bindgen::new()
+        .input_path(&split.main)
+        .web(true)
+        .and_then(|bindgen| {
+            // The parts take memory and the table of functions from the exports of the main module.
+            let bindgen = bindgen.keep_lld_exports(true).typescript(false);
+            bindgen.omit_default_module_path(true).generate(staging)
+        })
+        .map_err(|error| format!("wasm-bindgen: {error:#}"))?;
+    let page_module = staging.join("zellbook-web_bg.wasm");
+    // The vault's module imports nothing, so there is nothing to bind.
+    let vault_module = staging.join("vault.wasm");
+    write(&vault_module, &read(&job.vault_module)?)?;
+    if !job.quick {
+        let mut modules = vec![page_module.as_path(), &vault_module];
+        modules.extend(split.parts.iter().map(PathBuf::as_path));
+        optimize(root, &modules)?;
+    }
+
+    say(if job.quick { "hashing names" } else { "hashing names and compressing" });
+    empty(&job.site)?;
+    let mut site = Site::new(&job.site);
+    let page_module = site.add_hashed("zellbook", "wasm", read(&page_module)?)?;
+    let vault = site.add_hashed("vault", "wasm", read(&vault_module)?)?;
+    let worker = site.add_hashed("vault", "js", read(&root.join("web/vault.js"))?)?;
+    // A script of its own: it is loaded when a chart is first shown.
+    let chart = read_text(&root.join(CHART_LIBRARY))? + &read_text(&root.join("web/chart.js"))?;
+    let chart = site.add_hashed("chart", "js", chart.into_bytes())?;
+    let mut parts = Vec::new();
+    for part in &split.parts {
+        let stem = part.file_stem().unwrap_or_default().to_string_lossy();
+        let stem = stem.strip_prefix("split_").unwrap_or(&stem).replace('_', "-");
+        parts.push(site.add_hashed(&stem, "wasm", read(part)?)?);
+    }
+    let start = fill(read_text(&root.join("web/start.js"))?, &[("wasm", &page_module)])?;
+    let mut script = split.script(&read_text(&staging.join("zellbook-web.js"))?, &parts)? + &start;
+    let styles: Result<Vec<String>, String> =
+        STYLES.iter().map(|name| read_text(&style_path(root, name))).collect();
+    let mut style = styles?.join("\n");
+    if !job.quick {
+        script = shorten(root, &script, &staging.join("start.js"))?;
+        style = shorten(root, &style, &staging.join("style.css"))?;
+    }
+    let script = site.add_hashed("zellbook", "js", script.into_bytes())?;
+    let style = site.add_hashed("style", "css", style.into_bytes())?;
+    let icon = site.add_hashed("icon", "svg", read(&root.join("web/icon.svg"))?)?;
+    let index = fill(
+        read_text(&root.join("index.html"))?,
+        &[
+            ("wasm", &page_module),
+            ("vault", &vault),
+            ("chart", &chart),
+            ("worker", &worker),
+            ("script", &script),
+            ("style", &style),
+            ("icon", &icon),
+        ],
+    )?;
+    site.add("index.html".into(), index.into_bytes())?;
+    if job.quick { Ok(()) } else { site.compress() }
+}
+
+/// Makes an empty folder.
+fn empty(folder: &Path) -> Result<(), String> {
+    let _ = fs::remove_dir_all(folder);
+    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))
+}
+
+/// Puts paths and digests in place of `{{name}}` and `{{name integrity}}`.
+fn fill(mut text: String, assets: &[(&str, &Asset)]) -> Result<String, String> {
+    for (name, asset) in assets {
+        text = text
+            .replace(&format!("{{{{{name}}}}}"), &asset.path)
+            .replace(&format!("{{{{{name} integrity}}}}"), &asset.integrity);
+    }
+    if let Some(at) = text.find("{{") {
+        let rest: String = text[at..].chars().take(40).collect();
+        return Err(format!("the page has a placeholder that nothing fills: {rest}"));
+    }
+    Ok(text)
+}

@@ -1,0 +1,53 @@
+//! `cargo xtask bench`: the benchmarks, which are a workspace of their own.
+
+use std::process::Command;
+
+use crate::process::{Run, cargo, run, say};
+use crate::test;
+use crate::tools::ensure_wasm_target;
+use crate::workspace::{root, target};
+
+/// Builds the benchmarks and runs those that the arguments name, or all.
+pub fn bench(arguments: &[String]) -> Run {
+    if arguments == ["wasm"] {
+        return wasm();
+    }
+    if arguments == ["page"] {
+        return test::frames();
+    }
+    say("building the benchmarks in release");
+    build(&["--release"])?;
+    let program = target().join("bench/release/zellbook-bench");
+    if !arguments.is_empty() {
+        return run(Command::new(program).args(arguments));
+    }
+    say("streams");
+    run(Command::new(&program).args(["streams", "mix0", "mix10k", "mix1m", "mix10m"]))?;
+    say("parts");
+    run(Command::new(&program).arg("parts"))?;
+    wasm()
+}
+
+/// Times what the page computes, in Node.js.
+fn wasm() -> Run {
+    ensure_wasm_target()?;
+    say("building what the page computes");
+    build(&[
+        "--package",
+        "zellbook-bench-wasm",
+        "--target",
+        "wasm32-unknown-unknown",
+        "--profile",
+        "page",
+    ])?;
+    let module = target().join("bench/wasm32-unknown-unknown/page/zellbook_bench_wasm.wasm");
+    say("wasm");
+    run(Command::new("node").arg(root().join("bench/wasm/time.mjs")).arg(module))
+}
+
+fn build(arguments: &[&str]) -> Run {
+    let manifest = root().join("bench/Cargo.toml");
+    let mut build = cargo();
+    build.args(["build", "--locked", "--manifest-path"]).arg(manifest).args(arguments);
+    run(build.env("CARGO_TARGET_DIR", target().join("bench")))
+}

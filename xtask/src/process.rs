@@ -1,0 +1,59 @@
+//! Running other programs.
+
+use std::env;
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use crate::workspace::root;
+
+/// What a step returns: nothing, or a sentence that says what failed.
+pub type Run = Result<(), String>;
+
+/// Reports what is being done.
+pub fn say(text: &str) {
+    eprintln!("xtask: {text}");
+}
+
+/// A cargo command at the root of the repository.
+pub fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+/// Runs a command and waits until it ends.
+pub fn run(command: &mut Command) -> Run {
+    let status = command.status().map_err(|error| describe(command, &error.to_string()))?;
+    if status.success() { Ok(()) } else { Err(describe(command, &status.to_string())) }
+}
+
+/// Runs a command and hands each line that it writes to standard error to `line`.
+pub fn run_with_lines(command: &mut Command, mut line: impl FnMut(&str)) -> Run {
+    let started = command.stderr(Stdio::piped()).spawn();
+    let mut child = started.map_err(|error| describe(command, &error.to_string()))?;
+    for text in child.stderr.take().into_iter().flat_map(|stderr| BufReader::new(stderr).lines()) {
+        line(&text.map_err(|error| describe(command, &error.to_string()))?);
+    }
+    let status = child.wait().map_err(|error| describe(command, &error.to_string()))?;
+    if status.success() { Ok(()) } else { Err(describe(command, &status.to_string())) }
+}
+
+/// Runs a command without its output and returns whether it succeeded.
+pub fn works(command: &mut Command) -> bool {
+    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
+}
+
+/// Replaces this process by another program. Returns only if that fails.
+pub fn replace(command: &mut Command) -> Run {
+    use std::os::unix::process::CommandExt;
+    let error = command.exec();
+    Err(describe(command, &error.to_string()))
+}
+
+fn describe(command: &Command, error: &str) -> String {
+    let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).collect();
+    let line = words.join(OsStr::new(" "));
+    format!("`{}` failed: {error}", line.to_string_lossy())
+}

@@ -1,0 +1,103 @@
+//! How far a long build is.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::process::{Run, cargo, say};
+
+/// How often the number of compiled crates is reported.
+const REPORT_EVERY: Duration = Duration::from_secs(15);
+
+/// Steps that are reported with their number and the time since the first.
+pub struct Progress {
+    started: Instant,
+    begun: AtomicUsize,
+    steps: usize,
+}
+
+impl Progress {
+    pub fn new(steps: usize) -> Self {
+        Self { started: Instant::now(), begun: AtomicUsize::new(0), steps }
+    }
+
+    /// Reports that the next step begins. Steps of two threads may be under way at once.
+    pub fn step(&self, text: &str) {
+        let number = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
+        say(&format!("[{}] step {number} of {}: {text}", self.elapsed(), self.steps));
+    }
+
+    /// Minutes and seconds since the first step.
+    pub fn elapsed(&self) -> String {
+        let seconds = self.started.elapsed().as_secs();
+        format!("{}:{:02}", seconds / 60, seconds % 60)
+    }
+
+    /// Does the work while a second thread reports the counts every now and then.
+    pub fn watch<T>(&self, counts: &[&Count], work: impl FnOnce() -> T) -> T {
+        let (finished, waiting) = channel::<()>();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                let mut last = Vec::new();
+                while waiting.recv_timeout(REPORT_EVERY) == Err(RecvTimeoutError::Timeout) {
+                    let now: Vec<String> = counts.iter().filter_map(|count| count.text()).collect();
+                    if !now.is_empty() && now != last {
+                        say(&format!("[{}] {}", self.elapsed(), now.join("; ")));
+                    }
+                    last = now;
+                }
+            });
+            let result = work();
+            drop(finished);
+            result
+        })
+    }
+}
+
+/// How many crates of one build cargo has begun to compile.
+pub struct Count {
+    name: &'static str,
+    compiled: AtomicUsize,
+    /// As many as the build has if none was compiled before; zero while that is not known.
+    total: AtomicUsize,
+}
+
+impl Count {
+    pub fn new(name: &'static str) -> Self {
+        Self { name, compiled: AtomicUsize::new(0), total: AtomicUsize::new(0) }
+    }
+
+    /// Asks cargo how many crates a package needs.
+    pub fn expect(&self, tree: &[&str]) -> Run {
+        let mut command = cargo();
+        command
+            .args(["tree", "--locked", "--prefix", "none", "--edges", "normal,build"])
+            .args(tree);
+        let output = command.output().map_err(|error| format!("cargo tree: {error}"))?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut crates: Vec<&str> =
+            text.lines().map(|line| line.trim_end_matches(" (*)")).collect();
+        crates.sort_unstable();
+        crates.dedup();
+        self.total.store(crates.len(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Takes a line that cargo has written. What is no report of progress is printed.
+    pub fn line(&self, line: &str) {
+        let verb = line.split_whitespace().next().unwrap_or_default();
+        match verb {
+            "Compiling" => drop(self.compiled.fetch_add(1, Ordering::Relaxed)),
+            "Downloaded" | "Finished" | "Locking" | "Updating" | "Blocking" => {}
+            _ => eprintln!("{line}"),
+        }
+    }
+
+    fn text(&self) -> Option<String> {
+        let compiled = self.compiled.load(Ordering::Relaxed);
+        let total = self.total.load(Ordering::Relaxed);
+        let of = if total == 0 { String::new() } else { format!(" of {total}") };
+        (compiled > 0).then(|| format!("{}: {compiled}{of} crates", self.name))
+    }
+}

@@ -1,0 +1,140 @@
+//! Which of our crates may depend on which.
+
+use std::collections::BTreeMap;
+
+use super::tree::{Breach, Tree};
+
+const RULE: &str = "crates";
+
+/// Each package of ours, and those that it may depend on. `zellular` is for apps that are no exchange, and
+/// `core` is what replicas agree on; so neither knows anything of the others.
+pub const ALLOWED: &[(&str, &[&str])] = &[
+    ("zellbook-prefetch", &[]),
+    ("zellbook-core", &["zellbook-prefetch"]),
+    ("zellular", &[]),
+    ("zellbook", &["zellbook-core", "zellular"]),
+    ("zellbook-vault", &["zellbook-core"]),
+    ("zellbook-vault-module", &["zellbook-vault"]),
+    ("zellbook-web", &["zellbook-core", "zellbook-vault", "zellular"]),
+    ("zellbook-bench", &["zellbook-core"]),
+    ("zellbook-bench-wasm", &["zellbook-bench", "zellbook-core"]),
+    ("zellbook-fuzz", &["zellbook-core", "zellular"]),
+    ("xtask", &[]),
+    ("xtask-page", &[]),
+];
+
+/// A dependency that a manifest names, and its line.
+struct Dependency {
+    package: String,
+    line: usize,
+}
+
+/// Finds packages that depend on one that they must not, and packages that the table does not know.
+pub fn check(tree: &Tree, allowed: &[(&str, &[&str])]) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    let manifests: BTreeMap<&str, &str> =
+        tree.below("").filter(|(path, _)| is_manifest(path)).collect();
+    for (file, text) in manifests {
+        let Some(package) = package(text) else { continue };
+        let Some((_, may)) = allowed.iter().find(|(name, _)| *name == package) else {
+            let problem = format!(
+                "{package} is not in the table of `xtask/src/tidy/crates.rs`: say what it may depend on"
+            );
+            breaches.push(Breach::new(file, 1, RULE, problem));
+            continue;
+        };
+        for dependency in dependencies(text) {
+            let ours = allowed.iter().any(|(name, _)| *name == dependency.package);
+            if ours && !may.contains(&dependency.package.as_str()) {
+                let problem = format!("{package} must not depend on {}", dependency.package);
+                breaches.push(Breach::new(file, dependency.line, RULE, problem));
+            }
+        }
+    }
+    breaches
+}
+
+pub fn is_manifest(path: &str) -> bool {
+    path == "Cargo.toml" || path.ends_with("/Cargo.toml")
+}
+
+fn package(manifest: &str) -> Option<&str> {
+    let after = manifest.split_once("[package]")?.1;
+    let line = after.lines().find(|line| line.starts_with("name"))?;
+    line.split('"').nth(1)
+}
+
+/// Dependencies of all kinds but of tests: `[dependencies]`, `[build-dependencies]` and those of a target.
+fn dependencies(manifest: &str) -> Vec<Dependency> {
+    let mut found = Vec::new();
+    let mut inside = false;
+    for (index, text) in manifest.lines().enumerate() {
+        if let Some(section) = text.strip_prefix('[') {
+            let section = section.trim_end_matches(']');
+            let kind = section.rsplit('.').next().unwrap_or_default();
+            inside = ["dependencies", "build-dependencies"].contains(&kind)
+                && section != "workspace.dependencies";
+            // `[dependencies.name]` is a section of its own.
+            if let Some((before, name)) = section.rsplit_once('.')
+                && before.ends_with("dependencies")
+                && !before.ends_with("dev-dependencies")
+                && before != "workspace.dependencies"
+            {
+                found.push(Dependency { package: name.into(), line: index + 1 });
+            }
+            continue;
+        }
+        if !inside {
+            continue;
+        }
+        let renamed = text.split_once("package = \"").and_then(|(_, rest)| rest.split('"').next());
+        let name = text.split(['=', '.', ' ']).next().filter(|name| !name.is_empty());
+        if let Some(package) = renamed.or(name) {
+            found.push(Dependency { package: package.into(), line: index + 1 });
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALLOWED: &[(&str, &[&str])] = &[("a", &[]), ("b", &["a"])];
+
+    fn found(a: &str, b: &str) -> Vec<String> {
+        let (a, b) =
+            (format!("[package]\nname = \"a\"\n{a}"), format!("[package]\nname = \"b\"\n{b}"));
+        let tree = Tree::of(&[("a/Cargo.toml", &a), ("b/Cargo.toml", &b)]);
+        check(&tree, ALLOWED).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_directions_of_the_table_pass_and_tests_may_use_what_they_need() {
+        let clean = found(
+            "[dev-dependencies]\nb.workspace = true",
+            "[dependencies]\na = { path = \"../a\" }\nserde = \"1\"",
+        );
+        assert_eq!(clean, [""; 0]);
+    }
+
+    #[test]
+    fn another_direction_is_a_breach_in_every_form() {
+        for form in [
+            "[dependencies]\nb.workspace = true",
+            "[target.'cfg(unix)'.dependencies]\nb = { path = \"../b\" }",
+            "[build-dependencies]\nc = { path = \"../b\", package = \"b\" }",
+            "[dependencies.b]\npath = \"../b\"",
+        ] {
+            let breaches = found(form, "");
+            assert_eq!(breaches.len(), 1, "{form}");
+            assert!(breaches[0].ends_with("a must not depend on b"), "{breaches:?}");
+        }
+    }
+
+    #[test]
+    fn a_package_that_the_table_does_not_know_is_a_breach() {
+        let tree = Tree::of(&[("c/Cargo.toml", "[package]\nname = \"c\"\n")]);
+        assert_eq!(check(&tree, ALLOWED).len(), 1);
+    }
+}

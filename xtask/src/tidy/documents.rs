@@ -1,0 +1,238 @@
+//! Every path and command that the documents at the door name exists.
+//!
+//! What counts is what stands between backticks, in a block of shell commands, or in a link. A path may be
+//! written from the repository's root, from the folder of the section that it stands in (a heading such as
+//! `### core` or `### server`), or from a folder named before it in the same line.
+
+use super::syntax;
+use super::tree::{Breach, Tree};
+
+const RULE: &str = "documents";
+
+pub const DOCUMENTS: [&str; 2] = ["ARCHITECTURE.md", "README.md"];
+
+/// Endings by which a word is taken for a path of the repository.
+const ENDINGS: [&str; 11] =
+    [".css", ".html", ".js", ".json", ".md", ".mjs", ".py", ".rs", ".sql", ".toml", ".webp"];
+
+/// Where the program declares its commands.
+const PROGRAM: &str = "server/src/cli";
+
+/// Finds what a document names and the repository does not have.
+pub fn check(tree: &Tree, document: &str, tasks: &[&str]) -> Vec<Breach> {
+    let Some(text) = tree.text(document) else {
+        return vec![Breach::new(document, 1, RULE, "this document does not exist")];
+    };
+    let commands = program_commands(tree);
+    let mut breaches = Vec::new();
+    let mut section = String::new();
+    let mut block: Option<String> = None;
+    for (index, line) in text.lines().enumerate() {
+        let mut report = |problem: String| {
+            breaches.push(Breach::new(document, index + 1, RULE, problem));
+        };
+        if let Some(language) = line.trim_start().strip_prefix("```") {
+            block = if block.is_none() { Some(language.to_string()) } else { None };
+            continue;
+        }
+        if let Some(heading) = line.strip_prefix("#").filter(|_| block.is_none()) {
+            let folder = heading.trim_start_matches('#').trim().trim_matches('`');
+            section = if tree.exists(folder) { folder.into() } else { String::new() };
+        }
+        let code: Vec<&str> = match block.as_deref() {
+            None => line.split('`').skip(1).step_by(2).collect(),
+            Some("sh") => vec![line.split(" #").next().unwrap_or_default()],
+            Some(_) => Vec::new(),
+        };
+        for command in code.iter().flat_map(|code| commands_in(code)) {
+            if let Some(problem) = unknown_command(&command, tasks, &commands) {
+                report(problem);
+            }
+        }
+        if block.is_none() {
+            let mut folder = String::new();
+            for path in code.iter().filter(|code| is_path(code)) {
+                match find(tree, &section, &folder, path) {
+                    Some(found) if path.ends_with('/') => folder = found,
+                    Some(_) => {}
+                    None => report(format!("there is no `{path}`")),
+                }
+            }
+            for link in links(line) {
+                let path = link.split('#').next().unwrap_or_default();
+                if !path.is_empty() && !tree.exists(path) {
+                    report(format!("a link leads to {path}, which does not exist"));
+                }
+            }
+        }
+    }
+    breaches
+}
+
+fn is_path(code: &str) -> bool {
+    let plain = code.chars().all(|c| c.is_ascii_alphanumeric() || "_-./".contains(c));
+    // What begins with these is made by a build or a run, or is an address.
+    let made = ["target/", "./", "/", "data/", "~"].iter().any(|start| code.starts_with(start));
+    let file = ENDINGS.iter().any(|ending| code.ends_with(ending));
+    plain && !made && (code.ends_with('/') || file && (code.contains('/') || is_source(code)))
+}
+
+/// Whether a bare name can only be a file of ours: `genesis.json` may be anybody's.
+fn is_source(code: &str) -> bool {
+    [".css", ".js", ".rs", ".sql"].iter().any(|ending| code.ends_with(ending))
+}
+
+/// The path from the root of what a document names.
+fn find(tree: &Tree, section: &str, folder: &str, path: &str) -> Option<String> {
+    let source = format!("{section}/src");
+    [folder, &source, section, ""]
+        .into_iter()
+        .map(|base| {
+            if base.is_empty() {
+                path.into()
+            } else {
+                format!("{}/{path}", base.trim_end_matches('/'))
+            }
+        })
+        .find(|candidate: &String| tree.exists(candidate))
+}
+
+/// The targets of links that stay in the repository.
+fn links(line: &str) -> Vec<&str> {
+    let targets = line.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    targets.filter(|target| !target.contains("://") && !target.starts_with('#')).collect()
+}
+
+/// The words of each command in a piece of code that begins with one of our programs.
+fn commands_in(code: &str) -> Vec<Vec<&str>> {
+    let parts = code.split(['|', ';', '&', '(']).map(|part| part.split_whitespace().collect());
+    parts
+        .map(|words: Vec<&str>| {
+            let words: Vec<&str> =
+                words.into_iter().skip_while(|word| word.contains('=')).collect();
+            // `cargo run -p zellbook -- serve` is `zellbook serve`.
+            match words.iter().position(|word| *word == "--") {
+                Some(at) if words.contains(&"zellbook") => {
+                    [&["zellbook"], &words[at + 1..]].concat()
+                }
+                _ => words,
+            }
+        })
+        .filter(|words| words.starts_with(&["cargo", "xtask"]) || words.starts_with(&["zellbook"]))
+        .collect()
+}
+
+fn unknown_command(words: &[&str], tasks: &[&str], commands: &[Vec<String>]) -> Option<String> {
+    if let ["cargo", "xtask", rest @ ..] = words {
+        let task = rest.first()?;
+        let known = tasks.contains(task) || !is_name(task);
+        return (!known).then(|| format!("there is no `cargo xtask {task}`"));
+    }
+    let [_, rest @ ..] = words else { return None };
+    let command = *rest.first().filter(|word| is_name(word))?;
+    let same: Vec<_> = commands.iter().filter(|known| known[0] == command).collect();
+    if same.is_empty() {
+        return Some(format!("there is no `zellbook {command}`"));
+    }
+    // Commands that only group others, such as `key`, are followed by one of them.
+    let inner = *rest.get(1).filter(|word| is_name(word))?;
+    let groups = same.iter().any(|known| known.len() > 1);
+    let known = !groups || same.iter().any(|known| known.get(1).is_some_and(|name| name == inner));
+    (!known).then(|| format!("there is no `zellbook {command} {inner}`"))
+}
+
+fn is_name(word: &str) -> bool {
+    word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-')
+}
+
+/// The commands of the program, and those inside them: from the enumerations that clap reads.
+fn program_commands(tree: &Tree) -> Vec<Vec<String>> {
+    let enumerations: Vec<(String, Vec<String>)> = tree
+        .below(PROGRAM)
+        .flat_map(|(_, text)| syntax::enumerations(text, "Subcommand"))
+        .collect();
+    let Some((_, top)) = enumerations.iter().find(|(name, _)| name == "Command") else {
+        return Vec::new();
+    };
+    let mut commands = Vec::new();
+    for variant in top {
+        let command = kebab(variant);
+        commands.push(vec![command.clone()]);
+        // `Key(key::KeyArguments)` holds a `KeyCommand`, in whose name the variant's is.
+        let inner = format!("{variant}Command");
+        for (_, variants) in enumerations.iter().filter(|(name, _)| *name == inner) {
+            commands.extend(variants.iter().map(|inner| vec![command.clone(), kebab(inner)]));
+        }
+    }
+    commands
+}
+
+/// `CancelAfter` as clap shows it: `cancel-after`.
+fn kebab(name: &str) -> String {
+    let mut text = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !text.is_empty() {
+            text.push('-');
+        }
+        text.push(c.to_ascii_lowercase());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(document: &str) -> Vec<String> {
+        let cli = "#[derive(Subcommand)] enum Command { /// Run.\n Serve(A), CancelAfter(B), #[command(hide = true)] Key(key::KeyArguments) }";
+        let tree = Tree::of(&[
+            ("ARCHITECTURE.md", document),
+            ("server/src/cli/mod.rs", cli),
+            (
+                "server/src/cli/key.rs",
+                "#[derive(Clone, Subcommand)] enum KeyCommand { New { out: PathBuf }, Show }",
+            ),
+            ("server/src/api/page.rs", ""),
+            ("docs/api.md", ""),
+        ]);
+        check(&tree, "ARCHITECTURE.md", &["run", "test"]).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_exists_passes() {
+        let clean = found(
+            "`cargo xtask run --listen 1`, `docs/api.md`, [api](docs/api.md#top), [other](https://x.y/z.md)\n\
+             ### server\n`api/` (`page.rs`), `cli/key.rs`, `GET /v1/x.json`, `data/nodes.json`, `./x.md`\n\
+             ```sh\nzellbook key new --out a.key   # zellbook nothing\ncargo xtask test | X=1 zellbook cancel-after 60s\n```\n\
+             ```json\n`zellbook nothing` and `nothing.rs`\n```\n`zellbook serve` `zellbook-core` `zellbook`",
+        );
+        assert_eq!(clean, [""; 0]);
+    }
+
+    #[test]
+    fn a_path_that_does_not_exist_is_a_breach() {
+        assert_eq!(
+            found("\n`docs/apis.md`"),
+            ["ARCHITECTURE.md:2: documents: there is no `docs/apis.md`"]
+        );
+        assert_eq!(found("`api/`").len(), 1);
+        assert_eq!(found("### server\n`api/` (`pages.rs`)").len(), 1);
+        assert_eq!(found("see [it](docs/none.md)").len(), 1);
+    }
+
+    #[test]
+    fn a_command_that_does_not_exist_is_a_breach() {
+        assert_eq!(
+            found("`cargo xtask fly`"),
+            ["ARCHITECTURE.md:1: documents: there is no `cargo xtask fly`"]
+        );
+        assert_eq!(found("```sh\nzellbook simulate --seeds 1\n```").len(), 1);
+        assert_eq!(found("`zellbook key forget`").len(), 1);
+        assert_eq!(found("```sh\ncargo run -p zellbook -- simulate\n```").len(), 1);
+    }
+
+    #[test]
+    fn a_document_that_does_not_exist_is_a_breach() {
+        assert_eq!(check(&Tree::of(&[]), "README.md", &[]).len(), 1);
+    }
+}

@@ -1,0 +1,80 @@
+//! A file has at most some 400 lines of code: one noun a file is what a reader can hold.
+//!
+//! Comments, blank lines and unit tests do not count, or the rule would be one against comments.
+
+use std::collections::BTreeMap;
+
+use super::modules::Crate;
+use super::tree::Breach;
+
+const RULE: &str = "length";
+
+const MAX_LINES: usize = 400;
+
+/// Files that may be longer, and why.
+pub const EXCEPTIONS: &[(&str, &str)] = &[];
+
+/// Finds files that are too long, and exceptions that are not needed any more.
+pub fn check(crates: &[Crate], exceptions: &[(&str, &str)]) -> Vec<Breach> {
+    let mut lengths: BTreeMap<&str, usize> = BTreeMap::new();
+    let sources =
+        crates.iter().flat_map(Crate::files).filter(|(file, _)| !file.contains("/tests/"));
+    for (file, module) in sources {
+        // The first module of a file has the lines of those inside it too.
+        lengths.entry(file).or_insert(module.code_lines.len());
+    }
+    let mut breaches = Vec::new();
+    for (&file, &length) in &lengths {
+        if length > MAX_LINES && !exceptions.iter().any(|(exception, _)| *exception == file) {
+            let problem = format!(
+                "{length} lines of code, at most {MAX_LINES}: give a second noun a file of its own"
+            );
+            breaches.push(Breach::new(file, 1, RULE, problem));
+        }
+    }
+    for (file, _) in exceptions {
+        if lengths.get(file).is_none_or(|length| *length <= MAX_LINES) {
+            let problem = format!(
+                "needs no exception from the {MAX_LINES} lines: remove it from `xtask/src/tidy/length.rs`"
+            );
+            breaches.push(Breach::new(file, 1, RULE, problem));
+        }
+    }
+    breaches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tree::Tree;
+    use super::*;
+
+    fn found(text: &str, exceptions: &[(&str, &str)]) -> Vec<String> {
+        let mut breaches = Vec::new();
+        let a_crate = Crate::read(&Tree::of(&[("src/lib.rs", text)]), "src/lib.rs", &mut breaches);
+        breaches.extend(check(&[a_crate], exceptions));
+        breaches.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_file_of_400_lines_passes_and_of_401_does_not() {
+        assert_eq!(found(&"fn f() {}\n".repeat(400), &[]), [""; 0]);
+        let breaches = found(&"fn f() {}\n".repeat(401), &[]);
+        assert!(breaches[0].starts_with("src/lib.rs:1: length: 401 lines of code"), "{breaches:?}");
+    }
+
+    #[test]
+    fn comments_blank_lines_and_tests_do_not_count() {
+        let text = "//! Why.\n\n/// More.\nfn f() {\n    // Why.\n}\n".repeat(200)
+            + "#[cfg(test)]\nmod tests {\n"
+            + &"    fn t() {}\n".repeat(500)
+            + "}\n";
+        assert_eq!(found(&text, &[]), [""; 0]);
+    }
+
+    #[test]
+    fn an_exception_holds_only_while_it_is_needed() {
+        let exception = [("src/lib.rs", "a table")];
+        assert_eq!(found(&"fn f() {}\n".repeat(401), &exception), [""; 0]);
+        assert_eq!(found("fn f() {}\n", &exception).len(), 1);
+    }
+}
