@@ -70,7 +70,7 @@ pub fn page_and_server(progress: &Progress) -> Result<(PathBuf, PathBuf), String
     let build_server = || {
         progress.step("compiling the server");
         let mut command = cargo();
-        command.args(["build", "--locked", "--package", "zellbook", "--profile", "run"]);
+        command.args(["build", "--locked", "--package", "zellbook", "--profile", "local"]);
         run_with_lines(&mut background(command), |line| server.line(line))
     };
     let site = progress.watch(&[&page, &server], || {
@@ -85,7 +85,7 @@ pub fn page_and_server(progress: &Progress) -> Result<(PathBuf, PathBuf), String
             Ok(site)
         })
     })?;
-    Ok((site, target().join("run/zellbook")))
+    Ok((site, target().join("local/zellbook")))
 }
 
 fn join(thread: thread::ScopedJoinHandle<'_, Run>) -> Run {
