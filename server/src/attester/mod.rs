@@ -1,6 +1,9 @@
-//! Attesting: a replica that genesis names signs what it has seen (the root after a batch) and its
-//! clock, from which roots are certified and the exchange's time is made. An attestation is kept
-//! nowhere but in memory: if it is lost, the next one says as much.
+//! The attester: signs attestations of a replica that genesis names.
+//!
+//! An attestation states the root after a batch and the replica's clock. From those of all replicas the
+//! exchange certifies roots and derives its time. At most one is signed per second: it rides in a batch
+//! that is posted anyway, or gets a batch of its own if other replicas or a timer wait for it. It is kept
+//! in memory only, because after a loss the next attestation replaces it.
 
 mod vote;
 
@@ -23,29 +26,28 @@ use crate::replica::{Health, Watch};
 
 pub use vote::{Attestable, Vote, replica_index};
 
-/// The least time between two attestations.
+/// The shortest time between two attestations.
 const EVERY: Duration = Duration::from_secs(1);
-/// How long one is taken to be on its way before that was measured.
+/// The assumed time from posting an attestation to seeing it applied, until it has been measured.
 const FLIGHT_FIRST: Duration = Duration::from_secs(2);
-/// How long one that did not come back is waited for, at most.
+/// The longest wait before an attestation that did not appear is posted again.
 const WAIT_MAX: Duration = Duration::from_secs(300);
-/// How often that wait doubles, at most.
+/// That wait doubles at most so many times.
 const DOUBLINGS_MAX: u32 = 6;
-/// After so many flights without a certified root the highest open vote is followed.
-const FLIGHTS_OF_PATIENCE: u32 = 8;
+/// If no root was certified for so many times the flight time, the votes are stuck.
+const STUCK_AFTER_FLIGHTS: u32 = 8;
 
-/// An attestation that was posted and is not in the state yet.
+/// An attestation that was posted but is not in the state yet.
 #[derive(Clone, Copy, Debug)]
 struct InFlight {
     vote: Vote,
-    /// The nonce that it was first posted with.
+    /// The nonce of its first post. Reposts have higher ones, and any of them may be applied.
     nonce: u64,
     first: Instant,
     last: Instant,
     tries: u32,
 }
 
-/// Signs attestations, at most one a second.
 pub struct Attester {
     rules: Arc<Rules>,
     key: SecretKey,
@@ -53,18 +55,18 @@ pub struct Attester {
     health: watch::Receiver<Health>,
     clock: Clock,
     random: fastrand::Rng,
-    /// The last nonce that was used here.
+    /// The last nonce that this process used.
     nonce: u64,
     last: Option<Instant>,
     in_flight: Option<InFlight>,
-    /// How long attestations are on their way, about.
+    /// The smoothed time from posting an attestation to seeing it applied.
     flight: Duration,
-    /// Since when votes are open after the same certified batch, and that batch.
+    /// Since when votes have been open without a new certified batch, and the last certified batch.
     open_since: Option<(Instant, u64)>,
 }
 
 impl Attester {
-    /// Of a replica that genesis names by this key.
+    /// `key` must be the key of a replica in genesis.
     pub fn new(
         rules: Arc<Rules>,
         key: SecretKey,
@@ -87,12 +89,12 @@ impl Attester {
         }
     }
 
-    /// The next attestation, if it is time for one, as an element of a batch. `goes_along` says that a
-    /// batch is posted anyway; alone it goes only when it is awaited.
+    /// The next attestation as an element of a batch, if it is time for one. If no batch is posted anyway
+    /// (`goes_along` is false), it is time only if someone waits for it.
     pub fn next(&mut self, goes_along: bool) -> Option<String> {
         let now = Instant::now();
         let is_early = self.last.is_some_and(|last| now - last < EVERY);
-        // One that is behind has nothing to say that others do not know.
+        // A replica that is behind would attest to roots that others have certified already.
         if is_early || self.health.borrow().state != ReplicaState::Following {
             return None;
         }
@@ -103,14 +105,16 @@ impl Attester {
         let answer = attestable.answer.or(attestable.highest.filter(|_| is_stuck));
         let is_due = attestable.due_ms.is_some_and(|due| due <= clock);
         let (vote, is_awaited) = match (self.in_flight, answer) {
-            // What was posted is never taken back: the state takes no batch below our last.
+            // A vote in flight is changed only upwards: the exchange rejects an attestation to a batch
+            // below the replica's last one.
             (Some(flight), Some(answer)) if answer.batch > flight.vote.batch => (answer, true),
             (Some(flight), answer) => {
                 let is_late = now - flight.last >= self.wait(flight.tries);
                 (flight.vote, (answer.is_some() || is_due) && is_late)
             }
             (None, Some(answer)) => (answer, true),
-            // While votes are open, only the clock is new.
+            // While votes are open, the previous vote is repeated with a new clock: another proposal would
+            // keep the votes apart.
             (None, None) if attestable.is_open && !is_stuck => {
                 (attestable.own.unwrap_or(attestable.tip), is_due)
             }
@@ -120,20 +124,20 @@ impl Attester {
             return None;
         }
         if is_stuck {
-            // Patience begins again with what is voted for now.
+            // The new vote gets the full time to be certified.
             self.open_since = None;
         }
         Some(self.sign(now, vote, clock, attestable.nonce, is_awaited))
     }
 
-    /// Notes that what was posted is in the state, and how long that took.
+    /// Records that the attestation in flight was applied, and how long that took.
     fn land(&mut self, now: Instant, attestable: &Attestable) {
         if let Some(flight) = self.in_flight.take_if(|flight| flight.nonce <= attestable.nonce) {
             self.flight = (self.flight * 3 + (now - flight.first)) / 4;
         }
     }
 
-    /// Whether votes are open for so long that they will not come together.
+    /// Whether votes have been open for so long that they will not meet.
     fn is_stuck(&mut self, now: Instant, attestable: &Attestable) -> bool {
         let certified = attestable.certified;
         if !attestable.is_open {
@@ -145,11 +149,11 @@ impl Attester {
             _ => now,
         };
         self.open_since = Some((since, certified));
-        now - since > self.flight.max(EVERY) * FLIGHTS_OF_PATIENCE
+        now - since > self.flight.max(EVERY) * STUCK_AFTER_FLIGHTS
     }
 
-    /// How long to wait for what was posted so many times: longer each time, and not in step with
-    /// other replicas.
+    /// The wait after so many posts of the same vote. It doubles each time, and is random so that replicas
+    /// do not repeat their votes in step.
     fn wait(&mut self, tries: u32) -> Duration {
         let doublings = tries.saturating_sub(1).min(DOUBLINGS_MAX);
         let wait = (self.flight.max(EVERY) * 2 * (1 << doublings)).min(WAIT_MAX);
@@ -172,7 +176,7 @@ impl Attester {
             nonce: again.map_or(self.nonce, |flight| flight.nonce),
             first: again.map_or(now, |flight| flight.first),
             last: now,
-            // One that only goes along says nothing about those before it.
+            // Only awaited posts count as tries: one that rode along was not sent because others were lost.
             tries: again.map_or(1, |flight| flight.tries.saturating_add(is_awaited.into())),
         });
         let transaction = Transaction {

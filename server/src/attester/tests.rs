@@ -1,4 +1,4 @@
-//! Replicas that attest over a sequencer which takes its time, in virtual time.
+//! Tests of replicas that attest over a slow sequencer, in virtual time.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -23,7 +23,7 @@ fn rules(replicas: usize) -> Arc<Rules> {
     Arc::new(development_genesis(issuer, false, specs.collect(), Fees::none(issuer)).unwrap())
 }
 
-/// A sequence that all read, of which a batch is seen once it is final.
+/// A sequence shared by all replicas. A batch is visible from the moment when it is final.
 #[derive(Default)]
 struct Sequence(RefCell<Vec<(Instant, String)>>);
 
@@ -36,7 +36,7 @@ impl Sequence {
     }
 }
 
-/// A replica as far as it attests.
+/// The part of a replica that attests.
 struct Voter {
     exchange: Exchange,
     roots: Vec<Hash>,
@@ -65,7 +65,7 @@ impl Voter {
         Self { exchange, roots, index, published, attester }
     }
 
-    /// Applies what is final.
+    /// Applies the batches that are final by now.
     fn read(&mut self, sequence: &Sequence) {
         for (at, body) in sequence.0.borrow().iter().skip(self.roots.len() - 1) {
             if *at > Instant::now() {
@@ -96,21 +96,20 @@ fn attestable(exchange: &Exchange, roots: &[Hash], index: usize) -> Attestable {
     Attestable::new(exchange, *roots.last().unwrap(), index, root_of).unwrap()
 }
 
-/// What becomes of a fleet.
 #[derive(Clone, Copy)]
 struct Scene {
     replicas: usize,
-    /// Of them, those that run.
+    /// The number of replicas that run.
     alive: usize,
     finality: Duration,
-    /// Of a hundred attestations, how many are lost.
+    /// The percentage of attestations that are lost.
     lost: u32,
-    /// One that votes for every batch that it sees, to be chased.
+    /// Whether one replica votes for every batch that it sees.
     chaser: bool,
     lasts: Duration,
 }
 
-/// How often a root was certified, and how many attestations were posted.
+/// The number of certified roots, and of posted attestations.
 async fn run(scene: Scene, seed: u64) -> (u32, u32) {
     let rules = rules(scene.replicas);
     let sequence = Rc::new(Sequence::default());
@@ -126,7 +125,7 @@ async fn run(scene: Scene, seed: u64) -> (u32, u32) {
         tasks.spawn_local(async move {
             let (mut last_certified, mut last_voted) = (0, 0);
             while Instant::now() < end {
-                // Replicas look at times of their own, so each sees other batches as the last.
+                // Replicas read at different times, so each sees another batch as the last one.
                 tokio::time::sleep(Duration::from_millis(random.u64(20..400))).await;
                 voter.read(&sequence);
                 if index == scene.alive - 1 && voter.certified() > last_certified {
@@ -158,14 +157,14 @@ async fn run(scene: Scene, seed: u64) -> (u32, u32) {
 const MINUTES_10: Duration = Duration::from_secs(600);
 
 #[tokio::test(start_paused = true)]
-async fn three_replicas_certify_roots_again_and_again_whatever_finality_takes() {
+async fn replicas_keep_certifying_roots_however_long_finality_takes() {
     for finality_ms in [300, 1_000, 3_000, 10_000, 30_000] {
         for lost in [0, 20] {
             let finality = Duration::from_millis(finality_ms);
             let scene =
                 Scene { replicas: 3, alive: 3, finality, lost, chaser: false, lasts: MINUTES_10 };
             let (certified, attested) = run(scene, 7).await;
-            // A proposal and an answer, each with its way; more where some are lost.
+            // A round is a proposal and an answer; with losses it takes longer.
             let rounds = 600_000 / (finality_ms + 1_000) / if lost == 0 { 4 } else { 10 };
             assert!(
                 u64::from(certified) >= rounds.max(3),
@@ -177,7 +176,7 @@ async fn three_replicas_certify_roots_again_and_again_whatever_finality_takes() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn neither_a_dead_replica_nor_one_that_votes_for_everything_keeps_the_others_apart() {
+async fn a_dead_replica_or_one_that_votes_for_everything_does_not_stop_certification() {
     for (alive, chaser) in [(3, false), (4, true)] {
         for seconds in [1, 10] {
             let finality = Duration::from_secs(seconds);
@@ -193,12 +192,12 @@ async fn neither_a_dead_replica_nor_one_that_votes_for_everything_keeps_the_othe
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_nonce_is_above_those_in_the_state_and_what_does_not_land_is_posted_ever_less() {
+async fn the_first_nonce_is_above_those_in_the_state_and_reposts_become_rarer() {
     let rules = rules(3);
     let mut voter = Voter::new(&rules, 0, 1);
     let mut other = Voter::new(&rules, 1, 2);
     let sequence = Sequence::default();
-    // Its key has a nonce of a day ahead, and another replica waits for its answer.
+    // Its key has a nonce that is a day in the future, and another replica waits for its vote.
     voter.attester.nonce = 90_000_000_000;
     sequence.post(format!("[{}]", voter.attester.next(true).unwrap()), Duration::ZERO);
     sequence.post(format!("[{}]", other.attester.next(true).unwrap()), Duration::ZERO);
@@ -217,7 +216,7 @@ async fn the_first_nonce_is_above_those_in_the_state_and_what_does_not_land_is_p
             times.push(Instant::now());
         }
     }
-    // In an hour of silence: the waits double, up to some minutes.
+    // During an hour without finalized batches the waits double, up to a few minutes.
     assert!((8..=24).contains(&times.len()), "{}", times.len());
     let waits: Vec<Duration> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert!(

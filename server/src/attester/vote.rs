@@ -1,15 +1,15 @@
-//! Which batch to vote for, so that replicas which see the sequence at different times still come to
-//! vote for one batch.
+//! Chooses the batch to vote for. A root is certified only if enough replicas attest to the same batch,
+//! although each sees another batch as the last one at any moment.
 //!
-//! A replica proposes the last batch that it applied, but only while no vote is open: a vote is open
-//! until its batch or a later one is certified. Each replica's *first* open vote counts as its
-//! proposal, and all vote for the highest proposal. That batch changes only when a proposal comes in
-//! that was on its way, so at most once for each replica, and however slow the network is, replicas
-//! meet after two rounds. A replica with more open votes than there are replicas keeps to no such rule;
-//! its votes call for no answer, so that it cannot make the others chase it.
+//! A vote is open until its batch or a later one is certified. While no vote is open, a replica proposes
+//! the last batch that it applied. The *first* open vote of each replica counts as its proposal, and all
+//! replicas vote for the highest proposal. That batch changes only when a proposal arrives that was still
+//! on its way, so at most once per replica: however slow the network is, replicas agree after two rounds.
+//! A replica with more open votes than there are replicas does not follow this rule; its proposal is
+//! ignored, so that it cannot make the others chase it.
 //!
-//! What this cannot settle (votes that were given up, replicas that came back with another mind) ends
-//! by patience: who saw nothing certified for long votes for the highest open vote, or proposes anew.
+//! In the remaining cases (lost votes, or replicas that restarted and vote differently) a timeout decides:
+//! a replica that has seen nothing certified for long votes for the highest open vote, or proposes again.
 
 use zellbook_core::attestation::Attestations;
 use zellbook_core::exchange::Exchange;
@@ -17,39 +17,37 @@ use zellbook_core::genesis::{ReplicaIndex, Rules};
 use zellbook_core::key::SecretKey;
 use zellbook_core::state_root::Hash;
 
-/// A batch with the state root after it.
+/// A batch and this replica's state root after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vote {
-    /// The batch.
     pub batch: u64,
-    /// The root, as this replica has it.
     pub root: Hash,
 }
 
-/// What there is to attest to after a commit.
+/// The votes that a replica can cast after a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attestable {
-    /// The last batch.
+    /// For the last batch.
     pub tip: Vote,
-    /// The last that the state has of us, if we know its root.
+    /// This replica's last vote in the state, if the root is known.
     pub own: Option<Vote>,
-    /// What all are to vote for, if our vote for it is missing.
+    /// For the agreed proposal, if this replica has not voted for it yet.
     pub answer: Option<Vote>,
-    /// The highest open vote, if it is above our last.
+    /// The highest open vote, if it is above this replica's last vote.
     pub highest: Option<Vote>,
-    /// Whether votes are open: then nothing new is proposed.
+    /// Whether votes are open, so that nothing new is proposed.
     pub is_open: bool,
     /// The last certified batch; 0 if there is none.
     pub certified: u64,
-    /// The highest nonce that the state has of our key; 0 if there is none.
+    /// The highest nonce of this replica's key in the state; 0 if there is none.
     pub nonce: u64,
-    /// When something is due and waits for a clock to say so, Unix milliseconds.
+    /// When the next timer of the exchange is due, in Unix milliseconds. It fires only once attestations
+    /// have moved the exchange's time that far.
     pub due_ms: Option<u64>,
 }
 
 impl Attestable {
-    /// After the last batch of a state, with that batch's root. `root_of` knows the root of a batch
-    /// that this replica applied.
+    /// `root` is the root after the exchange's last batch; `root_of` returns those of earlier batches.
     pub fn new<E>(
         exchange: &Exchange,
         root: Hash,
@@ -89,12 +87,12 @@ impl Attestable {
     }
 }
 
-/// The highest of the replicas' proposals: of their first open votes.
+/// The highest proposal, where a replica's proposal is its first open vote.
 fn agreed(attestations: &Attestations, rules: &Rules) -> Option<u64> {
     let replicas = &rules.genesis.replicas;
     let mut first: Vec<Option<u64>> = vec![None; replicas.len()];
     let mut open: Vec<usize> = vec![0; replicas.len()];
-    // In ascending order of batches.
+    // Votes are iterated in ascending order of batches.
     for (batch, voter, _) in attestations.votes() {
         let index = usize::from(voter.0);
         if let (Some(first), Some(open)) = (first.get_mut(index), open.get_mut(index)) {
@@ -106,7 +104,7 @@ fn agreed(attestations: &Attestations, rules: &Rules) -> Option<u64> {
     first.into_iter().zip(within).filter_map(|(first, within)| first.filter(|_| within)).max()
 }
 
-/// The index of a key among the replicas of genesis.
+/// The index of the replica with this key in genesis.
 pub fn replica_index(rules: &Rules, key: &SecretKey) -> Option<ReplicaIndex> {
     let key = key.public_key();
     let index = rules.genesis.replicas.iter().position(|replica| replica.public_key == key)?;

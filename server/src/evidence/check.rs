@@ -81,7 +81,7 @@ pub enum Finding {
         certifiers: Certifiers,
     },
     /// The network's nodes signed two histories.
-    TwoHistories {
+    Fork {
         /// A batch at which they differ.
         batch: u64,
     },
@@ -175,7 +175,7 @@ impl Evidence {
                 let certifiers = certifiers(rules, batch, &root, signed)?;
                 Ok(Finding::Certified { batch, certifiers })
             }
-            Contradiction::OtherHistory { batch, ours, theirs } => {
+            Contradiction::Fork { batch, ours, theirs } => {
                 let batch = number("batch", batch)?;
                 if ours.chaining_hash == theirs.chaining_hash {
                     let hash = format!("the chaining hash {}", ours.chaining_hash);
@@ -191,7 +191,7 @@ impl Evidence {
                     }
                     side.check(verifier)?;
                 }
-                Ok(Finding::TwoHistories { batch })
+                Ok(Finding::Fork { batch })
             }
         }
     }

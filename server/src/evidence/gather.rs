@@ -119,14 +119,10 @@ impl Contradiction {
     }
 
     /// That an answer to `?after=` the index before `index` proves another hash there than ours.
-    pub fn other_history(
-        view: &View<'_>,
-        index: u64,
-        theirs: &Page,
-    ) -> rusqlite::Result<Option<Self>> {
+    pub fn fork(view: &View<'_>, index: u64, theirs: &Page) -> rusqlite::Result<Option<Self>> {
         let ours = ProvenBodies::stored(view, index, index, Tail(&[]))?;
         let theirs = ProvenBodies::of_page(theirs, index);
-        Ok(ours.zip(theirs).map(|(ours, theirs)| Self::OtherHistory {
+        Ok(ours.zip(theirs).map(|(ours, theirs)| Self::Fork {
             batch: index.to_string(),
             ours: Box::new(ours),
             theirs: Box::new(theirs),

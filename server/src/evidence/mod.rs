@@ -56,7 +56,7 @@ pub enum Contradiction {
         batches: Vec<ProvenBodies>,
     },
     /// The network's nodes signed two histories.
-    OtherHistory {
+    Fork {
         /// The first batch that differs, as far as could be asked.
         batch: String,
         /// That our history was signed.

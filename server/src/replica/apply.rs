@@ -1,4 +1,8 @@
-//! Applying what is proven: each commit is on disk before it is shown.
+//! Applies proven batches.
+//!
+//! A page is split into groups, each covered by one signature. The batches of a group are applied and
+//! committed together, up to 64 at a time, and published only once they are on disk. A commit that
+//! certifies another root than ours is still written, because it is the evidence, but never published.
 
 use std::sync::atomic::Ordering;
 
@@ -13,10 +17,10 @@ use crate::evidence::{Contradiction, Tail};
 use crate::published::Update;
 use crate::store::{AppliedBatch, Proof, Storage, StoreError, rows_of};
 
-/// Batches that one commit takes together, at most.
+/// The most batches in one commit. More would save little disk time, and readers would wait longer.
 const BATCHES_PER_COMMIT: usize = 64;
 
-/// A certified root that is not ours.
+/// A certified root that differs from ours.
 struct Certified {
     batch: u64,
     root: Hash,
@@ -24,7 +28,8 @@ struct Certified {
 }
 
 impl<S: Storage> Replica<S> {
-    /// Applies what a page proves. Returns what is wrong with the rest of it. Blocks its thread.
+    /// Applies the proven batches of a page, and returns what is wrong with the rest of it. Blocks the
+    /// thread.
     pub fn take_page(&mut self, page: Page) -> Result<Option<PageError>, Halt> {
         let verifier = self.verifier.borrow().clone();
         let (groups, error) = self.walker.take(&verifier, page);
@@ -83,12 +88,12 @@ impl<S: Storage> Replica<S> {
         Ok(())
     }
 
-    /// Whether the last of some batches certifies another root than ours. `applied` are those that are
-    /// not in the store yet.
+    /// Whether the last of the applied batches certifies a root that differs from ours. The applied batches
+    /// are not in the store yet.
     fn contradicted(&self, applied: &[AppliedBatch]) -> Result<Option<Certified>, Halt> {
         let Some(last) = applied.last() else { return Ok(None) };
         for (index, certified) in last.certified() {
-            // Of what was before the snapshot that the state began with, the root is not known.
+            // Roots of batches before the snapshot that the state started from are unknown here.
             if index < self.start {
                 continue;
             }
@@ -110,7 +115,8 @@ impl<S: Storage> Replica<S> {
         Ok(None)
     }
 
-    /// Shows a commit to all readers. Only now: what is shown is on disk.
+    /// Publishes a commit to all readers. It must be on disk by now: nobody may see a state that a crash
+    /// could take back.
     fn publish(&self, applied: &[AppliedBatch]) -> Result<(), StoreError> {
         let Some(last) = applied.last() else { return Ok(()) };
         let (exchange, root) = (&self.exchange, last.outcome.root);
@@ -122,9 +128,9 @@ impl<S: Storage> Replica<S> {
         });
         let outcomes = applied.iter().flat_map(|batch| &batch.outcome.transactions);
         self.outbox.applied(outcomes.filter_map(|outcome| outcome.hash).map(|hash| hash.0));
-        // No followers is no error.
         let fee_account = exchange.rules().genesis.fee_account;
         let update = Update::new(fee_account, applied, &before, &self.published.borrow().books);
+        // Fails if nobody follows the feed.
         let _ = self.feed.send(std::sync::Arc::new(update));
         Ok(())
     }

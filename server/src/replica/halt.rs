@@ -1,41 +1,39 @@
-//! Why a replica stops for good.
+//! The reasons for which a replica halts: it stops, keeps the evidence and shows nothing any more.
 
 use thiserror::Error;
 use zellbook_core::event::Corrupt;
 
 use crate::store::StoreError;
 
-/// Why a replica stops for good.
 #[derive(Debug, Error)]
 pub enum Halt {
-    /// The state is broken.
+    /// The engine found its own state to be inconsistent.
     #[error("{0}; nothing of this batch was committed")]
     Corrupt(#[from] Corrupt),
     /// The disk failed.
     #[error("a batch could not be committed: {0}")]
     Store(#[from] StoreError),
-    /// A valid proof of another history than ours.
+    /// The network proved a history that contradicts ours.
     #[error(
-        "the network proves a history that contradicts ours: batch {index} is the first that differs, and we hold up to {ours}; nothing of theirs was applied. Was the network started anew? Then use another --data directory"
+        "fork: the network proves a history that contradicts ours. Batch {index} is the first one that differs; we have batches up to {ours}, and applied none of the other history. If the network was restarted, use another --data directory"
     )]
-    OtherHistory {
+    Fork {
         /// The first batch that differs.
         index: u64,
-        /// The last batch that we hold.
+        /// Our last batch.
         ours: u64,
     },
     /// Replicas certified another root than ours.
     #[error(
-        "replicas of more than two thirds of the weight certified the root {certified} of batch {batch}, but ours is {ours}: this replica or they went wrong. The batches up to {until} are kept as evidence, and nothing is shown any more"
+        "replicas with more than two thirds of the weight certified the root {certified} for batch {batch}, but ours is {ours}: either this replica or the others are wrong. The batches up to {until} are stored as evidence, and this replica no longer shows its state"
     )]
     Certified {
-        /// The batch.
         batch: u64,
         /// Our root, in hex.
         ours: String,
-        /// Theirs, in hex.
+        /// The certified root, in hex.
         certified: String,
-        /// The batch in which they did.
+        /// The batch that completed the certification.
         until: u64,
     },
 }

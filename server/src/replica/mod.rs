@@ -1,8 +1,15 @@
-//! The replica: one task that pulls finalized pages, checks their proofs, applies and commits.
+//! The replica: the one task that owns the state.
+//!
+//! It asks a gateway for finalized batches, checks their proofs, applies them, commits them to the store
+//! and publishes the result, one page after the other. Between these steps, and while it waits, it answers
+//! requests for inclusion proofs, which need its tree. An error or a lie of a gateway is reported, so that
+//! another gateway is asked; a fork, a different certified root, a broken state or a failed disk halts the
+//! replica for good.
 
 mod apply;
+mod fork;
 mod halt;
-mod history;
+
 #[cfg(test)]
 mod tests;
 
@@ -28,68 +35,57 @@ use crate::published::{Published, Ticker, Update};
 use crate::sequencer::{Fault, Sequencer, VerifierWatch};
 use crate::store::{Loaded, Reader, Storage, StoreError};
 
+use fork::Fork;
 pub use halt::Halt;
-use history::Parting;
 
-/// How long to wait when nothing is new: doubled from the first to the last.
+/// The first and the longest wait while nothing is new; it doubles in between.
 const IDLE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(160));
-/// How long to wait after a fault: doubled from the first to the last.
-const FAULT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-/// How often an idle gateway is asked for its last batch: one that is behind us lags, or lost its
-/// history.
+/// The first and the longest wait after a failure; it doubles in between.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// How often an idle gateway is asked for its last batch. One that has fewer batches than we do lags, or
+/// lost its history; it would otherwise look as if nothing were new.
 const LAST_EVERY: Duration = Duration::from_secs(5);
-/// Commits that a follower of the feed may be behind before it is cut off.
+/// The number of commits by which a follower of the feed may lag before it is disconnected.
 const FEED_LENGTH: usize = 1024;
-/// What a day is to the tickers.
+/// The time that the tickers cover.
 const DAY_MS: u64 = 24 * 3_600_000;
 
-/// What a replica is doing, and why if it does not follow.
 #[derive(Clone, Debug)]
 pub struct Health {
-    /// What it is doing.
     pub state: ReplicaState,
-    /// Why.
+    /// Why the replica does not follow the sequencer, if it does not.
     pub reason: Option<String>,
 }
 
-/// What others see of a replica.
+/// What the rest of the process sees of the replica.
 #[derive(Clone)]
 pub struct Watch {
-    /// The last commit.
     pub published: watch::Receiver<Arc<Published>>,
-    /// What it is doing.
     pub health: watch::Receiver<Health>,
-    /// Commits as they happen.
+    /// Sends every commit.
     pub feed: broadcast::Sender<Arc<Update>>,
-    /// Makes proofs of the state.
     pub prover: Prover,
-    /// What it counts.
     pub counts: Arc<Counts>,
 }
 
-/// What a replica is made of.
 pub struct Parts<S> {
-    /// The state that was loaded.
+    /// The restored state.
     pub state: Loaded,
-    /// Where it commits to.
     pub storage: S,
-    /// Reads the same store.
+    /// Reads the store that `storage` writes.
     pub reader: Reader,
-    /// Checks proofs.
     pub verifier: VerifierWatch,
-    /// Learns what was finalized and applied.
+    /// Receives the hashes of finalized and applied transactions.
     pub outbox: Outbox,
-    /// Where genesis names this replica, if it does: then it attests.
+    /// The replica's index in genesis; `None` if genesis does not name it, so that it does not attest.
     pub replica_index: Option<ReplicaIndex>,
-    /// Tells the time.
     pub clock: Clock,
-    /// Spreads its waits.
+    /// For jitter.
     pub random: fastrand::Rng,
-    /// Where it writes why it halted.
+    /// The file to write halt evidence to.
     pub evidence: PathBuf,
 }
 
-/// The writer.
 pub struct Replica<S> {
     exchange: Exchange,
     storage: S,
@@ -102,7 +98,7 @@ pub struct Replica<S> {
     clock: Clock,
     random: fastrand::Rng,
     evidence: PathBuf,
-    /// The batch of the snapshot that the state began with; 0 if with the first batch.
+    /// The batch of the snapshot that the state started from; 0 if it started from genesis.
     start: u64,
     counts: Arc<Counts>,
     published: watch::Sender<Arc<Published>>,
@@ -111,7 +107,6 @@ pub struct Replica<S> {
 }
 
 impl<S: Storage> Replica<S> {
-    /// A replica at a loaded state.
     pub fn new(parts: Parts<S>) -> Result<(Self, Watch), StoreError> {
         let Parts {
             state,
@@ -166,15 +161,15 @@ impl<S: Storage> Replica<S> {
         Ok((replica, watch))
     }
 
-    /// Where it is in the sequence.
+    /// The replica's position in the sequence.
     pub const fn walker(&self) -> &Walker {
         &self.walker
     }
 
-    /// Follows the sequencer until something halts the replica. It blocks its thread while it applies
-    /// and commits, so it needs one of its own.
+    /// Follows the sequencer until something halts the replica. Needs its own thread, because it blocks
+    /// while it applies and commits.
     pub async fn follow<Q: Sequencer>(mut self, sequencer: Arc<Q>, posted: Arc<Notify>) -> Halt {
-        let (mut idle, mut fault) = (IDLE.0, FAULT.0);
+        let (mut idle, mut retry) = (IDLE.0, RETRY.0);
         let mut last_asked: Option<Instant> = None;
         loop {
             let after = self.walker.after();
@@ -197,7 +192,7 @@ impl<S: Storage> Replica<S> {
                         sequencer.report(fault);
                     } else {
                         self.set_health(ReplicaState::Following, None);
-                        // Something that was just posted will be there soon.
+                        // A batch that was just posted will be finalized soon, so ask again at once.
                         let wait = async {
                             tokio::select! {
                                 biased;
@@ -215,65 +210,66 @@ impl<S: Storage> Replica<S> {
                         Err(halt) => return self.halt(halt),
                         Ok(Some(error)) => {
                             if matches!(error, PageError::FirstChainingHash { .. })
-                                && let Some(parting) = self.parting(Arc::clone(&sequencer)).await
+                                && let Some(fork) = self.find_fork(Arc::clone(&sequencer)).await
                             {
-                                return self.halt_at(parting);
+                                return self.halt_at(fork);
                             }
                             sequencer.report(Fault::Lies(error.to_string()));
                             Some(error.to_string())
                         }
                         Ok(None) => {
                             self.set_catching_up();
-                            // A long way to catch up must leave others of this thread a turn.
+                            // While catching up, other tasks of this thread must get their turn.
                             tokio::task::yield_now().await;
                             None
                         }
                     }
                 }
                 Err(error) => {
-                    // The next gateway is not asked for what follows on unproven batches.
+                    // Batches without a proof may be a lie; the next gateway must not continue them.
                     self.walker.forget_pending();
                     Some(error.to_string())
                 }
             };
             match problem {
-                None => fault = FAULT.0,
+                None => retry = RETRY.0,
                 Some(problem) => {
                     self.set_health(ReplicaState::Disconnected, Some(problem));
-                    let wait = tokio::time::sleep(self.jitter(fault));
+                    let wait = tokio::time::sleep(self.jitter(retry));
                     self.questions.answer_until(&mut self.exchange, wait).await;
-                    fault = (fault * 2).min(FAULT.1);
+                    retry = (retry * 2).min(RETRY.1);
                 }
             }
         }
     }
 
-    /// Looks for a valid proof that the network's history is not ours.
-    fn parting<Q: Sequencer>(
+    fn find_fork<Q: Sequencer>(
         &self,
         sequencer: Arc<Q>,
-    ) -> impl Future<Output = Option<Parting>> + Send + use<Q, S> {
+    ) -> impl Future<Output = Option<Fork>> + Send + use<Q, S> {
         let (reader, verifier) = (self.reader.clone(), self.verifier.borrow().clone());
         let (start, ours) = (self.start, self.walker.proven().index);
-        async move { history::parting(&*sequencer, &reader, &verifier, start, ours).await }
+        async move { fork::find_fork(&*sequencer, &reader, &verifier, start, ours).await }
     }
 
-    /// Halts at a proof of another history.
-    fn halt_at(&self, Parting { index, page }: Parting) -> Halt {
-        let halt = Halt::OtherHistory { index, ours: self.walker.proven().index };
-        let contradiction =
-            self.reader.read_now(|view| Contradiction::other_history(view, index, &page));
+    fn halt_at(&self, Fork { index, page }: Fork) -> Halt {
+        let halt = Halt::Fork { index, ours: self.walker.proven().index };
+        let contradiction = self.reader.read_now(|view| Contradiction::fork(view, index, &page));
         self.keep_evidence(&halt, contradiction);
         self.halt(halt)
     }
 
-    /// Writes down why this replica halts. It halts all the same if that fails.
+    /// Writes the halt evidence. Failing to do so is logged and does not keep the replica from halting.
     fn keep_evidence(&self, halt: &Halt, contradiction: rusqlite::Result<Option<Contradiction>>) {
         let path = &self.evidence;
         let contradiction = match contradiction {
             Ok(Some(contradiction)) => contradiction,
-            Ok(None) => return tracing::error!("the store has not the batches of the evidence"),
-            Err(error) => return tracing::error!("no evidence could be read: {error}"),
+            Ok(None) => {
+                return tracing::error!(
+                    "halt evidence not written: the store lacks the batches for it"
+                );
+            }
+            Err(error) => return tracing::error!("halt evidence not written: {error}"),
         };
         let evidence = Evidence {
             version: evidence::VERSION,
@@ -283,8 +279,8 @@ impl<S: Storage> Replica<S> {
             contradiction,
         };
         match evidence.write(path) {
-            Ok(()) => tracing::error!("the evidence is in {}", path.display()),
-            Err(error) => tracing::error!("the evidence could not be written: {error}"),
+            Ok(()) => tracing::error!("halt evidence written to {}", path.display()),
+            Err(error) => tracing::error!("halt evidence not written: {error}"),
         }
     }
 
@@ -293,7 +289,8 @@ impl<S: Storage> Replica<S> {
         halt
     }
 
-    /// A page that was good ends an earlier fault, though more may follow.
+    /// A valid page ends an earlier disconnection, although more pages may follow before the replica has
+    /// caught up.
     fn set_catching_up(&self) {
         if self.health.borrow().state == ReplicaState::Disconnected {
             self.set_health(ReplicaState::Starting, None);
@@ -314,13 +311,13 @@ impl<S: Storage> Replica<S> {
         });
     }
 
-    /// Between half of a wait and all of it, so that replicas do not knock in step.
+    /// A random time from half of the wait to all of it, so that replicas do not retry in step.
     fn jitter(&mut self, wait: Duration) -> Duration {
         wait / 2 + wait * self.random.u32(..=1000) / 2000
     }
 }
 
-/// Fills the tickers with the trades of the last day, and with each market's last price.
+/// Fills the tickers with the trades of the last 24 hours, and with each market's last price.
 fn fill_tickers(
     tickers: &mut [Arc<Ticker>],
     reader: &Reader,
@@ -343,7 +340,7 @@ fn fill_tickers(
     fill.map_err(|error| reader.error(error))
 }
 
-/// What is wrong with the gateway's last batch, if it proves nothing or is behind ours.
+/// Checks the gateway's last batch: its proof must be valid, and it must not be behind ours.
 async fn check_last<Q: Sequencer>(
     sequencer: &Q,
     verifier: &Verifier,
@@ -359,18 +356,18 @@ async fn check_last<Q: Sequencer>(
         let hash = last.chaining_hash.as_deref().unwrap_or_default();
         match verifier.verify(SignedState::Locked, last, hash) {
             Ok(()) => counts.gateway_head.store(theirs, Ordering::Relaxed),
-            // Who signs at that block is learned with the next page.
+            // The operator list of that block arrives with the next page.
             Err(ProofError::UnknownTag(_)) => {}
             Err(error) => {
                 return Some(Fault::Lies(format!(
-                    "the signature over its last batch, {theirs}, proves nothing: {error}"
+                    "the signature over its last batch, {theirs}, is invalid: {error}"
                 )));
             }
         }
     }
     (theirs < ours).then(|| {
         Fault::Fails(format!(
-            "its last finalized batch is {theirs}, but {ours} is proven to us: it lags, or its history was lost"
+            "its last finalized batch is {theirs}, but we have a proof of batch {ours}: it lags, or lost its history"
         ))
     })
 }

@@ -1,4 +1,4 @@
-//! What halts a replica and what does not, against a scripted sequencer.
+//! Tests of what halts a replica and what does not, against a scripted sequencer.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -58,7 +58,7 @@ fn signature(index: u64, chaining_hash: &str) -> FinalitySignature {
     }
 }
 
-/// A page of bodies from the first batch on, with one signature over the last.
+/// A page that starts with the first batch, with one signature over its last batch.
 fn page(bodies: &[&str]) -> Page {
     let mut hashes = vec![String::new()];
     for body in bodies {
@@ -76,7 +76,7 @@ fn page(bodies: &[&str]) -> Page {
     }
 }
 
-/// Answers from a script, then with nothing new; notes what was reported.
+/// Responds as its script says, then that nothing is new; records the reports.
 #[derive(Default)]
 struct Script {
     answers: Mutex<VecDeque<Result<Page, &'static str>>>,
@@ -118,10 +118,11 @@ impl Sequencer for Script {
     }
 }
 
-/// A disk that fails at a commit, counted from 1.
+/// A disk that fails at one commit.
 struct FailingDisk {
     store: Store,
     commits: u32,
+    /// The number of that commit, counted from 1.
     fails_at: u32,
 }
 
@@ -191,9 +192,9 @@ async fn replica(folder: &TempDir, fails_at: u32) -> (Replica<FailingDisk>, Watc
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replica_whose_disk_fails_halts_and_shows_nothing_that_is_not_on_disk() {
+async fn a_failing_disk_halts_the_replica_and_only_stored_batches_were_published() {
     let folder = TempDir::new().unwrap();
-    // 70 batches are two commits; the second fails.
+    // 70 batches are two commits, of which the second fails.
     let (replica, watch) = replica(&folder, 2).await;
     let script = Script::default();
     script.answers.lock().unwrap().push_back(Ok(page(&["[]"; 70])));
@@ -201,14 +202,14 @@ async fn a_replica_whose_disk_fails_halts_and_shows_nothing_that_is_not_on_disk(
     assert!(matches!(halt, Halt::Store(_)), "{halt}");
     assert_eq!(watch.published.borrow().batch, 64);
     assert_eq!(watch.health.borrow().state, ReplicaState::Halted);
-    // A restart goes on after the last whole commit.
+    // After a restart it continues after the last complete commit.
     let (restarted, watch) = self::replica(&folder, u32::MAX).await;
     assert_eq!(watch.published.borrow().batch, 64);
     assert_eq!(restarted.walker.proven().index, 64);
 }
 
 #[tokio::test(start_paused = true)]
-async fn errors_and_lies_are_reported_and_what_is_true_is_applied_after_them() {
+async fn errors_and_lies_of_a_gateway_are_reported_and_do_not_keep_honest_batches_out() {
     let folder = TempDir::new().unwrap();
     let (replica, mut watch) = replica(&folder, u32::MAX).await;
     let script = Arc::new(Script::default());
@@ -231,7 +232,7 @@ async fn errors_and_lies_are_reported_and_what_is_true_is_applied_after_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_gateway_that_lost_its_history_is_reported_and_not_called_following() {
+async fn a_gateway_that_lost_its_history_leaves_the_replica_disconnected() {
     let folder = TempDir::new().unwrap();
     let (replica, mut watch) = replica(&folder, u32::MAX).await;
     let script = Arc::new(Script::default());
@@ -246,11 +247,14 @@ async fn a_gateway_that_lost_its_history_is_reported_and_not_called_following() 
         .clone();
     following.abort();
     let reason = health.reason.unwrap();
-    assert!(reason.contains("its last finalized batch is 1, but 3 is proven"), "{reason}");
+    assert!(
+        reason.contains("its last finalized batch is 1, but we have a proof of batch 3"),
+        "{reason}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_forged_first_body_under_an_honest_proof_halts_nobody() {
+async fn a_forged_first_body_under_an_honest_proof_does_not_halt_the_replica() {
     let folder = TempDir::new().unwrap();
     let (replica, mut watch) = replica(&folder, u32::MAX).await;
     let script = Arc::new(Script::default());
@@ -268,7 +272,7 @@ async fn a_forged_first_body_under_an_honest_proof_halts_nobody() {
     let mut forged = from(3);
     forged.batches[0] = "[forged]".into();
     let first = page(&["[]", "[1]"]);
-    // Batches 1 and 2; the lie after them; the question at batch 2; then the truth.
+    // Batches 1 and 2, the forged page, the question about batch 2, then the honest page.
     let answers = [first, forged, from(2), from(3)];
     script.answers.lock().unwrap().extend(answers.map(Ok));
     let following = tokio::spawn(replica.follow(Arc::clone(&script), Arc::default()));
@@ -278,11 +282,11 @@ async fn a_forged_first_body_under_an_honest_proof_halts_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_proof_of_another_history_halts_the_replica_and_names_the_first_batch_that_differs() {
+async fn a_fork_halts_the_replica_which_names_the_first_batch_that_differs() {
     let folder = TempDir::new().unwrap();
     let (replica, watch) = replica(&folder, u32::MAX).await;
     let ours = page(&["[]", "[1]", "[2]", "[3]"]);
-    // The same first two; the network was started anew from there, and is longer now.
+    // The network was restarted after its first two batches, and is longer than our history now.
     let theirs = ["[]", "[1]", "[x]", "[y]", "[z]"];
     let mut hashes = vec![String::new()];
     for body in theirs {
@@ -295,21 +299,20 @@ async fn a_proof_of_another_history_halts_the_replica_and_names_the_first_batch_
         ..whole.clone()
     };
     let script = Script::default();
-    // After batch 4, then the proof at batch 4, then the bisection's questions at 2 and 3.
+    // The page after batch 4, the proof at batch 4, then the bisection's questions about 2 and 3.
     let answers = [ours, from(5), from(4), from(2), from(3)];
     script.answers.lock().unwrap().extend(answers.map(Ok));
     let halt = replica.follow(Arc::new(script), Arc::default()).await;
-    assert!(matches!(halt, Halt::OtherHistory { index: 3, ours: 4 }), "{halt}");
+    assert!(matches!(halt, Halt::Fork { index: 3, ours: 4 }), "{halt}");
     assert_eq!(watch.health.borrow().state, ReplicaState::Halted);
     assert_eq!(watch.published.borrow().batch, 4);
 
     let evidence = Evidence::read(&folder.path().join("evidence.json")).unwrap();
     assert_eq!(evidence.explanation, halt.to_string());
     let finding = evidence.check(&rules(), &verifier()).unwrap();
-    assert_eq!(finding, Finding::TwoHistories { batch: 3 });
+    assert_eq!(finding, Finding::Fork { batch: 3 });
     check_lies(&evidence, |evidence, lie| {
-        let Contradiction::OtherHistory { batch, ours, theirs } = &mut evidence.contradiction
-        else {
+        let Contradiction::Fork { batch, ours, theirs } = &mut evidence.contradiction else {
             panic!("{evidence:?}")
         };
         match lie {
@@ -327,7 +330,7 @@ async fn a_proof_of_another_history_halts_the_replica_and_names_the_first_batch_
     });
 }
 
-/// An attestation to batch 1, as the one replica of genesis signs it.
+/// An attestation to batch 1, signed by the only replica in genesis.
 fn attestation(root: Hash) -> String {
     let transaction = Transaction {
         account: replica_key().public_key(),
@@ -340,7 +343,7 @@ fn attestation(root: Hash) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_certified_root_than_ours_halts_the_replica_which_keeps_the_evidence() {
+async fn a_different_certified_root_halts_the_replica_which_keeps_the_evidence() {
     let rules = rules();
     let first = Batch::check(&rules, 1, b"[]");
     let ours = Exchange::new(Arc::clone(&rules)).apply(&first).unwrap().root;
@@ -359,7 +362,7 @@ async fn another_certified_root_than_ours_halts_the_replica_which_keeps_the_evid
     assert!(matches!(halt, Halt::Certified { batch: 1, until: 2, .. }), "{halt}");
     assert!(message.contains(&"07".repeat(32)) && message.contains(&hex::encode(ours)));
     assert_eq!(watch.published.borrow().batch, 0);
-    // It does not start again with what it knows to be in doubt.
+    // A restart does not load the state that is in doubt.
     let store = Store::open(&folder.path().join("replica.sqlite"), &rules).unwrap();
     let error = store.load(&rules).unwrap_err();
     assert!(matches!(error, StoreError::Certified { batch: 1, .. }), "{error}");
@@ -391,7 +394,8 @@ async fn another_certified_root_than_ours_halts_the_replica_which_keeps_the_evid
     });
 }
 
-/// Each lie in evidence is found out: `lie` tells one by its number, as long as there are more.
+/// Checks that evidence with any single false value is refused. `lie` puts in the false value with a
+/// number, and returns false if there is none.
 fn check_lies(evidence: &Evidence, lie: impl Fn(&mut Evidence, u32) -> bool) {
     for number in 0.. {
         let mut forged = evidence.clone();

@@ -172,9 +172,9 @@ async fn every_bad_request_is_told_what_would_be_right() {
     let post = Method::POST;
     let transactions = "/v1/transactions";
     let r = &replica;
-    check(r, post.clone(), transactions, "", 400, "not_json", "no JSON object").await;
-    check(r, post.clone(), transactions, "{\"kind\":", 400, "not_json", "no JSON object").await;
-    check(r, post.clone(), transactions, "[1,", 400, "not_json", "no JSON array").await;
+    check(r, post.clone(), transactions, "", 400, "not_json", "not a JSON object").await;
+    check(r, post.clone(), transactions, "{\"kind\":", 400, "not_json", "not a JSON object").await;
+    check(r, post.clone(), transactions, "[1,", 400, "not_json", "not a JSON array").await;
     check(r, post.clone(), transactions, "5", 422, "malformed", "strings").await;
     check(r, post.clone(), transactions, "{}", 422, "malformed", "").await;
     check(

@@ -1,0 +1,62 @@
+//! Finds out whether there is a fork: whether the network proves another history than ours.
+//!
+//! A page that does not continue our chain may simply be a lie of one gateway, so it does not count. What
+//! counts is a valid signature that leads to another chaining hash at a batch that we have. The first such
+//! batch is found by bisection, since a chaining hash commits to all batches before it.
+
+use zellbook_core::finality::{Page, Verifier};
+
+use crate::sequencer::Sequencer;
+use crate::store::Reader;
+
+/// A batch at which the network proves another chaining hash than ours.
+pub(super) struct Fork {
+    /// The first such batch that a gateway proved.
+    pub index: u64,
+    /// The gateway's page that starts with this batch.
+    pub page: Page,
+}
+
+/// Looks for a fork between the batches `start` and `ours`, which are in the store.
+pub(super) async fn find_fork<Q: Sequencer>(
+    sequencer: &Q,
+    reader: &Reader,
+    verifier: &Verifier,
+    start: u64,
+    ours: u64,
+) -> Option<Fork> {
+    let Hash::Other(page) = asked(sequencer, reader, verifier, ours).await? else { return None };
+    let mut fork = Fork { index: ours, page };
+    let mut same = start;
+    while fork.index - same > 1 {
+        let middle = same + (fork.index - same) / 2;
+        match asked(sequencer, reader, verifier, middle).await {
+            Some(Hash::Other(page)) => fork = Fork { index: middle, page },
+            Some(Hash::Ours) => same = middle,
+            None => break,
+        }
+    }
+    Some(fork)
+}
+
+/// The chaining hash of a gateway at a batch.
+enum Hash {
+    Ours,
+    /// Another hash, which the page proves.
+    Other(Page),
+}
+
+/// Asks the gateway for its chaining hash at a batch. `None` if it proves none.
+async fn asked<Q: Sequencer>(
+    sequencer: &Q,
+    reader: &Reader,
+    verifier: &Verifier,
+    index: u64,
+) -> Option<Hash> {
+    let ours = reader.read_now(|view| view.chaining_hash(index)).ok()??;
+    let theirs = sequencer.finalized(index.checked_sub(1)?).await.ok()??;
+    if theirs.first_chaining_hash == ours {
+        return Some(Hash::Ours);
+    }
+    theirs.proves_first(verifier, index).then_some(Hash::Other(theirs))
+}
