@@ -1,5 +1,5 @@
-//! The wall clock, for what is not consensus. It is passed in, so that a simulation can give all of a
-//! network one clock of its own. Waiting is tokio's, which a simulation can pause.
+//! The wall clock, for what is not consensus. It is passed in, so that a chaos test can give a
+//! whole network one clock of its own. Waiting is tokio's, which such a test can pause.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,10 +10,9 @@ use tokio::time::Instant;
 pub struct Clock(Source);
 
 #[derive(Clone, Copy, Debug)]
-#[allow(dead_code, reason = "the simulation's")]
 enum Source {
     System,
-    Simulated { start_ms: u64, started: Instant },
+    Virtual { start_ms: u64, started: Instant },
 }
 
 impl Clock {
@@ -23,16 +22,15 @@ impl Clock {
     }
 
     /// A clock that shows `start_ms` now and goes with tokio's time, which may be paused.
-    #[allow(dead_code, reason = "the simulation's")]
-    pub fn simulated(start_ms: u64) -> Self {
-        Self(Source::Simulated { start_ms, started: Instant::now() })
+    pub fn virtual_from(start_ms: u64) -> Self {
+        Self(Source::Virtual { start_ms, started: Instant::now() })
     }
 
     /// Unix milliseconds.
     pub fn now_ms(&self) -> u64 {
         let (start_ms, since) = match self.0 {
             Source::System => (0, SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()),
-            Source::Simulated { start_ms, started } => (start_ms, started.elapsed()),
+            Source::Virtual { start_ms, started } => (start_ms, started.elapsed()),
         };
         start_ms.saturating_add(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
@@ -50,11 +48,11 @@ mod tests {
     use super::Clock;
 
     #[test]
-    fn a_simulated_clock_goes_with_paused_time() {
+    fn a_virtual_clock_goes_with_paused_time() {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
         runtime.unwrap().block_on(async {
-            let clock = Clock::simulated(1_000);
+            let clock = Clock::virtual_from(1_000);
             assert_eq!(clock.now_ms(), 1_000);
             tokio::time::sleep(Duration::from_secs(3600)).await;
             assert_eq!(clock.now_ms(), 3_601_000);

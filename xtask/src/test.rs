@@ -1,4 +1,4 @@
-//! Every test: native, the model in release, the vectors by other implementations, the simulation of a
+//! Every test: native, the model in release, the vectors by other implementations, the chaos test of a
 //! failing network, the network's SDK, wasm in the browser, the guide's client, and the page as a person
 //! uses it.
 
@@ -24,7 +24,7 @@ pub fn test() -> Run {
         .env("ZELLBOOK_TEST_PYTHON", python))?;
     model()?;
     vectors()?;
-    simulation()?;
+    chaos()?;
     sdk()?;
     wasm_tests()?;
     browser("test", &[])
@@ -52,11 +52,11 @@ fn vectors() -> Run {
 }
 
 /// Replicas on the emulated network with all its faults, in virtual time: each seed twice, with one history.
-fn simulation() -> Run {
-    say("simulating replicas on a failing network, 50 seeds of at least 300 batches");
+fn chaos() -> Run {
+    say("the chaos test: replicas on a failing network, 50 seeds of at least 300 batches");
     run(cargo()
         .args(["run", "--quiet", "--locked", "--release", "--package", "zellbook", "--"])
-        .args(["simulate", "--seeds", "0..50", "--batches", "300"]))
+        .args(["chaos", "--seeds", "0..50", "--batches", "300"]))
 }
 
 /// The network's own client in Python against the embedded sequencer and the emulated network.

@@ -1,34 +1,67 @@
 //! The binary `zellbook`: a replica of the exchange, the embedded sequencer and the command-line client.
-
-mod api;
-mod attester;
-mod bootstrap;
-mod cli;
-mod clock;
-mod config;
-mod devnet;
-mod evidence;
-mod listen;
-mod metrics;
-mod outbox;
-mod prover;
-mod published;
-mod replica;
-mod sequencer;
-mod simulation;
-mod snapshots;
-mod store;
+//! Most commands are in `zellbook-server`; `devnet` and `chaos` are in `zellbook-testnet`.
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+use zellbook_server::cli::{self, EXIT_CODES, Failure, Output};
+
+/// Zellbook, a limit-order-book exchange that runs on many replicas instead of one server.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Print JSON: results to standard output, errors to standard error
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "made once")]
+enum Command {
+    #[command(flatten)]
+    Server(cli::Command),
+    #[cfg(feature = "testnet")]
+    #[command(flatten)]
+    Testnet(zellbook_testnet::Command),
+}
+
+impl Command {
+    fn run(self, output: Output) -> Result<(), Failure> {
+        match self {
+            Self::Server(command) => command.run(output),
+            #[cfg(feature = "testnet")]
+            Self::Testnet(command) => command.run(output),
+        }
+    }
+
+    /// The log level without ZELLBOOK_LOG.
+    const fn log_level(&self) -> &'static str {
+        match self {
+            Self::Server(_) => "info",
+            #[cfg(feature = "testnet")]
+            Self::Testnet(command) => command.log_level(),
+        }
+    }
+}
+
+/// Parses the command line. Exits the process after `--help`, `--version` or an invalid argument.
+fn parse() -> Arguments {
+    let command = with_exit_codes(Arguments::command());
+    Arguments::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+}
+
+fn with_exit_codes(command: clap::Command) -> clap::Command {
+    command.after_help(EXIT_CODES).mut_subcommands(with_exit_codes)
+}
 
 fn main() -> ExitCode {
-    let arguments = cli::parse();
-    let json = arguments.json();
+    let Arguments { json, command } = parse();
     let filter = EnvFilter::try_from_env("ZELLBOOK_LOG")
-        .unwrap_or_else(|_| EnvFilter::new(arguments.log_level()));
+        .unwrap_or_else(|_| EnvFilter::new(command.log_level()));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -37,7 +70,7 @@ fn main() -> ExitCode {
         .init();
     // Fails only if a provider is installed already, and nothing before this line installs one.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match cli::run(arguments) {
+    match command.run(Output { json }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let text = if json {

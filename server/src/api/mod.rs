@@ -39,7 +39,7 @@ pub use faucet::Faucet;
 
 use crate::clock::Clock;
 use crate::outbox::Outbox;
-use crate::replica::Watch;
+use crate::published::Watch;
 use crate::sequencer::VerifierWatch;
 use crate::snapshots::Snapshots;
 use crate::store::Reader;

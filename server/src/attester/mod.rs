@@ -5,8 +5,6 @@
 //! that is posted anyway, or gets a batch of its own if other replicas or a timer wait for it. It is kept
 //! in memory only, because after a loss the next attestation replaces it.
 
-mod vote;
-
 #[cfg(test)]
 mod tests;
 
@@ -15,16 +13,13 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
-use zellbook_core::genesis::Rules;
+use zellbook_core::genesis::{ReplicaIndex, Rules};
 use zellbook_core::key::SecretKey;
 use zellbook_core::transaction::{Action, Transaction};
 use zellbook_core::wire::ReplicaState;
 
 use crate::clock::Clock;
-use crate::published::Published;
-use crate::replica::{Health, Watch};
-
-pub use vote::{Attestable, Vote, replica_index};
+use crate::published::{Attestable, Health, Published, Vote, Watch};
 
 /// The shortest time between two attestations.
 const EVERY: Duration = Duration::from_secs(1);
@@ -188,4 +183,11 @@ impl Attester {
         };
         transaction.sign(&self.rules.network, &self.key).to_json()
     }
+}
+
+/// The index of the replica with this key in genesis.
+pub fn replica_index(rules: &Rules, key: &SecretKey) -> Option<ReplicaIndex> {
+    let key = key.public_key();
+    let index = rules.genesis.replicas.iter().position(|replica| replica.public_key == key)?;
+    u16::try_from(index).ok().map(ReplicaIndex)
 }

@@ -60,7 +60,7 @@ impl Voter {
             prover: prover().0,
             counts: Arc::default(),
         };
-        let (clock, random) = (Clock::simulated(1_000_000), fastrand::Rng::with_seed(seed));
+        let (clock, random) = (Clock::virtual_from(1_000_000), fastrand::Rng::with_seed(seed));
         let attester = Attester::new(Arc::clone(rules), key(index), &watch, clock, random);
         Self { exchange, roots, index, published, attester }
     }

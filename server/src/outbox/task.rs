@@ -26,8 +26,8 @@ use super::entry::{Entry, Reason, Validity};
 use super::{OutboxOptions, Submit};
 use crate::attester::Attester;
 use crate::clock::Clock;
+use crate::published::Health;
 use crate::published::Published;
-use crate::replica::Health;
 use crate::sequencer::{GatewayError, LANES_MAX, Sequencer, Way};
 use crate::store::{Reader, View};
 

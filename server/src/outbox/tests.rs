@@ -10,10 +10,10 @@ use zellbook_core::transaction::{Action, Transaction};
 use zellbook_core::wire::{GatewayBody, ReplicaState, Stage};
 
 use super::*;
-use crate::attester::Attestable;
 use crate::config::test_rules;
+use crate::published::Attestable;
+use crate::published::Health;
 use crate::published::Published;
-use crate::replica::Health;
 use crate::sequencer::{Fault, GatewayError, Sequencer, Way};
 use crate::store::{AppliedBatch, Proof, Storage, Store, rows_of};
 
@@ -104,7 +104,7 @@ impl<N: Sequencer> Bench<N> {
                 repost_after: Duration::from_secs(5),
             },
             posted: Arc::default(),
-            clock: Clock::simulated(1_000_000),
+            clock: Clock::virtual_from(1_000_000),
             random: Rng::with_seed(7),
         })
         .unwrap();

@@ -12,9 +12,8 @@ use zellbook_core::finality::{Page, PageError, ProvenBatch, ProvenGroup};
 use zellbook_core::state_root::Hash;
 
 use super::{Halt, Replica};
-use crate::attester::Attestable;
 use crate::evidence::{Contradiction, Tail};
-use crate::published::Update;
+use crate::published::{Attestable, Update};
 use crate::store::{AppliedBatch, Proof, Storage, StoreError, rows_of};
 
 /// The most batches in one commit. More would save little disk time, and readers would wait longer.

@@ -25,13 +25,12 @@ use zellbook_core::finality::{PageError, ProofError, SignedState, Verifier, Walk
 use zellbook_core::genesis::ReplicaIndex;
 use zellbook_core::wire::ReplicaState;
 
-use crate::attester::Attestable;
 use crate::clock::Clock;
 use crate::evidence::{self, Contradiction, Evidence};
 use crate::metrics::Counts;
 use crate::outbox::Outbox;
-use crate::prover::{Prover, Questions, prover};
-use crate::published::{Published, Ticker, Update};
+use crate::prover::{Questions, prover};
+use crate::published::{Attestable, Health, Published, Ticker, Update, Watch};
 use crate::sequencer::{Fault, Sequencer, VerifierWatch};
 use crate::store::{Loaded, Reader, Storage, StoreError};
 
@@ -49,24 +48,6 @@ const LAST_EVERY: Duration = Duration::from_secs(5);
 const FEED_LENGTH: usize = 1024;
 /// The time that the tickers cover.
 const DAY_MS: u64 = 24 * 3_600_000;
-
-#[derive(Clone, Debug)]
-pub struct Health {
-    pub state: ReplicaState,
-    /// Why the replica does not follow the sequencer, if it does not.
-    pub reason: Option<String>,
-}
-
-/// What the rest of the process sees of the replica.
-#[derive(Clone)]
-pub struct Watch {
-    pub published: watch::Receiver<Arc<Published>>,
-    pub health: watch::Receiver<Health>,
-    /// Sends every commit.
-    pub feed: broadcast::Sender<Arc<Update>>,
-    pub prover: Prover,
-    pub counts: Arc<Counts>,
-}
 
 pub struct Parts<S> {
     /// The restored state.

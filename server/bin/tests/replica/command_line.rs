@@ -176,7 +176,7 @@ fn verify_finalized_prints_what_is_proven_or_the_typed_error() {
 }
 
 fn golden() -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/tests/golden.json");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../core/tests/golden.json");
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 

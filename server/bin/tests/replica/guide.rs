@@ -21,7 +21,7 @@ async fn the_guides_client_places_orders_and_they_match() {
     let buyer = SecretKey::from_bytes(&[0x11; 32]).unwrap();
     let seller = SecretKey::from_bytes(&[0x22; 32]).unwrap();
     replica.fund(&[buyer.public_key(), seller.public_key()]).await;
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/guide/client.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/guide/client.py");
     let output = Command::new(python).arg(script).arg(&replica.process.url).output().unwrap();
     let log = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{log}");

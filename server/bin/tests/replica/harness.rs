@@ -39,7 +39,7 @@ pub fn free_port() -> u16 {
 }
 
 pub fn vectors() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/tests/vectors")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../core/tests/vectors")
 }
 
 pub fn key(seed: u8) -> SecretKey {

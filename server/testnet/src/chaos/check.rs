@@ -12,7 +12,7 @@ use zellbook_core::state_root::Hash as Root;
 use zellbook_core::wire::Stage;
 
 use super::ledger::{Hash, Ledger};
-use super::replica::SimulatedReplica;
+use super::replica::TestedReplica;
 
 /// The history as it must be.
 pub struct Judge {
@@ -61,7 +61,7 @@ impl Judge {
     }
 
     /// Whether a replica's store has this history, every root and every outcome.
-    pub fn check(&self, replica: &SimulatedReplica, rules: &Arc<Rules>) -> Result<(), String> {
+    pub fn check(&self, replica: &TestedReplica, rules: &Arc<Rules>) -> Result<(), String> {
         let name = replica.name();
         let view = replica.reader(rules).read_now(|view| {
             let last = view.last_batch()?;
@@ -102,7 +102,7 @@ impl Judge {
     pub fn check_accepted(
         &self,
         ledger: &Ledger,
-        replicas: &[SimulatedReplica],
+        replicas: &[TestedReplica],
     ) -> Result<usize, String> {
         let mut given_up = 0;
         for (hash, accepted) in ledger.accepted().iter() {

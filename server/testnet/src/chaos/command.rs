@@ -1,4 +1,4 @@
-//! `zellbook simulate`.
+//! `zellbook chaos`: runs seed by seed, each twice, and compares the two.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -6,12 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use clap::Args;
 
-use super::{Failure, Output};
-use crate::devnet::faults::FaultKind;
-use crate::simulation::{Options, Report, Scenario, simulate as run};
+use zellbook_server::cli::{Failure, Output};
+
+use super::options::{Options, Scenario};
+use super::report::Report;
+use super::world::run;
+use crate::network::faults::FaultKind;
 
 #[derive(Args)]
-pub struct SimulateArguments {
+pub struct ChaosArguments {
     /// Seeds to run: one, for example 7, or a range that excludes its end, for example 0..50
     #[arg(long, default_value = "0..10", value_parser = parse_seeds)]
     seeds: Seeds,
@@ -61,14 +64,14 @@ fn parse_seeds(text: &str) -> Result<Seeds, String> {
 }
 
 /// Runs all seeds. Stops at the first failure and prints the command that repeats it.
-pub fn simulate(arguments: SimulateArguments, output: Output) -> Result<(), Failure> {
+pub fn chaos(arguments: ChaosArguments, output: Output) -> Result<(), Failure> {
     let memory = PathBuf::from("/dev/shm");
     let parent = match &arguments.folder {
         Some(folder) => folder.clone(),
         None if memory.is_dir() => memory,
         None => std::env::temp_dir(),
     };
-    let parent = parent.join(format!("zellbook-simulation-{}", std::process::id()));
+    let parent = parent.join(format!("zellbook-chaos-{}", std::process::id()));
     let next = AtomicU64::new(arguments.seeds.from);
     let has_failed = AtomicBool::new(false);
     let failures = Mutex::new(Vec::new());
@@ -88,7 +91,7 @@ pub fn simulate(arguments: SimulateArguments, output: Output) -> Result<(), Fail
                         faults: arguments.faults.clone(),
                         folder: parent.join(seed.to_string()),
                     };
-                    match simulate_seed(&options, seed, arguments.once) {
+                    match run_seed(&options, seed, arguments.once) {
                         Ok(report) => print(output, seed, &report),
                         Err(error) => {
                             has_failed.store(true, Ordering::Relaxed);
@@ -108,7 +111,7 @@ pub fn simulate(arguments: SimulateArguments, output: Output) -> Result<(), Fail
     let messages: Vec<String> =
         failures.iter().map(|(seed, error)| format!("seed {seed}: {error}")).collect();
     Err(Failure::difference(format!(
-        "{}\nto repeat it: zellbook simulate --seeds {seed} --batches {} --replicas {} --nodes {} --scenario {} --faults {} (with ZELLBOOK_LOG=debug to see what happens)",
+        "{}\nto repeat it: zellbook chaos --seeds {seed} --batches {} --replicas {} --nodes {} --scenario {} --faults {} (with ZELLBOOK_LOG=debug to see what happens)",
         messages.join("\n"),
         arguments.batches,
         arguments.replicas,
@@ -118,7 +121,7 @@ pub fn simulate(arguments: SimulateArguments, output: Output) -> Result<(), Fail
     )))
 }
 
-fn simulate_seed(options: &Options, seed: u64, once: bool) -> Result<Report, String> {
+fn run_seed(options: &Options, seed: u64, once: bool) -> Result<Report, String> {
     let report = run(options, seed)?;
     if !once {
         let again = run(options, seed)?;

@@ -1,4 +1,4 @@
-//! What goes wrong in a simulation, and when: faults of the emulated nodes, links that are cut or lose
+//! What goes wrong in a chaos test, and when: faults of the emulated nodes, links that are cut or lose
 //! messages, replicas that are killed. All of it ends.
 
 use std::collections::BTreeMap;
@@ -8,10 +8,10 @@ use std::time::Duration;
 use fastrand::Rng;
 use tokio::time::Instant;
 
-use super::replica::{Common, SimulatedReplica, fork};
+use super::replica::{Common, TestedReplica, fork};
 use super::transport::Links;
-use crate::devnet::Network;
-use crate::devnet::faults::{Fault, FaultKind, Faults};
+use crate::network::Network;
+use crate::network::faults::{Fault, FaultKind, Faults};
 
 /// Faults at once, at most.
 const ACTIVE_MAX: usize = 3;
@@ -66,8 +66,8 @@ impl Event {
     }
 }
 
-/// The faults of one simulation.
-pub struct Chaos {
+/// The faults of one chaos test.
+pub struct Disturbance {
     network: Network,
     faults: Faults,
     links: Arc<Links>,
@@ -84,7 +84,7 @@ pub struct Chaos {
     pub counts: BTreeMap<&'static str, u32>,
 }
 
-impl Chaos {
+impl Disturbance {
     /// Faults of some kinds at a network and its links.
     pub fn new(network: &Network, links: Arc<Links>, kinds: Vec<FaultKind>, rng: &mut Rng) -> Self {
         let mut deck = kinds.clone();
@@ -116,7 +116,7 @@ impl Chaos {
     /// Begins and ends what is due.
     pub async fn step(
         &mut self,
-        replicas: &mut [SimulatedReplica],
+        replicas: &mut [TestedReplica],
         common: &Common,
     ) -> Result<(), String> {
         let now = Instant::now();
@@ -196,11 +196,7 @@ impl Chaos {
     }
 
     /// Ends all faults, and starts what is dead.
-    pub fn stop(
-        &mut self,
-        replicas: &mut [SimulatedReplica],
-        common: &Common,
-    ) -> Result<(), String> {
+    pub fn stop(&mut self, replicas: &mut [TestedReplica], common: &Common) -> Result<(), String> {
         for (_, event) in std::mem::take(&mut self.active) {
             self.end(event);
         }

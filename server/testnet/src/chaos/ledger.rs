@@ -8,8 +8,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use zellbook_core::batch::CheckedTransaction;
 
-use crate::published::Published;
-use crate::store::Reader;
+use zellbook_server::published::Published;
+use zellbook_server::store::Reader;
 
 /// The hash of a transaction.
 pub type Hash = [u8; 32];

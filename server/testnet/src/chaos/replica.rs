@@ -14,13 +14,13 @@ use zellbook_core::key::SecretKey;
 
 use super::ledger::{Hash, Ledger};
 use super::transport::{Links, MemoryTransport};
-use crate::attester::{Attester, replica_index};
-use crate::clock::Clock;
-use crate::outbox::{Outbox, OutboxOptions, OutboxParts, Progress};
-use crate::published::Published;
-use crate::replica::{Parts, Replica, Watch};
-use crate::sequencer::{GatewayAddress, Zellular};
-use crate::store::{Reader, Store};
+use zellbook_server::attester::{Attester, replica_index};
+use zellbook_server::clock::Clock;
+use zellbook_server::outbox::{Outbox, OutboxOptions, OutboxParts, Progress};
+use zellbook_server::published::{Published, Watch};
+use zellbook_server::replica::{Parts, Replica};
+use zellbook_server::sequencer::{GatewayAddress, Zellular};
+use zellbook_server::store::{Reader, Store};
 
 /// What all replicas have in common.
 pub struct Common {
@@ -41,7 +41,7 @@ pub struct Common {
 }
 
 /// A replica, running or not.
-pub struct SimulatedReplica {
+pub struct TestedReplica {
     place: usize,
     folder: PathBuf,
     key: [u8; 32],
@@ -57,7 +57,7 @@ struct Running {
     tasks: Vec<JoinHandle<String>>,
 }
 
-impl SimulatedReplica {
+impl TestedReplica {
     /// A replica that was never started.
     pub fn new(place: usize, folder: &Path, key: [u8; 32]) -> Self {
         let folder = folder.join(format!("replica-{place}"));

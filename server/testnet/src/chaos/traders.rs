@@ -13,7 +13,7 @@ use zellbook_core::transaction::{
 use zellbook_core::units::Decimal;
 
 use super::ledger::Ledger;
-use crate::outbox::Outbox;
+use zellbook_server::outbox::Outbox;
 
 /// How many traders there are.
 const TRADERS: u8 = 6;

@@ -12,8 +12,8 @@ use fastrand::Rng;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
-use crate::devnet::Network;
-use crate::sequencer::transport::{
+use crate::network::Network;
+use zellbook_server::sequencer::transport::{
     Answer, Bounds, Method, Request, SILENCE_MAX, Transport, TransportError,
 };
 

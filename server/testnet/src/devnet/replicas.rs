@@ -9,10 +9,13 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use super::{DevnetArguments, Failure, LOOK_EVERY, port_of};
-use crate::cli::HALTED;
-use crate::config::io_error;
+use zellbook_server::cli::{Failure, HALTED};
+use zellbook_server::config::io_error;
 
+use super::arguments::{DevnetArguments, port_of};
+
+/// How often it is looked whether a replica ended.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long replicas have to start, and to stop.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long after its end a replica is started again.

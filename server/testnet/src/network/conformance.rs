@@ -22,7 +22,7 @@ use zellbook_core::finality::NodeList;
 use super::node::Condition;
 use super::rounds::Late;
 use super::{Network, NetworkOptions};
-use crate::listen;
+use zellbook_server::listen;
 
 const LEADER: &str = "0x3e841c1d3bb035a943f4877a8e4da9c7da58a9bb";
 
@@ -37,7 +37,8 @@ const KEYS: [&str; 4] = [
 ];
 
 fn vector(path: &str) -> Vec<u8> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../core/tests/vectors/zellular");
+    let folder =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../core/tests/vectors/zellular");
     std::fs::read(folder.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 

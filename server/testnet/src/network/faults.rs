@@ -5,7 +5,9 @@ use std::str::FromStr;
 
 use tokio::time::Instant;
 
-use super::{Condition, Lie, Network};
+use super::Network;
+use super::lie::Lie;
+use super::node::{AppLog, Condition};
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -133,7 +135,7 @@ impl Faults {
     fn finalized(&self, node: usize) -> u64 {
         let nodes = self.network.shared.nodes();
         let logs = nodes.nodes.get(node).into_iter().flat_map(|node| node.apps.values());
-        logs.map(super::AppLog::finalized_index).max().unwrap_or_default()
+        logs.map(AppLog::finalized_index).max().unwrap_or_default()
     }
 
     /// Begins a fault.

@@ -1,123 +1,65 @@
-//! How a gateway lies. The node behind it may be honest with the others: what it shows is not what it
-//! has.
+//! What a lying gateway shows in place of the truth.
 
 use std::sync::Arc;
 
-use super::node::NodeCore;
-use super::rounds::aggregate;
-use crate::sequencer::node::{Aggregated, NodePage, NodeStatus, SignedBatch};
 use zellbook_core::finality::{SignedState, chain, message};
+use zellbook_server::sequencer::node::{Aggregated, NodePage, NodeStatus, SignedBatch};
 
-/// What a gateway does instead of the truth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lie {
-    /// Claims a version and indexes that nobody has.
-    State,
-    /// Shows nothing newer than a certain index, and takes posts.
-    Stale {
-        /// The index.
-        until: u64,
-    },
-    /// Leaves out all signatures but the last: which is no lie, and may not harm.
-    FewSignatures,
-    /// Leaves out the last signatures too.
-    NoSignatures,
-    /// Shows one batch a page: which is no lie either.
-    ShortPages,
-    /// Another body in place of the last one.
-    Tamper,
-    /// Another body at every request.
-    Equivocate,
-    /// A history that this node alone made and signed.
-    Forge,
-    /// Signatures that are right, but not in their one form.
-    Encoding,
-    /// Names non-signers that nobody knows.
-    Nonsigners,
-    /// Answers that are cut off within.
-    Garbage,
-    /// An answer without any batch.
-    Empty,
-    /// Fails.
-    Errors,
-    /// Takes batches and forgets them.
-    DropPosts,
-    /// Answers to posts only that it took them, when it took them twice.
-    DoublePosts,
+use super::lie::Lie;
+use super::node::NodeCore;
+use super::signing::aggregate;
+
+/// The page that a lying gateway shows in place of a true one.
+pub(super) fn page(
+    lie: Lie,
+    node: &NodeCore,
+    app: &str,
+    mut page: NodePage,
+    after: u64,
+    draw: u64,
+) -> NodePage {
+    let replace = |page: &mut NodePage, with: String| {
+        if let Some(last) = page.bodies.last_mut() {
+            *last = Arc::from(with);
+        }
+    };
+    match lie {
+        Lie::FewSignatures => {
+            let last = page.signatures.pop();
+            page.signatures = last.into_iter().collect();
+        }
+        Lie::NoSignatures => page.signatures.clear(),
+        Lie::ShortPages => {
+            page.bodies.truncate(1);
+            page.signatures.retain(|signed| signed.index == after + 1);
+        }
+        Lie::Tamper => replace(&mut page, "[]".into()),
+        Lie::Equivocate => replace(&mut page, format!("[{draw}]")),
+        Lie::Empty => page.bodies.clear(),
+        Lie::Encoding => each(&mut page, |finality| {
+            finality.signature = finality.signature.replacen(' ', " 0", 1);
+        }),
+        Lie::Nonsigners => each(&mut page, |finality| {
+            finality.nonsigners.push("0x00000000000000000000000000000000000000ff".into());
+        }),
+        Lie::Forge => forge(node, app, &mut page, after),
+        Lie::State
+        | Lie::Stale { .. }
+        | Lie::Garbage
+        | Lie::Errors
+        | Lie::DropPosts
+        | Lie::DoublePosts => {}
+    }
+    page
 }
 
-impl Lie {
-    /// All of them, to draw from.
-    pub const ALL: [Self; 15] = [
-        Self::State,
-        Self::Stale { until: 0 },
-        Self::FewSignatures,
-        Self::NoSignatures,
-        Self::ShortPages,
-        Self::Tamper,
-        Self::Equivocate,
-        Self::Forge,
-        Self::Encoding,
-        Self::Nonsigners,
-        Self::Garbage,
-        Self::Empty,
-        Self::Errors,
-        Self::DropPosts,
-        Self::DoublePosts,
-    ];
-
-    /// What it makes of a page.
-    pub(super) fn page(
-        self,
-        node: &NodeCore,
-        app: &str,
-        mut page: NodePage,
-        after: u64,
-        draw: u64,
-    ) -> NodePage {
-        let replace = |page: &mut NodePage, with: String| {
-            if let Some(last) = page.bodies.last_mut() {
-                *last = Arc::from(with);
-            }
-        };
-        match self {
-            Self::FewSignatures => {
-                let last = page.signatures.pop();
-                page.signatures = last.into_iter().collect();
-            }
-            Self::NoSignatures => page.signatures.clear(),
-            Self::ShortPages => {
-                page.bodies.truncate(1);
-                page.signatures.retain(|signed| signed.index == after + 1);
-            }
-            Self::Tamper => replace(&mut page, "[]".into()),
-            Self::Equivocate => replace(&mut page, format!("[{draw}]")),
-            Self::Empty => page.bodies.clear(),
-            Self::Encoding => each(&mut page, |finality| {
-                finality.signature = finality.signature.replacen(' ', " 0", 1);
-            }),
-            Self::Nonsigners => each(&mut page, |finality| {
-                finality.nonsigners.push("0x00000000000000000000000000000000000000ff".into());
-            }),
-            Self::Forge => forge(node, app, &mut page, after),
-            Self::State
-            | Self::Stale { .. }
-            | Self::Garbage
-            | Self::Errors
-            | Self::DropPosts
-            | Self::DoublePosts => {}
-        }
-        page
-    }
-
-    /// What it makes of the state.
-    pub(super) fn status(self, status: &mut NodeStatus) {
-        if self == Self::State {
-            status.version = "v9.9.9".into();
-            for (_, indexes) in &mut status.apps {
-                let huge = u64::from(u32::MAX);
-                (indexes.sequenced, indexes.locked, indexes.finalized) = (huge, huge, huge);
-            }
+/// Changes a node's status to what a lying gateway shows.
+pub(super) fn status(lie: Lie, status: &mut NodeStatus) {
+    if lie == Lie::State {
+        status.version = "v9.9.9".into();
+        for (_, indexes) in &mut status.apps {
+            let huge = u64::from(u32::MAX);
+            (indexes.sequenced, indexes.locked, indexes.finalized) = (huge, huge, huge);
         }
     }
 }

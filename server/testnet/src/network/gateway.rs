@@ -12,11 +12,12 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use tokio::time::{Instant, sleep};
 
-use super::lies::Lie;
+use super::forgery;
+use super::lie::Lie;
 use super::node::Condition;
 use super::{Network, Shared};
-use crate::sequencer::interface::{self, VERSION};
-use crate::sequencer::node::{LastBatch, LastState, Node, NodePage, NodeStatus, Refusal};
+use zellbook_server::sequencer::interface::{self, VERSION};
+use zellbook_server::sequencer::node::{LastBatch, LastState, Node, NodePage, NodeStatus, Refusal};
 
 /// How often a frozen node looks whether it still is.
 const THAW: Duration = Duration::from_millis(100);
@@ -150,7 +151,7 @@ impl Node for Gateway {
             page = page.or(Some(NodePage::default()));
         }
         Ok(page.map(|page| match node.lie {
-            Some(lie) => lie.page(node, app, page, after, draw),
+            Some(lie) => forgery::page(lie, node, app, page, after, draw),
             None => page,
         }))
     }
@@ -176,7 +177,7 @@ impl Node for Gateway {
             apps: node.apps.iter().map(|(app, log)| (app.clone(), log.indexes())).collect(),
         };
         if let Some(lie) = node.lie {
-            lie.status(&mut status);
+            forgery::status(lie, &mut status);
         }
         Ok(status)
     }

@@ -3,11 +3,14 @@
 //! answers as the reference network's was captured; what happens between the nodes is made after
 //! `BEHAVIOUR.md` of the vectors, and not after the reference's code.
 
+mod election;
 pub mod faults;
+mod forgery;
 mod gateway;
-mod lies;
+mod lie;
 mod node;
 mod rounds;
+mod signing;
 
 #[cfg(test)]
 mod conformance;
@@ -23,11 +26,11 @@ use zellbook_core::bls::{BlsError, BlsSecretKey};
 use zellbook_core::finality::{self, NodeList, NodeListError};
 use zellbook_core::limits::BATCH_BYTES_DEFAULT;
 
-use crate::clock::Clock;
-pub use lies::Lie;
+pub use lie::Lie;
 pub use node::Condition;
 use node::{AppLog, NodeCore};
 use rounds::{Nodes, Protocol, Weather};
+use zellbook_server::clock::Clock;
 
 /// How a network is made.
 #[derive(Clone, Debug)]

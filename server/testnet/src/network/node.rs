@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use zellbook_core::bls::{BlsPublicKey, BlsSecretKey};
 use zellbook_core::finality::chain;
 
-use super::lies::Lie;
-use crate::sequencer::node::{Aggregated, Indexes, LastBatch, NodePage, SignedBatch};
+use super::lie::Lie;
+use zellbook_server::sequencer::node::{Aggregated, Indexes, LastBatch, NodePage, SignedBatch};
 
 /// Whether a node works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,6 @@
 use zellbook_core::attestation::Attestations;
 use zellbook_core::exchange::Exchange;
 use zellbook_core::genesis::{ReplicaIndex, Rules};
-use zellbook_core::key::SecretKey;
 use zellbook_core::state_root::Hash;
 
 /// A batch and this replica's state root after it.
@@ -51,7 +50,7 @@ impl Attestable {
     pub fn new<E>(
         exchange: &Exchange,
         root: Hash,
-        index: Option<ReplicaIndex>,
+        replica_index: Option<ReplicaIndex>,
         root_of: impl Fn(u64) -> Result<Option<Hash>, E>,
     ) -> Result<Self, E> {
         let engine = exchange.engine();
@@ -70,17 +69,17 @@ impl Attestable {
             nonce: 0,
             due_ms,
         };
-        let Some(index) = index else { return Ok(silent) };
+        let Some(replica_index) = replica_index else { return Ok(silent) };
         let vote = |batch: u64| -> Result<Option<Vote>, E> {
             Ok(root_of(batch)?.map(|root| Vote { batch, root }))
         };
         let above = |batch: Option<u64>, last: u64| batch.filter(|batch| *batch > last);
-        let last = attestations.latest(index).map_or(0, |latest| latest.batch);
+        let last = attestations.latest(replica_index).map_or(0, |latest| latest.batch);
         let answer = above(agreed(attestations, rules), last).map(vote).transpose()?.flatten();
         let highest = attestations.votes().map(|(batch, ..)| batch).max();
         let highest = above(highest, last).map(vote).transpose()?.flatten();
         let own = if last > 0 { vote(last)? } else { None };
-        let replica = rules.genesis.replicas.get(usize::from(index.0));
+        let replica = rules.genesis.replicas.get(usize::from(replica_index.0));
         let nonces = replica.and_then(|replica| exchange.account(&replica.public_key));
         let nonce = nonces.and_then(|account| account.nonces().last().copied()).unwrap_or(0);
         Ok(Self { own, answer, highest, nonce, ..silent })
@@ -94,19 +93,12 @@ fn agreed(attestations: &Attestations, rules: &Rules) -> Option<u64> {
     let mut open: Vec<usize> = vec![0; replicas.len()];
     // Votes are iterated in ascending order of batches.
     for (batch, voter, _) in attestations.votes() {
-        let index = usize::from(voter.0);
-        if let (Some(first), Some(open)) = (first.get_mut(index), open.get_mut(index)) {
+        let voter = usize::from(voter.0);
+        if let (Some(first), Some(open)) = (first.get_mut(voter), open.get_mut(voter)) {
             first.get_or_insert(batch);
             *open += 1;
         }
     }
     let within = open.iter().map(|open| *open <= replicas.len());
     first.into_iter().zip(within).filter_map(|(first, within)| first.filter(|_| within)).max()
-}
-
-/// The index of the replica with this key in genesis.
-pub fn replica_index(rules: &Rules, key: &SecretKey) -> Option<ReplicaIndex> {
-    let key = key.public_key();
-    let index = rules.genesis.replicas.iter().position(|replica| replica.public_key == key)?;
-    u16::try_from(index).ok().map(ReplicaIndex)
 }

@@ -1,0 +1,125 @@
+//! The published view: the last committed batch, the books and the 24-hour figures. It is replaced as a
+//! whole after each commit, so that a reader never sees half of one and never waits for the writer.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use zellbook_core::exchange::Exchange;
+use zellbook_core::listing::{Market, MarketIndex};
+use zellbook_core::state_root::Hash;
+use zellbook_core::transaction::Side;
+use zellbook_core::units::Ticks;
+use zellbook_core::wire::{BookBody, LevelBody};
+
+use super::attestable::Attestable;
+use super::ticker::Ticker;
+use crate::store::AppliedBatch;
+
+/// Levels of a side that are published, at most.
+pub const BOOK_DEPTH_MAX: usize = 500;
+
+/// The state after a committed batch, as far as the API shows it.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// The last committed batch.
+    pub batch: u64,
+    /// The state root after it.
+    pub root: Hash,
+    /// The exchange's time, Unix milliseconds.
+    pub time_ms: u64,
+    /// The last batch whose root is certified, with that root.
+    pub certified: Option<(u64, Hash)>,
+    /// What this replica can attest to.
+    pub attestable: Attestable,
+    /// The network's chaining hash there.
+    pub chaining_hash: String,
+    /// When it was applied, if since the start of this process.
+    pub applied_ms: Option<u64>,
+    /// By market.
+    pub books: Vec<Arc<BookBody>>,
+    /// By market.
+    pub tickers: Vec<Arc<Ticker>>,
+}
+
+impl Published {
+    /// What a freshly loaded state looks like.
+    pub fn new(
+        exchange: &Exchange,
+        root: Hash,
+        chaining_hash: String,
+        attestable: Attestable,
+    ) -> Self {
+        let batch = exchange.counters().batch;
+        let markets = &exchange.rules().listing.markets;
+        Self {
+            batch,
+            root,
+            time_ms: exchange.counters().time,
+            certified: certified(exchange),
+            attestable,
+            chaining_hash,
+            applied_ms: None,
+            books: markets.iter().map(|market| Arc::new(book(exchange, market, batch))).collect(),
+            tickers: markets.iter().map(|_| Arc::default()).collect(),
+        }
+    }
+
+    /// Follows a commit of batches, of which `exchange` has applied the last.
+    pub fn follow(
+        &mut self,
+        exchange: &Exchange,
+        batches: &[AppliedBatch],
+        attestable: Attestable,
+    ) {
+        let Some(last) = batches.last() else { return };
+        self.batch = last.index;
+        self.root = last.outcome.root;
+        self.time_ms = exchange.counters().time;
+        self.certified = certified(exchange);
+        self.attestable = attestable;
+        self.chaining_hash.clone_from(&last.chaining_hash);
+        self.applied_ms = Some(last.applied_ms);
+        let trades = batches.iter().flat_map(|batch| &batch.rows.trades);
+        for trade in trades {
+            if let Some(ticker) = self.tickers.get_mut(usize::from(trade.fill.market.0)) {
+                Arc::make_mut(ticker).add(trade.fill.price, trade.fill.quantity.0, trade.time_ms);
+            }
+        }
+        let changed: BTreeSet<MarketIndex> = batches
+            .iter()
+            .flat_map(AppliedBatch::touched_levels)
+            .map(|(market, ..)| market)
+            .collect();
+        for index in changed {
+            let market = exchange.rules().listing.market_at(index);
+            let slot = self.books.get_mut(usize::from(index.0));
+            if let (Some(market), Some(slot)) = (market, slot) {
+                *slot = Arc::new(book(exchange, market, last.index));
+            }
+        }
+    }
+}
+
+fn certified(exchange: &Exchange) -> Option<(u64, Hash)> {
+    exchange.engine().attestations().last_certified().map(|(batch, root)| (batch, *root))
+}
+
+fn level(market: &Market, price: Ticks, quantity: u128, orders: u32) -> LevelBody {
+    (market.format_price(price), market.format_quantity(quantity), orders.to_string())
+}
+
+fn book(exchange: &Exchange, market: &Market, batch: u64) -> BookBody {
+    let side = |side| {
+        let book = exchange.engine().book(market.index).into_iter();
+        book.flat_map(|book| book.levels(side))
+            .take(BOOK_DEPTH_MAX)
+            .map(|row| level(market, row.price, row.quantity, row.orders))
+            .collect()
+    };
+    BookBody {
+        market: market.name.clone(),
+        batch: batch.to_string(),
+        bids: side(Side::Buy),
+        asks: side(Side::Sell),
+    }
+}

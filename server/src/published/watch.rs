@@ -1,0 +1,29 @@
+//! The readers' ends of everything that a replica publishes.
+
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, watch};
+use zellbook_core::wire::ReplicaState;
+
+use super::update::Update;
+use super::view::Published;
+use crate::metrics::Counts;
+use crate::prover::Prover;
+
+#[derive(Clone, Debug)]
+pub struct Health {
+    pub state: ReplicaState,
+    /// Why the replica does not follow the sequencer, if it does not.
+    pub reason: Option<String>,
+}
+
+/// What the rest of the process sees of the replica.
+#[derive(Clone)]
+pub struct Watch {
+    pub published: watch::Receiver<Arc<Published>>,
+    pub health: watch::Receiver<Health>,
+    /// Sends every commit.
+    pub feed: broadcast::Sender<Arc<Update>>,
+    pub prover: Prover,
+    pub counts: Arc<Counts>,
+}

@@ -1,0 +1,290 @@
+//! The world of a chaos test: real replicas, outboxes, clients of the network and SQLite, on emulated
+//! nodes, in virtual time on one thread. Everything random comes from the seed, so that a seed that
+//! fails once fails again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+use zellbook_core::finality::{Threshold, Verifier};
+use zellbook_core::genesis::{ReplicaSpec, Rules};
+use zellbook_core::units::Decimal;
+
+use zellbook_server::clock::Clock;
+use zellbook_server::config::{Fees, development_genesis};
+use zellbook_server::sequencer::GatewayAddress;
+
+use super::check::Judge;
+use super::disturbance::Disturbance;
+use super::ledger::Ledger;
+use super::options::{Options, Scenario};
+use super::replica::{Common, TestedReplica};
+use super::report::Report;
+use super::traders::{self, Traders};
+use super::transport::Links;
+use crate::network::faults::{Fault, FaultKind, Faults};
+use crate::network::{Lie, Network, NetworkOptions};
+
+/// When the simulated world begins: Unix milliseconds.
+const START_MS: u64 = 1_795_000_000_000;
+/// The number of the issuer's key.
+const ISSUER: u8 = 99;
+/// What a simulation may take until it has its batches, in virtual time.
+const PATIENCE: Duration = Duration::from_secs(4 * 3600);
+/// And after the last fault.
+const SETTLING: Duration = Duration::from_secs(1800);
+/// Milliseconds between two rounds of submissions, and how many each has at most.
+const SUBMIT_MS: std::ops::Range<u64> = 50..1000;
+const SUBMITS_MAX: usize = 6;
+
+/// Runs one chaos test on this thread.
+pub fn run(options: &Options, seed: u64) -> Result<Report, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .map_err(|error| error.to_string())?;
+    std::fs::create_dir_all(&options.folder)
+        .map_err(|error| format!("{}: {error}", options.folder.display()))?;
+    let result = runtime.block_on(async { World::new(options, seed)?.run().await });
+    drop(runtime);
+    let removed = std::fs::remove_dir_all(&options.folder);
+    let report = result?;
+    removed.map_err(|error| format!("{}: {error}", options.folder.display()))?;
+    Ok(report)
+}
+
+struct World<'a> {
+    options: &'a Options,
+    rng: Rng,
+    network: Network,
+    common: Common,
+    replicas: Vec<TestedReplica>,
+    traders: Traders,
+}
+
+fn rules(replicas: usize) -> Result<Rules, String> {
+    let issuer = traders::key(ISSUER).public_key();
+    let replicas = (1..)
+        .take(replicas)
+        .map(|number| ReplicaSpec { public_key: traders::key(number).public_key(), weight: 1 });
+    let fees = Fees { account: issuer, maker_bps: 5, taker_bps: 10 };
+    development_genesis(issuer, false, replicas.collect(), fees).map_err(|error| error.to_string())
+}
+
+impl<'a> World<'a> {
+    fn new(options: &'a Options, seed: u64) -> Result<Self, String> {
+        let mut rng = Rng::with_seed(seed);
+        let rules = Arc::new(rules(options.replicas)?);
+        let app_name = rules.genesis.app_name.clone();
+        let stakes = match options.scenario {
+            // The dead must not have so much stake that nothing is final any more.
+            Scenario::Gateways => vec![40, 40, 10, 10],
+            Scenario::Chaos | Scenario::Calm => vec![10; options.nodes],
+        };
+        let network = Network::new(NetworkOptions {
+            apps: vec![app_name.clone()],
+            stakes,
+            interval: Duration::from_millis(200),
+            seed: rng.u64(..),
+            ..NetworkOptions::default()
+        });
+        let network = network.map_err(|error| error.to_string())?;
+        let urls: Vec<String> = (0..network.len()).map(Links::url).collect();
+        let nodes = network.node_list(&urls).map_err(|error| error.to_string())?;
+        let gateways = nodes
+            .nodes()
+            .map(|node| GatewayAddress { url: node.socket.clone(), stake: node.stake });
+        let gateways = gateways.collect();
+        let threshold = Decimal::parse("67").ok().and_then(Threshold::from_percent);
+        let threshold = threshold.ok_or("67 is a percentage")?;
+        let verifier = Verifier { app_name, nodes: nodes.into(), threshold };
+        let common = Common {
+            verifier: watch::channel(Arc::new(verifier)).1,
+            rules,
+            clock: Clock::virtual_from(START_MS),
+            links: Arc::new(Links::new(network.clone(), rng.u64(..))),
+            gateways,
+            ledger: Ledger::default(),
+            folder: options.folder.clone(),
+        };
+        let replicas = (1..).take(options.replicas).enumerate();
+        let replicas = replicas
+            .map(|(place, number)| TestedReplica::new(place, &common.folder, [number; 32]))
+            .collect();
+        let traders = Traders::new(ISSUER);
+        Ok(Self { options, rng, network, common, replicas, traders })
+    }
+
+    async fn run(mut self) -> Result<Report, String> {
+        let started = Instant::now();
+        let (network, clock) = (self.network.clone(), self.common.clock);
+        let nodes = tokio::spawn(async move { network.run(clock).await });
+        for replica in &mut self.replicas {
+            replica.start(&self.common, &mut self.rng)?;
+        }
+        let now_ms = self.common.clock.now_ms();
+        let deposits = self.traders.deposits(&self.common.rules, now_ms);
+        for (number, signed) in deposits.into_iter().enumerate() {
+            self.submit(number % self.options.replicas, signed);
+        }
+        // Then everybody has something to trade with.
+        sleep(Duration::from_secs(3)).await;
+        let faults = self.disturb(started).await?;
+        self.settle().await?;
+        if nodes.is_finished() {
+            return Err("the emulated network ended by itself".into());
+        }
+        let bodies = self.network.finalized(&self.common.rules.genesis.app_name);
+        let judge = Judge::new(&self.common.rules, &bodies)?;
+        let given_up = judge.check_accepted(&self.common.ledger, &self.replicas)?;
+        for replica in &mut self.replicas {
+            replica.kill().await;
+            judge.check(replica, &self.common.rules)?;
+        }
+        nodes.abort();
+        let applied = judge.outcomes.values().filter(|code| code.is_none()).count();
+        let accepted = self.common.ledger.accepted().len();
+        Ok(Report {
+            batches: judge.roots.len(),
+            accepted,
+            applied,
+            rejected: judge.outcomes.len() - applied,
+            given_up,
+            copies: judge.copies,
+            posted_again: self.replicas.iter().map(TestedReplica::posted_again).sum(),
+            leader_changes: self.network.leader_changes(),
+            faults,
+            elapsed: started.elapsed(),
+            latencies: self.common.ledger.latencies(),
+            digest: judge.digest,
+        })
+    }
+
+    /// Lets clients submit and faults happen until there are enough batches.
+    async fn disturb(&mut self, started: Instant) -> Result<BTreeMap<&'static str, u32>, String> {
+        let mut disturbance = match self.options.scenario {
+            Scenario::Chaos => {
+                let kinds = self.options.faults.clone();
+                let links = Arc::clone(&self.common.links);
+                Some(Disturbance::new(&self.network, links, kinds, &mut self.rng))
+            }
+            Scenario::Gateways | Scenario::Calm => None,
+        };
+        let mut liar = Faults::new(self.network.clone(), Vec::new(), self.rng.u64(..));
+        let lie = |lie| Fault { kind: FaultKind::Lie, node: 1, lie };
+        if self.options.scenario == Scenario::Gateways {
+            for node in [2, 3] {
+                liar.begin(Fault { kind: FaultKind::Kill, node, lie: Lie::State });
+            }
+        }
+        let app_name = self.common.rules.genesis.app_name.clone();
+        let mut rounds = 0_usize;
+        while self.network.finalized_index(&app_name) < self.options.batches
+            || disturbance.as_ref().is_some_and(|disturbance| !disturbance.has_had_all())
+        {
+            if started.elapsed() > PATIENCE {
+                return Err(self.stuck("there are too few batches"));
+            }
+            sleep(Duration::from_millis(self.rng.u64(SUBMIT_MS))).await;
+            self.fail_if_ended().await?;
+            let replica = self.rng.usize(0..self.replicas.len());
+            for _ in 0..self.rng.usize(1..=SUBMITS_MAX) {
+                let now_ms = self.common.clock.now_ms();
+                let signed = self.traders.next(&self.common.rules, now_ms, &mut self.rng);
+                self.submit(replica, signed);
+            }
+            if let Some(disturbance) = &mut disturbance {
+                disturbance.step(&mut self.replicas, &self.common).await?;
+            }
+            if self.options.scenario == Scenario::Gateways && rounds.is_multiple_of(20) {
+                liar.begin(lie(Lie::ALL[rounds / 20 % Lie::ALL.len()]));
+            }
+            rounds += 1;
+            if rounds.is_multiple_of(10) {
+                let elapsed = started.elapsed().as_secs_f64();
+                tracing::debug!("after {elapsed:.1} s {}", self.stuck("all is well"));
+            }
+        }
+        let Some(mut disturbance) = disturbance else { return Ok(BTreeMap::new()) };
+        disturbance.stop(&mut self.replicas, &self.common)?;
+        Ok(disturbance.counts)
+    }
+
+    /// Hands a transaction to a replica, which may be killed meanwhile; one that is dead takes none.
+    fn submit(&self, replica: usize, signed: traders::Signed) {
+        if let Some(outbox) = self.replicas.get(replica).and_then(TestedReplica::outbox) {
+            tokio::spawn(traders::submit(outbox, self.common.ledger.clone(), replica, signed));
+        }
+    }
+
+    async fn fail_if_ended(&mut self) -> Result<(), String> {
+        for replica in &mut self.replicas {
+            if let Some(failure) = replica.failure().await {
+                return Err(failure);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until all outboxes are empty and all replicas are where the network is.
+    async fn settle(&mut self) -> Result<(), String> {
+        let since = Instant::now();
+        let app_name = self.common.rules.genesis.app_name.clone();
+        loop {
+            sleep(Duration::from_millis(50)).await;
+            self.fail_if_ended().await?;
+            let last = self.network.finalized_index(&app_name);
+            let is_settled = self.replicas.iter().all(|replica| {
+                let at = replica.published().map(|published| published.batch);
+                replica.waiting() == 0 && at == Some(last)
+            });
+            if is_settled {
+                return Ok(());
+            }
+            if since.elapsed() > SETTLING {
+                return Err(self.stuck("the replicas do not come to rest"));
+            }
+        }
+    }
+
+    /// Where all are, for people.
+    fn stuck(&self, what: &str) -> String {
+        let app_name = &self.common.rules.genesis.app_name;
+        let (last, nodes) =
+            (self.network.finalized_index(app_name), self.network.describe(app_name));
+        let replicas = self
+            .replicas
+            .iter()
+            .map(|replica| format!("\n  {} {}", replica.name(), replica.describe()));
+        format!("{what}: {last} are final{nodes}{}", replicas.collect::<String>())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(folder: &tempfile::TempDir) -> Options {
+        Options {
+            scenario: Scenario::Chaos,
+            replicas: 3,
+            nodes: 4,
+            batches: 40,
+            faults: FaultKind::ALL.to_vec(),
+            folder: folder.path().join("simulation"),
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_history_and_another_seed_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = run(&options(&folder), 1).unwrap();
+        assert_eq!(run(&options(&folder), 1).unwrap(), first);
+        assert_ne!(run(&options(&folder), 2).unwrap().digest, first.digest);
+        assert!(first.batches >= 40 && first.applied > 0 && !first.faults.is_empty());
+    }
+}

@@ -1,0 +1,90 @@
+//! Changing the leader. Nodes with enough stake that have not heard their leader for a while take the
+//! next one, and go on from the latest lock among them: what was only in sequence waits in their queues
+//! again.
+
+use std::collections::BTreeSet;
+
+use tokio::time::Instant;
+
+use super::rounds::Nodes;
+
+impl Nodes {
+    /// Nodes with enough stake that have not heard their leader for a while take the next one, and
+    /// go on from the latest lock among them.
+    pub fn change_leader(&mut self, now: Instant) {
+        let sides: BTreeSet<u8> = self.nodes.iter().map(|node| node.side).collect();
+        for side in sides {
+            let members: BTreeSet<usize> = (0..self.nodes.len())
+                .filter(|node| {
+                    let core = &self.nodes[*node];
+                    core.works(now) && core.side == side && !core.is_pruned
+                })
+                .collect();
+            let latest = members.iter().map(|node| self.nodes[*node].epoch).max();
+            let Some(latest) = latest else { continue };
+            let voters: BTreeSet<usize> = members
+                .iter()
+                .copied()
+                .filter(|node| {
+                    now.duration_since(self.nodes[*node].heard_leader) > self.protocol.dispute_after
+                })
+                .collect();
+            if self.is_quorum(&voters) {
+                self.elect(&members, latest, now);
+            }
+        }
+    }
+
+    fn elect(&mut self, members: &BTreeSet<usize>, latest: u64, now: Instant) {
+        let mut epoch = latest + 1;
+        while !members.contains(&self.leader_of(epoch)) {
+            epoch += 1;
+        }
+        self.leader_changes += 1;
+        let leader = self.leader_of(epoch);
+        tracing::debug!("the leader is {} from now on (epoch {epoch})", self.nodes[leader].id);
+        let apps: Vec<String> = self.nodes[leader].apps.keys().cloned().collect();
+        for app in &apps {
+            let place = |node: &usize| {
+                let lock = self.nodes[*node].log(app).and_then(|log| log.lock.as_ref());
+                lock.map_or((0, 0), |lock| (lock.epoch, lock.index))
+            };
+            let Some(best) = members.iter().copied().max_by_key(place) else { continue };
+            let until = self.nodes[best].log(app).map_or(0, |log| log.indexes().locked);
+            for node in members {
+                self.restart_from(best, *node, app, until);
+            }
+        }
+        for node in members {
+            let node = &mut self.nodes[*node];
+            node.epoch = epoch;
+            node.paused_until = Some(now + self.protocol.pause);
+            node.heard_leader = now + self.protocol.pause;
+        }
+    }
+
+    /// A node goes back to a lock. What it had beyond waits in its queue again, as it does with every
+    /// other node that had it, and in no certain order.
+    fn restart_from(&mut self, best: usize, node: usize, app: &str, until: u64) {
+        let mut dropped = if best == node {
+            let log = self.nodes[node].apps.get_mut(app);
+            let cut = usize::try_from(until).unwrap_or(usize::MAX);
+            log.map(|log| {
+                log.sequence.drain(cut.min(log.sequence.len())..).map(|e| e.body).collect()
+            })
+            .unwrap_or_default()
+        } else {
+            let Ok([best, node]) = self.nodes.get_disjoint_mut([best, node]) else { return };
+            let (Some(theirs), Some(ours)) = (best.apps.get(app), node.apps.get_mut(app)) else {
+                return;
+            };
+            let dropped = ours.adopt(theirs, until);
+            ours.learn(theirs);
+            dropped
+        };
+        self.rng.shuffle(&mut dropped);
+        if let Some(log) = self.nodes[node].apps.get_mut(app) {
+            dropped.into_iter().rev().for_each(|body| log.queue.push_front(body));
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Several nodes' signatures over one message.
+
+use zellbook_core::bls::{AggregateSignature, BlsSecretKey};
+use zellbook_core::finality::bls_message;
+
+/// The sum of signatures of some keys over a message.
+pub(super) fn aggregate<'a>(
+    keys: impl Iterator<Item = &'a BlsSecretKey>,
+    text: &str,
+) -> Option<String> {
+    let digest = bls_message(text);
+    let mut sum = AggregateSignature::empty();
+    for key in keys {
+        sum = sum.plus(&key.sign(digest.as_bytes())?);
+    }
+    sum.signature().ok().map(|signature| signature.to_string())
+}
