@@ -1,5 +1,5 @@
 //! Everything that Zellbook replicas agree on: numbers, keys, signatures, transactions, matching,
-//! balances, the state root and finality proofs.
+//! balances and the state root.
 //!
 //! Promises: no I/O, no clock, no randomness, no floats, no iteration in an order that depends on
 //! hashing, no panics; the same bits on every platform. What bytes in a batch say ends in an outcome
@@ -53,14 +53,12 @@ extern crate std;
 pub mod ahead;
 pub mod attestation;
 pub mod batch;
-pub mod bls;
 pub mod book;
 pub mod certificate;
 pub mod engine;
 pub mod event;
 pub mod exchange;
 mod fields;
-pub mod finality;
 pub mod funds;
 pub mod genesis;
 pub mod guide;

@@ -65,27 +65,12 @@ pub const TRANSACTION_BYTES_MAX: usize = 4096;
 /// Bytes of UTF-8 in one batch that the network takes by default.
 pub const BATCH_BYTES_DEFAULT: usize = 5120;
 
-/// Nodes in a node list, at most.
-pub const NODES_MAX: usize = 1024;
-/// Bytes of one `finalized` answer, at most. A network of one node with default limits cuts its
-/// answers at 10 MB of bodies; JSON escapes and signatures come on top.
-pub const PAGE_BYTES_MAX: usize = 64 << 20;
-/// Batches of one `finalized` answer that are read; the rest is asked for again.
-pub const PAGE_BATCHES_MAX: usize = 1 << 17;
-/// Finality signatures of one `finalized` answer that are read.
-pub const PAGE_SIGNATURES_MAX: usize = 1 << 14;
-/// What a batch costs in memory besides its body, in bytes, about.
-pub const BATCH_OVERHEAD: usize = 128;
-/// Bytes of bodies kept that no signature covers yet, at most.
-pub const PENDING_BYTES_MAX: usize = 256 << 20;
-
 // The longest leaves: an account's nonces, and a withdrawal with its destination.
 const _: () = assert!(NONCES_KEPT * 8 <= LEAF_PART_BYTES_MAX);
 const _: () = assert!(51 + DESTINATION_LENGTH_MAX <= LEAF_PART_BYTES_MAX);
 const _: () = assert!(3 + REFERENCE_LENGTH_MAX <= LEAF_PART_BYTES_MAX);
 const _: () = assert!(TRANSACTION_BYTES_MAX + 2 <= BATCH_BYTES_DEFAULT);
 const _: () = assert!(BATCH_BYTES_DEFAULT <= BODY_BYTES_MAX);
-const _: () = assert!(PAGE_BYTES_MAX + PAGE_BATCHES_MAX * BATCH_OVERHEAD <= PENDING_BYTES_MAX);
 // What a lot of one tick can be worth, times the largest order, is checked when an order arrives;
 // what exists of a token can always be added up.
 const _: () = assert!(SUPPLY_MAX < u128::MAX / 2);

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use zellbook_core::batch::Batch;
 use zellbook_core::exchange::Exchange;
-use zellbook_core::finality::{NodeList, Page, Position, Threshold, Verifier, Walker};
 use zellbook_core::genesis::Genesis;
-use zellbook_core::units::Decimal;
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -16,8 +14,6 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
 
 const GOLDEN: &str = include_str!("golden.json");
-const NODES: &[u8] = include_bytes!("vectors/zellular/equal4/nodes.json");
-const PAGE: &[u8] = include_bytes!("vectors/zellular/equal4/finalized_after_0.json");
 
 #[test]
 fn the_golden_history_has_its_roots_and_codes() {
@@ -43,17 +39,4 @@ fn the_golden_history_has_its_roots_and_codes() {
         assert_eq!(Value::from(codes), expected["codes"], "batch {index}");
     }
     exchange.recount().unwrap();
-}
-
-#[test]
-fn a_page_of_a_real_network_is_proven() {
-    let verifier = Verifier {
-        app_name: "orderbook".into(),
-        nodes: NodeList::read(NODES).unwrap().into(),
-        threshold: Threshold::from_percent(Decimal::parse("67").unwrap()).unwrap(),
-    };
-    let mut walker = Walker::new(Position::start());
-    let (groups, error) = walker.take(&verifier, Page::read(PAGE).unwrap().unwrap());
-    assert_eq!(error, None);
-    assert_eq!(groups.iter().map(|group| group.batches.len()).sum::<usize>(), 14);
 }

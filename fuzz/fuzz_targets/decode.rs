@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
 use sha2::{Digest, Sha256};
-use zellbook_core::bls::BlsSignature;
+use zellular::bls::BlsSignature;
 use zellbook_core::genesis::{Genesis, NetworkId};
 use zellbook_core::key::{PublicKey, Scheme, SecretKey, Signature};
 use zellbook_core::leaf::LeafKey;

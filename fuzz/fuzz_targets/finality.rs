@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
 use sha2::{Digest, Sha256};
-use zellbook_core::bls::{AggregateKey, BlsError, BlsSecretKey};
-use zellbook_core::finality::{
+use zellular::bls::{AggregateKey, BlsError, BlsSecretKey};
+use zellular::{
     FinalitySignature, Node, NodeList, Page, Position, ProofError, SignedState, Threshold,
     Verifier, Walker, bls_message, chain, message,
 };
@@ -55,7 +55,7 @@ const THRESHOLDS: [(&str, u128); 4] =
     [("67", 67_000_000), ("75", 75_000_000), ("100", 100_000_000), ("0.000001", 1)];
 
 fn threshold(percent: &str) -> Threshold {
-    Threshold::from_percent(percent.parse().unwrap()).unwrap()
+    percent.parse().unwrap()
 }
 
 fn id(place: usize) -> String {
@@ -155,8 +155,8 @@ struct Captured {
 fn captured() -> &'static Captured {
     static CAPTURED: OnceLock<Captured> = OnceLock::new();
     CAPTURED.get_or_init(|| {
-        let nodes = include_bytes!("../../core/tests/vectors/zellular/equal4/nodes.json");
-        let chaining = include_bytes!("../../core/tests/vectors/zellular/equal4/chaining.json");
+        let nodes = include_bytes!("../../zellular/tests/vectors/equal4/nodes.json");
+        let chaining = include_bytes!("../../zellular/tests/vectors/equal4/chaining.json");
         let chaining: serde_json::Value = serde_json::from_slice(chaining).unwrap();
         let before = &chaining["batches"][12];
         assert_eq!(before["index"], 13);
@@ -167,7 +167,7 @@ fn captured() -> &'static Captured {
                 threshold: threshold("67"),
             },
             page: include_bytes!(
-                "../../core/tests/vectors/zellular/equal4/finalized_after_13.json"
+                "../../zellular/tests/vectors/equal4/finalized_after_13.json"
             ),
             before: Position {
                 index: 13,

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
-use zellbook_core::bls::BlsSecretKey;
 use zellbook_core::genesis::{
     Genesis, GenesisError, GenesisLimits, MarketSpec, ReplicaSpec, Rules, Token,
 };
 use zellbook_core::key::{PublicKey, SecretKey};
 use zellbook_core::units::Decimal;
+use zellular::bls::BlsSecretKey;
 use zeroize::Zeroizing;
 
 /// Why a data directory or a file of the operator cannot be used.

@@ -218,8 +218,8 @@ impl Hashed {
 mod tests {
     use zellbook_core::batch::Batch;
     use zellbook_core::exchange::Exchange;
-    use zellbook_core::finality::Position;
     use zellbook_core::key::SecretKey;
+    use zellular::Position;
 
     use super::*;
     use crate::config::test_rules;

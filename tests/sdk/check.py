@@ -21,7 +21,7 @@ from pathlib import Path
 
 from zellular import StaticNetwork, Zellular
 
-VECTORS = Path(__file__).parents[2] / "core/tests/vectors/zellular"
+VECTORS = Path(__file__).parents[2] / "zellular/tests/vectors"
 PATIENCE_S = 60
 checks = 0
 

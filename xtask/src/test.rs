@@ -68,7 +68,7 @@ fn sdk() -> Run {
     run(Command::new(python).arg(folder.join("check.py")).arg(server))
 }
 
-/// The golden history, in the browser.
+/// The golden history and a page of a real network, in the browser.
 fn wasm_tests() -> Run {
     ensure_wasm_target()?;
     let (browser, driver) = ensure_chromium()?;
@@ -87,6 +87,7 @@ fn wasm_tests() -> Run {
     run(cargo()
         .args(["test", "--locked", "--target", "wasm32-unknown-unknown"])
         .args(["--package", "zellbook-core", "--test", "golden"])
+        .args(["--package", "zellular", "--test", "page"])
         .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", &runner)
         .env("CHROMEDRIVER", &driver)
         .env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", &config)

@@ -1,8 +1,14 @@
-//! BLS signatures on BN254 as the Zellular network makes them: signatures in G1, keys in G2, the
-//! message hashed to G1 by try-and-increment (eigensdk's `hash_to_g1`).
+//! BLS signatures on the curve BN254 as the Zellular network makes them.
+//!
+//! Signatures are points of G1 and keys points of G2. A message is hashed to G1 by try-and-increment,
+//! as eigensdk 0.0.3 does. A signature `s` of key `k` over message `m` holds if
+//! `e(hash(m), k) = e(s, generator of G2)`. Sums keep that relation, so one pairing checks the sum of
+//! many signatures over one message against the sum of their keys.
+//!
+//! Try-and-increment takes a number of steps that depends on the message, and point arithmetic here is
+//! not constant-time. Messages are public; secret keys belong on machines of their own.
 
-// Fields and groups have no overflow to guard against.
-#![allow(clippy::arithmetic_side_effects)]
+#![allow(clippy::arithmetic_side_effects, reason = "field and group arithmetic cannot overflow")]
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -15,33 +21,34 @@ use ark_ff::{AdditiveGroup, BigInt, BigInteger, Field, PrimeField, Zero};
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::key::decode_hex;
-
-/// A public key: a point of G2, in its subgroup and not infinite.
+/// A public key: a point of G2 in the subgroup of prime order, and not the point at infinity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlsPublicKey(G2Affine);
 
-/// A signature: a point of G1 that is not infinite. Its text is mcl's `1 x y` in decimal.
+/// A signature: a point of G1 that is not the point at infinity. Its text is that of the library mcl:
+/// `1 x y`, with the coordinates in decimal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlsSignature(G1Affine);
 
-/// Why something is no key or signature.
+/// Why something is not a key or a signature.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum BlsError {
-    /// A number that is not canonical decimal below the field modulus.
+    /// A coordinate is not a canonical decimal number below the field modulus.
     #[error("a coordinate must be a decimal number below the field modulus, without leading zeros")]
     Coordinate,
-    /// Not `1 x y`.
+    /// A signature does not have the form `1 x y`.
     #[error("a signature must be `1 x y`, three decimal numbers with single spaces")]
     Form,
-    /// Not a point of the curve, or not of its prime-order subgroup.
+    /// The coordinates are not those of a point of the curve, or not of its subgroup of prime order.
     #[error("the coordinates are not those of a point of the group")]
     NotInGroup,
-    /// The point at infinity.
-    #[error("the point at infinity is no valid key or signature")]
+    /// The point at infinity, which is a valid signature of the zero key over every message.
+    #[error("the point at infinity is not a valid key or signature")]
     Infinite,
-    /// Zero or not below the order of the group.
-    #[error("a BLS secret key is 64 hex digits, not zero and below the order of BN254")]
+    /// A secret key is zero, not below the order of the group, or not 64 lower-case hex digits.
+    #[error(
+        "a BLS secret key must be 64 lower-case hex digits, not zero and below the order of BN254"
+    )]
     SecretKey,
 }
 
@@ -53,7 +60,8 @@ fn coordinate(text: &str) -> Result<Fq, BlsError> {
     if !is_canonical {
         return Err(BlsError::Coordinate);
     }
-    // 77 digits fit 256 bits; what is not below the modulus comes back as another number.
+    // 77 digits fit 256 bits. A number that is not below the modulus was reduced, and so its text
+    // differs. Two texts of one coordinate would make signatures malleable.
     let mut value = Fq::ZERO;
     for digit in text.bytes() {
         value = value * Fq::from(10_u8) + Fq::from(digit.wrapping_sub(b'0'));
@@ -62,7 +70,11 @@ fn coordinate(text: &str) -> Result<Fq, BlsError> {
 }
 
 impl BlsPublicKey {
-    /// From the decimal coordinates `[imaginary, real]` of x and y, as node lists hold them.
+    /// Reads decimal coordinates, `[imaginary, real]` of x and y, as node lists hold them.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a coordinate is not canonical, or if they are not those of a finite point of the group.
     pub fn from_decimal(x: [&str; 2], y: [&str; 2]) -> Result<Self, BlsError> {
         let [x1, x0] = x;
         let [y1, y0] = y;
@@ -78,42 +90,47 @@ impl BlsPublicKey {
         Ok(Self(point))
     }
 
-    /// The decimal coordinates `[imaginary, real]` of x and y.
+    /// Returns the decimal coordinates, `[imaginary, real]` of x and y.
     pub fn to_decimal(&self) -> ([String; 2], [String; 2]) {
         let pair = |c: Fq2| [c.c1.to_string(), c.c0.to_string()];
         (pair(self.0.x), pair(self.0.y))
     }
 
-    /// Whether the signature is this key's over the message.
+    /// Whether a signature is that of this key over a message.
     pub fn verify(&self, message: &[u8], signature: &BlsSignature) -> bool {
         let Some(hash) = hash_to_g1(message) else { return false };
         let negated = (-signature.0.into_group()).into_affine();
-        // e(H(m), key) = e(signature, generator), as one product.
+        // e(H(m), key) · e(-signature, generator) = 1: one product needs only one final exponentiation,
+        // the slow half of a pairing.
         Bn254::multi_pairing([hash, negated], [self.0, G2Affine::generator()]).is_zero()
     }
 }
 
-/// A sum of public keys, some of them taken away again.
+/// A sum of public keys, from which keys can be subtracted again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AggregateKey(G2Projective);
 
 impl AggregateKey {
-    /// The sum of no keys.
+    /// Returns the sum of no keys.
     pub fn empty() -> Self {
         Self(G2Projective::ZERO)
     }
 
-    /// With a key added.
+    /// Adds a key.
     pub fn plus(self, key: &BlsPublicKey) -> Self {
         Self(self.0 + key.0)
     }
 
-    /// With a key taken away.
+    /// Subtracts a key.
     pub fn minus(self, key: &BlsPublicKey) -> Self {
         Self(self.0 - key.0)
     }
 
-    /// The sum as a key, which is refused at infinity.
+    /// Converts the sum into a key.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the sum is the point at infinity.
     pub fn key(&self) -> Result<BlsPublicKey, BlsError> {
         if self.0.is_zero() {
             Err(BlsError::Infinite)
@@ -123,22 +140,26 @@ impl AggregateKey {
     }
 }
 
-/// A sum of signatures over one message: the signature of the sum of their keys.
+/// A sum of signatures over one message, which is the signature of the sum of their keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AggregateSignature(G1Projective);
 
 impl AggregateSignature {
-    /// The sum of no signatures.
+    /// Returns the sum of no signatures.
     pub fn empty() -> Self {
         Self(G1Projective::ZERO)
     }
 
-    /// With a signature added.
+    /// Adds a signature.
     pub fn plus(self, signature: &BlsSignature) -> Self {
         Self(self.0 + signature.0)
     }
 
-    /// The sum as a signature, which is refused at infinity.
+    /// Converts the sum into a signature.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the sum is the point at infinity.
     pub fn signature(&self) -> Result<BlsSignature, BlsError> {
         if self.0.is_zero() {
             Err(BlsError::Infinite)
@@ -149,7 +170,11 @@ impl AggregateSignature {
 }
 
 impl BlsSignature {
-    /// Reads `1 x y`: canonical decimals below the modulus, single spaces, a point of the curve.
+    /// Reads `1 x y`: canonical decimal numbers below the modulus, with single spaces.
+    ///
+    /// # Errors
+    ///
+    /// Fails for every other form, and if the coordinates are not those of a finite point of the curve.
     pub fn parse(text: &str) -> Result<Self, BlsError> {
         // `1 ` and two numbers of at most 77 digits.
         if text.len() > 2 + 77 + 1 + 77 {
@@ -163,7 +188,7 @@ impl BlsSignature {
             .and_then(|numbers| numbers.split_once(' '))
             .ok_or(BlsError::Form)?;
         let point = G1Affine::new_unchecked(coordinate(x)?, coordinate(y)?);
-        // The library writes infinity as (0, 0), and counts it as on the curve.
+        // arkworks represents infinity as (0, 0) and counts it as on the curve.
         if point.is_zero() {
             return Err(BlsError::Infinite);
         }
@@ -178,9 +203,10 @@ impl fmt::Display for BlsSignature {
     }
 }
 
-/// Try-and-increment: x is the message as a big-endian number modulo p, raised by one until
-/// x^3 + 3 has a root; y is that root as the exponent (p+1)/4 gives it. `None` if 256 steps find
-/// none, which no message does.
+/// Hashes a message to G1 by try-and-increment: x is the message as a big-endian number modulo p,
+/// incremented until x³ + 3 has a square root; y is the root that the exponent (p+1)/4 gives. Returns
+/// `None` after 256 steps without a root. Each step succeeds with probability one half, so no message
+/// will be met for which that happens; the bound keeps the loop finite.
 fn hash_to_g1(message: &[u8]) -> Option<G1Affine> {
     let mut x = Fq::from_be_bytes_mod_order(message);
     for _ in 0..256 {
@@ -192,32 +218,45 @@ fn hash_to_g1(message: &[u8]) -> Option<G1Affine> {
     None
 }
 
-/// The coordinates of a message's hash, in decimal: to compare with other implementations.
+/// Returns the decimal coordinates of a message's hash, to compare with other implementations.
 pub fn hash_to_g1_decimal(message: &[u8]) -> Option<(String, String)> {
     hash_to_g1(message).map(|point| (point.x.to_string(), point.y.to_string()))
 }
 
-/// A BLS secret key. It is zeroized when dropped and never printed.
+/// A BLS secret key. It is overwritten when dropped and never printed.
 pub struct BlsSecretKey(Fr);
 
 impl BlsSecretKey {
-    /// From 64 lower-case hex digits.
+    /// Reads 64 lower-case hex digits.
+    ///
+    /// # Errors
+    ///
+    /// Fails for another form, for zero, and for numbers that are not below the order of the group.
     pub fn from_hex(text: &str) -> Result<Self, BlsError> {
-        let bytes: Zeroizing<[u8; 32]> =
-            decode_hex(text).map(Zeroizing::new).ok_or(BlsError::SecretKey)?;
+        let mut bytes = Zeroizing::new([0_u8; 32]);
+        hex::decode_to_slice(text, bytes.as_mut_slice()).map_err(|_| BlsError::SecretKey)?;
+        // `hex` also reads upper case, which would give one key two texts.
+        if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Err(BlsError::SecretKey);
+        }
         let value = Fr::from_be_bytes_mod_order(bytes.as_slice());
         let canonical = Zeroizing::new(value.into_bigint().to_bytes_be());
         let is_canonical = canonical.as_slice() == bytes.as_slice();
         if value.is_zero() || !is_canonical { Err(BlsError::SecretKey) } else { Ok(Self(value)) }
     }
 
-    /// From 48 random bytes, reduced modulo the order of the group.
+    /// Makes a key from 48 random bytes, reduced modulo the order of the group. The 16 bytes above the
+    /// size of a key make the reduction's bias negligible.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the result is zero.
     pub fn from_random(bytes: &[u8; 48]) -> Result<Self, BlsError> {
         let value = Fr::from_be_bytes_mod_order(bytes);
         if value.is_zero() { Err(BlsError::SecretKey) } else { Ok(Self(value)) }
     }
 
-    /// The 64 hex digits, for the owner's own storage.
+    /// Returns the 64 hex digits, for the owner's own storage.
     pub fn to_hex(&self) -> Zeroizing<String> {
         let mut number: BigInt<4> = self.0.into_bigint();
         let bytes = Zeroizing::new(number.to_bytes_be());
@@ -225,12 +264,12 @@ impl BlsSecretKey {
         Zeroizing::new(hex::encode(bytes.as_slice()))
     }
 
-    /// The public key.
+    /// Returns the public key.
     pub fn public_key(&self) -> BlsPublicKey {
         BlsPublicKey((G2Projective::generator() * self.0).into_affine())
     }
 
-    /// Signs a message.
+    /// Signs a message. Returns `None` only for a message without a hash, see [`hash_to_g1_decimal`].
     pub fn sign(&self, message: &[u8]) -> Option<BlsSignature> {
         hash_to_g1(message).map(|hash| BlsSignature((hash * self.0).into_affine()))
     }
@@ -244,7 +283,7 @@ impl Drop for BlsSecretKey {
 
 impl fmt::Debug for BlsSecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&format!("BlsSecretKey(of {:?})", self.public_key().to_decimal()))
+        f.write_str(&format!("BlsSecretKey(public key {:?})", self.public_key().to_decimal()))
     }
 }
 

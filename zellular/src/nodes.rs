@@ -1,4 +1,7 @@
-//! The nodes of a network, as its static network file lists them.
+//! The nodes of a network with their stakes and keys.
+//!
+//! A network is either fixed, with one node list in a file, or its operators are registered on a chain
+//! and can change from block to block. [`Membership`] answers which nodes count for a signature.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -14,22 +17,23 @@ use thiserror::Error;
 
 use crate::bls::{AggregateKey, BlsPublicKey};
 use crate::limits::NODES_MAX;
-use crate::units::Decimal;
 
 /// A node of the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
-    /// Its id, as non-signer lists name it.
+    /// The id by which non-signer lists name it, usually an Ethereum address.
     pub id: String,
-    /// Where it listens, like `http://host:6001`.
+    /// The address at which it listens, like `http://host:6001`. It can be anything that the operator
+    /// registered.
     pub socket: String,
-    /// Its stake; a node without stake neither signs nor counts.
+    /// Its stake. A node without stake neither signs nor counts.
     pub stake: u64,
-    /// Its key.
+    /// Its BLS key.
     pub public_key: BlsPublicKey,
 }
 
-/// The nodes of a network with their aggregated key.
+/// The nodes of a network: 1 to [`NODES_MAX`] of them with distinct ids, at least one of them with
+/// stake. It keeps the sum of the keys, from which a check subtracts only the few non-signers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeList {
     nodes: BTreeMap<String, Node>,
@@ -37,17 +41,17 @@ pub struct NodeList {
     aggregate: AggregateKey,
 }
 
-/// The nodes of a network: always the same, or as a chain had them at its blocks.
+/// Which nodes a network has when.
 #[derive(Clone, Debug)]
 pub enum Membership {
-    /// Always the same.
+    /// The network's nodes never change.
     Fixed(Box<NodeList>),
-    /// Each list from its block on, up to that of the next.
+    /// Each list applies from its block on, until the next list does.
     ByBlock(BTreeMap<u64, NodeList>),
 }
 
 impl Membership {
-    /// The nodes at a block.
+    /// Returns the nodes at a block, or `None` if the block is before the first known list.
     pub fn at(&self, block: u64) -> Option<&NodeList> {
         match self {
             Self::Fixed(nodes) => Some(nodes),
@@ -62,23 +66,23 @@ impl From<NodeList> for Membership {
     }
 }
 
-/// Why a node list is refused.
+/// Why a node list is invalid.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum NodeListError {
-    /// Not JSON of the expected shape.
+    /// The file is not JSON of the expected shape.
     #[error("the node list is not valid JSON of the expected shape: {0}")]
     Json(String),
-    /// No nodes, no stake, or too many nodes.
-    #[error("the node list must have 1 to {NODES_MAX} nodes, at least one of them with stake")]
+    /// The list has no node with stake, or too many nodes.
+    #[error("a node list must have 1 to {NODES_MAX} nodes, at least one of them with stake")]
     Size,
-    /// A value of one node.
+    /// A field of one node is invalid.
     #[error("node {id}: {field}: {error}")]
     Node {
         /// The node's key in the list.
         id: String,
-        /// The field.
+        /// The name of the field.
         field: &'static str,
-        /// What is wrong.
+        /// What is wrong with it.
         error: String,
     },
 }
@@ -95,7 +99,8 @@ struct RawNode<'a> {
     stake: &'a RawValue,
 }
 
-/// The entries of a JSON object in their order, repeated keys and all.
+/// The entries of a JSON object in their order, with repeated keys. A map would keep only one of two
+/// entries with the same id, where a list with such entries must be refused.
 struct Entries<'a>(Vec<(String, RawNode<'a>)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
@@ -105,7 +110,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
             type Value = Entries<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of nodes by id")
+                f.write_str("an object with nodes by id")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
@@ -123,9 +128,25 @@ impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
     }
 }
 
+/// Reads a whole JSON number below 2^64. A fraction of zeros is accepted: Python writes `10.0`.
+fn whole_number(text: &str) -> Option<u64> {
+    let (whole, fraction) = match text.split_once('.') {
+        Some((whole, fraction)) if !fraction.is_empty() => (whole, fraction),
+        Some(_) => return None,
+        None => (text, ""),
+    };
+    let is_whole = whole.bytes().all(|byte| byte.is_ascii_digit());
+    if is_whole && fraction.bytes().all(|byte| byte == b'0') { whole.parse().ok() } else { None }
+}
+
 impl NodeList {
-    /// Reads a static network file as the network and its SDK take it: an object of nodes by id,
-    /// with `pubkeyG2_X` and `pubkeyG2_Y` as `[imaginary, real]` JSON integers of up to 254 bits.
+    /// Reads a static network file, in the format that the network's nodes (`ZSEQUENCER_NODES_FILE`) and
+    /// the Python SDK (`StaticNetwork`) take: a JSON object with nodes by id, whose `pubkeyG2_X` and
+    /// `pubkeyG2_Y` are `[imaginary, real]` JSON integers of up to 254 bits.
+    ///
+    /// # Errors
+    ///
+    /// Fails at the first node or field that is invalid.
     pub fn read(json: &[u8]) -> Result<Self, NodeListError> {
         let entries: Entries<'_> =
             serde_json::from_slice(json).map_err(|error| NodeListError::Json(error.to_string()))?;
@@ -137,14 +158,10 @@ impl NodeList {
                 error,
             };
             if raw.id != id {
-                return Err(error("id", format!("{:?} differs from the entry's key", raw.id)));
+                return Err(error("id", format!("{:?} differs from the key of its entry", raw.id)));
             }
-            let stake = Decimal::parse_lenient(raw.stake.get())
-                .ok()
-                .filter(|stake| stake.scale() == 0)
-                .and_then(|stake| u64::try_from(stake.digits()).ok());
-            let stake = stake.ok_or_else(|| {
-                error("stake", format!("{} is no whole number below 2^64", raw.stake.get()))
+            let stake = whole_number(raw.stake.get()).ok_or_else(|| {
+                error("stake", format!("{} is not a whole number below 2^64", raw.stake.get()))
             })?;
             let [x1, x0] = raw.x.map(RawValue::get);
             let [y1, y0] = raw.y.map(RawValue::get);
@@ -155,7 +172,11 @@ impl NodeList {
         Self::new(nodes)
     }
 
-    /// A list of nodes with distinct ids, at least one of them with stake.
+    /// Makes a list of some nodes.
+    ///
+    /// # Errors
+    ///
+    /// Fails if an id is repeated, if no node has stake, or if there are more than [`NODES_MAX`] nodes.
     pub fn new(nodes: Vec<Node>) -> Result<Self, NodeListError> {
         let mut list = Self { nodes: BTreeMap::new(), stake: 0, aggregate: AggregateKey::empty() };
         if nodes.len() > NODES_MAX {
@@ -169,34 +190,34 @@ impl NodeList {
             }
             let id = node.id.clone();
             if list.nodes.insert(id.clone(), node).is_some() {
-                let error = "stands there twice".to_string();
+                let error = "the id is listed twice".to_string();
                 return Err(NodeListError::Node { id, field: "id", error });
             }
         }
         if list.stake == 0 { Err(NodeListError::Size) } else { Ok(list) }
     }
 
-    /// The node with an id.
+    /// Returns the node with an id.
     pub fn get(&self, id: &str) -> Option<&Node> {
         self.nodes.get(id)
     }
 
-    /// All stake.
+    /// Returns the stake of all nodes together.
     pub const fn stake(&self) -> u128 {
         self.stake
     }
 
-    /// The sum of the keys of all nodes with stake.
+    /// Returns the sum of the keys of all nodes with stake.
     pub const fn aggregate(&self) -> AggregateKey {
         self.aggregate
     }
 
-    /// The nodes by id.
+    /// Returns the nodes in ascending order of their ids.
     pub fn nodes(&self) -> impl Iterator<Item = &Node> {
         self.nodes.values()
     }
 
-    /// The network file of these nodes: what [`NodeList::read`] reads.
+    /// Writes the network file that [`NodeList::read`] reads.
     pub fn to_json(&self) -> String {
         let mut json = String::from("{");
         let text = |text: &str| serde_json::Value::from(text).to_string();
@@ -225,12 +246,12 @@ mod tests {
     use alloc::vec::Vec;
 
     fn nodes() -> Vec<Node> {
-        let json = include_bytes!("../../tests/vectors/zellular/equal4/nodes.json");
+        let json = include_bytes!("../tests/vectors/equal4/nodes.json");
         NodeList::read(json).unwrap().nodes().cloned().collect()
     }
 
     #[test]
-    fn nodes_by_block_are_those_of_the_last_list_before() {
+    fn the_nodes_at_a_block_are_those_of_the_last_list_up_to_it() {
         let list = |count| NodeList::new(nodes().into_iter().take(count).collect()).unwrap();
         let lists = [(10, list(1)), (20, list(2))];
         let membership = Membership::ByBlock(lists.into_iter().collect());
@@ -244,16 +265,16 @@ mod tests {
     }
 
     #[test]
-    fn a_node_stands_in_a_list_once() {
+    fn an_id_may_be_listed_only_once() {
         let mut list = nodes();
         list.push(list[0].clone());
         let id = list[0].id.clone();
         let error = NodeList::new(list).unwrap_err();
-        assert_eq!(error.to_string(), format!("node {id}: id: stands there twice"));
+        assert_eq!(error.to_string(), format!("node {id}: id: the id is listed twice"));
     }
 
     #[test]
-    fn a_list_has_stake_and_not_too_many_nodes() {
+    fn a_list_needs_stake_and_has_a_largest_size() {
         let without = nodes().into_iter().map(|node| Node { stake: 0, ..node });
         assert_eq!(NodeList::new(without.collect()), Err(NodeListError::Size));
         assert_eq!(NodeList::new(Vec::new()), Err(NodeListError::Size));

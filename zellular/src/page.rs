@@ -1,38 +1,38 @@
-//! `finalized` answers: read within bounds, whatever a gateway sends.
+//! Reads `finalized` answers within [`limits`](crate::limits), whatever a gateway sends.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt;
 
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
-use thiserror::Error;
 
-use super::{FinalitySignature, ProofError, SignedState, Verifier, chain, null_is_empty, tag};
+use crate::bounded::Bounded;
+use crate::chain::{SignedState, chain};
 use crate::limits::{PAGE_BATCHES_MAX, PAGE_BYTES_MAX, PAGE_SIGNATURES_MAX};
+use crate::page_error::PageError;
+use crate::proof::{FinalitySignature, Verifier, null_is_empty, tag};
 
-/// A `finalized` answer.
+/// An answer to `GET /node/{app}/batches/finalized?after=N`. Nothing in it is proven yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// Bodies from the asked index on.
+    /// The bodies of batches N+1, N+2, ….
     pub batches: Vec<String>,
-    /// The sender's chaining hash of the first body.
+    /// The chaining hash that the sender claims for the first body.
     pub first_chaining_hash: String,
-    /// Signatures over some of the indexes, in order. One that cannot be read is an error in its
-    /// place: it does not discard what those before it prove.
+    /// Signatures over some of the indexes, in ascending order. One that cannot be read is an error at
+    /// its position, so that it does not discard what the signatures before it prove.
     pub finalized_signatures: Vec<Result<FinalitySignature, String>>,
-    /// Whether the answer had more batches or signatures than are read.
+    /// Whether the answer had more batches or signatures than the limits allow to be read.
     pub is_cut: bool,
 }
 
 #[derive(Deserialize)]
 struct Answer<'a> {
     status: String,
-    // Absent in error answers.
+    // Missing in error answers.
     #[serde(borrow, default)]
     data: Option<RawPage<'a>>,
-    // Its text alone: nothing that nests is read into memory.
+    // Only its text: a deeply nested value would take memory without bound.
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
 }
@@ -54,7 +54,7 @@ struct LastAnswer<'a> {
     error: Option<&'a RawValue>,
 }
 
-/// Its body is not read: nothing here proves it.
+/// The body is not read: without the hash before it, nothing proves it.
 #[derive(Deserialize)]
 struct LastBatch {
     index: u64,
@@ -68,8 +68,12 @@ struct LastBatch {
     finalized_tag: u64,
 }
 
-/// Reads the body of a `finalized/last` answer: the signature over the last batch and the chaining hash
-/// that it claims to be over; `None` where there is no batch yet.
+/// Reads an answer to `GET /node/{app}/batches/finalized/last`: the signature over the last batch, with
+/// the chaining hash that it claims. Returns `None` if the app has no batch yet.
+///
+/// # Errors
+///
+/// Fails if the answer reports an error or is not JSON of the expected shape.
 pub fn read_last(json: &[u8]) -> Result<Option<FinalitySignature>, PageError> {
     let answer: LastAnswer<'_> = serde_json::from_slice(json)
         .map_err(|error| PageError::Json(start_of(&error.to_string())))?;
@@ -88,13 +92,18 @@ pub fn read_last(json: &[u8]) -> Result<Option<FinalitySignature>, PageError> {
     }))
 }
 
-/// The start of a text from the network, for a message.
+/// Returns the start of a text from the network, so that no message is longer than a reader expects.
 fn start_of(text: &str) -> String {
     text.chars().take(200).collect()
 }
 
 impl Page {
-    /// Reads the body of a `finalized` answer; `None` where there is nothing new.
+    /// Reads an answer. Returns `None` if there is nothing new.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the answer reports an error, is larger than [`PAGE_BYTES_MAX`], or is not JSON of the
+    /// expected shape.
     pub fn read(json: &[u8]) -> Result<Option<Self>, PageError> {
         if json.len() > PAGE_BYTES_MAX {
             return Err(PageError::TooLarge);
@@ -120,8 +129,9 @@ impl Page {
         }))
     }
 
-    /// Whether a signature of this answer, which is to `?after=` the index before `index`, proves
-    /// its `first_chaining_hash` to be the network's at `index`. The first body has no part in that.
+    /// Whether the first signature of this answer proves that `first_chaining_hash` is the network's
+    /// hash at `index`, where the answer is to `?after=` `index - 1`. The first body plays no part: a
+    /// reader who starts at `index` can so check the hash that it starts from.
     pub fn proves_first(&self, verifier: &Verifier, index: u64) -> bool {
         let Some(signature) = self.finalized_signatures.iter().flatten().next() else {
             return false;
@@ -138,190 +148,11 @@ impl Page {
     }
 }
 
-/// What is wrong with a `finalized` answer.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum PageError {
-    /// Not JSON of the expected shape.
-    #[error("the answer is not valid JSON of the expected shape: {0}")]
-    Json(String),
-    /// The answer says that it failed.
-    #[error("the answer's status is not success: {0}")]
-    Status(String),
-    /// More bytes, batches or signatures than an honest answer has.
-    #[error("the answer is larger than an honest one can be")]
-    TooLarge,
-    /// Data without a batch.
-    #[error("the answer has data but no batches")]
-    Empty,
-    /// The first chaining hash does not follow from ours.
-    #[error("first_chaining_hash is {found}; after batch {after} of our history it is {expected}")]
-    FirstChainingHash {
-        /// What the answer says.
-        found: String,
-        /// What follows from our history.
-        expected: String,
-        /// The batch that we have.
-        after: u64,
-    },
-    /// A signature over an index that is proven already, or out of order.
-    #[error(
-        "a signature over batch {index} does not belong here: batches up to {proven} are proven"
-    )]
-    SignatureOutOfOrder {
-        /// The signature's index.
-        index: u64,
-        /// The last proven index.
-        proven: u64,
-    },
-    /// A signature over an index that the answer does not reach.
-    #[error("a signature over batch {index}, but the answer ends at {last}")]
-    SignatureBeyondPage {
-        /// The signature's index.
-        index: u64,
-        /// The last batch of the answer.
-        last: u64,
-    },
-    /// A signature claims another chaining hash than follows from the bodies.
-    #[error(
-        "the signature over batch {index} is for chaining hash {found}; the bodies give {expected}"
-    )]
-    ChainingHash {
-        /// The signature's index.
-        index: u64,
-        /// What the signature claims.
-        found: String,
-        /// What follows from the bodies.
-        expected: String,
-    },
-    /// A signature that cannot be read.
-    #[error("signature {position} of the answer, counted from 0, cannot be read: {error}")]
-    SignatureForm {
-        /// Its place in the answer.
-        position: usize,
-        /// Why.
-        error: String,
-    },
-    /// Nothing new, although batches that we were sent are not proven: the last one always is.
-    #[error("the answer has nothing after batch {last}, but the last signature is over {proven}")]
-    TipNotSigned {
-        /// The last batch that we were sent.
-        last: u64,
-        /// The last proven batch.
-        proven: u64,
-    },
-    /// A signature that proves nothing.
-    #[error("the signature over batch {index} proves nothing: {error}")]
-    Proof {
-        /// The signature's index.
-        index: u64,
-        /// Why.
-        error: ProofError,
-    },
-}
-
-impl PageError {
-    /// A stable name, for machines.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Json(_) => "json",
-            Self::Status(_) => "status",
-            Self::TooLarge => "too_large",
-            Self::Empty => "empty",
-            Self::FirstChainingHash { .. } => "first_chaining_hash",
-            Self::SignatureOutOfOrder { .. } => "signature_out_of_order",
-            Self::SignatureBeyondPage { .. } => "signature_beyond_page",
-            Self::ChainingHash { .. } => "chaining_hash",
-            Self::SignatureForm { .. } => "signature_form",
-            Self::TipNotSigned { .. } => "tip_not_signed",
-            Self::Proof { error, .. } => match error {
-                ProofError::UnknownTag(_) => "unknown_tag",
-                ProofError::UnknownNonsigner(_) => "unknown_nonsigner",
-                ProofError::RepeatedNonsigner(_) => "repeated_nonsigner",
-                ProofError::NonsignerWithoutStake(_) => "nonsigner_without_stake",
-                ProofError::Quorum { .. } => "quorum",
-                ProofError::Encoding(_) => "encoding",
-                ProofError::Signature => "signature",
-            },
-        }
-    }
-}
-
-/// The first items of a JSON array. The others are passed over, so that no answer can take more
-/// memory than its bound.
-#[derive(Debug)]
-pub(super) struct Bounded<T, const MAX: usize> {
-    pub items: Vec<T>,
-    pub is_cut: bool,
-}
-
-impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Bounded<T, MAX> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ListVisitor<T, const MAX: usize>(core::marker::PhantomData<T>);
-        impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for ListVisitor<T, MAX> {
-            type Value = Bounded<T, MAX>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut items = Vec::new();
-                while items.len() < MAX {
-                    match seq.next_element()? {
-                        Some(item) => items.push(item),
-                        None => return Ok(Bounded { items, is_cut: false }),
-                    }
-                }
-                let mut is_cut = false;
-                while seq.next_element::<IgnoredAny>()?.is_some() {
-                    is_cut = true;
-                }
-                Ok(Bounded { items, is_cut })
-            }
-        }
-        deserializer.deserialize_seq(ListVisitor(core::marker::PhantomData))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::Threshold;
-    use super::{PAGE_BYTES_MAX, Page, PageError, ProofError};
-    use crate::bls::BlsError;
-    use crate::units::Decimal;
-    use alloc::collections::BTreeSet;
-    use alloc::string::{String, ToString};
+    use super::{PAGE_BYTES_MAX, Page};
+    use crate::page_error::PageError;
     use alloc::vec;
-
-    #[test]
-    fn every_error_has_a_name_and_a_sentence_of_its_own() {
-        let text = || String::from("x");
-        let proof = |error| PageError::Proof { index: 1, error };
-        let threshold = Threshold::from_percent(Decimal::parse("67").unwrap()).unwrap();
-        let errors = vec![
-            PageError::Json(text()),
-            PageError::Status(text()),
-            PageError::TooLarge,
-            PageError::Empty,
-            PageError::FirstChainingHash { found: text(), expected: text(), after: 1 },
-            PageError::SignatureOutOfOrder { index: 1, proven: 2 },
-            PageError::SignatureBeyondPage { index: 2, last: 1 },
-            PageError::ChainingHash { index: 1, found: text(), expected: text() },
-            PageError::SignatureForm { position: 0, error: text() },
-            PageError::TipNotSigned { last: 2, proven: 1 },
-            proof(ProofError::UnknownTag(1)),
-            proof(ProofError::UnknownNonsigner(text())),
-            proof(ProofError::RepeatedNonsigner(text())),
-            proof(ProofError::NonsignerWithoutStake(text())),
-            proof(ProofError::Quorum { missing: 1, total: 2, threshold }),
-            proof(ProofError::Encoding(BlsError::Infinite)),
-            proof(ProofError::Signature),
-        ];
-        let names: BTreeSet<&str> = errors.iter().map(PageError::name).collect();
-        let sentences: BTreeSet<String> = errors.iter().map(ToString::to_string).collect();
-        assert_eq!((names.len(), sentences.len()), (errors.len(), errors.len()));
-        assert!(names.iter().all(|name| name.bytes().all(|b| b == b'_' || b.is_ascii_lowercase())));
-    }
 
     #[test]
     fn an_answer_of_too_many_bytes_is_not_read() {

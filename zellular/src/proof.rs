@@ -1,193 +1,95 @@
-//! Finality proofs of the Zellular network: node lists, the chaining hash, and walking the pages of
-//! finalized batches so that only proven ones come out.
-//!
-//! Source: the running network and its Python SDK, as captured in the repository's
-//! `core/tests/vectors/zellular`. Stricter than the SDK where that is open to forgery.
+//! Finality signatures, and what it takes to check one.
 
-mod nodes;
-mod page;
-mod walker;
-
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt::{self, Write};
 
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
-use twox_hash::XxHash3_128;
-
-pub use nodes::{Membership, Node, NodeList, NodeListError};
-use page::Bounded;
-pub use page::{Page, PageError, read_last};
-pub use walker::{Position, ProvenBatch, ProvenGroup, Walker};
 
 use crate::bls::{BlsError, BlsSignature};
+use crate::bounded::Bounded;
+use crate::chain::{SignedState, bls_message, message};
 use crate::limits::NODES_MAX;
-use crate::units::Decimal;
-use crate::wire::ProofBody;
+use crate::nodes::Membership;
+use crate::threshold::Threshold;
 
-/// XXH3-128 as 32 lower-case hex digits.
-pub fn xxh128_hex(bytes: &[u8]) -> String {
-    format!("{:032x}", XxHash3_128::oneshot(bytes))
-}
-
-/// The next chaining hash: `c[n] = xxh128_hex(c[n-1] + xxh128_hex(body[n]))`, `c[0]` empty.
-pub fn chain(previous: &str, body: &str) -> String {
-    let mut input = String::from(previous);
-    input.push_str(&xxh128_hex(body.as_bytes()));
-    xxh128_hex(input.as_bytes())
-}
-
-/// The share of stake that must sign, in percent: above 0, at most 100.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Threshold(Decimal);
-
-impl Threshold {
-    /// From a percentage such as `67` or `66.6`; `None` out of range or with over 6 decimals.
-    pub fn from_percent(percent: Decimal) -> Option<Self> {
-        let hundred = Decimal::parse("100").ok()?;
-        let in_millionths = percent.in_steps_of(Decimal::one_atom(6)).ok()?;
-        let most = hundred.in_steps_of(Decimal::one_atom(6)).ok()?;
-        (in_millionths > 0 && in_millionths <= most).then_some(Self(percent))
-    }
-
-    /// The percentage.
-    pub const fn percent(self) -> Decimal {
-        self.0
-    }
-
-    /// Whether so much of the stake may be missing: `100 · missing / total ≤ 100 − percent`.
-    fn allows(self, missing: u128, total: u128) -> bool {
-        let within = || {
-            let percent = self.0.in_steps_of(Decimal::one_atom(6)).ok()?;
-            let slack = 100_000_000_u128.checked_sub(percent)?;
-            Some(missing.checked_mul(100_000_000)? <= slack.checked_mul(total)?)
-        };
-        within().unwrap_or(false)
-    }
-}
-
-impl fmt::Display for Threshold {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} %", self.0)
-    }
-}
-
-/// What the nodes sign.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SignedState {
-    /// The lock: nodes have the batch in sequence.
-    Sequenced,
-    /// Finality: nodes have seen the lock.
-    Locked,
-}
-
-/// The signed message: Python's `json.dumps` with sorted keys.
-pub fn message(
-    app_name: &str,
-    state: SignedState,
-    index: u64,
-    parent_index: u64,
-    timestamp: u64,
-    chaining_hash: &str,
-) -> String {
-    let state = match state {
-        SignedState::Sequenced => "sequenced",
-        SignedState::Locked => "locked",
-    };
-    format!(
-        "{{\"app_name\": {}, \"chaining_hash\": {}, \"index\": {index}, \
-         \"parent_index\": {parent_index}, \"state\": \"{state}\", \"timestamp\": {timestamp}}}",
-        python_json(app_name),
-        python_json(chaining_hash),
-    )
-}
-
-/// What is hashed to the curve for a message: the hex digits of its xxh128.
-pub fn bls_message(message: &str) -> String {
-    xxh128_hex(message.as_bytes())
-}
-
-/// A text as Python's `json.dumps` writes it: all but printable ASCII as `\uxxxx`.
-fn python_json(text: &str) -> String {
-    let mut json = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' => json.push_str("\\\""),
-            '\\' => json.push_str("\\\\"),
-            '\n' => json.push_str("\\n"),
-            '\r' => json.push_str("\\r"),
-            '\t' => json.push_str("\\t"),
-            '\u{8}' => json.push_str("\\b"),
-            '\u{c}' => json.push_str("\\f"),
-            ' '..='~' => json.push(character),
-            _ => {
-                for unit in character.encode_utf16(&mut [0; 2]) {
-                    let _ = write!(json, "\\u{unit:04x}");
-                }
-            }
-        }
-    }
-    json.push('"');
-    json
-}
-
-/// A finality signature as `finalized` answers carry it.
+/// A finality signature, in the JSON form of `finalized` answers. It covers every batch up to
+/// `index`, because it is over the chaining hash there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FinalitySignature {
-    /// Index of the last batch that it covers.
+    /// The index of the last batch that it covers.
     pub index: u64,
     /// The finalized index before it.
     pub parent_index: u64,
-    /// Unix seconds.
+    /// When the batch became final, in Unix seconds by the leader's clock.
     pub timestamp: u64,
-    /// The chaining hash that the sender claims; what is checked is our own.
+    /// The chaining hash that the sender claims, as 32 hex digits. A check uses the hash that the
+    /// reader computed from the bodies.
     #[serde(default)]
     pub chaining_hash: Option<String>,
-    /// Ids of nodes that did not sign; null is none. At most as many as a network has nodes.
+    /// The ids of the nodes that did not sign, at most [`NODES_MAX`]. JSON null means none.
     #[serde(default, deserialize_with = "null_is_empty")]
     pub nonsigners: Vec<String>,
-    /// `1 x y`.
+    /// The aggregated signature as mcl writes it: `1 x y` in decimal.
     pub signature: String,
-    /// The block at which the signers' stakes and keys count, where they are kept on a chain. It is the
-    /// sender's choice, and not signed.
+    /// The block at which the signers' stakes and keys count, on networks that keep them on a chain;
+    /// 0 elsewhere. The sender chooses it, and it is not signed.
     #[serde(default, deserialize_with = "tag")]
     pub tag: u64,
 }
 
-/// A number of a proof that cannot be read: which one, and what stands there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnreadableNumber {
+/// A finality proof whose numbers are decimal text. APIs that JavaScript reads carry it so, because a
+/// JavaScript number does not hold 64 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecimalProof<'a> {
+    /// See [`FinalitySignature::index`].
+    pub index: &'a str,
+    /// See [`FinalitySignature::parent_index`].
+    pub parent_index: &'a str,
+    /// See [`FinalitySignature::timestamp`].
+    pub timestamp: &'a str,
+    /// See [`FinalitySignature::nonsigners`].
+    pub nonsigners: &'a [String],
+    /// See [`FinalitySignature::signature`].
+    pub signature: &'a str,
+    /// See [`FinalitySignature::tag`].
+    pub tag: &'a str,
+}
+
+/// A number of a [`DecimalProof`] that cannot be read.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{field} must be a whole number below 2^64, not {value:?}")]
+pub struct InvalidNumber {
     /// The field's name.
     pub field: &'static str,
-    /// What stands there.
+    /// The start of its text.
     pub value: String,
 }
 
-impl TryFrom<&ProofBody> for FinalitySignature {
-    type Error = UnreadableNumber;
+impl TryFrom<DecimalProof<'_>> for FinalitySignature {
+    type Error = InvalidNumber;
 
-    /// As the API carries it. The chaining hash that it claims is left out: who checks it has its own.
-    fn try_from(proof: &ProofBody) -> Result<Self, UnreadableNumber> {
+    /// Reads the numbers. The result claims no chaining hash: whoever checks it has computed one.
+    fn try_from(proof: DecimalProof<'_>) -> Result<Self, InvalidNumber> {
         let number = |field, text: &str| {
-            let unreadable = |_| UnreadableNumber { field, value: text.chars().take(80).collect() };
-            text.parse().map_err(unreadable)
+            let invalid = |_| InvalidNumber { field, value: text.chars().take(80).collect() };
+            text.parse().map_err(invalid)
         };
         Ok(Self {
-            index: number("proof.index", &proof.index)?,
-            parent_index: number("proof.parent_index", &proof.parent_index)?,
-            timestamp: number("proof.timestamp", &proof.timestamp)?,
+            index: number("index", proof.index)?,
+            parent_index: number("parent_index", proof.parent_index)?,
+            timestamp: number("timestamp", proof.timestamp)?,
             chaining_hash: None,
-            nonsigners: proof.nonsigners.clone(),
-            signature: proof.signature.clone(),
-            tag: number("proof.tag", &proof.tag)?,
+            nonsigners: proof.nonsigners.to_vec(),
+            signature: proof.signature.to_string(),
+            tag: number("tag", proof.tag)?,
         })
     }
 }
 
-/// A block number, in digits or as a JSON integer; null is 0, which is what a fixed network has.
-fn tag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+/// Reads a block number in digits or as a JSON integer. Null and a missing field are 0: networks with
+/// a fixed node list send either.
+pub(crate) fn tag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Tag<'a> {
@@ -199,16 +101,18 @@ fn tag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
         Some(Tag::Number(number)) => Ok(number),
         Some(Tag::Text(text)) => {
             let number = text.parse::<u64>().ok().filter(|number| number.to_string() == text);
-            number.ok_or_else(|| serde::de::Error::custom("`tag` is no block number"))
+            number.ok_or_else(|| serde::de::Error::custom("`tag` must be a block number"))
         }
     }
 }
 
-fn null_is_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+pub(crate) fn null_is_empty<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<String>, D::Error> {
     let list = Option::<Bounded<String, NODES_MAX>>::deserialize(deserializer)?;
     list.map_or(Ok(Vec::new()), |list| {
         if list.is_cut {
-            Err(serde::de::Error::custom("too many non-signers"))
+            Err(serde::de::Error::custom("there are more non-signers than a network has nodes"))
         } else {
             Ok(list.items)
         }
@@ -218,49 +122,57 @@ fn null_is_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Strin
 /// Why a finality signature proves nothing.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum ProofError {
-    /// A block at which the network's nodes are not known.
+    /// The tag names a block at which the network's nodes are not known.
     #[error("the nodes of the network at block {0} are not known")]
     UnknownTag(u64),
-    /// A non-signer that is not in the node list.
+    /// A non-signer is not in the node list.
     #[error("non-signer {0} is not in the node list")]
     UnknownNonsigner(String),
-    /// A non-signer twice.
+    /// A non-signer is listed twice, which would subtract its key twice.
     #[error("non-signer {0} is listed twice")]
     RepeatedNonsigner(String),
-    /// A non-signer without stake, whose key is not in the aggregate.
+    /// A non-signer has no stake, so its key is not in the aggregate.
     #[error("non-signer {0} has no stake")]
     NonsignerWithoutStake(String),
     /// Too much stake did not sign.
-    #[error("{missing} of {total} stake did not sign; the threshold is {threshold}")]
+    #[error("{missing} of {total} stake did not sign; the threshold is {threshold} %")]
     Quorum {
-        /// Stake of the non-signers.
+        /// The stake of the non-signers.
         missing: u128,
-        /// All stake.
+        /// The stake of all nodes.
         total: u128,
-        /// What must sign.
+        /// The share that must sign.
         threshold: Threshold,
     },
-    /// The signers' key is infinite, or the signature is no point.
+    /// The signers' aggregated key is the point at infinity, or the signature is not a valid point.
     #[error("{0}")]
     Encoding(#[from] BlsError),
-    /// The pairing does not hold.
+    /// The pairing does not hold: other nodes signed, or they signed something else.
     #[error("the signature is not that of the signers over this chaining hash")]
     Signature,
 }
 
-/// What is needed to check proofs of one app on one network.
+/// Whose signatures prove the batches of one app on one network.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     /// The app's name on the network.
     pub app_name: String,
-    /// The nodes.
+    /// The nodes of the network.
     pub nodes: Membership,
-    /// The share of stake that must sign.
+    /// The share of the stake that must sign.
     pub threshold: Threshold,
 }
 
 impl Verifier {
-    /// Checks a signature over a chaining hash that we computed.
+    /// Checks a signature over a chaining hash that the caller computed from the bodies.
+    ///
+    /// The signers' key is the sum of all keys with stake, minus those of the named non-signers. Where
+    /// the Python SDK accepts repeated, unknown or stakeless non-signers, this does not: with them a
+    /// sender could shape the key that is checked.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the first reason why the signature proves nothing.
     pub fn verify(
         &self,
         state: SignedState,
@@ -278,13 +190,14 @@ impl Verifier {
             if node.stake == 0 {
                 return Err(ProofError::NonsignerWithoutStake(id.clone()));
             }
-            // At most as many rounds as nodes: a repeated one ends it.
+            // Ends after at most as many rounds as there are nodes, because a repeated id returns.
             if signature.nonsigners.iter().take(position).any(|other| other == id) {
                 return Err(ProofError::RepeatedNonsigner(id.clone()));
             }
             missing = missing.saturating_add(u128::from(node.stake));
             key = key.minus(&node.public_key);
         }
+        // Before the pairing, which takes a thousand times longer than all the rest.
         if !self.threshold.allows(missing, nodes.stake()) {
             let (total, threshold) = (nodes.stake(), self.threshold);
             return Err(ProofError::Quorum { missing, total, threshold });
@@ -308,24 +221,12 @@ impl Verifier {
 
 #[cfg(test)]
 mod tests {
-    use super::{FinalitySignature, SignedState, Threshold, message};
-    use crate::units::Decimal;
+    use super::{DecimalProof, FinalitySignature};
     use alloc::format;
     use alloc::string::ToString;
 
     #[test]
-    fn a_message_escapes_as_python_does() {
-        let text = "a\"\\\n\r\t\u{8}\u{c}\u{1}~\u{7f}\u{e9}\u{1f512}";
-        // json.dumps({"app_name": text, "chaining_hash": "h", …}, sort_keys=True)
-        assert_eq!(
-            message(text, SignedState::Locked, 2, 1, 3, "h"),
-            r#"{"app_name": "a\"\\\n\r\t\b\f\u0001~\u007f\u00e9\ud83d\udd12", "chaining_hash": "h", "index": 2, "parent_index": 1, "state": "locked", "timestamp": 3}"#
-        );
-        assert!(message("a", SignedState::Sequenced, 1, 0, 0, "").contains("\"sequenced\""));
-    }
-
-    #[test]
-    fn a_tag_is_a_block_number_and_nothing_else() {
+    fn a_tag_is_a_block_number() {
         let read = |tag: &str| {
             let json =
                 format!(r#"{{"index":1,"parent_index":0,"timestamp":7,"signature":"1 2 3"{tag}}}"#);
@@ -343,8 +244,25 @@ mod tests {
     }
 
     #[test]
-    fn a_threshold_shows_its_percentage() {
-        let threshold = Threshold::from_percent(Decimal::parse("66.6").unwrap()).unwrap();
-        assert_eq!(threshold.to_string(), "66.6 %");
+    fn a_decimal_proof_names_the_number_that_cannot_be_read() {
+        let good = DecimalProof {
+            index: "18446744073709551615",
+            parent_index: "1",
+            timestamp: "2",
+            nonsigners: &[],
+            signature: "1 2 3",
+            tag: "0",
+        };
+        assert_eq!(FinalitySignature::try_from(good).unwrap().index, u64::MAX);
+        let bad = [
+            DecimalProof { index: "x", ..good },
+            DecimalProof { parent_index: "-1", ..good },
+            DecimalProof { timestamp: "", ..good },
+            DecimalProof { tag: "18446744073709551616", ..good },
+        ];
+        for (proof, field) in bad.into_iter().zip(["index", "parent_index", "timestamp", "tag"]) {
+            let error = FinalitySignature::try_from(proof).unwrap_err();
+            assert!(error.to_string().starts_with(&format!("{field} must be")), "{error}");
+        }
     }
 }

@@ -1,97 +1,109 @@
-//! Walking pages: the chain is kept over them, and batches come out only up to a signature that
-//! verifies.
+//! The walk over pages, which lets batches out only up to a signature that verifies.
+//!
+//! A gateway cuts long answers, and a page can end without a signature over its last batches. The
+//! walker therefore keeps two positions: `proven`, up to which a signature covers everything, and the
+//! end of the batches that it holds back behind it. Each page must continue the chain of its own
+//! hashes, so a gateway cannot skip, repeat or change a batch without the next signature failing.
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{FinalitySignature, Page, PageError, SignedState, Verifier, chain};
+use crate::chain::{SignedState, chain};
 use crate::limits::{BATCH_OVERHEAD, PENDING_BYTES_MAX};
+use crate::page::Page;
+use crate::page_error::PageError;
+use crate::proof::{FinalitySignature, Verifier};
 
-/// A place in the sequence: an index and the chaining hash there.
+/// A position in an app's sequence: an index and the chaining hash there. It is all that a reader must
+/// store to resume.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// Batch index; 0 is before the first.
+    /// The index of the last batch up to here; 0 before the first batch.
     pub index: u64,
-    /// 32 hex digits; empty at index 0.
+    /// The chaining hash as 32 lower-case hex digits; empty at index 0.
     pub chaining_hash: String,
 }
 
 impl Position {
-    /// Before the first batch.
+    /// Returns the position before the first batch.
     pub const fn start() -> Self {
         Self { index: 0, chaining_hash: String::new() }
     }
 }
 
-/// A batch that a signature proves.
+/// A batch that a finality signature proves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProvenBatch {
-    /// Index in the sequence.
+    /// Its index in the app's sequence, from 1.
     pub index: u64,
-    /// Its body.
+    /// The text that the app posted.
     pub body: String,
-    /// The chaining hash with it.
+    /// The chaining hash after it, as 32 lower-case hex digits.
     pub chaining_hash: String,
 }
 
-/// Batches up to a signature that proves them.
+/// Batches with the signature that proves them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProvenGroup {
-    /// At least one batch, in sequence.
+    /// At least one batch, in ascending order without a gap.
     pub batches: Vec<ProvenBatch>,
-    /// The signature over the last of them.
+    /// The finality signature over the last of them.
     pub signature: FinalitySignature,
 }
 
-/// What a batch that is not proven costs in memory, in bytes, about.
+/// Estimates the memory that a held batch takes, in bytes.
 const fn cost(body: &str) -> usize {
     body.len().saturating_add(BATCH_OVERHEAD)
 }
 
-/// Walks pages: keeps the chain over pages, and lets batches out only up to a signature that
-/// verifies.
+/// Takes pages one after another and lets batches out only up to a signature that verifies.
 #[derive(Clone, Debug)]
 pub struct Walker {
     proven: Position,
-    /// Batches after `proven` that no signature covers yet.
+    /// Batches after `proven` that no signature covers yet, at most [`PENDING_BYTES_MAX`] bytes.
     pending: VecDeque<ProvenBatch>,
     pending_bytes: usize,
 }
 
 impl Walker {
-    /// Starts after a position that is known to be proven.
+    /// Starts after a position that the caller knows to be proven.
     pub const fn new(proven: Position) -> Self {
         Self { proven, pending: VecDeque::new(), pending_bytes: 0 }
     }
 
-    /// The last proven position.
+    /// Returns the last proven position.
     pub const fn proven(&self) -> &Position {
         &self.proven
     }
 
-    /// What to ask for next: the last index that we hold, proven or not.
+    /// Returns the index to ask for next (`?after=`): that of the last batch held, proven or not.
     pub fn after(&self) -> u64 {
         self.pending.back().map_or(self.proven.index, |batch| batch.index)
     }
 
-    /// Forgets the batches that are not proven, so that another gateway can be asked for them.
+    /// Drops the batches that are not proven. Call it before asking another gateway, which may have cut
+    /// its answers elsewhere.
     pub fn forget_pending(&mut self) {
         self.pending.clear();
         self.pending_bytes = 0;
     }
 
-    /// Takes an answer without data. It is an error while batches are not proven: the last one
-    /// always is.
+    /// Takes an answer without data.
+    ///
+    /// # Errors
+    ///
+    /// Fails, and drops the batches that are not proven, if there are any: an honest node has a
+    /// signature over its last batch.
     pub fn take_nothing(&mut self) -> Result<(), PageError> {
         let (last, proven) = (self.after(), self.proven.index);
         self.forget_pending();
         if last == proven { Ok(()) } else { Err(PageError::TipNotSigned { last, proven }) }
     }
 
-    /// Takes the answer to `?after=` [`Walker::after`]. Returns what it proves, and what is wrong
-    /// with it; a bad signature does not discard what those before it proved. After an error the
-    /// batches that are not proven are forgotten.
+    /// Takes the answer to `?after=` [`Walker::after`]. Returns what it proves and what is wrong with it.
+    /// Both can be there: a bad signature does not discard what the signatures before it proved. After
+    /// an error the batches that are not proven are dropped.
     pub fn take(
         &mut self,
         verifier: &Verifier,
@@ -127,7 +139,7 @@ impl Walker {
         for (position, signature) in page.finalized_signatures.into_iter().enumerate() {
             let signature =
                 signature.map_err(|error| PageError::SignatureForm { position, error })?;
-            // What lies beyond the batches that were read is asked for again.
+            // The batches behind the cut, and with them this signature, are asked for again.
             if page.is_cut && signature.index > self.after() {
                 break;
             }
@@ -136,7 +148,8 @@ impl Walker {
         Ok(())
     }
 
-    /// The sender's hash of the first body must be the one that follows from our history.
+    /// Checks that the first hash continues our history. Without this check a fork would only show at
+    /// the next signature, which does not tell where it begins.
     fn check_first(&self, page: &Page) -> Result<(), PageError> {
         let first = page.batches.first().ok_or(PageError::Empty)?;
         let previous = self.pending.back();

@@ -32,7 +32,7 @@ pub async fn network(
     let nodes = RawValue::from_string(nodes.to_json()).map_err(|_| ApiError::stopping())?;
     Ok(Json(NetworkBody {
         app_name: verifier.app_name.clone(),
-        threshold: verifier.threshold.percent().to_string(),
+        threshold: verifier.threshold.to_string(),
         tag: tag.to_string(),
         nodes,
     }))

@@ -1,8 +1,8 @@
 //! The log of batches of another replica, read as the pages of a gateway are: for when the network has
 //! pruned its history.
 
-use zellbook_core::finality::{FinalitySignature, Page, Walker};
 use zellbook_core::wire::{BatchBody, BatchesResponse};
+use zellular::{FinalitySignature, Page, Walker};
 
 use super::{BootstrapError, Peer};
 use crate::evidence::finality_signature;

@@ -15,13 +15,13 @@ use std::sync::Arc;
 use zellbook_core::batch::Batch;
 use zellbook_core::certificate::certifiers;
 use zellbook_core::exchange::Exchange;
-use zellbook_core::finality::{Page, Position, SignedState, Walker};
 use zellbook_core::genesis::Rules;
 use zellbook_core::key::decode_hex;
 use zellbook_core::limits::REPLICAS_MAX;
 use zellbook_core::snapshot::{Decoder, SnapshotError};
 use zellbook_core::state_root::Hash;
 use zellbook_core::wire::{BatchBody, CertifiedBody, SnapshotBody, SnapshotsResponse};
+use zellular::{Page, Position, SignedState, Walker};
 
 use super::download::download;
 use super::{BootstrapError, Peer, page_of};

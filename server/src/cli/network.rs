@@ -12,8 +12,8 @@ use std::sync::Arc;
 use fastrand::Rng;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
-use zellbook_core::finality::{Membership, Node, NodeList, Threshold, Verifier};
 use zellbook_core::genesis::Rules;
+use zellular::{Membership, Node, NodeList, Threshold, Verifier};
 
 use super::Failure;
 use crate::clock::Clock;

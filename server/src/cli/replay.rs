@@ -17,15 +17,14 @@ use serde_json::json;
 use zellbook_core::batch::Batch;
 use zellbook_core::event::{Event, Outcome};
 use zellbook_core::exchange::Exchange;
-use zellbook_core::finality::{Membership, Position, Threshold, Verifier, Walker};
 use zellbook_core::genesis::Rules;
 use zellbook_core::state_root::Hash;
 use zellbook_core::wire::{BatchBody, BatchesResponse};
+use zellular::{Membership, Position, Threshold, Verifier, Walker};
 
 use super::client::Client;
 use super::dump::Dump;
 use super::network::{OPERATORS_FOLDER, read_nodes};
-use super::serve::parse_threshold;
 use super::{Failure, Output, block_on};
 use crate::bootstrap::page_of;
 use crate::config::{io_error, read_genesis};
@@ -49,7 +48,7 @@ pub struct ReplayArguments {
     #[arg(long, conflicts_with = "bodies")]
     nodes: Option<PathBuf>,
     /// Percentage of the stake that must have signed
-    #[arg(long, default_value = "67", value_parser = parse_threshold)]
+    #[arg(long, default_value = "67")]
     threshold: Threshold,
     /// File of batch bodies to apply instead, in sequence: one JSON string per line
     #[arg(long, requires_all = ["genesis", "unproven"], value_name = "FILE")]

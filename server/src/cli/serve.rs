@@ -8,11 +8,10 @@ use std::time::Duration;
 use clap::Args;
 use fastrand::Rng;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
-use zellbook_core::finality::Threshold;
 use zellbook_core::genesis::Rules;
 use zellbook_core::key::SecretKey;
 use zellbook_core::limits::{BATCH_BYTES_DEFAULT, TRANSACTION_BYTES_MAX};
-use zellbook_core::units::Decimal;
+use zellular::Threshold;
 
 use super::network::{
     Given, NODES_FILE, Network, NetworkSource, failed, parse_source, start_embedded,
@@ -37,14 +36,6 @@ use crate::store::{Reader, Storage, Store, StoreError};
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 /// How long the last commit may take after a stop signal.
 const COMMIT_GRACE: Duration = Duration::from_secs(10);
-
-/// Parses a percentage of stake, for example 67 or 66.6.
-pub fn parse_threshold(text: &str) -> Result<Threshold, String> {
-    Decimal::parse_lenient(text)
-        .ok()
-        .and_then(Threshold::from_percent)
-        .ok_or_else(|| "a threshold is a percentage above 0 and at most 100, for example 67".into())
-}
 
 fn parse_batch_bytes(text: &str) -> Result<usize, String> {
     let least = TRANSACTION_BYTES_MAX + 2;
@@ -79,7 +70,7 @@ pub struct ServeArguments {
     #[arg(long = "gateway", requires = "network", value_name = "URL")]
     gateways: Vec<String>,
     /// Percentage of the stake that must sign a batch
-    #[arg(long, default_value = "67", value_parser = parse_threshold)]
+    #[arg(long, default_value = "67")]
     threshold: Threshold,
     /// Key file of the token issuer, which the faucet signs deposits with [default: issuer.key in --data,
     /// if it exists]

@@ -7,15 +7,14 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use zellbook_core::certificate::Certifiers;
-use zellbook_core::finality::{NodeList, Page, Position, Threshold, Verifier, Walker};
 use zellbook_core::genesis::{ReplicaIndex, Rules};
 use zellbook_core::key::{PublicKey, decode_hex};
 use zellbook_core::receipt::Receipt;
 use zellbook_core::wire::ReceiptBody;
+use zellular::{NodeList, Page, Position, Threshold, Verifier, Walker};
 
 use super::client::Client;
 use super::replay::membership;
-use super::serve::parse_threshold;
 use super::submit::stage_name;
 use super::{Failure, Output, block_on};
 use crate::config::{io_error, read_genesis};
@@ -42,7 +41,7 @@ struct EvidenceArguments {
     #[arg(long)]
     nodes: Option<PathBuf>,
     /// Percentage of the stake that must have signed
-    #[arg(long, default_value = "67", value_parser = parse_threshold)]
+    #[arg(long, default_value = "67")]
     threshold: Threshold,
 }
 
@@ -85,7 +84,7 @@ struct FinalizedArguments {
     #[arg(long)]
     app: String,
     /// Percentage of the stake that must have signed
-    #[arg(long, value_parser = parse_threshold)]
+    #[arg(long)]
     threshold: Threshold,
     /// The N of ?after=N in the request
     #[arg(long, default_value_t = 0)]

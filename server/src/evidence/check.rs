@@ -2,13 +2,13 @@
 
 use thiserror::Error;
 use zellbook_core::certificate::{Certifiers, NotCertified, certifiers};
-use zellbook_core::finality::{
-    FinalitySignature, ProofError, SignedState, UnreadableNumber, Verifier, chain,
-};
 use zellbook_core::genesis::Rules;
 use zellbook_core::key::decode_hex;
 use zellbook_core::state_root::Hash;
 use zellbook_core::wire::{AttestationBody, ProofBody};
+use zellular::{
+    DecimalProof, FinalitySignature, InvalidNumber, ProofError, SignedState, Verifier, chain,
+};
 
 use super::gather::elements;
 use super::{Contradiction, Evidence, ProvenBodies};
@@ -105,7 +105,15 @@ fn hash(field: &'static str, text: &str) -> Result<Hash, EvidenceError> {
 
 /// A finality signature as the API and evidence carry it.
 pub fn finality_signature(proof: &ProofBody) -> Result<FinalitySignature, EvidenceError> {
-    FinalitySignature::try_from(proof).map_err(|UnreadableNumber { field, value }| {
+    let decimal = DecimalProof {
+        index: &proof.index,
+        parent_index: &proof.parent_index,
+        timestamp: &proof.timestamp,
+        nonsigners: &proof.nonsigners,
+        signature: &proof.signature,
+        tag: &proof.tag,
+    };
+    FinalitySignature::try_from(decimal).map_err(|InvalidNumber { field, value }| {
         EvidenceError::Field { field, value, expected: "a whole number" }
     })
 }

@@ -1,9 +1,9 @@
 //! Taking evidence out of the store.
 
 use serde_json::value::RawValue;
-use zellbook_core::finality::{Page, ProvenBatch};
 use zellbook_core::state_root::Hash;
 use zellbook_core::wire::{AttestationBody, ProofBody};
+use zellular::{Page, ProvenBatch};
 
 use super::{Contradiction, ProvenBodies};
 use crate::store::View;

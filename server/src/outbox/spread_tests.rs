@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::time::sleep;
-use zellbook_core::finality::{FinalitySignature, Page};
 use zellbook_core::transaction::{Action, Transaction};
 use zellbook_core::wire::{GatewayBody, Stage};
+use zellular::{FinalitySignature, Page};
 
 use super::tests::{Bench, key};
 use super::*;

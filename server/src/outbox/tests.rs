@@ -4,10 +4,10 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use zellbook_core::batch::Batch;
 use zellbook_core::exchange::Exchange;
-use zellbook_core::finality::{FinalitySignature, Page};
 use zellbook_core::key::SecretKey;
 use zellbook_core::transaction::{Action, Transaction};
 use zellbook_core::wire::{GatewayBody, ReplicaState, Stage};
+use zellular::{FinalitySignature, Page};
 
 use super::*;
 use crate::config::test_rules;

@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
 use zellbook_core::batch::Batch;
-use zellbook_core::finality::{Page, PageError, ProvenBatch, ProvenGroup};
 use zellbook_core::state_root::Hash;
+use zellular::{Page, PageError, ProvenBatch, ProvenGroup};
 
 use super::{Halt, Replica};
 use crate::evidence::{Contradiction, Tail};

@@ -4,7 +4,7 @@
 //! counts is a valid signature that leads to another chaining hash at a batch that we have. The first such
 //! batch is found by bisection, since a chaining hash commits to all batches before it.
 
-use zellbook_core::finality::{Page, Verifier};
+use zellular::{Page, Verifier};
 
 use crate::sequencer::Sequencer;
 use crate::store::Reader;

@@ -21,9 +21,9 @@ use std::time::Duration;
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::Instant;
 use zellbook_core::exchange::Exchange;
-use zellbook_core::finality::{PageError, ProofError, SignedState, Verifier, Walker};
 use zellbook_core::genesis::ReplicaIndex;
 use zellbook_core::wire::ReplicaState;
+use zellular::{PageError, ProofError, SignedState, Verifier, Walker};
 
 use crate::clock::Clock;
 use crate::evidence::{self, Contradiction, Evidence};

@@ -5,18 +5,17 @@ use std::sync::Mutex;
 
 use tempfile::TempDir;
 use zellbook_core::batch::Batch;
-use zellbook_core::bls::BlsSecretKey;
 use zellbook_core::certificate::Certifiers;
-use zellbook_core::finality::{
-    FinalitySignature, Node, NodeList, Page, SignedState, Threshold, Verifier, bls_message, chain,
-    message,
-};
 use zellbook_core::genesis::{ReplicaIndex, Rules};
 use zellbook_core::key::SecretKey;
 use zellbook_core::state_root::Hash;
 use zellbook_core::transaction::{Action, Transaction};
-use zellbook_core::units::Decimal;
 use zellbook_core::wire::GatewayBody;
+use zellular::bls::BlsSecretKey;
+use zellular::{
+    FinalitySignature, Node, NodeList, Page, SignedState, Threshold, Verifier, bls_message, chain,
+    message,
+};
 
 use super::*;
 use crate::config::test_rules;
@@ -40,7 +39,7 @@ fn verifier() -> Verifier {
     Verifier {
         app_name: "zellbook".into(),
         nodes: NodeList::new(vec![node]).unwrap().into(),
-        threshold: Threshold::from_percent(Decimal::parse("67").unwrap()).unwrap(),
+        threshold: Threshold::DEFAULT,
     }
 }
 

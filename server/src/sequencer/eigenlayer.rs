@@ -16,8 +16,8 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use thiserror::Error;
 use tokio::sync::watch;
-use zellbook_core::bls::BlsPublicKey;
-use zellbook_core::finality::{Membership, Node, NodeList, NodeListError, Page, Verifier};
+use zellular::bls::BlsPublicKey;
+use zellular::{Membership, Node, NodeList, NodeListError, Page, Verifier};
 
 use super::gateways::GatewayAddress;
 use super::transport::{Bounds, Method, Request, Transport, TransportError};

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
-use zellbook_core::bls::{BlsPublicKey, BlsSecretKey};
-use zellbook_core::finality::{self, NodeList};
 use zellbook_core::limits::BATCH_BYTES_DEFAULT;
+use zellular::NodeList;
+use zellular::bls::{BlsPublicKey, BlsSecretKey};
 
 use super::embedded_store::{Put, Sequence, SequenceReader, cost};
 use super::interface::{self, VERSION};
@@ -94,7 +94,7 @@ impl Embedded {
 
     /// The node list of this network of one, at an address.
     pub fn nodes(&self, socket: &str) -> NodeList {
-        let node = finality::Node {
+        let node = zellular::Node {
             id: self.node.id.clone(),
             socket: socket.into(),
             stake: 10,

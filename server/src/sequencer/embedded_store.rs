@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::oneshot;
-use zellbook_core::bls::BlsSecretKey;
-use zellbook_core::finality::{SignedState, bls_message, chain, message};
+use zellular::bls::BlsSecretKey;
+use zellular::{SignedState, bls_message, chain, message};
 
 use super::node::{Aggregated, LastBatch, NodePage, SignedBatch};
 use crate::store::{StoreError, open_durable};

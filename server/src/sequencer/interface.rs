@@ -2,7 +2,7 @@
 //! embedded sequencer and the nodes of the emulated network.
 //!
 //! Statuses, headers, bodies and limits are those captured from the reference sequencer v0.1.7
-//! (`core/tests/vectors/zellular`); `devnet/conformance.rs` compares them.
+//! (`zellular/tests/vectors`); `devnet/conformance.rs` compares them.
 
 use std::fmt::Display;
 use std::sync::Arc;

@@ -13,9 +13,9 @@ mod zellular;
 use std::future::Future;
 use std::sync::Arc;
 
+use ::zellular::{FinalitySignature, Page, PageError, Verifier};
 use thiserror::Error;
 use tokio::sync::watch;
-use zellbook_core::finality::{FinalitySignature, Page, PageError, Verifier};
 use zellbook_core::wire::GatewayBody;
 
 pub use eigenlayer::{EigenLayer, is_address, read_lists};

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use zellbook_core::bls::BlsPublicKey;
+use zellular::bls::BlsPublicKey;
 
 /// What a node does behind its HTTP interface.
 pub trait Node: Send + Sync + 'static {

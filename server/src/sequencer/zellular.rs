@@ -7,9 +7,9 @@ use fastrand::Rng;
 use futures_util::future::join_all;
 use serde::Deserialize;
 use serde_json::json;
-use zellbook_core::finality::{FinalitySignature, Page, PageError, read_last};
-use zellbook_core::limits::PAGE_BYTES_MAX;
 use zellbook_core::wire::GatewayBody;
+use zellular::limits::PAGE_BYTES_MAX;
+use zellular::{FinalitySignature, Page, PageError, read_last};
 
 use super::eigenlayer::{EigenLayer, OperatorsError};
 use super::gateways::{Fault, GatewayAddress, Gateways, NodeClaim, Use};

@@ -25,10 +25,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 use thiserror::Error;
 use zellbook_core::event::Corrupt;
 use zellbook_core::exchange::Exchange;
-use zellbook_core::finality::{FinalitySignature, Position};
 use zellbook_core::genesis::Rules;
 use zellbook_core::leaf::LeafKey;
 use zellbook_core::state_root::Hash;
+use zellular::{FinalitySignature, Position};
 
 pub use accounts::read_balance;
 pub use candles::Interval;

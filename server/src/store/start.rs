@@ -2,10 +2,10 @@
 
 use rusqlite::{Transaction, params};
 use zellbook_core::book::HashPrefix;
-use zellbook_core::finality::Position;
 use zellbook_core::leaf::LeafKey;
 use zellbook_core::state_root::Hash;
 use zellbook_core::wire::OrderStatus;
+use zellular::Position;
 
 use super::accounts::Numbers;
 use super::write::status_name;

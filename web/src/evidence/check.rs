@@ -3,9 +3,6 @@
 use serde_json::value::RawValue;
 use zellbook_core::batch::check_element;
 use zellbook_core::certificate::{Certifiers, certifiers};
-use zellbook_core::finality::{
-    FinalitySignature, NodeList, SignedState, Threshold, Verifier, chain,
-};
 use zellbook_core::genesis::Rules;
 use zellbook_core::key::{PublicKey, decode_hex};
 use zellbook_core::leaf::LeafKey;
@@ -15,6 +12,9 @@ use zellbook_core::units::{Atoms, Lots};
 use zellbook_core::wire::{
     BalanceBody, BalanceProofBody, CertifiedBody, NetworkBody, OrderBody, OrderProofBody,
     ProofBody, SignedBody,
+};
+use zellular::{
+    DecimalProof, FinalitySignature, NodeList, SignedState, Threshold, Verifier, chain,
 };
 
 /// What a check came to.
@@ -145,10 +145,18 @@ pub fn proven(
 }
 
 fn finality(proof: &ProofBody, network: &NetworkBody, hash: &str) -> Result<String, String> {
-    let signature = FinalitySignature::try_from(proof)
-        .map_err(|bad| format!("{} is not a number: {}.", bad.field, bad.value))?;
-    let threshold = network.threshold.parse().ok().and_then(Threshold::from_percent);
-    let threshold = threshold.ok_or("The replica sent no threshold.")?;
+    let signature = DecimalProof {
+        index: &proof.index,
+        parent_index: &proof.parent_index,
+        timestamp: &proof.timestamp,
+        nonsigners: &proof.nonsigners,
+        signature: &proof.signature,
+        tag: &proof.tag,
+    };
+    let signature =
+        FinalitySignature::try_from(signature).map_err(|error| format!("The proof: {error}."))?;
+    let threshold: Threshold =
+        network.threshold.parse().map_err(|_| "The replica sent no threshold.")?;
     let nodes = NodeList::read(network.nodes.get().as_bytes())
         .map_err(|error| format!("The replica sent an unreadable list of nodes: {error}."))?;
     let (stake, count) = (nodes.stake(), nodes.nodes().count());
@@ -159,7 +167,7 @@ fn finality(proof: &ProofBody, network: &NetworkBody, hash: &str) -> Result<Stri
         .map_err(|error| format!("The proof is invalid: {error}."))?;
     let missing = proof.nonsigners.len();
     Ok(format!(
-        "{} of {count} nodes signed this hash with an aggregate BLS signature. The total stake is {stake}; the quorum is {threshold}.",
+        "The aggregate BLS signature over this hash is that of {} of {count} nodes, of a stake of {stake} in all; {threshold} % had to sign.",
         count.saturating_sub(missing)
     ))
 }

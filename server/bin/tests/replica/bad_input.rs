@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use tempfile::TempDir;
 
-use crate::harness::{Replica, key, run, text, vectors};
+use crate::harness::{Replica, key, network_vectors, run, text};
 
 fn fails(arguments: &[&str], code: i32, says: &[&str]) {
     let output = run(arguments);
@@ -63,7 +63,7 @@ fn bad_node_lists_and_arguments_are_named() {
     fails(&serve, 1, &["nodes.json", "No such file"]);
     fs::write(&path, "[]").unwrap();
     fails(&serve, 1, &["nodes.json", "an object of nodes by id"]);
-    let good = fs::read_to_string(vectors().join("zellular/equal4/nodes.json")).unwrap();
+    let good = fs::read_to_string(network_vectors().join("equal4/nodes.json")).unwrap();
     fs::write(&path, good.replacen("\"stake\": 10", "\"stake\": \"ten\"", 1)).unwrap();
     fails(&serve, 1, &["nodes.json", "node 0x1b7c", "stake"]);
     fails(&["serve", "--threshold", "101"], 2, &["above 0 and at most 100"]);

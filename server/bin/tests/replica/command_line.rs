@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use zellbook_core::key::{PublicKey, Scheme, Signature};
 
-use crate::harness::{Replica, new_key, now_ms, number, run, text, vectors};
+use crate::harness::{Replica, network_vectors, new_key, now_ms, number, run, text};
 
 fn stdout_json(arguments: &[&str]) -> Value {
     let output = run(arguments);
@@ -127,7 +127,7 @@ fn sign_prints_the_text_the_digest_and_a_transaction_that_verifies() {
 
 #[test]
 fn verify_finalized_prints_what_is_proven_or_the_typed_error() {
-    let zellular = vectors().join("zellular");
+    let zellular = network_vectors();
     let file = |name: &str| zellular.join(name).to_str().unwrap().to_string();
     let (nodes, first) = (file("equal4/nodes.json"), file("equal4/finalized_after_0.json"));
     let base =

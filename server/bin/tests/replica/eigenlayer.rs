@@ -8,7 +8,7 @@ use axum::routing::post;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use zellbook_core::finality::NodeList;
+use zellular::NodeList;
 
 use crate::harness::{Given, Process, Replica, key, program, replay, text};
 
@@ -114,7 +114,7 @@ async fn operators_that_are_not_the_signers_prove_nothing() {
     let sequencer = Process::start(folder.path(), "sequencer", &arguments, "/node/ready").await;
     let nodes = sequencer_data.join("nodes.json");
     // The keys of another network; the sequencer is given as a gateway.
-    let others = crate::harness::vectors().join("zellular/equal4/nodes.json");
+    let others = crate::harness::network_vectors().join("equal4/nodes.json");
     let others = NodeList::read(&std::fs::read(others).unwrap()).unwrap();
     let subgraph = Subgraph::start(operators(&others)).await;
     let given = Given::network(&folder, &nodes);

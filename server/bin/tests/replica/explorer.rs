@@ -3,13 +3,11 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use zellbook_core::finality::{
-    FinalitySignature, NodeList, SignedState, Threshold, Verifier, chain,
-};
 use zellbook_core::key::SecretKey;
 use zellbook_core::transaction::Action;
 use zellbook_core::units::{Atoms, Decimal};
 use zellbook_core::wire::{BatchesResponse, NetworkBody};
+use zellular::{FinalitySignature, NodeList, SignedState, Threshold, Verifier, chain};
 
 use super::harness::{Given, Process, Replica, client, key, number};
 
@@ -264,7 +262,7 @@ async fn the_nodes_it_names_prove_its_batches() {
     let network: NetworkBody = serde_json::from_str(&network).unwrap();
     assert_eq!((network.tag.as_str(), network.threshold.as_str()), ("0", "67"));
     let nodes = NodeList::read(network.nodes.get().as_bytes()).unwrap();
-    let threshold = Threshold::from_percent(network.threshold.parse().unwrap()).unwrap();
+    let threshold: Threshold = network.threshold.parse().unwrap();
     let verifier = Verifier { app_name: network.app_name, nodes: nodes.into(), threshold };
     let all: BatchesResponse =
         serde_json::from_value(replica.get("/v1/batches?after=0").await).unwrap();
@@ -275,7 +273,15 @@ async fn the_nodes_it_names_prove_its_batches() {
         if proof.index != batch.index {
             continue;
         }
-        let signature = FinalitySignature::try_from(proof).unwrap();
+        let signature = DecimalProof {
+            index: &proof.index,
+            parent_index: &proof.parent_index,
+            timestamp: &proof.timestamp,
+            nonsigners: &proof.nonsigners,
+            signature: &proof.signature,
+            tag: &proof.tag,
+        };
+        let signature = FinalitySignature::try_from(signature).unwrap();
         assert_eq!(verifier.verify(SignedState::Locked, &signature, &chained), Ok(()));
         assert!(verifier.verify(SignedState::Locked, &signature, &chain(&chained, "[]")).is_err());
     }

@@ -10,7 +10,7 @@ use axum::routing::get;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use crate::harness::{Given, Process, Replica, key, vectors};
+use crate::harness::{Given, Process, Replica, key, network_vectors};
 
 /// A gateway that answers every request for a page with the same body.
 async fn liar(body: String) -> (String, Arc<AtomicUsize>) {
@@ -37,7 +37,7 @@ async fn a_lying_gateway_is_reported_and_left_and_its_batches_are_never_applied(
     let nodes = sequencer_data.join("nodes.json");
     // A true page of another network: well formed, and proven by nobody that we know.
     let page =
-        std::fs::read_to_string(vectors().join("zellular/equal4/finalized_after_0.json")).unwrap();
+        std::fs::read_to_string(network_vectors().join("equal4/finalized_after_0.json")).unwrap();
     let (url, asked) = liar(page).await;
     let network = Given::network(&folder, &nodes);
     let honest = sequencer.url.clone();

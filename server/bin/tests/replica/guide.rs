@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use zellbook_core::key::SecretKey;
 
-use crate::harness::{Replica, balance, vectors};
+use crate::harness::{Replica, balance};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_guides_client_places_orders_and_they_match() {
@@ -49,7 +49,8 @@ async fn the_guides_client_places_orders_and_they_match() {
 async fn form_fields_and_json_are_taken_and_what_is_missing_is_named() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &[]).await;
-    let seed = std::fs::read_to_string(vectors().join("seed/orders.json")).unwrap();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../core/tests/vectors/seed/orders.json");
+    let seed = std::fs::read_to_string(path).unwrap();
     let seed: Value = serde_json::from_str(&seed).unwrap();
     let order = &seed["vectors"][0]["order"];
     let url = format!("{}/order", replica.process.url);

@@ -38,8 +38,9 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-pub fn vectors() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../core/tests/vectors")
+/// Answers and proofs of a real sequencer network.
+pub fn network_vectors() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../zellular/tests/vectors")
 }
 
 pub fn key(seed: u8) -> SecretKey {

@@ -8,10 +8,9 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Method};
 use serde_json::Value;
 use tempfile::TempDir;
-use zellbook_core::finality::{NodeList, Page, Position, Threshold, Verifier, Walker};
-use zellbook_core::units::Decimal;
+use zellular::{NodeList, Page, Position, Threshold, Verifier, Walker};
 
-use crate::harness::{Process, client, vectors};
+use crate::harness::{Process, client, network_vectors};
 
 async fn start(folder: &TempDir) -> Process {
     let data = folder.path().join("sequencer");
@@ -20,7 +19,7 @@ async fn start(folder: &TempDir) -> Process {
 }
 
 fn vector(path: &str) -> Vec<u8> {
-    let path = vectors().join("zellular").join(path);
+    let path = network_vectors().join(path);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -128,7 +127,7 @@ fn walk(nodes: &Path, page: &Value) -> Walker {
     let verifier = Verifier {
         app_name: "orderbook".into(),
         nodes: NodeList::read(&std::fs::read(nodes).unwrap()).unwrap().into(),
-        threshold: Threshold::from_percent(Decimal::parse("100").unwrap()).unwrap(),
+        threshold: Threshold::from_percent(100).unwrap(),
     };
     let mut walker = Walker::new(Position::start());
     let page = Page::read(page.to_string().as_bytes()).unwrap().unwrap();

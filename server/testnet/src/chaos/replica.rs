@@ -8,9 +8,9 @@ use std::time::Duration;
 use fastrand::Rng;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use zellbook_core::finality::Verifier;
 use zellbook_core::genesis::Rules;
 use zellbook_core::key::SecretKey;
+use zellular::Verifier;
 
 use super::ledger::{Hash, Ledger};
 use super::transport::{Links, MemoryTransport};

@@ -9,9 +9,8 @@ use std::time::Duration;
 use fastrand::Rng;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
-use zellbook_core::finality::{Threshold, Verifier};
 use zellbook_core::genesis::{ReplicaSpec, Rules};
-use zellbook_core::units::Decimal;
+use zellular::{Threshold, Verifier};
 
 use zellbook_server::clock::Clock;
 use zellbook_server::config::{Fees, development_genesis};
@@ -99,9 +98,7 @@ impl<'a> World<'a> {
             .nodes()
             .map(|node| GatewayAddress { url: node.socket.clone(), stake: node.stake });
         let gateways = gateways.collect();
-        let threshold = Decimal::parse("67").ok().and_then(Threshold::from_percent);
-        let threshold = threshold.ok_or("67 is a percentage")?;
-        let verifier = Verifier { app_name, nodes: nodes.into(), threshold };
+        let verifier = Verifier { app_name, nodes: nodes.into(), threshold: Threshold::DEFAULT };
         let common = Common {
             verifier: watch::channel(Arc::new(verifier)).1,
             rules,

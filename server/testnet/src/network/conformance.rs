@@ -16,8 +16,8 @@ use reqwest::{Client, Method};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use zellbook_core::bls::BlsSecretKey;
-use zellbook_core::finality::NodeList;
+use zellular::NodeList;
+use zellular::bls::BlsSecretKey;
 
 use super::node::Condition;
 use super::rounds::Late;
@@ -37,8 +37,7 @@ const KEYS: [&str; 4] = [
 ];
 
 fn vector(path: &str) -> Vec<u8> {
-    let folder =
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../core/tests/vectors/zellular");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../zellular/tests/vectors");
     std::fs::read(folder.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 

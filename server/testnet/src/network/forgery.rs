@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use zellbook_core::finality::{SignedState, chain, message};
 use zellbook_server::sequencer::node::{Aggregated, NodePage, NodeStatus, SignedBatch};
+use zellular::{SignedState, chain, message};
 
 use super::lie::Lie;
 use super::node::NodeCore;

@@ -22,9 +22,9 @@ use std::time::Duration;
 use fastrand::Rng;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use zellbook_core::bls::{BlsError, BlsSecretKey};
-use zellbook_core::finality::{self, NodeList, NodeListError};
 use zellbook_core::limits::BATCH_BYTES_DEFAULT;
+use zellular::bls::{BlsError, BlsSecretKey};
+use zellular::{NodeList, NodeListError};
 
 pub use lie::Lie;
 pub use node::Condition;
@@ -180,7 +180,7 @@ impl Network {
     /// The node list, with where each node listens.
     pub fn node_list(&self, sockets: &[String]) -> Result<NodeList, NodeListError> {
         let nodes = self.shared.nodes();
-        let node = |(core, socket): (&NodeCore, &String)| finality::Node {
+        let node = |(core, socket): (&NodeCore, &String)| zellular::Node {
             id: core.id.clone(),
             socket: socket.clone(),
             stake: core.stake,

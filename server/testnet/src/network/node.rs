@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use zellbook_core::bls::{BlsPublicKey, BlsSecretKey};
-use zellbook_core::finality::chain;
+use zellular::bls::{BlsPublicKey, BlsSecretKey};
+use zellular::chain;
 
 use super::lie::Lie;
 use zellbook_server::sequencer::node::{Aggregated, Indexes, LastBatch, NodePage, SignedBatch};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use tokio::time::Instant;
-use zellbook_core::finality::{SignedState, message};
+use zellular::{SignedState, message};
 
 use super::node::{Condition, Lock, NodeCore};
 use super::signing::aggregate;

@@ -1,7 +1,7 @@
 //! Several nodes' signatures over one message.
 
-use zellbook_core::bls::{AggregateSignature, BlsSecretKey};
-use zellbook_core::finality::bls_message;
+use zellular::bls::{AggregateSignature, BlsSecretKey};
+use zellular::bls_message;
 
 /// The sum of signatures of some keys over a message.
 pub(super) fn aggregate<'a>(

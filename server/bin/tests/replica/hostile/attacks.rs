@@ -1,8 +1,8 @@
 //! The attacks, each in a row that names it.
 
 use serde_json::{Value, json};
-use zellbook_core::bls::BlsSecretKey;
-use zellbook_core::finality::{SignedState, bls_message, chain, message};
+use zellular::bls::BlsSecretKey;
+use zellular::{SignedState, bls_message, chain, message};
 
 use super::Case;
 use super::node::{Asked, Attack, Sent, captured, page, state};

@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{Replica, key, number, run, vectors};
+use crate::harness::{Replica, key, network_vectors, number, run};
 use node::{Attack, Node};
 
 /// Memory that a replica may take under attack. An answer may have 64 MiB, and is read into texts.
@@ -48,7 +48,7 @@ fn genesis(folder: &TempDir) -> String {
 
 /// A replica of the captured network with these gateways.
 async fn replica(folder: &TempDir, genesis: &str, gateways: &[&str]) -> Replica {
-    let nodes = vectors().join("zellular/equal4/nodes.json");
+    let nodes = network_vectors().join("equal4/nodes.json");
     let mut arguments = vec!["--genesis", genesis, "--network", nodes.to_str().unwrap()];
     arguments.extend(gateways.iter().flat_map(|url| ["--gateway", url]));
     Replica::start(folder, "data", &arguments).await

@@ -8,9 +8,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use zellbook_core::finality::chain;
+use zellular::chain;
 
-use crate::harness::vectors;
+use crate::harness::network_vectors;
 
 /// What is asked of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,7 +213,7 @@ fn asked(path: &str) -> Asked {
 
 /// A captured answer of the network `equal4`.
 pub fn captured(file: &str) -> Value {
-    let path = vectors().join("zellular").join(file);
+    let path = network_vectors().join(file);
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
