@@ -62,7 +62,7 @@ fn bad_node_lists_and_arguments_are_named() {
     let serve = ["serve", "--listen", "127.0.0.1:0", "--data", data, "--network", file];
     fails(&serve, 1, &["nodes.json", "No such file"]);
     fs::write(&path, "[]").unwrap();
-    fails(&serve, 1, &["nodes.json", "an object of nodes by id"]);
+    fails(&serve, 1, &["nodes.json", "an object with nodes by id"]);
     let good = fs::read_to_string(network_vectors().join("equal4/nodes.json")).unwrap();
     fs::write(&path, good.replacen("\"stake\": 10", "\"stake\": \"ten\"", 1)).unwrap();
     fails(&serve, 1, &["nodes.json", "node 0x1b7c", "stake"]);

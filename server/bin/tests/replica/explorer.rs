@@ -7,7 +7,9 @@ use zellbook_core::key::SecretKey;
 use zellbook_core::transaction::Action;
 use zellbook_core::units::{Atoms, Decimal};
 use zellbook_core::wire::{BatchesResponse, NetworkBody};
-use zellular::{FinalitySignature, NodeList, SignedState, Threshold, Verifier, chain};
+use zellular::{
+    DecimalProof, FinalitySignature, NodeList, SignedState, Threshold, Verifier, chain,
+};
 
 use super::harness::{Given, Process, Replica, client, key, number};
 
