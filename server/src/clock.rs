@@ -1,11 +1,10 @@
-//! The wall clock, for what is not consensus. It is passed in, so that a chaos test can give a
-//! whole network one clock of its own. Waiting is tokio's, which such a test can pause.
+//! The wall clock, for everything that is not consensus. It is passed in, so that a chaos test can give all
+//! replicas one virtual clock. Waiting uses tokio's timers, which follow the same virtual time.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-/// Where the time of day comes from.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock(Source);
 
@@ -16,17 +15,16 @@ enum Source {
 }
 
 impl Clock {
-    /// The system's clock.
     pub const fn system() -> Self {
         Self(Source::System)
     }
 
-    /// A clock that shows `start_ms` now and goes with tokio's time, which may be paused.
+    /// A clock that shows `start_ms` now and follows tokio's time, which may be paused.
     pub fn virtual_from(start_ms: u64) -> Self {
         Self(Source::Virtual { start_ms, started: Instant::now() })
     }
 
-    /// Unix milliseconds.
+    /// The time in Unix milliseconds.
     pub fn now_ms(&self) -> u64 {
         let (start_ms, since) = match self.0 {
             Source::System => (0, SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()),
@@ -36,7 +34,7 @@ impl Clock {
     }
 }
 
-/// Unix milliseconds by the system's clock.
+/// The system's time in Unix milliseconds.
 pub fn now_ms() -> u64 {
     Clock::system().now_ms()
 }
@@ -48,7 +46,7 @@ mod tests {
     use super::Clock;
 
     #[test]
-    fn a_virtual_clock_goes_with_paused_time() {
+    fn a_virtual_clock_follows_paused_time() {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
         runtime.unwrap().block_on(async {

@@ -1,4 +1,7 @@
-//! The data directory of a replica: what lies in it, and the secrets that it makes at first start.
+//! The data directory of a replica: genesis, keys and the other files, created at the first start.
+//!
+//! Files are written whole: to a temporary file beside the target, synced, then renamed, so that a crash
+//! leaves the old file or the new one.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -18,71 +21,43 @@ use zeroize::Zeroizing;
 /// Why a data directory or a file of the operator cannot be used.
 #[derive(Debug, Error)]
 pub enum ConfigError {
-    /// A file that cannot be read or written.
     #[error("{}: {error}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// A genesis file that is refused.
+    Io { path: PathBuf, error: io::Error },
     #[error("{}: {error}", path.display())]
-    Genesis {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: GenesisError,
-    },
-    /// A key file that holds no key.
+    Genesis { path: PathBuf, error: GenesisError },
     #[error("{}: {error}", path.display())]
-    Key {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: String,
-    },
-    /// The data directory is of another network than the genesis file given.
-    #[error("{} is for network {theirs}, but {} is network {ours}; use another --data directory or the genesis that this one was made with", data.display(), genesis.display())]
-    OtherNetwork {
-        /// The data directory.
-        data: PathBuf,
-        /// Its network.
-        theirs: String,
-        /// The genesis file given.
-        genesis: PathBuf,
-        /// The network of that file.
-        ours: String,
-    },
+    Key { path: PathBuf, error: String },
+    /// The data directory belongs to another network than the given genesis file.
+    #[error("{} is for network {theirs}, but {} is for network {ours}; use another --data directory, or the genesis file that this one was created with", data.display(), genesis.display())]
+    OtherNetwork { data: PathBuf, theirs: String, genesis: PathBuf, ours: String },
     /// Another process uses the data directory.
-    #[error("{} is in use by another zellbook process; stop that one, or use another --data directory", .0.display())]
+    #[error("{} is in use by another zellbook process; stop that process, or use another --data directory", .0.display())]
     InUse(PathBuf),
-    /// A network is given, but no genesis.
+    /// A network without genesis. A new development genesis would define another exchange.
     #[error(
-        "give --genesis with the network's genesis file: a genesis of our own would be another exchange on the same sequencer"
+        "--genesis is required with --network: give the genesis file of the exchange that runs on this network"
     )]
     NoGenesis,
-    /// The system's source of random numbers failed.
-    #[error("no random numbers from the system: {0}")]
+    #[error("the system's random number generator failed: {0}")]
     Random(String),
 }
 
-/// An `Io` error of a path.
+/// Adds the path to an I/O error.
 pub fn io_error(path: &Path) -> impl FnOnce(io::Error) -> ConfigError {
     let path = path.to_path_buf();
     move |error| ConfigError::Io { path, error }
 }
 
-/// A data directory, held by this process alone.
+/// A data directory that is locked by this process.
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
-    /// The lock lasts as long as the file is open.
+    /// The lock is held while the file is open, so it also ends if the process is killed.
     _lock: File,
 }
 
 impl DataDir {
-    /// Makes the directory if need be and takes its lock.
+    /// Creates the directory if it does not exist, and locks it.
     pub fn open(path: &Path) -> Result<Self, ConfigError> {
         fs::create_dir_all(path).map_err(io_error(path))?;
         let lock_path = path.join("lock");
@@ -94,58 +69,56 @@ impl DataDir {
         Ok(Self { path: path.to_path_buf(), _lock: lock })
     }
 
-    /// A file in the directory.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// The rules of this directory's exchange: those of `given`, which are kept, or those kept from
-    /// an earlier start, or else of a new development genesis, whose keys of issuer and replica are
-    /// made here.
+    /// The rules of the exchange: those of the given genesis file (which is then stored in the directory),
+    /// or of the stored one, or of a new development genesis, whose keys are generated here.
     ///
-    /// A development genesis is made only where `may_invent` says so.
-    pub fn rules(&self, given: Option<&Path>, may_invent: bool) -> Result<Arc<Rules>, ConfigError> {
-        let kept_path = self.file("genesis.json");
-        let kept = if kept_path.exists() { Some(read_genesis(&kept_path)?) } else { None };
-        let rules = match (given, kept) {
-            (None, Some(kept)) => kept,
-            (None, None) if !may_invent => return Err(ConfigError::NoGenesis),
+    /// A development genesis is created only if `may_create` is true.
+    pub fn rules(&self, given: Option<&Path>, may_create: bool) -> Result<Arc<Rules>, ConfigError> {
+        let stored_path = self.file("genesis.json");
+        let stored = if stored_path.exists() { Some(read_genesis(&stored_path)?) } else { None };
+        let rules = match (given, stored) {
+            (None, Some(stored)) => stored,
+            (None, None) if !may_create => return Err(ConfigError::NoGenesis),
             (None, None) => {
                 let issuer = self.secret_key("issuer.key")?.public_key();
                 let public_key = self.secret_key("replica.key")?.public_key();
                 let replicas = vec![ReplicaSpec { public_key, weight: 1 }];
                 let rules = development_genesis(issuer, true, replicas, Fees::none(issuer));
                 let rules = rules
-                    .map_err(|error| ConfigError::Genesis { path: kept_path.clone(), error })?;
-                write_file(&kept_path, pretty(&rules).as_bytes(), 0o644)?;
+                    .map_err(|error| ConfigError::Genesis { path: stored_path.clone(), error })?;
+                write_file(&stored_path, pretty(&rules).as_bytes(), 0o644)?;
                 rules
             }
-            (Some(path), kept) => {
+            (Some(path), stored) => {
                 let rules = read_genesis(path)?;
-                if let Some(kept) = kept
-                    && kept.network != rules.network
+                if let Some(stored) = stored
+                    && stored.network != rules.network
                 {
                     return Err(ConfigError::OtherNetwork {
                         data: self.path.clone(),
-                        theirs: kept.network.to_string(),
+                        theirs: stored.network.to_string(),
                         genesis: path.to_path_buf(),
                         ours: rules.network.to_string(),
                     });
                 }
-                write_file(&kept_path, pretty(&rules).as_bytes(), 0o644)?;
+                write_file(&stored_path, pretty(&rules).as_bytes(), 0o644)?;
                 rules
             }
         };
         Ok(Arc::new(rules))
     }
 
-    /// A secp256k1 key of this directory, made if it is not there.
+    /// A secp256k1 key in this directory, generated if it does not exist.
     pub fn secret_key(&self, name: &str) -> Result<SecretKey, ConfigError> {
         let path = self.file(name);
         if path.exists() { read_secret_key(&path) } else { new_secret_key(&path) }
     }
 
-    /// A BLS key of this directory, made if it is not there.
+    /// A BLS key in this directory, generated if it does not exist.
     pub fn bls_key(&self, name: &str) -> Result<BlsSecretKey, ConfigError> {
         let path = self.file(name);
         if !path.exists() {
@@ -161,35 +134,33 @@ impl DataDir {
     }
 }
 
-/// Fills bytes from the system's random numbers.
 fn random(bytes: &mut [u8]) -> Result<(), ConfigError> {
     getrandom::fill(bytes).map_err(|error| ConfigError::Random(error.to_string()))
 }
 
-/// Reads and checks a genesis file.
 pub fn read_genesis(path: &Path) -> Result<Rules, ConfigError> {
     let json = fs::read(path).map_err(io_error(path))?;
     Genesis::read(&json).map_err(|error| ConfigError::Genesis { path: path.to_path_buf(), error })
 }
 
-/// A genesis as people read it.
+/// A genesis file with line breaks, for people to edit.
 pub fn pretty(rules: &Rules) -> String {
     serde_json::to_string_pretty(&rules.genesis).unwrap_or_default() + "\n"
 }
 
-/// A key file's secret key: its first line is 64 hex digits.
+/// Reads a key file, whose first line is the secret key as 64 hex digits.
 pub fn read_secret_key(path: &Path) -> Result<SecretKey, ConfigError> {
     let text = read_secret(path)?;
     SecretKey::from_hex(text.lines().next().unwrap_or_default().trim())
         .map_err(|error| ConfigError::Key { path: path.to_path_buf(), error: error.to_string() })
 }
 
-/// Makes a secret key and writes it to a file that only its owner can read. Never overwrites.
+/// Generates a secret key and writes it to a new file that only its owner can read.
 pub fn new_secret_key(path: &Path) -> Result<SecretKey, ConfigError> {
     loop {
         let mut bytes = Zeroizing::new([0; 32]);
         random(bytes.as_mut_slice())?;
-        // One draw in 2^128 is out of range.
+        // Repeats about once in 2^128 draws: not every 32-byte number is a valid key.
         if let Ok(key) = SecretKey::from_bytes(&bytes) {
             let text = Zeroizing::new(format!("{}\n", *key.to_hex()));
             write_new(path, text.as_bytes(), 0o600)?;
@@ -203,7 +174,7 @@ fn read_secret(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
     let mode = fs::metadata(path).map_err(io_error(path))?.permissions().mode();
     if mode & 0o077 != 0 {
         tracing::warn!(
-            "{} can be read by others; run: chmod 600 {}",
+            "other users can read the key file {}; protect it with chmod 600 {}",
             path.display(),
             path.display()
         );
@@ -211,29 +182,30 @@ fn read_secret(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
     Ok(text)
 }
 
-/// Writes a file whole, in place of one that may be there: no crash leaves half of it.
+/// Creates or replaces a file atomically and durably.
 pub fn write_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ConfigError> {
     let beside = write_beside(path, bytes, mode)?;
     fs::rename(&beside, path).map_err(io_error(path))?;
     sync_folder(path)
 }
 
-/// Gives a whole file that is on disk another place, durably.
+/// Moves a file durably.
 pub fn move_file(from: &Path, to: &Path) -> Result<(), ConfigError> {
     fs::rename(from, to).map_err(io_error(to))?;
     sync_folder(to)
 }
 
-/// Writes a new file whole; one that is there is never overwritten.
+/// Creates a file atomically and durably. Fails if it exists.
 pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ConfigError> {
     let beside = write_beside(path, bytes, mode)?;
+    // Unlike a rename, a hard link fails if the target exists.
     let linked = fs::hard_link(&beside, path).map_err(io_error(path));
     fs::remove_file(&beside).map_err(io_error(&beside))?;
     linked?;
     sync_folder(path)
 }
 
-/// Writes and syncs a file beside the one that it is to become.
+/// Writes and syncs a temporary file in the same folder, and thus in the same file system.
 fn write_beside(path: &Path, bytes: &[u8], mode: u32) -> Result<PathBuf, ConfigError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = path.with_file_name(format!(".{name}.{}", std::process::id()));
@@ -248,7 +220,7 @@ fn write_beside(path: &Path, bytes: &[u8], mode: u32) -> Result<PathBuf, ConfigE
     Ok(beside)
 }
 
-/// Makes a new name in a folder durable.
+/// Syncs the folder of a file: a new name is durable only once its folder is.
 fn sync_folder(path: &Path) -> Result<(), ConfigError> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -257,19 +229,16 @@ fn sync_folder(path: &Path) -> Result<(), ConfigError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error(folder))
 }
 
-/// What makers and takers pay, and to whom.
 #[derive(Clone, Copy, Debug)]
 pub struct Fees {
-    /// Who gets them.
+    /// The account that receives them.
     pub account: PublicKey,
-    /// A maker's, in basis points.
     pub maker_bps: u16,
-    /// A taker's, in basis points.
     pub taker_bps: u16,
 }
 
 impl Fees {
-    /// No fees; what there is of them would go to this account.
+    /// No fees. Genesis needs a fee account all the same.
     pub const fn none(account: PublicKey) -> Self {
         Self { account, maker_bps: 0, taker_bps: 0 }
     }
@@ -316,7 +285,7 @@ pub fn development_genesis(
     genesis.check()
 }
 
-/// A development genesis without faucet and fees, of one replica, for tests.
+/// A development genesis with one replica, without faucet and fees.
 #[cfg(test)]
 pub fn test_rules(issuer: PublicKey, replica: PublicKey) -> Rules {
     let replicas = vec![ReplicaSpec { public_key: replica, weight: 1 }];
@@ -328,7 +297,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_development_genesis_is_kept_with_its_issuer_and_its_keys_are_private() {
+    fn the_development_genesis_stays_the_same_and_its_keys_are_private() {
         let folder = tempfile::tempdir().unwrap();
         let (network, issuer) = {
             let data = DataDir::open(folder.path()).unwrap();
@@ -368,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_key_file_is_named_and_not_shown() {
+    fn the_error_for_an_invalid_key_file_names_it_without_its_content() {
         let folder = tempfile::tempdir().unwrap();
         let data = DataDir::open(folder.path()).unwrap();
         fs::write(data.file("bad.key"), "secret123").unwrap();

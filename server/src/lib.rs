@@ -1,8 +1,8 @@
-//! One replica of the exchange: it reads the finalized batches of a sequencer network, checks their
-//! proofs, applies them with `zellbook-core` and stores the result, and serves the API and the page.
-//! The command line is here too. The program `zellbook` (`server/bin`) puts it together with the
-//! emulated network of `zellbook-testnet`, for which some modules are public; outside this repository
-//! nobody needs to depend on this crate.
+//! A replica of the exchange. It reads the finalized batches of a sequencer network, checks their proofs,
+//! applies them with `zellbook-core`, stores the result, and serves the API and the web page.
+//!
+//! The command line is here too. The program `zellbook` (`server/bin`) combines it with the emulated network
+//! of `zellbook-testnet`, for which some modules are public; no other crate should depend on this one.
 #![allow(missing_docs, reason = "only the two crates of this repository use what is public here")]
 
 mod api;

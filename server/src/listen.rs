@@ -1,4 +1,4 @@
-//! Listening on a TCP port: bounded in connections and time, and stopped in good order.
+//! An HTTP server on a TCP port, bounded in connections, sizes and times, with a graceful shutdown.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -13,28 +13,27 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 
-/// Connections at once, at most; a further one waits to be accepted.
+/// The most connections at once. Further ones wait in the system's queue.
 const CONNECTIONS_MAX: usize = 1024;
-/// How long a client may take to send the head of a request, and to begin the next one.
+/// How long a client may take to send the head of a request, or to start the next request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// Bytes of the head of a request, at most.
+/// The longest head of a request.
 const HEAD_BYTES_MAX: usize = 16 << 10;
-/// How long open requests have after a stop was asked for.
-const GRACE: Duration = Duration::from_secs(2);
-/// How long to wait when the system accepts nothing, for want of files perhaps.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+/// How long requests in progress may take after a stop signal.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
+/// The wait after a failed accept, for example because there are too many open files.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
-/// A port that cannot be listened on.
 #[derive(Debug, Error)]
 #[error(
-    "cannot listen on {address}: {error}; stop what uses the port, or choose another with --listen"
+    "cannot listen on {address}: {error}; stop the program that uses the port, or choose another with --listen"
 )]
 pub struct ListenError {
     address: SocketAddr,
     error: std::io::Error,
 }
 
-/// Opens a port.
+/// Opens a port. Port 0 chooses a free one; the result has the real address.
 pub async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ListenError> {
     let wrap = |error| ListenError { address, error };
     let listener = TcpListener::bind(address).await.map_err(wrap)?;
@@ -42,13 +41,13 @@ pub async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), List
     Ok((listener, address))
 }
 
-/// Serves until told to stop; then open requests may end.
+/// Serves until `stop` is set, then lets the requests in progress finish.
 pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
     // Closed when the last connection has dropped its sender.
     let (open, mut all_closed) = mpsc::channel::<()>(1);
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
-        // The semaphore is never closed; without a permit there would be no bound.
+        // Fails only if the semaphore is closed, which never happens.
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -57,12 +56,12 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                tracing::warn!("a connection was not accepted: {error}");
-                tokio::time::sleep(ACCEPT_AGAIN).await;
+                tracing::warn!("cannot accept a connection: {error}");
+                tokio::time::sleep(ACCEPT_RETRY).await;
                 continue;
             }
         };
-        // Small answers must not wait for each other; without it they are only slower.
+        // Nagle's algorithm would delay small responses. A failure only makes them slower.
         let _ = stream.set_nodelay(true);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -74,7 +73,7 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
         let open = open.clone();
         tokio::spawn(async move {
             let mut connection = pin!(connection);
-            // A client that breaks its own connection harms nobody else.
+            // Errors of a connection concern only its client.
             tokio::select! {
                 _ = connection.as_mut() => {}
                 () = stopped(&mut stop) => {
@@ -88,26 +87,26 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
     drop(open);
     tokio::select! {
         _ = all_closed.recv() => {}
-        () = tokio::time::sleep(GRACE) => {}
+        () = tokio::time::sleep(SHUTDOWN_GRACE) => {}
     }
 }
 
-/// Waits until told to stop.
+/// Waits until `stop` is set.
 pub async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // An error means that nobody is left to ask; that is a stop too.
+    // An error means that the sender is gone, thus that the process is stopping.
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// Whether standard input has ended, if that is to stop this process.
+/// Becomes true when standard input is closed; unset unless that should stop the process.
 static INPUT_ENDED: OnceLock<watch::Receiver<bool>> = OnceLock::new();
 
-/// From now on the end of standard input stops this process, as a signal does.
+/// Makes the process stop when its standard input is closed, as if by a signal.
 pub fn stop_with_input() {
     let (ended, watch) = watch::channel(false);
     if INPUT_ENDED.set(watch).is_ok() {
-        // A thread of its own: nobody waits for it at the end.
+        // A plain thread, because the runtime would wait at shutdown for a blocking read to end.
         std::thread::spawn(move || {
-            // An error ends it too.
+            // An error counts as the end of input too.
             let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
             let _ = ended.send(true);
         });
@@ -121,13 +120,13 @@ async fn input_ended() {
     }
 }
 
-/// Waits for SIGINT or SIGTERM, or the end of standard input where that is to stop this process.
+/// Waits for SIGINT or SIGTERM, or for the end of standard input after [`stop_with_input`].
 pub async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = match signal(SignalKind::terminate()) {
         Ok(terminate) => terminate,
         Err(error) => {
-            tracing::warn!("SIGTERM cannot be caught: {error}");
+            tracing::warn!("cannot handle SIGTERM: {error}");
             let _ = tokio::signal::ctrl_c().await;
             return;
         }

@@ -1,4 +1,4 @@
-//! What a replica counts since it started, and all that is known of it as Prometheus reads it.
+//! The replica's counters, and its metrics in the text format of Prometheus.
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
@@ -9,29 +9,27 @@ use zellbook_core::wire::{GatewayBody, ReplicaState, StatusBody};
 
 use crate::store::AppliedBatch;
 
-/// Counts, since the replica started.
+/// Counters since the start of the process.
 #[derive(Debug, Default)]
 pub struct Counts {
-    /// Commits.
     pub commits: AtomicU64,
-    /// Batches applied.
     pub batches: AtomicU64,
-    /// Transactions that had an effect.
+    /// Transactions that were applied without a reject.
     pub applied: AtomicU64,
-    /// Transactions that stood in the sequence though they had their outcome.
+    /// Copies of transactions that already had an outcome.
     pub duplicates: AtomicU64,
-    /// Microseconds that applying and committing took.
+    /// The time spent on applying and committing, in microseconds.
     pub busy_us: AtomicU64,
-    /// The last batch that a gateway said is finalized.
+    /// The newest finalized batch that a gateway reports.
     pub gateway_head: AtomicU64,
-    /// Milliseconds from the time of the last proof to its commit.
+    /// The time from the last finality proof to its commit, in milliseconds.
     pub lag_ms: AtomicU64,
-    /// Transactions that had no effect, by the reason's name.
+    /// Rejected transactions, by the name of the reject.
     rejects: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl Counts {
-    /// Notes a commit, of whose transactions so many had their outcome before.
+    /// Counts a commit.
     pub fn commit(&self, batches: &[AppliedBatch], duplicates: u64) {
         let add = |count: &AtomicU64, more: usize| {
             count.fetch_add(u64::try_from(more).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -53,7 +51,6 @@ impl Counts {
         }
     }
 
-    /// A count.
     pub fn get(count: &AtomicU64) -> u64 {
         count.load(Ordering::Relaxed)
     }
@@ -85,38 +82,43 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-/// A metric of each gateway: its name, kind and help, and what it is.
+/// A metric with one value per gateway: name, kind, help and value.
 type GatewayMetric = (&'static str, &'static str, &'static str, fn(&GatewayBody) -> String);
 
 const GATEWAY_METRICS: [GatewayMetric; 5] = [
-    ("gateway_in_use", "gauge", "Whether a gateway is read now.", |gateway| flag(gateway.in_use)),
-    ("gateway_faulty", "gauge", "Whether something is wrong with a gateway.", |gateway| {
+    ("gateway_in_use", "gauge", "Whether the replica reads from the gateway.", |gateway| {
+        flag(gateway.in_use)
+    }),
+    ("gateway_faulty", "gauge", "Whether the gateway failed or lied last.", |gateway| {
         flag(gateway.fault.is_some())
     }),
-    ("gateway_lags", "gauge", "Whether a gateway is behind the others.", |gateway| {
+    ("gateway_lags", "gauge", "Whether the gateway is behind the others.", |gateway| {
         flag(gateway.lags)
     }),
-    ("gateway_faults_total", "counter", "Faults of a gateway.", |gateway| gateway.faults.clone()),
-    ("gateway_lies_total", "counter", "Proven lies of a gateway.", |gateway| gateway.lies.clone()),
+    ("gateway_faults_total", "counter", "Failures of the gateway.", |gateway| {
+        gateway.faults.clone()
+    }),
+    ("gateway_lies_total", "counter", "Proven lies of the gateway.", |gateway| {
+        gateway.lies.clone()
+    }),
 ];
 
 fn flag(is_set: bool) -> String {
     u8::from(is_set).to_string()
 }
 
-/// What a graph can hold of a root: a number that a double keeps to the last digit. As a label, each root
-/// would be a series of its own.
+/// The start of a root as a number, which a graph can compare between replicas. 48 bits fit into a double
+/// exactly. As a label instead, every root would create a new time series.
 fn root_prefix(root: &str) -> u64 {
     root.get(..12).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or_default()
 }
 
-/// All metrics.
 pub fn render(status: &StatusBody, counts: &Counts) -> String {
     let mut text = Text(String::new());
     let get = Counts::get;
     text.family("info", "gauge", "Version and network.");
     text.value("info", &[("version", &status.version), ("network", &status.network)], 1);
-    text.family("state", "gauge", "What the replica is doing: 1 for the state that it is in.");
+    text.family("state", "gauge", "State of the replica: 1 for the present one, 0 for the others.");
     for (state, name) in [
         (ReplicaState::Starting, "starting"),
         (ReplicaState::Following, "following"),
@@ -125,45 +127,48 @@ pub fn render(status: &StatusBody, counts: &Counts) -> String {
     ] {
         text.value("state", &[("state", name)], u8::from(status.state == state));
     }
-    text.one("batch", "gauge", "The last batch that it applied.", &status.batch);
-    let prefix = "The first 48 bits of the state root after that batch, as a number.";
+    text.one("batch", "gauge", "Last applied batch.", &status.batch);
+    let prefix = "First 48 bits of the state root after that batch, as a number.";
     text.one("root_prefix", "gauge", prefix, root_prefix(&status.root));
     let certified = status.certified_batch.as_deref().unwrap_or("0");
-    text.one("certified_batch", "gauge", "The last batch with a certified root.", certified);
-    let prefix =
-        "The first 48 bits of the root that replicas certified, as a number; 0 before the first.";
+    text.one("certified_batch", "gauge", "Last batch with a certified root.", certified);
+    let prefix = "First 48 bits of the last certified root, as a number; 0 before the first.";
     let root = status.certified_root.as_deref().unwrap_or_default();
     text.one("certified_root_prefix", "gauge", prefix, root_prefix(root));
-    text.one("time_ms", "gauge", "The exchange's time in Unix milliseconds.", &status.time_ms);
-    let lag = "Batches that a gateway calls finalized and that are not applied.";
+    text.one("time_ms", "gauge", "Time of the exchange, in Unix milliseconds.", &status.time_ms);
+    let lag = "Batches that a gateway reports as finalized but that are not applied yet.";
     text.one("lag_batches", "gauge", lag, &status.lag_batches);
-    let lag = "Milliseconds from the time of the last proof, in whole seconds, to its commit.";
+    let lag = "Milliseconds from the last finality proof, whose time is in seconds, to its commit.";
     text.one("lag_ms", "gauge", lag, &status.lag_ms);
     text.one("outbox", "gauge", "Transactions in the outbox.", &status.outbox);
     text.one("commits_total", "counter", "Commits to the store.", get(&counts.commits));
     text.one("batches_total", "counter", "Batches applied.", get(&counts.batches));
-    let busy = "Microseconds spent on applying and committing.";
+    let busy = "Microseconds spent applying and committing.";
     text.one("busy_us_total", "counter", busy, get(&counts.busy_us));
-    let applied = "Transactions that had an effect.";
+    let applied = "Transactions applied without a reject.";
     text.one("applied_total", "counter", applied, get(&counts.applied));
-    text.family("rejected_total", "counter", "Transactions that had none, by the reason.");
+    text.family("rejected_total", "counter", "Rejected transactions, by reject.");
     for (name, count) in &*counts.rejects.lock().unwrap_or_else(PoisonError::into_inner) {
         text.value("rejected_total", &[("reject", name)], count);
     }
-    let duplicates = "Transactions that stood in the sequence once more.";
+    let duplicates = "Copies of transactions that already had an outcome.";
     text.one("duplicates_total", "counter", duplicates, get(&counts.duplicates));
     let posting = &status.posting;
     for (name, help, count) in [
-        ("outbox_taken_total", "Transactions that the outbox took.", &posting.taken),
+        ("outbox_taken_total", "Transactions accepted by the outbox.", &posting.taken),
         ("outbox_posted_total", "Transactions posted for the first time.", &posting.posted),
-        ("outbox_posted_again_total", "Transactions posted once more.", &posting.posted_again),
-        ("outbox_expired_total", "Transactions given up as expired.", &posting.expired),
-        ("outbox_superseded_total", "Transactions given up for their nonce.", &posting.superseded),
+        ("outbox_posted_again_total", "Reposts of transactions.", &posting.posted_again),
+        ("outbox_expired_total", "Transactions given up because they expired.", &posting.expired),
+        (
+            "outbox_superseded_total",
+            "Transactions given up because their nonce was used or too old.",
+            &posting.superseded,
+        ),
     ] {
         text.one(name, "counter", help, count);
     }
     if let Some(latency) = &posting.latency_ms {
-        let help = "Milliseconds from posting to finality, smoothed.";
+        let help = "Smoothed time from posting to finality, in milliseconds.";
         text.one("finality_latency_ms", "gauge", help, latency);
     }
     for (name, kind, help, value) in GATEWAY_METRICS {

@@ -1,5 +1,5 @@
-//! Proofs of the state. The writer alone has the tree that they come from: it is asked by a bounded
-//! channel and answers between commits, in microseconds.
+//! Inclusion proofs of the state. They need the tree, which only the replica's task has. So requests go to
+//! it over a bounded channel, and it answers between commits; a proof takes microseconds.
 
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
@@ -7,32 +7,27 @@ use zellbook_core::exchange::Exchange;
 use zellbook_core::leaf::LeafKey;
 use zellbook_core::state_root::{Hash, Proof};
 
-/// Questions that wait, at most.
+/// The most requests that may wait; further ones are refused.
 const WAITING_MAX: usize = 256;
-/// Questions that are answered between two commits, at most.
+/// The most requests answered between two commits, so that they cannot delay the batches.
 const ANSWERS_AT_ONCE: usize = 64;
 
-/// A leaf's value, or its absence, with the proof that a root commits to it.
+/// An inclusion proof of a leaf, or a proof that there is no such leaf.
 #[derive(Debug)]
 pub struct StateProof {
-    /// The last batch.
     pub batch: u64,
-    /// The root after it.
+    /// The state root after the batch.
     pub root: Hash,
     /// The leaf's value, if there is one.
     pub value: Option<Vec<u8>>,
-    /// The proof.
     pub proof: Proof,
 }
 
-/// Why there is no proof.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum ProveError {
-    /// Too many wait.
-    #[error("this replica has too many proofs to make; try again")]
+    #[error("this replica has too many requests for proofs; try again later")]
     Busy,
-    /// The replica halted.
-    #[error("this replica halted and proves nothing more; try another")]
+    #[error("this replica has halted and makes no proofs any more; use another replica")]
     Halted,
 }
 
@@ -41,21 +36,21 @@ struct Question {
     answer: oneshot::Sender<StateProof>,
 }
 
-/// Asks the writer.
+/// Sends requests for proofs.
 #[derive(Clone)]
 pub struct Prover(mpsc::Sender<Question>);
 
-/// The writer's end.
+/// Receives requests for proofs.
 pub struct Questions(mpsc::Receiver<Question>);
 
-/// Both ends.
+/// Both ends of a channel for requests.
 pub fn prover() -> (Prover, Questions) {
     let (sender, receiver) = mpsc::channel(WAITING_MAX);
     (Prover(sender), Questions(receiver))
 }
 
 impl Prover {
-    /// A proof of a leaf's value or absence after the last commit.
+    /// Proves the value or absence of a leaf after the last commit.
     pub async fn prove(&self, key: LeafKey) -> Result<StateProof, ProveError> {
         let (answer, answered) = oneshot::channel();
         self.0.try_send(Question { key, answer }).map_err(|error| match error {
@@ -67,7 +62,7 @@ impl Prover {
 }
 
 impl Questions {
-    /// Answers until something else is done.
+    /// Answers requests until a future is done, and returns its output.
     pub async fn answer_until<T>(
         &mut self,
         exchange: &mut Exchange,
@@ -83,7 +78,7 @@ impl Questions {
         }
     }
 
-    /// Answers those that wait, but not too many.
+    /// Answers waiting requests, up to a limit.
     pub fn answer_waiting(&mut self, exchange: &mut Exchange) {
         for _ in 0..ANSWERS_AT_ONCE {
             let Ok(question) = self.0.try_recv() else { return };
@@ -95,6 +90,6 @@ impl Questions {
 fn answer(exchange: &mut Exchange, Question { key, answer }: Question) {
     let (value, proof) = exchange.prove(&key);
     let batch = exchange.counters().batch;
-    // Whoever asked may be gone.
+    // Fails if the client has disconnected.
     let _ = answer.send(StateProof { batch, root: exchange.root(), value, proof });
 }

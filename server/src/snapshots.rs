@@ -1,8 +1,8 @@
-//! Snapshots that a replica makes every so many batches and keeps for others to start from.
+//! State snapshots that a replica makes at regular intervals, for other replicas to start from.
 //!
-//! They are read out of the store in one read transaction, so the writer goes on meanwhile, and never
-//! more than one piece is in memory. A snapshot lies in two files, both written whole: `N.snapshot`, and
-//! after it `N.json`, which says what the first must be.
+//! A snapshot is read from the store in one read transaction, so the writer is not blocked, and in pieces, so
+//! it need not fit into memory. It consists of two files: `N.snapshot` and, written after it, `N.json` with
+//! its size and hash. Without a matching `N.json`, the snapshot is incomplete and is removed.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -20,18 +20,15 @@ use crate::config::{ConfigError, io_error, write_file};
 use crate::published::Published;
 use crate::store::{Reader, View};
 
-/// Where they lie in a data directory.
+/// The folder in the data directory.
 pub const FOLDER_NAME: &str = "snapshots";
-/// Bytes written at once, about.
+/// Snapshots are written in pieces of about this size.
 const PIECE: usize = 1 << 20;
 
-/// A snapshot that could not be made.
 #[derive(Debug, Error)]
 pub enum MakeError {
-    /// The store could not be read.
     #[error("{0}")]
     Store(#[from] rusqlite::Error),
-    /// The file could not be written.
     #[error("{0}")]
     File(#[from] ConfigError),
 }
@@ -40,8 +37,9 @@ pub enum MakeError {
 #[derive(Clone, Debug)]
 pub struct Snapshots {
     folder: PathBuf,
-    kept: usize,
-    /// By batch, the newest first.
+    /// The number of snapshots to keep.
+    count_max: usize,
+    /// The complete snapshots, newest first.
     list: Arc<Mutex<Vec<SnapshotBody>>>,
 }
 
@@ -50,8 +48,8 @@ fn batch_of(snapshot: &SnapshotBody) -> u64 {
 }
 
 impl Snapshots {
-    /// Those that lie in a folder, which is made if it is not there. What is not whole is removed.
-    pub fn open(folder: &Path, kept: usize) -> Result<Self, ConfigError> {
+    /// Opens or creates the folder, and removes incomplete and surplus snapshots.
+    pub fn open(folder: &Path, count_max: usize) -> Result<Self, ConfigError> {
         fs::create_dir_all(folder).map_err(io_error(folder))?;
         let mut list: Vec<SnapshotBody> = Vec::new();
         for entry in fs::read_dir(folder).map_err(io_error(folder))? {
@@ -63,22 +61,22 @@ impl Snapshots {
             }
         }
         list.sort_by_key(|snapshot| std::cmp::Reverse(batch_of(snapshot)));
-        let snapshots = Self { folder: folder.into(), kept, list: Arc::new(Mutex::new(list)) };
+        let snapshots = Self { folder: folder.into(), count_max, list: Arc::new(Mutex::new(list)) };
         snapshots.prune()?;
         Ok(snapshots)
     }
 
-    /// All, the newest first.
+    /// The complete snapshots, newest first.
     pub fn list(&self) -> Vec<SnapshotBody> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The file of one.
+    /// The file of the snapshot of a batch.
     pub fn file(&self, batch: u64) -> PathBuf {
         self.folder.join(format!("{batch}.snapshot"))
     }
 
-    /// Makes one whenever so many batches were committed after the last, until the replica stops.
+    /// Makes a snapshot after every `every` batches, until the replica stops.
     pub async fn keep_making(
         self,
         reader: Reader,
@@ -89,7 +87,7 @@ impl Snapshots {
         loop {
             let last = self.list().first().map_or(0, batch_of);
             let is_due = |published: &Arc<Published>| published.batch >= last.saturating_add(every);
-            // An error means that the replica has ended.
+            // An error means that the replica has stopped.
             if published.wait_for(is_due).await.is_err() {
                 return;
             }
@@ -97,11 +95,11 @@ impl Snapshots {
             let making = tokio::task::spawn_blocking(move || snapshots.make(&reader, clock));
             match making.await {
                 Ok(Ok(made)) => {
-                    tracing::info!("snapshot of batch {}: {} bytes", made.batch, made.bytes)
+                    tracing::info!("made a snapshot of batch {}, {} bytes", made.batch, made.bytes)
                 }
                 Ok(Err(error)) => {
-                    tracing::error!("no snapshot could be made: {error}");
-                    // The disk may be full; the next batches may find it otherwise.
+                    tracing::error!("making a snapshot failed: {error}");
+                    // Try again after the next interval; the disk may be full only for now.
                     let after = published.borrow().batch;
                     if published.wait_for(|now| now.batch >= after + every).await.is_err() {
                         return;
@@ -112,18 +110,18 @@ impl Snapshots {
         }
     }
 
-    /// Makes a snapshot of the last batch. Blocks, but not the writer.
+    /// Makes a snapshot of the last batch. Blocks the thread, but not the writer.
     pub fn make(&self, reader: &Reader, clock: Clock) -> Result<SnapshotBody, MakeError> {
         let partial = self.folder.join("making.partial");
         let made = reader.read_now(|view| Ok(write_state(view, &partial, clock)))?;
         let made = made.inspect_err(|_| {
-            // What is left of it is of no use to anyone.
+            // Fails only if the file was never created.
             let _ = fs::remove_file(&partial);
         })?;
         let path = self.file(batch_of(&made));
         fs::rename(&partial, &path).map_err(io_error(&path))?;
         let json = serde_json::to_vec_pretty(&made).unwrap_or_default();
-        // This makes the new name of the snapshot durable too: they are in one folder.
+        // Syncs the folder, which also makes the rename above durable.
         write_file(&path.with_extension("json"), &json, 0o644)?;
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
         list.retain(|other| other.batch != made.batch);
@@ -133,15 +131,15 @@ impl Snapshots {
         Ok(made)
     }
 
-    /// Removes those that are too many, and what is no whole snapshot.
+    /// Removes surplus snapshots, and files of incomplete ones.
     fn prune(&self) -> Result<(), ConfigError> {
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-        list.truncate(self.kept.max(1));
+        list.truncate(self.count_max.max(1));
         for entry in fs::read_dir(&self.folder).map_err(io_error(&self.folder))? {
             let path = entry.map_err(io_error(&self.folder))?.path();
             let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
             let kind = path.extension().map(|kind| kind.to_string_lossy().into_owned());
-            // What is none of ours stays.
+            // Other files may belong to the operator.
             if !matches!(kind.as_deref(), Some("snapshot" | "json" | "partial")) {
                 continue;
             }
@@ -153,7 +151,7 @@ impl Snapshots {
     }
 }
 
-/// What a snapshot's description says, if the snapshot is there in its size.
+/// Reads the description of a snapshot; `None` unless the snapshot file exists and has the right size.
 fn read_whole(path: &Path) -> Option<SnapshotBody> {
     let snapshot: SnapshotBody = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
     let file = path.with_extension("snapshot");
@@ -162,7 +160,6 @@ fn read_whole(path: &Path) -> Option<SnapshotBody> {
     is_whole.then_some(snapshot)
 }
 
-/// Writes the state of a view to a file as a snapshot.
 fn write_state(view: &View<'_>, path: &Path, clock: Clock) -> Result<SnapshotBody, MakeError> {
     let batch = view.last_batch()?;
     let root = view.root(batch)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
@@ -192,7 +189,7 @@ fn write_state(view: &View<'_>, path: &Path, clock: Clock) -> Result<SnapshotBod
     })
 }
 
-/// A file whose hash is known at its end.
+/// A file that is hashed while it is written.
 struct Hashed {
     file: BufWriter<File>,
     hasher: Sha256,
@@ -206,7 +203,7 @@ impl Hashed {
         self.file.write_all(piece)
     }
 
-    /// The size and the SHA-256, once all is on disk.
+    /// Syncs the file, and returns its size and SHA-256.
     fn finish(self) -> io::Result<(u64, String)> {
         let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.sync_all()?;
@@ -226,7 +223,7 @@ mod tests {
     use crate::store::Store;
 
     #[test]
-    fn snapshots_are_those_of_the_engine_and_only_the_newest_are_kept_whatever_was_left_behind() {
+    fn snapshots_equal_those_of_the_engine_and_only_the_newest_complete_ones_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let snapshots_folder = folder.path().join("snapshots");
         let key = SecretKey::from_bytes(&[1; 32]).unwrap().public_key();
@@ -251,7 +248,7 @@ mod tests {
             snapshots.list().into_iter().map(|kept| kept.batch).collect::<Vec<_>>()
         };
         assert_eq!(batches(&snapshots), ["3", "2"]);
-        // One that was cut off, one without its description, and one that was never finished.
+        // One that is too short, one without its description, and one that was never finished.
         fs::write(snapshots.file(3), "short").unwrap();
         fs::write(snapshots_folder.join("9.snapshot"), "alone").unwrap();
         fs::write(snapshots_folder.join("making.partial"), "unfinished").unwrap();
@@ -259,6 +256,6 @@ mod tests {
         let reopened = Snapshots::open(&snapshots_folder, 2).unwrap();
         assert_eq!(batches(&reopened), ["2"]);
         let left = fs::read_dir(&snapshots_folder).unwrap().count();
-        assert_eq!(left, 3, "the snapshot of batch 2, its description, and what is not ours");
+        assert_eq!(left, 3, "the snapshot of batch 2, its description, and the operator's folder");
     }
 }

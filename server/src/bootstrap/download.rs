@@ -1,5 +1,8 @@
-//! Downloading a snapshot: no more bytes than it says it has, at a bearable pace, and on from where an
-//! earlier try ended, even if that was a power cut.
+//! Downloads a snapshot from a replica that is not trusted.
+//!
+//! The download is limited to the announced size and must not be slower than a minimum pace, so that the
+//! other replica can neither fill the disk nor keep this one waiting for ever. After an interruption, even
+//! a power cut, it resumes where it stopped. The SHA-256 is checked at the end.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -13,15 +16,15 @@ use tokio::time::Instant;
 use super::{BootstrapError, Peer};
 use crate::config::io_error;
 
-/// How often a download that broke off is taken up again without having got further.
+/// The download fails after so many tries in a row that brought no bytes.
 const TRIES: u32 = 4;
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// How long a download may go slower than is bearable.
+/// The interval over which the pace is measured.
 const PACE_OVER: Duration = Duration::from_secs(20);
-/// What is bearable, in bytes a second.
+/// The minimum pace, in bytes per second.
 const PACE_MIN: u64 = 8 << 10;
 
-/// Downloads `bytes` bytes with a SHA-256 (in hex) to a file.
+/// Downloads a file of `bytes` bytes whose SHA-256 is `sha256` (in hex).
 pub async fn download(
     peer: &Peer,
     path: &str,
@@ -47,10 +50,10 @@ pub async fn download(
     }
     let found = hash(file)?;
     if length(file) != bytes || found != sha256 {
-        // The next try begins anew.
+        // A wrong file cannot be resumed; the next try starts from its first byte.
         fs::remove_file(file).map_err(io_error(file))?;
         return Err(
-            peer.lie(format!("its snapshot has the SHA-256 {found}, not {sha256} as it said"))
+            peer.lie(format!("its snapshot has SHA-256 {found}, but it announced {sha256}"))
         );
     }
     Ok(())
@@ -72,7 +75,7 @@ fn hash(file: &Path) -> Result<String, BootstrapError> {
     }
 }
 
-/// One try: appends what comes to what is there.
+/// One try: appends to the part that earlier tries downloaded.
 async fn piecewise(peer: &Peer, path: &str, file: &Path, bytes: u64) -> Result<(), BootstrapError> {
     let mut from = length(file);
     let mut response = peer.open(path, from).await?;
@@ -81,15 +84,17 @@ async fn piecewise(peer: &Peer, path: &str, file: &Path, bytes: u64) -> Result<(
             let range = response.headers().get("content-range");
             let range = range.and_then(|range| range.to_str().ok()).unwrap_or_default();
             if !range.starts_with(&format!("bytes {from}-")) {
-                return Err(peer.lie(format!("asked for bytes from {from} on, it sent {range:?}")));
+                return Err(peer.lie(format!(
+                    "the request was for the bytes from {from} on, but it sent the range {range:?}"
+                )));
             }
         }
-        // It does not know ranges: from the beginning.
+        // The peer does not support ranges, so it sends the whole file.
         StatusCode::OK => {
             from = 0;
             File::create(file).map_err(io_error(file))?;
         }
-        status => return Err(peer.fault(format!("{path}: status {status}"))),
+        status => return Err(peer.failure(format!("{path}: HTTP status {status}"))),
     }
     let mut out =
         OpenOptions::new().append(true).create(true).open(file).map_err(io_error(file))?;
@@ -100,16 +105,15 @@ async fn piecewise(peer: &Peer, path: &str, file: &Path, bytes: u64) -> Result<(
         if from > bytes {
             drop(out);
             fs::remove_file(file).map_err(io_error(file))?;
-            return Err(
-                peer.lie(format!("its snapshot goes on after the {bytes} bytes that it said"))
-            );
+            return Err(peer
+                .lie(format!("its snapshot is longer than the {bytes} bytes that it announced")));
         }
         out.write_all(&piece).map_err(io_error(file))?;
         got += count;
         if since.elapsed() >= PACE_OVER {
             if got < PACE_MIN * PACE_OVER.as_secs() {
                 return Err(peer.lie(format!(
-                    "it sends its snapshot with {got} bytes in {PACE_OVER:?}, slower than any link"
+                    "it sent only {got} bytes of its snapshot in {PACE_OVER:?}, slower than any link"
                 )));
             }
             (since, got) = (Instant::now(), 0);
@@ -117,7 +121,7 @@ async fn piecewise(peer: &Peer, path: &str, file: &Path, bytes: u64) -> Result<(
     }
     out.sync_all().map_err(io_error(file))?;
     if from < bytes {
-        return Err(peer.fault(format!("its snapshot broke off after {from} of {bytes} bytes")));
+        return Err(peer.failure(format!("the download ended after {from} of {bytes} bytes")));
     }
     Ok(())
 }

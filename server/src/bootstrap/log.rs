@@ -1,5 +1,7 @@
-//! The log of batches of another replica, read as the pages of a gateway are: for when the network has
-//! pruned its history.
+//! Catches up from another replica's log of batches, for networks that have pruned their history.
+//!
+//! The replica's responses are turned into pages like those of a gateway, so that the same code checks
+//! them: a batch counts only if the network's signature covers it.
 
 use zellbook_core::wire::{BatchBody, BatchesResponse};
 use zellular::{FinalitySignature, Page, Walker};
@@ -10,10 +12,10 @@ use crate::replica::Replica;
 use crate::sequencer::Sequencer;
 use crate::store::Storage;
 
-/// Bytes of an answer: bodies of about 1 MB, with escapes, and a proof with each.
+/// The longest response: bodies of about 1 MB with JSON escapes, and a proof for each batch.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
-/// The batches after those that a walker has, as the page of a gateway would have them.
+/// Turns batches of a replica's log into a page that continues after the walker's position.
 pub fn page_of(batches: Vec<BatchBody>, walker: &Walker) -> Result<Page, String> {
     let first_chaining_hash =
         batches.first().map_or_else(String::new, |batch| batch.chaining_hash.clone());
@@ -25,7 +27,7 @@ pub fn page_of(batches: Vec<BatchBody>, walker: &Walker) -> Result<Page, String>
         if batch.index != expected.to_string() {
             let found: String = batch.index.chars().take(40).collect();
             return Err(format!(
-                "batch {found} stands out of sequence, where {expected} should be"
+                "batch {found} is out of sequence: batch {expected} should follow"
             ));
         }
         bodies.push(batch.body);
@@ -40,23 +42,23 @@ pub fn page_of(batches: Vec<BatchBody>, walker: &Walker) -> Result<Page, String>
 }
 
 impl Peer {
-    /// The batches after an index, some of them.
+    /// The next batches after an index.
     pub(super) async fn batches(&self, after: u64) -> Result<Vec<BatchBody>, BootstrapError> {
         let path = format!("/v1/batches?after={after}");
         let answer: Option<BatchesResponse> = self.get(&path, ANSWER_BYTES_MAX).await?;
-        let answer = answer.ok_or_else(|| self.fault(format!("{path}: status 404")))?;
+        let answer = answer.ok_or_else(|| self.failure(format!("{path}: HTTP status 404")))?;
         if answer.batches.is_empty() && self.number("start", &answer.start)? > after {
             let start = answer.start;
-            return Err(
-                self.nothing(format!("it has no batches up to {start}: it began with a snapshot"))
-            );
+            return Err(self.nothing(format!(
+                "it started from a snapshot and has only the batches after {start}"
+            )));
         }
         Ok(answer.batches)
     }
 }
 
-/// Applies all that another replica's log proves. Each page is committed, so that a later try goes on
-/// from there. Returns the last batch.
+/// Applies all proven batches of another replica's log, and returns the last one. Every page is committed,
+/// so that a later try continues from there.
 pub async fn catch_up<S: Storage, Q: Sequencer>(
     replica: &mut Replica<S>,
     peer: &Peer,
@@ -65,7 +67,7 @@ pub async fn catch_up<S: Storage, Q: Sequencer>(
     loop {
         let batches = peer.batches(replica.walker().after()).await?;
         if batches.is_empty() {
-            // The last group may not be whole yet.
+            // The last group may be incomplete, so the last proven batch may not be the last one read.
             return Ok(replica.walker().proven().index);
         }
         let page = page_of(batches, replica.walker()).map_err(|lie| peer.lie(lie))?;
@@ -73,6 +75,9 @@ pub async fn catch_up<S: Storage, Q: Sequencer>(
         if let Some(error) = replica.take_page(page)? {
             return Err(peer.lie(error));
         }
-        tracing::info!("batch {} from the log of another replica", replica.walker().proven().index);
+        tracing::info!(
+            "applied up to batch {} from the log of another replica",
+            replica.walker().proven().index
+        );
     }
 }

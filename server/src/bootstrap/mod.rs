@@ -1,6 +1,7 @@
-//! Catching up from another replica: with a snapshot that it serves, or with its log of batches. Its
-//! word counts for nothing: the state must be what replicas of genesis certified, and every batch what
-//! the network's nodes signed.
+//! Catching up from another replica, from a state snapshot or from its log of batches.
+//!
+//! The other replica is not trusted: the state must be one that the replicas in genesis certified, and every
+//! batch must be covered by a signature of the network.
 
 mod download;
 mod log;
@@ -18,43 +19,26 @@ pub use log::{catch_up, page_of};
 pub use peer::Peer;
 pub use snapshot::{FOLDER_NAME, Proofs, from_snapshot, read_snapshot};
 
-/// Why a replica could not catch up from another.
+/// Why catching up from another replica failed.
 #[derive(Debug, Error)]
 pub enum BootstrapError {
-    /// The other replica cannot be asked, or does not answer well.
+    /// The other replica could not be reached, or failed to respond.
     #[error("{url}: {error}")]
-    Peer {
-        /// Where it is.
-        url: String,
-        /// What happened.
-        error: String,
-    },
-    /// What the other replica said is not so.
-    #[error("{url}: {lie}; nothing of it was kept. Ask another replica")]
-    Lie {
-        /// Where it is.
-        url: String,
-        /// What is not so.
-        lie: String,
-    },
-    /// It has nothing to start from.
+    Peer { url: String, error: String },
+    /// The other replica sent something false.
+    #[error("{url}: {lie}; nothing from it was kept. Use another replica")]
+    Lie { url: String, lie: String },
+    /// The other replica has nothing to start from.
     #[error("{url} has nothing to start from: {why}")]
-    Nothing {
-        /// Where it is.
-        url: String,
-        /// What is missing.
-        why: String,
-    },
-    /// Who may sign for the network could not be found out.
+    Nothing { url: String, why: String },
+    /// The operators that may sign for the network could not be fetched.
     #[error("{0}")]
     Network(#[from] GatewayError),
-    /// Our own disk failed.
     #[error("{0}")]
     File(#[from] ConfigError),
-    /// Our own store failed.
     #[error("{0}")]
     Store(#[from] StoreError),
-    /// What was proven halts this replica.
+    /// The proven batches halt this replica.
     #[error("{0}")]
     Halt(#[from] Halt),
 }

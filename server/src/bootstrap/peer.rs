@@ -1,4 +1,4 @@
-//! The API of another replica, asked within bounds of bytes and time.
+//! A client of another replica's API, with bounds on size and time, because that replica is not trusted.
 
 use std::time::Duration;
 
@@ -11,12 +11,11 @@ use zellbook_core::wire::ErrorBody;
 use super::BootstrapError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a whole answer in JSON may take.
+/// How long a complete JSON response may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long it may be silent.
+/// How long to wait for the next bytes of a response.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 
-/// Another replica.
 #[derive(Debug)]
 pub struct Peer {
     client: Client,
@@ -24,10 +23,10 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// The replica at an address such as `http://127.0.0.1:8080`.
+    /// The replica at `url`, for example `http://127.0.0.1:8080`.
     pub fn new(url: &str) -> Result<Self, BootstrapError> {
         let url = url.trim_end_matches('/').to_string();
-        // Redirects would let one replica speak for another.
+        // No redirects: otherwise another server could respond under this replica's name.
         let client = Client::builder()
             .redirect(Policy::none())
             .no_proxy()
@@ -40,43 +39,43 @@ impl Peer {
         }
     }
 
-    /// Something went wrong in asking it.
-    pub fn fault(&self, error: impl ToString) -> BootstrapError {
+    /// The error for a replica that does not respond properly.
+    pub fn failure(&self, error: impl ToString) -> BootstrapError {
         BootstrapError::Peer { url: self.url.clone(), error: error.to_string() }
     }
 
-    /// It said what is not so.
+    /// The error for a replica that sent something false.
     pub fn lie(&self, lie: impl ToString) -> BootstrapError {
         BootstrapError::Lie { url: self.url.clone(), lie: lie.to_string() }
     }
 
-    /// It lacks what is needed.
+    /// The error for a replica that lacks what is needed.
     pub fn nothing(&self, why: impl ToString) -> BootstrapError {
         BootstrapError::Nothing { url: self.url.clone(), why: why.to_string() }
     }
 
-    /// A number that it said.
+    /// Parses a number in its response.
     pub fn number(&self, field: &str, text: &str) -> Result<u64, BootstrapError> {
         let start: String = text.chars().take(40).collect();
-        text.parse().map_err(|_| self.lie(format!("{field} {start:?} is no whole number")))
+        text.parse().map_err(|_| self.lie(format!("{field} {start:?} is not a whole number")))
     }
 
-    /// Asks for a path, from a byte on if it is not the first.
+    /// Requests a path, from a byte offset on.
     pub async fn open(&self, path: &str, from: u64) -> Result<Response, BootstrapError> {
         let mut request = self.client.get(format!("{}{path}", self.url));
         if from > 0 {
             request = request.header("range", format!("bytes={from}-"));
         }
-        request.send().await.map_err(|error| self.fault(cause(&error)))
+        request.send().await.map_err(|error| self.failure(cause(&error)))
     }
 
-    /// The next piece of an answer.
+    /// The next piece of a response; `None` at its end.
     pub async fn piece(&self, response: &mut Response) -> Result<Option<Vec<u8>>, BootstrapError> {
-        let piece = response.chunk().await.map_err(|error| self.fault(cause(&error)))?;
+        let piece = response.chunk().await.map_err(|error| self.failure(cause(&error)))?;
         Ok(piece.map(|piece| piece.to_vec()))
     }
 
-    /// An answer in JSON of at most so many bytes; `None` if it says that there is no such thing.
+    /// Fetches JSON of at most `bytes_max` bytes; `None` if the status is 404.
     pub async fn get<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -89,7 +88,7 @@ impl Peer {
             while let Some(piece) = self.piece(&mut response).await? {
                 if bytes.len() + piece.len() > bytes_max {
                     return Err(
-                        self.lie(format!("{path}: the answer has more than {bytes_max} bytes"))
+                        self.lie(format!("{path}: the response is longer than {bytes_max} bytes"))
                     );
                 }
                 bytes.extend_from_slice(&piece);
@@ -101,18 +100,19 @@ impl Peer {
                 let body = serde_json::from_slice::<ErrorBody>(&bytes);
                 let message = body.map_or_else(|_| String::new(), |body| body.error.message);
                 let message: String = message.chars().take(200).collect();
-                return Err(self.fault(format!("{path}: status {status} {message}")));
+                return Err(self.failure(format!("{path}: HTTP status {status} {message}")));
             }
             let body = serde_json::from_slice(&bytes);
             body.map(Some)
-                .map_err(|error| self.fault(format!("{path}: unexpected answer: {error}")))
+                .map_err(|error| self.failure(format!("{path}: unexpected response: {error}")))
         };
-        let late = || self.fault(format!("{path}: no whole answer within {ANSWER_TIMEOUT:?}"));
+        let late =
+            || self.failure(format!("{path}: no complete response within {ANSWER_TIMEOUT:?}"));
         timeout(ANSWER_TIMEOUT, asked).await.unwrap_or_else(|_| Err(late()))
     }
 }
 
-/// The innermost cause, which says what happened.
+/// The innermost cause. The outer errors of reqwest only repeat the URL.
 fn cause(error: &reqwest::Error) -> String {
     use std::error::Error;
     let mut cause: &dyn Error = error;

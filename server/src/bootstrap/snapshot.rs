@@ -1,11 +1,15 @@
-//! Starting from a snapshot of another replica.
+//! Starts a replica from a state snapshot of another replica, which is not trusted.
 //!
-//! What is established, in this order: replicas of genesis of more than two thirds of the weight signed
-//! the root R after batch M; the snapshot holds a whole state, after batch N ≤ M; the network's nodes
-//! signed a chain that leads from the chaining hash at N over the batches after it; applied to the
-//! snapshot's state, they lead at M to R. So the state at M is what was certified, and the chain at M is
-//! the network's: the store begins with these, and with nothing that is of N alone. It all happens in a
-//! folder beside, out of which the store is moved at the end, or which is removed.
+//! These checks are made, in this order:
+//! 1. Replicas in genesis with more than two thirds of the weight signed the root R after some batch M.
+//! 2. The snapshot holds a complete, consistent state after a batch N ≤ M.
+//! 3. The network's nodes signed a chain that starts with the chaining hash at N and continues over the
+//!    batches after it.
+//! 4. Applying these batches to the snapshot's state gives the root R after batch M.
+//!
+//! So the state at M is certified and the chain at M is the network's. The store starts with these two, and
+//! with nothing that is known for N alone. The work happens in a folder of its own; at the end the finished
+//! store is moved out of it, so that a crash never leaves half a store.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -30,35 +34,33 @@ use crate::evidence::finality_signature;
 use crate::sequencer::{Sequencer, VerifierWatch};
 use crate::store::Store;
 
-/// Where it happens in a data directory.
+/// The working folder in the data directory.
 pub const FOLDER_NAME: &str = "bootstrap";
-/// Bytes of a list of snapshots, and of a certified root with its signatures.
+/// The longest list of snapshots, and the longest certified root with its signatures.
 const LIST_BYTES_MAX: usize = 1 << 20;
-/// Bytes of one batch with its proof.
+/// The longest batch with its proof.
 const BATCH_BYTES_MAX: usize = 8 << 20;
-/// Snapshots that are looked at, the newest first.
+/// The most snapshots to consider, newest first.
 const SNAPSHOTS_MAX: usize = 8;
-/// Batches between a snapshot and a certified root after it.
+/// The most batches between a snapshot and the certified root after it, so that a dishonest replica cannot
+/// make this one apply batches for ever.
 const BATCHES_MAX: u64 = 1_000_000;
-/// Bytes of a snapshot that are read at once.
+/// A snapshot is read from disk in pieces of this size.
 const PIECE: usize = 1 << 20;
 
-/// What the network's proofs are checked by.
+/// What is needed to check finality proofs.
 pub struct Proofs<'a, Q> {
-    /// Knows who may sign.
+    /// Fetches the operator lists that signatures name.
     pub sequencer: &'a Q,
-    /// Checks signatures.
     pub verifier: &'a VerifierWatch,
 }
 
-/// What replicas certified.
 struct Certified {
     batch: u64,
     root: Hash,
 }
 
-/// Makes the store at a path out of a snapshot of another replica, of at most so many bytes. `folder` is
-/// for the work.
+/// Creates the store from a snapshot of at most `bytes_max` bytes, using `folder` as working folder.
 pub async fn from_snapshot<Q: Sequencer>(
     peer: &Peer,
     rules: &Arc<Rules>,
@@ -75,7 +77,7 @@ pub async fn from_snapshot<Q: Sequencer>(
             move_file(&made, store)?;
             position
         }
-        // What was downloaded is good for another try, unless it is a lie.
+        // After a network failure the next try can resume the download.
         Err(error) if keeps_download => return Err(error),
         Err(error) => {
             fs::remove_dir_all(folder).map_err(io_error(folder))?;
@@ -97,12 +99,12 @@ async fn begin<Q: Sequencer>(
     let batch = peer.number("batch", &offered.batch)?;
     let bytes = peer.number("bytes", &offered.bytes)?;
     if bytes > bytes_max {
-        return Err(peer.fault(format!(
-            "its snapshot of batch {batch} has {bytes} bytes, and at most {bytes_max} are taken; if the exchange's state is so large, give --snapshot-bytes-max {bytes}"
+        return Err(peer.failure(format!(
+            "its snapshot of batch {batch} has {bytes} bytes, more than the limit of {bytes_max}; if the exchange's state is really that large, use --snapshot-bytes-max {bytes}"
         )));
     }
     let sha256: Hash = decode_hex(&offered.sha256)
-        .ok_or_else(|| peer.lie("a SHA-256 is 64 lower-case hex digits"))?;
+        .ok_or_else(|| peer.lie("its SHA-256 must have 64 lower-case hex digits"))?;
     let file = folder.join(format!("{batch}-{}.partial", hex::encode(sha256)));
     keep_only(folder, &file)?;
     tracing::info!("downloading the snapshot of batch {batch}, {bytes} bytes");
@@ -112,7 +114,9 @@ async fn begin<Q: Sequencer>(
         .map_err(|error| peer.lie(format!("its snapshot of batch {batch}: {error}")))?;
     let found = exchange.counters().batch;
     if found != batch {
-        return Err(peer.lie(format!("its snapshot of batch {batch} is of batch {found}")));
+        return Err(
+            peer.lie(format!("its snapshot of batch {batch} has the state of batch {found}"))
+        );
     }
     let root = exchange.root();
     check_root(peer, &certified, batch, &root)?;
@@ -129,7 +133,7 @@ async fn begin<Q: Sequencer>(
     Ok((walk.reached, made))
 }
 
-/// Reads a snapshot's file piece by piece: it can be larger than the state in it.
+/// Reads a snapshot file piece by piece, so that file and state need not fit into memory together.
 pub fn read_snapshot(
     rules: Arc<Rules>,
     path: &Path,
@@ -149,13 +153,13 @@ pub fn read_snapshot(
     }
 }
 
-/// The newest snapshot with a certified root at its batch or after, and that root.
+/// The newest snapshot that has a certified root at or after its batch, and that root.
 async fn choose(peer: &Peer, rules: &Rules) -> Result<(SnapshotBody, Certified), BootstrapError> {
     let path = "/v1/snapshots";
     let list: Option<SnapshotsResponse> = peer.get(path, LIST_BYTES_MAX).await?;
-    let list = list.ok_or_else(|| peer.nothing("it serves no snapshots"))?.snapshots;
+    let list = list.ok_or_else(|| peer.nothing("it does not serve snapshots"))?.snapshots;
     if list.is_empty() {
-        return Err(peer.nothing("it has made no snapshot yet"));
+        return Err(peer.nothing("it has no snapshot yet"));
     }
     for snapshot in list.into_iter().take(SNAPSHOTS_MAX) {
         let batch = peer.number("batch", &snapshot.batch)?;
@@ -165,10 +169,10 @@ async fn choose(peer: &Peer, rules: &Rules) -> Result<(SnapshotBody, Certified),
         };
         return Ok((snapshot, check_certified(peer, rules, batch, &certified)?));
     }
-    Err(peer.nothing("no root after any of its snapshots is certified yet; try again later"))
+    Err(peer.nothing("no root at or after any of its snapshots is certified yet; try again later"))
 }
 
-/// Checks the signatures of replicas of our genesis.
+/// Checks that replicas in our genesis certified the root.
 fn check_certified(
     peer: &Peer,
     rules: &Rules,
@@ -178,22 +182,22 @@ fn check_certified(
     let batch = peer.number("certified batch", &certified.batch)?;
     if batch < from || batch - from > BATCHES_MAX {
         return Err(peer.lie(format!(
-            "asked for a certified root from batch {from} on, it gave one of {batch}"
+            "the request was for a certified root of batch {from} or a later one, but it sent one of batch {batch}"
         )));
     }
     let root: Hash = decode_hex(&certified.root)
-        .ok_or_else(|| peer.lie("a certified root is 64 lower-case hex digits"))?;
+        .ok_or_else(|| peer.lie("its certified root must have 64 lower-case hex digits"))?;
     if certified.attestations.len() > REPLICAS_MAX {
-        return Err(peer.lie("it gave more attestations than a genesis has replicas"));
+        return Err(peer.lie("it sent more attestations than a genesis can have replicas"));
     }
     let signed = certified.attestations.iter().map(|attestation| &*attestation.transaction);
     certifiers(rules, batch, &root, signed).map_err(|error| {
-        peer.lie(format!("the root that it calls certified after batch {batch} is not: {error}"))
+        peer.lie(format!("its root after batch {batch} is not certified: {error}"))
     })?;
     Ok(Certified { batch, root })
 }
 
-/// What replicas certified is what we have, if it is of this batch.
+/// If the certified root belongs to this batch, it must be ours.
 fn check_root(
     peer: &Peer,
     certified: &Certified,
@@ -205,11 +209,11 @@ fn check_root(
     }
     let (ours, theirs) = (hex::encode(root), hex::encode(certified.root));
     Err(peer.lie(format!(
-        "after batch {batch} its state has the root {ours}, but replicas certified {theirs}"
+        "the root of its state after batch {batch} is {ours}, but replicas certified {theirs}"
     )))
 }
 
-/// Removes all of a folder but one file.
+/// Removes all files of a folder except one.
 fn keep_only(folder: &Path, kept: &Path) -> Result<(), BootstrapError> {
     for entry in fs::read_dir(folder).map_err(io_error(folder))? {
         let path = entry.map_err(io_error(folder))?.path();
@@ -220,14 +224,14 @@ fn keep_only(folder: &Path, kept: &Path) -> Result<(), BootstrapError> {
     Ok(())
 }
 
-/// From the snapshot's batch over the log of the other replica, up to the certified batch.
+/// The way from the snapshot's batch to the certified batch, over the other replica's log.
 struct Walk<'a, Q> {
     peer: &'a Peer,
     proofs: &'a Proofs<'a, Q>,
     walker: Walker,
-    /// Whether a signature leads back to the chaining hash that it began with.
+    /// Whether a signature has covered the chaining hash that the walk started with.
     is_proven: bool,
-    /// Where the state is.
+    /// The position of the state.
     reached: Position,
 }
 
@@ -239,11 +243,12 @@ impl<'a, Q: Sequencer> Walk<'a, Q> {
         chaining_hash: &str,
     ) -> Result<Self, BootstrapError> {
         if decode_hex::<16>(chaining_hash).is_none() {
-            return Err(peer.lie("a chaining hash is 32 lower-case hex digits"));
+            return Err(peer.lie("its chaining hash must have 32 lower-case hex digits"));
         }
         let reached = Position { index: batch, chaining_hash: chaining_hash.into() };
         let path = format!("/v1/batches/{batch}");
-        // One that began with this batch itself has it not; those after it prove as much.
+        // A replica that itself started from this batch does not have it. The signatures over later batches
+        // then prove the chaining hash.
         let own: Option<BatchBody> = peer.get(&path, BATCH_BYTES_MAX).await?;
         let signature = own.map(|own| finality_signature(&own.proof)).transpose();
         let signature = signature.map_err(|error| peer.lie(error))?;
@@ -256,7 +261,7 @@ impl<'a, Q: Sequencer> Walk<'a, Q> {
                 is_cut: false,
             };
             let page = proofs.sequencer.admit(batch.saturating_sub(1), page).await?;
-            // If its signers are not known, those after it prove as much.
+            // No signature is left if its operator list is unknown; then later ones prove the hash.
             if let Some(signature) = page.finalized_signatures.iter().flatten().next() {
                 let verifier = Arc::clone(&proofs.verifier.borrow());
                 let verified = verifier.verify(SignedState::Locked, signature, chaining_hash);
@@ -269,7 +274,7 @@ impl<'a, Q: Sequencer> Walk<'a, Q> {
         Ok(Self { peer, proofs, walker: Walker::new(reached.clone()), is_proven, reached })
     }
 
-    /// Takes one more page of the log, and applies what it proves up to the certified batch.
+    /// Reads one more page of the log, and applies its proven batches up to the certified one.
     async fn step(
         &mut self,
         exchange: &mut Exchange,
@@ -280,7 +285,7 @@ impl<'a, Q: Sequencer> Walk<'a, Q> {
         if batches.is_empty() {
             let (end, wanted) = (self.walker.after(), certified.batch);
             return Err(peer.nothing(format!(
-                "its log ends at batch {end}, before the network's proof of the certified batch {wanted}; try again later"
+                "its log ends at batch {end}, before a signature that covers the certified batch {wanted}; try again later"
             )));
         }
         let page = page_of(batches, &self.walker).map_err(|lie| peer.lie(lie))?;

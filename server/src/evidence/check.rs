@@ -1,4 +1,4 @@
-//! Checking evidence, with nothing but genesis and the node list.
+//! Checks halt evidence. Genesis and the node list are enough: no state, and no trust in the replica.
 
 use thiserror::Error;
 use zellbook_core::certificate::{Certifiers, NotCertified, certifiers};
@@ -13,78 +13,35 @@ use zellular::{
 use super::gather::elements;
 use super::{Contradiction, Evidence, ProvenBodies};
 
-/// Why evidence proves nothing.
+/// Why evidence is not valid.
 #[derive(Debug, Error)]
 pub enum EvidenceError {
-    /// It is of another genesis.
-    #[error("the evidence is of network {found}, the genesis of {expected}")]
-    Network {
-        /// What it says.
-        found: String,
-        /// The hash of our genesis.
-        expected: String,
-    },
-    /// A value that cannot be read.
-    #[error("{field}: {value:?} is not what it should be: {expected}")]
-    Field {
-        /// Which.
-        field: &'static str,
-        /// What it holds.
-        value: String,
-        /// What would be right.
-        expected: &'static str,
-    },
-    /// An attestation that does not say what it should.
-    #[error("the attestation in batch {batch} at {position}: {error}")]
-    Attestation {
-        /// The batch.
-        batch: String,
-        /// Its place there.
-        position: String,
-        /// What is wrong.
-        error: String,
-    },
-    /// The attestations do not certify the root.
+    #[error("the evidence is for network {found}, but genesis is for network {expected}")]
+    Network { found: String, expected: String },
+    #[error("{field} is {value:?}, but it must be {expected}")]
+    Field { field: &'static str, value: String, expected: &'static str },
+    #[error("the attestation at position {position} of batch {batch}: {error}")]
+    Attestation { batch: String, position: String, error: String },
     #[error(transparent)]
     NotCertified(#[from] NotCertified),
-    /// The network's signature proves nothing.
     #[error("the finality signature over batch {index}: {error}")]
-    Proof {
-        /// What it is over.
-        index: String,
-        /// Why.
-        error: ProofError,
-    },
-    /// The bodies do not reach from one end to the other.
-    #[error("{found} bodies stand between batch {after} and the signature over batch {last}")]
-    Bodies {
-        /// How many there are.
-        found: usize,
-        /// The batch before them.
-        after: String,
-        /// The last that they should reach.
-        last: String,
-    },
-    /// Both sides say the same.
-    #[error("both sides have {0}: nothing is contradicted")]
+    Proof { index: String, error: ProofError },
+    /// The number of bodies is not that between the batch before them and the signature.
+    #[error(
+        "it has {found} bodies from batch {after} to the signature over batch {last}; there must be one per batch"
+    )]
+    Bodies { found: usize, after: String, last: String },
+    #[error("both sides have {0}, so there is no contradiction")]
     Same(String),
 }
 
-/// What evidence proves.
+/// What valid evidence proves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// Replicas of genesis certified this root.
-    Certified {
-        /// Of which batch.
-        batch: u64,
-        /// Who signed.
-        certifiers: Certifiers,
-    },
-    /// The network's nodes signed two histories.
-    Fork {
-        /// A batch at which they differ.
-        batch: u64,
-    },
+    /// Replicas in genesis certified the root after this batch.
+    Certified { batch: u64, certifiers: Certifiers },
+    /// The network's nodes signed two histories, which differ at this batch.
+    Fork { batch: u64 },
 }
 
 fn number(field: &'static str, text: &str) -> Result<u64, EvidenceError> {
@@ -103,7 +60,7 @@ fn hash(field: &'static str, text: &str) -> Result<Hash, EvidenceError> {
     })
 }
 
-/// A finality signature as the API and evidence carry it.
+/// Reads a finality signature in the form that the API and halt evidence use.
 pub fn finality_signature(proof: &ProofBody) -> Result<FinalitySignature, EvidenceError> {
     let decimal = DecimalProof {
         index: &proof.index,
@@ -119,7 +76,7 @@ pub fn finality_signature(proof: &ProofBody) -> Result<FinalitySignature, Eviden
 }
 
 impl ProvenBodies {
-    /// Whether a batch is among the bodies.
+    /// Whether the body of a batch is included.
     pub(super) fn holds(&self, batch: u64) -> bool {
         self.body(batch).is_some()
     }
@@ -129,8 +86,8 @@ impl ProvenBodies {
         self.bodies.get(usize::try_from(offset).ok()?).map(String::as_str)
     }
 
-    /// Checks the signature over the chain of the bodies. Then the network signed the chaining hash
-    /// that they begin with, and them.
+    /// Checks the signature over the chain of the bodies. If it is valid, the network signed the bodies and
+    /// the chaining hash that they start from.
     pub fn check(&self, verifier: &Verifier) -> Result<(), EvidenceError> {
         let after = number("after", &self.after)?;
         let signature = finality_signature(&self.proof)?;
@@ -152,7 +109,7 @@ impl ProvenBodies {
 }
 
 impl Evidence {
-    /// Checks every signature in it against genesis and the node list.
+    /// Checks every signature against genesis and the node list.
     pub fn check(&self, rules: &Rules, verifier: &Verifier) -> Result<Finding, EvidenceError> {
         if self.network != rules.network.to_string() {
             return Err(EvidenceError::Network {
@@ -205,7 +162,7 @@ impl Evidence {
     }
 }
 
-/// The attestation stands in a proven body, where it says.
+/// Checks that the attestation is an element of a proven body, at its stated position.
 fn in_sequence(
     attestation: &AttestationBody,
     batches: &[ProvenBodies],
@@ -222,6 +179,6 @@ fn in_sequence(
     Err(EvidenceError::Attestation {
         batch: attestation.batch.clone(),
         position: attestation.position.clone(),
-        error: "no proven batch of this evidence has it there".into(),
+        error: "no proven batch in this evidence contains it at that position".into(),
     })
 }

@@ -1,4 +1,4 @@
-//! Taking evidence out of the store.
+//! Collects halt evidence from the store.
 
 use serde_json::value::RawValue;
 use zellbook_core::state_root::Hash;
@@ -8,16 +8,16 @@ use zellular::{Page, ProvenBatch};
 use super::{Contradiction, ProvenBodies};
 use crate::store::View;
 
-/// The batches of a group that were proven but not applied, so that the store has them not.
+/// Proven batches that the replica did not apply because it halted before them, so that they are not in the
+/// store. The signature over their group covers them too.
 #[derive(Clone, Copy, Debug)]
 pub struct Tail<'a>(pub &'a [ProvenBatch]);
 
-/// The elements of a body as they stand in it.
+/// The elements of a body, byte for byte.
 pub fn elements(body: &str) -> Vec<&RawValue> {
     serde_json::from_str(body).unwrap_or_default()
 }
 
-/// An element of a stored body.
 pub fn element_at(view: &View<'_>, batch: u64, position: u32) -> rusqlite::Result<Option<String>> {
     let bodies = view.bodies(batch, batch)?;
     let position = usize::try_from(position).unwrap_or(usize::MAX);
@@ -25,7 +25,7 @@ pub fn element_at(view: &View<'_>, batch: u64, position: u32) -> rusqlite::Resul
     Ok(element.map(|element| element.get().to_string()))
 }
 
-/// The attestations to a root of a batch, one of each replica, with where they stand.
+/// The attestations to this root of a batch, one of each replica, with their positions in the sequence.
 pub fn signed_attestations(
     view: &View<'_>,
     batch: u64,
@@ -47,8 +47,8 @@ pub fn signed_attestations(
 }
 
 impl ProvenBodies {
-    /// What the store has from the batch after an index to the signature that covers another; `None` if
-    /// there is no such batch.
+    /// The bodies from the batch after `after` to the signature that covers `covered`; `None` if the store
+    /// does not have the batch `after`.
     fn stored(
         view: &View<'_>,
         after: u64,
@@ -67,7 +67,7 @@ impl ProvenBodies {
         Ok(Some(Self { after: after.to_string(), chaining_hash, bodies, proof }))
     }
 
-    /// What an answer to `?after=` the index before `index` proves of the hash at `index`.
+    /// The proof of the chaining hash at `index` in a page that starts with that batch.
     fn of_page(page: &Page, index: u64) -> Option<Self> {
         let signature = page.finalized_signatures.iter().flatten().next()?;
         let count = usize::try_from(signature.index.checked_sub(index)?).ok()?;
@@ -90,8 +90,8 @@ impl ProvenBodies {
 }
 
 impl Contradiction {
-    /// That replicas certified another root of a batch than ours. The batches that say so are in the
-    /// store, but perhaps not all that their signature covers.
+    /// The evidence that replicas certified another root than ours. The batches with their attestations are
+    /// in the store; `tail` completes the last group.
     pub fn certified_root(
         view: &View<'_>,
         batch: u64,
@@ -118,7 +118,8 @@ impl Contradiction {
         })
     }
 
-    /// That an answer to `?after=` the index before `index` proves another hash there than ours.
+    /// The evidence of a fork: `theirs` is a page that starts with batch `index` and proves another chaining
+    /// hash there than ours.
     pub fn fork(view: &View<'_>, index: u64, theirs: &Page) -> rusqlite::Result<Option<Self>> {
         let ours = ProvenBodies::stored(view, index, index, Tail(&[]))?;
         let theirs = ProvenBodies::of_page(theirs, index);

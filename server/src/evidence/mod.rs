@@ -1,4 +1,5 @@
-//! Why a replica halted, in a file that anyone can check: what contradicts it, with all signatures.
+//! Halt evidence: the file in which a halted replica explains why it halted. It contains all signatures, so
+//! that anyone can check it with genesis and the node list alone.
 
 mod check;
 mod gather;
@@ -17,88 +18,78 @@ pub use gather::{Tail, signed_attestations};
 
 /// The version of the format.
 pub const VERSION: u32 = 1;
-/// Where it lies in a data directory.
+/// The file name in the data directory.
 pub const FILE_NAME: &str = "evidence.json";
-/// Bytes of a file of evidence that is read, at most.
+/// The longest file that is read.
 const BYTES_MAX: u64 = 256 << 20;
 
-/// Why a replica halted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Evidence {
-    /// The version of the format.
     pub version: u32,
     /// The network id.
     pub network: String,
-    /// What the replica said.
+    /// The reason for the halt, in words.
     pub explanation: String,
-    /// When, Unix milliseconds.
+    /// The time of the halt, in Unix milliseconds.
     pub made_ms: String,
-    /// What contradicts it.
     pub contradiction: Contradiction,
 }
 
-/// What contradicts a replica.
+/// The facts that contradict the replica's state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Contradiction {
-    /// Replicas of more than two thirds of the weight signed another root than ours.
+    /// Replicas with more than two thirds of the weight signed another root than ours.
     CertifiedRoot {
         /// The batch after which the roots differ.
         batch: String,
-        /// Ours, 64 hex digits; nothing if we have none.
+        /// Our root as 64 hex digits; `None` if the batch is unknown here.
         our_root: Option<String>,
-        /// Theirs.
         certified_root: String,
-        /// What they signed.
+        /// The signatures of the replicas.
         attestations: Vec<AttestationBody>,
-        /// That the network has it so.
+        /// The batches that contain these attestations, with the network's signatures.
         batches: Vec<ProvenBodies>,
     },
     /// The network's nodes signed two histories.
     Fork {
-        /// The first batch that differs, as far as could be asked.
+        /// The first batch that was proven to differ.
         batch: String,
-        /// That our history was signed.
+        /// The proof of our history at that batch.
         ours: Box<ProvenBodies>,
-        /// That theirs was.
+        /// The proof of the other history at that batch.
         theirs: Box<ProvenBodies>,
     },
 }
 
-/// Bodies with a finality signature over the chain that they continue.
+/// Consecutive bodies, and a finality signature over the chain that they continue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProvenBodies {
     /// The batch before the first body.
     pub after: String,
-    /// The chaining hash there.
+    /// The chaining hash at `after`.
     pub chaining_hash: String,
-    /// The bodies from there to the signature, in sequence.
+    /// The bodies after `after`, up to the batch that is signed.
     pub bodies: Vec<String>,
-    /// The signature.
     pub proof: ProofBody,
 }
 
-/// A file that holds no evidence.
+/// Why a file could not be read as evidence.
 #[derive(Debug, Error)]
 pub enum ReadError {
-    /// The file cannot be read.
     #[error("{0}")]
     File(#[from] ConfigError),
-    /// It is too large.
-    #[error("it has more than {BYTES_MAX} bytes: this program writes no such evidence")]
+    #[error("the file has more than {BYTES_MAX} bytes, which is too much for halt evidence")]
     TooLarge,
-    /// It is no evidence.
-    #[error("it is no evidence of version {VERSION}: {0}")]
+    #[error("the file is not halt evidence of version {VERSION}: {0}")]
     Form(#[from] serde_json::Error),
-    /// It is of another version.
-    #[error("it is evidence of version {0}; this program reads version {VERSION}")]
+    #[error("the file is halt evidence of version {0}, but this program reads version {VERSION}")]
     Version(u32),
 }
 
 impl Evidence {
-    /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, ReadError> {
         if fs::metadata(path).map_err(io_error(path))?.len() > BYTES_MAX {
             return Err(ReadError::TooLarge);
@@ -112,7 +103,7 @@ impl Evidence {
         }
     }
 
-    /// Writes it whole, in place of what may be there.
+    /// Replaces the file atomically.
     pub fn write(&self, path: &Path) -> Result<(), ConfigError> {
         let json = serde_json::to_vec_pretty(self).unwrap_or_default();
         write_file(path, &json, 0o644)

@@ -1,5 +1,7 @@
-//! What a replica publishes to its readers: the API, the feed and the attester. It is below both the
-//! replica, which writes it, and the attester, which only reads it, so that neither needs the other.
+//! What a replica publishes to its readers: the API, the feed and the attester.
+//!
+//! The replica writes it and the attester only reads it. This module is below both, so that neither imports
+//! the other.
 
 mod attestable;
 mod ticker;

@@ -1,4 +1,4 @@
-//! The figures of a market's last 24 hours, kept by the minute.
+//! The figures of a market's last 24 hours: first, highest and lowest price, and volume.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use zellbook_core::units::Ticks;
 
 const DAY_MINUTES: u64 = 24 * 60;
 
-/// The trades of the last 24 hours in minutes.
+/// The trades of the last 24 hours, summed by minute so that their number does not matter.
 #[derive(Clone, Debug, Default)]
 pub struct Ticker {
     minutes: VecDeque<Minute>,
@@ -22,17 +22,18 @@ struct Minute {
     quantity: u128,
 }
 
-/// Figures of the last 24 hours.
+/// The figures of the last 24 hours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Day {
-    /// First, highest and lowest price, if there was a trade.
+    /// First, highest and lowest price; `None` without a trade.
     pub prices: Option<(Ticks, Ticks, Ticks)>,
-    /// Lots traded.
+    /// The volume in lots.
     pub quantity: u128,
 }
 
 impl Ticker {
-    /// Adds a trade, which is not older than those before it by more than clocks differ.
+    /// Adds a trade. Times may go back a little, since they come from the clocks of different nodes; such a
+    /// trade counts for the latest minute.
     pub fn add(&mut self, price: Ticks, quantity: u64, time_ms: u64) {
         self.last = Some(price);
         let minute = time_ms / 60_000;
@@ -60,7 +61,7 @@ impl Ticker {
         self.last
     }
 
-    /// Sets the last price where no trade of the last day is known.
+    /// Sets the last price, for a market without a trade in the last 24 hours.
     pub fn set_last(&mut self, price: Ticks) {
         self.last = Some(price);
     }
@@ -85,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_day_is_the_last_24_hours_and_no_more() {
+    fn the_figures_cover_exactly_the_last_24_hours() {
         let mut ticker = Ticker::default();
         let minute = 60_000;
         ticker.add(Ticks(50), 1, minute);

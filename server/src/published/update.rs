@@ -1,4 +1,4 @@
-//! What a commit changed, for the feed.
+//! The changes of a commit, which the feed sends to its followers.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -8,22 +8,21 @@ use zellbook_core::wire::{BookBody, LevelBody};
 
 use crate::store::{AppliedBatch, TradeRow};
 
-/// What followers of the feed are told of a commit.
 #[derive(Clone, Debug)]
 pub struct Update {
     /// The last batch of the commit.
     pub batch: u64,
-    /// Changed levels of the published books, by market; a quantity of `0` for one that is gone or
-    /// beyond the last that is published.
+    /// The changed price levels, by market. A level with quantity `0` was removed, or is no longer among the
+    /// published ones.
     pub books: Vec<BookBody>,
-    /// New trades, oldest first.
+    /// The new trades, oldest first.
     pub trades: Vec<TradeRow>,
-    /// Accounts of which something changed.
+    /// The accounts that changed.
     pub accounts: BTreeSet<PublicKey>,
 }
 
 impl Update {
-    /// Of batches, with the published books before them and after them.
+    /// The changes of some batches, with the published books before and after them.
     pub fn new(
         fee_account: PublicKey,
         batches: &[AppliedBatch],
@@ -49,7 +48,7 @@ impl Update {
     }
 }
 
-/// What makes one side of a published book out of the one before it.
+/// The differences between two versions of one side of a book.
 fn changed_levels(before: &[LevelBody], after: &[LevelBody]) -> Vec<LevelBody> {
     let old: HashMap<&str, &LevelBody> =
         before.iter().map(|level| (level.0.as_str(), level)).collect();

@@ -1,5 +1,8 @@
-//! The published view: the last committed batch, the books and the 24-hour figures. It is replaced as a
-//! whole after each commit, so that a reader never sees half of one and never waits for the writer.
+//! The published view: what the API shows of the state without a query. It has the last committed batch and
+//! its root, the books, and the figures of the last 24 hours.
+//!
+//! It is replaced as a whole after each commit. Readers hold an `Arc` of one version, so they see one
+//! consistent state and never wait for the replica. A commit replaces only the books that it changed.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,25 +18,24 @@ use super::attestable::Attestable;
 use super::ticker::Ticker;
 use crate::store::AppliedBatch;
 
-/// Levels of a side that are published, at most.
+/// The most price levels that are published per side.
 pub const BOOK_DEPTH_MAX: usize = 500;
 
-/// The state after a committed batch, as far as the API shows it.
 #[derive(Clone, Debug)]
 pub struct Published {
     /// The last committed batch.
     pub batch: u64,
     /// The state root after it.
     pub root: Hash,
-    /// The exchange's time, Unix milliseconds.
+    /// The exchange's time, in Unix milliseconds.
     pub time_ms: u64,
-    /// The last batch whose root is certified, with that root.
+    /// The last batch with a certified root, and that root.
     pub certified: Option<(u64, Hash)>,
-    /// What this replica can attest to.
+    /// The votes that this replica can cast.
     pub attestable: Attestable,
-    /// The network's chaining hash there.
+    /// The network's chaining hash after the last batch.
     pub chaining_hash: String,
-    /// When it was applied, if since the start of this process.
+    /// When the last batch was applied; `None` if by an earlier process.
     pub applied_ms: Option<u64>,
     /// By market.
     pub books: Vec<Arc<BookBody>>,
@@ -42,7 +44,7 @@ pub struct Published {
 }
 
 impl Published {
-    /// What a freshly loaded state looks like.
+    /// The view of a restored state. Its tickers are empty.
     pub fn new(
         exchange: &Exchange,
         root: Hash,
@@ -64,7 +66,7 @@ impl Published {
         }
     }
 
-    /// Follows a commit of batches, of which `exchange` has applied the last.
+    /// Updates the view with a commit. `exchange` has applied its last batch.
     pub fn follow(
         &mut self,
         exchange: &Exchange,

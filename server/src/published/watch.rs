@@ -1,4 +1,4 @@
-//! The readers' ends of everything that a replica publishes.
+//! The receiving ends of everything that a replica publishes.
 
 use std::sync::Arc;
 

@@ -144,8 +144,8 @@ async fn nothing_is_downloaded_before_what_certifies_it_and_its_size_are_checked
     let as_it_is = json_lie("/v1/certified", |_| ());
     for (number, (change, more, expected)) in [
         (uncertified, &[][..], "it is not over this root"),
-        (huge, &[], "at most 1073741824 are taken"),
-        (as_it_is, &["--snapshot-bytes-max", "100"], "give --snapshot-bytes-max "),
+        (huge, &[], "more than the limit of 1073741824"),
+        (as_it_is, &["--snapshot-bytes-max", "100"], "use --snapshot-bytes-max "),
     ]
     .into_iter()
     .enumerate()
@@ -274,12 +274,12 @@ async fn a_replica_that_lies_about_its_snapshot_is_refused_and_nothing_of_it_is_
                 let forged = format!("{}{digit}{}", &transaction[..at], &transaction[at + 1..]);
                 body["attestations"][0]["transaction"] = forged.into();
             }),
-            "is not: attestation 0: the signature",
+            "is not certified: attestation 0: the signature",
         ),
         (
             "the certified batch is an earlier one",
             json_lie("/v1/certified", |body| body["batch"] = "1".into()),
-            "it gave one of 1",
+            "it sent one of batch 1",
         ),
         (
             "a thousand attestations",
@@ -293,14 +293,14 @@ async fn a_replica_that_lies_about_its_snapshot_is_refused_and_nothing_of_it_is_
             json_lie("/v1/snapshots", move |body| {
                 newest(body, &|newest| flip_hex(&mut newest["sha256"]))
             }),
-            "has the SHA-256",
+            "has SHA-256",
         ),
         (
             "it is longer than it says",
             json_lie("/v1/snapshots", move |body| {
                 newest(body, &|newest| newest["bytes"] = "100".into())
             }),
-            "goes on after the 100 bytes",
+            "is longer than the 100 bytes",
         ),
         (
             "the list is endless",
@@ -311,7 +311,7 @@ async fn a_replica_that_lies_about_its_snapshot_is_refused_and_nothing_of_it_is_
                 )))
                 .into_response()
             }),
-            "the answer has more than",
+            "the response is longer than",
         ),
         (
             "the chain is another",
@@ -372,7 +372,7 @@ async fn a_replica_that_lies_about_its_snapshot_is_refused_and_nothing_of_it_is_
         let (code, said) = refused(&data, &honest, &["--bootstrap", &liar]).await;
         assert_eq!(code, Some(3), "{name}: {said}");
         assert!(expected.split('|').any(|part| said.contains(part)), "{name}: {said}");
-        assert!(said.contains("nothing of it was kept"), "{name}: {said}");
+        assert!(said.contains("nothing from it was kept"), "{name}: {said}");
         assert!(
             !data.join("replica.sqlite").exists() && !data.join("bootstrap").exists(),
             "{name}"
@@ -477,7 +477,7 @@ async fn when_the_network_has_nothing_the_log_of_another_replica_is_as_good_and_
             json_lie("/v1/batches", |body| {
                 body["batches"].as_array_mut().unwrap().remove(2);
             }),
-            "stands out of sequence",
+            "is out of sequence",
         ),
         (
             "the proofs are of others",
