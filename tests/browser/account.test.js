@@ -112,10 +112,10 @@ for (const [name, options] of SIZES) {
     const words = (person) => rows(person).evaluateAll((rows) => rows.map((row) => [...row.cells].slice(1, 4).map((cell) => cell.textContent).join(" ")));
     await count(alice, 5);
     const received = (await words(alice)).slice(2).sort();
-    assert.deepEqual((await words(alice)).slice(0, 2), ["Sent ETH −10", "Withdrawal USDT −1,000.5"]);
+    assert.deepEqual((await words(alice)).slice(0, 2), ["Transfer out ETH −10", "Withdrawal USDT −1,000.5"]);
     assert.deepEqual(received, ["Deposit BTC +1", "Deposit ETH +10", "Deposit USDT +50,000"]);
     await bob.tab("Ledger");
-    await rows(bob).first().filter({ hasText: "ReceivedETH+10" }).waitFor();
+    await rows(bob).first().filter({ hasText: "Transfer inETH+10" }).waitFor();
     // A spreadsheet would take what begins so for a formula.
     const file = await saved(alice);
     assert.match(file.rows[2], /,"withdrawal","USDT","1000.5","'@desk-7",/);

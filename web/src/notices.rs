@@ -85,8 +85,8 @@ fn done(kind: &str, title: &str) -> Notice {
     let (title, text) = match kind {
         "cancel" => ("Order cancelled", after("Cancel order ").to_string()),
         "cancel_all" => ("Orders cancelled", format!("All{}", after("Cancel all"))),
-        "transfer" => ("Sent", after("Transfer ").to_string()),
-        "withdraw" => ("Withdrawn", after("Withdraw ").to_string()),
+        "transfer" => ("Transfer complete", after("Transfer ").to_string()),
+        "withdraw" => ("Withdrawal accepted", after("Withdraw ").to_string()),
         "authorize_key" => ("Trading key enabled", "It signs orders without a prompt".into()),
         "revoke_key" => ("Trading key revoked", after("Revoke trading key ").to_string()),
         "cancel_all_after" if title.starts_with(TURN_ON) => {

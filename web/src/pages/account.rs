@@ -320,8 +320,8 @@ fn entry(entry: &LedgerEntryBody) -> Row {
     let (what, sign) = match entry.kind {
         LedgerKind::Deposit => ("deposit", "+"),
         LedgerKind::Withdrawal => ("withdrawal", "−"),
-        LedgerKind::TransferOut => ("sent", "−"),
-        LedgerKind::TransferIn => ("received", "+"),
+        LedgerKind::TransferOut => ("transfer out", "−"),
+        LedgerKind::TransferIn => ("transfer in", "+"),
     };
     let with = match entry.kind {
         LedgerKind::TransferOut | LedgerKind::TransferIn => parts::account_link(&entry.with),

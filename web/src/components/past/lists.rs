@@ -166,8 +166,8 @@ fn ledger(entry: &LedgerEntryBody) -> Entry {
     let (words, sign, class) = match entry.kind {
         LedgerKind::Deposit => ("Deposit", "+", "bid"),
         LedgerKind::Withdrawal => ("Withdrawal", "−", "ask"),
-        LedgerKind::TransferOut => ("Sent", "−", "ask"),
-        LedgerKind::TransferIn => ("Received", "+", "bid"),
+        LedgerKind::TransferOut => ("Transfer out", "−", "ask"),
+        LedgerKind::TransferIn => ("Transfer in", "+", "bid"),
     };
     let amount = format!("{sign}{}", format::number(&entry.amount, 0));
     let with = Cell {
