@@ -19,20 +19,18 @@ pub enum Reject {
     Malformed(String),
     /// The signature is not the signing key's over this transaction's text.
     #[error(
-        "the signature is not that of {signer} over this transaction's text; sign the text for this network again"
+        "the signature of {signer} does not match this transaction's text; sign the text again for this network"
     )]
     BadSignature {
         /// The key that should have signed: the account, or the signer that the transaction names.
         signer: PublicKey,
     },
     /// This nonce, or this signature in the guide's format, was used before.
-    #[error(
-        "this transaction's nonce was used before; take a higher one, such as the clock in milliseconds"
-    )]
+    #[error("this nonce was already used; use a higher one, for example the time in milliseconds")]
     NonceUsed,
     /// The nonce is below the lowest of the 64 that are kept.
     #[error(
-        "nonce {nonce} is too old: of this key's nonces the {NONCES_KEPT} highest are kept, and the lowest of them is {lowest}; use a higher one"
+        "nonce {nonce} is too low: the lowest of the {NONCES_KEPT} nonces stored for this key is {lowest}; use a higher one"
     )]
     NonceTooOld {
         /// The nonce of the transaction.
@@ -41,7 +39,7 @@ pub enum Reject {
         lowest: u64,
     },
     /// The state's time has reached the transaction's `valid_until`.
-    #[error("this transaction was valid until {valid_until}, and the exchange's time is {time}")]
+    #[error("this transaction was valid until {valid_until}, but the exchange's time is {time}")]
     Expired {
         /// What the transaction says, in Unix milliseconds.
         valid_until: u64,
@@ -50,7 +48,7 @@ pub enum Reject {
     },
     /// The signer is no session key of the account.
     #[error(
-        "{signer} is no session key of this account, or no more; authorize it first, or sign with the account's own key"
+        "{signer} is not an active session key of this account; authorize it first, or sign with the account's own key"
     )]
     KeyNotAuthorized {
         /// The key that signed.
@@ -79,7 +77,7 @@ pub enum Reject {
         known: String,
     },
     /// A price, quantity or amount of zero.
-    #[error("{field} is zero; the least is {least}")]
+    #[error("{field} is zero; the minimum is {least}")]
     NotPositive {
         /// The field: `price`, `quantity` or `amount`.
         field: &'static str,
@@ -107,7 +105,7 @@ pub enum Reject {
         nearest: Nearest,
     },
     /// The amount is no whole number of atoms.
-    #[error("amount {amount} has more than the {decimals} decimals of {token}")]
+    #[error("amount {amount} has too many decimals; {token} has {decimals}")]
     AmountOffAtom {
         /// The amount of the transaction.
         amount: Decimal,
@@ -117,7 +115,7 @@ pub enum Reject {
         decimals: u8,
     },
     /// A number is larger than the engine counts.
-    #[error("{field} {value} is too large; the largest is {largest}")]
+    #[error("{field} {value} is too large; the maximum is {largest}")]
     TooLarge {
         /// The field: `price`, `quantity`, `amount` or `price times quantity`.
         field: &'static str,
@@ -128,7 +126,7 @@ pub enum Reject {
     },
     /// Price times quantity is less than the market's least notional.
     #[error(
-        "price times quantity is {notional} {quote}; the least that this market takes is {notional_min} {quote}"
+        "the order value (price times quantity) is {notional} {quote}; the minimum in this market is {notional_min} {quote}"
     )]
     NotionalTooSmall {
         /// Price times quantity.
@@ -139,7 +137,7 @@ pub enum Reject {
         quote: String,
     },
     /// A time that must be ahead is not.
-    #[error("{field} is {value}, and the exchange's time is {time} already; give a later one")]
+    #[error("{field} is {value}, but the exchange's time is already {time}; use a later time")]
     TimePassed {
         /// The field: `expires` or `time`.
         field: &'static str,
@@ -157,7 +155,9 @@ pub enum Reject {
         issuer: PublicKey,
     },
     /// This deposit reference was credited before.
-    #[error("the deposit {reference} of {token} was credited before; each reference credits once")]
+    #[error(
+        "deposit {reference} of {token} was already credited; a reference can be credited only once"
+    )]
     ReferenceUsed {
         /// The symbol of the token.
         token: String,
@@ -165,13 +165,13 @@ pub enum Reject {
         reference: String,
     },
     /// A transfer to its own sender.
-    #[error("a transfer needs another account than the sender's")]
+    #[error("the sender and the recipient are the same account; name another recipient")]
     TransferToSelf,
     /// Only replicas of genesis attest.
-    #[error("only a replica that genesis names can attest")]
+    #[error("only a replica named in genesis can attest")]
     NotReplica,
     /// The replica attested to a later batch before.
-    #[error("this replica attested to batch {last} before; batch {batch} is older")]
+    #[error("this replica already attested to batch {last}; batch {batch} is older")]
     AttestationStale {
         /// The batch of the transaction.
         batch: u64,
@@ -179,7 +179,9 @@ pub enum Reject {
         last: u64,
     },
     /// The batch is not applied yet.
-    #[error("batch {batch} cannot be attested to in batch {index}; attest to an earlier one")]
+    #[error(
+        "an attestation in batch {index} cannot be for batch {batch}; attest to an earlier batch"
+    )]
     AttestationAhead {
         /// The batch of the transaction.
         batch: u64,
@@ -187,25 +189,27 @@ pub enum Reject {
         index: u64,
     },
     /// The account has as many session keys as genesis allows.
-    #[error("the account has {most} session keys, the most that are allowed; revoke one first")]
+    #[error("the account already has the maximum of {most} session keys; revoke one first")]
     TooManyKeys {
         /// The bound.
         most: u32,
     },
     /// There is no such session key to revoke.
-    #[error("{key} is no session key of this account")]
+    #[error("{key} is not a session key of this account")]
     UnknownKey {
         /// What the transaction names.
         key: PublicKey,
     },
     /// No open order of this account is so named.
-    #[error("the account has no open order {order} here; it may be filled or cancelled already")]
+    #[error("the account has no open order {order} here; it may already be filled or cancelled")]
     UnknownOrder {
         /// What the transaction names.
         order: OrderRef,
     },
     /// Another open order has this client id.
-    #[error("order {order} of this account is open under the client id {client_id}; use another")]
+    #[error(
+        "client id {client_id} is already used by open order {order} of this account; use another one"
+    )]
     ClientIdUsed {
         /// The client id.
         client_id: String,
@@ -213,7 +217,7 @@ pub enum Reject {
         order: u64,
     },
     /// A post-only order would take.
-    #[error("this post-only order would trade at once: the best {side} is {best}")]
+    #[error("this post-only order would trade immediately: the best {side} is {best}")]
     WouldCross {
         /// `ask` or `bid`: the other side.
         side: &'static str,
@@ -222,7 +226,7 @@ pub enum Reject {
     },
     /// The account has as many open orders in the market as genesis allows.
     #[error(
-        "the account has {most} open orders in {market}, the most that are allowed; cancel one first"
+        "the account already has the maximum of {most} open orders in {market}; cancel one first"
     )]
     TooManyOrders {
         /// The market.
@@ -231,7 +235,7 @@ pub enum Reject {
         most: u32,
     },
     /// A fill-or-kill order would not fill.
-    #[error("this fill-or-kill order would fill {filled} of {quantity}")]
+    #[error("this fill-or-kill order would fill only {filled} of {quantity}")]
     CannotFill {
         /// What would fill now.
         filled: Decimal,
@@ -240,7 +244,7 @@ pub enum Reject {
     },
     /// The session key's spending limit does not cover it.
     #[error(
-        "this order spends {needed} {token}, and the session key has {left} {token} of its limit left"
+        "this order can spend {needed} {token}, but only {left} {token} of the session key's limit is left"
     )]
     KeyLimit {
         /// The symbol of the token.
@@ -251,7 +255,7 @@ pub enum Reject {
         left: Decimal,
     },
     /// The available balance does not cover it.
-    #[error("this needs {needed} {token}, and {available} {token} are available")]
+    #[error("this needs {needed} {token}, but only {available} {token} is available")]
     BalanceTooLow {
         /// The symbol of the token.
         token: String,
@@ -270,9 +274,9 @@ impl core::fmt::Display for Nearest {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self.0 {
             Some((below, above)) if below.is_zero() => {
-                write!(f, "; the nearest valid one is {above}")
+                write!(f, "; the nearest valid value is {above}")
             }
-            Some((below, above)) => write!(f, "; the nearest valid ones are {below} and {above}"),
+            Some((below, above)) => write!(f, "; the nearest valid values are {below} and {above}"),
             None => Ok(()),
         }
     }

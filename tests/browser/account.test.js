@@ -70,7 +70,7 @@ for (const [name, options] of SIZES) {
     };
     await refused("0", "Amount is zero");
     await refused("1.0000001", "decimals");
-    await refused("50000.000001", "50000 USDT are available");
+    await refused("50000.000001", "only 50000 USDT is available");
     await refused("ten", "as a number, for example 1500.25");
     await amount.fill("1000.5");
     const to = form.getByLabel("Withdrawal address");

@@ -93,7 +93,7 @@ test("a transaction shows its way, what was signed and what came of it", async (
   await page.getByRole("table", { name: "Fills as a taker" }).getByRole("row", { name: /ETH\/USDT 2,000.00 0.5000/ }).waitFor();
   await page.goto(`${scene.exchange.url}/transactions/${rejected().hash}`);
   await page.locator(".steps .bad").filter({ hasText: "rejected" }).waitFor();
-  await page.getByText("this needs 1995 USDT, and 0 USDT are available.").waitFor();
+  await page.getByText("this needs 1995 USDT, but only 0 USDT is available.").waitFor();
   await page.getByText("Reject code 40 (balance_too_low).").waitFor();
 });
 

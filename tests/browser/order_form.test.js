@@ -70,7 +70,7 @@ for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["
     await form.getByText("100 % of 24.9875 ETH").waitFor();
     assert.equal(await form.locator("button[type=submit]").getAttribute("aria-disabled"), "false");
     await quantity.fill("24.9876");
-    await form.locator("#order-reason").getByText("are available").waitFor();
+    await form.locator("#order-reason").getByText("is available").waitFor();
     await form.getByRole("group", { name: "Side" }).getByRole("button", { name: "Sell" }).click();
     await slider.focus();
     await slider.press("Home");

@@ -91,13 +91,13 @@ for (const [name, look] of LOOKS) {
       await form.locator("button[type=submit]").click({ force: true });
       assert.equal(await page.getByText("You're signing this message").isVisible(), false);
     };
-    await refused("Buy", "1", "2000.003", "#field-price-fault", "not a multiple of the tick size 0.01; the nearest valid ones are 2000 and 2000.01");
+    await refused("Buy", "1", "2000.003", "#field-price-fault", "not a multiple of the tick size 0.01; the nearest valid values are 2000 and 2000.01");
     await refused("Buy", "0.00005", "2000", "#field-quantity-fault", "not a multiple of the lot size 0.0001");
     await refused("Buy", "1", "two", "#field-price-fault", "as a number, for example 1500.25");
-    await refused("Buy", "0", "2000", "#field-quantity-fault", "Quantity is zero; the least is 0.0001");
-    await refused("Buy", "0.0001", "1", "#field-quantity-fault", "the least that this market takes is 1 USDT");
-    await refused("Buy", "100", "2000", "#order-reason", "needs 200000 USDT, and 50000 USDT are available");
-    await refused("Sell", "11", "2000", "#order-reason", "needs 11 ETH, and 10 ETH are available");
+    await refused("Buy", "0", "2000", "#field-quantity-fault", "Quantity is zero; the minimum is 0.0001");
+    await refused("Buy", "0.0001", "1", "#field-quantity-fault", "the minimum in this market is 1 USDT");
+    await refused("Buy", "100", "2000", "#order-reason", "needs 200000 USDT, but only 50000 USDT is available");
+    await refused("Sell", "11", "2000", "#order-reason", "needs 11 ETH, but only 10 ETH is available");
 
     // Valid again: the button says what it does, and the text is there before any sheet.
     await alice.fill("Sell", "1.5", "2000");
@@ -200,7 +200,7 @@ for (const [name, look] of LOOKS) {
     await bob.page.getByRole("button", { name: "2,000.00, use this ask price" }).waitFor();
     const form = await bob.fill("Buy", "1", "2000");
     await form.getByLabel("Time in force").selectOption("fok");
-    await form.locator("#order-reason").getByText("This fill-or-kill order would fill 0.5 of 1.").waitFor();
+    await form.locator("#order-reason").getByText("This fill-or-kill order would fill only 0.5 of 1.").waitFor();
     await form.locator("button[type=submit]").click({ force: true });
     assert.equal(await bob.sheet.isVisible(), false);
     assert.match(await bob.order("Buy", "0.5", "2000"), /\ntime_in_force: fok\n/);
@@ -307,7 +307,7 @@ for (const [name, look] of LOOKS) {
 
     // More than is there, and an order that goes while it is edited.
     sheet = await alice.edit("4", { quantity: "50" });
-    await sheet.getByText("and 9.4 ETH are available").waitFor();
+    await sheet.getByText("but only 9.4 ETH is available").waitFor();
     await sheet.locator("#edit-quantity").fill("0.3");
     await bob.order("Buy", "0.6", "1999");
     await sheet.getByText("This order is no longer open.").waitFor();

@@ -72,7 +72,13 @@ fn what_is_no_attestation_of_a_replica_to_this_root_is_named() {
             format!("attestation 1: {} is no replica of genesis", trader("alice").public_key()),
         ),
         (session, "attestation 1: it is not signed by the replica's own key".to_string()),
-        (forged, "attestation 1: the signature is not".to_string()),
+        (
+            forged,
+            format!(
+                "attestation 1: the signature of {} does not match this transaction's text",
+                replica(2).public_key()
+            ),
+        ),
         ("{}".to_string(), "attestation 1: ".to_string()),
     ] {
         let error = check(&venue, &[good.clone(), bad]).unwrap_err();

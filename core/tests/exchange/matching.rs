@@ -92,8 +92,8 @@ fn a_post_only_order_rests_or_is_rejected() {
     check(
         "alice sells 1 @ 100; bob buys 1 @ 99.5 post_only; carol buys 1 @ 100 post_only; dave sells 1 @ 99 post_only",
         expect![[r#"
-            rejected: this post-only order would trade at once: the best ask is 100
-            rejected: this post-only order would trade at once: the best bid is 99.5
+            rejected: this post-only order would trade immediately: the best ask is 100
+            rejected: this post-only order would trade immediately: the best bid is 99.5
             ask alice 1 @ 100
             bid bob 1 @ 99.5
         "#]],

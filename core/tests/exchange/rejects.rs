@@ -117,7 +117,7 @@ fn code_4_nonce_too_old() {
     assert_eq!(reject.code(), 4);
     assert_eq!(
         reject.to_string(),
-        "nonce 100 is too old: of this key's nonces the 64 highest are kept, and the lowest of them is 101; use a higher one"
+        "nonce 100 is too low: the lowest of the 64 nonces stored for this key is 101; use a higher one"
     );
     assert!(venue.apply_one(&venue.sign_with(&alice, 165, cancel())).is_ok());
     let again = venue.apply_one(&venue.sign_with(&alice, 101, cancel())).unwrap_err();
@@ -162,10 +162,10 @@ fn code_11_unknown_token() {
 
 #[test]
 fn code_12_not_positive() {
-    check_order("alice buys 0 @ 100", 12, "quantity is zero; the least is 0.01");
-    check_order("alice buys 1 @ 0", 12, "price is zero; the least is 0.5");
+    check_order("alice buys 0 @ 100", 12, "quantity is zero; the minimum is 0.01");
+    check_order("alice buys 1 @ 0", 12, "price is zero; the minimum is 0.5");
     let (code, message) = transfer(&mut Venue::funded(), "ETH", "bob", "0");
-    assert_eq!((code, message.as_str()), (12, "amount is zero; the least is 0.001"));
+    assert_eq!((code, message.as_str()), (12, "amount is zero; the minimum is 0.001"));
 }
 
 #[test]
@@ -173,12 +173,12 @@ fn code_13_price_off_tick() {
     check_order(
         "alice buys 1 @ 100.3",
         13,
-        "price 100.3 is not a multiple of the tick size 0.5; the nearest valid ones are 100 and 100.5",
+        "price 100.3 is not a multiple of the tick size 0.5; the nearest valid values are 100 and 100.5",
     );
     check_order(
         "alice buys 1 @ 0.3",
         13,
-        "price 0.3 is not a multiple of the tick size 0.5; the nearest valid one is 0.5",
+        "price 0.3 is not a multiple of the tick size 0.5; the nearest valid value is 0.5",
     );
 }
 
@@ -187,14 +187,14 @@ fn code_14_quantity_off_lot() {
     check_order(
         "alice buys 1.005 @ 100",
         14,
-        "quantity 1.005 is not a multiple of the lot size 0.01; the nearest valid ones are 1 and 1.01",
+        "quantity 1.005 is not a multiple of the lot size 0.01; the nearest valid values are 1 and 1.01",
     );
 }
 
 #[test]
 fn code_15_amount_off_atom() {
     let (code, message) = transfer(&mut Venue::funded(), "ETH", "bob", "1.0001");
-    assert_eq!((code, message.as_str()), (15, "amount 1.0001 has more than the 3 decimals of ETH"));
+    assert_eq!((code, message.as_str()), (15, "amount 1.0001 has too many decimals; ETH has 3"));
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn code_17_notional_too_small() {
     check_order(
         "alice buys 0.01 @ 99.5",
         17,
-        "price times quantity is 0.995 USDT; the least that this market takes is 1 USDT",
+        "the order value (price times quantity) is 0.995 USDT; the minimum in this market is 1 USDT",
     );
 }
 
@@ -256,7 +256,10 @@ fn code_21_reference_used() {
     deposit(&mut venue, "issuer", "b").unwrap();
     let (code, message) = deposit(&mut venue, "issuer", "a").unwrap_err();
     assert_eq!(code, 21);
-    assert_eq!(message, "the deposit a of ETH was credited before; each reference credits once");
+    assert_eq!(
+        message,
+        "deposit a of ETH was already credited; a reference can be credited only once"
+    );
     assert_eq!(venue.balance("alice", "ETH"), "1002 + 0");
 }
 
@@ -287,7 +290,10 @@ fn code_32_would_cross() {
     venue.order("bob sells 1 @ 100").unwrap();
     let reject = venue.order("alice buys 1 @ 100.5 post_only").unwrap_err();
     assert_eq!(reject.code(), 32);
-    assert_eq!(reject.to_string(), "this post-only order would trade at once: the best ask is 100");
+    assert_eq!(
+        reject.to_string(),
+        "this post-only order would trade immediately: the best ask is 100"
+    );
 }
 
 #[test]
@@ -320,7 +326,7 @@ fn code_34_cannot_fill() {
     let before = venue.exchange.clone();
     let reject = venue.order("carol buys 3 @ 101 fok").unwrap_err();
     assert_eq!(reject.code(), 34);
-    assert_eq!(reject.to_string(), "this fill-or-kill order would fill 2 of 3");
+    assert_eq!(reject.to_string(), "this fill-or-kill order would fill only 2 of 3");
     // Nor does it cancel its own orders on the way.
     assert_eq!(venue.order("alice buys 2 @ 101 fok cancel_oldest").unwrap_err().code(), 34);
     assert_only_nonces_changed(&before, &venue);
@@ -337,7 +343,7 @@ fn code_31_client_id_used() {
     assert_eq!(reject.code(), 31);
     assert_eq!(
         reject.to_string(),
-        "order 1 of this account is open under the client id a; use another"
+        "client id a is already used by open order 1 of this account; use another one"
     );
     venue.order("alice buys 1 @ 90 id=b").unwrap();
     let taken = venue.replace(OrderRef::Id(3), "alice buys 1 @ 91 id=a").unwrap_err();
@@ -364,7 +370,7 @@ fn code_5_expired() {
     assert_eq!(reject.code(), 5);
     assert_eq!(
         reject.to_string(),
-        "this transaction was valid until 5000, and the exchange's time is 5000"
+        "this transaction was valid until 5000, but the exchange's time is 5000"
     );
 }
 
@@ -376,7 +382,7 @@ fn code_18_time_passed() {
     assert_eq!(reject.code(), 18);
     assert_eq!(
         reject.to_string(),
-        "expires is 5000, and the exchange's time is 5000 already; give a later one"
+        "expires is 5000, but the exchange's time is already 5000; use a later time"
     );
     assert!(venue.order("alice buys 1 @ 100 gtd until=5001").is_ok());
     let late = venue.replace(OrderRef::Id(1), "alice buys 1 @ 100 gtd until=5000").unwrap_err();
@@ -416,7 +422,7 @@ fn codes_23_to_25_attestations() {
     assert!(attest(&mut venue, &replica(1), 3, 2).is_ok(), "the same batch again, a later clock");
     let stale = attest(&mut venue, &replica(1), 2, 3).unwrap_err();
     assert_eq!(stale.code(), 24);
-    assert_eq!(stale.to_string(), "this replica attested to batch 3 before; batch 2 is older");
+    assert_eq!(stale.to_string(), "this replica already attested to batch 3; batch 2 is older");
 }
 
 #[test]
@@ -448,17 +454,17 @@ fn code_40_balance_too_low() {
     check_order(
         "alice buys 10000.01 @ 100",
         40,
-        "this needs 1000001 USDT, and 1000000 USDT are available",
+        "this needs 1000001 USDT, but only 1000000 USDT is available",
     );
     check_order(
         "alice sells 1000.01 @ 100",
         40,
-        "this needs 1000.01 ETH, and 1000 ETH are available",
+        "this needs 1000.01 ETH, but only 1000 ETH is available",
     );
     let (code, message) = transfer(&mut Venue::funded(), "BTC", "bob", "10.00000001");
     assert_eq!(
         (code, message.as_str()),
-        (40, "this needs 10.00000001 BTC, and 10 BTC are available")
+        (40, "this needs 10.00000001 BTC, but only 10 BTC is available")
     );
     let mut venue = Venue::funded();
     venue.order("alice buys 10000 @ 100").unwrap();

@@ -172,7 +172,7 @@ fn a_fok_order_fills_in_full() {
         expect![[r#"
             fill alice -> carol 1 @ 100
             fill bob -> carol 1 @ 101
-            rejected: this fill-or-kill order would fill 0 of 1
+            rejected: this fill-or-kill order would fill only 0 of 1
         "#]],
     );
 }

@@ -89,7 +89,7 @@ async fn a_transaction_sent_twice_counts_once_and_a_rejected_one_says_why() {
     assert_eq!(outcome["reject"]["code"], "40");
     assert_eq!(
         outcome["reject"]["message"],
-        "this needs 2000000 USDT, and 50000 USDT are available"
+        "this needs 2000000 USDT, but only 50000 USDT is available"
     );
     let (json, hash) = replica.sign(&alice, Action::Cancel(OrderRef::Id(777)));
     replica.submit(&json).await;
@@ -184,7 +184,7 @@ async fn every_bad_request_is_told_what_would_be_right() {
         &sign("buy 1 ETH/USDT @ 100.003"),
         422,
         "price_off_tick",
-        "nearest valid ones are 100 and 100.01",
+        "nearest valid values are 100 and 100.01",
     )
     .await;
     check(
@@ -204,11 +204,20 @@ async fn every_bad_request_is_told_what_would_be_right() {
         &sign("buy 0.0001 ETH/USDT @ 1"),
         422,
         "notional_too_small",
-        "the least",
+        "the minimum in this market is",
     )
     .await;
     let forged = sign("buy 1 ETH/USDT @ 100").replace("\"price\":\"100\"", "\"price\":\"101\"");
-    check(r, post.clone(), transactions, &forged, 422, "bad_signature", "is not that of").await;
+    check(
+        r,
+        post.clone(),
+        transactions,
+        &forged,
+        422,
+        "bad_signature",
+        "does not match this transaction's text",
+    )
+    .await;
     let many = format!("[{}]", vec!["{}"; 1001].join(","));
     check(r, post.clone(), transactions, &many, 400, "too_many", "send at most 1000").await;
     let future = zellbook_core::transaction::Transaction {

@@ -328,11 +328,11 @@ async fn orders_are_named_replaced_and_cancelled_in_every_way() {
     assert!((before + 600_000..now_ms() + 600_000).contains(&expires), "{expires}");
     assert_eq!(placed["order"]["client_id"], "one");
     let again = bench.fails("order sell 1 ETH/USDT --price 2000 --client-id one", 4);
-    assert!(again.contains("is open under the client id one"), "{again}");
+    assert!(again.contains("client id one is already used by open order"), "{again}");
     let odd = bench.fails("order sell 1 ETH/USDT --price 2000 --client-id o\u{e9}", 2);
     assert!(odd.contains("`client_id`") && odd.contains("nothing was sent"), "{odd}");
     let fok = bench.fails("order buy 1 ETH/USDT --price 1000 --time-in-force fok", 4);
-    assert!(fok.contains("would fill 0 of 1"), "{fok}");
+    assert!(fok.contains("would fill only 0 of 1"), "{fok}");
     let late = bench.fails("order sell 1 ETH/USDT --price 2000 --expires 5", 4);
     assert!(late.contains("give a later one"), "{late}");
 
@@ -447,7 +447,7 @@ async fn a_session_key_is_authorized_used_listed_and_revoked() {
     assert_eq!(bench.done("session list")["session_keys"], json!([]));
     assert_eq!(bot("order sell 1 ETH/USDT --price 2000").status.code(), Some(4));
     let again = bench.fails(&format!("session revoke {session}"), 4);
-    assert!(again.contains("is no session key of this account"), "{again}");
+    assert!(again.contains("is not a session key of this account"), "{again}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
