@@ -1,6 +1,8 @@
-//! An emulated sequencer network, and replicas on it. `devnet` runs both as a network for developers:
-//! nodes that listen, and replicas that are processes. `chaos` runs real replicas on failing nodes in
-//! virtual time on one thread, and checks what came of it.
+//! An emulated sequencer network, and real replicas on it.
+//!
+//! The command `devnet` runs them for developers: the nodes listen on ports, and each replica is a process.
+//! The command `chaos` is a test: it runs replicas on failing nodes, in virtual time on one thread, and
+//! checks the result.
 #![allow(missing_docs, reason = "only the program uses what is public here")]
 
 mod chaos;
@@ -25,7 +27,7 @@ pub enum Command {
     /// Test replicas on a failing network in virtual time, and check the result
     ///
     /// The replicas, outboxes, clients and databases are real. The nodes of the network are emulated, all
-    /// waits are virtual, and everything random comes from the seed, so that a failure can be repeated.
+    /// waits are virtual, and everything random comes from the seed, so that every failure can be repeated.
     ///
     /// Example: zellbook chaos --seeds 0..50 --batches 300
     Chaos(chaos::ChaosArguments),

@@ -127,7 +127,7 @@ async fn what_one_replica_takes_all_apply_and_all_stop_together() {
     }
     let again = run(&["devnet", "--data", data]);
     assert_eq!(again.status.code(), Some(1));
-    assert!(text(&again.stderr).contains("is there already"), "{}", text(&again.stderr));
+    assert!(text(&again.stderr).contains("already exists"), "{}", text(&again.stderr));
 }
 
 /// The process of a replica, by its data directory.

@@ -1,5 +1,9 @@
-//! What must hold when all is over. The judge is another pass over what the network finalized, which
-//! shares no page, proof or store with the replicas.
+//! Checks the result of a chaos test.
+//!
+//! The judge applies the finalized batches once more, directly from the emulated nodes, without pages, proofs
+//! or stores. Then every replica must have the same history, roots and outcomes as the judge; no transaction
+//! may have been applied twice; and every transaction that an outbox accepted must have an outcome, or a
+//! true reason why it cannot have one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,22 +18,22 @@ use zellbook_core::wire::Stage;
 use super::ledger::{Hash, Ledger};
 use super::replica::TestedReplica;
 
-/// The history as it must be.
+/// The correct history.
 pub struct Judge {
-    /// The root after each batch, from the first on.
+    /// The root after each batch, starting with batch 1.
     pub roots: Vec<Root>,
-    /// What became of each transaction: the code of its reject, or none.
+    /// The outcome of each transaction: the code of its reject, or `None` if it was applied.
     pub outcomes: BTreeMap<Hash, Option<u16>>,
-    /// Transactions that were in the sequence again.
+    /// The number of transactions that were sequenced again.
     pub copies: usize,
-    /// All bodies and roots in one hash.
+    /// A hash over all bodies and roots.
     pub digest: String,
-    /// The state at the end.
+    /// The final state.
     exchange: Exchange,
 }
 
 impl Judge {
-    /// Applies all that is final.
+    /// Applies the finalized batches.
     pub fn new(rules: &Arc<Rules>, bodies: &[Arc<str>]) -> Result<Self, String> {
         let mut exchange = Exchange::new(Arc::clone(rules));
         let (mut roots, mut outcomes, mut copies) = (Vec::new(), BTreeMap::new(), 0);
@@ -60,7 +64,7 @@ impl Judge {
         Ok(Self { roots, outcomes, copies, digest, exchange })
     }
 
-    /// Whether a replica's store has this history, every root and every outcome.
+    /// Checks that a replica's store has this history with every root and outcome.
     pub fn check(&self, replica: &TestedReplica, rules: &Arc<Rules>) -> Result<(), String> {
         let name = replica.name();
         let view = replica.reader(rules).read_now(|view| {
@@ -80,25 +84,27 @@ impl Judge {
         let (roots, outcomes) = view.map_err(|error| format!("{name}: {error}"))?;
         for (index, (ours, theirs)) in (1..).zip(self.roots.iter().zip(&roots)) {
             if theirs.as_ref() != Some(ours) {
-                return Err(format!("{name} has another root than the judge after batch {index}"));
+                return Err(format!(
+                    "{name} and the judge have different roots after batch {index}"
+                ));
             }
         }
         if roots.len() != self.roots.len() {
             let (has, all) = (roots.len(), self.roots.len());
-            return Err(format!("{name} has {has} batches, and {all} are final"));
+            return Err(format!("{name} has {has} batches, but {all} are final"));
         }
         for (hash, code) in &self.outcomes {
             let expected = Some(code.map(|code| code.to_string()));
             if outcomes.get(hash) != Some(&expected) {
                 let hash = hex::encode(hash);
-                return Err(format!("{name} has another outcome of {hash} than the judge"));
+                return Err(format!("{name} and the judge have different outcomes of {hash}"));
             }
         }
         Ok(())
     }
 
-    /// Whether all that clients were told is accepted has an outcome, or can have none any more and its
-    /// outbox says why. Returns how many have none.
+    /// Checks that every accepted transaction has an outcome, or was given up for a reason that is true.
+    /// Returns the number that were given up.
     pub fn check_accepted(
         &self,
         ledger: &Ledger,
@@ -119,7 +125,9 @@ impl Judge {
             };
             if !is_true {
                 let (hash, name) = (hex::encode(hash), replica.name());
-                return Err(format!("{hash}, accepted by {name}, is lost; it says {stage:?}"));
+                return Err(format!(
+                    "{name} accepted {hash}, which has no outcome; its stage there is {stage:?}"
+                ));
             }
         }
         Ok(given_up)

@@ -1,4 +1,5 @@
-//! `zellbook chaos`: runs seed by seed, each twice, and compares the two.
+//! `zellbook chaos`: runs the chaos test for a range of seeds. Each seed runs twice, and both runs must give
+//! the same result; otherwise a failure could not be repeated.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -46,10 +47,10 @@ pub struct ChaosArguments {
     folder: Option<PathBuf>,
 }
 
-/// A range of seeds.
 #[derive(Clone, Copy, Debug)]
 struct Seeds {
     from: u64,
+    /// Excluded.
     to: u64,
 }
 

@@ -1,5 +1,8 @@
-//! What goes wrong in a chaos test, and when: faults of the emulated nodes, links that are cut or lose
-//! messages, replicas that are killed. All of it ends.
+//! Injects the faults of a chaos test: faults of the emulated nodes, links that are cut or lose messages, and
+//! replicas that are killed and restarted.
+//!
+//! A few faults are active at a time, each for a random while. Every kind occurs once before any occurs
+//! again, so that even a short run covers all of them. All faults end before the result is checked.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,22 +11,24 @@ use std::time::Duration;
 use fastrand::Rng;
 use tokio::time::Instant;
 
-use super::replica::{Common, TestedReplica, fork};
+use super::replica::{Common, TestedReplica, derive};
 use super::transport::Links;
 use crate::network::Network;
 use crate::network::faults::{Fault, FaultKind, Faults};
 
-/// Faults at once, at most.
+/// The most faults at once.
 const ACTIVE_MAX: usize = 3;
-/// Milliseconds from one fault to the next, that one lasts, from one kill of a replica to the next, and
-/// that it stays dead.
+/// The time from one fault to the next, in milliseconds.
 const NEXT_MS: std::ops::Range<u64> = 500..8000;
+/// The duration of a fault, in milliseconds.
 const LAST_MS: std::ops::Range<u64> = 500..20_000;
+/// The time from one kill of a replica to the next, in milliseconds.
 const KILL_MS: std::ops::Range<u64> = 3000..25_000;
+/// The time from the kill of a replica to its restart, in milliseconds.
 const DEAD_MS: std::ops::Range<u64> = 1..6000;
-/// A frozen leader is frozen for so long that the others change it.
+/// A freeze lasts long enough for the other nodes to change the leader.
 const FREEZE_MIN: Duration = Duration::from_secs(5);
-/// What links lose while nothing is wrong with them, and while something is, in percent.
+/// The percentage of messages that links lose normally, and during the fault `losses`.
 const LOST_PERCENT: (u32, u32) = (1, 25);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +47,7 @@ impl Event {
         }
     }
 
-    /// Whether two would undo each other.
+    /// Whether the end of one of two events would undo the other.
     fn clashes(&self, other: &Self) -> bool {
         let stops = |event: &Self| match event {
             Self::Node(Fault {
@@ -66,7 +71,6 @@ impl Event {
     }
 }
 
-/// The faults of one chaos test.
 pub struct Disturbance {
     network: Network,
     faults: Faults,
@@ -74,18 +78,17 @@ pub struct Disturbance {
     rng: Rng,
     nodes: usize,
     active: Vec<(Instant, Event)>,
-    /// Kinds that have not happened yet: each comes once before any comes again.
+    /// The kinds that have not occurred yet.
     deck: Vec<FaultKind>,
     next: Instant,
     next_kill: Instant,
-    /// When killed replicas are started again.
+    /// The killed replicas, and when they are restarted.
     dead: BTreeMap<usize, Instant>,
-    /// How often each kind of fault happened.
+    /// The number of faults, by kind.
     pub counts: BTreeMap<&'static str, u32>,
 }
 
 impl Disturbance {
-    /// Faults of some kinds at a network and its links.
     pub fn new(network: &Network, links: Arc<Links>, kinds: Vec<FaultKind>, rng: &mut Rng) -> Self {
         let mut deck = kinds.clone();
         rng.shuffle(&mut deck);
@@ -96,7 +99,7 @@ impl Disturbance {
             network: network.clone(),
             faults,
             links,
-            rng: fork(rng),
+            rng: derive(rng),
             nodes: network.len(),
             active: Vec::new(),
             deck,
@@ -107,13 +110,13 @@ impl Disturbance {
         }
     }
 
-    /// Whether every kind of fault has happened, a frozen leader was changed, and a replica was killed.
+    /// Whether every kind of fault has occurred, a frozen leader was changed, and a replica was killed.
     pub fn has_had_all(&self) -> bool {
         let has_changed = !self.counts.contains_key("freeze") || self.network.leader_changes() > 0;
         self.deck.is_empty() && has_changed && self.counts.contains_key("replica kill")
     }
 
-    /// Begins and ends what is due.
+    /// Starts and ends the faults that are due.
     pub async fn step(
         &mut self,
         replicas: &mut [TestedReplica],
@@ -142,10 +145,10 @@ impl Disturbance {
             }
         }
         let back: Vec<usize> =
-            self.dead.iter().filter(|(_, at)| **at <= now).map(|(place, _)| *place).collect();
-        for place in back {
-            self.dead.remove(&place);
-            replicas[place].start(common, &mut self.rng)?;
+            self.dead.iter().filter(|(_, at)| **at <= now).map(|(index, _)| *index).collect();
+        for index in back {
+            self.dead.remove(&index);
+            replicas[index].start(common, &mut self.rng)?;
         }
         Ok(())
     }
@@ -195,7 +198,7 @@ impl Disturbance {
         }
     }
 
-    /// Ends all faults, and starts what is dead.
+    /// Ends all faults and restarts the killed replicas.
     pub fn stop(&mut self, replicas: &mut [TestedReplica], common: &Common) -> Result<(), String> {
         for (_, event) in std::mem::take(&mut self.active) {
             self.end(event);

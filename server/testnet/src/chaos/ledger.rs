@@ -1,4 +1,4 @@
-//! What clients know: which transactions an outbox accepted, when, and when they were applied.
+//! What the clients know: which transactions an outbox accepted, when, and when they had an outcome.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,42 +11,38 @@ use zellbook_core::batch::CheckedTransaction;
 use zellbook_server::published::Published;
 use zellbook_server::store::Reader;
 
-/// The hash of a transaction.
 pub type Hash = [u8; 32];
 
-/// A transaction that a client was told is accepted.
+/// A transaction that an outbox accepted.
 #[derive(Clone, Debug)]
 pub struct Accepted {
-    /// The transaction.
     pub checked: CheckedTransaction,
-    /// The replica whose outbox it was.
+    /// The replica whose outbox accepted it.
     pub replica: usize,
-    /// When it was submitted.
     pub submitted: Instant,
-    /// How long until that replica had its outcome.
+    /// The time until that replica had its outcome.
     pub latency: Option<Duration>,
 }
 
-/// What clients know, shared.
 #[derive(Clone, Default)]
 pub struct Ledger {
     accepted: Arc<Mutex<BTreeMap<Hash, Accepted>>>,
 }
 
 impl Ledger {
-    /// All that was accepted.
     pub fn accepted(&self) -> MutexGuard<'_, BTreeMap<Hash, Accepted>> {
         self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A client was told so.
+    /// Records that a replica accepted a transaction.
     pub fn accept(&self, checked: CheckedTransaction, replica: usize, submitted: Instant) {
         let hash = checked.hash.0;
         let accepted = Accepted { checked, replica, submitted, latency: None };
         self.accepted().entry(hash).or_insert(accepted);
     }
 
-    /// Notes when a replica has the outcomes of what it accepted; until it ends, which is a failure.
+    /// Records when a replica has the outcomes of the transactions that it accepted. Returns only if the
+    /// replica fails, with the reason.
     pub async fn watch(
         &self,
         replica: usize,
@@ -62,7 +58,7 @@ impl Ledger {
             };
             let known = match reader.read_now(|view| view.known_transactions(&pending)) {
                 Ok(known) => known,
-                Err(error) => return format!("its store cannot be read: {error}"),
+                Err(error) => return format!("reading its store failed: {error}"),
             };
             {
                 let mut accepted = self.accepted();
@@ -73,12 +69,12 @@ impl Ledger {
                 }
             }
             if published.changed().await.is_err() {
-                return "it ended".into();
+                return "it stopped unexpectedly".into();
             }
         }
     }
 
-    /// Half of the latencies are below the first, 99 of 100 below the second, all at most the third.
+    /// The median, the 99th percentile and the maximum of all latencies.
     pub fn latencies(&self) -> (Duration, Duration, Duration) {
         let mut all: Vec<Duration> =
             self.accepted().values().filter_map(|accepted| accepted.latency).collect();

@@ -1,33 +1,29 @@
-//! What a chaos test runs: the scenario, and how large it is.
+//! The options of a chaos test.
 
 use std::path::PathBuf;
 
 use crate::network::faults::FaultKind;
 
-/// What is simulated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Scenario {
-    /// All kinds of faults at random, until there are enough batches
+    /// All kinds of faults, at random
     Chaos,
-    /// Two of four gateways dead and one lying, all the time; nothing else
+    /// Two of four gateways are down and one lies, all the time
     Gateways,
     /// No faults
     Calm,
 }
 
-/// How it is simulated.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The scenario.
     pub scenario: Scenario,
-    /// How many replicas.
     pub replicas: usize,
-    /// How many nodes, in chaos.
+    /// The number of nodes, unless the scenario sets it.
     pub nodes: usize,
-    /// How many batches are final before the faults end.
+    /// The faults end once so many batches are finalized.
     pub batches: u64,
-    /// Which faults nodes have, in chaos.
+    /// The kinds of node faults in the scenario `Chaos`.
     pub faults: Vec<FaultKind>,
-    /// Where databases are kept while it runs.
+    /// The folder for the databases; removed at the end.
     pub folder: PathBuf,
 }

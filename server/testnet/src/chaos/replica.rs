@@ -1,5 +1,5 @@
-//! A replica of the simulation: the real one, on real SQLite, with links in memory. It can be killed at
-//! any await, and is started again from what is on its disk.
+//! A replica in a chaos test: the real code on real SQLite databases, with links in memory. It can be killed
+//! at any await point, and restarts from what is on disk.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,56 +22,50 @@ use zellbook_server::replica::{Parts, Replica};
 use zellbook_server::sequencer::{GatewayAddress, Zellular};
 use zellbook_server::store::{Reader, Store};
 
-/// What all replicas have in common.
+/// What all replicas share.
 pub struct Common {
-    /// The rules.
     pub rules: Arc<Rules>,
-    /// The one clock.
     pub clock: Clock,
-    /// Checks proofs.
     pub verifier: watch::Receiver<Arc<Verifier>>,
-    /// The links to the nodes.
     pub links: Arc<Links>,
-    /// Where the nodes are.
     pub gateways: Vec<GatewayAddress>,
-    /// What was accepted.
     pub ledger: Ledger,
-    /// A folder for each replica is made in it.
+    /// The parent of the replicas' folders.
     pub folder: PathBuf,
 }
 
-/// A replica, running or not.
+/// A replica, running or killed.
 pub struct TestedReplica {
-    place: usize,
+    index: usize,
     folder: PathBuf,
     key: [u8; 32],
     running: Option<Running>,
-    /// How many transactions it posted again, in its lives before.
+    /// The number of reposts before it was last killed.
     posted_again: u64,
 }
 
 struct Running {
     outbox: Outbox,
     watch: Watch,
-    /// Those that end only in failure, which they name.
+    /// Tasks that return only if they fail, with the reason.
     tasks: Vec<JoinHandle<String>>,
 }
 
 impl TestedReplica {
     /// A replica that was never started.
-    pub fn new(place: usize, folder: &Path, key: [u8; 32]) -> Self {
-        let folder = folder.join(format!("replica-{place}"));
-        Self { place, folder, key, running: None, posted_again: 0 }
+    pub fn new(index: usize, folder: &Path, key: [u8; 32]) -> Self {
+        let folder = folder.join(format!("replica-{index}"));
+        Self { index, folder, key, running: None, posted_again: 0 }
     }
 
-    /// Starts it from its disk.
+    /// Starts it from what is on disk.
     pub fn start(&mut self, common: &Common, rng: &mut Rng) -> Result<(), String> {
-        let fault = |error: &dyn std::fmt::Display| format!("replica {}: {error}", self.place);
-        std::fs::create_dir_all(&self.folder).map_err(|error| fault(&error))?;
+        let failure = |error: &dyn std::fmt::Display| format!("replica {}: {error}", self.index);
+        std::fs::create_dir_all(&self.folder).map_err(|error| failure(&error))?;
         let rules = &common.rules;
         let path = self.folder.join("replica.sqlite");
-        let store = Store::open(&path, rules).map_err(|error| fault(&error))?;
-        let state = store.load(rules).map_err(|error| fault(&error))?;
+        let store = Store::open(&path, rules).map_err(|error| failure(&error))?;
+        let state = store.load(rules).map_err(|error| failure(&error))?;
         let reader = Reader::new(&path, Arc::clone(rules));
         let posted = Arc::new(Notify::new());
         let options = OutboxOptions {
@@ -86,14 +80,14 @@ impl TestedReplica {
             options,
             posted: Arc::clone(&posted),
             clock: common.clock,
-            random: fork(rng),
+            random: derive(rng),
         })
-        .map_err(|error| fault(&error))?;
-        let transport = MemoryTransport { links: Arc::clone(&common.links), replica: self.place };
+        .map_err(|error| failure(&error))?;
+        let transport = MemoryTransport { links: Arc::clone(&common.links), replica: self.index };
         let app_name = &rules.genesis.app_name;
         let gateways = common.gateways.clone();
-        let sequencer = Arc::new(Zellular::new(transport, app_name, gateways, fork(rng)));
-        let key = SecretKey::from_bytes(&self.key).map_err(|error| fault(&error))?;
+        let sequencer = Arc::new(Zellular::new(transport, app_name, gateways, derive(rng)));
+        let key = SecretKey::from_bytes(&self.key).map_err(|error| failure(&error))?;
         let (replica, watch) = Replica::new(Parts {
             state,
             storage: store,
@@ -103,10 +97,10 @@ impl TestedReplica {
             replica_index: replica_index(rules, &key),
             evidence: self.folder.clone(),
             clock: common.clock,
-            random: fork(rng),
+            random: derive(rng),
         })
-        .map_err(|error| fault(&error))?;
-        let attester = Attester::new(Arc::clone(rules), key, &watch, common.clock, fork(rng));
+        .map_err(|error| failure(&error))?;
+        let attester = Attester::new(Arc::clone(rules), key, &watch, common.clock, derive(rng));
         let follow = replica.follow(Arc::clone(&sequencer), posted);
         let published = watch.published.clone();
         let post = outbox_task.run(
@@ -116,21 +110,21 @@ impl TestedReplica {
             Some(attester),
         );
         let (ledger, published) = (common.ledger.clone(), watch.published.clone());
-        let place = self.place;
+        let index = self.index;
         let tasks = vec![
             tokio::spawn(async move { format!("it halted: {}", follow.await) }),
-            tokio::spawn(async move { format!("its outbox ended: {:?}", post.await) }),
+            tokio::spawn(async move { format!("its outbox stopped: {:?}", post.await) }),
             tokio::spawn(async move {
                 sequencer.keep_surveyed().await;
-                "its survey ended".into()
+                "its survey of gateways stopped".into()
             }),
-            tokio::spawn(async move { ledger.watch(place, published, reader).await }),
+            tokio::spawn(async move { ledger.watch(index, published, reader).await }),
         ];
         self.running = Some(Running { outbox, watch, tasks });
         Ok(())
     }
 
-    /// Drops all of it where it stands.
+    /// Drops all its tasks at their present await points.
     pub async fn kill(&mut self) {
         self.posted_again = self.posted_again();
         let Some(running) = self.running.take() else { return };
@@ -138,53 +132,47 @@ impl TestedReplica {
             task.abort();
         }
         for task in running.tasks {
-            // Its files are closed when it is gone.
+            // Wait until the task is dropped, so that its database files are closed.
             let _ = task.await;
         }
     }
 
-    /// Whether it runs.
     pub const fn is_running(&self) -> bool {
         self.running.is_some()
     }
 
-    /// Its outbox, while it runs.
     pub fn outbox(&self) -> Option<Outbox> {
         self.running.as_ref().map(|running| running.outbox.clone())
     }
 
-    /// What its outbox knows of a transaction, while it runs.
     pub fn progress(&self, hash: &Hash) -> Option<Progress> {
         self.running.as_ref()?.outbox.progress(hash)
     }
 
-    /// How many transactions wait in its outbox.
+    /// The number of transactions in its outbox.
     pub fn waiting(&self) -> usize {
         self.running.as_ref().map_or(0, |running| running.outbox.len())
     }
 
-    /// How many transactions it posted again.
+    /// The number of reposts since the start of the test.
     pub fn posted_again(&self) -> u64 {
         let now = self.running.as_ref().map_or(0, |running| running.outbox.posted_again());
         self.posted_again + now
     }
 
-    /// What it is called.
     pub fn name(&self) -> String {
-        format!("replica {}", self.place)
+        format!("replica {}", self.index)
     }
 
-    /// Its last commit.
     pub fn published(&self) -> Option<Arc<Published>> {
         self.running.as_ref().map(|running| Arc::clone(&running.watch.published.borrow()))
     }
 
-    /// Its store, to read.
     pub fn reader(&self, rules: &Arc<Rules>) -> Reader {
         Reader::new(&self.folder.join("replica.sqlite"), Arc::clone(rules))
     }
 
-    /// What it is doing, for people.
+    /// Its state, for messages.
     pub fn describe(&self) -> String {
         let Some(running) = &self.running else { return "is killed".into() };
         let health = running.watch.health.borrow();
@@ -198,17 +186,18 @@ impl TestedReplica {
         )
     }
 
-    /// Why a part of it ended by itself, if one did.
+    /// The reason why one of its tasks ended, if one did.
     pub async fn failure(&mut self) -> Option<String> {
         let tasks = &mut self.running.as_mut()?.tasks;
         let ended = tasks.iter().position(JoinHandle::is_finished)?;
         let reason = tasks.swap_remove(ended).await;
-        let reason = reason.unwrap_or_else(|error| format!("a part of it panicked: {error}"));
-        Some(format!("replica {}: {reason}", self.place))
+        let reason = reason.unwrap_or_else(|error| format!("a task panicked: {error}"));
+        Some(format!("replica {}: {reason}", self.index))
     }
 }
 
-/// A generator that is drawn from another.
-pub fn fork(rng: &mut Rng) -> Rng {
+/// Derives a random generator from another, so that each part has its own and the order in which parts draw
+/// does not matter.
+pub fn derive(rng: &mut Rng) -> Rng {
     Rng::with_seed(rng.u64(..))
 }

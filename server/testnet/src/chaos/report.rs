@@ -4,30 +4,27 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-/// What came of a simulation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// How many batches are final.
+    /// The number of finalized batches.
     pub batches: usize,
-    /// How many transactions were accepted.
+    /// The number of transactions that an outbox accepted.
     pub accepted: usize,
-    /// How many of all transactions were applied.
     pub applied: usize,
-    /// How many were rejected.
     pub rejected: usize,
-    /// How many were accepted, and expired or were superseded before they were in the sequence.
+    /// The number of accepted transactions that expired or were superseded before they were sequenced.
     pub given_up: usize,
-    /// How many were in the sequence again.
+    /// The number of transactions that were sequenced more than once.
     pub copies: usize,
-    /// How many of these outboxes can have made, which posted so many again; the nodes made the others.
+    /// The number of reposts by outboxes. They cause at most so many of the copies; faults of nodes cause
+    /// the others.
     pub posted_again: u64,
-    /// How often the leader was changed.
     pub leader_changes: u64,
-    /// Faults by kind.
+    /// The number of faults, by kind.
     pub faults: BTreeMap<&'static str, u32>,
-    /// How long it took, in virtual time.
+    /// The duration in virtual time.
     pub elapsed: Duration,
-    /// From submit to applied: the median, the 99th percentile, the longest.
+    /// The time from submission to outcome: median, 99th percentile and maximum.
     pub latencies: (Duration, Duration, Duration),
     /// SHA-256 over all bodies and roots.
     pub digest: String,

@@ -1,4 +1,4 @@
-//! The clients: they sign orders, cancels and transfers, and submit them to replicas of their choice.
+//! The clients of a chaos test: traders that sign random orders, cancels and transfers, and submit them.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use zellbook_core::units::Decimal;
 use super::ledger::Ledger;
 use zellbook_server::outbox::Outbox;
 
-/// How many traders there are.
+/// The number of traders.
 const TRADERS: u8 = 6;
 
-/// All traders, and the issuer that gives them something to trade with.
+/// All traders, and the issuer that funds them.
 pub struct Traders {
     issuer: Trader,
     traders: Vec<Trader>,
@@ -31,18 +31,15 @@ struct Trader {
     orders: Vec<TransactionHash>,
 }
 
-/// A transaction that is ready to be submitted.
 pub struct Signed {
-    /// As a replica has checked it.
     checked: CheckedTransaction,
-    /// Its JSON.
+    /// The JSON.
     element: String,
 }
 
-/// A test key.
 pub fn key(number: u8) -> SecretKey {
     SecretKey::from_bytes(&[number; 32])
-        .unwrap_or_else(|error| unreachable!("small numbers are keys: {error}"))
+        .unwrap_or_else(|error| unreachable!("every small number is a valid key: {error}"))
 }
 
 impl Trader {
@@ -66,9 +63,9 @@ impl Trader {
             self.orders.push(hash);
         }
         let element = transaction.sign(&rules.network, &self.key).to_json();
-        // The check that the API makes before it submits.
+        // The API makes the same check before it submits a transaction.
         let checked = check_element(rules, &element)
-            .unwrap_or_else(|invalid| unreachable!("traders sign what is valid: {invalid:?}"));
+            .unwrap_or_else(|invalid| unreachable!("traders sign valid transactions: {invalid:?}"));
         Signed { checked, element }
     }
 }
@@ -78,7 +75,7 @@ fn decimal(text: &str) -> Decimal {
 }
 
 impl Traders {
-    /// Traders, and the issuer with a key of this number.
+    /// `issuer` is the number of the issuer's key.
     pub fn new(issuer: u8) -> Self {
         Self {
             issuer: Trader::new(issuer),
@@ -86,7 +83,7 @@ impl Traders {
         }
     }
 
-    /// What gives every trader something to trade with.
+    /// The deposits that fund the traders.
     pub fn deposits(&mut self, rules: &Rules, now_ms: u64) -> Vec<Signed> {
         let mut signed = Vec::new();
         for (number, trader) in self.traders.iter().enumerate() {
@@ -103,7 +100,7 @@ impl Traders {
         signed
     }
 
-    /// What one of them does next.
+    /// A random transaction of a random trader.
     pub fn next(&mut self, rules: &Rules, now_ms: u64, rng: &mut Rng) -> Signed {
         let count = self.traders.len();
         let (from, to) = (rng.usize(0..count), rng.usize(0..count));
@@ -113,8 +110,8 @@ impl Traders {
         let action = match rng.u32(0..100) {
             0..65 => Action::Order(order(now_ms, rng)),
             65..85 if !trader.orders.is_empty() => {
-                let place = rng.usize(0..trader.orders.len());
-                Action::Cancel(OrderRef::Transaction(trader.orders.swap_remove(place)))
+                let index = rng.usize(0..trader.orders.len());
+                Action::Cancel(OrderRef::Transaction(trader.orders.swap_remove(index)))
             }
             85..87 => Action::CancelAll { market: None },
             _ => Action::Transfer {
@@ -147,8 +144,8 @@ fn order(now_ms: u64, rng: &mut Rng) -> Order {
     }
 }
 
-/// Submits a transaction, and remembers it if it is accepted. A client that is not told tries again
-/// for a while, as ours do.
+/// Submits a transaction, and records it if it is accepted. Like real clients, tries again a few times if
+/// there is no answer.
 pub async fn submit(outbox: Outbox, ledger: Ledger, replica: usize, signed: Signed) {
     let submitted = Instant::now();
     for _ in 0..3 {

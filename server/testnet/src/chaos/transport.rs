@@ -1,5 +1,5 @@
-//! Links in memory between replicas and the emulated nodes: they take time, lose what is sent, and can
-//! be cut.
+//! Links in memory between the replicas and the emulated nodes. They delay messages, lose some, and can be
+//! cut.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,44 +17,40 @@ use zellbook_server::sequencer::transport::{
     Answer, Bounds, Method, Request, SILENCE_MAX, Transport, TransportError,
 };
 
-/// The time that a request or an answer takes, in milliseconds.
+/// The delay of a request or a response, in milliseconds.
 const DELAY_MS: std::ops::Range<u64> = 1..15;
 
-/// All links.
 pub struct Links {
     network: Network,
     routers: Vec<Router>,
     state: Mutex<LinkState>,
 }
 
-/// What is wrong with the links.
 pub struct LinkState {
-    /// Pairs of a replica and a node that do not reach each other.
+    /// The pairs of a replica and a node whose link is cut.
     pub cut: BTreeSet<(usize, usize)>,
-    /// How much of what is sent is lost, in percent.
+    /// The percentage of messages that are lost.
     pub lost_percent: u32,
     rng: Rng,
 }
 
 impl Links {
-    /// Links to all nodes of a network.
     pub fn new(network: Network, seed: u64) -> Self {
         let routers = (0..network.len()).map(|node| network.router(node)).collect();
         let state = LinkState { cut: BTreeSet::new(), lost_percent: 0, rng: Rng::with_seed(seed) };
         Self { network, routers, state: Mutex::new(state) }
     }
 
-    /// Where a node is reached.
+    /// The address of a node.
     pub fn url(node: usize) -> String {
-        format!("http://node-{node}.simulation")
+        format!("http://node-{node}.chaos")
     }
 
-    /// What is wrong with them, to change it.
     pub fn state(&self) -> MutexGuard<'_, LinkState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What becomes of the next message.
+    /// Draws the fate of the next message.
     fn next(&self) -> Passage {
         let mut state = self.state();
         let percent = state.lost_percent;
@@ -69,22 +65,20 @@ impl Links {
     }
 }
 
-/// What becomes of a message.
+/// The fate of a message.
 enum Passage {
-    /// It arrives after a while.
+    /// It arrives after a delay.
     After(Duration),
-    /// The connection breaks after a while.
+    /// The connection is reset after a delay.
     Broken(Duration),
-    /// Nothing is heard of it.
+    /// It is lost, so that only a timeout ends the wait for it.
     Lost,
 }
 
 /// One replica's end of the links.
 #[derive(Clone)]
 pub struct MemoryTransport {
-    /// All links.
     pub links: Arc<Links>,
-    /// Whose end it is.
     pub replica: usize,
 }
 
@@ -100,7 +94,7 @@ impl MemoryTransport {
     async fn exchange(&self, request: Request, bounds: Bounds) -> Result<Answer, TransportError> {
         let unknown = || TransportError::Connection(format!("no such node: {}", request.url));
         let rest = request.url.strip_prefix("http://node-").ok_or_else(unknown)?;
-        let (node, path) = rest.split_once(".simulation").ok_or_else(unknown)?;
+        let (node, path) = rest.split_once(".chaos").ok_or_else(unknown)?;
         let node: usize = node.parse().map_err(|_| unknown())?;
         let router = self.links.routers.get(node).ok_or_else(unknown)?.clone();
         self.pass().await?;
@@ -131,7 +125,7 @@ impl MemoryTransport {
         Ok(Answer { status, content_type, body: body.to_vec() })
     }
 
-    /// Waits for a message to get through; for ever if it is lost.
+    /// Waits until a message has arrived; for ever if it is lost.
     async fn pass(&self) -> Result<(), TransportError> {
         match self.links.next() {
             Passage::After(delay) => sleep(delay).await,
@@ -147,7 +141,8 @@ impl MemoryTransport {
 
 impl Transport for MemoryTransport {
     async fn send(&self, request: Request, bounds: Bounds) -> Result<Answer, TransportError> {
-        // Answers are small here, so that silence is all that takes time.
+        // Responses are small here, so the time limit of a whole response is never reached before that of
+        // silence.
         let time_max = bounds.time_max.min(SILENCE_MAX);
         let answer = timeout(time_max, self.exchange(request, bounds)).await;
         answer.unwrap_or(Err(TransportError::TimedOut(time_max)))

@@ -1,6 +1,8 @@
-//! The world of a chaos test: real replicas, outboxes, clients of the network and SQLite, on emulated
-//! nodes, in virtual time on one thread. Everything random comes from the seed, so that a seed that
-//! fails once fails again.
+//! The world of a chaos test: the real replicas, outboxes and stores, the clients that use them, and the
+//! emulated nodes, all on one thread in virtual time.
+//!
+//! Nothing may depend on real time, on the order of threads or of hash maps, or on the system's random
+//! numbers. Every random number comes from a generator that is derived from the seed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,16 +29,17 @@ use super::transport::Links;
 use crate::network::faults::{Fault, FaultKind, Faults};
 use crate::network::{Lie, Network, NetworkOptions};
 
-/// When the simulated world begins: Unix milliseconds.
+/// The virtual start time, in Unix milliseconds.
 const START_MS: u64 = 1_795_000_000_000;
 /// The number of the issuer's key.
 const ISSUER: u8 = 99;
-/// What a simulation may take until it has its batches, in virtual time.
-const PATIENCE: Duration = Duration::from_secs(4 * 3600);
-/// And after the last fault.
-const SETTLING: Duration = Duration::from_secs(1800);
-/// Milliseconds between two rounds of submissions, and how many each has at most.
+/// The longest virtual time until the required number of batches is finalized.
+const BATCHES_TIMEOUT: Duration = Duration::from_secs(4 * 3600);
+/// The longest virtual time from the end of the faults until all replicas have caught up.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(1800);
+/// The time between two rounds of submissions, in milliseconds.
 const SUBMIT_MS: std::ops::Range<u64> = 50..1000;
+/// The most submissions in a round.
 const SUBMITS_MAX: usize = 6;
 
 /// Runs one chaos test on this thread.
@@ -80,7 +83,7 @@ impl<'a> World<'a> {
         let rules = Arc::new(rules(options.replicas)?);
         let app_name = rules.genesis.app_name.clone();
         let stakes = match options.scenario {
-            // The dead must not have so much stake that nothing is final any more.
+            // The two nodes that are down must leave enough stake for finality.
             Scenario::Gateways => vec![40, 40, 10, 10],
             Scenario::Chaos | Scenario::Calm => vec![10; options.nodes],
         };
@@ -110,7 +113,7 @@ impl<'a> World<'a> {
         };
         let replicas = (1..).take(options.replicas).enumerate();
         let replicas = replicas
-            .map(|(place, number)| TestedReplica::new(place, &common.folder, [number; 32]))
+            .map(|(index, number)| TestedReplica::new(index, &common.folder, [number; 32]))
             .collect();
         let traders = Traders::new(ISSUER);
         Ok(Self { options, rng, network, common, replicas, traders })
@@ -128,12 +131,12 @@ impl<'a> World<'a> {
         for (number, signed) in deposits.into_iter().enumerate() {
             self.submit(number % self.options.replicas, signed);
         }
-        // Then everybody has something to trade with.
+        // Time for the deposits to be applied.
         sleep(Duration::from_secs(3)).await;
         let faults = self.disturb(started).await?;
         self.settle().await?;
         if nodes.is_finished() {
-            return Err("the emulated network ended by itself".into());
+            return Err("the emulated network stopped unexpectedly".into());
         }
         let bodies = self.network.finalized(&self.common.rules.genesis.app_name);
         let judge = Judge::new(&self.common.rules, &bodies)?;
@@ -161,7 +164,7 @@ impl<'a> World<'a> {
         })
     }
 
-    /// Lets clients submit and faults happen until there are enough batches.
+    /// Submits transactions and injects faults until enough batches are finalized.
     async fn disturb(&mut self, started: Instant) -> Result<BTreeMap<&'static str, u32>, String> {
         let mut disturbance = match self.options.scenario {
             Scenario::Chaos => {
@@ -183,8 +186,8 @@ impl<'a> World<'a> {
         while self.network.finalized_index(&app_name) < self.options.batches
             || disturbance.as_ref().is_some_and(|disturbance| !disturbance.has_had_all())
         {
-            if started.elapsed() > PATIENCE {
-                return Err(self.stuck("there are too few batches"));
+            if started.elapsed() > BATCHES_TIMEOUT {
+                return Err(self.describe("too few batches were finalized"));
             }
             sleep(Duration::from_millis(self.rng.u64(SUBMIT_MS))).await;
             self.fail_if_ended().await?;
@@ -203,7 +206,7 @@ impl<'a> World<'a> {
             rounds += 1;
             if rounds.is_multiple_of(10) {
                 let elapsed = started.elapsed().as_secs_f64();
-                tracing::debug!("after {elapsed:.1} s {}", self.stuck("all is well"));
+                tracing::debug!("after {elapsed:.1} s: {}", self.describe("no failure"));
             }
         }
         let Some(mut disturbance) = disturbance else { return Ok(BTreeMap::new()) };
@@ -211,7 +214,7 @@ impl<'a> World<'a> {
         Ok(disturbance.counts)
     }
 
-    /// Hands a transaction to a replica, which may be killed meanwhile; one that is dead takes none.
+    /// Submits a transaction to a replica. Nothing happens if the replica is down.
     fn submit(&self, replica: usize, signed: traders::Signed) {
         if let Some(outbox) = self.replicas.get(replica).and_then(TestedReplica::outbox) {
             tokio::spawn(traders::submit(outbox, self.common.ledger.clone(), replica, signed));
@@ -227,7 +230,7 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Waits until all outboxes are empty and all replicas are where the network is.
+    /// Waits until all outboxes are empty and all replicas have applied the last batch.
     async fn settle(&mut self) -> Result<(), String> {
         let since = Instant::now();
         let app_name = self.common.rules.genesis.app_name.clone();
@@ -242,14 +245,14 @@ impl<'a> World<'a> {
             if is_settled {
                 return Ok(());
             }
-            if since.elapsed() > SETTLING {
-                return Err(self.stuck("the replicas do not come to rest"));
+            if since.elapsed() > SETTLE_TIMEOUT {
+                return Err(self.describe("the replicas did not catch up"));
             }
         }
     }
 
-    /// Where all are, for people.
-    fn stuck(&self, what: &str) -> String {
+    /// A message with the state of all nodes and replicas.
+    fn describe(&self, what: &str) -> String {
         let app_name = &self.common.rules.genesis.app_name;
         let (last, nodes) =
             (self.network.finalized_index(app_name), self.network.describe(app_name));
@@ -257,7 +260,7 @@ impl<'a> World<'a> {
             .replicas
             .iter()
             .map(|replica| format!("\n  {} {}", replica.name(), replica.describe()));
-        format!("{what}: {last} are final{nodes}{}", replicas.collect::<String>())
+        format!("{what}: {last} batches are final{nodes}{}", replicas.collect::<String>())
     }
 }
 
@@ -272,12 +275,12 @@ mod tests {
             nodes: 4,
             batches: 40,
             faults: FaultKind::ALL.to_vec(),
-            folder: folder.path().join("simulation"),
+            folder: folder.path().join("chaos"),
         }
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_history_and_another_seed_another() {
+    fn a_seed_determines_the_whole_history() {
         let folder = tempfile::tempdir().unwrap();
         let first = run(&options(&folder), 1).unwrap();
         assert_eq!(run(&options(&folder), 1).unwrap(), first);

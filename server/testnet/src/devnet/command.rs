@@ -1,4 +1,4 @@
-//! Runs the nodes in this process and the replicas in processes of their own, until it is stopped.
+//! Runs the nodes and replicas of a devnet until it is stopped.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -21,14 +21,15 @@ use super::nodes::{disturb, keep_node};
 use super::replicas::Replicas;
 use crate::network::{Network, NetworkOptions};
 
-/// Runs an emulated network and replicas until it is told to stop.
 pub fn devnet(arguments: DevnetArguments, output: Output) -> Result<(), Failure> {
     let stakes = match arguments.stakes.len() {
         0 => vec![10; arguments.nodes.into()],
         count if count == usize::from(arguments.nodes) => arguments.stakes.clone(),
         count => {
             let nodes = arguments.nodes;
-            return Err(Failure::usage(format!("--stakes has {count} stakes for {nodes} nodes")));
+            return Err(Failure::usage(format!(
+                "--stakes has {count} stakes for {nodes} nodes; give one stake per node"
+            )));
         }
     };
     let folder = Folder::new(arguments.data.clone())?;
@@ -97,9 +98,9 @@ async fn run(
     let result = tokio::select! {
         () = listen::stop_signal() => Ok(()),
         failure = replicas.keep_running() => Err(failure),
-        () = disturb(&network, arguments) => Err("the faults ended".into()),
+        () = disturb(&network, arguments) => Err("fault injection stopped unexpectedly".into()),
         ended = emulation => Err(match ended {
-            Ok(()) => "the emulation ended".into(),
+            Ok(()) => "the emulated network stopped unexpectedly".into(),
             Err(panic) => Failure::from(panic),
         }),
     };
@@ -109,17 +110,17 @@ async fn run(
 }
 
 fn describe(folder: &Path, nodes: &[String], stakes: &[u64], replicas: &[String]) -> String {
-    let mut text = format!("an emulation of a network of {} nodes\n", nodes.len());
+    let mut text = format!("emulated network of {} nodes\n", nodes.len());
     for (url, stake) in nodes.iter().zip(stakes) {
         text.push_str(&format!("  node     {url}  stake {stake}\n"));
     }
     for url in replicas {
-        text.push_str(&format!("  replica  {url}  page and API\n"));
+        text.push_str(&format!("  replica  {url}  web page and API\n"));
     }
     for (name, file) in
         [("genesis", "genesis.json"), ("nodes", "nodes.json"), ("issuer", "issuer.key")]
     {
         text.push_str(&format!("  {name:<8} {}\n", folder.join(file).display()));
     }
-    text + "stop it with Ctrl-C"
+    text + "press Ctrl-C to stop"
 }

@@ -1,4 +1,5 @@
-//! `zellbook devnet`: an emulated network and replicas on it, in one command.
+//! `zellbook devnet`: runs an emulated network and replicas on it. The nodes run in this process, and each
+//! replica is a child process.
 
 mod arguments;
 mod command;

@@ -1,4 +1,4 @@
-//! The nodes of a devnet: each listens while it is not killed, and has the faults that were asked for.
+//! Serves the nodes of a devnet, and injects the chosen faults.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use super::arguments::DevnetArguments;
 use crate::network::Network;
 use crate::network::faults::Faults;
 
-/// How often it is looked whether a node was killed or started.
+/// How often to check whether a node was killed or restarted.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Serves a node whenever it is not killed: then nobody can connect to it.
+/// Listens on the node's port except while the node is killed, so that clients cannot connect then.
 pub async fn keep_node(
     network: Network,
     node: usize,
@@ -46,7 +46,7 @@ pub async fn keep_node(
             }
             Err(error) => tracing::warn!("node {node}: {error}"),
         }
-        // Its connections end with it.
+        // Closes the connections of the killed node.
         let _ = end.send(true);
         while network.is_down(node) {
             sleep(LOOK_EVERY).await;
@@ -54,16 +54,16 @@ pub async fn keep_node(
     }
 }
 
-/// Makes the faults that were asked for, for ever.
+/// Injects random faults of the chosen kinds. Never returns.
 pub async fn disturb(network: &Network, arguments: &DevnetArguments) {
     let mut faults = Faults::new(network.clone(), arguments.faults.clone(), arguments.seed);
     loop {
         sleep(arguments.every / 2).await;
         let Some(fault) = faults.draw(None) else { continue };
-        tracing::info!("fault: {fault}");
+        tracing::info!("fault starts: {fault}");
         faults.begin(fault);
         sleep(arguments.every / 2).await;
         faults.end(fault);
-        tracing::info!("over: {fault}");
+        tracing::info!("fault ends: {fault}");
     }
 }

@@ -1,5 +1,5 @@
-//! The replicas of a devnet: each a process of its own, which is started again when it ends, and does not
-//! outlive the command.
+//! The replicas of a devnet. Each is a child process that is restarted when it exits, and that cannot outlive
+//! this process.
 
 use std::fs::{self, OpenOptions};
 use std::net::TcpListener;
@@ -14,55 +14,52 @@ use zellbook_server::config::io_error;
 
 use super::arguments::{DevnetArguments, port_of};
 
-/// How often it is looked whether a replica ended.
+/// How often to check whether a replica exited.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// How long replicas have to start, and to stop.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How long after its end a replica is started again.
-const START_AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// One that ends so soon after its start has failed to start.
+/// How long replicas may take to start, and to stop.
+const START_STOP_TIMEOUT: Duration = Duration::from_secs(30);
+/// The wait before a replica is restarted.
+const RESTART_AFTER: Duration = Duration::from_secs(1);
+/// A replica that exits so soon after its start counts as failed to start.
 const SOON: Duration = Duration::from_secs(10);
-/// How often in a row it may.
+/// After so many failed starts in a row a replica is not restarted any more.
 const STARTS_MAX: u32 = 3;
 
-/// All replicas.
 pub struct Replicas(Vec<Replica>);
 
-/// One of them.
 struct Replica {
     command: Command,
     child: Child,
     url: String,
     log: PathBuf,
     started: Instant,
-    /// How often in a row it ended soon.
+    /// The number of failed starts in a row.
     failures: u32,
-    /// When it was seen to have ended, if it did.
+    /// When it was found to have exited.
     ended: Option<Instant>,
-    /// Whether it is not started again.
+    /// Whether it is not restarted any more.
     is_over: bool,
 }
 
 impl Replicas {
-    /// Starts those of a folder, which has genesis, node list and keys.
+    /// Starts the replicas of a folder that has genesis, node list and keys.
     pub fn start(arguments: &DevnetArguments, folder: &Path) -> Result<Self, Failure> {
         let replicas = (0..arguments.replicas).map(|n| Replica::start(arguments, n, folder));
         Ok(Self(replicas.collect::<Result<_, _>>()?))
     }
 
-    /// Where they are.
     pub fn urls(&self) -> Vec<String> {
         self.0.iter().map(|replica| replica.url.clone()).collect()
     }
 
-    /// Waits until all answer.
+    /// Waits until all replicas respond.
     pub async fn wait_until_served(&mut self) -> Result<(), Failure> {
-        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
+        let client = reqwest::Client::builder().no_proxy().timeout(START_STOP_TIMEOUT).build()?;
         let since = Instant::now();
         for replica in &mut self.0 {
             let url = format!("{}/v1/status", replica.url);
             while client.get(&url).send().await.is_err() {
-                if replica.status().is_some() || since.elapsed() > PATIENCE {
+                if replica.status().is_some() || since.elapsed() > START_STOP_TIMEOUT {
                     return Err(replica.end().into());
                 }
                 sleep(LOOK_EVERY).await;
@@ -71,26 +68,26 @@ impl Replicas {
         Ok(())
     }
 
-    /// Tells of replicas that end and starts them again, until none can be started.
+    /// Restarts replicas that exit, and returns once none can be restarted.
     pub async fn keep_running(&mut self) -> Failure {
         loop {
             for replica in self.0.iter_mut().filter(|replica| !replica.is_over) {
                 replica.keep_running();
             }
             if self.0.iter().all(|replica| replica.is_over) {
-                return "no replica is left".into();
+                return "no replica is running any more".into();
             }
             sleep(LOOK_EVERY).await;
         }
     }
 
-    /// Stops them, as an operator would.
+    /// Stops all replicas with SIGTERM, as an operator would.
     pub async fn stop(&mut self) {
         tracing::info!("stopping {} replicas", self.0.len());
         self.0.iter_mut().for_each(Replica::ask_to_stop);
         let asked = Instant::now();
         while self.0.iter_mut().any(|replica| replica.status().is_none())
-            && asked.elapsed() < PATIENCE
+            && asked.elapsed() < START_STOP_TIMEOUT
         {
             sleep(LOOK_EVERY).await;
         }
@@ -117,31 +114,32 @@ impl Replica {
         if let Some(page) = &arguments.page {
             command.arg("--page").arg(page);
         }
-        // Its input ends when this process does, however that ends.
+        // The pipe closes when this process ends, even if it is killed, and stops the replica.
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(errors);
         let child = command.spawn()?;
         let (url, started) = (format!("http://{address}"), Instant::now());
         Ok(Self { command, child, url, log, started, failures: 0, ended: None, is_over: false })
     }
 
-    /// How it ended, if it did.
+    /// The exit status, if it has exited.
     fn status(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }
 
-    /// Starts it again a while after it ended.
+    /// Restarts it if it exited a while ago.
     fn keep_running(&mut self) {
         let Some(status) = self.status() else { return };
         let Some(ended) = self.ended else {
             self.ended = Some(Instant::now());
             self.failures = if self.started.elapsed() < SOON { self.failures + 1 } else { 0 };
-            // One that halted has found something that its operator is to look at.
+            // A halted replica would halt again; its evidence needs an operator.
             self.is_over = status.code() == Some(HALTED.into()) || self.failures >= STARTS_MAX;
-            let then = if self.is_over { "it stays so" } else { "it is started again" };
+            let then =
+                if self.is_over { "it will not be restarted" } else { "it will be restarted" };
             tracing::warn!("{}\n{then}", self.end());
             return;
         };
-        if ended.elapsed() < START_AGAIN_AFTER {
+        if ended.elapsed() < RESTART_AFTER {
             return;
         }
         match self.command.spawn() {
@@ -149,36 +147,36 @@ impl Replica {
                 (self.child, self.started, self.ended) = (child, Instant::now(), None);
             }
             Err(error) => {
-                tracing::warn!("the replica at {} is not started again: {error}", self.url);
+                tracing::warn!("cannot restart the replica at {}: {error}", self.url);
                 self.is_over = true;
             }
         }
     }
 
-    /// What is said of one that is not there, with the end of its log.
+    /// A message about a replica that exited or does not respond, with the end of its log.
     fn end(&mut self) -> String {
         let status =
-            self.status().map_or_else(|| "does not answer".into(), |status| status.to_string());
+            self.status().map_or_else(|| "no response".into(), |status| status.to_string());
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         let last = lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join("\n  ");
-        format!("the replica at {} ended: {status}\n  {last}", self.url)
+        format!("the replica at {} failed: {status}\n  {last}", self.url)
     }
 
-    /// Asks it to stop, as an operator would.
+    /// Sends SIGTERM.
     fn ask_to_stop(&mut self) {
-        // Its number may be another process's once it is gone.
+        // After it exited, another process may have its id.
         if self.status().is_some() {
             return;
         }
-        // If it cannot be asked, it is killed in the end.
+        // If this fails, dropping it kills it.
         let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
     }
 }
 
 impl Drop for Replica {
     fn drop(&mut self) {
-        // It has stopped already, if all is well.
+        // Fails if it has already stopped, as it should have.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

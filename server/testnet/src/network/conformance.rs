@@ -1,9 +1,10 @@
-//! The emulated nodes answer as the reference network was captured: over real HTTP, every request of
-//! `http_index.json` on a network of the captured keys, apps and bodies. The
-//! captured nodes' keys are known, and every proof's time and non-signers, and BLS signatures are deterministic; so
-//! the emulation's own rounds must bring about each body **to the byte**, signatures included.
-//! Compared are status, every header but `date` (which the vectors leave out), and all bytes of
-//! the body. Nothing is compared by shape only.
+//! Checks that the emulated nodes respond exactly like the captured reference network.
+//!
+//! Every request of `http_index.json` is sent over real HTTP to an emulated network with the captured keys,
+//! apps and bodies. The secret keys of the captured nodes are known, and so are the time and the non-signers
+//! of every proof; BLS signatures are deterministic. So the emulation's own rounds must produce every response
+//! **to the byte**, signatures included. The comparison covers the status, all headers but `date` (which
+//! the vectors leave out), and all bytes of the body.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -26,9 +27,10 @@ use zellbook_server::listen;
 
 const LEADER: &str = "0x3e841c1d3bb035a943f4877a8e4da9c7da58a9bb";
 
-/// The secret keys of the captured nodes, which are for tests only: SHA-256 of `zsequencer_bls_1` to
-/// `_4`, as mcl's `setStr` left them in the captured network. It refuses what is not below the order
-/// r, as three of them are not, but leaves the digits in place as a Montgomery number: x / 2^256 mod r.
+/// The secret keys of the captured nodes, which exist for tests only. They were meant to be the SHA-256 of
+/// `zsequencer_bls_1` to `_4`. But mcl's `setStr` refuses numbers that are not below the group order r, as
+/// three of these are, and leaves the digits in memory, where they count as a Montgomery number: the key is
+/// x / 2^256 mod r.
 const KEYS: [&str; 4] = [
     "12a10e2894813a4582158966eab8f3d39cd147a3ee74bf931e26e76c6fcba5c8",
     "1e8f3a665b97f58a1b8dd9fd5f6f3b699fdb6a18e99f72265764533aa3e82901",
@@ -55,7 +57,7 @@ fn exchanges(run: &str) -> Vec<Value> {
     all.iter().filter(|exchange| exchange["run"] == run).cloned().collect()
 }
 
-/// A network of a run's nodes, each listening on a port of its own.
+/// An emulated network with the nodes of a captured run, each listening on its own port.
 struct Served {
     network: Network,
     ids: Vec<String>,
@@ -64,7 +66,7 @@ struct Served {
     _stop: watch::Sender<bool>,
 }
 
-/// The timestamp of a group of batches, and who misses its lock and its finality.
+/// A captured group of batches: the last index, the time, and who did not sign.
 struct Signed<'a> {
     index: usize,
     timestamp: u64,
@@ -111,7 +113,7 @@ impl Served {
         self.network.shared.nodes().round(Instant::now(), timestamp, Some(late));
     }
 
-    /// Hands bodies to a gateway of some apps, and lets the network sign them.
+    /// Posts bodies to a gateway under the given apps, and lets the network sign them.
     async fn finalize(&self, gateway: usize, apps: &[&str], bodies: &[Value], signed: &Signed<'_>) {
         let apps: serde_json::Map<String, Value> =
             apps.iter().map(|app| (app.to_string(), bodies.into())).collect();
@@ -121,13 +123,13 @@ impl Served {
         assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
         let lock = self.late(signed.lock_nonsigners);
         let late = Late { lock, finality: self.late(Some(signed.nonsigners)) };
-        // In sequence and locked; final; known to all.
+        // The first round sequences and locks them, the second finalizes them, the third spreads that.
         for _ in 0..3 {
             self.round(signed.timestamp, &late);
         }
     }
 
-    /// Compares the answer of a node with a captured one; nothing but the date is left out.
+    /// Compares a node's response with the captured one, except for the date.
     async fn compare(&self, node: usize, exchange: &Value) {
         let file = format!("{}/{}", text(&exchange["run"]), text(&exchange["file"]));
         let request = &exchange["request"];
@@ -163,7 +165,7 @@ fn body_of(exchange: &Value) -> Vec<u8> {
     match (request["body_utf8"].as_str(), request["body_hex"].as_str()) {
         (Some(text), _) => text.as_bytes().to_vec(),
         (None, Some(digits)) => hex::decode(digits).unwrap(),
-        // Too long to be captured; the README says what it was.
+        // Too long for the vectors; their README describes it.
         (None, None) if text(&exchange["file"]).contains("all_dropped") => {
             let large = "x".repeat(5121);
             serde_json::json!({ "nope": ["x"], "orderbook": [large] }).to_string().into_bytes()
@@ -178,14 +180,14 @@ fn body_of(exchange: &Value) -> Vec<u8> {
 fn options() -> NetworkOptions {
     NetworkOptions {
         apps: vec!["orderbook".into()],
-        // Rounds are made by hand, and nobody is missed.
+        // Rounds are run by hand, and no node is late by itself.
         dispute_after: Duration::from_secs(3600),
         late_percent: 0,
         ..NetworkOptions::default()
     }
 }
 
-/// All pages of a run as one: bodies and signatures.
+/// All bodies and signatures of a run, joined from its pages.
 fn history(run: &str) -> (Vec<Value>, Vec<Value>) {
     let (mut bodies, mut signatures) = (Vec::new(), Vec::new());
     loop {
@@ -200,7 +202,7 @@ fn history(run: &str) -> (Vec<Value>, Vec<Value>) {
     }
 }
 
-/// Replays a whole run: what is empty first, then all batches, then the other requests.
+/// Replays a whole run: first the requests before any batch, then all batches, then the other requests.
 async fn replay(run: &str, options: NetworkOptions) -> usize {
     let all = exchanges(run);
     let leader = all.iter().find(|exchange| exchange["file"] == "state_sequencer.json");
@@ -213,7 +215,7 @@ async fn replay(run: &str, options: NetworkOptions) -> usize {
         || served.ids.iter().position(|id| *id != leader).unwrap(),
         |state| served.node(text(&state["data"]["node_id"])),
     );
-    // In this run a node was never started.
+    // In this run one node was never started.
     if run == "onedown4" {
         let down = served.node("0x79bc3986689ce4949fb7556b9b2d6a593cdb3d31");
         served.network.shared.nodes().set_condition(down, Condition::Down, Instant::now());
@@ -251,7 +253,7 @@ async fn replay(run: &str, options: NetworkOptions) -> usize {
 }
 
 #[tokio::test]
-async fn every_captured_run_is_answered_to_the_byte() {
+async fn responses_equal_every_captured_run_to_the_byte() {
     let mut compared = 0;
     for run in ["equal4", "unequal4", "onedown4", "collision4"] {
         compared += replay(run, options()).await;
@@ -264,7 +266,7 @@ async fn every_captured_run_is_answered_to_the_byte() {
 }
 
 #[tokio::test]
-async fn two_apps_are_answered_to_the_byte() {
+async fn responses_for_two_apps_equal_the_captured_ones_to_the_byte() {
     let options =
         NetworkOptions { apps: vec!["orderbook".into(), "simple_app".into()], ..options() };
     let state = json("twoapps4/state.json");
@@ -287,11 +289,11 @@ async fn two_apps_are_answered_to_the_byte() {
 }
 
 #[tokio::test]
-async fn every_captured_put_and_error_is_answered_to_the_byte() {
+async fn responses_to_posts_and_errors_equal_the_captured_ones_to_the_byte() {
     let mut compared = 0;
     for exchange in exchanges("put") {
         let file = text(&exchange["file"]);
-        // The requests changed what followed, so each is made of a network of its own.
+        // A post changes the responses after it, so each request gets a new network.
         let options = NetworkOptions { window_bytes_max: 20_000, ..options() };
         let served = Served::start("equal4/nodes.json", LEADER, options).await;
         let gateway = served.node("0x79bc3986689ce4949fb7556b9b2d6a593cdb3d31");
@@ -336,11 +338,11 @@ async fn every_captured_put_and_error_is_answered_to_the_byte() {
 }
 
 #[tokio::test]
-async fn what_is_put_comes_back_once_final_and_not_before() {
+async fn a_posted_body_is_returned_only_once_it_is_final() {
     let served = Served::start("equal4/nodes.json", LEADER, options()).await;
     let url = format!("{}/node/orderbook/batches", served.urls[0]);
     let put = || served.client.put(&url).header(CONTENT_TYPE, "text/plain").body("one").send();
-    assert_eq!(put().await.unwrap().status().as_u16(), 503, "no leader was heard yet");
+    assert_eq!(put().await.unwrap().status().as_u16(), 503, "no contact with a leader yet");
     let finalized = || served.network.finalized("orderbook");
     for round in 0..4 {
         served.round(1, &Late::default());

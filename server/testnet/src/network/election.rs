@@ -1,6 +1,6 @@
-//! Changing the leader. Nodes with enough stake that have not heard their leader for a while take the
-//! next one, and go on from the latest lock among them: what was only in sequence waits in their queues
-//! again.
+//! Leader changes. Nodes with enough stake that have not heard from their leader for a while elect the next
+//! one, and continue from the latest lock among them. Batches that were sequenced but not locked return to
+//! the queues of the nodes.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,7 @@ use tokio::time::Instant;
 use super::rounds::Nodes;
 
 impl Nodes {
-    /// Nodes with enough stake that have not heard their leader for a while take the next one, and
-    /// go on from the latest lock among them.
+    /// Changes the leader on each side of a partition where it is due.
     pub fn change_leader(&mut self, now: Instant) {
         let sides: BTreeSet<u8> = self.nodes.iter().map(|node| node.side).collect();
         for side in sides {
@@ -45,11 +44,11 @@ impl Nodes {
         tracing::debug!("the leader is {} from now on (epoch {epoch})", self.nodes[leader].id);
         let apps: Vec<String> = self.nodes[leader].apps.keys().cloned().collect();
         for app in &apps {
-            let place = |node: &usize| {
+            let last_lock = |node: &usize| {
                 let lock = self.nodes[*node].log(app).and_then(|log| log.lock.as_ref());
                 lock.map_or((0, 0), |lock| (lock.epoch, lock.index))
             };
-            let Some(best) = members.iter().copied().max_by_key(place) else { continue };
+            let Some(best) = members.iter().copied().max_by_key(last_lock) else { continue };
             let until = self.nodes[best].log(app).map_or(0, |log| log.indexes().locked);
             for node in members {
                 self.restart_from(best, *node, app, until);
@@ -63,8 +62,8 @@ impl Nodes {
         }
     }
 
-    /// A node goes back to a lock. What it had beyond waits in its queue again, as it does with every
-    /// other node that had it, and in no certain order.
+    /// Resets a node to the lock of node `best`. The batches after the lock return to its queue in random
+    /// order; other nodes that had them do the same, so that they can be sequenced twice.
     fn restart_from(&mut self, best: usize, node: usize, app: &str, until: u64) {
         let mut dropped = if best == node {
             let log = self.nodes[node].apps.get_mut(app);

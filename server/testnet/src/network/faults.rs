@@ -1,4 +1,4 @@
-//! Faults on demand: what goes wrong with the emulated nodes, drawn from a seed, for how long.
+//! Fault injection: draws faults of the emulated nodes from a seed, starts and ends them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,29 +9,27 @@ use super::Network;
 use super::lie::Lie;
 use super::node::{AppLog, Condition};
 
-/// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FaultKind {
-    /// What nodes say to the leader does not arrive.
+    /// Messages of nodes to the leader are lost.
     Drop,
-    /// The leader's answers do not arrive, so that it is told again.
+    /// Responses of the leader are lost, so that nodes send it the same batches again.
     Duplicate,
-    /// The leader is frozen for a while: another takes its place, in no certain order of what waited.
+    /// The leader freezes, so that another one is elected and waiting batches change their order.
     Freeze,
-    /// A node is killed, and started again.
+    /// A node is killed and restarted.
     Kill,
-    /// A node is cut off from the others, or two from two.
+    /// One or two nodes are cut off from the others.
     Partition,
-    /// A gateway lies.
+    /// A gateway lies to its clients.
     Lie,
-    /// The leader shows one node another order.
+    /// The leader shows one node another order of batches.
     Equivocate,
-    /// A node is without history that the others pruned, and lags.
+    /// A node lacks history that the others have pruned, so that it cannot catch up.
     Lag,
 }
 
 impl FaultKind {
-    /// All kinds.
     pub const ALL: [Self; 8] = [
         Self::Drop,
         Self::Duplicate,
@@ -43,7 +41,6 @@ impl FaultKind {
         Self::Lag,
     ];
 
-    /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Drop => "drop",
@@ -70,18 +67,16 @@ impl FromStr for FaultKind {
     fn from_str(name: &str) -> Result<Self, String> {
         let names = || Self::ALL.map(Self::name).join(", ");
         let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
-        found.ok_or_else(|| format!("{name:?} is no fault; there are {}", names()))
+        found.ok_or_else(|| format!("unknown fault {name:?}; the faults are {}", names()))
     }
 }
 
-/// A fault at a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Its kind.
     pub kind: FaultKind,
-    /// The node that it is about, where it is about one.
+    /// The node, if the fault concerns one.
     pub node: usize,
-    /// The lie, if it is one.
+    /// The lie, for `FaultKind::Lie`.
     pub lie: Lie,
 }
 
@@ -95,7 +90,6 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Draws faults and makes them happen.
 pub struct Faults {
     network: Network,
     kinds: Vec<FaultKind>,
@@ -103,18 +97,17 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Faults of some kinds.
     pub fn new(network: Network, kinds: Vec<FaultKind>, seed: u64) -> Self {
         Self { network, kinds, rng: fastrand::Rng::with_seed(seed) }
     }
 
-    /// The next fault, which is not there yet: of this kind, or of any.
+    /// Draws a fault of this kind, or of any kind, without starting it. `None` if there are no kinds.
     pub fn draw(&mut self, kind: Option<FaultKind>) -> Option<Fault> {
         let any = self.rng.usize(0..self.kinds.len().max(1));
         let kind = kind.or_else(|| self.kinds.get(any).copied())?;
         let count = self.network.len();
         let node = match kind {
-            // A leader is the worst to lose.
+            // Losing the leader is the worst case, so it is drawn often.
             FaultKind::Freeze => self.leader(),
             FaultKind::Kill if self.rng.bool() => self.leader(),
             _ => self.rng.usize(0..count),
@@ -138,7 +131,6 @@ impl Faults {
         logs.map(AppLog::finalized_index).max().unwrap_or_default()
     }
 
-    /// Begins a fault.
     pub fn begin(&mut self, fault: Fault) {
         let now = Instant::now();
         let side = self.rng.usize(1..3);
@@ -160,7 +152,6 @@ impl Faults {
         }
     }
 
-    /// Ends a fault.
     pub fn end(&mut self, fault: Fault) {
         let now = Instant::now();
         let mut nodes = self.network.shared.nodes();
@@ -173,7 +164,7 @@ impl Faults {
             FaultKind::Lie => nodes.nodes[node].lie = None,
             FaultKind::Equivocate => nodes.deceived = None,
             FaultKind::Lag => {
-                // Started anew with the others' history.
+                // As after a restart with the others' history.
                 nodes.nodes[node].is_pruned = false;
                 nodes.nodes[node].forget_memory();
             }

@@ -1,4 +1,4 @@
-//! What a lying gateway shows in place of the truth.
+//! Turns the true responses of a gateway into the lies that it tells.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::lie::Lie;
 use super::node::NodeCore;
 use super::signing::aggregate;
 
-/// The page that a lying gateway shows in place of a true one.
+/// The page that a lying gateway sends instead of the true one.
 pub(super) fn page(
     lie: Lie,
     node: &NodeCore,
@@ -53,7 +53,7 @@ pub(super) fn page(
     page
 }
 
-/// Changes a node's status to what a lying gateway shows.
+/// Changes a node's status to that of a lying gateway.
 pub(super) fn status(lie: Lie, status: &mut NodeStatus) {
     if lie == Lie::State {
         status.version = "v9.9.9".into();
@@ -72,8 +72,7 @@ fn each(page: &mut NodePage, change: impl Fn(&mut Aggregated)) {
     }
 }
 
-/// One batch of this node's own after those that the reader has, with its own signature as if it were
-/// everybody's.
+/// Replaces the page by a batch of this node's own, with its own signature as if all nodes had signed.
 fn forge(node: &NodeCore, app: &str, page: &mut NodePage, after: u64) {
     let body: Arc<str> = Arc::from("[\"forged\"]");
     let log = node.log(app);

@@ -1,5 +1,4 @@
-//! A node of the emulated network as clients meet it: the HTTP interface over what the node has, or
-//! over what it pretends to have.
+//! The HTTP interface of an emulated node, over the data that the node has or pretends to have.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +18,11 @@ use super::{Network, Shared};
 use zellbook_server::sequencer::interface::{self, VERSION};
 use zellbook_server::sequencer::node::{LastBatch, LastState, Node, NodePage, NodeStatus, Refusal};
 
-/// How often a frozen node looks whether it still is.
+/// How often a frozen node checks whether it still is.
 const THAW: Duration = Duration::from_millis(100);
-/// What a garbled answer is cut to.
+/// The response of a gateway that sends garbage: JSON that is cut off.
 const GARBLED: &str = r#"{"status":"success","message":"Operation successful","data":{"batches":["#;
 
-/// One node's interface.
 pub struct Gateway {
     network: Arc<Shared>,
     node: usize,
@@ -45,8 +43,8 @@ impl Network {
 }
 
 impl Gateway {
-    /// Lets a request through to a node that works. A frozen one answers when it is thawed; that a dead
-    /// one is not reached is the transport's part.
+    /// Passes a request to a node that is up. A frozen node responds after it has thawed. That a killed node
+    /// cannot be reached is the transport's concern.
     async fn pass(&self, request: Request, next: Next) -> Response {
         while self.network.nodes().nodes[self.node].condition != Condition::Up {
             sleep(THAW).await;
@@ -67,7 +65,7 @@ impl Gateway {
 
     fn fail(&self) -> Result<(), Refusal> {
         match self.lie() {
-            Some(Lie::Errors) => Err(Refusal::Broken("it is made to".into())),
+            Some(Lie::Errors) => Err(Refusal::Broken("injected fault".into())),
             _ => Ok(()),
         }
     }
@@ -77,7 +75,7 @@ impl Node for Gateway {
     fn ready(&self) -> Result<(), Refusal> {
         let nodes = self.network.nodes();
         let node = &nodes.nodes[self.node];
-        // A node without the history that others pruned says that it is ready.
+        // Like the reference, a node that lacks pruned history reports that it is ready.
         if !node.is_synced && !node.is_pruned {
             Err(Refusal::NotSynced)
         } else if node.is_paused(Instant::now()) {
@@ -111,7 +109,7 @@ impl Node for Gateway {
         let mut nodes = self.network.nodes();
         let leads = nodes.leader_of(nodes.nodes[self.node].epoch) == self.node;
         let node = &mut nodes.nodes[self.node];
-        // Only the leader counts; the others queue what they are given.
+        // Only the leader limits the bandwidth; the other nodes queue everything.
         if leads {
             if now.duration_since(node.window.0) >= options.window {
                 node.window = (now, 0);

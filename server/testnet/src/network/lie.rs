@@ -1,46 +1,40 @@
-//! The ways in which a gateway can lie. The node behind it may be honest with the other nodes: a lie
-//! changes only what the gateway shows to clients.
+//! The lies that a gateway can tell its clients. Towards the other nodes, the node behind it stays honest.
 
-/// What a gateway does instead of the truth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lie {
-    /// Claims a version and indexes that nobody has.
+    /// Reports a version and indexes that nobody has.
     State,
-    /// Shows nothing newer than a certain index, and takes posts.
-    Stale {
-        /// The index.
-        until: u64,
-    },
-    /// Leaves out all signatures but the last: which is no lie, and may not harm.
+    /// Returns no batches after an index, but accepts posts.
+    Stale { until: u64 },
+    /// Leaves out all signatures but the last. This is allowed, and must do no harm.
     FewSignatures,
-    /// Leaves out the last signatures too.
+    /// Leaves out all signatures.
     NoSignatures,
-    /// Shows one batch a page: which is no lie either.
+    /// Returns one batch per page. This is allowed too.
     ShortPages,
-    /// Another body in place of the last one.
+    /// Replaces the last body of a page.
     Tamper,
-    /// Another body at every request.
+    /// Replaces the last body by another one at every request.
     Equivocate,
-    /// A history that this node alone made and signed.
+    /// Returns a history that this node alone made and signed.
     Forge,
-    /// Signatures that are right, but not in their one form.
+    /// Returns valid signatures in a form that is not canonical.
     Encoding,
-    /// Names non-signers that nobody knows.
+    /// Names non-signers that do not exist.
     Nonsigners,
-    /// Answers that are cut off within.
+    /// Returns responses that are cut off.
     Garbage,
-    /// An answer without any batch.
+    /// Returns pages without batches.
     Empty,
-    /// Fails.
+    /// Responds with errors.
     Errors,
-    /// Takes batches and forgets them.
+    /// Accepts batches and discards them.
     DropPosts,
-    /// Answers to posts only that it took them, when it took them twice.
+    /// Accepts batches and posts them twice.
     DoublePosts,
 }
 
 impl Lie {
-    /// All of them, to draw from.
     pub const ALL: [Self; 15] = [
         Self::State,
         Self::Stale { until: 0 },

@@ -1,7 +1,8 @@
-//! An emulation of a Zellular network: several nodes with a leader, rounds of locks and finality with
-//! real BLS signatures, changes of leader, and faults on demand. It is a test bed. Its HTTP interface
-//! answers as the reference network's was captured; what happens between the nodes is made after
-//! `BEHAVIOUR.md` of the vectors, and not after the reference's code.
+//! An emulation of a Zellular network, for tests: several nodes with a leader, rounds of locks and finality
+//! with real BLS signatures, leader changes, and fault injection.
+//!
+//! The HTTP interface responds like the captured reference network. What happens between the nodes follows
+//! the description in `BEHAVIOUR.md` of the vectors, not the code of the reference.
 
 mod election;
 pub mod faults;
@@ -32,32 +33,30 @@ use node::{AppLog, NodeCore};
 use rounds::{Nodes, Protocol, Weather};
 use zellbook_server::clock::Clock;
 
-/// How a network is made.
 #[derive(Clone, Debug)]
 pub struct NetworkOptions {
-    /// The apps that are registered.
+    /// The registered apps.
     pub apps: Vec<String>,
-    /// The nodes' stakes: as many as there are nodes.
+    /// The stake of each node.
     pub stakes: Vec<u64>,
-    /// The share of stake that signs, in percent.
+    /// The percentage of the stake that must sign.
     pub threshold_percent: u64,
-    /// How often nodes exchange what is new.
+    /// The time between two rounds, in which nodes exchange what is new.
     pub interval: Duration,
-    /// How long a leader may say nothing before it is changed.
+    /// A leader that is silent for so long is changed.
     pub dispute_after: Duration,
-    /// How long the nodes pause for that.
+    /// How long the nodes pause for a leader change.
     pub pause: Duration,
-    /// Bytes of UTF-8 in a batch, at most.
+    /// The maximum length of a batch.
     pub batch_bytes_max: usize,
-    /// Bytes of bodies in a page, at most.
+    /// The maximum length of all bodies of a page.
     pub page_bytes_max: usize,
-    /// Bytes that the leader takes from clients in a window, at most.
+    /// The most bytes that the leader accepts from clients in one `window`.
     pub window_bytes_max: usize,
-    /// The window.
     pub window: Duration,
-    /// How often a node misses a round of signatures, in percent.
+    /// The probability that a node misses a round of signatures, in percent.
     pub late_percent: u32,
-    /// What all that is random is drawn from.
+    /// The seed of all randomness.
     pub seed: u64,
 }
 
@@ -80,13 +79,11 @@ impl Default for NetworkOptions {
     }
 }
 
-/// Why there is no network.
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
-    /// A key that is none.
-    #[error("node {0}: {1}")]
+    #[error("the key of node {0}: {1}")]
     Key(usize, BlsError),
-    /// Stakes that make no network.
+    /// The stakes do not make a valid node list.
     #[error("{0}")]
     Nodes(#[from] NodeListError),
 }
@@ -102,13 +99,12 @@ impl Shared {
     }
 }
 
-/// An emulated network.
 #[derive(Clone)]
 pub struct Network {
     shared: Arc<Shared>,
 }
 
-/// A node's key, which everybody can make: it protects nothing.
+/// The key of a node. Anyone can derive it, so it protects nothing.
 fn test_key(node: usize) -> Result<BlsSecretKey, BlsError> {
     let digest = Sha256::digest(format!("zellbook devnet {node}"));
     let mut bytes = [0; 48];
@@ -116,7 +112,7 @@ fn test_key(node: usize) -> Result<BlsSecretKey, BlsError> {
     BlsSecretKey::from_random(&bytes)
 }
 
-/// An address for a key: the first 20 bytes of SHA-256 over its coordinates.
+/// A node id for a key, in the form of an Ethereum address: the start of SHA-256 over its coordinates.
 fn id_of(key: &BlsSecretKey) -> String {
     let ([x1, x0], [y1, y0]) = key.public_key().to_decimal();
     let digest = Sha256::digest(format!("{x1} {x0} {y1} {y0}"));
@@ -124,7 +120,7 @@ fn id_of(key: &BlsSecretKey) -> String {
 }
 
 impl Network {
-    /// A network of nodes with keys that everybody can make.
+    /// A network whose keys anyone can derive.
     pub fn new(options: NetworkOptions) -> Result<Self, NetworkError> {
         let mut keys = Vec::new();
         for node in 0..options.stakes.len() {
@@ -172,12 +168,12 @@ impl Network {
         Self { shared: Arc::new(Shared { nodes: Mutex::new(nodes), options }) }
     }
 
-    /// How many nodes there are.
+    /// The number of nodes.
     pub fn len(&self) -> usize {
         self.shared.nodes().nodes.len()
     }
 
-    /// The node list, with where each node listens.
+    /// The node list, with the given addresses.
     pub fn node_list(&self, sockets: &[String]) -> Result<NodeList, NodeListError> {
         let nodes = self.shared.nodes();
         let node = |(core, socket): (&NodeCore, &String)| zellular::Node {
@@ -189,7 +185,7 @@ impl Network {
         NodeList::new(nodes.nodes.iter().zip(sockets).map(node).collect())
     }
 
-    /// Lets the nodes work together, until the future is dropped.
+    /// Runs rounds until the future is dropped.
     pub async fn run(&self, clock: Clock) {
         let mut tick = interval(self.shared.options.interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -200,17 +196,16 @@ impl Network {
         }
     }
 
-    /// Whether a node is killed: then it cannot be connected to.
+    /// Whether a node is killed, so that nobody can connect to it.
     pub fn is_down(&self, node: usize) -> bool {
         self.shared.nodes().nodes.get(node).is_none_or(|node| node.condition == Condition::Down)
     }
 
-    /// How often the leader was changed.
     pub fn leader_changes(&self) -> u64 {
         self.shared.nodes().leader_changes
     }
 
-    /// Where the nodes are, for people.
+    /// The state of the nodes, for messages.
     pub fn describe(&self, app: &str) -> String {
         let nodes = self.shared.nodes();
         let now = Instant::now();
@@ -233,7 +228,7 @@ impl Network {
         nodes.nodes.iter().map(describe).collect()
     }
 
-    /// The bodies that are final on some node, in sequence: the longest such history.
+    /// The finalized bodies of the node that has the most, in sequence.
     pub fn finalized(&self, app: &str) -> Vec<Arc<str>> {
         let nodes = self.shared.nodes();
         let logs = nodes.nodes.iter().filter_map(|node| node.log(app));
@@ -242,7 +237,7 @@ impl Network {
         log.sequence.iter().take(count).map(|entry| Arc::clone(&entry.body)).collect()
     }
 
-    /// How many batches are final.
+    /// The last finalized index of any node.
     pub fn finalized_index(&self, app: &str) -> u64 {
         let nodes = self.shared.nodes();
         let logs = nodes.nodes.iter().filter_map(|node| node.log(app));

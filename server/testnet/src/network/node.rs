@@ -1,5 +1,4 @@
-//! A node's own state: what waits in its memory, and per app what it has in sequence, under a lock,
-//! and final.
+//! The state of one emulated node: for each app, the waiting, sequenced, locked and finalized batches.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -11,42 +10,39 @@ use zellular::chain;
 use super::lie::Lie;
 use zellbook_server::sequencer::node::{Aggregated, Indexes, LastBatch, NodePage, SignedBatch};
 
-/// Whether a node works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// It works.
     Up,
-    /// It answers nobody, and forgets nothing.
+    /// It does not respond, but keeps its memory.
     Frozen,
-    /// It is killed: what was in its memory only is lost.
+    /// It is killed, and its memory is lost.
     Down,
 }
 
-/// A batch in sequence.
 #[derive(Clone, Debug)]
 pub(super) struct Sequenced {
     pub body: Arc<str>,
     pub chaining_hash: Arc<str>,
 }
 
-/// A lock: nodes with enough stake had the sequence up to an index.
+/// A lock: nodes with enough stake signed that they have the sequence up to an index.
 #[derive(Clone, Debug)]
 pub(super) struct Lock {
-    /// Under which leader it was made.
+    /// The epoch of the leader that made it.
     pub epoch: u64,
     pub index: u64,
-    /// None where this node went back to a part of what was locked.
+    /// `None` if this node was reset to a part of the locked sequence.
     pub signed: Option<Aggregated>,
 }
 
-/// What a node has of one app.
+/// A node's batches of one app.
 #[derive(Debug, Default)]
 pub(super) struct AppLog {
-    /// Taken and not seen in the leader's sequence.
+    /// Accepted from clients, but not seen in the leader's sequence yet.
     pub queue: VecDeque<Arc<str>>,
     pub sequence: Vec<Sequenced>,
     pub lock: Option<Lock>,
-    /// Finality as this node saw it, by index.
+    /// The finality signatures that this node has seen, by index.
     pub finalized: BTreeMap<u64, Arc<SignedBatch>>,
 }
 
@@ -88,8 +84,7 @@ impl AppLog {
         self.sequence.push(Sequenced { body, chaining_hash });
     }
 
-    /// Takes over another log's sequence up to an index. Returns the bodies of our own that have no
-    /// place in it any more.
+    /// Adopts another log's sequence up to an index. Returns the own bodies that were dropped for it.
     pub fn adopt(&mut self, other: &Self, index: u64) -> Vec<Arc<str>> {
         let mut common = self.len().min(index);
         while !self.agrees(other, common) {
@@ -97,7 +92,7 @@ impl AppLog {
         }
         assert!(
             common >= self.finalized_index(),
-            "what was final would change: the emulated network is unsound"
+            "a finalized batch would change: the emulated network is unsound"
         );
         if let Some(lock) = self.lock.as_mut().filter(|lock| lock.index > common) {
             (lock.index, lock.signed) = (common, None);
@@ -108,7 +103,7 @@ impl AppLog {
         dropped.into_iter().map(|entry| entry.body).collect()
     }
 
-    /// Learns a lock and finality that another node has, as far as the sequence goes.
+    /// Copies the lock and the finality of another log, as far as the sequences agree.
     pub fn learn(&mut self, other: &Self) {
         if let Some(lock) = &other.lock
             && self.agrees(other, lock.index)
@@ -126,7 +121,7 @@ impl AppLog {
         }
     }
 
-    /// The finalized bodies after an index up to `until`, as many as fit the bytes.
+    /// The finalized bodies after an index, up to `until` or until their length reaches `bytes_max`.
     pub fn page(&self, after: u64, until: u64, bytes_max: usize) -> Option<NodePage> {
         let until = until.min(self.finalized_index());
         if after >= until {
@@ -138,7 +133,7 @@ impl AppLog {
         let bodies: Vec<Arc<str>> = entries
             .iter()
             .take_while(|entry| {
-                // The first goes along however large it is.
+                // A page has at least one body, however long.
                 let is_first = bytes == 0;
                 bytes += entry.body.len();
                 is_first || bytes <= bytes_max
@@ -176,30 +171,29 @@ impl AppLog {
     }
 }
 
-/// One node of the emulated network.
 pub(super) struct NodeCore {
     pub id: String,
     pub key: BlsSecretKey,
     pub public_key: BlsPublicKey,
     pub stake: u64,
     pub condition: Condition,
-    /// Whether it takes batches at all.
+    /// Whether it accepts batches at all.
     pub is_posting: bool,
-    /// Whether it has exchanged anything with a leader since its start.
+    /// Whether it has been in contact with a leader since its start.
     pub is_synced: bool,
-    /// How many leaders there were before the one that it follows.
+    /// The number of leader changes up to the leader that it follows.
     pub epoch: u64,
-    /// While the leader is changed.
+    /// The end of the pause for a leader change.
     pub paused_until: Option<Instant>,
-    /// When the leader last answered.
+    /// When it last heard from the leader.
     pub heard_leader: Instant,
-    /// Whether it missed history that the others pruned: it takes batches and never catches up.
+    /// Whether it lacks history that the others have pruned. It accepts batches, but never catches up.
     pub is_pruned: bool,
-    /// Which side of a partition it is on.
+    /// Its side of a partition.
     pub side: u8,
     pub lie: Option<Lie>,
     pub apps: BTreeMap<String, AppLog>,
-    /// When its window of bandwidth began, and the bytes in it.
+    /// The start of its bandwidth window, and the bytes in it.
     pub window: (Instant, usize),
 }
 
@@ -212,12 +206,12 @@ impl NodeCore {
         self.condition == Condition::Up && !self.is_paused(now)
     }
 
-    /// As a kill does: the queue and what was only in sequence are gone.
+    /// Loses what a node has only in memory: the queue, and batches that are not locked.
     pub fn forget_memory(&mut self) {
         for log in self.apps.values_mut() {
             log.queue.clear();
-            let kept = log.indexes().locked;
-            log.sequence.truncate(position(kept));
+            let locked = log.indexes().locked;
+            log.sequence.truncate(position(locked));
         }
         self.is_synced = false;
     }
@@ -238,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_adopts_another_drops_what_differs_and_says_so() {
+    fn adopting_another_log_returns_the_bodies_that_were_dropped() {
         let mut ours = log(&["a", "b", "x", "y"]);
         let theirs = log(&["a", "b", "c", "d"]);
         let dropped = ours.adopt(&theirs, 3);
@@ -248,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_cut_at_its_bytes_but_never_empty() {
+    fn a_page_is_limited_in_bytes_but_has_at_least_one_body() {
         let mut log = log(&["12345", "67", "", "8"]);
         assert_eq!(log.page(0, u64::MAX, 100), None, "nothing is final");
         let signed = SignedBatch {

@@ -1,5 +1,8 @@
-//! What the nodes do with each other: the leader numbers what the others hand to it, and nodes with
-//! enough stake sign first what is in sequence (a lock), then what is locked (finality).
+//! The rounds of the emulated nodes.
+//!
+//! In each round the leader appends the batches that the nodes have queued to its sequence, and the nodes
+//! adopt that sequence. Nodes with enough stake first sign the sequence (a lock), and one round later the lock
+//! (finality). A batch is thus final after about two rounds.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,52 +16,49 @@ use super::node::{Condition, Lock, NodeCore};
 use super::signing::aggregate;
 use zellbook_server::sequencer::node::{Aggregated, SignedBatch};
 
-/// Batches that a pruned node hands to the leader again in each round, at most.
+/// The most batches that a pruned node sends to the leader again in each round.
 const REPEATED_MAX: usize = 4;
 
-/// How the nodes work together.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Protocol {
-    /// The share of stake that signs, in percent.
+    /// The percentage of the stake that must sign.
     pub threshold_percent: u64,
-    /// How long a leader may say nothing before the others change it.
+    /// A leader that is silent for so long is changed.
     pub dispute_after: Duration,
-    /// How long they pause for that.
+    /// How long the nodes pause for a leader change.
     pub pause: Duration,
 }
 
-/// How the connections between nodes fail, in percent of rounds and pairs.
+/// The probabilities of failures between nodes, in percent, drawn per round and node.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Weather {
     /// A node misses a round of signatures.
     pub late: u32,
-    /// What a node says does not reach the leader.
+    /// A node's message to the leader is lost.
     pub request_lost: u32,
-    /// What the leader answers does not reach the node, which says it all again.
+    /// The leader's response is lost, so that the node sends the same batches again.
     pub answer_lost: u32,
 }
 
-/// Which nodes miss the signatures of a round.
+/// The nodes that miss the signatures of a round.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Late {
     pub lock: BTreeSet<usize>,
     pub finality: BTreeSet<usize>,
 }
 
-/// All nodes.
 pub(super) struct Nodes {
     pub nodes: Vec<NodeCore>,
     pub protocol: Protocol,
     pub weather: Weather,
     pub rng: Rng,
-    /// The leader shows this node another order of what is new.
+    /// The node to which the leader shows another order of new batches.
     pub deceived: Option<usize>,
-    /// How often the leader was changed.
     pub leader_changes: u64,
 }
 
 impl Nodes {
-    /// The node that leads in an epoch.
+    /// The leader of an epoch: the nodes take turns.
     pub fn leader_of(&self, epoch: u64) -> usize {
         usize::try_from(epoch).unwrap_or_default() % self.nodes.len()
     }
@@ -67,7 +67,7 @@ impl Nodes {
         percent > 0 && self.rng.u32(0..100) < percent
     }
 
-    /// A round at a time. `late` is drawn where it is not given.
+    /// Runs one round. Which nodes are late is drawn at random unless given.
     pub fn round(&mut self, now: Instant, timestamp: u64, late: Option<&Late>) {
         for leader in 0..self.nodes.len() {
             if self.leads(leader, now) {
@@ -77,8 +77,7 @@ impl Nodes {
         self.change_leader(now);
     }
 
-    /// Whether a node is to lead in this round. One that finds that others have a later leader
-    /// follows that one from now on.
+    /// Whether a node leads this round. A former leader that finds a later epoch among the others adopts it.
     fn leads(&mut self, node: usize, now: Instant) -> bool {
         let own = &self.nodes[node];
         if !own.works(now) || own.is_pruned || self.leader_of(own.epoch) != node {
@@ -92,7 +91,7 @@ impl Nodes {
         self.leader_of(self.nodes[node].epoch) == node
     }
 
-    /// Whether two nodes reach each other.
+    /// Whether two nodes can reach each other.
     fn hear(&self, one: &NodeCore, other: &NodeCore, now: Instant) -> bool {
         other.works(now) && one.side == other.side
     }
@@ -127,11 +126,11 @@ impl Nodes {
             self.finalize(leader, &heard, app, timestamp, &late.finality);
             self.take_queues(leader, &heard, &answered, app);
             for node in &answered {
-                self.tell(leader, *node, app);
+                self.sync_from(leader, *node, app);
             }
             self.lock(leader, &answered, app, &late.lock);
             for node in &answered {
-                self.tell(leader, *node, app);
+                self.sync_from(leader, *node, app);
             }
         }
         for node in answered {
@@ -145,7 +144,8 @@ impl Nodes {
         Late { lock: draw(), finality: draw() }
     }
 
-    /// The leader appends what it and the others took.
+    /// The leader appends the queues of all nodes that reach it. A node empties its queue only once the
+    /// response reaches it.
     fn take_queues(
         &mut self,
         leader: usize,
@@ -172,8 +172,8 @@ impl Nodes {
         }
     }
 
-    /// A node takes over what the leader has.
-    fn tell(&mut self, leader: usize, node: usize, app: &str) {
+    /// A node adopts the leader's log.
+    fn sync_from(&mut self, leader: usize, node: usize, app: &str) {
         if self.nodes[node].is_pruned {
             return;
         }
@@ -183,7 +183,7 @@ impl Nodes {
             return;
         };
         if is_deceived && theirs.len() > ours.len() {
-            // Another order of what is new: this node cannot sign with the others.
+            // With another order of the new batches, this node cannot sign together with the others.
             let from = usize::try_from(ours.len()).unwrap_or_default();
             let new: Vec<_> = theirs.sequence.iter().skip(from).map(|e| &e.body).cloned().collect();
             if ours.agrees(theirs, ours.len()) && new.len() > 1 {
@@ -192,14 +192,15 @@ impl Nodes {
             }
         }
         let dropped = ours.adopt(theirs, theirs.len());
-        // What only this node's sequence had may be in the leader's too, or nowhere.
+        // Dropped bodies may be elsewhere in the leader's sequence or nowhere; the node cannot know. Queueing
+        // them may duplicate them, dropping them may lose them: real networks do both.
         if self.rng.bool() {
             ours.queue.extend(dropped);
         }
         ours.learn(theirs);
     }
 
-    /// A lock over all that is in sequence, if enough stake has it.
+    /// Makes a lock over the leader's whole sequence, if nodes with enough stake have it.
     fn lock(
         &mut self,
         leader: usize,
@@ -234,7 +235,7 @@ impl Nodes {
         }
     }
 
-    /// Finality of what is locked, if enough stake has seen the lock.
+    /// Finalizes the leader's lock, if nodes with enough stake have seen it.
     fn finalize(
         &mut self,
         leader: usize,
@@ -245,8 +246,8 @@ impl Nodes {
     ) {
         let own = &self.nodes[leader];
         let Some(log) = own.log(app) else { return };
-        // Under each leader there is a lock first: else a lock of another history that a node kept
-        // from before could pass for a later one.
+        // Only a lock of the present epoch counts. Otherwise a node's old lock of another history could pass
+        // for one that includes this.
         let is_due = |lock: &&Lock| lock.index > log.finalized_index() && lock.epoch == own.epoch;
         let Some(lock) = log.lock.as_ref().filter(is_due) else { return };
         let (index, Some(locked)) = (lock.index, lock.signed.clone()) else { return };
@@ -282,14 +283,14 @@ impl Nodes {
         }
     }
 
-    /// The signatures of some nodes as one, if their stake is enough.
+    /// The aggregated signature of some nodes, if their stake is enough.
     fn aggregate(&self, signers: &BTreeSet<usize>, text: &str) -> Option<Aggregated> {
         if !self.is_quorum(signers) {
             return None;
         }
         let keys = signers.iter().map(|node| &self.nodes[*node]).filter(|node| node.stake > 0);
         let signature = aggregate(keys.map(|node| &node.key), text)?;
-        // A node without stake is neither in the key nor named as missing.
+        // A node without stake is neither part of the aggregate key nor a non-signer.
         let nonsigners = (0..self.nodes.len())
             .filter(|node| !signers.contains(node) && self.nodes[*node].stake > 0)
             .map(|node| self.nodes[node].id.clone())
@@ -297,7 +298,7 @@ impl Nodes {
         Some(Aggregated { signature, nonsigners })
     }
 
-    /// Whether all stake but that of some nodes is little enough, as the network reckons.
+    /// Whether some nodes have enough stake, with the reference network's formula for the missing stake.
     pub fn is_quorum(&self, signers: &BTreeSet<usize>) -> bool {
         let total: u64 = self.nodes.iter().map(|node| node.stake).sum();
         let missing: u64 = (0..self.nodes.len())
@@ -307,7 +308,6 @@ impl Nodes {
         100 * missing <= (100 - self.protocol.threshold_percent) * total
     }
 
-    /// Kills a node, or brings it back.
     pub fn set_condition(&mut self, node: usize, condition: Condition, now: Instant) {
         let core = &mut self.nodes[node];
         if condition == Condition::Down && core.condition != Condition::Down {

@@ -1,9 +1,9 @@
-//! Several nodes' signatures over one message.
+//! Aggregates the signatures of several nodes over one message.
 
 use zellular::bls::{AggregateSignature, BlsSecretKey};
 use zellular::bls_message;
 
-/// The sum of signatures of some keys over a message.
+/// The aggregated signature of some keys over a message.
 pub(super) fn aggregate<'a>(
     keys: impl Iterator<Item = &'a BlsSecretKey>,
     text: &str,
