@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use sha2::{Digest, Sha256};
 use wasm_bindgen_cli_support::Bindgen;
 
-use shrink::{optimize, shorten};
+use shrink::{compress, optimize, shorten};
 use site::{Asset, Site, read, read_text, say, write};
 use split::split;
 
@@ -100,6 +100,8 @@ fn stamp(job: &Job) -> Result<String, String> {
     let styles = STYLES.map(|name| style_path(&job.root, name));
     let others = [
         job.root.join("xtask/npm/package-lock.json"),
+        job.root.join("xtask/npm/optimize.mjs"),
+        job.root.join("xtask/npm/compress.mjs"),
         job.page_module.clone(),
         job.vault_module.clone(),
         program,
@@ -135,25 +137,25 @@ fn assemble(job: &Job) -> Result<(), String> {
     let vault_module = staging.join("vault.wasm");
     write(&vault_module, &read(&job.vault_module)?)?;
     if !job.quick {
-        let mut modules = vec![page_module.as_path(), &vault_module];
-        modules.extend(split.parts.iter().map(PathBuf::as_path));
+        say("optimizing the wasm modules");
+        let mut modules = vec![page_module.clone(), vault_module.clone()];
+        modules.extend_from_slice(&split.parts);
         optimize(root, &modules)?;
     }
 
-    say(if job.quick { "hashing names" } else { "hashing names and compressing" });
     empty(&job.site)?;
     let mut site = Site::new(&job.site);
-    let page_module = site.add_hashed("zellbook", "wasm", read(&page_module)?)?;
-    let vault = site.add_hashed("vault", "wasm", read(&vault_module)?)?;
-    let worker = site.add_hashed("vault", "js", read(&root.join("web/vault.js"))?)?;
+    let page_module = site.add_hashed("zellbook", "wasm", &read(&page_module)?)?;
+    let vault = site.add_hashed("vault", "wasm", &read(&vault_module)?)?;
+    let worker = site.add_hashed("vault", "js", &read(&root.join("web/vault.js"))?)?;
     // A script of its own: it is loaded when a chart is first shown.
     let chart = read_text(&root.join(CHART_LIBRARY))? + &read_text(&root.join("web/chart.js"))?;
-    let chart = site.add_hashed("chart", "js", chart.into_bytes())?;
+    let chart = site.add_hashed("chart", "js", chart.as_bytes())?;
     let mut parts = Vec::new();
     for part in &split.parts {
         let stem = part.file_stem().unwrap_or_default().to_string_lossy();
         let stem = stem.strip_prefix("split_").unwrap_or(&stem).replace('_', "-");
-        parts.push(site.add_hashed(&stem, "wasm", read(part)?)?);
+        parts.push(site.add_hashed(&stem, "wasm", &read(part)?)?);
     }
     let start = fill(read_text(&root.join("web/start.js"))?, &[("wasm", &page_module)])?;
     let mut script = split.script(&read_text(&staging.join("zellbook-web.js"))?, &parts)? + &start;
@@ -164,9 +166,9 @@ fn assemble(job: &Job) -> Result<(), String> {
         script = shorten(root, &script, &staging.join("start.js"))?;
         style = shorten(root, &style, &staging.join("style.css"))?;
     }
-    let script = site.add_hashed("zellbook", "js", script.into_bytes())?;
-    let style = site.add_hashed("style", "css", style.into_bytes())?;
-    let icon = site.add_hashed("icon", "svg", read(&root.join("web/icon.svg"))?)?;
+    let script = site.add_hashed("zellbook", "js", script.as_bytes())?;
+    let style = site.add_hashed("style", "css", style.as_bytes())?;
+    let icon = site.add_hashed("icon", "svg", &read(&root.join("web/icon.svg"))?)?;
     let index = fill(
         read_text(&root.join("index.html"))?,
         &[
@@ -179,8 +181,13 @@ fn assemble(job: &Job) -> Result<(), String> {
             ("icon", &icon),
         ],
     )?;
-    site.add("index.html".into(), index.into_bytes())?;
-    if job.quick { Ok(()) } else { site.compress() }
+    site.add("index.html", index.as_bytes())?;
+    if !job.quick {
+        say("compressing");
+        compress(root, &site.files)?;
+        site.report();
+    }
+    Ok(())
 }
 
 /// Makes an empty folder.

@@ -1,13 +1,9 @@
 //! The folder of files that is served.
 
 use std::fs;
-use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::path::{Path, PathBuf};
 
 use base64ct::{Base64, Encoding};
-use brotli::BrotliCompress;
-use brotli::enc::BrotliEncoderParams;
 use sha2::{Digest, Sha256, Sha384};
 
 /// A file whose name has the hash of its content, so that browsers may keep it for ever.
@@ -21,7 +17,7 @@ pub struct Asset {
 /// The files of a page.
 pub struct Site<'a> {
     folder: &'a Path,
-    files: Vec<(String, Vec<u8>)>,
+    pub files: Vec<PathBuf>,
 }
 
 impl<'a> Site<'a> {
@@ -34,55 +30,32 @@ impl<'a> Site<'a> {
         &mut self,
         stem: &str,
         extension: &str,
-        bytes: Vec<u8>,
+        bytes: &[u8],
     ) -> Result<Asset, String> {
-        let hash = hex::encode(&Sha256::digest(&bytes)[..8]);
+        let hash = hex::encode(&Sha256::digest(bytes)[..8]);
         let name = format!("{stem}-{hash}.{extension}");
-        let integrity = format!("sha384-{}", Base64::encode_string(&Sha384::digest(&bytes)));
+        let integrity = format!("sha384-{}", Base64::encode_string(&Sha384::digest(bytes)));
         let asset = Asset { path: format!("/{name}"), integrity };
-        self.add(name, bytes)?;
+        self.add(&name, bytes)?;
         Ok(asset)
     }
 
-    pub fn add(&mut self, name: String, bytes: Vec<u8>) -> Result<(), String> {
-        write(&self.folder.join(&name), &bytes)?;
-        self.files.push((name, bytes));
+    pub fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), String> {
+        let file = self.folder.join(name);
+        write(&file, bytes)?;
+        self.files.push(file);
         Ok(())
     }
 
-    /// Writes a compressed twin of each file, which the server sends to browsers that take it.
-    pub fn compress(&self) -> Result<(), String> {
-        in_parallel(&self.files, |(name, bytes)| {
-            let mut compressed = Vec::new();
-            let parameters =
-                BrotliEncoderParams { quality: 11, size_hint: bytes.len(), ..Default::default() };
-            BrotliCompress(&mut bytes.as_slice(), &mut compressed, &parameters)
-                .map_err(|error| format!("compressing {name}: {error}"))?;
-            say(&format!("{name}: {} bytes, {} compressed", bytes.len(), compressed.len()));
-            write(&self.folder.join(format!("{name}.br")), &compressed)
-        })
-    }
-}
-
-/// Does the work for each item on all cores, and returns the first failure.
-pub fn in_parallel<T: Sync>(
-    items: &[T],
-    work: impl Fn(&T) -> Result<(), String> + Sync,
-) -> Result<(), String> {
-    let next = AtomicUsize::new(0);
-    let until_none_is_left = || {
-        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-            work(item)?;
+    /// Reports the sizes of the files and of their compressed twins.
+    pub fn report(&self) {
+        let size = |file: PathBuf| fs::metadata(file).map_or(0, |metadata| metadata.len());
+        for file in &self.files {
+            let name = file.file_name().unwrap_or_default().display();
+            let compressed = size(file.with_added_extension("br"));
+            say(&format!("{name}: {} bytes, {compressed} compressed", size(file.clone())));
         }
-        Ok(())
-    };
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(until_none_is_left)).collect();
-        threads.into_iter().try_for_each(|thread| {
-            thread.join().unwrap_or_else(|_| Err("a thread of the build panicked".into()))
-        })
-    })
+    }
 }
 
 /// Reports what is being done.
