@@ -1,14 +1,7 @@
-//! What an engine must offer, and how a run of it is timed.
-
-use std::time::{Duration, Instant};
+//! The interface of the matching engines that are compared.
 
 use crate::operation::Operation;
-use crate::stream::Stream;
 use crate::tape::Tape;
-
-/// Operations of the preload that are translated at a time, so that a preload of ten million is not
-/// held twice.
-const PRELOAD_CHUNK: usize = 1 << 16;
 
 /// A matching engine under measurement.
 ///
@@ -38,32 +31,4 @@ pub trait Engine {
             self.apply(input, tape);
         }
     }
-}
-
-/// What a run gave.
-#[derive(Clone, Copy, Debug)]
-pub struct Run {
-    /// Wall time of the stream's operations, without its preload.
-    pub elapsed: Duration,
-    /// The trades.
-    pub tape: Tape,
-}
-
-/// Runs a stream once in a new engine.
-pub fn run<E: Engine>(stream: &Stream) -> Run {
-    let mut engine = E::new();
-    let mut tape = Tape::default();
-    let mut inputs = Vec::new();
-    for chunk in stream.preload.chunks(PRELOAD_CHUNK) {
-        inputs.clear();
-        inputs.extend(chunk.iter().map(|operation| engine.prepare(operation)));
-        engine.run(&inputs, &mut tape);
-    }
-    let inputs: Vec<_> =
-        stream.operations.iter().map(|operation| engine.prepare(operation)).collect();
-
-    let start = Instant::now();
-    engine.run(&inputs, &mut tape);
-    let elapsed = start.elapsed();
-    Run { elapsed, tape }
 }

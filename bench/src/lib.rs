@@ -12,6 +12,7 @@ pub mod orderbook_rs;
 pub mod parts;
 pub mod random;
 pub mod reference;
+pub mod run;
 pub mod stream;
 pub mod tape;
 pub mod zellbook;

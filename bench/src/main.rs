@@ -5,9 +5,10 @@ mod report;
 
 use std::process::ExitCode;
 
-use zellbook_bench::engine::{Engine, Run, run};
+use zellbook_bench::engine::Engine;
 use zellbook_bench::orderbook_rs::Yardstick;
 use zellbook_bench::reference::ReferenceBook;
+use zellbook_bench::run::{Run, run};
 use zellbook_bench::stream::Stream;
 use zellbook_bench::zellbook::Zellbook;
 

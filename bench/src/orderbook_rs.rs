@@ -113,7 +113,7 @@ fn note(trades: &[Trade], tape: &mut Tape) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::run;
+    use crate::run::run;
     use crate::stream::Stream;
 
     #[test]

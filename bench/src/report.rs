@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use zellbook_bench::engine::Run;
+use zellbook_bench::run::Run;
 use zellbook_bench::stream::Stream;
 use zellbook_bench::tape::Tape;
 

@@ -226,7 +226,7 @@ impl<const FEE_BPS: u16> Engine for Zellbook<FEE_BPS> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::run;
+    use crate::run::run;
     use crate::stream::Stream;
 
     #[test]
