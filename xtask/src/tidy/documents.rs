@@ -15,8 +15,8 @@ pub const DOCUMENTS: [&str; 2] = ["ARCHITECTURE.md", "README.md"];
 const ENDINGS: [&str; 11] =
     [".css", ".html", ".js", ".json", ".md", ".mjs", ".py", ".rs", ".sql", ".toml", ".webp"];
 
-/// Where the program declares its commands.
-const PROGRAM: &str = "server/src/cli";
+/// Where the program and its libraries declare commands.
+const PROGRAM: &str = "server";
 
 /// Finds what a document names and the repository does not have.
 pub fn check(tree: &Tree, document: &str, tasks: &[&str]) -> Vec<Breach> {
@@ -151,11 +151,10 @@ fn program_commands(tree: &Tree) -> Vec<Vec<String>> {
         .below(PROGRAM)
         .flat_map(|(_, text)| syntax::enumerations(text, "Subcommand"))
         .collect();
-    let Some((_, top)) = enumerations.iter().find(|(name, _)| name == "Command") else {
-        return Vec::new();
-    };
+    // The program's own enumeration takes in those of its libraries, which have the same name.
+    let top = enumerations.iter().filter(|(name, _)| name == "Command");
     let mut commands = Vec::new();
-    for variant in top {
+    for variant in top.flat_map(|(_, variants)| variants) {
         let command = kebab(variant);
         commands.push(vec![command.clone()]);
         // `Key(key::KeyArguments)` holds a `KeyCommand`, in whose name the variant's is.
@@ -187,6 +186,10 @@ mod tests {
         let cli = "#[derive(Subcommand)] enum Command { /// Run.\n Serve(A), CancelAfter(B), #[command(hide = true)] Key(key::KeyArguments) }";
         let tree = Tree::of(&[
             ("ARCHITECTURE.md", document),
+            (
+                "server/bin/src/main.rs",
+                "#[derive(Subcommand)] enum Command { #[command(flatten)] Server(cli::Command) }",
+            ),
             ("server/src/cli/mod.rs", cli),
             (
                 "server/src/cli/key.rs",
@@ -228,6 +231,7 @@ mod tests {
         );
         assert_eq!(found("```sh\nzellbook simulate --seeds 1\n```").len(), 1);
         assert_eq!(found("`zellbook key forget`").len(), 1);
+        assert_eq!(found("`zellbook server`").len(), 1);
         assert_eq!(found("```sh\ncargo run -p zellbook -- simulate\n```").len(), 1);
     }
 

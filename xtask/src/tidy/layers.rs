@@ -1,15 +1,18 @@
-//! A file of the core imports only files of its own room and of the rooms below.
+//! A file imports only files of its own layer and of the layers before it.
 
 use super::modules::Crate;
 use super::tree::{Breach, is_below};
 
 const RULE: &str = "layers";
 
-/// The rooms of a crate: each line may import from the lines above it.
+/// The layers of a crate from the ground up: each may import from itself and from those before it.
 pub type Layers = [&'static [&'static str]];
 
-/// `core`, from the ground up. The crate's root comes last: it shows what there is and nothing imports it.
-pub const CORE: &Layers = &[
+/// The crates that have layers, by their root modules. The root comes last in each: it declares what there is,
+/// and nothing imports it.
+pub const LAYERS: &[(&str, &Layers)] = &[("core/src/lib.rs", CORE), ("web/src/main.rs", WEB)];
+
+const CORE: &Layers = &[
     &["core/src/types"],
     &["core/src/rules"],
     &["core/src/protocol"],
@@ -25,21 +28,40 @@ pub const CORE: &Layers = &[
     &["core/src/lib.rs"],
 ];
 
-/// Finds files outside all rooms, and imports from a room above.
+const WEB: &Layers = &[
+    &["web/src/platform"],
+    &["web/src/ui"],
+    &["web/src/features/replica.rs"],
+    &["web/src/features/market"],
+    &["web/src/features/settings"],
+    &["web/src/features/wallet"],
+    &["web/src/features/evidence"],
+    &["web/src/features/signing"],
+    &["web/src/features/order"],
+    &["web/src/features/book"],
+    &["web/src/features/chart"],
+    &["web/src/features/account"],
+    &["web/src/features/explorer"],
+    &["web/src/features/mod.rs"],
+    &["web/src/app"],
+    &["web/src/main.rs"],
+];
+
+/// Finds files outside all layers, and imports from a later layer.
 pub fn check(a_crate: &Crate, layers: &Layers) -> Vec<Breach> {
     let layer =
         |file: &str| layers.iter().position(|rooms| rooms.iter().any(|room| is_below(file, room)));
     let mut breaches = Vec::new();
     for (file, _) in a_crate.files() {
         if layer(file).is_none() {
-            let problem = "this file is in no room: move it into one, or name it in the layers of `xtask/src/tidy/layers.rs`";
+            let problem = "this file is in no layer: move it into one, or name it in `xtask/src/tidy/layers.rs`";
             breaches.push(Breach::new(file, 1, RULE, problem));
         }
     }
     for edge in a_crate.edges() {
         let (Some(from), Some(to)) = (layer(&edge.from), layer(&edge.to)) else { continue };
         if to > from {
-            let problem = format!("imports {} ({}), which is in a layer above", edge.to, edge.path);
+            let problem = format!("imports {} ({}), which is in a later layer", edge.to, edge.path);
             breaches.push(Breach::new(&edge.from, edge.line, RULE, problem));
         }
     }
@@ -59,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn an_import_from_below_passes() {
+    fn an_import_from_an_earlier_layer_passes() {
         let clean = found(&[
             ("core/src/lib.rs", "pub mod types; pub mod wire; pub use types::Id;"),
             ("core/src/types/mod.rs", "mod id; pub use id::Id;"),
@@ -70,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn an_import_from_above_is_a_breach() {
+    fn an_import_from_a_later_layer_is_a_breach() {
         let breaches = found(&[
             ("core/src/lib.rs", "mod types; mod engine; mod wire;"),
             ("core/src/types/mod.rs", "\nuse crate::engine::Plan;"),
@@ -80,14 +102,14 @@ mod tests {
         assert_eq!(
             breaches,
             [
-                "core/src/engine/mod.rs:1: layers: imports core/src/wire/mod.rs (crate::wire::Body), which is in a layer above",
-                "core/src/types/mod.rs:2: layers: imports core/src/engine/mod.rs (crate::engine::Plan), which is in a layer above",
+                "core/src/engine/mod.rs:1: layers: imports core/src/wire/mod.rs (crate::wire::Body), which is in a later layer",
+                "core/src/types/mod.rs:2: layers: imports core/src/engine/mod.rs (crate::engine::Plan), which is in a later layer",
             ]
         );
     }
 
     #[test]
-    fn a_file_in_no_room_is_a_breach() {
+    fn a_file_in_no_layer_is_a_breach() {
         let breaches = found(&[("core/src/lib.rs", "mod misc;"), ("core/src/misc.rs", "")]);
         assert_eq!(breaches.len(), 1);
         assert!(breaches[0].starts_with("core/src/misc.rs:1: layers:"), "{breaches:?}");

@@ -45,8 +45,9 @@ fn check(tree: &Tree, tasks: &[&str]) -> (Vec<Breach>, usize) {
     breaches.extend(unreached(tree, &crates));
     for a_crate in &crates {
         breaches.extend(circles::check(a_crate));
-        if a_crate.root == "core/src/lib.rs" {
-            breaches.extend(layers::check(a_crate, layers::CORE));
+        let layers = layers::LAYERS.iter().find(|(root, _)| *root == a_crate.root);
+        if let Some((_, layers)) = layers {
+            breaches.extend(layers::check(a_crate, layers));
         }
     }
     let files: Vec<_> = crates.iter().flat_map(Crate::files).collect();

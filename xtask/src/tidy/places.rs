@@ -9,8 +9,9 @@ const RULE: &str = "places";
 pub struct Fence {
     /// What a breach calls it.
     pub what: &'static str,
-    /// The crates, by the names that code has for them. A name that ends with `*` stands for all that begin so.
-    pub crates: &'static [&'static str],
+    /// The names of the crates in code, and of traits and types of theirs that other crates pass on. A name that
+    /// ends with `*` stands for all that begin so.
+    pub names: &'static [&'static str],
     /// How string literals begin that belong there too.
     pub texts: &'static [&'static str],
     /// The folder that the fence stands in.
@@ -22,7 +23,7 @@ pub struct Fence {
 pub const FENCES: &[Fence] = &[
     Fence {
         what: "SQL and the types of rusqlite",
-        crates: &["rusqlite"],
+        names: &["rusqlite"],
         texts: &[
             "ALTER TABLE ",
             "BEGIN",
@@ -42,16 +43,22 @@ pub const FENCES: &[Fence] = &[
     },
     Fence {
         what: "axum",
-        crates: &["axum"],
+        names: &["axum"],
         texts: &[],
         within: "server",
-        places: &["server/src/api", "server/src/listen.rs", "server/src/sequencer/interface.rs"],
+        places: &[
+            "server/src/api",
+            "server/src/listen.rs",
+            "server/src/sequencer/interface.rs",
+            "server/testnet/src/chaos/transport.rs",
+            "server/testnet/src/network/gateway.rs",
+        ],
     },
     Fence {
         what: "browser APIs",
-        crates: &["web_sys", "js_sys", "gloo_*"],
+        names: &["gloo_*", "js_sys", "wasm_bindgen*", "web_sys", "JsCast", "JsValue"],
         texts: &[],
-        within: "web",
+        within: "web/src",
         places: &["web/src/platform"],
     },
 ];
@@ -101,7 +108,7 @@ pub fn stale(tree: &Tree, fences: &[Fence]) -> Vec<Breach> {
 
 impl Fence {
     fn has(&self, word: &str) -> bool {
-        self.crates.iter().any(|name| match name.strip_suffix('*') {
+        self.names.iter().any(|name| match name.strip_suffix('*') {
             Some(beginning) => word.starts_with(beginning),
             None => word == *name,
         })

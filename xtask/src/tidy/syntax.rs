@@ -54,7 +54,8 @@ pub fn read(text: &str) -> Result<Module, LexError> {
     Ok(module)
 }
 
-/// The enumerations of a file that derive a trait: the name of each, and the names of its variants.
+/// The enumerations of a file that derive a trait: the name of each, and the names of its variants without
+/// those that clap flattens, which take in the variants of another enumeration.
 pub fn enumerations(text: &str, derived: &str) -> Vec<(String, Vec<String>)> {
     let Ok(all) = text.parse::<TokenStream>() else { return Vec::new() };
     let all: Vec<TokenTree> = all.into_iter().collect();
@@ -88,10 +89,14 @@ fn variants(all: &[TokenTree]) -> Vec<String> {
     let mut names = Vec::new();
     let mut at = 0;
     while at < all.len() {
+        let mut is_flattened = false;
         while let Some(attribute) = Attribute::at(all, at) {
+            let list = group(attribute.tokens.get(1), Delimiter::Parenthesis).map(tokens);
+            is_flattened |=
+                list.is_some_and(|list| word(list.first()).as_deref() == Some("flatten"));
             at = attribute.end;
         }
-        names.extend(word(all.get(at)));
+        names.extend(word(all.get(at)).filter(|_| !is_flattened));
         while at < all.len() && !is_punct(all.get(at), ',') {
             at += 1;
         }
