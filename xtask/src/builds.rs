@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::mpsc::channel;
 use std::thread;
 
 use crate::process::{Run, cargo, run, run_with_lines, say};
@@ -36,9 +37,9 @@ pub fn page(how: Page) -> Result<PathBuf, String> {
     ensure_npm(&npm_folder())?;
     say("building the page and the vault (wasm)");
     run(&mut page_modules(how))?;
-    say("building what puts the page together");
+    say("building the tool that assembles the page");
     run(&mut page_tool())?;
-    put_together(how)
+    assemble(how)
 }
 
 /// Builds the server for tests and returns its path.
@@ -59,15 +60,14 @@ pub fn page_and_server(progress: &Progress) -> Result<(PathBuf, PathBuf), String
     let (page, server) = (Count::new("page"), Count::new("server"));
     page.expect(&["--package", "zellbook-web", "--target", "wasm32-unknown-unknown"])?;
     server.expect(&["--package", "zellbook"])?;
-    let build_page = || {
-        progress.step("compiling the page");
-        run_with_lines(&mut page_modules(Page::Small), |line| page.line(line))
-    };
-    let build_tool = || {
-        progress.step("compiling what puts the page together");
-        run_with_lines(&mut background(page_tool()), |line| server.line(line))
-    };
-    let build_server = || {
+    let (tool_is_built, tool) = channel::<()>();
+    let build_in_background = || -> Run {
+        progress.step("compiling the tool that assembles the page");
+        run_with_lines(&mut background(page_tool()), |line| server.line(line))?;
+        // Nobody waits any more if the page has failed; then the server is not needed either.
+        if tool_is_built.send(()).is_err() {
+            return Ok(());
+        }
         progress.step("compiling the server");
         let mut command = cargo();
         command.args(["build", "--locked", "--package", "zellbook", "--profile", "local"]);
@@ -75,21 +75,22 @@ pub fn page_and_server(progress: &Progress) -> Result<(PathBuf, PathBuf), String
     };
     let site = progress.watch(&[&page, &server], || {
         thread::scope(|scope| -> Result<PathBuf, String> {
-            let tool = scope.spawn(build_tool);
-            build_page()?;
-            join(tool)?;
-            let server = scope.spawn(build_server);
-            progress.step("putting the page together");
-            let site = put_together(Page::Small)?;
-            join(server)?;
-            Ok(site)
+            let background = scope.spawn(build_in_background);
+            progress.step("compiling the page");
+            let compiled = run_with_lines(&mut page_modules(Page::Small), |line| page.line(line));
+            let site = compiled.and_then(|()| match tool.recv() {
+                Ok(()) => {
+                    progress.step("assembling the page");
+                    assemble(Page::Small).map(Some)
+                }
+                Err(_) => Ok(None),
+            });
+            drop(tool);
+            background.join().unwrap_or_else(|_| Err("a thread of the build panicked".into()))?;
+            site?.ok_or_else(|| "the tool that assembles the page was not built".into())
         })
     })?;
     Ok((site, target().join("local/zellbook")))
-}
-
-fn join(thread: thread::ScopedJoinHandle<'_, Run>) -> Run {
-    thread.join().unwrap_or_else(|_| Err("a thread of the build panicked".into()))
 }
 
 /// The same command with a lower priority, where the system can do that.
@@ -123,7 +124,7 @@ fn page_tool() -> Command {
     command
 }
 
-fn put_together(how: Page) -> Result<PathBuf, String> {
+fn assemble(how: Page) -> Result<PathBuf, String> {
     // Not target/page: that is where cargo keeps what the profile `page` builds for this machine.
     let site = root().join("target/site");
     let built = target().join("wasm32-unknown-unknown").join(how.profile());
