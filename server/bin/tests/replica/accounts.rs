@@ -1,4 +1,4 @@
-//! What transactions of every kind leave behind, as the API shows it.
+//! Tests of the API's view of an account after transactions of every kind.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -12,13 +12,13 @@ use crate::harness::{
     Replica, balance, check_replay, key, new_key, nonce, now_ms, order, replay, run, text,
 };
 
-/// `line` with a client id.
+/// The order of `line` with a client id.
 fn named(line: &str, client_id: &str) -> Order {
     Order { client_id: Some(client_id.into()), ..order(line) }
 }
 
 /// Signs with a session key, submits, and waits for the outcome.
-async fn act_as(
+async fn perform_as(
     replica: &Replica,
     account: &SecretKey,
     signer: &SecretKey,
@@ -37,20 +37,21 @@ async fn act_as(
 }
 
 #[tokio::test]
-async fn a_replaced_order_keeps_its_names_and_belongs_to_the_transaction_that_replaced_it() {
+async fn a_replaced_order_keeps_its_client_id_and_is_found_by_the_replacing_transaction() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &[]).await;
     let (alice, bob) = (key(1), key(2));
     replica.fund(&[alice.public_key(), bob.public_key()]).await;
-    let placed = replica.act(&alice, Action::Order(named("sell 2 ETH/USDT @ 2000", "mine"))).await;
+    let placed =
+        replica.perform(&alice, Action::Order(named("sell 2 ETH/USDT @ 2000", "mine"))).await;
     assert_eq!(placed["order"]["client_id"], "mine");
     replica.order(&bob, "buy 0.5 ETH/USDT @ 2000").await;
 
-    // Smaller at the same price: in place.
+    // Smaller at the same price: the order keeps its id and its queue position.
     let target = OrderRef::ClientId("mine".into());
     let smaller =
         Action::Replace { target: target.clone(), order: order("sell 1 ETH/USDT @ 2000") };
-    let reduced = replica.act(&alice, smaller).await;
+    let reduced = replica.perform(&alice, smaller).await;
     assert_eq!(reduced["status"], "applied", "{reduced}");
     assert_eq!(reduced["order"]["id"], placed["order"]["id"]);
     assert_eq!(reduced["order"]["hash"], placed["hash"]);
@@ -63,9 +64,9 @@ async fn a_replaced_order_keeps_its_names_and_belongs_to_the_transaction_that_re
         ["1", "0.5", "0.5"]
     );
 
-    // At another price: a new order, under the old client id.
+    // At another price: a new order with the old client id.
     let dearer = Action::Replace { target, order: order("sell 3 ETH/USDT @ 2001") };
-    let replaced = replica.act(&alice, dearer).await;
+    let replaced = replica.perform(&alice, dearer).await;
     assert_ne!(replaced["order"]["id"], placed["order"]["id"]);
     assert_eq!(replaced["order"]["hash"], replaced["hash"]);
     assert_eq!(replaced["order"]["client_id"], "mine");
@@ -76,25 +77,25 @@ async fn a_replaced_order_keeps_its_names_and_belongs_to_the_transaction_that_re
     let book = replica.get("/v1/markets/ETH-USDT/book").await;
     assert_eq!(book["asks"], json!([["2001", "2.5", "1"]]));
 
-    // And it is found by the hash of the transaction that placed it.
+    // It can be cancelled by the hash of the transaction that placed it.
     let hash = replaced["hash"].as_str().unwrap();
     let mut bytes = [0; 32];
     hex::decode_to_slice(hash, &mut bytes).unwrap();
     let hash = OrderRef::Transaction(zellbook_core::transaction::TransactionHash(bytes));
-    assert_eq!(replica.act(&alice, Action::Cancel(hash)).await["status"], "applied");
+    assert_eq!(replica.perform(&alice, Action::Cancel(hash)).await["status"], "applied");
     let account = replica.account(&alice).await;
     assert_eq!(account["past_orders"][0]["reason"], "requested");
     check_replay(&replica).await;
 }
 
 #[tokio::test]
-async fn a_session_key_trades_within_its_bounds_and_no_further() {
+async fn a_session_key_trades_within_its_limits_only() {
     let folder = TempDir::new().unwrap();
     let mut replica = Replica::start(&folder, "data", &[]).await;
     let (alice, session) = (key(1), key(7));
     replica.fund(&[alice.public_key()]).await;
     let buy = || Action::Order(order("buy 1 ETH/USDT @ 1000"));
-    let early = act_as(&replica, &alice, &session, buy()).await;
+    let early = perform_as(&replica, &alice, &session, buy()).await;
     assert_eq!(early["reject"]["name"], "key_not_authorized");
     let expires = now_ms() + 3_600_000;
     let grant = KeyGrant {
@@ -103,12 +104,12 @@ async fn a_session_key_trades_within_its_bounds_and_no_further() {
         market: Some("ETH/USDT".into()),
         spend: Some(("USDT".into(), "1500".parse().unwrap())),
     };
-    let granted = replica.act(&alice, Action::AuthorizeKey(grant)).await;
+    let granted = replica.perform(&alice, Action::AuthorizeKey(grant)).await;
     assert_eq!(
         (&granted["kind"], &granted["status"]),
         (&json!("authorize_key"), &json!("applied"))
     );
-    let placed = act_as(&replica, &alice, &session, buy()).await;
+    let placed = perform_as(&replica, &alice, &session, buy()).await;
     assert_eq!(placed["account"], alice.public_key().to_string());
     let account = replica.account(&alice).await;
     assert_eq!(
@@ -118,21 +119,21 @@ async fn a_session_key_trades_within_its_bounds_and_no_further() {
             "market": "ETH/USDT", "spend_token": "USDT", "spend_limit": "1500", "spent": "1000",
         }])
     );
-    let over = act_as(&replica, &alice, &session, buy()).await;
+    let over = perform_as(&replica, &alice, &session, buy()).await;
     assert_eq!(over["reject"]["name"], "key_limit", "{over}");
     let destination = "nowhere".into();
     let withdraw =
         Action::Withdraw { token: "USDT".into(), amount: "1".parse().unwrap(), destination };
-    let stolen = act_as(&replica, &alice, &session, withdraw).await;
+    let stolen = perform_as(&replica, &alice, &session, withdraw).await;
     assert_eq!(stolen["reject"]["name"], "key_not_allowed");
-    // The bounds are state: they survive.
+    // The limits are part of the state, so they survive a restart.
     replica.process.kill();
     replica.process.restart("/readyz").await;
-    let over = act_as(&replica, &alice, &session, buy()).await;
+    let over = perform_as(&replica, &alice, &session, buy()).await;
     assert_eq!(over["reject"]["name"], "key_limit", "{over}");
-    replica.act(&alice, Action::RevokeKey { key: session.public_key() }).await;
+    replica.perform(&alice, Action::RevokeKey { key: session.public_key() }).await;
     assert_eq!(replica.account(&alice).await["session_keys"], json!([]));
-    let late = act_as(&replica, &alice, &session, buy()).await;
+    let late = perform_as(&replica, &alice, &session, buy()).await;
     assert_eq!(late["reject"]["name"], "key_not_authorized");
     let (code, _, log) = replay(&replica.data);
     assert_eq!(code, Some(0), "{log}");
@@ -146,7 +147,7 @@ async fn a_withdrawal_is_listed_and_a_balance_is_proven() {
     replica.fund(&[alice.public_key()]).await;
     replica.order(&alice, "sell 1 ETH/USDT @ 2000").await;
     let withdrawn = replica
-        .act(
+        .perform(
             &alice,
             Action::Withdraw {
                 token: "ETH".into(),
@@ -188,13 +189,13 @@ async fn a_withdrawal_is_listed_and_a_balance_is_proven() {
 }
 
 #[tokio::test]
-async fn the_root_commits_to_each_open_order_and_to_no_other() {
+async fn open_orders_and_their_absence_are_proven_against_the_root() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &[]).await;
     let (alice, bob) = (key(1), key(2));
     replica.fund(&[alice.public_key(), bob.public_key()]).await;
     let action = Action::Order(named("sell 1 ETH/USDT @ 2000.5", "mine"));
-    replica.act(&alice, action).await;
+    replica.perform(&alice, action).await;
     replica.order(&bob, "buy 0.25 ETH/USDT @ 2001").await;
     let path = |id: &str| format!("/v1/accounts/{}/orders/{id}/proof", alice.public_key());
     let open = replica.account(&alice).await["open_orders"][0].clone();
@@ -219,7 +220,7 @@ async fn the_root_commits_to_each_open_order_and_to_no_other() {
     let number: u64 = id.parse().unwrap();
     let value = bytes(&body, "value");
     assert_eq!(verify(&body, number, Some(&value)), Ok(()));
-    // Any bit of it, and that there is none, is refused.
+    // With any bit changed, or as a proof of absence, it is refused.
     for place in 0..value.len() {
         let mut other = value.clone();
         other[place] ^= 1;
@@ -227,7 +228,7 @@ async fn the_root_commits_to_each_open_order_and_to_no_other() {
     }
     assert!(verify(&body, number, None).is_err());
 
-    // Bob's order is filled, and no order of Alice's.
+    // Bob's order is filled, and is not one of Alice's.
     for none in [number + 1, number + 1000] {
         let body = replica.get(&path(&none.to_string())).await;
         assert_eq!((&body["value"], &body["order"]), (&Value::Null, &Value::Null));
@@ -243,7 +244,7 @@ async fn the_root_commits_to_each_open_order_and_to_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn proofs_are_made_while_batches_come_in() {
+async fn proofs_are_made_while_batches_are_applied() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &[]).await;
     let alice = key(1);
@@ -265,7 +266,7 @@ async fn proofs_are_made_while_batches_come_in() {
 }
 
 #[tokio::test]
-async fn an_order_is_simulated_as_it_then_happens() {
+async fn an_order_does_what_its_simulation_showed() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &[]).await;
     let (alice, bob) = (key(1), key(2));
@@ -294,7 +295,7 @@ async fn an_order_is_simulated_as_it_then_happens() {
     let fok = simulate(buy("2.5", "2005", "fok")).await;
     assert_eq!(fok["reject"]["name"], "cannot_fill");
 
-    // What is off is named with what would be right.
+    // An invalid value is named, with a valid suggestion.
     let off = simulate(buy("0.00004", "2000.004", "gtc")).await;
     assert_eq!(off["reject"]["name"], "price_off_tick");
     assert_eq!([&off["nearest_price"], &off["nearest_quantity"]], ["2000", "0.0005"]);
@@ -302,7 +303,7 @@ async fn an_order_is_simulated_as_it_then_happens() {
     unknown["market"] = json!("DOGE/USDT");
     assert_eq!(simulate(unknown).await["reject"]["name"], "unknown_market");
 
-    // With an account, its balance and its own orders count.
+    // With an account, its balance and its own orders are taken into account.
     let mut own = buy("30", "2005", "gtc");
     own["account"] = json!(bob.public_key().to_string());
     assert_eq!(simulate(own.clone()).await["reject"]["name"], "balance_too_low");
@@ -311,14 +312,14 @@ async fn an_order_is_simulated_as_it_then_happens() {
     let own = simulate(own).await;
     assert_eq!((&own["fills"], &own["cancelled"]), (&json!([]), &json!("2.5")));
 
-    // And so it happens.
+    // The real order does the same.
     let placed = replica.order(&bob, "buy 2.5 ETH/USDT @ 2005").await;
     assert_eq!([&placed["order"]["filled"], &placed["order"]["remaining"]], ["2", "0.5"]);
     assert_eq!(balance(&replica.account(&bob).await, "USDT"), "44995.5 + 1002.5");
 }
 
 #[tokio::test]
-async fn makers_and_takers_pay_their_fees_and_each_sees_its_own() {
+async fn makers_and_takers_pay_and_see_their_own_fees() {
     let folder = TempDir::new().unwrap();
     let file = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
     let (issuer_key, genesis) = (file("issuer.key"), file("genesis.json"));
@@ -339,7 +340,7 @@ async fn makers_and_takers_pay_their_fees_and_each_sees_its_own() {
         "25",
     ]);
     assert!(made.status.success(), "{}", text(&made.stderr));
-    // Its sequencer is its own, so the genesis is put where it is kept.
+    // A replica with an embedded sequencer takes the genesis file from its data directory.
     std::fs::create_dir(folder.path().join("data")).unwrap();
     std::fs::copy(&genesis, folder.path().join("data/genesis.json")).unwrap();
     let replica = Replica::start(&folder, "data", &["--issuer-key", &issuer_key]).await;

@@ -1,4 +1,4 @@
-//! The HTTP interface, good and bad input.
+//! Tests of the HTTP interface with valid and invalid requests.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use zellbook_core::wire::MarketsResponse;
 use crate::harness::{Replica, balance, client, key};
 
 #[tokio::test]
-async fn an_order_goes_its_way_and_the_api_shows_it_everywhere() {
+async fn an_order_is_shown_by_every_endpoint_that_it_concerns() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &[]).await;
     let (alice, bob) = (key(1), key(2));
@@ -71,7 +71,7 @@ async fn an_order_goes_its_way_and_the_api_shows_it_everywhere() {
 }
 
 #[tokio::test]
-async fn a_transaction_sent_twice_counts_once_and_a_rejected_one_says_why() {
+async fn a_transaction_sent_twice_is_applied_once_and_a_rejected_one_has_a_reason() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &[]).await;
     let alice = key(1);
@@ -97,7 +97,7 @@ async fn a_transaction_sent_twice_counts_once_and_a_rejected_one_says_why() {
 }
 
 #[tokio::test]
-async fn many_at_once_each_say_for_themselves() {
+async fn each_transaction_of_an_array_has_its_own_result() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &[]).await;
     let alice = key(1);
@@ -140,12 +140,12 @@ async fn check(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_array_is_sequenced_in_its_order() {
+async fn an_array_of_transactions_is_sequenced_in_its_order() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &[]).await;
     let alice = key(1);
     replica.fund(&[alice.public_key()]).await;
-    // More than the 64 nonces that are kept: out of order, most would be too old.
+    // More than the 64 nonces of a key's window: out of order, most would be rejected as too old.
     let signed: Vec<_> =
         (0..400).map(|_| replica.sign(&alice, Action::CancelAll { market: None })).collect();
     let body = signed.iter().map(|(json, _)| json.as_str()).collect::<Vec<_>>().join(",");
@@ -156,14 +156,14 @@ async fn an_array_is_sequenced_in_its_order() {
         let outcome = replica.outcome(hash).await;
         assert_eq!(outcome["status"], "applied", "{outcome}");
         let number = |name: &str| outcome[name].as_str().unwrap().parse::<u64>().unwrap();
-        let place = (number("batch"), number("position"));
-        assert!(place > last || last == (0, 0), "{place:?} after {last:?}");
-        last = place;
+        let position = (number("batch"), number("position"));
+        assert!(position > last || last == (0, 0), "{position:?} after {last:?}");
+        last = position;
     }
 }
 
 #[tokio::test]
-async fn every_bad_request_is_told_what_would_be_right() {
+async fn every_error_response_states_what_would_be_right() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &[]).await;
     let alice = key(1);
@@ -293,13 +293,13 @@ async fn every_bad_request_is_told_what_would_be_right() {
     let huge = "x".repeat(2 << 20);
     let url = format!("{}{transactions}", replica.process.url);
     let answer = client().post(url).body(huge).send().await;
-    // The connection may be cut while we still send.
+    // The server may close the connection before the whole body is sent.
     if let Ok(answer) = answer {
         assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
         let body: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
         assert_eq!(body["error"]["code"], "body_too_large");
     }
-    assert_eq!(replica.batch().await, 0, "none of it reached the sequence");
+    assert_eq!(replica.batch().await, 0, "no invalid request reached the sequencer");
 }
 
 #[tokio::test]
@@ -314,7 +314,7 @@ async fn the_faucet_credits_an_account_once_an_hour() {
     replica.process.kill();
     replica.process.restart("/readyz").await;
     let after_restart = replica.request(Method::POST, "/v1/faucet", &body).await;
-    // A new hour may begin at any moment: then it is credited again, and that is right too.
+    // If a new hour starts during the test, the account is rightly credited again.
     for (status, answer) in [again, after_restart] {
         let is_refused = status == StatusCode::TOO_MANY_REQUESTS
             && answer["error"]["code"] == "credited_already";
@@ -323,7 +323,7 @@ async fn the_faucet_credits_an_account_once_an_hour() {
 }
 
 #[tokio::test]
-async fn every_answer_carries_the_security_headers() {
+async fn every_response_has_the_security_headers() {
     let folder = TempDir::new().unwrap();
     let site = folder.path().join("site");
     fs::create_dir(&site).unwrap();
@@ -348,7 +348,7 @@ async fn every_answer_carries_the_security_headers() {
                 assert!(values.next().is_none(), "{name} twice: {head}");
                 value
             };
-            // Two policies would both hold: this is the whole of it.
+            // There must be only one policy, since a browser enforces all of them.
             let policy = header("content-security-policy").unwrap();
             let mut directives: Vec<_> = policy.split("; ").collect();
             directives.sort_unstable();
@@ -384,7 +384,7 @@ async fn every_answer_carries_the_security_headers() {
 }
 
 #[tokio::test]
-async fn metrics_and_certified_roots_say_what_the_status_says() {
+async fn metrics_and_certified_roots_agree_with_the_status() {
     let folder = TempDir::new().unwrap();
     let mut replica = Replica::start(&folder, "data", &[]).await;
     replica.ready().await;
@@ -394,9 +394,9 @@ async fn metrics_and_certified_roots_say_what_the_status_says() {
     replica.submit(&json).await;
     replica.outcome(&hash).await;
     replica.order(&alice, "sell 1000 ETH/USDT @ 2000").await;
-    // Attestations go along with what is posted, once a second.
+    // Attestations ride in posted batches, at most once a second.
     while replica.status().await["certified_batch"].is_null() {
-        replica.act(&alice, Action::CancelAll { market: None }).await;
+        replica.perform(&alice, Action::CancelAll { market: None }).await;
     }
     let status = replica.status().await;
     let (answer, metrics) = replica.request(Method::GET, "/metrics", "").await;
@@ -406,7 +406,7 @@ async fn metrics_and_certified_roots_say_what_the_status_says() {
         let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("zellbook_{name} ")));
         line.unwrap_or_else(|| panic!("{name}: {metrics}")).parse::<u64>().unwrap()
     };
-    // A root is a number: as a label each would be a series of its own.
+    // Roots are values, not labels: every label would create a new time series.
     assert!(!metrics.contains("root=\""), "{metrics}");
     assert!(value("root_prefix") > 0 && value("certified_root_prefix") > 0);
     assert!(value("batch") >= 2 && value("commits_total") > 0 && value("certified_batch") > 0);

@@ -1,4 +1,4 @@
-//! What an operator can give wrongly: each ends in an error that names the place.
+//! Tests of invalid files and arguments: each gives an error that names the file or argument and the problem.
 
 use std::fs;
 use std::net::TcpListener;
@@ -18,7 +18,7 @@ fn fails(arguments: &[&str], code: i32, says: &[&str]) {
 }
 
 #[test]
-fn a_bad_genesis_file_is_named_with_its_place() {
+fn an_invalid_genesis_file_is_reported_with_its_path_and_field() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("genesis.json");
     let file = path.to_str().unwrap();
@@ -54,7 +54,7 @@ fn a_bad_genesis_file_is_named_with_its_place() {
 }
 
 #[test]
-fn bad_node_lists_and_arguments_are_named() {
+fn invalid_node_lists_and_arguments_are_reported() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("nodes.json");
     let (file, data) = (path.to_str().unwrap(), folder.path().join("data"));
@@ -118,7 +118,7 @@ fn bad_node_lists_and_arguments_are_named() {
 }
 
 #[test]
-fn a_busy_port_is_named() {
+fn a_port_in_use_is_reported() {
     let folder = TempDir::new().unwrap();
     let busy = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = busy.local_addr().unwrap().to_string();
@@ -160,6 +160,6 @@ async fn a_data_directory_in_use_or_of_another_network_or_version_is_refused() {
     let sql = |sql: &str| rusqlite::Connection::open(&path).unwrap().execute(sql, []).unwrap();
     sql("UPDATE meta SET value = 'beef' WHERE key = 'network'");
     fails(&serve, 1, &["is for network beef"]);
-    fs::write(&path, "this is no database, and longer than a header of one hundred bytes ........................").unwrap();
+    fs::write(&path, "this is not a database, and longer than a header of one hundred bytes ........................").unwrap();
     fails(&serve, 5, &["replica.sqlite", "not a database"]);
 }

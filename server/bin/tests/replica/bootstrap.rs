@@ -1,5 +1,5 @@
-//! Starting from a snapshot of another replica, and from its log of batches. The other replica lies in
-//! every way that it can: a proxy before an honest one changes what it says.
+//! Tests of starting from another replica's snapshot or log of batches. A proxy in front of an honest replica
+//! tells every lie that a dishonest one could.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -21,7 +21,7 @@ use zellbook_core::transaction::Action;
 
 use crate::harness::{Replica, balance, client, key, number, program, run, text};
 
-/// A replica with orders, trades and withdrawals, whose newest snapshot has a certified root after it.
+/// A replica with orders, trades and withdrawals, and with a certified root after its newest snapshot.
 async fn honest(folder: &TempDir, every: &str) -> Replica {
     let mut replica = Replica::start(folder, "honest", &["--snapshot-every", every]).await;
     replica.ready().await;
@@ -36,9 +36,9 @@ async fn honest(folder: &TempDir, every: &str) -> Replica {
         amount: "7".parse().unwrap(),
         destination: "bank".into(),
     };
-    replica.act(&bob, withdraw).await;
+    replica.perform(&bob, withdraw).await;
     loop {
-        replica.act(&bob, Action::CancelAll { market: None }).await;
+        replica.perform(&bob, Action::CancelAll { market: None }).await;
         let snapshots = replica.get("/v1/snapshots").await;
         let Some(newest) = snapshots["snapshots"].as_array().unwrap().first() else { continue };
         let path = format!("/v1/certified?from={}", newest["batch"].as_str().unwrap());
@@ -60,7 +60,7 @@ async fn start(folder: &TempDir, name: &str, honest: &Replica, more: &[&str]) ->
     Replica::start(folder, name, &all).await
 }
 
-/// Waits until one has what the other has.
+/// Waits until a replica has all batches of another, and checks that their roots are equal.
 async fn reaches(replica: &Replica, other: &Replica) {
     let last = other.batch().await;
     replica.until("/v1/status", |status| number(&status["batch"]) >= last).await;
@@ -69,7 +69,7 @@ async fn reaches(replica: &Replica, other: &Replica) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replica_starts_from_a_snapshot_of_another_and_goes_on_with_it() {
+async fn a_replica_starts_from_a_snapshot_and_continues_like_the_others() {
     let folder = TempDir::new().unwrap();
     let honest = honest(&folder, "6").await;
     let mut new = start(&folder, "new", &honest, &["--bootstrap", &honest.process.url]).await;
@@ -79,7 +79,7 @@ async fn a_replica_starts_from_a_snapshot_of_another_and_goes_on_with_it() {
     assert!(began >= 6, "{status}");
     honest.order(&key(2), "buy 1 ETH/USDT @ 2000").await;
     reaches(&new, &honest).await;
-    // Orders from before are there and go on.
+    // Orders placed before the snapshot are open and can be filled.
     let (ours, theirs) = (new.account(&key(1)).await, honest.account(&key(1)).await);
     assert_eq!(ours["balances"], theirs["balances"]);
     let open = |account: &Value| {
@@ -92,7 +92,7 @@ async fn a_replica_starts_from_a_snapshot_of_another_and_goes_on_with_it() {
     };
     assert_eq!(open(&ours), open(&theirs));
     assert_eq!(open(&ours).len(), 3);
-    // The state has the beginning of the hash of the transaction that placed an order, and no more.
+    // The state contains only the start of the hash of the transaction that placed an order.
     let hash = |account: &Value| account["open_orders"][0]["hash"].as_str().unwrap().to_string();
     assert!(hash(&theirs).starts_with(&hash(&ours)) && hash(&ours).len() >= 16);
     let withdrawal = |account: &Value| {
@@ -104,14 +104,14 @@ async fn a_replica_starts_from_a_snapshot_of_another_and_goes_on_with_it() {
     assert_eq!(theirs[2], "7");
     let book = "/v1/markets/ETH-USDT/book";
     assert_eq!(new.get(book).await["asks"], honest.get(book).await["asks"]);
-    // It says what it has not.
+    // The error for a batch that it does not have explains why.
     let (code, error) = new.request(Method::GET, &format!("/v1/batches/{began}"), "").await;
     assert_eq!(code, StatusCode::NOT_FOUND);
     assert!(
         error["error"]["message"].as_str().unwrap().contains("started from a snapshot"),
         "{error}"
     );
-    // It is a replica like any other: it takes orders, starts again, and serves those that come after.
+    // It is a replica like any other: it accepts orders, can be restarted, and lets others start from it.
     let placed = new.order(&key(2), "buy 0.1 ETH/USDT @ 1000").await;
     assert_eq!(placed["status"], "applied");
     new.process.kill();
@@ -130,11 +130,11 @@ async fn a_replica_starts_from_a_snapshot_of_another_and_goes_on_with_it() {
     assert_eq!(balance(&third.account(&key(1)).await, "BTC"), balance(&ours, "BTC"));
 }
 
-/// What a proxy makes of an answer.
+/// Changes a response on its way through the proxy.
 type Change = Arc<dyn Fn(&str, &HeaderMap, Bytes) -> Response + Send + Sync>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_downloaded_before_what_certifies_it_and_its_size_are_checked() {
+async fn a_snapshot_is_downloaded_only_after_its_certified_root_and_its_size_are_checked() {
     let folder = TempDir::new().unwrap();
     let honest = honest(&folder, "6").await;
     let huge = json_lie("/v1/snapshots", |body| {
@@ -167,7 +167,7 @@ async fn nothing_is_downloaded_before_what_certifies_it_and_its_size_are_checked
     }
 }
 
-/// Starts a proxy before a replica.
+/// Starts a proxy in front of a replica.
 async fn proxy(url: &str, change: Change) -> String {
     let (url, http) = (url.to_string(), client());
     let router = Router::new().fallback(move |request: Request| {
@@ -189,10 +189,10 @@ async fn proxy(url: &str, change: Change) -> String {
     format!("http://{address}")
 }
 
-/// Changes the JSON of a path that begins so.
+/// Changes the JSON of paths that start with `begins`.
 fn json_lie(begins: &'static str, lie: impl Fn(&mut Value) + Send + Sync + 'static) -> Change {
     Arc::new(move |path, _, bytes| {
-        // The files of snapshots are no JSON.
+        // Snapshot files are not JSON.
         if !path.starts_with(begins) || path.starts_with("/v1/snapshots/") {
             return bytes.into_response();
         }
@@ -202,7 +202,7 @@ fn json_lie(begins: &'static str, lie: impl Fn(&mut Value) + Send + Sync + 'stat
     })
 }
 
-/// Puts other bytes in the place of the snapshot, whose size and hash are then true.
+/// Replaces the snapshot, and its size and hash in the list accordingly.
 fn snapshot_lie(make: impl Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static, url: &str) -> Change {
     let made: Arc<Mutex<Option<Vec<u8>>>> = Arc::default();
     let url = url.to_string();
@@ -238,7 +238,7 @@ fn flip_hex(value: &mut Value) {
     *value = format!("{first}{}", &text[1..]).into();
 }
 
-/// Runs a new replica to its end; its exit code and what it said.
+/// Runs a new replica until it exits; returns its exit code and standard error.
 async fn refused(data: &Path, honest: &Replica, more: &[&str]) -> (Option<i32>, String) {
     let mut command = program();
     command.args(["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()]);
@@ -248,7 +248,7 @@ async fn refused(data: &Path, honest: &Replica, more: &[&str]) -> (Option<i32>, 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replica_that_lies_about_its_snapshot_is_refused_and_nothing_of_it_is_kept() {
+async fn every_lie_about_a_snapshot_is_detected_and_leaves_nothing_behind() {
     let folder = TempDir::new().unwrap();
     let honest = honest(&folder, "6").await;
     let url = honest.process.url.clone();
@@ -379,14 +379,14 @@ async fn a_replica_that_lies_about_its_snapshot_is_refused_and_nothing_of_it_is_
         );
     }
     assert_eq!(count, 14);
-    // Where a lie was told, the truth is still taken.
+    // After a lie, the same data directory can still start from an honest replica.
     let mut new = start(&folder, "new3", &honest, &["--bootstrap", &url]).await;
     new.ready().await;
     reaches(&new, &honest).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replica_that_sends_its_snapshot_too_slowly_is_refused() {
+async fn a_snapshot_download_that_is_too_slow_is_given_up() {
     let folder = TempDir::new().unwrap();
     let honest = honest(&folder, "6").await;
     let slow: Change = Arc::new(|path, _, bytes| {
@@ -408,12 +408,12 @@ async fn a_replica_that_sends_its_snapshot_too_slowly_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_download_goes_on_where_a_kill_ended_it() {
+async fn a_download_resumes_after_a_crash() {
     let folder = TempDir::new().unwrap();
     let honest = honest(&folder, "6").await;
     let ranges: Arc<Mutex<Vec<Option<String>>>> = Arc::default();
     let asked = Arc::clone(&ranges);
-    // The first answer stops halfway for ever; those after it honour the range.
+    // The first response stalls half-way; the later ones honour the range.
     let change: Change = Arc::new(move |path, headers, bytes| {
         if !path.starts_with("/v1/snapshots/") {
             return bytes.into_response();
@@ -454,11 +454,11 @@ async fn a_download_goes_on_where_a_kill_ended_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn when_the_network_has_nothing_the_log_of_another_replica_is_as_good_and_lies_as_little() {
+async fn a_replica_catches_up_from_anothers_log_without_the_network_and_detects_every_lie() {
     let folder = TempDir::new().unwrap();
     let honest = honest(&folder, "6").await;
     let last = honest.batch().await;
-    // No gateway answers.
+    // No gateway responds.
     let dead = ["--gateway", "http://127.0.0.1:9"];
     let lies: [(&str, Change, &str); 4] = [
         (
@@ -504,7 +504,7 @@ async fn when_the_network_has_nothing_the_log_of_another_replica_is_as_good_and_
         assert_eq!(code, Some(3), "{name}: {said}");
         assert!(expected.split('|').any(|part| said.contains(part)), "{name}: {said}");
     }
-    // What was proven before a lie is kept, and the truth goes on from there.
+    // Batches proven before a lie are kept, and the honest log continues from there.
     let more = [&dead[..], &["--bootstrap-log", &honest.process.url]].concat();
     let new = start(&folder, "new", &honest, &more).await;
     assert!(new.batch().await >= last);

@@ -1,4 +1,4 @@
-//! The commands, as a person and as a program uses them.
+//! Tests of the commands, as people and programs use them.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +21,7 @@ fn path(folder: &TempDir, name: &str) -> String {
 }
 
 #[test]
-fn every_command_has_help_for_a_newcomer() {
+fn every_command_has_help() {
     let top = text(&run(&["--help"]).stdout);
     for words in [
         "Exit codes:",
@@ -72,7 +72,7 @@ fn every_command_has_help_for_a_newcomer() {
 }
 
 #[test]
-fn a_key_is_made_once_is_private_and_never_shown() {
+fn a_key_file_is_private_never_overwritten_and_never_printed() {
     use std::os::unix::fs::PermissionsExt;
     let folder = TempDir::new().unwrap();
     let file = path(&folder, "my.key");
@@ -158,7 +158,7 @@ fn verify_finalized_prints_what_is_proven_or_the_typed_error() {
     assert!(text(&wrong_chain.stdout).contains("\"type\":\"first_chaining_hash\""));
     let no_page = run(&[&base[..], &["67", &nodes]].concat());
     assert_eq!(no_page.status.code(), Some(3));
-    // A forged body with the same xxh128 passes: nothing at this layer can tell.
+    // A forged body with the same xxh128 passes: signatures alone cannot tell it apart.
     let (collision, forged) =
         (file("collision4/nodes.json"), file("collision4/forged_after_0.json"));
     let passes = run(&[
@@ -232,7 +232,7 @@ fn bodies_without_proofs_replay_to_the_golden_root_and_dump_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn orders_cancels_and_balances_from_the_command_line() {
+async fn orders_are_placed_and_cancelled_and_balances_are_shown() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &[]).await;
     let key = path(&folder, "my.key");
@@ -303,14 +303,14 @@ impl Bench {
         run(&[&arguments[..], &common].concat())
     }
 
-    /// Runs a command that succeeds.
+    /// Runs a command that must succeed.
     fn done(&self, line: &str) -> Value {
         let output = self.run(line);
         assert!(output.status.success(), "{line}: {}", text(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// Runs a command that fails; what it says on standard error.
+    /// Runs a command that must fail with this exit code; returns its standard error.
     fn fails(&self, line: &str, code: i32) -> String {
         let output = self.run(line);
         assert_eq!(output.status.code(), Some(code), "{line}: {}", text(&output.stderr));
@@ -319,7 +319,7 @@ impl Bench {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn orders_are_named_replaced_and_cancelled_in_every_way() {
+async fn orders_are_replaced_and_cancelled_by_id_hash_and_client_id() {
     let bench = Bench::start().await;
     let before = now_ms();
     let placed = bench.done("order sell 1 ETH/USDT --price 2000 --expires 10m --client-id one");
@@ -365,7 +365,7 @@ async fn orders_are_named_replaced_and_cancelled_in_every_way() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn amounts_are_moved_taken_out_and_proven() {
+async fn tokens_are_transferred_withdrawn_and_proven() {
     let bench = Bench::start().await;
     let other = new_key(&path(&bench.folder, "other.key"));
     bench.done(&format!("transfer 1.5 ETH --to {other}"));
@@ -411,7 +411,7 @@ async fn a_session_key_is_authorized_used_listed_and_revoked() {
     bench.done(&format!(
         "session authorize {session} --expires 1h --market ETH/USDT --spend-token ETH --spend-limit 2"
     ));
-    // The account's own key need not be there.
+    // The account's own key file is not needed.
     let signed = format!("--signer {file} --account {account}");
     let bot = |line: &str| {
         let line = format!("{line} {signed} --server {} --json", bench.replica.process.url);
@@ -431,7 +431,7 @@ async fn a_session_key_is_authorized_used_listed_and_revoked() {
     let missing = run(&["transfer", "1", "ETH", "--to", account, "--signer", &file]);
     assert_eq!(missing.status.code(), Some(2), "a session key moves no funds");
 
-    // It can sign a file too.
+    // It can sign a transaction file too.
     let order = path(&bench.folder, "cancel.json");
     fs::write(&order, r#"{"kind":"cancel_all","market":"ETH/USDT"}"#).unwrap();
     let network = bench.replica.rules.network.to_string();
@@ -451,10 +451,10 @@ async fn a_session_key_is_authorized_used_listed_and_revoked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_snapshot_is_written_while_the_replica_runs_and_every_change_to_it_is_found() {
+async fn a_snapshot_can_be_written_while_the_replica_runs_and_every_change_to_it_is_detected() {
     let bench = Bench::start().await;
     bench.done("order sell 1 ETH/USDT --price 2000 --expires 1h");
-    // The replica attests while something waits: the snapshot is of some batch.
+    // The replica attests meanwhile, so the snapshot may be of any recent batch.
     let data = bench.replica.data.to_str().unwrap();
     let file = path(&bench.folder, "state.snapshot");
     let written = stdout_json(&["--json", "snapshot", "write", "--data", data, "--out", &file]);

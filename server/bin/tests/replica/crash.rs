@@ -1,4 +1,4 @@
-//! Kill -9 at any moment leaves everything as it was after some whole batch, and loses nothing.
+//! Tests of crashes: kill -9 at any moment leaves the state after some whole batch, and loses nothing.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use zellbook_core::transaction::Action;
 use crate::harness::{Given, Process, Replica, balance, check_replay, key, replay, run, text};
 
 #[tokio::test]
-async fn after_kill_9_books_balances_and_root_are_as_before() {
+async fn books_balances_and_root_survive_kill_9() {
     let folder = TempDir::new().unwrap();
     let mut replica = Replica::start(&folder, "data", &[]).await;
     let (alice, bob) = (key(1), key(2));
@@ -37,7 +37,7 @@ async fn after_kill_9_books_balances_and_root_are_as_before() {
     }
     let path = format!("/v1/batches/{}", status["batch"].as_str().unwrap());
     assert_eq!(replica.get(&path).await["root"], status["root"]);
-    // And it goes on.
+    // It accepts orders again.
     let outcome = replica.order(&bob, "buy 1.5 ETH/USDT @ 2000").await;
     assert_eq!(outcome["order"]["status"], "filled");
     assert_eq!(balance(&replica.account(&bob).await, "ETH"), "12 + 0");
@@ -45,7 +45,7 @@ async fn after_kill_9_books_balances_and_root_are_as_before() {
 }
 
 #[tokio::test]
-async fn what_was_accepted_while_the_sequencer_was_away_survives_kill_9_and_is_applied_once() {
+async fn transactions_accepted_without_a_sequencer_survive_kill_9_and_are_applied_once() {
     let folder = TempDir::new().unwrap();
     let sequencer_data = folder.path().join("sequencer");
     let arguments = ["--data", sequencer_data.to_str().unwrap()];
@@ -78,9 +78,9 @@ async fn what_was_accepted_while_the_sequencer_was_away_survives_kill_9_and_is_a
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_again_and_again_under_load_it_never_loses_or_repeats_anything() {
+async fn repeated_kills_under_load_neither_lose_nor_repeat_a_transaction() {
     let folder = TempDir::new().unwrap();
-    // Posted again at once, so that copies come in sequence too.
+    // A short repost time, so that copies are sequenced too.
     let mut replica = Replica::start(&folder, "data", &["--repost-ms", "100"]).await;
     let alice = key(1);
     replica.fund(&[alice.public_key()]).await;
@@ -109,14 +109,14 @@ async fn killed_again_and_again_under_load_it_never_loses_or_repeats_anything() 
 }
 
 #[tokio::test]
-async fn a_stop_by_signal_is_in_good_order() {
+async fn a_signal_stops_the_replica_gracefully() {
     let folder = TempDir::new().unwrap();
     let mut replica = Replica::start(&folder, "data", &[]).await;
     assert_eq!(replica.process.terminate(), Some(0));
 }
 
 #[tokio::test]
-async fn a_damaged_state_is_refused_with_the_root_that_differs() {
+async fn a_damaged_state_is_refused_with_both_roots() {
     let folder = TempDir::new().unwrap();
     let mut replica = Replica::start(&folder, "data", &[]).await;
     replica.fund(&[key(1).public_key()]).await;
@@ -132,7 +132,7 @@ async fn a_damaged_state_is_refused_with_the_root_that_differs() {
     let message = text(&output.stderr);
     assert_eq!(output.status.code(), Some(5), "{message}");
     assert!(message.contains("the stored state has root"), "{message}");
-    // The history is whole, and replay still checks it.
+    // The history is intact, so replay still succeeds.
     let (code, _, log) = replay(&replica.data);
     assert_eq!(code, Some(0), "{log}");
 }
@@ -174,7 +174,7 @@ async fn replay_names_the_first_batch_that_differs() {
 }
 
 #[tokio::test]
-async fn a_replica_of_a_network_stays_with_it_when_started_without_its_node_list() {
+async fn a_data_directory_stays_with_its_network() {
     let folder = TempDir::new().unwrap();
     let sequencer_data = folder.path().join("sequencer");
     let arguments = ["--data", sequencer_data.to_str().unwrap()];
@@ -188,7 +188,7 @@ async fn a_replica_of_a_network_stays_with_it_when_started_without_its_node_list
     assert_eq!(again.status().await["gateways"][0]["url"], sequencer.url);
     assert_eq!(again.process.terminate(), Some(0));
 
-    // And a folder with a sequencer of its own takes no network's.
+    // One that was used with the embedded sequencer refuses another network.
     let mut own = Replica::start(&folder, "own", &[]).await;
     assert_eq!(own.process.terminate(), Some(0));
     let nodes = sequencer_data.join("nodes.json");

@@ -1,4 +1,4 @@
-//! `zellbook devnet`: one command for an emulated network with replicas on it.
+//! Tests of `zellbook devnet`.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -9,15 +9,16 @@ use tempfile::TempDir;
 use zellbook_core::genesis::Genesis;
 use zellbook_core::transaction::{Action, Transaction};
 
-use crate::harness::{PATIENCE, client, key, now_ms, order, program, run, text};
+use crate::harness::{TIMEOUT, client, key, now_ms, order, program, run, text};
 
 struct Devnet {
     child: Child,
-    said: Value,
+    /// The JSON that it printed.
+    printed: Value,
 }
 
 impl Devnet {
-    /// Starts it and waits until it says where all is.
+    /// Starts it and waits until it has printed all addresses.
     fn start(arguments: &[&str]) -> Self {
         let mut child = program()
             .args(["devnet", "--json", "--port", "0", "--node-port", "0"])
@@ -27,12 +28,13 @@ impl Devnet {
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let said = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
-        Self { child, said }
+        let printed =
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
+        Self { child, printed }
     }
 
     fn urls(&self, name: &str) -> Vec<String> {
-        let urls = self.said[name].as_array().unwrap();
+        let urls = self.printed[name].as_array().unwrap();
         urls.iter().map(|url| url.as_str().unwrap().to_string()).collect()
     }
 }
@@ -42,7 +44,7 @@ impl Drop for Devnet {
         if self.child.try_wait().unwrap().is_some() {
             return;
         }
-        // Its replicas end with it, which a kill would not let it see to.
+        // SIGTERM, so that it stops its replicas before it exits.
         let id = self.child.id().to_string();
         let _ = Command::new("kill").args(["-TERM", &id]).status();
         let _ = self.child.wait();
@@ -54,7 +56,7 @@ async fn get(url: &str) -> Value {
     serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
 }
 
-/// Asks until the answer is as wanted.
+/// Repeats a request until the response is as wanted.
 async fn until(url: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let started = Instant::now();
     loop {
@@ -62,13 +64,13 @@ async fn until(url: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         if wanted(&found) {
             return found;
         }
-        assert!(started.elapsed() < PATIENCE, "{url}: still {found}");
+        assert!(started.elapsed() < TIMEOUT, "{url}: still {found}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
 #[tokio::test]
-async fn what_one_replica_takes_all_apply_and_all_stop_together() {
+async fn all_replicas_apply_what_one_accepts_and_all_stop_together() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("devnet");
     let data = data.to_str().unwrap();
@@ -78,7 +80,7 @@ async fn what_one_replica_takes_all_apply_and_all_stop_together() {
     let (replicas, nodes) = (devnet.urls("replicas"), devnet.urls("nodes"));
     assert_eq!((replicas.len(), nodes.len()), (2, 4));
 
-    let genesis = std::fs::read(devnet.said["genesis"].as_str().unwrap()).unwrap();
+    let genesis = std::fs::read(devnet.printed["genesis"].as_str().unwrap()).unwrap();
     let rules = Genesis::read(&genesis).unwrap();
     assert_eq!(rules.genesis.replicas.len(), 2);
     let account = key(1).public_key().to_string();
@@ -141,7 +143,7 @@ fn process_of(data: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_replica_that_is_killed_is_started_again_and_none_outlives_the_command() {
+async fn a_killed_replica_is_restarted_and_none_outlives_the_command() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("devnet");
     let data = data.to_str().unwrap();
@@ -154,26 +156,26 @@ async fn a_replica_that_is_killed_is_started_again_and_none_outlives_the_command
     let started = Instant::now();
     loop {
         let other = client().get(format!("{}/healthz", replicas[0])).send().await;
-        assert!(other.unwrap().status().is_success(), "the others go on");
+        assert!(other.unwrap().status().is_success(), "the others keep running");
         let again = process_of(&names[1]).filter(|now| *now != before);
         let answer = client().get(format!("{}/readyz", replicas[1])).send().await;
         if again.is_some() && answer.is_ok_and(|answer| answer.status().is_success()) {
             break;
         }
-        assert!(started.elapsed() < PATIENCE, "it is not started again");
+        assert!(started.elapsed() < TIMEOUT, "it is not restarted");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     devnet.child.kill().unwrap();
     devnet.child.wait().unwrap();
     let killed = Instant::now();
     while names.iter().any(|name| process_of(name).is_some()) {
-        assert!(killed.elapsed() < PATIENCE, "a replica outlives the command");
+        assert!(killed.elapsed() < TIMEOUT, "a replica outlives the command");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
 #[test]
-fn stakes_that_are_not_the_nodes_are_refused() {
+fn the_number_of_stakes_must_be_the_number_of_nodes() {
     let output = run(&["devnet", "--nodes", "4", "--stakes", "1,2"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("2 stakes for 4 nodes"));

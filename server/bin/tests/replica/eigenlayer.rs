@@ -1,5 +1,4 @@
-//! A network whose operators a subgraph lists: the real program against a local server that answers its
-//! queries.
+//! Tests of networks whose operators are listed by a subgraph, with a local server as the subgraph.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,10 +11,10 @@ use zellular::NodeList;
 
 use crate::harness::{Given, Process, Replica, key, program, replay, text};
 
-/// Of a subgraph that has indexed nothing.
+/// The response of a subgraph that has indexed nothing.
 const HEADLESS: &str = r#"{"data":null}"#;
 
-/// A subgraph that answers for its head and for its operators, and what it was asked.
+/// A subgraph with a head and operators, which records the queries that it receives.
 struct Subgraph {
     url: String,
     head: Arc<Mutex<String>>,
@@ -52,7 +51,7 @@ impl Subgraph {
     }
 }
 
-/// The nodes of a list as a subgraph has them.
+/// The nodes of a list, in the form of the subgraph.
 fn operators(nodes: &NodeList) -> String {
     let operators: Vec<Value> = nodes
         .nodes()
@@ -68,7 +67,7 @@ fn operators(nodes: &NodeList) -> String {
 }
 
 #[tokio::test]
-async fn operators_keys_stakes_and_sockets_are_learned_from_the_subgraph_and_kept() {
+async fn operators_are_read_from_the_subgraph_and_stored() {
     let folder = TempDir::new().unwrap();
     let sequencer_data = folder.path().join("sequencer");
     let arguments = ["--data", sequencer_data.to_str().unwrap()];
@@ -95,7 +94,7 @@ async fn operators_keys_stakes_and_sockets_are_learned_from_the_subgraph_and_kep
     );
     replica.until("/v1/status", |_| replica.data.join("operators/0.json").exists()).await;
 
-    // Without its subgraph it goes on, and so does a restart, by what is kept.
+    // Without the subgraph it keeps running, also after a restart, with the stored lists.
     *subgraph.operators.lock().unwrap() = r#"{"errors":[{"message":"down"}]}"#.into();
     assert_eq!(replica.process.terminate(), Some(0));
     replica.process.restart("/readyz").await;
@@ -107,13 +106,13 @@ async fn operators_keys_stakes_and_sockets_are_learned_from_the_subgraph_and_kep
 }
 
 #[tokio::test]
-async fn operators_that_are_not_the_signers_prove_nothing() {
+async fn batches_signed_by_other_keys_than_the_operators_are_not_applied() {
     let folder = TempDir::new().unwrap();
     let sequencer_data = folder.path().join("sequencer");
     let arguments = ["--data", sequencer_data.to_str().unwrap()];
     let sequencer = Process::start(folder.path(), "sequencer", &arguments, "/node/ready").await;
     let nodes = sequencer_data.join("nodes.json");
-    // The keys of another network; the sequencer is given as a gateway.
+    // The operators are those of another network, and the sequencer is given as a gateway.
     let others = crate::harness::network_vectors().join("equal4/nodes.json");
     let others = NodeList::read(&std::fs::read(others).unwrap()).unwrap();
     let subgraph = Subgraph::start(operators(&others)).await;
@@ -138,7 +137,7 @@ async fn operators_that_are_not_the_signers_prove_nothing() {
 }
 
 #[tokio::test]
-async fn a_subgraph_that_answers_badly_is_named_at_the_start() {
+async fn an_invalid_response_of_the_subgraph_is_reported_at_startup() {
     let folder = TempDir::new().unwrap();
     let subgraph = Subgraph::start(r#"{"data":{"operators":[]}}"#.into()).await;
     let genesis = folder.path().join("genesis.json");

@@ -1,4 +1,5 @@
-//! What the explorer asks for: headers, contents of batches, what was signed, replicas, pasts of accounts.
+//! Tests of the endpoints for the explorer: headers, contents of batches, signed texts, replicas, and the
+//! history of accounts.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -22,15 +23,14 @@ fn number_or_0(value: &Value) -> u64 {
     if value.is_null() { 0 } else { number(value) }
 }
 
-/// A replica attests along with batches, at most once a second: there are batches until it has attested to
-/// one.
+/// Makes batches until the replica has attested: attestations ride in batches, at most once a second.
 async fn until_attested(replica: &Replica, trader: &SecretKey) {
     for _ in 0..1000 {
         let body = replica.get("/v1/replicas").await;
         if number_or_0(&body["replicas"][0]["attested_batch"]) > 0 {
             return;
         }
-        replica.act(trader, Action::CancelAll { market: None }).await;
+        replica.perform(trader, Action::CancelAll { market: None }).await;
     }
     panic!("it does not attest");
 }
@@ -41,7 +41,7 @@ async fn refused(replica: &Replica, path: &str, status: u16, code: &str) {
 }
 
 #[tokio::test]
-async fn a_batch_shows_each_element_with_its_outcome_and_its_trades() {
+async fn the_contents_of_a_batch_are_its_elements_with_outcomes_and_its_trades() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &[]).await;
     let (alice, bob) = (key(1), key(2));
@@ -83,11 +83,11 @@ async fn a_batch_shows_each_element_with_its_outcome_and_its_trades() {
     let rest = replica.get(&path).await;
     assert_eq!(column(&rest["elements"], "hash"), [poor_hash]);
     assert_eq!(rest["elements"][0]["reject"]["code"], "40");
-    // The batch before has no trades, so none are shown of it.
+    // The batch before it has no trades.
     let path = format!("/v1/batches/{}/contents", before["index"].as_str().unwrap());
     assert_eq!(replica.get(&path).await["trades"], json!([]));
 
-    // The trades alone.
+    // Only the trades.
     let trades_of = async |query: &str| {
         let answer = replica.get(&format!("/v1/batches/{batch}/trades{query}")).await;
         (answer["total"].as_str().unwrap().to_string(), column(&answer["trades"], "quantity"))
@@ -110,10 +110,10 @@ async fn a_batch_shows_each_element_with_its_outcome_and_its_trades() {
 }
 
 #[tokio::test]
-async fn a_batch_with_many_trades_shows_all_of_them_page_by_page() {
+async fn the_trades_of_a_batch_can_be_read_page_by_page() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &[]).await;
-    // One account has no more than 200 open orders, and one order meets no more than 200.
+    // An account has at most 200 open orders, and an order fills at most 200 makers.
     let (alice, carol, bob) = (key(1), key(3), key(2));
     replica.fund(&[alice.public_key(), carol.public_key(), bob.public_key()]).await;
     for (chunk, maker) in (0..210).collect::<Vec<u32>>().chunks(105).zip([&alice, &carol]) {
@@ -144,7 +144,7 @@ async fn a_batch_with_many_trades_shows_all_of_them_page_by_page() {
 }
 
 #[tokio::test]
-async fn forged_and_repeated_elements_of_a_batch_are_told_apart() {
+async fn forged_elements_and_copies_are_distinguished_in_a_batch() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("sequencer");
     let arguments = ["--data", data.to_str().unwrap()];
@@ -157,7 +157,7 @@ async fn forged_and_repeated_elements_of_a_batch_are_told_apart() {
     let (good, hash) = replica.sign_order(&alice, "sell 1 ETH/USDT @ 2000");
     replica.submit(&good).await;
     let first = replica.outcome(&hash).await["batch"].clone();
-    // Past the replica, straight to its sequencer, as anyone could on the network.
+    // Posted directly to the sequencer, as anyone can do on a network.
     let forged = good.replace("\"price\":\"2000\"", "\"price\":\"2001\"");
     let before = replica.batch().await;
     let body = format!("[{forged},{good},{{}}]");
@@ -179,7 +179,7 @@ async fn forged_and_repeated_elements_of_a_batch_are_told_apart() {
 }
 
 #[tokio::test]
-async fn headers_are_the_last_batches_newest_first() {
+async fn headers_are_listed_newest_first() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &[]).await;
     assert_eq!(replica.get("/v1/headers").await, json!({"headers": [], "last": "0", "start": "0"}));
@@ -197,7 +197,7 @@ async fn headers_are_the_last_batches_newest_first() {
     assert_eq!(column(&page["headers"], "index"), ["2"]);
     let second = &all["headers"][usize::try_from(last).unwrap() - 2];
     assert_eq!(page["headers"][0]["root"], second["root"]);
-    // The one replica of this genesis certifies what it attests to.
+    // The only replica in this genesis certifies every root that it attests to.
     until_attested(&replica, &alice).await;
     let status =
         replica.until("/v1/status", |status| number_or_0(&status["certified_batch"]) > 0).await;
@@ -209,7 +209,7 @@ async fn headers_are_the_last_batches_newest_first() {
 }
 
 #[tokio::test]
-async fn what_was_signed_hashes_to_what_the_transaction_is_known_by() {
+async fn the_hash_of_the_signed_text_is_the_transactions_hash() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &[]).await;
     let alice = key(1);
@@ -227,7 +227,7 @@ async fn what_was_signed_hashes_to_what_the_transaction_is_known_by() {
         assert_eq!(of_text.to_string(), hash);
         assert!(json.contains(signed["signature"].as_str().unwrap()));
     };
-    // While it waits, and when it is applied.
+    // While it waits in the outbox, and after it was applied.
     check(replica.get(&format!("/v1/transactions/{hash}/signed")).await);
     replica.outcome(&hash).await;
     check(replica.get(&format!("/v1/transactions/{hash}/signed")).await);
@@ -237,7 +237,7 @@ async fn what_was_signed_hashes_to_what_the_transaction_is_known_by() {
 }
 
 #[tokio::test]
-async fn replicas_are_those_of_genesis_with_what_they_attested_to() {
+async fn the_replicas_in_genesis_are_listed_with_their_last_attestations() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &[]).await;
     replica.fund(&[key(1).public_key()]).await;
@@ -254,9 +254,9 @@ async fn replicas_are_those_of_genesis_with_what_they_attested_to() {
     assert!(number(&one["clock_ms"]) > 1_700_000_000_000);
 }
 
-/// What a client needs to check a proof itself, and nothing else of the replica.
+/// A client can check finality proofs with the node list that the replica returns.
 #[tokio::test]
-async fn the_nodes_it_names_prove_its_batches() {
+async fn batches_are_proven_by_the_nodes_that_the_replica_returns() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &[]).await;
     replica.fund(&[key(1).public_key()]).await;
@@ -292,7 +292,7 @@ async fn the_nodes_it_names_prove_its_batches() {
 }
 
 #[tokio::test]
-async fn the_past_of_an_account_comes_page_by_page() {
+async fn the_history_of_an_account_can_be_read_page_by_page() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &[]).await;
     let (alice, bob) = (key(1), key(2));
@@ -302,13 +302,13 @@ async fn the_past_of_an_account_comes_page_by_page() {
         to: bob.public_key(),
         amount: amount.parse().unwrap(),
     };
-    replica.act(&alice, transfer("1.5")).await;
-    let refused_transfer = replica.act(&alice, transfer("1000")).await;
+    replica.perform(&alice, transfer("1.5")).await;
+    let refused_transfer = replica.perform(&alice, transfer("1000")).await;
     assert_eq!(refused_transfer["status"], "rejected");
     let destination = "somewhere".to_string();
     let withdraw =
         Action::Withdraw { token: "ETH".into(), amount: "0.5".parse().unwrap(), destination };
-    replica.act(&alice, withdraw).await;
+    replica.perform(&alice, withdraw).await;
     for _ in 0..3 {
         replica.order(&alice, "sell 0.1 ETH/USDT @ 2000").await;
         replica.order(&bob, "buy 0.1 ETH/USDT @ 2000").await;

@@ -1,4 +1,4 @@
-//! Gateways that lie, fail and cut.
+//! Tests of gateways that lie.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 use crate::harness::{Given, Process, Replica, key, network_vectors};
 
-/// A gateway that answers every request for a page with the same body.
+/// A gateway that returns the same body for every page, and the number of requests for pages.
 async fn liar(body: String) -> (String, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
@@ -29,13 +29,13 @@ async fn liar(body: String) -> (String, Arc<AtomicUsize>) {
 }
 
 #[tokio::test]
-async fn a_lying_gateway_is_reported_and_left_and_its_batches_are_never_applied() {
+async fn a_lying_gateway_is_reported_and_avoided_and_its_batches_are_not_applied() {
     let folder = TempDir::new().unwrap();
     let sequencer_data = folder.path().join("sequencer");
     let arguments = ["--data", sequencer_data.to_str().unwrap()];
     let mut sequencer = Process::start(folder.path(), "sequencer", &arguments, "/node/ready").await;
     let nodes = sequencer_data.join("nodes.json");
-    // A true page of another network: well formed, and proven by nobody that we know.
+    // A page of another network: well formed, but signed by unknown nodes.
     let page =
         std::fs::read_to_string(network_vectors().join("equal4/finalized_after_0.json")).unwrap();
     let (url, asked) = liar(page).await;
@@ -43,7 +43,7 @@ async fn a_lying_gateway_is_reported_and_left_and_its_batches_are_never_applied(
     let honest = sequencer.url.clone();
     let gateways = ["--gateway", &url, "--gateway", &honest];
     let arguments = [&network.arguments()[..], &gateways].concat();
-    // Gateways are chosen at random: at first only the liar answers.
+    // Gateways are chosen at random, so at first only the liar responds.
     sequencer.kill();
     let mut replica = Replica::start(&folder, "data", &arguments).await;
     while asked.load(Ordering::SeqCst) == 0 {
@@ -56,7 +56,7 @@ async fn a_lying_gateway_is_reported_and_left_and_its_batches_are_never_applied(
     assert_eq!(status["gateways"][0]["in_use"], false);
     let fault = status["gateways"][0]["fault"].as_str().unwrap();
     assert!(fault.contains("proves nothing"), "{fault}");
-    // Orders go through by the honest one.
+    // Orders are applied through the honest one.
     let alice = key(1);
     replica.fund(&[alice.public_key()]).await;
     let outcome = replica.order(&alice, "sell 1 ETH/USDT @ 2000").await;

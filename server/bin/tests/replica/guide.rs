@@ -1,4 +1,4 @@
-//! The integration guide's own client, in Python with the `ecdsa` package.
+//! Tests with the integration guide's own client, in Python with the `ecdsa` package.
 
 use std::process::Command;
 
@@ -17,7 +17,7 @@ async fn the_guides_client_places_orders_and_they_match() {
     );
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &[]).await;
-    // The client's two keys, which it derives itself, need something to trade with.
+    // Fund the two accounts whose keys the client derives.
     let buyer = SecretKey::from_bytes(&[0x11; 32]).unwrap();
     let seller = SecretKey::from_bytes(&[0x22; 32]).unwrap();
     replica.fund(&[buyer.public_key(), seller.public_key()]).await;
@@ -46,7 +46,7 @@ async fn the_guides_client_places_orders_and_they_match() {
 }
 
 #[tokio::test]
-async fn form_fields_and_json_are_taken_and_what_is_missing_is_named() {
+async fn orders_are_accepted_as_form_and_json_and_missing_fields_are_named() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &[]).await;
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../core/tests/vectors/seed/orders.json");
@@ -82,7 +82,7 @@ async fn form_fields_and_json_are_taken_and_what_is_missing_is_named() {
     let (status, body) = send(wrong).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert!(body["message"].as_str().unwrap().contains("`quantity` is no number"), "{body}");
-    // sell,ZELL,ETH: well signed, but there is no such market.
+    // sell,ZELL,ETH: the signature is valid, but there is no such market.
     let unknown =
         seed["vectors"].as_array().unwrap().iter().find(|case| case["name"] == "order5-raw64");
     let (status, body) = send(unknown.unwrap()["order"].clone()).await;

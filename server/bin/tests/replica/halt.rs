@@ -1,4 +1,4 @@
-//! A replica whose root is not the one that replicas certify.
+//! Tests of a replica whose root differs from the certified one.
 
 use reqwest::{Method, StatusCode};
 use tempfile::TempDir;
@@ -7,13 +7,13 @@ use zellbook_core::transaction::Action;
 use crate::harness::{Replica, key, new_key, now_ms, run, text};
 
 #[tokio::test]
-async fn it_halts_with_both_roots_and_does_not_start_again() {
+async fn a_different_certified_root_halts_the_replica_for_good() {
     let folder = TempDir::new().unwrap();
     let file = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
     let (issuer_key, data) = (file("issuer.key"), file("data"));
     let issuer = new_key(&issuer_key);
     std::fs::create_dir(&data).unwrap();
-    // The one replica of genesis is not this one, and lies.
+    // The only replica in genesis is another one, and it attests to a false root.
     let liar = key(5);
     let (public_key, genesis) = (liar.public_key().to_string(), file("data/genesis.json"));
     let arguments =
@@ -25,7 +25,7 @@ async fn it_halts_with_both_roots_and_does_not_start_again() {
     let mut root = [0; 32];
     hex::decode_to_slice(&ours, &mut root).unwrap();
     let attest = |batch, root| Action::Attest { batch, root, clock: now_ms() };
-    let honest = replica.act(&liar, attest(1, root)).await;
+    let honest = replica.perform(&liar, attest(1, root)).await;
     assert_eq!(honest["status"], "applied", "{honest}");
     let status = replica.status().await;
     assert_eq!(
@@ -45,7 +45,7 @@ async fn it_halts_with_both_roots_and_does_not_start_again() {
     assert_eq!(again.status.code(), Some(5));
     let message = text(&again.stderr);
     assert!(message.contains(&"07".repeat(32)) && message.contains(ours), "{message}");
-    // The evidence is there, anyone can check it, and an audit finds it.
+    // The halt evidence is stored, `verify` confirms it, and `replay` finds the same.
     let evidence = file("data/evidence.json");
     let checked = run(&["verify", &evidence]);
     assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
@@ -61,7 +61,7 @@ async fn it_halts_with_both_roots_and_does_not_start_again() {
     std::fs::write(file("data/forged.json"), forged).unwrap();
     let refused = run(&["verify", &file("data/forged.json")]);
     assert_eq!(refused.status.code(), Some(3), "{}", text(&refused.stdout));
-    // An honest replica of the same batches and this one have the same, and one of other batches has not.
+    // `diff` finds no difference to an honest replica of the same batches, but one to a replica of others.
     let copy = file("copy");
     std::fs::create_dir(&copy).unwrap();
     for name in ["genesis.json", "replica.sqlite", "replica.sqlite-wal"] {
@@ -79,7 +79,7 @@ async fn it_halts_with_both_roots_and_does_not_start_again() {
     assert_eq!(differs.status.code(), Some(3), "{}", text(&differs.stdout));
     let found: serde_json::Value = serde_json::from_slice(&differs.stdout).unwrap();
     assert_eq!((&found["batch"], &found["differs"]), (&"2".into(), &"root".into()), "{found}");
-    // Without it the store still knows.
+    // Without the evidence file, the store still refuses to start.
     std::fs::rename(&evidence, file("evidence.json")).unwrap();
     let again = run(&["serve", "--listen", "127.0.0.1:0", "--data", &data]);
     assert_eq!(again.status.code(), Some(5));
@@ -89,13 +89,13 @@ async fn it_halts_with_both_roots_and_does_not_start_again() {
 }
 
 #[tokio::test]
-async fn a_key_that_genesis_does_not_name_attests_to_nothing() {
+async fn a_replica_that_genesis_does_not_name_does_not_attest() {
     let folder = TempDir::new().unwrap();
     let other = folder.path().join("other.key").to_str().unwrap().to_string();
     new_key(&other);
     let mut replica = Replica::start(&folder, "data", &[]).await;
     let stranger =
-        replica.act(&key(1), Action::Attest { batch: 0, root: [0; 32], clock: now_ms() }).await;
+        replica.perform(&key(1), Action::Attest { batch: 0, root: [0; 32], clock: now_ms() }).await;
     assert_eq!(stranger["reject"]["name"], "not_replica");
     assert_eq!(replica.process.terminate(), Some(0));
     let data = replica.data.to_str().unwrap();

@@ -1,4 +1,4 @@
-//! Starting, killing and asking the program.
+//! Starts, kills and queries the program.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -13,14 +13,14 @@ use zellbook_core::genesis::{Genesis, Rules};
 use zellbook_core::key::{PublicKey, SecretKey};
 use zellbook_core::transaction::{Action, Order, SelfTrade, Side, TimeInForce, Transaction};
 
-/// How long anything may take before a test gives up; nothing waits for so long when all is well.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a test waits for anything before it fails. Nothing takes that long unless it hangs.
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_zellbook"))
 }
 
-/// Runs a command of the program to its end.
+/// Runs a command and waits for it to exit.
 pub fn run(arguments: &[&str]) -> Output {
     program().args(arguments).stdin(Stdio::null()).output().unwrap()
 }
@@ -31,14 +31,14 @@ pub fn text(bytes: &[u8]) -> String {
 
 pub fn client() -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder().no_proxy().timeout(PATIENCE).build().unwrap()
+    Client::builder().no_proxy().timeout(TIMEOUT).build().unwrap()
 }
 
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Answers and proofs of a real sequencer network.
+/// The folder with captured responses and proofs of a real sequencer network.
 pub fn network_vectors() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../zellular/tests/vectors")
 }
@@ -47,7 +47,7 @@ pub fn key(seed: u8) -> SecretKey {
     SecretKey::from_bytes(&[seed; 32]).unwrap()
 }
 
-/// A process of the program that listens; killed when dropped.
+/// A running process that listens on a port. Killed when dropped.
 pub struct Process {
     child: Child,
     arguments: Vec<String>,
@@ -56,7 +56,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `zellbook COMMAND --listen ARGUMENTS` and waits until it answers at `path`.
+    /// Starts `zellbook COMMAND --listen ARGUMENTS` and waits until `path` returns success.
     pub async fn start(folder: &Path, command: &str, arguments: &[&str], path: &str) -> Self {
         let port = free_port();
         let listen = format!("127.0.0.1:{port}");
@@ -69,7 +69,7 @@ impl Process {
         process
     }
 
-    /// Waits until a path answers with success.
+    /// Waits until a path returns success.
     pub async fn wait_for(&mut self, path: &str) {
         let url = format!("{}{path}", self.url);
         let started = Instant::now();
@@ -80,8 +80,8 @@ impl Process {
                 return;
             }
             let ended = self.child.try_wait().unwrap();
-            if ended.is_some() || started.elapsed() > PATIENCE {
-                panic!("{url} does not answer ({ended:?}):\n{}", self.log());
+            if ended.is_some() || started.elapsed() > TIMEOUT {
+                panic!("{url} does not respond ({ended:?}):\n{}", self.log());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -91,38 +91,38 @@ impl Process {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Bytes of memory that it held at most.
+    /// The most memory that it has used, in bytes.
     pub fn memory_peak(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap() * 1024
     }
 
-    /// As a power cut would: no handler runs.
+    /// Kills it without running any handler, as a power cut would.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Starts it again with the same arguments.
+    /// Restarts it with the same arguments.
     pub async fn restart(&mut self, path: &str) {
         self.child = spawn(&self.arguments, &self.log);
         self.wait_for(path).await;
     }
 
-    /// Waits for it to end by itself; its exit code.
+    /// Waits until it exits, and returns the exit code.
     pub fn exit_code(&mut self) -> Option<i32> {
         let started = Instant::now();
-        while started.elapsed() < PATIENCE {
+        while started.elapsed() < TIMEOUT {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code();
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        panic!("it does not end:\n{}", self.log());
+        panic!("it does not exit:\n{}", self.log());
     }
 
-    /// Asks it to stop, as an operator does.
+    /// Stops it with SIGTERM, as an operator does, and returns the exit code.
     pub fn terminate(&mut self) -> Option<i32> {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
@@ -143,13 +143,13 @@ fn spawn(arguments: &[String], log: &Path) -> Child {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already.
+        // Fails if it has already exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A replica with a folder of its own.
+/// A running replica with its own data directory.
 pub struct Replica {
     pub process: Process,
     pub data: PathBuf,
@@ -158,7 +158,7 @@ pub struct Replica {
 
 static NONCE: AtomicU64 = AtomicU64::new(0);
 
-/// The clock in milliseconds, and never the same number twice in this process.
+/// The time in milliseconds, but never the same number twice in this process.
 pub fn nonce() -> u64 {
     let now = now_ms();
     let last =
@@ -167,7 +167,7 @@ pub fn nonce() -> u64 {
 }
 
 impl Replica {
-    /// Starts `zellbook serve` with a data folder below `folder`, and more arguments.
+    /// Starts `zellbook serve` with the data directory `folder/name` and further arguments.
     pub async fn start(folder: &TempDir, name: &str, arguments: &[&str]) -> Self {
         let data = folder.path().join(name);
         let mut all = vec!["--data", data.to_str().unwrap()];
@@ -192,7 +192,7 @@ impl Replica {
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
-    /// An answer as it is, for numbers that no `Value` holds.
+    /// The text of a response.
     pub async fn text(&self, path: &str) -> String {
         let url = format!("{}{path}", self.process.url);
         client().get(url).send().await.unwrap().text().await.unwrap()
@@ -216,7 +216,6 @@ impl Replica {
         self.sign_until(key, None, action)
     }
 
-    /// With a time from which on it is too late.
     pub fn sign_until(
         &self,
         key: &SecretKey,
@@ -240,11 +239,11 @@ impl Replica {
 
     /// Submits an order and waits for its outcome.
     pub async fn order(&self, key: &SecretKey, line: &str) -> Value {
-        self.act(key, Action::Order(order(line))).await
+        self.perform(key, Action::Order(order(line))).await
     }
 
     /// Submits an action and waits for its outcome.
-    pub async fn act(&self, key: &SecretKey, action: Action) -> Value {
+    pub async fn perform(&self, key: &SecretKey, action: Action) -> Value {
         let (json, hash) = self.sign(key, action);
         self.submit(&json).await;
         self.outcome(&hash).await
@@ -263,7 +262,7 @@ impl Replica {
         .await
     }
 
-    /// Asks until the answer is as wanted.
+    /// Repeats a request until the response is as wanted.
     pub async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let started = Instant::now();
         loop {
@@ -271,14 +270,14 @@ impl Replica {
             if wanted(&body) {
                 return body;
             }
-            if started.elapsed() > PATIENCE {
+            if started.elapsed() > TIMEOUT {
                 panic!("{path}: still {body}\n{}", self.process.log());
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
-    /// Gets test tokens for accounts and waits for them.
+    /// Requests test tokens for accounts from the faucet, and waits until they are credited.
     pub async fn fund(&self, accounts: &[PublicKey]) {
         for account in accounts {
             let body = json!({ "account": account.to_string() }).to_string();
@@ -319,7 +318,7 @@ pub fn balance(account: &Value, token: &str) -> String {
     format!("{} + {}", text("available"), text("locked"))
 }
 
-/// A number of an answer, which is a text of digits.
+/// A number in a response, where numbers are strings of digits.
 pub fn number(value: &Value) -> u64 {
     value.as_str().and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("{value}"))
 }
@@ -329,31 +328,31 @@ pub fn now_ms() -> u64 {
     u64::try_from(now.as_millis()).unwrap()
 }
 
-/// Runs a replay of a data folder and returns its JSON.
+/// Runs `zellbook replay` on a data directory; returns its exit code, JSON and standard error.
 pub fn replay(data: &Path) -> (Option<i32>, Value, String) {
     let output = run(&["replay", "--json", "--check", "--from", data.to_str().unwrap()]);
     let json = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
     (output.status.code(), json, text(&output.stderr))
 }
 
-/// Replays what a running replica has applied, to the root that it has of the same batch.
+/// Replays the batches of a running replica, and checks that the final root is the replica's.
 pub async fn check_replay(replica: &Replica) {
     let (code, report, log) = replay(&replica.data);
     assert_eq!(code, Some(0), "{log}");
-    // More batches may come meanwhile: copies, and attestations.
+    // The replica may have applied more batches by now, such as copies and attestations.
     let batch = replica.get(&format!("/v1/batches/{}", report["batches"].as_str().unwrap())).await;
     assert_eq!(report["root"], batch["root"], "{log}");
 }
 
-/// Makes a key file; its public key.
+/// Generates a key file and returns the public key.
 pub fn new_key(file: &str) -> String {
     let made = run(&["key", "new", "--json", "--out", file]);
     let made: Value = serde_json::from_slice(&made.stdout).unwrap();
     made["account"].as_str().unwrap().into()
 }
 
-/// A genesis with a faucet, its issuer's key, and a node list: what replicas of one network share. It
-/// names two replicas of equal weight.
+/// The arguments that replicas of one network share: a genesis with a faucet that names two replicas of equal
+/// weight, the issuer's key, and a node list.
 pub struct Given {
     shared: Vec<String>,
     replica_keys: Vec<String>,
@@ -376,12 +375,12 @@ impl Given {
         Self { shared: shared.map(Into::into).into(), replica_keys }
     }
 
-    /// Of a replica that attests to nothing.
+    /// The arguments of a replica that does not attest.
     pub fn arguments(&self) -> Vec<&str> {
         self.shared.iter().map(String::as_str).collect()
     }
 
-    /// Of one of the two replicas that genesis names.
+    /// The arguments of one of the two replicas in genesis.
     pub fn arguments_of(&self, replica: usize) -> Vec<&str> {
         let mut arguments = self.arguments();
         arguments.extend(["--replica-key", &self.replica_keys[replica]]);

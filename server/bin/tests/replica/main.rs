@@ -1,4 +1,4 @@
-//! The program as its users run it: real processes, real disks, real sockets.
+//! Tests of the program as users run it: with real processes, disks and sockets.
 
 mod accounts;
 mod api;

@@ -1,4 +1,5 @@
-//! What the outbox takes gets through, and what became of it is told: real processes and sockets.
+//! Tests of the outbox with real processes and sockets: accepted transactions are applied, and their status
+//! is known.
 
 use std::time::Duration;
 
@@ -10,12 +11,12 @@ use zellbook_core::transaction::Action;
 use crate::harness::{Given, Process, Replica, free_port, key, now_ms, number, order, run, text};
 use crate::hostile::node::{Asked, Attack, Node, Sent, page, state};
 
-/// Orders that are placed to measure how long one takes.
+/// The number of orders placed to measure the latency.
 const ORDERS: u64 = 200;
-/// With dead and lying gateways, how long 99 of 100 orders may take from submit to applied.
+/// The longest time from submission to outcome for 99 % of the orders, with dead and lying gateways.
 const P99_MAX: Duration = Duration::from_secs(12);
 
-/// A node that takes every post and forgets it, has nothing to read, and says it has everything.
+/// A node that accepts and discards posts, has no batches, and claims to have all of them.
 fn liar() -> Attack {
     let mut claims = state(&json!(0));
     claims["data"]["apps"] = json!({ "zellbook": {
@@ -30,7 +31,7 @@ fn liar() -> Attack {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_two_of_four_gateways_dead_and_one_lying_all_orders_get_through() {
+async fn all_orders_are_applied_with_two_of_four_gateways_dead_and_one_lying() {
     let folder = TempDir::new().unwrap();
     let sequencer_data = folder.path().join("sequencer");
     let arguments = ["--data", sequencer_data.to_str().unwrap()];
@@ -50,7 +51,7 @@ async fn with_two_of_four_gateways_dead_and_one_lying_all_orders_get_through() {
         let (json, hash) = replica.sign_order(&alice, &line);
         replica.submit(&json).await;
         hashes.push(hash);
-        // So slowly that gateways change while it goes on.
+        // Slowly enough for the gateways to change during the test.
         tokio::time::sleep(Duration::from_millis(40)).await;
     }
     let mut latencies = Vec::new();
@@ -74,7 +75,7 @@ async fn with_two_of_four_gateways_dead_and_one_lying_all_orders_get_through() {
 }
 
 #[tokio::test]
-async fn a_receipt_proves_what_a_replica_took_and_when() {
+async fn a_receipt_proves_what_a_replica_received_and_when() {
     let folder = TempDir::new().unwrap();
     let sequencer_data = folder.path().join("sequencer");
     let arguments = ["--data", sequencer_data.to_str().unwrap()];
@@ -95,7 +96,7 @@ async fn a_receipt_proves_what_a_replica_took_and_when() {
     let replica_key = replica.rules.genesis.replicas[0].public_key.to_string();
     assert_eq!(receipt["replica"], replica_key);
     assert!(number(&receipt["received_ms"]) >= before);
-    // The same one each time, after a kill too.
+    // Repeated submissions return the same receipt, also after a crash.
     let (_, again) = replica.request(Method::POST, "/v1/transactions", &json).await;
     assert_eq!(again["transactions"][0]["receipt"], receipt);
     replica.process.kill();
@@ -114,7 +115,7 @@ async fn a_receipt_proves_what_a_replica_took_and_when() {
     let (code, message) = check(&receipt, &["--replica", &replica_key, "--server", &server]);
     assert_eq!(code, Some(0), "{message}");
     assert!(message.contains("its status is received"), "{message}");
-    // Another replica has does not know it.
+    // Another replica does not know the transaction.
     let other = Replica::start(&folder, "other", &given.arguments_of(1)).await;
     let (code, message) = check(&receipt, &["--server", &other.process.url]);
     assert!(code == Some(0) && message.contains("does not know it"), "{message}");
@@ -138,14 +139,15 @@ async fn a_receipt_proves_what_a_replica_took_and_when() {
 }
 
 #[tokio::test]
-async fn what_expires_in_the_outbox_is_told_as_expired_after_a_restart_too() {
+async fn a_transaction_that_expires_in_the_outbox_stays_expired_after_a_restart() {
     let folder = TempDir::new().unwrap();
     let sequencer_data = folder.path().join("sequencer");
     let arguments = ["--data", sequencer_data.to_str().unwrap()];
     let _sequencer = Process::start(folder.path(), "sequencer", &arguments, "/node/ready").await;
     let liar = Node::start(liar()).await;
     let given = Given::network(&folder, &sequencer_data.join("nodes.json"));
-    // One replica attests, so that the exchange has a time; the other posts to a node that forgets all.
+    // One replica attests, so that the exchange's time moves; the other posts to a node that discards
+    // everything.
     let first = Replica::start(&folder, "first", &given.arguments_of(0)).await;
     let clock = Replica::start(&folder, "clock", &given.arguments_of(1)).await;
     let alice = key(1);
@@ -159,17 +161,17 @@ async fn what_expires_in_the_outbox_is_told_as_expired_after_a_restart_too() {
     lost.submit(&json).await;
     let path = format!("/v1/transactions/{hash}");
     lost.until(&path, |body| body["status"] == "posted").await;
-    // It is noted on disk twice a second what was posted; what is not known to be is posted at once.
+    // The times of posts are written twice a second. Without them the transaction would be posted at once.
     tokio::time::sleep(Duration::from_millis(1200)).await;
     assert_eq!(lost.process.terminate(), Some(0));
-    // Time goes on in the exchange.
+    // The exchange's time moves past the expiry.
     let started = now_ms();
     while number(&first.status().await["time_ms"]) < until {
         assert!(now_ms() - started < 60_000, "{}", clock.status().await);
         first.order(&alice, "sell 0.01 ETH/USDT @ 3000").await;
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
-    // With an honest gateway it learns of that, and gives the order up without a post.
+    // With an honest gateway the replica learns that time, and gives up the order without posting it.
     let data = lost.data.to_str().unwrap().to_string();
     drop(lost);
     let mut arguments = given.arguments();

@@ -1,4 +1,4 @@
-//! The embedded sequencer answers as the real network's nodes were captured.
+//! Tests that the embedded sequencer responds like the captured nodes of the real network.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -27,17 +27,17 @@ fn json(path: &str) -> Value {
     serde_json::from_slice(&vector(path)).unwrap()
 }
 
-/// A client that follows no redirect and adds no header of its own.
+/// A client that follows no redirects and adds no headers.
 fn bare_client() -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().redirect(Policy::none()).no_proxy().build().unwrap()
 }
 
-/// States that a network of one node without a leader to lose never has.
+/// Captured states that cannot occur in a network of one node, which never loses its leader.
 const OTHER_STATES: [&str; 3] = ["not_synced", "paused", "not_posting"];
 
 #[tokio::test]
-async fn every_captured_put_and_error_is_answered_to_the_byte() {
+async fn responses_to_posts_and_errors_equal_the_captured_ones_to_the_byte() {
     let folder = TempDir::new().unwrap();
     let sequencer = start(&folder).await;
     let client = bare_client();
@@ -45,7 +45,7 @@ async fn every_captured_put_and_error_is_answered_to_the_byte() {
     let mut compared = 0;
     for exchange in index["exchanges"].as_array().unwrap() {
         let file = exchange["file"].as_str().unwrap();
-        // The rate limit has a test of its own.
+        // The rate limit has its own test.
         let is_other = OTHER_STATES.iter().any(|state| file.contains(state));
         if exchange["run"] != "put" || is_other || file.contains("rate_limited") {
             continue;
@@ -59,7 +59,7 @@ async fn every_captured_put_and_error_is_answered_to_the_byte() {
         let body = match (request["body_utf8"].as_str(), request["body_hex"].as_str()) {
             (Some(text), _) => text.as_bytes().to_vec(),
             (None, Some(digits)) => hex::decode(digits).unwrap(),
-            // Too long to be captured; the README says what it was.
+            // Too long for the vectors; their README describes it.
             (None, None) if file.contains("all_dropped") => {
                 let large = "x".repeat(5121);
                 serde_json::json!({ "nope": ["x"], "orderbook": [large] }).to_string().into_bytes()
@@ -80,7 +80,7 @@ async fn every_captured_put_and_error_is_answered_to_the_byte() {
         let found: BTreeMap<_, _> = answer
             .headers()
             .iter()
-            // The vectors leave the date out.
+            // The vectors leave out the date.
             .filter(|(name, _)| *name != "date")
             .map(|(name, value)| (name.as_str().to_string(), value.to_str().unwrap().to_string()))
             .collect();
@@ -110,7 +110,7 @@ async fn put(sequencer: &Process, body: &str) {
     assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
 }
 
-/// Waits until so many batches are finalized, and returns the page from the first on.
+/// Waits until `count` batches are finalized, and returns the page that starts with the first.
 async fn page(sequencer: &Process, count: usize) -> Value {
     loop {
         let page = get(sequencer, "/node/orderbook/batches/finalized?after=0").await;
@@ -137,7 +137,7 @@ fn walk(nodes: &Path, page: &Value) -> Walker {
     walker
 }
 
-/// Key names, types and nesting of an answer.
+/// The member names, types and nesting of a response.
 fn shape(value: &Value) -> String {
     match value {
         Value::Object(map) => {
@@ -153,12 +153,12 @@ fn shape(value: &Value) -> String {
 }
 
 #[tokio::test]
-async fn the_same_bodies_give_the_networks_chain_and_proofs_that_verify() {
+async fn the_same_bodies_give_the_captured_chain_and_valid_proofs() {
     let folder = TempDir::new().unwrap();
     let sequencer = start(&folder).await;
     let captured = json("equal4/finalized_after_0.json");
     let bodies = captured["data"]["batches"].as_array().unwrap();
-    // The network has empty bodies in sequence, which come by the bulk call.
+    // The captured sequence has empty bodies, which only a bulk call can post.
     let bulk = serde_json::json!({ "orderbook": bodies }).to_string();
     let url = format!("{}/node/batches", sequencer.url);
     let request = client().put(url).header(CONTENT_TYPE, "application/json").body(bulk);
@@ -168,7 +168,7 @@ async fn the_same_bodies_give_the_networks_chain_and_proofs_that_verify() {
     assert_eq!(page["data"]["batches"], captured["data"]["batches"]);
     assert_eq!(page["data"]["first_chaining_hash"], captured["data"]["first_chaining_hash"]);
     assert_eq!(shape(&page["data"]["finalized_signatures"][0]), {
-        // Ours has no non-signers.
+        // The embedded sequencer has no non-signers.
         let mut signature = captured["data"]["finalized_signatures"][0].clone();
         signature["nonsigners"] = Value::Array(Vec::new());
         shape(&signature)
@@ -192,10 +192,10 @@ async fn the_same_bodies_give_the_networks_chain_and_proofs_that_verify() {
 }
 
 #[tokio::test]
-async fn a_signature_names_the_hash_at_its_own_index_where_more_follows() {
+async fn a_signature_has_the_chaining_hash_at_its_index_even_if_batches_follow() {
     let folder = TempDir::new().unwrap();
     let sequencer = start(&folder).await;
-    // More than one signature covers.
+    // More batches than one signature covers.
     let bulk = serde_json::json!({ "orderbook": vec![""; 1500] }).to_string();
     let url = format!("{}/node/batches", sequencer.url);
     let request = client().put(url).header(CONTENT_TYPE, "application/json").body(bulk);
@@ -212,7 +212,7 @@ async fn a_signature_names_the_hash_at_its_own_index_where_more_follows() {
 }
 
 #[tokio::test]
-async fn an_empty_sequence_answers_as_an_empty_network() {
+async fn an_empty_sequence_responds_like_an_empty_network() {
     let folder = TempDir::new().unwrap();
     let sequencer = start(&folder).await;
     for (path, file) in [
@@ -226,13 +226,13 @@ async fn an_empty_sequence_answers_as_an_empty_network() {
 }
 
 #[tokio::test]
-async fn what_was_answered_survives_kill_9_with_its_key_and_chain() {
+async fn acknowledged_batches_the_key_and_the_chain_survive_kill_9() {
     let folder = TempDir::new().unwrap();
     let mut sequencer = start(&folder).await;
     for body in ["one", "two", "three"] {
         put(&sequencer, body).await;
     }
-    // Not even finality is waited for.
+    // Without waiting for finality.
     sequencer.kill();
     sequencer.restart("/node/ready").await;
     put(&sequencer, "four").await;
@@ -242,10 +242,10 @@ async fn what_was_answered_survives_kill_9_with_its_key_and_chain() {
 }
 
 #[tokio::test]
-async fn more_than_the_window_takes_is_refused_for_now() {
+async fn posts_beyond_the_bandwidth_window_are_refused() {
     let folder = TempDir::new().unwrap();
     let sequencer = start(&folder).await;
-    // 16 MB of requests at once: some fit a window of 10 MB, not all.
+    // 16 MB at once: only some of it fits into a window of 10 MB.
     let bodies = serde_json::json!({ "orderbook": vec!["x".repeat(5000); 1500] }).to_string();
     let url = format!("{}/node/batches", sequencer.url);
     let send =

@@ -1,4 +1,4 @@
-//! The exchange's time, which replicas sign, and what waits for it.
+//! Tests of the exchange's time, which the replicas' attestations move, and of its timers.
 
 use std::time::{Duration, Instant};
 
@@ -7,18 +7,18 @@ use tempfile::TempDir;
 use zellbook_core::transaction::Action;
 
 use crate::harness::{
-    Given, PATIENCE, Process, Replica, balance, check_replay, key, now_ms, number, order,
+    Given, Process, Replica, TIMEOUT, balance, check_replay, key, now_ms, number, order,
 };
 
-/// How long nothing must happen for an exchange to be called idle: replicas attest once a second.
+/// An exchange is idle if it had no batch for so long. Replicas would attest once a second.
 const IDLE: Duration = Duration::from_millis(2500);
 
-/// Waits until there was no batch for a while; the last batch.
+/// Waits until the exchange is idle, and returns the last batch.
 async fn until_idle(replica: &Replica) -> u64 {
     let started = Instant::now();
     let mut last = (replica.batch().await, Instant::now());
     while last.1.elapsed() < IDLE {
-        assert!(started.elapsed() < PATIENCE, "batches go on and on");
+        assert!(started.elapsed() < TIMEOUT, "batches go on and on");
         let batch = replica.batch().await;
         if batch != last.0 {
             last = (batch, Instant::now());
@@ -33,7 +33,7 @@ fn is_cancelled(outcome: &Value, reason: &str) -> bool {
 }
 
 #[tokio::test]
-async fn an_order_expires_on_an_exchange_where_nothing_else_happens() {
+async fn an_order_expires_on_an_idle_exchange() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &[]).await;
     let alice = key(1);
@@ -50,7 +50,7 @@ async fn an_order_expires_on_an_exchange_where_nothing_else_happens() {
     let account = replica.account(&alice).await;
     assert_eq!(balance(&account, "ETH"), "10 + 0");
     assert_eq!(account["past_orders"][0]["reason"], "expired");
-    // Once nothing waits, no more batches are made.
+    // Without timers, no more batches are made.
     until_idle(&replica).await;
     let book = replica.get("/v1/markets/ETH-USDT/book").await;
     assert_eq!(book["asks"], serde_json::json!([]));
@@ -58,14 +58,14 @@ async fn an_order_expires_on_an_exchange_where_nothing_else_happens() {
 }
 
 #[tokio::test]
-async fn an_order_with_a_time_that_has_come_is_rejected() {
+async fn an_order_whose_expiry_has_passed_is_rejected() {
     let folder = TempDir::new().unwrap();
     let mut replica = Replica::start(&folder, "data", &[]).await;
-    // Only one that follows attests.
+    // A replica attests only while it follows the sequencer.
     replica.ready().await;
     let alice = key(1);
     replica.fund(&[alice.public_key()]).await;
-    // A clock that came with one batch is the time of the next.
+    // A clock attested in one batch sets the time from the next batch on.
     replica.order(&alice, "buy 1 ETH/USDT @ 1000").await;
     let time = number(&replica.status().await["time_ms"]);
     assert!(time > now_ms() - 60_000, "{time}");
@@ -82,7 +82,7 @@ async fn an_order_with_a_time_that_has_come_is_rejected() {
 }
 
 #[tokio::test]
-async fn a_switch_cancels_all_orders_of_an_account_that_falls_silent() {
+async fn the_dead_mans_switch_cancels_all_orders_of_an_account() {
     let folder = TempDir::new().unwrap();
     let mut replica = Replica::start(&folder, "data", &[]).await;
     let (alice, bob) = (key(1), key(2));
@@ -94,9 +94,9 @@ async fn a_switch_cancels_all_orders_of_an_account_that_falls_silent() {
     }
     replica.order(&bob, "sell 1 ETH/USDT @ 2001").await;
     let time = now_ms() + 1500;
-    replica.act(&alice, Action::CancelAllAfter { time }).await;
+    replica.perform(&alice, Action::CancelAllAfter { time }).await;
     assert_eq!(replica.account(&alice).await["switch_ms"], time.to_string());
-    // It is state: a replica that starts again goes on waiting for it.
+    // The switch is part of the state, so it survives a restart.
     replica.process.kill();
     replica.process.restart("/readyz").await;
     for hash in &hashes {
@@ -107,12 +107,12 @@ async fn a_switch_cancels_all_orders_of_an_account_that_falls_silent() {
     assert_eq!(account["switch_ms"], Value::Null);
     assert_eq!(balance(&account, "USDT"), "50000 + 0");
     assert_eq!(replica.account(&bob).await["open_orders"].as_array().unwrap().len(), 1);
-    // What came due is the batch's, and a replay does the same.
+    // A replay fires the switch in the same batch.
     check_replay(&replica).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_replicas_of_equal_weight_certify_roots_and_fall_silent() {
+async fn two_replicas_certify_roots_and_then_stop_attesting() {
     let folder = TempDir::new().unwrap();
     let sequencer_data = folder.path().join("sequencer");
     let arguments = ["--data", sequencer_data.to_str().unwrap()];
@@ -123,12 +123,12 @@ async fn two_replicas_of_equal_weight_certify_roots_and_fall_silent() {
     a.ready().await;
     b.ready().await;
     let alice = key(1);
-    // Only the first is used; the second answers its attestations.
+    // Only the first gets orders; the second attests in response.
     a.fund(&[alice.public_key()]).await;
     let started = Instant::now();
     while a.status().await["certified_batch"].is_null() {
-        assert!(started.elapsed() < PATIENCE, "{}", a.status().await);
-        a.act(&alice, Action::CancelAll { market: None }).await;
+        assert!(started.elapsed() < TIMEOUT, "{}", a.status().await);
+        a.perform(&alice, Action::CancelAll { market: None }).await;
     }
     for replica in [&a, &b] {
         let is_certified = |status: &Value| status["certified_batch"].is_string();
@@ -137,7 +137,7 @@ async fn two_replicas_of_equal_weight_certify_roots_and_fall_silent() {
         assert_eq!(status["certified_root"], replica.get(&path).await["root"]);
     }
     let last = until_idle(&a).await;
-    // The clocks of both count: the time goes on, and an order expires.
+    // The clocks of both move the time, and the order expires.
     let expires = now_ms() + 1500;
     let placed = b.order(&alice, &format!("sell 1 ETH/USDT @ 2000 gtd {expires}")).await;
     let path = format!("/v1/transactions/{}", placed["hash"].as_str().unwrap());

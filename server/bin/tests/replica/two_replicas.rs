@@ -1,4 +1,4 @@
-//! Replicas that share a sequencer stay identical, whatever happens to one of them.
+//! Tests that replicas of one sequencer stay identical, whatever happens to one of them.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use zellbook_core::transaction::Action;
 use crate::harness::{Given, Process, Replica, client, key, number, replay};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn equal_roots_at_every_batch_under_mixed_load_with_one_killed_and_restarted() {
+async fn roots_are_equal_after_every_batch_although_one_replica_is_killed_and_restarted() {
     let folder = TempDir::new().unwrap();
     let sequencer_data = folder.path().join("sequencer");
     let arguments = ["--data", sequencer_data.to_str().unwrap()];
@@ -31,7 +31,7 @@ async fn equal_roots_at_every_batch_under_mixed_load_with_one_killed_and_restart
         let price = 1990 + round * 7 % 20;
         let kind = ["gtc", "ioc", "post_only"][(round % 3) as usize];
         let line = format!("{side} 0.0{} ETH/USDT @ {price} {kind}", 1 + round % 9);
-        // Either replica takes it.
+        // Submitted to either replica.
         let replica = if round % 2 == 0 { &a } else { &b };
         let (json, hash) = replica.sign_order(trader, &line);
         replica.submit(&json).await;
@@ -41,7 +41,7 @@ async fn equal_roots_at_every_batch_under_mixed_load_with_one_killed_and_restart
                 let (json, hash) = a.sign(trader, Action::CancelAll { market: None });
                 a.submit(&json).await;
                 hashes.push(hash);
-                // Junk that anyone may post.
+                // Invalid bodies, which anyone may post.
                 for body in ["junk", "", "[null,{}]", "[[[["] {
                     let bulk = serde_json::json!({ "zellbook": [body] }).to_string();
                     let url = format!("{}/node/batches", sequencer.url);
@@ -52,7 +52,7 @@ async fn equal_roots_at_every_batch_under_mixed_load_with_one_killed_and_restart
             _ => {}
         }
         if round == 30 {
-            // The other one goes on alone, then the killed one comes back and catches up.
+            // The other one continues alone; then the killed one restarts and catches up.
             for extra in 0..15 {
                 let line = format!("sell 0.02 ETH/USDT @ {} gtc", 2000 + extra);
                 let (json, hash) = a.sign_order(&traders[1], &line);
@@ -84,7 +84,7 @@ async fn equal_roots_at_every_batch_under_mixed_load_with_one_killed_and_restart
     }
     for path in ["/v1/markets/ETH-USDT/book", "/v1/markets/ETH-USDT/trades"] {
         let (mut first, mut second) = (a.get(path).await, b.get(path).await);
-        // Attestations may still come in.
+        // Attestations may still be applied.
         first["batch"] = Value::Null;
         second["batch"] = Value::Null;
         assert_eq!(first, second);

@@ -1,4 +1,4 @@
-//! Channels: a snapshot, then numbered changes.
+//! Tests of the feed's channels: a channel snapshot, then numbered changes.
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ impl Client {
         self.0.send(Message::text(message.to_string())).await.unwrap();
     }
 
-    /// The next message of a channel, past those of others.
+    /// The next message of a channel. Messages of other channels are skipped.
     async fn next(&mut self, channel: &str) -> Value {
         loop {
             let message = self.any().await;
@@ -44,7 +44,7 @@ impl Client {
 }
 
 #[tokio::test]
-async fn channels_start_with_a_snapshot_and_go_on_without_a_gap() {
+async fn channels_start_with_a_snapshot_and_continue_without_a_gap() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &[]).await;
     let (alice, bob) = (key(1), key(2));
@@ -84,7 +84,7 @@ async fn channels_start_with_a_snapshot_and_go_on_without_a_gap() {
     assert_eq!(gone["data"]["asks"], json!([["2000", "0", "0"]]));
 
     socket.send(json!({"op": "unsubscribe", "channel": "book", "market": "ETH/USDT"})).await;
-    // A message of our own is answered after the unsubscription was read.
+    // A later request is answered only after the unsubscription was processed.
     socket.send(json!({"op": "subscribe", "channel": "book", "market": "BTC/USDT"})).await;
     assert_eq!(socket.next("book").await["data"]["market"], "BTC/USDT");
     replica.order(&alice, "sell 1 ETH/USDT @ 2005").await;
@@ -98,7 +98,7 @@ async fn channels_start_with_a_snapshot_and_go_on_without_a_gap() {
 }
 
 #[tokio::test]
-async fn an_account_is_told_what_comes_due() {
+async fn the_account_channel_sends_effects_of_timers() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &[]).await;
     let alice = key(1);
@@ -124,7 +124,7 @@ async fn an_account_is_told_what_comes_due() {
 }
 
 #[tokio::test]
-async fn the_book_has_the_best_500_levels_at_any_time() {
+async fn the_book_channel_always_has_the_best_500_levels() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &[]).await;
     // An account has at most 200 open orders in this genesis.
@@ -146,18 +146,18 @@ async fn the_book_has_the_best_500_levels_at_any_time() {
     assert_eq!(asks.as_array().unwrap().len(), 500);
     assert_eq!((&asks[0][0], &asks[499][0]), (&json!("2000"), &json!("2499")));
 
-    // The best goes: the last comes in.
+    // When the best level is removed, the next one after the last moves in.
     replica.order(&carol, "buy 0.01 ETH/USDT @ 2000").await;
     let change = socket.next("book").await["data"]["asks"].clone();
     assert_eq!(change, json!([["2000", "0", "0"], ["2500", "0.01", "1"]]));
-    // A better one comes: the last is no longer shown.
+    // When a better level is added, the last one moves out.
     replica.order(&carol, "sell 0.02 ETH/USDT @ 1999.5").await;
     let change = socket.next("book").await["data"]["asks"].clone();
     assert_eq!(change, json!([["2500", "0", "0"], ["1999.5", "0.02", "1"]]));
 }
 
 #[tokio::test]
-async fn a_replica_that_stops_says_so() {
+async fn a_stopping_replica_sends_its_close_reason() {
     let folder = TempDir::new().unwrap();
     let mut replica = Replica::start(&folder, "data", &[]).await;
     let mut socket = Client::connect(&replica).await;
@@ -181,7 +181,7 @@ async fn a_replica_that_stops_says_so() {
 }
 
 #[tokio::test]
-async fn bad_messages_are_answered_and_the_connection_stays() {
+async fn invalid_messages_get_an_error_and_the_connection_stays_open() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &[]).await;
     let mut socket = Client::connect(&replica).await;

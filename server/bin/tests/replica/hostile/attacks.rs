@@ -1,4 +1,4 @@
-//! The attacks, each in a row that names it.
+//! The attacks: one row each, with its name and a part of the error that is expected.
 
 use serde_json::{Value, json};
 use zellular::bls::BlsSecretKey;
@@ -15,7 +15,7 @@ fn case(name: &str, fault: &'static str, attack: Attack) -> Case {
     Case { name: name.into(), attack, proven: 0, fault }
 }
 
-/// Sends these bytes in the place of every page.
+/// Sends these bytes instead of every page.
 fn raw(name: &str, fault: &'static str, bytes: impl Into<Vec<u8>>) -> Case {
     case(name, fault, Attack::on_pages(Sent::Raw(bytes.into())))
 }
@@ -28,7 +28,7 @@ fn head(lines: &str) -> String {
     format!("HTTP/1.1 200 OK\r\n{lines}\r\n")
 }
 
-/// Ways to hold up, flood or confuse who asks.
+/// Responses that try to stall, flood or confuse the client.
 pub fn of_connections() -> Vec<Case> {
     let chunked = head("transfer-encoding: chunked\r\n");
     let endless = |name, fault, first: String, again: Vec<u8>| {
@@ -38,7 +38,7 @@ pub fn of_connections() -> Vec<Case> {
         case(name, "", Attack::on_pages(Sent::Trickle(first.into(), b"x".to_vec())))
     };
     let gzip = {
-        // The start of a gzip stream of a page; nobody asked for one.
+        // The start of a gzip stream, although the client did not ask for compression.
         let mut bytes = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
         bytes.resize(1 << 20, 0);
         bytes
@@ -47,15 +47,15 @@ pub fn of_connections() -> Vec<Case> {
     vec![
         raw("the connection is closed at once", "", ""),
         case("nothing is ever sent", "within", Attack::on_pages(Sent::Silence)),
-        trickle("one byte of the head a second", "HTTP/1.1 200 OK\r\nx: ".into()),
-        trickle("one byte of the body a second", head("content-length: 1000\r\n")),
-        trickle("one byte of a body without length a second", head("")),
+        trickle("one byte of the head per second", "HTTP/1.1 200 OK\r\nx: ".into()),
+        trickle("one byte of the body per second", head("content-length: 1000\r\n")),
+        trickle("one byte of a body without length per second", head("")),
         endless("a chunked body without end", "larger", chunked.clone(), chunk),
         endless("a body without length and end", "larger", head(""), vec![b' '; 1 << 16]),
         endless("a head without end", "", "HTTP/1.1 200 OK\r\n".into(), b"x: y\r\n".repeat(1000)),
         endless("a header without end", "", "HTTP/1.1 200 OK\r\nx: ".into(), vec![b'x'; 1 << 16]),
         endless(
-            "interim answers without end",
+            "interim responses without end",
             "",
             String::new(),
             b"HTTP/1.1 103 X\r\n\r\n".repeat(100),
@@ -65,10 +65,10 @@ pub fn of_connections() -> Vec<Case> {
         raw("a negative length", "", head("content-length: -1\r\n")),
         raw("two lengths", "", head("content-length: 1\r\ncontent-length: 2\r\n") + "ab"),
         raw("a length that the body does not have", "", head("content-length: 100\r\n") + "{}"),
-        raw("a chunk size that is no number", "", chunked.clone() + "zz\r\n{}\r\n0\r\n\r\n"),
+        raw("a chunk size that is not a number", "", chunked.clone() + "zz\r\n{}\r\n0\r\n\r\n"),
         raw("a chunk size of 2^64", "", chunked + "10000000000000000\r\n{}"),
-        raw("no HTTP", "", "SSH-2.0-OpenSSH_9.6\r\n"),
-        raw("HTTP of the year 1991", "", "<html>"),
+        raw("another protocol than HTTP", "", "SSH-2.0-OpenSSH_9.6\r\n"),
+        raw("HTTP 0.9", "", "<html>"),
         answer("a redirect to itself", "status 307", 307, "location: {url}/elsewhere\r\n", vec![]),
         answer(
             "a redirect by JSON",
@@ -97,13 +97,13 @@ pub fn of_connections() -> Vec<Case> {
     ]
 }
 
-/// A page as text, changed.
+/// A page with its text changed.
 fn text_case(name: &str, fault: &'static str, change: impl Fn(String) -> String) -> Case {
     let body = change(page(0).to_string()).into_bytes();
     answer(name, fault, 200, JSON, body)
 }
 
-/// A page as values, changed in `data`.
+/// A page with its `data` changed.
 fn data_case(name: &str, fault: &'static str, change: impl FnOnce(&mut Value)) -> Case {
     let mut page = page(0);
     change(&mut page["data"]);
@@ -117,7 +117,7 @@ fn replaced(from: &'static str, to: &'static str) -> impl Fn(String) -> String {
     }
 }
 
-/// Pages that are no pages.
+/// Pages in an invalid form.
 pub fn of_pages() -> Vec<Case> {
     const BAD: &str = "not valid JSON";
     const FORM: &str = "cannot be read";
@@ -192,14 +192,14 @@ pub fn of_pages() -> Vec<Case> {
         data_case("a first chaining hash that is null", BAD, |data| {
             data["first_chaining_hash"] = Value::Null;
         }),
-        data_case("a list in the place of data", BAD, |data| *data = json!([])),
+        data_case("a list instead of data", BAD, |data| *data = json!([])),
         data_case("a signature that is a list", FORM, |data| {
             data["finalized_signatures"][0] = json!([]);
         }),
     ]
 }
 
-/// The first signature of a page, changed.
+/// A page with its first signature changed.
 fn signature_case(name: &str, fault: &'static str, change: impl FnOnce(&mut Value)) -> Case {
     data_case(name, fault, |data| change(&mut data["finalized_signatures"][0]))
 }
@@ -213,7 +213,7 @@ fn point(name: &str, fault: &'static str, change: impl FnOnce(&str, &str) -> Str
     })
 }
 
-/// The other point with the same x.
+/// The y coordinate of the other point with the same x.
 fn negated(y: &str) -> String {
     // p - y, digit by digit.
     let (mut digits, mut borrow) = (Vec::new(), 0_i8);
@@ -229,7 +229,7 @@ fn negated(y: &str) -> String {
     text.trim_start_matches('0').into()
 }
 
-/// A good page of another network, whose keys are not those of ours.
+/// A valid page that another network's keys signed.
 fn others_page() -> Vec<u8> {
     let key = BlsSecretKey::from_random(&[7; 48]).unwrap();
     let hash = chain("", "[]");
@@ -247,7 +247,7 @@ fn others_page() -> Vec<u8> {
     .into_bytes()
 }
 
-/// Proofs that prove nothing.
+/// Pages with invalid proofs.
 pub fn of_proofs() -> Vec<Case> {
     const NOTHING: &str = "proves nothing";
     let ids: Vec<String> =
@@ -256,7 +256,7 @@ pub fn of_proofs() -> Vec<Case> {
     let lock = captured("equal4/last_finalized.json")["data"].clone();
     let many: Vec<String> = (0..100_000).map(|number| format!("0x{number}")).collect();
     let mut cases = vec![
-        signature_case("a non-signer that nobody knows", NOTHING, |signature| {
+        signature_case("an unknown non-signer", NOTHING, |signature| {
             signature["nonsigners"] = json!(["0x00"]);
         }),
         signature_case("the same non-signer twice", "twice", |signature| {
@@ -269,10 +269,10 @@ pub fn of_proofs() -> Vec<Case> {
         signature_case("two of four did not sign", "did not sign", |signature| {
             signature["nonsigners"] = json!([id(0), id(1)]);
         }),
-        signature_case("no non-signer though one did not sign", NOTHING, |signature| {
+        signature_case("no non-signer although one did not sign", NOTHING, |signature| {
             signature["nonsigners"] = Value::Null;
         }),
-        signature_case("another non-signer than the one", NOTHING, |signature| {
+        signature_case("a wrong non-signer", NOTHING, |signature| {
             let other = ids.iter().find(|id| signature["nonsigners"][0] != id.as_str()).unwrap();
             signature["nonsigners"] = json!([other]);
         }),
@@ -282,17 +282,17 @@ pub fn of_proofs() -> Vec<Case> {
         signature_case("a signature that is null", "cannot be read", |signature| {
             signature["signature"] = Value::Null;
         }),
-        signature_case("the infinite signature", NOTHING, |signature| {
+        signature_case("the point at infinity", NOTHING, |signature| {
             signature["signature"] = json!("0");
         }),
-        point("the infinite signature by its coordinates", NOTHING, |_, _| "1 0 0".into()),
+        point("the point at infinity, by its coordinates", NOTHING, |_, _| "1 0 0".into()),
         point("a point that is not on the curve", NOTHING, |x, _| format!("1 {x} 1")),
         point("the negated signature", NOTHING, |x, y| format!("1 {x} {}", negated(y))),
-        point("coordinates with a zero before", NOTHING, |x, y| format!("1 0{x} {y}")),
+        point("coordinates with a leading zero", NOTHING, |x, y| format!("1 0{x} {y}")),
         point("coordinates with a sign", NOTHING, |x, y| format!("1 +{x} {y}")),
         point("coordinates above the field", NOTHING, |x, y| format!("1 {x} {y}{FIELD}")),
-        point("a coordinate that is the field", NOTHING, |_, y| format!("1 {FIELD} {y}")),
-        point("junk behind the signature", NOTHING, |x, y| format!("1 {x} {y} junk")),
+        point("a coordinate equal to the field order", NOTHING, |_, y| format!("1 {FIELD} {y}")),
+        point("junk after the signature", NOTHING, |x, y| format!("1 {x} {y} junk")),
         point("another coordinate system", NOTHING, |x, y| format!("2 {x} {y}")),
         point("a signature of a megabyte", NOTHING, |x, y| format!("1 {x} {}", y.repeat(14_000))),
         signature_case("a time that was not signed", NOTHING, |signature| {
@@ -305,17 +305,17 @@ pub fn of_proofs() -> Vec<Case> {
             let hash = signature["chaining_hash"].as_str().unwrap().to_uppercase();
             signature["chaining_hash"] = hash.into();
         }),
-        signature_case("a tag that is no block", "cannot be read", |signature| {
+        signature_case("a tag that is not a block", "cannot be read", |signature| {
             signature["tag"] = json!("latest");
         }),
-        data_case("the lock in the place of finality", NOTHING, |data| {
+        data_case("a lock instead of finality", NOTHING, |data| {
             let signatures = data["finalized_signatures"].as_array_mut().unwrap();
             let mut signature = signatures.pop().unwrap();
             signature["signature"] = lock["locked_signature"].clone();
             signature["nonsigners"] = lock["locked_nonsigners"].clone();
             *signatures = vec![signature];
         }),
-        data_case("signatures of each other's indexes", NOTHING, |data| {
+        data_case("signatures with swapped indexes", NOTHING, |data| {
             let signatures = data["finalized_signatures"].as_array_mut().unwrap();
             let first = signatures[0]["signature"].clone();
             signatures[0]["signature"] = signatures[1]["signature"].clone();
@@ -340,7 +340,7 @@ pub fn of_proofs() -> Vec<Case> {
     cases
 }
 
-/// A node that has nothing to read, and says something of itself.
+/// A node that has no batches, and makes a claim about itself.
 fn claim_case(name: &str, fault: &'static str, state: Sent) -> Case {
     let attack = Attack::by(move |asked, _| match asked {
         Asked::State => Some(state.clone()),
@@ -351,7 +351,7 @@ fn claim_case(name: &str, fault: &'static str, state: Sent) -> Case {
     case(name, fault, attack)
 }
 
-/// Nodes that would be chosen for what they say, and withhold.
+/// Nodes that try to be chosen by their claims, and then withhold batches.
 pub fn of_claims() -> Vec<Case> {
     const WITHHOLDS: &str = "but has nothing after 0";
     let claim = |value: Value| Sent::json(state(&value));
@@ -362,26 +362,26 @@ pub fn of_claims() -> Vec<Case> {
     };
     let answer = |body: Vec<u8>| Sent::Answer(200, JSON.into(), body);
     let mut cases = vec![
-        claim_case("it says it has all of 2^64 - 1 batches", WITHHOLDS, claim(json!(u64::MAX))),
-        claim_case("it says it has what the others have", WITHHOLDS, claim(json!(14))),
-        claim_case("it says it has nothing", "", claim(json!(0))),
-        claim_case("it says it has -1 batches", "", claim(json!(-1))),
-        claim_case("it says it has 14.5 batches", "", claim(json!(14.5))),
+        claim_case("it claims to have 2^64 - 1 batches", WITHHOLDS, claim(json!(u64::MAX))),
+        claim_case("it claims to have the same batches as the others", WITHHOLDS, claim(json!(14))),
+        claim_case("it claims to have nothing", "", claim(json!(0))),
+        claim_case("it claims to have -1 batches", "", claim(json!(-1))),
+        claim_case("it claims to have 14.5 batches", "", claim(json!(14.5))),
         claim_case(
-            "it says it has a version above all",
+            "it claims a version above all others",
             WITHHOLDS,
             changed(&|data| {
                 data["version"] = json!("v999999.0.0");
             }),
         ),
         claim_case(
-            "it says it is the leader",
+            "it claims to be the leader",
             WITHHOLDS,
             changed(&|data| {
                 data["sequencer"] = json!(true);
             }),
         ),
-        claim_case("it says it knows no app", "", changed(&|data| data["apps"] = json!({}))),
+        claim_case("it claims to know no app", "", changed(&|data| data["apps"] = json!({}))),
         claim_case("its state is 1 MB", "", answer(vec![b' '; 1 << 20])),
         claim_case("its state is a million brackets", "", answer(vec![b'['; 200_000])),
         claim_case("its state never ends", "", Sent::Trickle(head("").into(), b" ".to_vec())),
@@ -406,13 +406,13 @@ pub fn of_claims() -> Vec<Case> {
     };
     cases.extend([
         last(
-            "its last batch is the last of all",
+            "its last batch has the highest index of all",
             "over its last batch",
             with_index(json!(u64::MAX)),
         ),
         last("its last batch has a float for an index", "not valid JSON", with_index(json!(1e18))),
         last("its last batch is 20 MB", "larger", answer(vec![b' '; 20 << 20])),
-        last("its last batch is no object", "not valid JSON", Sent::json(json!([1]))),
+        last("its last batch is not an object", "not valid JSON", Sent::json(json!([1]))),
     ]);
     cases
 }

@@ -1,15 +1,15 @@
-//! The captured negative cases, each served by a node: `negative_pages.json` and `negative_last.json`.
+//! The captured negative cases of `negative_pages.json` and `negative_last.json`, each served by a node.
 
 use serde_json::Value;
 
 use super::Case;
 use super::node::{Asked, Attack, Sent, captured, page};
 
-/// What a raw response of the vectors is on the wire.
+/// The bytes on the wire for a raw response in the vectors.
 fn raw(text: &str) -> Sent {
     let json = "content-type: application/json\r\n".to_string();
     let bytes = |text: &str| -> Vec<u8> {
-        // A Python bytes literal of printable characters.
+        // The vectors have a Python bytes literal with printable characters.
         let inner = text.trim_start_matches("b'").trim_end_matches('\'');
         inner.replace("\\\\", "\\").replace("\\'", "'").into_bytes()
     };
@@ -26,13 +26,12 @@ fn sent(response: &Value) -> Sent {
     response["raw"].as_str().map_or_else(|| Sent::json(response), raw)
 }
 
-/// What our client makes of a page: the batches proven when it is served for `?after=` the index named,
-/// and the fault that the gateway is told of with. A replica starts at 0, so it comes to a later index
-/// only if the node is honest before: it is sent the history up to there.
+/// The expected result of a page: the number of batches that are proven, and the error that is reported for
+/// the gateway. A replica starts at 0, so it is first sent the honest history up to the page's index.
 fn expectation(name: &str) -> (u64, &'static str) {
     match name {
         "honest_from_0" | "honest_resume_mid" | "honest_resume_at_signed_index" => (14, ""),
-        // The state field is not read: what is checked is always finality.
+        // The state field is ignored: only finality is ever checked.
         "tampered_sig_state_field" => (14, ""),
         "forged_tail_after_last_signature" => (14, "last signature is over 14"),
         "missing_last_signature" => (13, "last signature is over 13"),
@@ -54,7 +53,7 @@ fn expectation(name: &str) -> (u64, &'static str) {
     }
 }
 
-/// Whether an outcome is one that the vectors allow.
+/// Whether the vectors allow a result.
 fn allows(expected: &str, proven: u64, whole: u64) -> bool {
     match expected.split(' ').next().unwrap() {
         "accept" | "accept_prefix" => proven > 0 && proven <= whole,
@@ -69,20 +68,20 @@ pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for case in pages["cases"].as_array().unwrap() {
         let name = case["name"].as_str().unwrap();
-        // Of another network, and a lie that no verifier of this protocol can tell: core's tests have it.
+        // From another network, and undetectable by signatures alone; the unit tests of the verifier have it.
         if name == "xxh128_collision_forged_body" {
             continue;
         }
-        // To go on after an index, the SDK asks for that index once more.
+        // The SDK, for which the case was captured, requests the last known index again when it continues.
         let after = case["after"].as_u64().unwrap().saturating_sub(1);
         let (proven, fault) = expectation(name);
         assert!(allows(case["expected"].as_str().unwrap(), proven, 14), "{name}");
         let response = case["response"].clone();
         let attack = Attack::by(move |asked, _| match asked {
             Asked::Page(asked) if asked == after => Some(sent(&response)),
-            // The way to the index.
+            // The honest history up to the index.
             Asked::Page(0) => Some(Sent::json(first_batches(after))),
-            // Nothing more; the honest gateway has it.
+            // Nothing after it; the rest comes from the honest gateway.
             Asked::Page(_) => Some(Sent::json(page(u64::MAX))),
             _ => None,
         });
@@ -91,7 +90,7 @@ pub fn cases() -> Vec<Case> {
     let last = captured("negative_last.json");
     for case in last["cases"].as_array().unwrap() {
         let name = case["name"].as_str().unwrap();
-        // Its body is not read: nothing proves it.
+        // The body is ignored, because nothing proves it.
         let fault = match name {
             "honest" | "null" | "tampered_body" => "",
             "status_error" => "not success",
@@ -109,7 +108,7 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// The history up to an index, of which the signatures are those that it has.
+/// The honest history up to an index, with the signatures that it has.
 fn first_batches(last: u64) -> Value {
     let mut page = page(0);
     let data = &mut page["data"];

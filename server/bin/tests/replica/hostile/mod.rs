@@ -1,5 +1,5 @@
-//! Hostile nodes over real sockets: whatever a gateway sends, the replica stays up in bounded memory and
-//! time, its root is that of what is proven, and it follows again once an honest gateway answers.
+//! Tests of hostile nodes over real sockets. Whatever a gateway sends, the replica stays up within bounds of
+//! memory and time, applies only proven batches, and follows again once an honest gateway responds.
 
 mod attacks;
 mod captured;
@@ -15,26 +15,25 @@ use tempfile::TempDir;
 use crate::harness::{Replica, key, network_vectors, number, run};
 use node::{Attack, Node};
 
-/// Memory that a replica may take under attack. An answer may have 64 MiB, and is read into texts.
+/// The most memory that a replica may use under attack. A response may have 64 MiB, and is copied into
+/// strings.
 const MEMORY_MAX: u64 = 400 << 20;
-/// How long an attack may hold the replica up, with all that is done to see it.
+/// The longest time of a test case, including the recovery from the attack.
 const TIME_MAX: Duration = Duration::from_secs(60);
-/// Replicas under attack at once.
+/// The number of test cases that run at the same time.
 const AT_ONCE: usize = 4;
 
-/// One attack, and what it is to come to.
+/// An attack and its expected result.
 pub struct Case {
-    /// Names the attack.
     pub name: String,
-    /// What the hostile node does.
     pub attack: Attack,
-    /// Batches that it proves all the same.
+    /// The number of batches that the hostile node proves all the same.
     pub proven: u64,
-    /// What the status says is wrong with it, in part; empty for nothing.
+    /// A part of the error that the status shows for the gateway; empty for no error.
     pub fault: &'static str,
 }
 
-/// A genesis whose app is that of the captured network.
+/// A genesis with the app name of the captured network.
 fn genesis(folder: &TempDir) -> String {
     let path = folder.path().join("genesis.json");
     let account = key(9).public_key().to_string();
@@ -46,7 +45,7 @@ fn genesis(folder: &TempDir) -> String {
     file.into()
 }
 
-/// A replica of the captured network with these gateways.
+/// A replica on the captured network with these gateways.
 async fn replica(folder: &TempDir, genesis: &str, gateways: &[&str]) -> Replica {
     let nodes = network_vectors().join("equal4/nodes.json");
     let mut arguments = vec!["--genesis", genesis, "--network", nodes.to_str().unwrap()];
@@ -54,8 +53,7 @@ async fn replica(folder: &TempDir, genesis: &str, gateways: &[&str]) -> Replica 
     Replica::start(folder, "data", &arguments).await
 }
 
-/// The roots after each number of batches of the captured network, as a replica with an honest gateway
-/// alone has them.
+/// The root after each batch of the captured network, from a replica that has only an honest gateway.
 async fn true_roots(genesis: &str) -> Vec<Value> {
     let folder = TempDir::new().unwrap();
     let honest = Node::start(Attack::none()).await;
@@ -70,7 +68,8 @@ async fn true_roots(genesis: &str) -> Vec<Value> {
     roots
 }
 
-/// Runs a replica against the attack, with an honest gateway that answers only later.
+/// Runs a replica against the attack, with an honest gateway that responds only later. Returns the memory
+/// that it used.
 async fn check(case: Case, genesis: &str, roots: &[Value]) -> u64 {
     let Case { name, attack, proven, fault } = case;
     let folder = TempDir::new().unwrap();
@@ -78,8 +77,8 @@ async fn check(case: Case, genesis: &str, roots: &[Value]) -> u64 {
     let honest = Node::start_closed().await;
     let started = Instant::now();
     let replica = replica(&folder, genesis, &[&hostile.url, &honest.url]).await;
-    // The status shows a fault until the gateway answers well again, which may be sooner than we ask.
-    let was_said = || {
+    // The status shows an error only until the gateway's next good response, so look in the log too.
+    let was_logged = || {
         let gateway = format!("gateway {}: ", hostile.url);
         replica
             .process
@@ -90,7 +89,7 @@ async fn check(case: Case, genesis: &str, roots: &[Value]) -> u64 {
     let is_seen = |status: &Value| {
         let has_fault = fault.is_empty()
             || status["gateways"][0]["fault"].as_str().is_some_and(|text| text.contains(fault))
-            || was_said();
+            || was_logged();
         let is_read = number(&status["batch"]) >= proven;
         has_fault && is_read && hostile.attacks.load(Ordering::SeqCst) >= 1
     };
@@ -107,7 +106,7 @@ async fn check(case: Case, genesis: &str, roots: &[Value]) -> u64 {
     let (took, memory) = (started.elapsed(), replica.process.memory_peak());
     assert!(took < TIME_MAX, "{name}: it took {took:?}");
     assert!(memory < MEMORY_MAX, "{name}: it took {} MiB", memory >> 20);
-    assert!(!hostile.was_followed(), "{name}: it went where the hostile node sent it");
+    assert!(!hostile.was_followed(), "{name}: the replica followed a redirect");
     memory
 }
 
@@ -123,32 +122,32 @@ async fn check_all(cases: Vec<Case>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_connection_or_answer_exhausts_or_hangs_the_replica() {
+async fn no_connection_or_response_exhausts_or_hangs_the_replica() {
     check_all(attacks::of_connections()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_malformed_page_is_read_as_another() {
+async fn malformed_pages_are_refused() {
     check_all(attacks::of_pages()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_forged_proof_proves_anything() {
+async fn forged_proofs_are_refused() {
     check_all(attacks::of_proofs()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_node_captures_the_replica_by_what_it_says_of_itself() {
+async fn false_claims_of_a_node_about_itself_do_not_capture_the_replica() {
     check_all(attacks::of_claims()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_captured_negative_page_and_last_batch_comes_to_what_is_expected() {
+async fn every_captured_negative_page_and_last_batch_has_its_expected_result() {
     check_all(captured::cases()).await;
 }
 
 #[test]
-fn there_are_at_least_forty_attacks_each_with_a_name_of_its_own() {
+fn there_are_at_least_forty_attacks_with_different_names() {
     let all = [
         attacks::of_connections(),
         attacks::of_pages(),

@@ -1,5 +1,5 @@
-//! A node that speaks the captured network's history, and misbehaves where it is told to: HTTP by hand,
-//! so that it can send what no library would.
+//! A node with the captured network's history that misbehaves on demand. It writes HTTP by hand, so that it
+//! can send what no library would.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,36 +12,34 @@ use zellular::chain;
 
 use crate::harness::network_vectors;
 
-/// What is asked of a node.
+/// The kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// Batches after an index.
+    /// The batches after an index.
     Page(u64),
     /// The last finalized batch.
     Last,
-    /// Its state.
+    /// The state of the node.
     State,
-    /// Anything else.
     Other,
 }
 
-/// What is sent.
+/// A response.
 #[derive(Clone)]
 pub enum Sent {
-    /// These bytes, then the end.
+    /// These bytes; then the connection is closed.
     Raw(Vec<u8>),
-    /// A status, more header lines, and a body with its length.
+    /// A status, further header lines, and a body with its length.
     Answer(u16, String, Vec<u8>),
-    /// These bytes, then others again and again.
+    /// The first bytes, then the others again and again.
     Endless(Vec<u8>, Vec<u8>),
-    /// These bytes, then one of others each second.
+    /// The first bytes, then one of the others each second.
     Trickle(Vec<u8>, Vec<u8>),
-    /// Nothing.
+    /// Nothing, for ever.
     Silence,
 }
 
 impl Sent {
-    /// A JSON answer.
     pub fn json(body: impl ToString) -> Self {
         Self::Answer(
             200,
@@ -53,23 +51,21 @@ impl Sent {
 
 type Answering = dyn Fn(Asked, u64) -> Option<Sent> + Send + Sync;
 
-/// What a node does in the place of an honest answer. It is told what was asked, and how many attacks it
-/// made before.
+/// Chooses a response instead of the honest one, by the request and by the number of attacks so far.
 #[derive(Clone)]
 pub struct Attack(Arc<Answering>);
 
 impl Attack {
-    /// None: an honest node.
+    /// Always honest.
     pub fn none() -> Self {
         Self(Arc::new(|_, _| None))
     }
 
-    /// By a function.
     pub fn by(answer: impl Fn(Asked, u64) -> Option<Sent> + Send + Sync + 'static) -> Self {
         Self(Arc::new(answer))
     }
 
-    /// The same in the place of every page.
+    /// The same response instead of every page.
     pub fn on_pages(sent: Sent) -> Self {
         Self::by(move |asked, _| matches!(asked, Asked::Page(_)).then(|| sent.clone()))
     }
@@ -78,7 +74,7 @@ impl Attack {
 /// A listening node.
 pub struct Node {
     pub url: String,
-    /// Attacks made.
+    /// The number of attacks so far.
     pub attacks: Arc<AtomicUsize>,
     followed: Arc<AtomicBool>,
     is_open: Arc<AtomicBool>,
@@ -103,7 +99,7 @@ impl Node {
                 let (attack, attacks) = (attack.clone(), Arc::clone(&attacks));
                 let (followed, url) = (Arc::clone(&followed), url.clone());
                 tokio::spawn(async move {
-                    // It ends when the other side goes away.
+                    // Fails when the client disconnects.
                     let _ = answer(stream, &attack, &attacks, &followed, &url).await;
                 });
             }
@@ -111,7 +107,7 @@ impl Node {
         node
     }
 
-    /// One that drops connections until it is opened.
+    /// An honest node that drops connections until it is opened.
     pub async fn start_closed() -> Self {
         let node = Self::start(Attack::none()).await;
         node.is_open.store(false, Ordering::SeqCst);
@@ -122,7 +118,7 @@ impl Node {
         self.is_open.store(true, Ordering::SeqCst);
     }
 
-    /// Whether someone went where a redirect pointed.
+    /// Whether a client followed a redirect.
     pub fn was_followed(&self) -> bool {
         self.followed.load(Ordering::SeqCst)
     }
@@ -184,7 +180,7 @@ async fn answer(
     }
 }
 
-/// The path of the next request; its body is read and forgotten.
+/// The path of the next request. Its body is read and discarded.
 async fn read_request(stream: &mut TcpStream) -> std::io::Result<Option<String>> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -211,13 +207,13 @@ fn asked(path: &str) -> Asked {
     }
 }
 
-/// A captured answer of the network `equal4`.
+/// A captured response.
 pub fn captured(file: &str) -> Value {
     let path = network_vectors().join(file);
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// The captured history after an index, as an honest node answers.
+/// The page that an honest node returns after an index.
 pub fn page(after: u64) -> Value {
     let mut page = captured("equal4/finalized_after_0.json");
     let bodies = page["data"]["batches"].as_array().unwrap().clone();
@@ -238,7 +234,7 @@ pub fn page(after: u64) -> Value {
     page
 }
 
-/// What an honest node says of itself.
+/// The state that an honest node reports, with this finalized index.
 pub fn state(finalized: &Value) -> Value {
     let mut state = captured("equal4/state.json");
     state["data"]["apps"]["orderbook"]["last_finalized_index"] = finalized.clone();
