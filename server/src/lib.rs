@@ -6,7 +6,8 @@
 #![allow(missing_docs, reason = "only the two crates of this repository use what is public here")]
 
 mod api;
-pub mod attester;
+pub mod assemble;
+mod attester;
 mod bootstrap;
 pub mod cli;
 pub mod clock;
@@ -17,7 +18,7 @@ mod metrics;
 pub mod outbox;
 mod prover;
 pub mod published;
-pub mod replica;
+mod replica;
 pub mod sequencer;
 mod snapshots;
 pub mod store;

@@ -18,7 +18,7 @@ use zellbook_core::wire::SnapshotBody;
 use crate::clock::Clock;
 use crate::config::{ConfigError, io_error, write_file};
 use crate::published::Published;
-use crate::store::{Reader, View};
+use crate::store::{QueryError, Reader, View};
 
 /// The folder in the data directory.
 pub const FOLDER_NAME: &str = "snapshots";
@@ -28,7 +28,9 @@ const PIECE: usize = 1 << 20;
 #[derive(Debug, Error)]
 pub enum MakeError {
     #[error("{0}")]
-    Store(#[from] rusqlite::Error),
+    Store(#[from] QueryError),
+    #[error("the store has no root of batch {0}")]
+    NoRoot(u64),
     #[error("{0}")]
     File(#[from] ConfigError),
 }
@@ -162,7 +164,7 @@ fn read_whole(path: &Path) -> Option<SnapshotBody> {
 
 fn write_state(view: &View<'_>, path: &Path, clock: Clock) -> Result<SnapshotBody, MakeError> {
     let batch = view.last_batch()?;
-    let root = view.root(batch)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+    let root = view.root(batch)?.ok_or(MakeError::NoRoot(batch))?;
     let chaining_hash = view.chaining_hash(batch)?.unwrap_or_default();
     let file = File::create(path).map_err(io_error(path))?;
     let mut hashed = Hashed { file: BufWriter::new(file), hasher: Sha256::new(), bytes: 0 };

@@ -14,9 +14,10 @@ use zellbook_core::wire::{
     OrdersResponse, ProvenOrderBody,
 };
 
+use super::app::{App, Shared};
+use super::error::ApiError;
 use super::markets::{bounded, parameters};
-use super::{ApiError, App, Shared};
-use crate::store::{View, read_balance};
+use crate::store::{QueryError, View, read_balance};
 
 /// The most rows of history in one response.
 const HISTORY_MAX: u32 = 200;
@@ -58,7 +59,7 @@ async fn history<T: Send + 'static>(
     app: &App,
     account: &str,
     query: History,
-    read: fn(&View<'_>, &PublicKey, u64, u32) -> rusqlite::Result<Vec<T>>,
+    read: fn(&View<'_>, &PublicKey, u64, u32) -> Result<Vec<T>, QueryError>,
 ) -> Result<(String, Vec<T>), ApiError> {
     let account = parse_account(account)?;
     let HistoryQuery { before, limit } = parameters(query)?;

@@ -7,8 +7,9 @@ use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use zellbook_core::wire::{BatchBody, BatchesResponse, CertifiedBody, HeadersResponse};
 
+use super::app::{App, Shared};
+use super::error::ApiError;
 use super::markets::{bounded, parameters};
-use super::{ApiError, App, Shared};
 use crate::evidence::signed_attestations;
 
 /// A response ends with the batch with which its bodies reach so many bytes.

@@ -6,8 +6,9 @@ use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use zellbook_core::wire::CandlesResponse;
 
+use super::app::Shared;
+use super::error::ApiError;
 use super::markets::{bounded, parameters};
-use super::{ApiError, Shared};
 use crate::store::Interval;
 
 const CANDLES_MAX: u32 = 1000;

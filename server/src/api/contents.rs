@@ -6,10 +6,11 @@ use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use zellbook_core::wire::{BatchTradesResponse, ContentsBody, SignedBody};
 
+use super::app::Shared;
 use super::batches::parse_index;
+use super::error::ApiError;
 use super::markets::{bounded, parameters};
 use super::transactions::{parse_hash, unknown_transaction};
-use super::{ApiError, Shared};
 use crate::store;
 
 /// The most elements in one response. The bound limits CPU time: an element without a stored outcome is

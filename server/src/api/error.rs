@@ -10,6 +10,7 @@ use zellbook_core::wire::{ErrorBody, ErrorDetail};
 
 use crate::outbox::SubmitError;
 use crate::prover::ProveError;
+use crate::store::QueryError;
 
 #[derive(Debug)]
 pub struct ApiError {
@@ -69,8 +70,8 @@ impl ApiError {
     }
 }
 
-impl From<rusqlite::Error> for ApiError {
-    fn from(error: rusqlite::Error) -> Self {
+impl From<QueryError> for ApiError {
+    fn from(error: QueryError) -> Self {
         Self::internal(&error)
     }
 }

@@ -10,8 +10,9 @@ use axum::http::{StatusCode, header};
 use serde_json::{Value, json};
 use zellbook_core::reject::Reject;
 
+use super::app::Shared;
+use super::error::ApiError;
 use super::transactions::Refused;
-use super::{ApiError, Shared};
 
 const FIELDS: [&str; 7] =
     ["order_type", "base_token", "quote_token", "quantity", "price", "public_key", "signature"];

@@ -10,7 +10,8 @@ use zellbook_core::wire::{
     BookBody, LimitsBody, MarketBody, MarketsResponse, TokenBody, TradesResponse,
 };
 
-use super::{ApiError, App, Shared};
+use super::app::{App, Shared};
+use super::error::ApiError;
 use crate::published::BOOK_DEPTH_MAX;
 
 const TRADES_MAX: u32 = 500;

@@ -5,80 +5,43 @@
 //! bounded in size and time, and every list in length.
 
 mod accounts;
+mod app;
 mod batches;
 mod candles;
 mod contents;
+mod credit;
 mod error;
 mod faucet;
 mod guide;
 mod markets;
 mod network;
-pub mod page;
+mod page;
 mod simulate;
 mod snapshots;
 mod status;
 mod transactions;
+mod views;
 mod websocket;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use tokio::sync::{Semaphore, watch};
-use zellbook_core::genesis::Rules;
-use zellbook_core::key::SecretKey;
-use zellbook_core::wire::GatewayBody;
 
+pub use app::{App, SOCKETS_MAX};
 pub use error::ApiError;
 pub use faucet::Faucet;
-
-use crate::clock::Clock;
-use crate::outbox::Outbox;
-use crate::published::Watch;
-use crate::sequencer::VerifierWatch;
-use crate::snapshots::Snapshots;
-use crate::store::Reader;
-use page::Page;
+pub use page::Page;
 
 const REQUEST_BYTES_MAX: usize = 1 << 20;
-/// The most WebSockets that may be open at once.
-pub const SOCKETS_MAX: usize = 512;
 /// The longest plain-text error of the framework that is passed on.
 const FRAMEWORK_ERROR_BYTES_MAX: usize = 4096;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The parts of the replica that the handlers use.
-pub struct App {
-    pub rules: Arc<Rules>,
-    pub reader: Reader,
-    pub outbox: Outbox,
-    /// The published view, the replica's health and the feed.
-    pub watch: Watch,
-    /// Returns the current state of the sequencer's gateways.
-    pub gateways: Box<dyn Fn() -> Vec<GatewayBody> + Send + Sync>,
-    pub verifier: VerifierWatch,
-    /// Signs receipts.
-    pub replica_key: SecretKey,
-    pub faucet: Option<Faucet>,
-    /// The batch of the snapshot that the replica started from; 0 if it started from genesis.
-    pub start: u64,
-    /// Snapshots that other replicas can start from.
-    pub snapshots: Snapshots,
-    /// `None` if the replica serves no web page.
-    pub page: Option<Page>,
-    pub clock: Clock,
-    /// Each WebSocket holds a permit.
-    pub sockets: Arc<Semaphore>,
-    /// Becomes true when the replica stops.
-    pub stop: watch::Receiver<bool>,
-}
-
-type Shared = State<Arc<App>>;
 
 pub fn router(app: App) -> Router {
     let app = Arc::new(app);
@@ -102,7 +65,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/batches/{index}/contents", get(contents::contents))
         .route("/v1/batches/{index}/trades", get(contents::trades))
         .route("/v1/replicas", get(status::replicas))
-        .route("/v1/faucet", post(faucet::credit))
+        .route("/v1/faucet", post(credit::credit))
         .route("/v1/snapshots", get(snapshots::list))
         .route("/v1/snapshots/{batch}", get(snapshots::download))
         .route("/order", post(guide::order))
@@ -121,7 +84,7 @@ pub fn router(app: App) -> Router {
         .merge(exchange)
         .layer(middleware::from_fn(time_out))
         .route("/v1/ws", get(websocket::upgrade))
-        .fallback(page::serve)
+        .fallback(views::serve)
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .layer(middleware::from_fn(shape_errors))

@@ -7,8 +7,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use zellbook_core::wire::NetworkBody;
 
+use super::app::Shared;
+use super::error::ApiError;
 use super::markets::parameters;
-use super::{ApiError, Shared};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -6,30 +6,22 @@ use std::io;
 use std::path::Path;
 
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
-use axum::response::{Html, IntoResponse, Response};
-use zellbook_core::limits::SYMBOL_LENGTH_MAX;
-
-use super::{ApiError, Shared};
 
 /// Allows scripts, wasm and styles from this origin only. Images may also be `data:` URLs, because browser
 /// wallets announce their icons as such (EIP-6963).
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-/// The most digits of a batch index in a path: every number of 19 digits fits into 64 bits.
-const INDEX_DIGITS_MAX: usize = 19;
 /// The most bytes of all files together, so that a wrong `--page` folder does not fill the memory.
 const PAGE_BYTES_MAX: u64 = 64 << 20;
 
 pub struct Page {
     /// By path.
-    files: BTreeMap<String, PageFile>,
+    pub(super) files: BTreeMap<String, PageFile>,
 }
 
-struct PageFile {
-    plain: Bytes,
-    brotli: Option<Bytes>,
-    kind: &'static str,
+pub(super) struct PageFile {
+    pub plain: Bytes,
+    pub brotli: Option<Bytes>,
+    pub kind: &'static str,
 }
 
 impl Page {
@@ -77,121 +69,5 @@ fn content_type(name: &str) -> &'static str {
         Some("svg") => "image/svg+xml",
         Some("json" | "webmanifest") => "application/json",
         _ => "application/octet-stream",
-    }
-}
-
-/// Whether a path belongs to a view of the page, for which the server sends `index.html`.
-fn is_view(path: &str) -> bool {
-    let hex = |text: &str, digits| {
-        text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    match path.strip_prefix('/').unwrap_or_default().split_once('/') {
-        None => matches!(path, "/" | "/batches" | "/markets" | "/replicas"),
-        Some(("batches", index)) => {
-            (1..=INDEX_DIGITS_MAX).contains(&index.len())
-                && index.bytes().all(|byte| byte.is_ascii_digit())
-        }
-        Some(("transactions", hash)) => hex(hash, 64),
-        Some(("accounts", key)) => hex(key, 66),
-        Some(("markets", name)) => {
-            let is_symbol = |symbol: &str| {
-                (1..=SYMBOL_LENGTH_MAX).contains(&symbol.len())
-                    && symbol.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
-            };
-            name.split_once('-').is_some_and(|(base, quote)| is_symbol(base) && is_symbol(quote))
-        }
-        Some(_) => false,
-    }
-}
-
-/// Serves a file of the page, or 404.
-pub async fn serve(State(app): Shared, method: Method, uri: Uri, headers: HeaderMap) -> Response {
-    let path = if is_view(uri.path()) { "/index.html" } else { uri.path() };
-    if method != Method::GET && method != Method::HEAD {
-        return not_found(path);
-    }
-    let Some(page) = &app.page else {
-        if path == "/index.html" {
-            let text = "<!doctype html><title>Zellbook</title><p>This replica does not serve the web page. To serve it, run <code>cargo xtask web</code> and start the replica with <code>--page target/site</code>. The API is at <a href=\"/v1/status\">/v1/status</a>.";
-            return Html(text).into_response();
-        }
-        return not_found(path);
-    };
-    let Some(file) = page.files.get(path) else { return not_found(path) };
-    // All file names except index.html contain the hash of the content, so they can be cached for ever.
-    let cache =
-        if path == "/index.html" { "no-cache" } else { "public, max-age=31536000, immutable" };
-    let takes_brotli = headers
-        .get(header::ACCEPT_ENCODING)
-        .and_then(|encodings| encodings.to_str().ok())
-        .is_some_and(|encodings| {
-            encodings.split(',').any(|encoding| encoding.trim().split(';').next() == Some("br"))
-        });
-    let head = [
-        (header::CONTENT_TYPE, file.kind),
-        (header::CACHE_CONTROL, cache),
-        (header::VARY, "accept-encoding"),
-    ];
-    match &file.brotli {
-        Some(brotli) if takes_brotli => {
-            (head, [(header::CONTENT_ENCODING, "br")], brotli.clone()).into_response()
-        }
-        _ => (head, file.plain.clone()).into_response(),
-    }
-}
-
-fn not_found(path: &str) -> Response {
-    let path: String = path.chars().take(100).collect();
-    let message = format!("no such path: {path}; docs/api.md lists the paths");
-    ApiError::new(StatusCode::NOT_FOUND, "unknown_path", message).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_view;
-
-    #[test]
-    fn the_page_has_views_at_these_paths_and_no_others() {
-        let (hash, key) = ("ab".repeat(32), format!("02{}", "0f".repeat(32)));
-        let views = [
-            "/",
-            "/batches",
-            "/batches/12",
-            "/markets",
-            "/markets/ETH-USDT",
-            "/replicas",
-            &format!("/transactions/{hash}"),
-            &format!("/accounts/{key}"),
-        ];
-        for path in views {
-            assert!(is_view(path), "{path}");
-        }
-        let others = [
-            "",
-            "//",
-            "/batches/",
-            "/batches/-1",
-            "/batches/1a",
-            "/batches/1/2",
-            "/transactions",
-            "/batches/12345678901234567890",
-            "/markets/",
-            "/markets/eth-usdt",
-            "/replicas/1",
-            "/markets/A/B",
-            "/markets/ETH",
-            "/markets/A-B-C",
-            "/markets/AAAAAAAAAAAAA-BBBBBBBBBBBBB",
-            "/accounts/02",
-            "/other",
-            "x/batches/1",
-            "/v1/batches/1",
-            &format!("/transactions/{}", hash.to_uppercase()),
-            &format!("/transactions/{hash}0"),
-            &format!("/accounts/{key}/"),
-        ];
-        for path in others {
-            assert!(!is_view(path), "{path}");
-        }
     }
 }

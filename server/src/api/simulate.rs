@@ -18,8 +18,9 @@ use zellbook_core::terms::Terms;
 use zellbook_core::transaction::{Action, Order, Transaction};
 use zellbook_core::wire::{RejectBody, SimulationBody};
 
-use super::{ApiError, Shared};
-use crate::store::View;
+use super::app::Shared;
+use super::error::ApiError;
+use crate::store::{QueryError, View};
 
 /// Accepts the JSON fields of an order without a signature. If they include `account`, its balance, its
 /// number of open orders and self-trade prevention are taken into account.
@@ -70,7 +71,7 @@ fn simulation_of(
     view: &View<'_>,
     order: &Order,
     account: Option<PublicKey>,
-) -> rusqlite::Result<SimulationBody> {
+) -> Result<SimulationBody, QueryError> {
     let mut body = empty(rules, order);
     body.batch = view.last_batch()?.to_string();
     let terms = match rules.listing.terms(order) {
@@ -103,7 +104,7 @@ fn check_names(
     view: &View<'_>,
     order: &Order,
     account: Option<PublicKey>,
-) -> rusqlite::Result<Option<Reject>> {
+) -> Result<Option<Reject>, QueryError> {
     let time = view.time()?;
     if let Some(value) = order.expires.filter(|expires| *expires <= time) {
         return Ok(Some(Reject::TimePassed { field: "expires", value, time }));

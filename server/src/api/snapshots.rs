@@ -11,7 +11,8 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use zellbook_core::wire::SnapshotsResponse;
 
-use super::{ApiError, Shared};
+use super::app::Shared;
+use super::error::ApiError;
 
 /// A file is sent in pieces of this size, so that a download needs little memory.
 const PIECE: usize = 1 << 20;

@@ -8,7 +8,8 @@ use axum::response::{IntoResponse, Response};
 use zellbook_core::genesis::Genesis;
 use zellbook_core::wire::{ReplicaState, ReplicasResponse, StatusBody};
 
-use super::{ApiError, App, Shared};
+use super::app::{App, Shared};
+use super::error::ApiError;
 use crate::metrics::{self, Counts};
 
 /// `GET /v1/genesis`. Its hash is the network id.
@@ -61,7 +62,7 @@ impl App {
             lag_batches: gateway_head.saturating_sub(published.batch).to_string(),
             lag_ms: Counts::get(&counts.lag_ms).to_string(),
             duplicates: Counts::get(&counts.duplicates).to_string(),
-            outbox: self.outbox.len().to_string(),
+            outbox: self.outbox.waiting().to_string(),
             posting: self.outbox.posting(),
             gateways: (self.gateways)(),
             faucet: self.faucet.is_some(),

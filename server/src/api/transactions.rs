@@ -18,7 +18,8 @@ use zellbook_core::reject::Reject;
 use zellbook_core::transaction::TransactionHash;
 use zellbook_core::wire::{ReceiptBody, RejectBody, SubmitResponse, Submitted, TransactionStatus};
 
-use super::{ApiError, App, Shared};
+use super::app::{App, Shared};
+use super::error::ApiError;
 
 /// The most transactions in one request.
 const TRANSACTIONS_MAX: usize = 1000;

@@ -23,7 +23,8 @@ use zellbook_core::wire::{
 };
 
 use super::accounts::parse_account;
-use super::{ApiError, App, SOCKETS_MAX, Shared};
+use super::app::{App, SOCKETS_MAX, Shared};
+use super::error::ApiError;
 use crate::listen::stopped;
 use crate::published::{BOOK_DEPTH_MAX, Update};
 

@@ -13,7 +13,8 @@ use reqwest::StatusCode;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use super::{BootstrapError, Peer};
+use super::error::BootstrapError;
+use super::peer::Peer;
 use crate::config::io_error;
 
 /// The download fails after so many tries in a row that brought no bytes.

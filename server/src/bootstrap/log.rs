@@ -6,7 +6,8 @@
 use zellbook_core::wire::{BatchBody, BatchesResponse};
 use zellular::{FinalitySignature, Page, Walker};
 
-use super::{BootstrapError, Peer};
+use super::error::BootstrapError;
+use super::peer::Peer;
 use crate::evidence::finality_signature;
 use crate::replica::Replica;
 use crate::sequencer::Sequencer;

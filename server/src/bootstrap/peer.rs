@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 use zellbook_core::wire::ErrorBody;
 
-use super::BootstrapError;
+use super::error::BootstrapError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a complete JSON response may take.

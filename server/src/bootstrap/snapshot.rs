@@ -28,7 +28,9 @@ use zellbook_core::wire::{BatchBody, CertifiedBody, SnapshotBody, SnapshotsRespo
 use zellular::{Page, Position, SignedState, Walker};
 
 use super::download::download;
-use super::{BootstrapError, Peer, page_of};
+use super::error::BootstrapError;
+use super::log::page_of;
+use super::peer::Peer;
 use crate::config::{ConfigError, io_error, move_file};
 use crate::evidence::finality_signature;
 use crate::sequencer::{Sequencer, VerifierWatch};

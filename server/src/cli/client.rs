@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use zellbook_core::genesis::{Genesis, Rules};
 use zellbook_core::wire::{ErrorBody, Stage, SubmitResponse, TransactionStatus};
 
-use super::Failure;
+use super::failure::Failure;
 
 /// The longest response that is read: a hostile replica must not fill the memory.
 const ANSWER_BYTES_MAX: usize = 64 << 20;

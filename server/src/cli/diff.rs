@@ -9,7 +9,8 @@ use zellbook_core::genesis::Rules;
 use zellbook_core::wire::{BatchBody, StatusBody};
 
 use super::client::Client;
-use super::{Failure, Output, block_on};
+use super::failure::{Failure, block_on};
+use super::output::Output;
 use crate::config::read_genesis;
 use crate::store::Reader;
 

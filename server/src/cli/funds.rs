@@ -12,8 +12,9 @@ use zellbook_core::units::Decimal;
 use zellbook_core::wire::{AccountBody, BalanceProofBody};
 
 use super::client::Client;
+use super::failure::{Failure, block_on};
+use super::output::Output;
 use super::submit::{Submitter, act};
-use super::{Failure, Output, block_on};
 use crate::config::read_secret_key;
 use crate::store::read_balance;
 

@@ -8,7 +8,8 @@ use zellbook_core::genesis::{ReplicaSpec, Rules};
 use zellbook_core::key::PublicKey;
 use zellbook_core::limits::FEE_BPS_MAX;
 
-use super::{Failure, Output};
+use super::failure::Failure;
+use super::output::Output;
 use crate::config::{Fees, development_genesis, pretty, read_genesis, write_new};
 
 #[derive(Args)]

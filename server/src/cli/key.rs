@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Failure, Output};
+use super::failure::Failure;
+use super::output::Output;
 use crate::config::{new_secret_key, read_secret_key};
 
 #[derive(Args)]

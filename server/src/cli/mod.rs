@@ -7,11 +7,14 @@
 mod client;
 mod diff;
 mod dump;
+mod failure;
 mod funds;
 mod genesis;
 mod key;
 mod network;
+mod output;
 mod replay;
+mod sequencer;
 mod serve;
 mod session;
 mod sign;
@@ -20,11 +23,10 @@ mod submit;
 mod trade;
 mod verify;
 
-use std::fmt::Display;
-use std::io::Write;
-
 use clap::Subcommand;
-use zellbook_core::wire::ErrorDetail;
+
+pub use failure::{Failure, HALTED, block_on};
+pub use output::Output;
 
 /// The end of every command's `--help`.
 pub const EXIT_CODES: &str = "Exit codes:
@@ -46,7 +48,7 @@ pub enum Command {
     /// Run a replica: its API, the web page and, without --network, an embedded sequencer
     Serve(serve::ServeArguments),
     /// Run the embedded sequencer on its own, so that several replicas can share it
-    Sequencer(serve::SequencerArguments),
+    Sequencer(sequencer::SequencerArguments),
     /// Apply all batches again from genesis and check every proof and state root
     Replay(replay::ReplayArguments),
     /// Verify halt evidence, a receipt or a captured response of a sequencer network
@@ -94,63 +96,11 @@ pub enum Command {
     Sign(sign::SignArguments),
 }
 
-/// The exit code of a replica that halted.
-pub const HALTED: u8 = 5;
-
-/// Why a command failed, and the exit code for it.
-pub struct Failure {
-    /// The exit code.
-    pub code: u8,
-    pub message: String,
-    /// The replica's own error response, for programs that read `--json` output.
-    pub answer: Option<ErrorDetail>,
-}
-
-impl Failure {
-    /// Arguments that are invalid together; clap has checked each one alone.
-    pub fn usage(message: impl Display) -> Self {
-        Self { code: 2, message: message.to_string(), answer: None }
-    }
-
-    /// A check that failed: a difference, an invalid proof or a dishonest peer.
-    pub fn difference(message: impl Display) -> Self {
-        Self { code: 3, message: message.to_string(), answer: None }
-    }
-
-    fn rejected(message: impl Display) -> Self {
-        Self { code: 4, message: message.to_string(), answer: None }
-    }
-
-    fn halted(message: impl Display) -> Self {
-        Self { code: HALTED, message: format!("the replica halted: {message}"), answer: None }
-    }
-}
-
-impl<E: Display> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self { code: 1, message: error.to_string(), answer: None }
-    }
-}
-
-/// Prints a command's result: text for people, or JSON for programs with `--json`.
-#[derive(Clone, Copy)]
-pub struct Output {
-    pub json: bool,
-}
-
-impl Output {
-    pub fn print(self, text: impl FnOnce() -> String, json: impl FnOnce() -> serde_json::Value) {
-        let text = if self.json { json().to_string() } else { text() };
-        // A closed pipe is not an error: `zellbook ... | head` closes it on purpose.
-        let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
-    }
-}
-
 impl Command {
     pub fn run(self, output: Output) -> Result<(), Failure> {
         match self {
             Self::Serve(arguments) => serve::serve(arguments),
-            Self::Sequencer(arguments) => serve::sequencer(arguments),
+            Self::Sequencer(arguments) => sequencer::sequencer(arguments),
             Self::Replay(arguments) => replay::replay(arguments, output),
             Self::Verify(arguments) => verify::verify(arguments, output),
             Self::Diff(arguments) => diff::diff(arguments, output),
@@ -169,8 +119,4 @@ impl Command {
             Self::Sign(arguments) => sign::sign(arguments, output),
         }
     }
-}
-
-pub fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
 }

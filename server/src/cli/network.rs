@@ -15,7 +15,7 @@ use tokio::sync::{oneshot, watch};
 use zellbook_core::genesis::Rules;
 use zellular::{Membership, Node, NodeList, Threshold, Verifier};
 
-use super::Failure;
+use super::failure::Failure;
 use crate::clock::Clock;
 use crate::config::{DataDir, io_error, write_file};
 use crate::listen;

@@ -24,8 +24,9 @@ use zellular::{Membership, Position, Threshold, Verifier, Walker};
 
 use super::client::Client;
 use super::dump::Dump;
+use super::failure::{Failure, block_on};
 use super::network::{OPERATORS_FOLDER, read_nodes};
-use super::{Failure, Output, block_on};
+use super::output::Output;
 use crate::bootstrap::page_of;
 use crate::config::{io_error, read_genesis};
 use crate::sequencer::read_lists;

@@ -7,9 +7,10 @@ use zellbook_core::transaction::{Action, KeyGrant};
 use zellbook_core::units::Decimal;
 use zellbook_core::wire::AccountBody;
 
+use super::failure::Failure;
 use super::funds::Asker;
+use super::output::Output;
 use super::submit::{Moment, Submitter, act, parse_moment};
-use super::{Failure, Output};
 
 #[derive(Args)]
 pub struct SessionArguments {

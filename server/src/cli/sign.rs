@@ -10,7 +10,8 @@ use zellbook_core::key::{PublicKey, Scheme, decode_hex};
 use zellbook_core::transaction::{SignedTransaction, Transaction};
 
 use super::client::Client;
-use super::{Failure, Output, block_on};
+use super::failure::{Failure, block_on};
+use super::output::Output;
 use crate::clock::now_ms;
 use crate::config::{io_error, read_genesis, read_secret_key};
 

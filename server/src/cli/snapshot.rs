@@ -9,8 +9,9 @@ use serde_json::json;
 use zellbook_core::exchange::Exchange;
 use zellbook_core::state_root::Hash;
 
+use super::failure::Failure;
 use super::funds::parse_root;
-use super::{Failure, Output};
+use super::output::Output;
 use crate::bootstrap::read_snapshot;
 use crate::config::{io_error, read_genesis, write_new};
 use crate::store::Reader;

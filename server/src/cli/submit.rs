@@ -10,7 +10,8 @@ use zellbook_core::transaction::{Action, Element, Transaction};
 use zellbook_core::wire::{Stage, TransactionStatus};
 
 use super::client::Client;
-use super::{Failure, Output, block_on};
+use super::failure::{Failure, block_on};
+use super::output::Output;
 use crate::clock::now_ms;
 use crate::config::read_secret_key;
 

@@ -7,8 +7,9 @@ use zellbook_core::transaction::{
 };
 use zellbook_core::units::Decimal;
 
+use super::failure::Failure;
+use super::output::Output;
 use super::submit::{Moment, SessionSigner, Submitter, act_as, parse_moment};
-use super::{Failure, Output};
 
 /// The options that describe an order.
 #[derive(Args)]

@@ -14,9 +14,10 @@ use zellbook_core::wire::ReceiptBody;
 use zellular::{NodeList, Page, Position, Threshold, Verifier, Walker};
 
 use super::client::Client;
+use super::failure::{Failure, block_on};
+use super::output::Output;
 use super::replay::membership;
 use super::submit::stage_name;
-use super::{Failure, Output, block_on};
 use crate::config::{io_error, read_genesis};
 use crate::evidence::{Contradiction, Evidence, Finding, ReadError};
 

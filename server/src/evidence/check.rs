@@ -10,8 +10,8 @@ use zellular::{
     DecimalProof, FinalitySignature, InvalidNumber, ProofError, SignedState, Verifier, chain,
 };
 
+use super::contradiction::{Contradiction, Evidence, ProvenBodies};
 use super::gather::elements;
-use super::{Contradiction, Evidence, ProvenBodies};
 
 /// Why evidence is not valid.
 #[derive(Debug, Error)]

@@ -5,8 +5,8 @@ use zellbook_core::state_root::Hash;
 use zellbook_core::wire::{AttestationBody, ProofBody};
 use zellular::{Page, ProvenBatch};
 
-use super::{Contradiction, ProvenBodies};
-use crate::store::View;
+use super::contradiction::{Contradiction, ProvenBodies};
+use crate::store::{QueryError, View};
 
 /// Proven batches that the replica did not apply because it halted before them, so that they are not in the
 /// store. The signature over their group covers them too.
@@ -18,7 +18,11 @@ pub fn elements(body: &str) -> Vec<&RawValue> {
     serde_json::from_str(body).unwrap_or_default()
 }
 
-pub fn element_at(view: &View<'_>, batch: u64, position: u32) -> rusqlite::Result<Option<String>> {
+pub fn element_at(
+    view: &View<'_>,
+    batch: u64,
+    position: u32,
+) -> Result<Option<String>, QueryError> {
     let bodies = view.bodies(batch, batch)?;
     let position = usize::try_from(position).unwrap_or(usize::MAX);
     let element = bodies.first().and_then(|body| elements(body).get(position).copied());
@@ -30,7 +34,7 @@ pub fn signed_attestations(
     view: &View<'_>,
     batch: u64,
     root: &Hash,
-) -> rusqlite::Result<Vec<AttestationBody>> {
+) -> Result<Vec<AttestationBody>, QueryError> {
     let mut seen = Vec::new();
     let mut attestations = Vec::new();
     for row in view.attestations(batch, root)? {
@@ -54,7 +58,7 @@ impl ProvenBodies {
         after: u64,
         covered: u64,
         Tail(tail): Tail<'_>,
-    ) -> rusqlite::Result<Option<Self>> {
+    ) -> Result<Option<Self>, QueryError> {
         let chaining_hash =
             if after == 0 { Some(String::new()) } else { view.chaining_hash(after)? };
         let Some(chaining_hash) = chaining_hash else { return Ok(None) };
@@ -97,7 +101,7 @@ impl Contradiction {
         batch: u64,
         certified: &Hash,
         tail: Tail<'_>,
-    ) -> rusqlite::Result<Self> {
+    ) -> Result<Self, QueryError> {
         let attestations = signed_attestations(view, batch, certified)?;
         let mut batches: Vec<ProvenBodies> = Vec::new();
         for attestation in &attestations {
@@ -120,7 +124,7 @@ impl Contradiction {
 
     /// The evidence of a fork: `theirs` is a page that starts with batch `index` and proves another chaining
     /// hash there than ours.
-    pub fn fork(view: &View<'_>, index: u64, theirs: &Page) -> rusqlite::Result<Option<Self>> {
+    pub fn fork(view: &View<'_>, index: u64, theirs: &Page) -> Result<Option<Self>, QueryError> {
         let ours = ProvenBodies::stored(view, index, index, Tail(&[]))?;
         let theirs = ProvenBodies::of_page(theirs, index);
         Ok(ours.zip(theirs).map(|(ours, theirs)| Self::Fork {

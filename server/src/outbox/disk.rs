@@ -4,7 +4,7 @@
 //! is in the replica's store or when it is recorded as given up. When it was last posted is written with
 //! a delay, because losing that costs only one more post.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, params};
 
@@ -15,6 +15,7 @@ use crate::store::{StoreError, open_durable};
 pub const ENDED_MAX: usize = 100_000;
 
 pub struct Disk {
+    path: PathBuf,
     connection: Connection,
 }
 
@@ -41,11 +42,19 @@ impl Disk {
             ) STRICT",
         );
         created.map_err(|error| StoreError::Sqlite { path: path.to_path_buf(), error })?;
-        Ok(Self { connection })
+        Ok(Self { path: path.to_path_buf(), connection })
+    }
+
+    fn error(&self, error: rusqlite::Error) -> StoreError {
+        StoreError::Sqlite { path: self.path.clone(), error }
     }
 
     /// The waiting transactions, in order of arrival.
-    pub fn waiting(&self) -> rusqlite::Result<Vec<Waiting>> {
+    pub fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
+        self.read_waiting().map_err(|error| self.error(error))
+    }
+
+    fn read_waiting(&self) -> rusqlite::Result<Vec<Waiting>> {
         self.connection
             .prepare(
                 "SELECT hash, element, received_ms, posted_ms, posts FROM outbox ORDER BY rowid",
@@ -63,7 +72,11 @@ impl Disk {
     }
 
     /// The given-up transactions, oldest first.
-    pub fn ended(&self) -> rusqlite::Result<Vec<(Hash, Ended)>> {
+    pub fn ended(&self) -> Result<Vec<(Hash, Ended)>, StoreError> {
+        self.read_ended().map_err(|error| self.error(error))
+    }
+
+    fn read_ended(&self) -> rusqlite::Result<Vec<(Hash, Ended)>> {
         self.connection
             .prepare(
                 "SELECT hash, reason, received_ms, posted_ms, posts FROM ended ORDER BY number",
@@ -89,6 +102,14 @@ impl Disk {
         &mut self,
         elements: impl IntoIterator<Item = (&'a Hash, &'a str)>,
         received_ms: u64,
+    ) -> Result<(), StoreError> {
+        self.insert(elements, received_ms).map_err(|error| self.error(error))
+    }
+
+    fn insert<'a>(
+        &mut self,
+        elements: impl IntoIterator<Item = (&'a Hash, &'a str)>,
+        received_ms: u64,
     ) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction()?;
         {
@@ -102,7 +123,11 @@ impl Disk {
     }
 
     /// Writes the changes, in one commit.
-    pub fn write(&mut self, changes: &Changes) -> rusqlite::Result<()> {
+    pub fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {
+        self.apply(changes).map_err(|error| self.error(error))
+    }
+
+    fn apply(&mut self, changes: &Changes) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction()?;
         {
             let mut posted = transaction

@@ -14,15 +14,16 @@ mod entries;
 mod entry;
 mod lanes;
 mod latency;
+mod options;
 #[cfg(test)]
 mod spread_tests;
+mod submission;
 mod task;
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use fastrand::Rng;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -36,24 +37,17 @@ use body::BodyLimit;
 use disk::Disk;
 use entries::Entries;
 use entry::Validity;
+use submission::Submission;
 
 pub use entry::{Hash, Progress};
+pub use options::OutboxOptions;
+pub use submission::SubmitError;
 pub use task::OutboxTask;
 
 /// The most submissions that may wait for the disk. Further ones are refused instead of queued.
 const SUBMITS_WAITING_MAX: usize = 4096;
 /// The least and the greatest `Retry-After` of a full outbox, in seconds.
 const RETRY_AFTER_S: (u64, u64) = (1, 30);
-
-#[derive(Clone, Copy, Debug)]
-pub struct OutboxOptions {
-    /// The maximum length of a batch in bytes.
-    pub batch_bytes_max: usize,
-    /// How long transactions are collected for one batch.
-    pub gather: Duration,
-    /// The wait before the first repost until the network's latency has been measured.
-    pub repost_after: Duration,
-}
 
 pub struct OutboxParts<'a> {
     /// The database; created if it does not exist.
@@ -69,28 +63,11 @@ pub struct OutboxParts<'a> {
     pub random: Rng,
 }
 
-/// Why a submission was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SubmitError {
-    /// The outbox is full.
-    Full { retry_after_s: u32 },
-    /// The disk failed, or the replica is stopping.
-    Stopped,
-}
-
-struct Submit {
-    hash: Hash,
-    element: String,
-    validity: Validity,
-    /// Receives the time at which the transaction was stored, in Unix milliseconds.
-    done: oneshot::Sender<u64>,
-}
-
 /// The outbox's handle for the API and the replica.
 #[derive(Clone)]
 pub struct Outbox {
     entries: Arc<Mutex<Entries>>,
-    submits: mpsc::Sender<Submit>,
+    submits: mpsc::Sender<Submission>,
 }
 
 impl Outbox {
@@ -98,12 +75,12 @@ impl Outbox {
     /// anything that is not a valid transaction of this network.
     pub fn open(parts: OutboxParts<'_>) -> Result<(Self, OutboxTask), StoreError> {
         let OutboxParts { path, rules, store, options, posted, clock, random } = parts;
-        let sqlite = |error| StoreError::Sqlite { path: path.to_path_buf(), error };
         let disk = Disk::open(path)?;
-        let mut entries = Entries::new(disk.ended().map_err(sqlite)?, options.repost_after);
-        for waiting in disk.waiting().map_err(sqlite)? {
+        let mut entries = Entries::new(disk.ended()?, options.repost_after);
+        for waiting in disk.waiting()? {
             let hash = waiting.hash;
-            let is_done = store.read_now(|view| view.has_transaction(&hash)).map_err(sqlite)?;
+            let is_done = store.read_now(|view| view.has_transaction(&hash));
+            let is_done = is_done.map_err(|error| store.error(error))?;
             let checked = check_element(rules, &waiting.element);
             match checked.ok().filter(|checked| checked.hash.0 == hash && !is_done) {
                 Some(checked) => {
@@ -166,7 +143,7 @@ impl Outbox {
             return Ok(received_ms);
         }
         let (done, wait) = oneshot::channel();
-        let submit = Submit { hash, element, validity: checked.into(), done };
+        let submit = Submission { hash, element, validity: checked.into(), done };
         self.submits.try_send(submit).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => self.entries(|entries| Self::full(entries)),
             mpsc::error::TrySendError::Closed(_) => SubmitError::Stopped,
@@ -184,7 +161,7 @@ impl Outbox {
         self.entries(|entries| entries.element(hash))
     }
 
-    pub fn len(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         self.entries(|entries| entries.len())
     }
 

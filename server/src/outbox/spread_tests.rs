@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::time::sleep;
 use zellbook_core::transaction::{Action, Transaction};
@@ -133,7 +134,7 @@ async fn transactions_of_an_account_stay_in_order_over_several_gateways() {
         let mut random = Rng::with_seed(seed);
         let mut sent = [0; ACCOUNTS];
         let mut sequence: Vec<(usize, usize)> = Vec::new();
-        while bench.outbox.len() > 0 || sent.iter().any(|sent| *sent < 40) {
+        while bench.outbox.waiting() > 0 || sent.iter().any(|sent| *sent < 40) {
             // Quiet and busy times alternate, and some accounts never pause.
             let is_rush = random.u32(0..100) < 30;
             let senders = if is_rush { ACCOUNTS } else { 3 };

@@ -23,13 +23,14 @@ use super::body::{Body, BodyLimit};
 use super::disk::{Changes, Disk};
 use super::entries::Entries;
 use super::entry::{Entry, Reason, Validity};
-use super::{OutboxOptions, Submit};
+use super::options::OutboxOptions;
+use super::submission::Submission;
 use crate::attester::Attester;
 use crate::clock::Clock;
 use crate::published::Health;
 use crate::published::Published;
 use crate::sequencer::{GatewayError, LANES_MAX, Sequencer, Way};
-use crate::store::{Reader, View};
+use crate::store::{QueryError, Reader, StoreError, View};
 
 /// The most submissions in one commit.
 const SUBMITS_PER_COMMIT: usize = 1000;
@@ -54,7 +55,7 @@ pub struct OutboxTask {
     pub(super) disk: Disk,
     pub(super) store: Reader,
     pub(super) entries: Arc<Mutex<Entries>>,
-    pub(super) submits: mpsc::Receiver<Submit>,
+    pub(super) submits: mpsc::Receiver<Submission>,
     pub(super) options: OutboxOptions,
     pub(super) limit: BodyLimit,
     pub(super) posted: Arc<Notify>,
@@ -75,7 +76,7 @@ impl OutboxTask {
         published: watch::Receiver<Arc<Published>>,
         health: watch::Receiver<Health>,
         mut attester: Option<Attester>,
-    ) -> rusqlite::Result<()> {
+    ) -> Result<(), StoreError> {
         let mut tick = tokio::time::interval(self.options.gather);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut not_before, mut retry) = (Instant::now(), RETRY.0);
@@ -136,7 +137,7 @@ impl OutboxTask {
     }
 
     /// Writes all waiting submissions in one commit, then acknowledges them.
-    fn take(&mut self, first: Submit) -> rusqlite::Result<()> {
+    fn take(&mut self, first: Submission) -> Result<(), StoreError> {
         let mut submits = vec![first];
         while submits.len() < SUBMITS_PER_COMMIT
             && let Ok(submit) = self.submits.try_recv()
@@ -149,7 +150,7 @@ impl OutboxTask {
         let elements = submits.iter().map(|submit| (&submit.hash, submit.element.as_str()));
         self.disk.take(elements, received_ms)?;
         let mut entries = lock(&self.entries);
-        for Submit { hash, element, validity, done } in submits {
+        for Submission { hash, element, validity, done } in submits {
             entries.counts.taken += u64::from(entries.received_ms(&hash).is_none());
             let received_ms = entries.insert(hash, element.into(), validity, received_ms);
             // Fails if the client has disconnected; the transaction stays in the outbox all the same.
@@ -159,7 +160,7 @@ impl OutboxTask {
     }
 
     /// Writes the changes to disk if they are urgent or if it is time. Returns whether it did.
-    fn write(&mut self, is_time: bool) -> rusqlite::Result<bool> {
+    fn write(&mut self, is_time: bool) -> Result<bool, StoreError> {
         let changes = {
             let mut entries = lock(&self.entries);
             if entries.changes.is_empty() || !(is_time || entries.changes.is_urgent()) {
@@ -172,12 +173,12 @@ impl OutboxTask {
     }
 
     /// Gives up those entries that can have no effect any more at this time of the exchange.
-    fn give_up(&mut self, suspects: &[Entry], time_ms: u64) -> rusqlite::Result<()> {
+    fn give_up(&mut self, suspects: &[Entry], time_ms: u64) -> Result<(), StoreError> {
         if suspects.is_empty() {
             return Ok(());
         }
         let (mut done, mut ended) = (Vec::new(), Vec::new());
-        self.store.read_now(|view| {
+        let read = self.store.read_now(|view| {
             for entry in suspects {
                 match end_of(view, entry, time_ms)? {
                     Some(End::Done) => done.push(entry.hash),
@@ -186,7 +187,8 @@ impl OutboxTask {
                 }
             }
             Ok(())
-        })?;
+        });
+        read.map_err(|error| self.store.error(error))?;
         // Disk first: a status that clients have seen must not change back after a crash.
         let changes = Changes { ended, ..Changes::default() };
         if changes.is_urgent() {
@@ -378,7 +380,7 @@ enum End {
 
 /// Whether a transaction can have no effect any more. The view must not be older than the time: otherwise
 /// a transaction that was applied just before it expired would count as expired.
-fn end_of(view: &View<'_>, entry: &Entry, time_ms: u64) -> rusqlite::Result<Option<End>> {
+fn end_of(view: &View<'_>, entry: &Entry, time_ms: u64) -> Result<Option<End>, QueryError> {
     let Validity { signer, nonce, valid_until, .. } = entry.validity;
     if view.has_transaction(&entry.hash)? {
         return Ok(Some(End::Done));

@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -77,7 +78,7 @@ pub struct Bench<N = Network> {
     health: watch::Sender<Health>,
     store: Store,
     exchange: Exchange,
-    task: Option<tokio::task::JoinHandle<rusqlite::Result<()>>>,
+    task: Option<tokio::task::JoinHandle<Result<(), StoreError>>>,
 }
 
 impl<N: Sequencer> Bench<N> {
@@ -262,7 +263,7 @@ async fn copies_in_the_sequence_are_counted() {
     bench.outbox.applied([hash, hash]);
     bench.outbox.finalized([hash, [9; 32]]);
     assert_eq!(bench.outbox.posting().duplicates, "2");
-    assert_eq!(bench.outbox.len(), 0);
+    assert_eq!(bench.outbox.waiting(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -297,7 +298,7 @@ async fn an_expired_transaction_is_given_up_for_good_and_its_status_says_so() {
     assert_eq!(bench.stage(&good), Some(Stage::Posted));
     let bench = bench.restart().await;
     assert_eq!(bench.stage(&late), Some(Stage::Expired));
-    assert_eq!((bench.outbox.len(), bench.stage(&good)), (1, Some(Stage::Posted)));
+    assert_eq!((bench.outbox.waiting(), bench.stage(&good)), (1, Some(Stage::Posted)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -317,13 +318,13 @@ async fn a_transaction_whose_nonce_is_used_or_too_old_is_given_up_and_not_posted
     assert_eq!(bench.stage(&old), Some(Stage::Superseded));
     assert_eq!(bench.stage(&applied), Some(Stage::Posted), "it has left with its outcome");
     assert_eq!(bench.stage(&good), Some(Stage::Posted));
-    assert_eq!(bench.outbox.len(), 1);
+    assert_eq!(bench.outbox.waiting(), 1);
     let (_, is_again) = bench.network.posts().pop().unwrap();
     let again = bench.network.posts().into_iter().filter(|(_, is_again)| *is_again);
     assert!(is_again && again.map(|(bodies, _)| bodies[0].matches("nonce").count()).eq([1]));
     let bench = bench.restart().await;
     assert_eq!(bench.stage(&old), Some(Stage::Superseded));
-    assert_eq!((bench.outbox.posting().superseded, bench.outbox.len()), ("0".into(), 1));
+    assert_eq!((bench.outbox.posting().superseded, bench.outbox.waiting()), ("0".into(), 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -32,7 +32,7 @@ use crate::outbox::Outbox;
 use crate::prover::{Questions, prover};
 use crate::published::{Attestable, Health, Published, Ticker, Update, Watch};
 use crate::sequencer::{Fault, Sequencer, VerifierWatch};
-use crate::store::{Loaded, Reader, Storage, StoreError};
+use crate::store::{Loaded, QueryError, Reader, Storage, StoreError};
 
 use fork::Fork;
 pub use halt::Halt;
@@ -241,7 +241,7 @@ impl<S: Storage> Replica<S> {
     }
 
     /// Writes the halt evidence. Failing to do so is logged and does not keep the replica from halting.
-    fn keep_evidence(&self, halt: &Halt, contradiction: rusqlite::Result<Option<Contradiction>>) {
+    fn keep_evidence(&self, halt: &Halt, contradiction: Result<Option<Contradiction>, QueryError>) {
         let path = &self.evidence;
         let contradiction = match contradiction {
             Ok(Some(contradiction)) => contradiction,

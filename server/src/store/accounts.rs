@@ -11,6 +11,7 @@ use zellbook_core::wire::{
     AccountBody, BalanceBody, FillBody, OrderBody, SessionKeyBody, WithdrawalBody,
 };
 
+use super::error::QueryError;
 use super::reader::{ORDER_COLUMNS, TRADE_COLUMNS, Unsigned, View, text};
 
 const PAST_ORDERS: u32 = 50;
@@ -58,7 +59,7 @@ pub(super) fn stored_atoms(digits: &str) -> Atoms {
 
 impl View<'_> {
     /// The whole account. One that was never used is empty.
-    pub fn account(&self, account: &PublicKey) -> rusqlite::Result<AccountBody> {
+    pub fn account(&self, account: &PublicKey) -> Result<AccountBody, QueryError> {
         let switch = self.leaf(&LeafKey::Switch(*account))?;
         Ok(AccountBody {
             account: account.to_string(),
@@ -112,12 +113,12 @@ impl View<'_> {
             .collect()
     }
 
-    pub fn balance(&self, account: &PublicKey, token: TokenIndex) -> rusqlite::Result<Balance> {
+    pub fn balance(&self, account: &PublicKey, token: TokenIndex) -> Result<Balance, QueryError> {
         let value = self.leaf(&LeafKey::Balance(*account, token))?;
         Ok(read_balance(value.as_deref()))
     }
 
-    fn balances(&self, account: &PublicKey) -> rusqlite::Result<Vec<BalanceBody>> {
+    fn balances(&self, account: &PublicKey) -> Result<Vec<BalanceBody>, QueryError> {
         let tokens = (0_u16..).map(TokenIndex).zip(&self.rules.genesis.tokens);
         tokens
             .map(|(index, token)| {
@@ -189,15 +190,19 @@ impl View<'_> {
     }
 
     /// The number of open orders that an account has in a market.
-    pub fn open_orders(&self, account: &PublicKey, market: MarketIndex) -> rusqlite::Result<usize> {
-        self.connection
+    pub fn open_orders(
+        &self,
+        account: &PublicKey,
+        market: MarketIndex,
+    ) -> Result<usize, QueryError> {
+        Ok(self.connection
             .prepare_cached(
                 // The unary plus keeps SQLite from using the index of the market's book, which would mean
                 // to count through the orders of all accounts.
                 "SELECT count(*) FROM orders WHERE account = ?1 AND +market = ?2 AND status = 'open'",
             )?
             .query_row(params![account.as_bytes(), market.0], |row| row.get::<_, i64>(0))
-            .map(|count| usize::try_from(count).unwrap_or(usize::MAX))
+            .map(|count| usize::try_from(count).unwrap_or(usize::MAX))?)
     }
 
     /// The id of the account's open order with this client id.
@@ -205,13 +210,14 @@ impl View<'_> {
         &self,
         account: &PublicKey,
         client_id: &str,
-    ) -> rusqlite::Result<Option<u64>> {
-        self.connection
+    ) -> Result<Option<u64>, QueryError> {
+        Ok(self
+            .connection
             .prepare_cached(
                 "SELECT id FROM orders WHERE account = ?1 AND client_id = ?2 AND status = 'open'",
             )?
             .query_row(params![account.as_bytes(), client_id], |row| row.get::<_, Unsigned>(0))
             .optional()
-            .map(|found| found.map(|id| id.0))
+            .map(|found| found.map(|id| id.0))?)
     }
 }

@@ -10,6 +10,7 @@ use zellbook_core::listing::{Market, MarketIndex};
 use zellbook_core::units::Ticks;
 use zellbook_core::wire::CandleBody;
 
+use super::error::QueryError;
 use super::reader::{Unsigned, View};
 use super::rows::{AppliedBatch, TradeRow};
 
@@ -132,10 +133,11 @@ impl View<'_> {
         interval: Interval,
         before_ms: u64,
         limit: u32,
-    ) -> rusqlite::Result<Vec<CandleBody>> {
+    ) -> Result<Vec<CandleBody>, QueryError> {
         let before = i64::try_from(before_ms).unwrap_or(i64::MAX);
         let price = |price| market.format_price(price);
-        self.connection
+        Ok(self
+            .connection
             .prepare_cached(CANDLES)?
             .query_map(
                 params![market.index.0, interval.minutes.cast_signed(), before, limit],
@@ -151,7 +153,7 @@ impl View<'_> {
                     })
                 },
             )?
-            .collect()
+            .collect::<rusqlite::Result<_>>()?)
     }
 }
 

@@ -9,6 +9,7 @@ use zellbook_core::reject::Reject;
 use zellbook_core::transaction::{Element, TransactionHash};
 use zellbook_core::wire::{ElementBody, RejectBody, SignedBody, TradeBody};
 
+use super::error::QueryError;
 use super::reader::{TRADE_COLUMNS, Unsigned, View};
 
 /// Fields that the response has as members of their own.
@@ -22,11 +23,12 @@ struct Found {
 }
 
 impl View<'_> {
-    pub fn body(&self, index: u64) -> rusqlite::Result<Option<String>> {
-        self.connection
+    pub fn body(&self, index: u64) -> Result<Option<String>, QueryError> {
+        Ok(self
+            .connection
             .prepare_cached("SELECT body FROM batches WHERE idx = ?1")?
             .query_row([index.cast_signed()], |row| row.get(0))
-            .optional()
+            .optional()?)
     }
 
     /// The number of elements of a batch, and up to `limit` of them from a position on.
@@ -35,7 +37,7 @@ impl View<'_> {
         index: u64,
         from: usize,
         limit: usize,
-    ) -> rusqlite::Result<(usize, Vec<ElementBody>)> {
+    ) -> Result<(usize, Vec<ElementBody>), QueryError> {
         let body = self.body(index)?.unwrap_or_default();
         let elements = elements_of(&body);
         let shown = elements.iter().enumerate().skip(from).take(limit);
@@ -118,7 +120,7 @@ impl View<'_> {
     }
 
     /// The signed text of a transaction that has its outcome.
-    pub fn signed(&self, hash: &[u8; 32]) -> rusqlite::Result<Option<SignedBody>> {
+    pub fn signed(&self, hash: &[u8; 32]) -> Result<Option<SignedBody>, QueryError> {
         let Some(found) = self.outcome(&TransactionHash(*hash))? else { return Ok(None) };
         let body = self.body(found.batch)?.unwrap_or_default();
         let elements = elements_of(&body);
@@ -134,7 +136,7 @@ impl View<'_> {
         taker_order: Option<u64>,
         from: u32,
         limit: u32,
-    ) -> rusqlite::Result<(u64, Vec<TradeBody>)> {
+    ) -> Result<(u64, Vec<TradeBody>), QueryError> {
         const OF: &str =
             "FROM trades WHERE id BETWEEN ?1 AND ?2 AND (?3 IS NULL OR taker_order = ?3)";
         let (first, next) = (self.first_trade(batch)?, self.first_trade(batch.saturating_add(1))?);

@@ -6,6 +6,7 @@ use zellbook_core::leaf::LeafKey;
 use zellbook_core::wire::{HeaderBody, ReplicaBody};
 
 use super::accounts::Numbers;
+use super::error::QueryError;
 use super::reader::{Unsigned, View, text};
 
 fn header(row: &Row<'_>) -> rusqlite::Result<HeaderBody> {
@@ -25,9 +26,9 @@ fn header(row: &Row<'_>) -> rusqlite::Result<HeaderBody> {
 
 impl View<'_> {
     /// The headers of the batches before an index, newest first.
-    pub fn headers(&self, before: u64, limit: u32) -> rusqlite::Result<Vec<HeaderBody>> {
+    pub fn headers(&self, before: u64, limit: u32) -> Result<Vec<HeaderBody>, QueryError> {
         let before = i64::try_from(before).unwrap_or(i64::MAX);
-        self.connection
+        Ok(self.connection
             .prepare_cached(
                 "SELECT idx, chaining_hash, root, applied, rejected, octet_length(body),
                     (SELECT timestamp FROM proofs WHERE proofs.idx >= batches.idx ORDER BY proofs.idx LIMIT 1),
@@ -35,11 +36,11 @@ impl View<'_> {
                  FROM batches WHERE idx < ?1 ORDER BY idx DESC LIMIT ?2",
             )?
             .query_map(params![before, limit], header)?
-            .collect()
+            .collect::<rusqlite::Result<_>>()?)
     }
 
     /// The replicas in genesis, each with its last attestation. `this` is the public key of this replica.
-    pub fn replicas(&self, this: &str) -> rusqlite::Result<Vec<ReplicaBody>> {
+    pub fn replicas(&self, this: &str) -> Result<Vec<ReplicaBody>, QueryError> {
         let replicas = (0_u16..).map(ReplicaIndex).zip(&self.rules.genesis.replicas);
         replicas
             .map(|(index, replica)| {

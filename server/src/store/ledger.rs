@@ -10,6 +10,7 @@ use zellbook_core::units::Decimal;
 use zellbook_core::wire::{FillBody, LedgerEntryBody, OrderBody};
 
 use super::accounts::stored_atoms;
+use super::error::QueryError;
 use super::reader::{Named, ORDER_COLUMNS, View, text};
 
 /// An upper bound of ids, within what SQLite can compare.
@@ -24,15 +25,16 @@ impl View<'_> {
         account: &PublicKey,
         before: u64,
         limit: u32,
-    ) -> rusqlite::Result<Vec<OrderBody>> {
+    ) -> Result<Vec<OrderBody>, QueryError> {
         let sql = format!(
             "SELECT {ORDER_COLUMNS} FROM orders
              WHERE account = ?1 AND status <> 'open' AND id < ?2 ORDER BY id DESC LIMIT ?3"
         );
-        self.connection
+        Ok(self
+            .connection
             .prepare_cached(&sql)?
             .query_map(params![account.as_bytes(), below(before), limit], |row| self.order(row))?
-            .collect()
+            .collect::<rusqlite::Result<_>>()?)
     }
 
     /// The fills of an account in trades with a lower id, newest first.
@@ -41,7 +43,7 @@ impl View<'_> {
         account: &PublicKey,
         before: u64,
         limit: u32,
-    ) -> rusqlite::Result<Vec<FillBody>> {
+    ) -> Result<Vec<FillBody>, QueryError> {
         let mut fills = self.fills_as(account, true, below(before), limit)?;
         fills.extend(self.fills_as(account, false, below(before), limit)?);
         fills.sort_by_key(|fill| std::cmp::Reverse(fill.trade.id.parse::<u64>().unwrap_or(0)));
@@ -55,8 +57,8 @@ impl View<'_> {
         account: &PublicKey,
         before: u64,
         limit: u32,
-    ) -> rusqlite::Result<Vec<LedgerEntryBody>> {
-        self.connection
+    ) -> Result<Vec<LedgerEntryBody>, QueryError> {
+        Ok(self.connection
             .prepare_cached(
                 "SELECT number, kind, token, amount, counterpart, batch, position, time_ms FROM ledger
                  WHERE account = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3",
@@ -77,6 +79,6 @@ impl View<'_> {
                     time_ms: text(row, 7)?,
                 })
             })?
-            .collect()
+            .collect::<rusqlite::Result<_>>()?)
     }
 }

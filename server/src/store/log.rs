@@ -5,6 +5,7 @@ use zellbook_core::genesis::ReplicaIndex;
 use zellbook_core::state_root::Hash;
 use zellbook_core::wire::{BatchBody, ProofBody};
 
+use super::error::QueryError;
 use super::reader::{Unsigned, View, text};
 
 /// The element of the sequence that holds an attestation.
@@ -29,41 +30,44 @@ pub(super) fn read_root(connection: &Connection, index: u64) -> rusqlite::Result
 }
 
 impl View<'_> {
-    pub fn last_batch(&self) -> rusqlite::Result<u64> {
-        self.connection
+    pub fn last_batch(&self) -> Result<u64, QueryError> {
+        Ok(self
+            .connection
             .prepare_cached(
                 "SELECT max((SELECT coalesce(max(idx), 0) FROM batches),
                         (SELECT coalesce(max(idx), 0) FROM start))",
             )?
             .query_row([], |row| row.get::<_, Unsigned>(0))
-            .map(|index| index.0)
+            .map(|index| index.0)?)
     }
 
-    pub fn chaining_hash(&self, index: u64) -> rusqlite::Result<Option<String>> {
-        self.connection
+    pub fn chaining_hash(&self, index: u64) -> Result<Option<String>, QueryError> {
+        Ok(self
+            .connection
             .prepare_cached(
                 "SELECT chaining_hash FROM batches WHERE idx = ?1
                  UNION ALL SELECT chaining_hash FROM start WHERE idx = ?1",
             )?
             .query_row([index.cast_signed()], |row| row.get(0))
-            .optional()
+            .optional()?)
     }
 
-    pub fn root(&self, index: u64) -> rusqlite::Result<Option<Hash>> {
-        read_root(self.connection, index)
+    pub fn root(&self, index: u64) -> Result<Option<Hash>, QueryError> {
+        Ok(read_root(self.connection, index)?)
     }
 
     /// The batch of the snapshot that the state started from; 0 if it started from genesis. Batches up to
     /// it are not stored.
-    pub fn start(&self) -> rusqlite::Result<u64> {
-        self.connection
+    pub fn start(&self) -> Result<u64, QueryError> {
+        Ok(self
+            .connection
             .prepare_cached("SELECT coalesce(max(idx), 0) FROM start")?
             .query_row([], |row| row.get::<_, Unsigned>(0))
-            .map(|index| index.0)
+            .map(|index| index.0)?)
     }
 
     /// The batches after an index, in sequence, until their bodies exceed `bytes`, but at least one.
-    pub fn batches(&self, after: u64, bytes: usize) -> rusqlite::Result<Vec<BatchBody>> {
+    pub fn batches(&self, after: u64, bytes: usize) -> Result<Vec<BatchBody>, QueryError> {
         let mut query = self.connection.prepare_cached(
             "SELECT idx, body, chaining_hash, root, applied, rejected FROM batches
              WHERE idx > ?1 ORDER BY idx LIMIT 1000",
@@ -93,17 +97,19 @@ impl View<'_> {
     }
 
     /// The bodies of the batches from `first` to `last`, inclusive.
-    pub fn bodies(&self, first: u64, last: u64) -> rusqlite::Result<Vec<String>> {
-        self.connection
+    pub fn bodies(&self, first: u64, last: u64) -> Result<Vec<String>, QueryError> {
+        Ok(self
+            .connection
             .prepare_cached("SELECT body FROM batches WHERE idx BETWEEN ?1 AND ?2 ORDER BY idx")?
             .query_map([first.cast_signed(), last.cast_signed()], |row| row.get(0))?
-            .collect()
+            .collect::<rusqlite::Result<_>>()?)
     }
 
     /// The finality proof of a batch: the first signature at its index or a later one, since a signature
     /// covers all batches before it through the chaining hash.
-    pub fn proof(&self, index: u64) -> rusqlite::Result<ProofBody> {
-        self.connection
+    pub fn proof(&self, index: u64) -> Result<ProofBody, QueryError> {
+        Ok(self
+            .connection
             .prepare_cached(
                 "SELECT idx, parent_index, timestamp, nonsigners, signature, chaining_hash, tag
                  FROM proofs WHERE idx >= ?1 ORDER BY idx LIMIT 1",
@@ -119,12 +125,12 @@ impl View<'_> {
                     signature: row.get(4)?,
                     tag: text(row, 6)?,
                 })
-            })
+            })?)
     }
 
     /// The attestations to this root of a batch, in sequence.
-    pub fn attestations(&self, batch: u64, root: &Hash) -> rusqlite::Result<Vec<AttestationRow>> {
-        self.connection
+    pub fn attestations(&self, batch: u64, root: &Hash) -> Result<Vec<AttestationRow>, QueryError> {
+        Ok(self.connection
             .prepare_cached(
                 "SELECT said_in, position, replica FROM attestations INDEXED BY attestations_by_batch
                  WHERE batch = ?1 AND root = ?2 ORDER BY said_in, position",
@@ -136,31 +142,34 @@ impl View<'_> {
                     replica: ReplicaIndex(row.get(2)?),
                 })
             })?
-            .collect()
+            .collect::<rusqlite::Result<_>>()?)
     }
 
     /// The first certified batch at this index or a later one, with its root.
-    pub fn certified_from(&self, index: u64) -> rusqlite::Result<Option<(u64, Hash)>> {
-        self.connection
+    pub fn certified_from(&self, index: u64) -> Result<Option<(u64, Hash)>, QueryError> {
+        Ok(self
+            .connection
             .prepare_cached(
                 "SELECT batch, root FROM certified WHERE batch >= ?1 ORDER BY batch LIMIT 1",
             )?
             .query_row([index.cast_signed()], |row| Ok((row.get::<_, Unsigned>(0)?.0, row.get(1)?)))
-            .optional()
+            .optional()?)
     }
 
-    pub fn leaf_count(&self) -> rusqlite::Result<u64> {
-        self.connection
+    pub fn leaf_count(&self) -> Result<u64, QueryError> {
+        Ok(self
+            .connection
             .query_row("SELECT count(*) FROM state", [], |row| row.get::<_, Unsigned>(0))
-            .map(|count| count.0)
+            .map(|count| count.0)?)
     }
 
     /// Calls `each` with every leaf, in ascending order of keys. The whole state need not fit into memory.
-    pub fn each_leaf(&self, mut each: impl FnMut(&[u8], &[u8])) -> rusqlite::Result<()> {
+    pub fn each_leaf(&self, mut each: impl FnMut(&[u8], &[u8])) -> Result<(), QueryError> {
         let mut query = self.connection.prepare("SELECT key, value FROM state ORDER BY key")?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
-            each(row.get_ref(0)?.as_blob()?, row.get_ref(1)?.as_blob()?);
+            let blob = |column| -> rusqlite::Result<_> { Ok(row.get_ref(column)?.as_blob()?) };
+            each(blob(0)?, blob(1)?);
         }
         Ok(())
     }

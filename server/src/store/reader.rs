@@ -22,7 +22,8 @@ use zellbook_core::wire::{
     OrderBody, OrderStatus, RejectBody, Stage, TradeBody, TransactionStatus,
 };
 
-use super::{Loaded, StoreError};
+use super::error::{QueryError, StoreError};
+use super::restore::{Loaded, restore};
 
 /// The most idle connections that are kept for later requests.
 const IDLE_CONNECTIONS_MAX: usize = 8;
@@ -94,26 +95,26 @@ impl Reader {
     }
 
     /// Adds the path to an error of a query.
-    pub fn error(&self, error: rusqlite::Error) -> StoreError {
-        StoreError::Sqlite { path: self.path.clone(), error }
+    pub fn error(&self, error: QueryError) -> StoreError {
+        StoreError::Sqlite { path: self.path.clone(), error: error.0 }
     }
 
     /// Runs a query in one read transaction, off the async threads.
     pub async fn read<T: Send + 'static>(
         &self,
-        query: impl FnOnce(&View<'_>) -> rusqlite::Result<T> + Send + 'static,
-    ) -> rusqlite::Result<T> {
+        query: impl FnOnce(&View<'_>) -> Result<T, QueryError> + Send + 'static,
+    ) -> Result<T, QueryError> {
         let _permit = self.permits.acquire().await;
         let reader = self.clone();
         let task = tokio::task::spawn_blocking(move || reader.read_now(query));
-        task.await.unwrap_or_else(|_| Err(rusqlite::Error::InvalidQuery))
+        task.await.unwrap_or_else(|_| Err(QueryError(rusqlite::Error::InvalidQuery)))
     }
 
     /// Runs a query in one read transaction, on this thread.
     pub fn read_now<T>(
         &self,
-        query: impl FnOnce(&View<'_>) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<T> {
+        query: impl FnOnce(&View<'_>) -> Result<T, QueryError>,
+    ) -> Result<T, QueryError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
@@ -153,12 +154,15 @@ impl View<'_> {
     }
 
     /// Whether a transaction has an outcome.
-    pub fn has_transaction(&self, hash: &[u8; 32]) -> rusqlite::Result<bool> {
-        self.connection.prepare_cached("SELECT 1 FROM transactions WHERE hash = ?1")?.exists([hash])
+    pub fn has_transaction(&self, hash: &[u8; 32]) -> Result<bool, QueryError> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT 1 FROM transactions WHERE hash = ?1")?
+            .exists([hash])?)
     }
 
     /// Those of the transactions that have an outcome.
-    pub fn known_transactions(&self, hashes: &[[u8; 32]]) -> rusqlite::Result<HashSet<[u8; 32]>> {
+    pub fn known_transactions(&self, hashes: &[[u8; 32]]) -> Result<HashSet<[u8; 32]>, QueryError> {
         let mut known = HashSet::new();
         for hash in hashes {
             if self.has_transaction(hash)? {
@@ -168,19 +172,20 @@ impl View<'_> {
         Ok(known)
     }
 
-    pub fn has_leaf(&self, key: &LeafKey) -> rusqlite::Result<bool> {
+    pub fn has_leaf(&self, key: &LeafKey) -> Result<bool, QueryError> {
         Ok(self.leaf(key)?.is_some())
     }
 
-    pub fn leaf(&self, key: &LeafKey) -> rusqlite::Result<Option<Vec<u8>>> {
-        self.connection
+    pub fn leaf(&self, key: &LeafKey) -> Result<Option<Vec<u8>>, QueryError> {
+        Ok(self
+            .connection
             .prepare_cached("SELECT value FROM state WHERE key = ?1")?
             .query_row([key.to_bytes()], |row| row.get(0))
-            .optional()
+            .optional()?)
     }
 
     /// The exchange's time, in Unix milliseconds.
-    pub fn time(&self) -> rusqlite::Result<u64> {
+    pub fn time(&self) -> Result<u64, QueryError> {
         let counters = self.leaf(&LeafKey::Counters)?.unwrap_or_default();
         // The time is the last field of the counters.
         let time = counters.last_chunk::<8>();
@@ -189,7 +194,7 @@ impl View<'_> {
 
     /// Rebuilds the engine and checks its root.
     pub fn load(&self, rules: &Arc<Rules>, path: &Path) -> Result<Loaded, StoreError> {
-        super::load(self.connection, path, rules)
+        restore(self.connection, path, rules)
     }
 
     /// The first resting orders of a side of a market, in the order in which they would be matched.
@@ -199,10 +204,11 @@ impl View<'_> {
         side: Side,
         account: Option<PublicKey>,
         limit: u32,
-    ) -> rusqlite::Result<Vec<Maker<()>>> {
+    ) -> Result<Vec<Maker<()>>, QueryError> {
         let direction = if side == Side::Buy { "DESC" } else { "ASC" };
         let sql = resting_sql(side.name(), direction);
-        self.connection
+        Ok(self
+            .connection
             .prepare_cached(&sql)?
             .query_map(params![market.0, limit], |row| {
                 let owner = row.get_ref(2)?.as_blob()?;
@@ -214,11 +220,11 @@ impl View<'_> {
                     place: (),
                 })
             })?
-            .collect()
+            .collect::<rusqlite::Result<_>>()?)
     }
 
     /// The status of a transaction that has an outcome.
-    pub fn transaction(&self, hash: &[u8; 32]) -> rusqlite::Result<Option<TransactionStatus>> {
+    pub fn transaction(&self, hash: &[u8; 32]) -> Result<Option<TransactionStatus>, QueryError> {
         let mut query = self.connection.prepare_cached(
             "SELECT batch, position, kind, account, reject_code, reject_name, reject_message, order_id,
                 (SELECT timestamp FROM proofs WHERE idx >= batch ORDER BY idx LIMIT 1),
@@ -318,22 +324,24 @@ impl View<'_> {
         market: MarketIndex,
         before: u64,
         limit: u32,
-    ) -> rusqlite::Result<Vec<TradeBody>> {
+    ) -> Result<Vec<TradeBody>, QueryError> {
         let sql = format!(
             "SELECT {TRADE_COLUMNS} FROM trades WHERE market = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"
         );
         let before = i64::try_from(before).unwrap_or(i64::MAX);
-        self.connection
+        Ok(self
+            .connection
             .prepare_cached(&sql)?
             .query_map(params![market.0, before, limit], |row| self.trade(row))?
-            .collect()
+            .collect::<rusqlite::Result<_>>()?)
     }
 
-    pub fn last_price(&self, market: MarketIndex) -> rusqlite::Result<Option<Ticks>> {
-        self.connection
+    pub fn last_price(&self, market: MarketIndex) -> Result<Option<Ticks>, QueryError> {
+        Ok(self
+            .connection
             .prepare_cached("SELECT price FROM trades WHERE market = ?1 ORDER BY id DESC LIMIT 1")?
             .query_row([market.0], |row| row.get::<_, Unsigned>(0).map(|price| Ticks(price.0)))
-            .optional()
+            .optional()?)
     }
 
     /// Calls `each` with market, price, quantity and time of every trade since a time, oldest first.
@@ -341,7 +349,7 @@ impl View<'_> {
         &self,
         time_ms: u64,
         mut each: impl FnMut(MarketIndex, Ticks, u64, u64),
-    ) -> rusqlite::Result<()> {
+    ) -> Result<(), QueryError> {
         let mut query = self.connection.prepare(TRADES_SINCE)?;
         let mut rows = query.query([time_ms.cast_signed()])?;
         while let Some(row) = rows.next()? {

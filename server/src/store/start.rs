@@ -1,18 +1,20 @@
-//! Beginning with a snapshot in place of the first batch.
+//! Starting a store from a snapshot instead of from the first batch.
 
 use rusqlite::{Transaction, params};
-use zellbook_core::book::HashPrefix;
 use zellbook_core::leaf::LeafKey;
+use zellbook_core::order_leaf::OrderLeaf;
 use zellbook_core::state_root::Hash;
+use zellbook_core::transaction::Side;
 use zellbook_core::wire::OrderStatus;
 use zellular::Position;
 
 use super::accounts::Numbers;
+use super::error::StoreError;
 use super::write::status_name;
-use super::{Store, StoreError};
+use super::writer::Store;
 
 impl Store {
-    /// Fills an empty database with the leaves of a state that was checked, which is that after a batch.
+    /// Fills an empty database with the leaves of a verified state, the one after the batch at `position`.
     pub fn begin(
         &mut self,
         leaves: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
@@ -20,27 +22,33 @@ impl Store {
         position: &Position,
     ) -> Result<(), StoreError> {
         let path = self.path.clone();
-        let begin = || {
-            let transaction = self.connection.transaction()?;
-            transaction.execute(
-                "INSERT INTO start VALUES (?1, ?2, ?3)",
-                params![position.index.cast_signed(), root, position.chaining_hash],
-            )?;
-            for (key, value) in leaves {
-                transaction
-                    .prepare_cached("INSERT INTO state VALUES (?1, ?2)")?
-                    .execute([&key, &value])?;
-                // The leaves were checked: each key can be read.
-                if let Ok(leaf) = LeafKey::from_bytes(&key) {
-                    write_view(&transaction, position.index, &leaf, &value)?;
+        let sqlite = |error| StoreError::Sqlite { path: path.clone(), error };
+        let corrupt = |error| StoreError::Corrupt { path: path.clone(), error };
+        let transaction = self.connection.transaction().map_err(sqlite)?;
+        let start = params![position.index.cast_signed(), root, position.chaining_hash];
+        transaction.execute("INSERT INTO start VALUES (?1, ?2, ?3)", start).map_err(sqlite)?;
+        for (key, value) in leaves {
+            transaction
+                .prepare_cached("INSERT INTO state VALUES (?1, ?2)")
+                .and_then(|mut insert| insert.execute([&key, &value]))
+                .map_err(sqlite)?;
+            // The views begin with what the state still has. History before the snapshot is in no view.
+            match LeafKey::from_bytes(&key).map_err(corrupt)? {
+                LeafKey::Order(account, id) => {
+                    let order = OrderLeaf::read(&value).map_err(corrupt)?;
+                    write_order(&transaction, position.index, account.as_bytes(), id, &order)
                 }
+                LeafKey::Withdrawal(number) => {
+                    write_withdrawal(&transaction, position.index, number, &value)
+                }
+                _ => Ok(()),
             }
-            transaction.commit()
-        };
-        begin().map_err(|error| StoreError::Sqlite { path, error })
+            .map_err(sqlite)?;
+        }
+        transaction.commit().map_err(sqlite)
     }
 
-    /// Moves all that was written into the one file, and closes it.
+    /// Moves everything from the write-ahead log into the database file, and closes it.
     pub fn close(self) -> Result<(), StoreError> {
         let Self { path, connection } = self;
         let sqlite = |error| StoreError::Sqlite { path: path.clone(), error };
@@ -49,63 +57,59 @@ impl Store {
     }
 }
 
-/// The rows of the API's views that a leaf says. What was before the snapshot is in no view.
-fn write_view(
+fn write_order(
     transaction: &Transaction<'_>,
     batch: u64,
-    leaf: &LeafKey,
+    account: &[u8],
+    id: u64,
+    order: &OrderLeaf,
+) -> rusqlite::Result<()> {
+    // The state does not say that an order was post-only.
+    let time_in_force = if order.expires.is_some() { "gtd" } else { "gtc" };
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO orders VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+    )?;
+    insert.execute(params![
+        id.cast_signed(),
+        // The state has only this prefix of the hash of the transaction that placed the order.
+        order.hash,
+        account,
+        order.market.0,
+        if order.side == Side::Buy { "buy" } else { "sell" },
+        order.price.0.cast_signed(),
+        order.quantity.0.cast_signed(),
+        order.remaining.0.cast_signed(),
+        time_in_force,
+        order.expires.map(u64::cast_signed),
+        order.client_id,
+        status_name(OrderStatus::Open),
+        None::<&str>,
+        batch.cast_signed(),
+        // The time at which it was placed is not in the state.
+        0,
+    ])?;
+    Ok(())
+}
+
+fn write_withdrawal(
+    transaction: &Transaction<'_>,
+    batch: u64,
+    number: u64,
     value: &[u8],
 ) -> rusqlite::Result<()> {
     let mut numbers = Numbers(value);
-    match leaf {
-        LeafKey::Order(account, id) => {
-            let (market, side) = (numbers.u16(), numbers.take::<1>());
-            let [price, quantity, _, remaining] = [(); 4].map(|()| numbers.u64());
-            // The state has no more of the hash of the transaction that placed it.
-            let hash: HashPrefix = numbers.take();
-            let expires = numbers.u64();
-            let expires = (expires > 0).then_some(expires);
-            let client_id = std::str::from_utf8(numbers.0).ok().filter(|name| !name.is_empty());
-            // That an order was post-only is no part of the state.
-            let time_in_force = if expires.is_some() { "gtd" } else { "gtc" };
-            let mut insert = transaction.prepare_cached(
-                "INSERT INTO orders VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
-            )?;
-            insert.execute(params![
-                id.cast_signed(),
-                hash,
-                account.as_bytes(),
-                market,
-                if side == [0] { "buy" } else { "sell" },
-                price.cast_signed(),
-                quantity.cast_signed(),
-                remaining.cast_signed(),
-                time_in_force,
-                expires.map(u64::cast_signed),
-                client_id,
-                status_name(OrderStatus::Open),
-                None::<&str>,
-                batch.cast_signed(),
-                // When it was placed is not known.
-                0,
-            ])?;
-        }
-        LeafKey::Withdrawal(number) => {
-            let (account, token) = (numbers.take::<33>(), numbers.u16());
-            let amount = numbers.atoms();
-            let destination = std::str::from_utf8(numbers.0).unwrap_or_default();
-            transaction
-                .prepare_cached("INSERT INTO withdrawals VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-                .execute(params![
-                    number.cast_signed(),
-                    account,
-                    token,
-                    amount.0.to_string(),
-                    destination,
-                    batch.cast_signed(),
-                ])?;
-        }
-        _ => {}
-    }
+    let (account, token) = (numbers.take::<33>(), numbers.u16());
+    let amount = numbers.atoms();
+    let destination = std::str::from_utf8(numbers.0).unwrap_or_default();
+    transaction
+        .prepare_cached("INSERT INTO withdrawals VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .execute(params![
+            number.cast_signed(),
+            account,
+            token,
+            amount.0.to_string(),
+            destination,
+            batch.cast_signed(),
+        ])?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use zellbook_core::genesis::Rules;
 use zellbook_core::key::SecretKey;
@@ -14,11 +14,10 @@ use zellular::Verifier;
 
 use super::ledger::{Hash, Ledger};
 use super::transport::{Links, MemoryTransport};
-use zellbook_server::attester::{Attester, replica_index};
+use zellbook_server::assemble::{Assembled, Assembly, Files, assemble};
 use zellbook_server::clock::Clock;
-use zellbook_server::outbox::{Outbox, OutboxOptions, OutboxParts, Progress};
+use zellbook_server::outbox::{Outbox, OutboxOptions, Progress};
 use zellbook_server::published::{Published, Watch};
-use zellbook_server::replica::{Parts, Replica};
 use zellbook_server::sequencer::{GatewayAddress, Zellular};
 use zellbook_server::store::{Reader, Store};
 
@@ -62,53 +61,33 @@ impl TestedReplica {
     pub fn start(&mut self, common: &Common, rng: &mut Rng) -> Result<(), String> {
         let failure = |error: &dyn std::fmt::Display| format!("replica {}: {error}", self.index);
         std::fs::create_dir_all(&self.folder).map_err(|error| failure(&error))?;
-        let rules = &common.rules;
-        let path = self.folder.join("replica.sqlite");
-        let store = Store::open(&path, rules).map_err(|error| failure(&error))?;
+        let (rules, files) = (&common.rules, Files::in_folder(&self.folder));
+        let store = Store::open(&files.store, rules).map_err(|error| failure(&error))?;
         let state = store.load(rules).map_err(|error| failure(&error))?;
-        let reader = Reader::new(&path, Arc::clone(rules));
-        let posted = Arc::new(Notify::new());
-        let options = OutboxOptions {
-            gather: Duration::from_millis(50),
-            repost_after: Duration::from_secs(3),
-            batch_bytes_max: 5120,
-        };
-        let (outbox, outbox_task) = Outbox::open(OutboxParts {
-            path: &self.folder.join("outbox.sqlite"),
-            rules,
-            store: reader.clone(),
-            options,
-            posted: Arc::clone(&posted),
-            clock: common.clock,
-            random: derive(rng),
-        })
-        .map_err(|error| failure(&error))?;
         let transport = MemoryTransport { links: Arc::clone(&common.links), replica: self.index };
         let app_name = &rules.genesis.app_name;
         let gateways = common.gateways.clone();
         let sequencer = Arc::new(Zellular::new(transport, app_name, gateways, derive(rng)));
-        let key = SecretKey::from_bytes(&self.key).map_err(|error| failure(&error))?;
-        let (replica, watch) = Replica::new(Parts {
+        let assembled = assemble(Assembly {
+            rules,
+            files: &files,
+            store,
             state,
-            storage: store,
-            reader: reader.clone(),
+            outbox_options: OutboxOptions {
+                gather: Duration::from_millis(50),
+                repost_after: Duration::from_secs(3),
+                batch_bytes_max: 5120,
+            },
+            sequencer: Arc::clone(&sequencer),
             verifier: common.verifier.clone(),
-            outbox: outbox.clone(),
-            replica_index: replica_index(rules, &key),
-            evidence: self.folder.clone(),
+            key: &SecretKey::from_bytes(&self.key).map_err(|error| failure(&error))?,
             clock: common.clock,
             random: derive(rng),
         })
         .map_err(|error| failure(&error))?;
-        let attester = Attester::new(Arc::clone(rules), key, &watch, common.clock, derive(rng));
-        let follow = replica.follow(Arc::clone(&sequencer), posted);
-        let published = watch.published.clone();
-        let post = outbox_task.run(
-            Arc::clone(&sequencer),
-            published,
-            watch.health.clone(),
-            Some(attester),
-        );
+        let Assembled { reader, outbox, watch, .. } = &assembled;
+        let (reader, outbox, watch) = (reader.clone(), outbox.clone(), watch.clone());
+        let (follow, post) = assembled.into_tasks();
         let (ledger, published) = (common.ledger.clone(), watch.published.clone());
         let index = self.index;
         let tasks = vec![
@@ -151,7 +130,7 @@ impl TestedReplica {
 
     /// The number of transactions in its outbox.
     pub fn waiting(&self) -> usize {
-        self.running.as_ref().map_or(0, |running| running.outbox.len())
+        self.running.as_ref().map_or(0, |running| running.outbox.waiting())
     }
 
     /// The number of reposts since the start of the test.
@@ -169,7 +148,7 @@ impl TestedReplica {
     }
 
     pub fn reader(&self, rules: &Arc<Rules>) -> Reader {
-        Reader::new(&self.folder.join("replica.sqlite"), Arc::clone(rules))
+        Reader::new(&Files::in_folder(&self.folder).store, Arc::clone(rules))
     }
 
     /// Its state, for messages.
@@ -182,7 +161,7 @@ impl TestedReplica {
             "{:?} {reason} at batch {}, {} in the outbox",
             health.state,
             published.batch,
-            running.outbox.len()
+            running.outbox.waiting()
         )
     }
 

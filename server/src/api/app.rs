@@ -1,0 +1,49 @@
+//! The parts of the replica that the handlers share.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use tokio::sync::{Semaphore, watch};
+use zellbook_core::genesis::Rules;
+use zellbook_core::key::SecretKey;
+use zellbook_core::wire::GatewayBody;
+
+use super::faucet::Faucet;
+use super::page::Page;
+use crate::clock::Clock;
+use crate::outbox::Outbox;
+use crate::published::Watch;
+use crate::sequencer::VerifierWatch;
+use crate::snapshots::Snapshots;
+use crate::store::Reader;
+
+/// The most WebSockets that may be open at once.
+pub const SOCKETS_MAX: usize = 512;
+
+pub struct App {
+    pub rules: Arc<Rules>,
+    pub reader: Reader,
+    pub outbox: Outbox,
+    /// The published view, the replica's health and the feed.
+    pub watch: Watch,
+    /// Returns the current state of the sequencer's gateways.
+    pub gateways: Box<dyn Fn() -> Vec<GatewayBody> + Send + Sync>,
+    pub verifier: VerifierWatch,
+    /// Signs receipts.
+    pub replica_key: SecretKey,
+    pub faucet: Option<Faucet>,
+    /// The batch of the snapshot that the replica started from; 0 if it started from genesis.
+    pub start: u64,
+    /// Snapshots that other replicas can start from.
+    pub snapshots: Snapshots,
+    /// `None` if the replica serves no web page.
+    pub page: Option<Page>,
+    pub clock: Clock,
+    /// Each WebSocket holds a permit.
+    pub sockets: Arc<Semaphore>,
+    /// Becomes true when the replica stops.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// The extractor of every handler.
+pub type Shared = State<Arc<App>>;

@@ -1,0 +1,72 @@
+//! `POST /v1/faucet`.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use zellbook_core::leaf::LeafKey;
+use zellbook_core::listing::TokenIndex;
+use zellbook_core::wire::SubmitResponse;
+
+use super::accounts::parse_account;
+use super::app::Shared;
+use super::error::ApiError;
+use super::faucet::{HOUR_MS, reference};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FaucetRequest {
+    account: String,
+}
+
+/// `POST /v1/faucet` with `{"account": "<public key>"}`: deposits every faucet token.
+pub async fn credit(
+    State(app): Shared,
+    body: Bytes,
+) -> Result<(StatusCode, Json<SubmitResponse>), ApiError> {
+    let Some(faucet) = &app.faucet else {
+        let message =
+            "this network has no faucet, or this replica does not have the issuer's key for it";
+        return Err(ApiError::not_found("no_faucet", message));
+    };
+    let request: FaucetRequest = serde_json::from_slice(&body).map_err(|error| {
+        let message = format!("the body must be {{\"account\": \"<public key>\"}}: {error}");
+        ApiError::bad_request("not_json", message)
+    })?;
+    let account = parse_account(&request.account)?;
+    let now = app.clock.now_ms();
+    let reference = reference(&account, now / HOUR_MS);
+    let tokens = u16::try_from(app.rules.genesis.tokens.len()).unwrap_or(u16::MAX);
+    let was_credited = app
+        .reader
+        .read(move |view| {
+            for token in (0..tokens).map(TokenIndex) {
+                if view.has_leaf(&LeafKey::Reference(token, reference.clone()))? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+        .await?;
+    let deposits = if was_credited { None } else { faucet.deposits(&app.rules, account, now) };
+    let Some(deposits) = deposits else {
+        let minutes = (HOUR_MS - now % HOUR_MS).div_ceil(60_000);
+        let message =
+            format!("this account was already credited this hour; ask again in {minutes} minutes");
+        let seconds = u32::try_from(minutes * 60).unwrap_or(3600);
+        return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "credited_already", message)
+            .retry_after(seconds));
+    };
+    let mut transactions = Vec::new();
+    for signed in deposits {
+        match app.take(&signed.to_json()).await {
+            Ok(taken) => transactions.push(taken.into()),
+            Err(refused) => {
+                faucet.forget(&account);
+                return Err(refused.into());
+            }
+        }
+    }
+    Ok((StatusCode::ACCEPTED, Json(SubmitResponse { transactions })))
+}

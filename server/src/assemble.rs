@@ -1,0 +1,118 @@
+//! Puts a replica together from its parts. `zellbook serve` and the chaos test both use it, so what the
+//! chaos test breaks is the replica that operators run.
+//!
+//! The parts form one loop. The outbox posts what clients submit, and the attester's votes with it. The
+//! sequencer brings the batches back. The replica applies them, publishes the result, and tells the outbox
+//! and the attester what it saw.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fastrand::Rng;
+use tokio::sync::Notify;
+use zellbook_core::genesis::Rules;
+use zellbook_core::key::SecretKey;
+
+use crate::attester::{Attester, replica_index};
+use crate::clock::Clock;
+use crate::evidence;
+use crate::outbox::{Outbox, OutboxOptions, OutboxParts, OutboxTask};
+use crate::published::Watch;
+use crate::replica::{Halt, Parts, Replica};
+use crate::sequencer::{Sequencer, VerifierWatch};
+use crate::store::{Loaded, Reader, Store, StoreError};
+
+/// The files of a replica.
+#[derive(Clone, Debug)]
+pub struct Files {
+    pub store: PathBuf,
+    pub outbox: PathBuf,
+    /// Written only if the replica halts.
+    pub evidence: PathBuf,
+}
+
+impl Files {
+    pub fn in_folder(folder: &Path) -> Self {
+        Self {
+            store: folder.join("replica.sqlite"),
+            outbox: folder.join("outbox.sqlite"),
+            evidence: folder.join(evidence::FILE_NAME),
+        }
+    }
+}
+
+pub struct Assembly<'a, Q> {
+    pub rules: &'a Arc<Rules>,
+    pub files: &'a Files,
+    /// The open store, and the state that was restored from it.
+    pub store: Store,
+    pub state: Loaded,
+    pub outbox_options: OutboxOptions,
+    pub sequencer: Arc<Q>,
+    pub verifier: VerifierWatch,
+    /// The replica attests if genesis names this key.
+    pub key: &'a SecretKey,
+    pub clock: Clock,
+    /// Each part draws from a generator of its own, forked from this one, so that a seed repeats a run.
+    pub random: Rng,
+}
+
+/// A replica whose parts are connected, and none of which runs yet.
+pub struct Assembled<Q> {
+    pub replica: Replica<Store>,
+    pub reader: Reader,
+    pub outbox: Outbox,
+    pub watch: Watch,
+    outbox_task: OutboxTask,
+    attester: Option<Attester>,
+    sequencer: Arc<Q>,
+    /// Rings when something was posted, so that the replica asks for it at once.
+    posted: Arc<Notify>,
+}
+
+pub fn assemble<Q: Sequencer>(assembly: Assembly<'_, Q>) -> Result<Assembled<Q>, StoreError> {
+    let Assembly { rules, files, store, state, .. } = assembly;
+    let Assembly { outbox_options, sequencer, verifier, key, clock, mut random, .. } = assembly;
+    let reader = Reader::new(&files.store, Arc::clone(rules));
+    let posted = Arc::new(Notify::new());
+    let (outbox, outbox_task) = Outbox::open(OutboxParts {
+        path: &files.outbox,
+        rules,
+        store: reader.clone(),
+        options: outbox_options,
+        posted: Arc::clone(&posted),
+        clock,
+        random: random.fork(),
+    })?;
+    let replica_index = replica_index(rules, key);
+    let (replica, watch) = Replica::new(Parts {
+        state,
+        storage: store,
+        reader: reader.clone(),
+        verifier,
+        outbox: outbox.clone(),
+        replica_index,
+        clock,
+        random: random.fork(),
+        evidence: files.evidence.clone(),
+    })?;
+    let attester = replica_index
+        .map(|_| Attester::new(Arc::clone(rules), key.clone(), &watch, clock, random.fork()));
+    Ok(Assembled { replica, reader, outbox, watch, outbox_task, attester, sequencer, posted })
+}
+
+impl<Q: Sequencer> Assembled<Q> {
+    /// The two tasks that make a replica run: the one that follows the sequencer, and the one that posts
+    /// to it. Both block their thread while they write to disk, so each needs a thread of its own where
+    /// others must not wait.
+    pub fn into_tasks(
+        self,
+    ) -> (
+        impl Future<Output = Halt> + Send + use<Q>,
+        impl Future<Output = Result<(), StoreError>> + Send + use<Q>,
+    ) {
+        let Self { replica, watch, outbox_task, attester, sequencer, posted, .. } = self;
+        let follow = replica.follow(Arc::clone(&sequencer), posted);
+        (follow, outbox_task.run(sequencer, watch.published, watch.health, attester))
+    }
+}

@@ -1,0 +1,89 @@
+//! The arguments of `zellbook serve`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use zellbook_core::limits::{BATCH_BYTES_DEFAULT, TRANSACTION_BYTES_MAX};
+use zellular::Threshold;
+
+use crate::cli::network::{NetworkSource, parse_source};
+
+fn parse_batch_bytes(text: &str) -> Result<usize, String> {
+    let least = TRANSACTION_BYTES_MAX + 2;
+    text.parse()
+        .ok()
+        .filter(|bytes| *bytes >= least)
+        .ok_or_else(|| format!("must be at least {least}, the length of the longest transaction"))
+}
+
+fn parse_snapshot_count(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| (1..=100).contains(count));
+    count.ok_or_else(|| "must be from 1 to 100".into())
+}
+
+#[derive(Args)]
+pub struct ServeArguments {
+    /// Data directory for the replica's state, outbox and keys; created if it does not exist
+    #[arg(long, default_value = "data", env = "ZELLBOOK_DATA")]
+    pub data: PathBuf,
+    /// Address and port of the API and the web page
+    #[arg(long, default_value = "127.0.0.1:8080", env = "ZELLBOOK_LISTEN")]
+    pub listen: SocketAddr,
+    /// Genesis file [default: the one in --data, else a new development genesis]
+    #[arg(long)]
+    pub genesis: Option<PathBuf>,
+    /// Sequencer network: a node list file (nodes.json), or eigenlayer:URL with the URL of a subgraph
+    /// that lists the operators [default: the network that --data was used with before, else the
+    /// embedded sequencer]
+    #[arg(long, alias = "nodes", value_name = "FILE|eigenlayer:URL", value_parser = parse_source)]
+    pub network: Option<NetworkSource>,
+    /// Gateway to read from and post to; repeat the option for several [default: all nodes]
+    #[arg(long = "gateway", requires = "network", value_name = "URL")]
+    pub gateways: Vec<String>,
+    /// Percentage of the stake that must sign a batch
+    #[arg(long, default_value = "67")]
+    pub threshold: Threshold,
+    /// Key file of the token issuer, which the faucet signs deposits with [default: issuer.key in --data,
+    /// if it exists]
+    #[arg(long)]
+    pub issuer_key: Option<PathBuf>,
+    /// Key file of the replica: signs receipts, and attestations if genesis names the key [default:
+    /// replica.key in --data, generated if it does not exist]
+    #[arg(long)]
+    pub replica_key: Option<PathBuf>,
+    /// Folder with the built web page; cargo xtask web builds it in target/site
+    #[arg(long, env = "ZELLBOOK_PAGE")]
+    pub page: Option<PathBuf>,
+    /// Maximum length of a posted batch, in bytes: the limit of the sequencer network
+    #[arg(long, default_value_t = BATCH_BYTES_DEFAULT, value_parser = parse_batch_bytes)]
+    pub batch_bytes: usize,
+    /// Time to collect transactions into one batch, in milliseconds
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub gather_ms: u64,
+    /// Time to wait for a posted batch to be finalized before posting it again, in milliseconds; used
+    /// until the network's latency has been measured
+    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u64).range(100..))]
+    pub repost_ms: u64,
+    /// Number of batches between two snapshots that other replicas can start from; 0 for no snapshots
+    #[arg(long, default_value_t = 10_000, value_name = "BATCHES")]
+    pub snapshot_every: u64,
+    /// Number of snapshots to keep
+    #[arg(long, default_value_t = 2, value_parser = parse_snapshot_count, value_name = "COUNT")]
+    pub snapshots_kept: usize,
+    /// Start from a snapshot of the replica at this URL, if --data has no state yet. The snapshot is
+    /// accepted only if the replicas in genesis certified it and the network's proofs lead to it
+    #[arg(long, value_name = "URL")]
+    pub bootstrap: Option<String>,
+    /// Maximum size of the --bootstrap snapshot, in bytes. The state needs about six times as much memory
+    #[arg(long, default_value_t = 1 << 30, requires = "bootstrap", value_name = "BYTES")]
+    pub snapshot_bytes_max: u64,
+    /// First apply the batches of the replica at this URL, with the same proofs as from a gateway. Needed
+    /// if the network has pruned its history
+    #[arg(long, value_name = "URL")]
+    pub bootstrap_log: Option<String>,
+    /// Stop when standard input is closed. A parent process that holds the other end of the pipe thus
+    /// cannot leave this replica behind
+    #[arg(long, hide = true)]
+    pub stop_with_input: bool,
+}

@@ -1,0 +1,178 @@
+//! Starts a replica with its API, and stops it in good order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::arguments::ServeArguments;
+use super::catch_up::{bootstrap_from, catch_up_from};
+use super::keys::{faucet, load_page, refuse_after_halt, replica_key};
+use super::own_thread::{OwnThread, on_own_thread};
+use crate::api::{self, App};
+use crate::assemble::{Assembled, Assembly, Files, assemble};
+use crate::bootstrap::Proofs;
+use crate::cli::failure::{Failure, block_on};
+use crate::cli::network::{Given, Network, failed};
+use crate::clock::Clock;
+use crate::config::DataDir;
+use crate::listen;
+use crate::outbox::OutboxOptions;
+use crate::replica::Halt;
+use crate::sequencer::Sequencer;
+use crate::snapshots::{self, Snapshots};
+use crate::store::{Storage, Store, StoreError};
+
+/// How long WebSocket clients get, after a stop signal, to receive the close reason.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
+/// How long the last commit may take after a stop signal.
+const COMMIT_GRACE: Duration = Duration::from_secs(10);
+
+pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
+    if arguments.stop_with_input {
+        listen::stop_with_input();
+    }
+    block_on(run(arguments))
+}
+
+async fn run(arguments: ServeArguments) -> Result<(), Failure> {
+    // Arguments are checked first, so that a typing error leaves no half-made data directory behind.
+    let page = load_page(&arguments)?;
+    let given = Given::read(arguments.network.as_ref(), &arguments.gateways)?;
+    let data = DataDir::open(&arguments.data)?;
+    refuse_after_halt(&data)?;
+    let given = given.or_stored(&data)?;
+    let rules = data.rules(arguments.genesis.as_deref(), !given.is_outside())?;
+    let faucet = faucet(&arguments, &data, &rules)?;
+    let replica_key = replica_key(&arguments, &data, &rules)?;
+    let (listener, address) = listen::bind(arguments.listen).await?;
+    let (stopper, stop) = watch::channel(false);
+    let clock = Clock::system();
+    let Network { sequencer, verifier, failure } =
+        Network::connect(given, &data, &rules, arguments.threshold, clock, stop.clone()).await?;
+
+    let files = Files::in_folder(data.path());
+    let damage = |error: StoreError| {
+        if error.is_damage() { Failure::halted(error) } else { Failure::from(error) }
+    };
+    if let Some(url) = &arguments.bootstrap {
+        let proofs = Proofs { sequencer: &*sequencer, verifier: &verifier };
+        let bytes_max = arguments.snapshot_bytes_max;
+        bootstrap_from(url, &data, &files.store, &rules, &proofs, bytes_max).await?;
+    }
+    let store = Store::open(&files.store, &rules).map_err(damage)?;
+    let state = store.load(&rules).map_err(damage)?;
+    let start = store.start()?;
+    tracing::info!("network {} ({}), batch {}", rules.network, rules.genesis.name, state.1.index);
+    let mut assembled = assemble(Assembly {
+        rules: &rules,
+        files: &files,
+        store,
+        state,
+        outbox_options: OutboxOptions {
+            batch_bytes_max: arguments.batch_bytes,
+            gather: Duration::from_millis(arguments.gather_ms),
+            repost_after: Duration::from_millis(arguments.repost_ms),
+        },
+        sequencer: Arc::clone(&sequencer),
+        verifier: verifier.clone(),
+        key: &replica_key,
+        clock,
+        random: Rng::new(),
+    })?;
+    if let Some(url) = &arguments.bootstrap_log {
+        catch_up_from(url, &mut assembled.replica, &*sequencer).await?;
+    }
+    let Assembled { reader, outbox, watch, .. } = &assembled;
+    let snapshots = Snapshots::open(&data.file(snapshots::FOLDER_NAME), arguments.snapshots_kept)?;
+    if arguments.snapshot_every > 0 {
+        let (reader, published) = (reader.clone(), watch.published.clone());
+        let every = arguments.snapshot_every;
+        tokio::spawn(snapshots.clone().keep_making(reader, published, every, clock));
+    }
+    let gateways = Arc::clone(&sequencer);
+    let sockets = Arc::new(Semaphore::new(api::SOCKETS_MAX));
+    let app = App {
+        faucet,
+        verifier,
+        replica_key,
+        rules,
+        reader: reader.clone(),
+        outbox: outbox.clone(),
+        watch: watch.clone(),
+        gateways: Box::new(move || gateways.gateways()),
+        start,
+        snapshots,
+        page,
+        clock,
+        sockets: Arc::clone(&sockets),
+        stop: stop.clone(),
+    };
+
+    let serving = tokio::spawn(listen::serve(listener, api::router(app), stop));
+    let (follow, post) = assembled.into_tasks();
+    let following = on_own_thread("replica", follow, stopper.subscribe())?;
+    let posting = on_own_thread("outbox", post, stopper.subscribe())?;
+    tokio::spawn(Arc::clone(&sequencer).keep_surveyed());
+    tokio::spawn(sequencer.keep_operators());
+    tracing::info!("serving at http://{address}");
+    let mut running = Running { serving, following, posting };
+    let result = running.wait_for_end(failure).await;
+    tracing::info!("stopping");
+    let _ = stopper.send(true);
+    running.stop(&sockets).await;
+    result
+}
+
+/// The tasks of a replica that serves.
+struct Running {
+    serving: JoinHandle<()>,
+    following: OwnThread<Halt>,
+    posting: OwnThread<Result<(), StoreError>>,
+}
+
+impl Running {
+    /// Waits for the stop signal, or for the first task that ends by itself, which is a failure.
+    async fn wait_for_end(&mut self, sequencer: oneshot::Receiver<String>) -> Result<(), Failure> {
+        tokio::select! {
+            () = listen::stop_signal() => Ok(()),
+            error = failed(sequencer) => Err(Failure::halted(error)),
+            halt = &mut self.following.ended => Err(match halt {
+                Ok(halt) => Failure::halted(halt),
+                Err(_) => Failure::halted("the task that applies batches panicked"),
+            }),
+            result = &mut self.posting.ended => Err(match result {
+                Ok(Ok(())) => Failure::halted("the outbox stopped unexpectedly"),
+                Ok(Err(error)) => Failure::halted(format!("the outbox failed: {error}")),
+                Err(_) => Failure::halted("the outbox panicked"),
+            }),
+            result = &mut self.serving => Err(match result {
+                Ok(()) => Failure::from("the HTTP server stopped unexpectedly"),
+                Err(panic) => Failure::from(panic),
+            }),
+        }
+    }
+
+    /// Waits until everything has stopped, each part for as long as it may take at most.
+    async fn stop(self, sockets: &Semaphore) {
+        let Self { serving, following, posting } = self;
+        if !serving.is_finished() {
+            // Requests in progress are still answered. Errors no longer matter at this point.
+            let _ = serving.await;
+        }
+        // Every socket holds a permit, so having all permits means that every client got the close reason.
+        let all = u32::try_from(api::SOCKETS_MAX).unwrap_or(u32::MAX);
+        let _ = timeout(SHUTDOWN_GRACE, sockets.acquire_many(all)).await;
+        // The threads end after the commit in progress; a commit that is cut off is rolled back at the
+        // next start.
+        if !following.ended.is_terminated() {
+            let _ = timeout(COMMIT_GRACE, following.ended).await;
+        }
+        if !posting.ended.is_terminated() {
+            let _ = timeout(COMMIT_GRACE, posting.ended).await;
+        }
+    }
+}

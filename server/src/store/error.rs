@@ -1,0 +1,57 @@
+//! How the store fails.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+use zellbook_core::event::Corrupt;
+
+/// The schema version of all databases, stored in `user_version`. A file with another version is refused:
+/// its content can be fetched again from the sequencer.
+pub(super) const SCHEMA_VERSION: i64 = 5;
+
+/// A query of a reader failed. The type hides rusqlite from the rest of the program.
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub struct QueryError(#[from] pub(super) rusqlite::Error);
+
+/// Why the store cannot be used.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    #[error("{}: {error}", path.display())]
+    Sqlite { path: PathBuf, error: rusqlite::Error },
+    /// The file belongs to another version of this program.
+    #[error("{} has schema version {found}, but this program needs version {SCHEMA_VERSION}; use another --data directory and let the replica catch up from the sequencer", path.display())]
+    Version { path: PathBuf, found: i64 },
+    /// The file belongs to another network.
+    #[error("{} is for network {found}, not {expected}; use another --data directory", path.display())]
+    Network { path: PathBuf, found: String, expected: String },
+    /// The state does not have the root that was stored with its last batch.
+    #[error("{}: after batch {batch} the stored state has root {found}, but the root {expected} was stored with that batch; the file is damaged: move it away and let the replica catch up again", path.display())]
+    Root { path: PathBuf, batch: u64, found: String, expected: String },
+    /// The state breaks an invariant.
+    #[error("{}: {error}; the file is damaged: move it away and let the replica catch up again", path.display())]
+    Invariant { path: PathBuf, error: String },
+    /// Replicas certified another root than the stored one.
+    #[error("{}: replicas with more than two thirds of the weight certified the root {certified} for batch {batch}, but the stored root is {ours}; either this replica or the others are wrong: keep the file as evidence and run zellbook replay to find out", path.display())]
+    Certified { path: PathBuf, batch: u64, ours: String, certified: String },
+    /// The engine cannot be rebuilt from the leaves.
+    #[error("{}: {error}; move the file away and let the replica catch up again", path.display())]
+    Corrupt { path: PathBuf, error: Corrupt },
+}
+
+impl StoreError {
+    /// Whether the stored state is wrong, as opposed to that of another version or network.
+    pub fn is_damage(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        match self {
+            Self::Root { .. }
+            | Self::Certified { .. }
+            | Self::Invariant { .. }
+            | Self::Corrupt { .. } => true,
+            Self::Sqlite { error, .. } => {
+                matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+            }
+            Self::Version { .. } | Self::Network { .. } => false,
+        }
+    }
+}
