@@ -13,7 +13,7 @@ use zellbook_server::cli::{self, EXIT_CODES, Failure, Output};
 #[command(version)]
 struct Arguments {
     /// Print JSON: results to standard output, errors to standard error
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 1000)]
     json: bool,
     #[command(subcommand)]
     command: Command,

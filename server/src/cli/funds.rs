@@ -51,10 +51,15 @@ pub struct Asker {
     /// Account (public key) [default: that of --key]
     pub account: Option<PublicKey>,
     /// Key file of the account
-    #[arg(long, default_value = "zellbook.key")]
+    #[arg(long, value_name = "FILE", default_value = "zellbook.key")]
     key: PathBuf,
     /// URL of the replica
-    #[arg(long, default_value = "http://127.0.0.1:8080", env = "ZELLBOOK_SERVER")]
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8080",
+        env = "ZELLBOOK_SERVER"
+    )]
     server: String,
 }
 
@@ -86,11 +91,11 @@ pub struct ProofArguments {
     asker: Asker,
     /// State root to check the proof against, from a source that you trust: 64 hex digits [default: the
     /// root that the replica reports]
-    #[arg(long, value_parser = parse_root, requires = "network")]
+    #[arg(long, value_name = "HASH", value_parser = parse_root, requires = "network")]
     root: Option<Hash>,
     /// Network id, from a source that you trust: 64 hex digits. It defines the tokens, so --root requires
     /// it. The command fails if the replica belongs to another network
-    #[arg(long, value_parser = parse_network)]
+    #[arg(long, value_name = "ID", value_parser = parse_network)]
     network: Option<Hash>,
 }
 

@@ -23,7 +23,7 @@ enum GenesisCommand {
     /// Write a genesis file with ETH, BTC and USDT, to be edited before the first start
     New {
         /// Account (public key) that signs deposits; zellbook key new generates a key
-        #[arg(long)]
+        #[arg(long, value_name = "PUBLIC_KEY")]
         issuer: PublicKey,
         /// Replica that attests to state roots and to its clock: its public key and optionally its
         /// weight (default 1). Repeat the option for each replica
@@ -35,19 +35,19 @@ enum GenesisCommand {
         )]
         replicas: Vec<ReplicaSpec>,
         /// Maker fee, in basis points (hundredths of a percent) of the quote amount
-        #[arg(long, default_value_t = 0, value_parser = parse_fee())]
+        #[arg(long, value_name = "BPS", default_value_t = 0, value_parser = parse_fee())]
         maker_fee_bps: u16,
         /// Taker fee, in basis points of the quote amount
-        #[arg(long, default_value_t = 0, value_parser = parse_fee())]
+        #[arg(long, value_name = "BPS", default_value_t = 0, value_parser = parse_fee())]
         taker_fee_bps: u16,
         /// Account (public key) that receives the fees [default: the issuer]
-        #[arg(long)]
+        #[arg(long, value_name = "PUBLIC_KEY")]
         fee_account: Option<PublicKey>,
         /// Enable a faucet of test tokens
         #[arg(long)]
         faucet: bool,
         /// Genesis file to write; an existing file is never overwritten
-        #[arg(long, default_value = "genesis.json")]
+        #[arg(long, value_name = "FILE", default_value = "genesis.json")]
         out: PathBuf,
     },
     /// Check a genesis file and print its network id

@@ -20,13 +20,13 @@ enum KeyCommand {
     /// Generate a key and write it to a new file that only you can read
     New {
         /// Key file to write; an existing file is never overwritten
-        #[arg(long, default_value = "zellbook.key")]
+        #[arg(long, value_name = "FILE", default_value = "zellbook.key")]
         out: PathBuf,
     },
     /// Show the account (public key) of a key file, but not the secret
     Show {
         /// Key file: the secret as 64 hex digits
-        #[arg(long, default_value = "zellbook.key")]
+        #[arg(long, value_name = "FILE", default_value = "zellbook.key")]
         key: PathBuf,
     },
 }

@@ -46,16 +46,16 @@ pub struct ReplayArguments {
     )]
     from: Option<String>,
     /// Node list to check the proofs against; required with a URL [default: the one in the data directory]
-    #[arg(long, conflicts_with = "bodies")]
+    #[arg(long, value_name = "FILE", conflicts_with = "bodies")]
     nodes: Option<PathBuf>,
     /// Percentage of the stake that must have signed
-    #[arg(long, default_value = "67")]
+    #[arg(long, value_name = "PERCENT", default_value = "67")]
     threshold: Threshold,
     /// File of batch bodies to apply instead, in sequence: one JSON string per line
     #[arg(long, requires_all = ["genesis", "unproven"], value_name = "FILE")]
     bodies: Option<PathBuf>,
     /// Genesis file; with --from it must match the replica's
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     genesis: Option<PathBuf>,
     /// Accept that --bodies has no proofs, so that nothing shows that the network agreed on it
     #[arg(long, requires = "bodies")]

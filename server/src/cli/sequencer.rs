@@ -16,16 +16,16 @@ use crate::sequencer::embedded::EmbeddedOptions;
 #[derive(Args)]
 pub struct SequencerArguments {
     /// Data directory for the batches and the signing key; created if it does not exist
-    #[arg(long, default_value = "sequencer-data")]
+    #[arg(long, value_name = "DIR", default_value = "sequencer-data")]
     data: PathBuf,
     /// Address and port of the sequencer
-    #[arg(long, default_value = "127.0.0.1:6001")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:6001")]
     listen: SocketAddr,
     /// Name of the app, as in genesis
-    #[arg(long, default_value = "zellbook")]
+    #[arg(long, value_name = "NAME", default_value = "zellbook")]
     app: String,
     /// Time between two signed groups of batches, in milliseconds
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    #[arg(long, value_name = "MS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     interval_ms: u64,
 }
 

@@ -24,20 +24,20 @@ pub struct SignArguments {
     /// they are missing
     transaction: PathBuf,
     /// Key file
-    #[arg(long, default_value = "zellbook.key")]
+    #[arg(long, value_name = "FILE", default_value = "zellbook.key")]
     key: PathBuf,
     /// Account (public key) to sign for, if --key is a session key
     #[arg(long, value_name = "PUBLIC_KEY")]
     account: Option<PublicKey>,
     /// Genesis file, whose hash is the network id [default: data/genesis.json if it exists, else the
     /// genesis of --server]
-    #[arg(long, conflicts_with = "network")]
+    #[arg(long, value_name = "FILE", conflicts_with = "network")]
     genesis: Option<PathBuf>,
     /// Network id: 64 hex digits
-    #[arg(long, value_parser = parse_network)]
+    #[arg(long, value_name = "ID", value_parser = parse_network)]
     network: Option<NetworkId>,
     /// URL of a replica to fetch genesis from [default: http://127.0.0.1:8080]
-    #[arg(long, env = "ZELLBOOK_SERVER")]
+    #[arg(long, value_name = "URL", env = "ZELLBOOK_SERVER")]
     server: Option<String>,
     /// Signature scheme: raw, or eip191 for Ethereum wallets
     #[arg(long, default_value = "raw", value_parser = parse_scheme)]

@@ -27,10 +27,10 @@ enum SnapshotCommand {
     /// Write the state of a replica to a file; the replica may be running
     Write {
         /// Data directory of the replica
-        #[arg(long, default_value = "data", env = "ZELLBOOK_DATA")]
+        #[arg(long, value_name = "DIR", default_value = "data", env = "ZELLBOOK_DATA")]
         data: PathBuf,
         /// Snapshot file to write; an existing file is never overwritten
-        #[arg(long, default_value = "zellbook.snapshot")]
+        #[arg(long, value_name = "FILE", default_value = "zellbook.snapshot")]
         out: PathBuf,
     },
     /// Check the leaves, the state root and every invariant of a snapshot
@@ -38,10 +38,10 @@ enum SnapshotCommand {
         /// Snapshot file
         file: PathBuf,
         /// Genesis file of the snapshot's network
-        #[arg(long, default_value = "data/genesis.json")]
+        #[arg(long, value_name = "FILE", default_value = "data/genesis.json")]
         genesis: PathBuf,
         /// State root that the snapshot must have, from a source that you trust: 64 hex digits
-        #[arg(long, value_parser = parse_root)]
+        #[arg(long, value_name = "HASH", value_parser = parse_root)]
         root: Option<Hash>,
     },
 }

@@ -19,13 +19,18 @@ use crate::config::read_secret_key;
 #[derive(Args)]
 pub struct Submitter {
     /// Key file of the account; zellbook key new generates one
-    #[arg(long, default_value = "zellbook.key")]
+    #[arg(long, value_name = "FILE", default_value = "zellbook.key")]
     pub key: PathBuf,
     /// URL of the replica
-    #[arg(long, default_value = "http://127.0.0.1:8080", env = "ZELLBOOK_SERVER")]
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8080",
+        env = "ZELLBOOK_SERVER"
+    )]
     pub server: String,
     /// Do not sign unless the replica's genesis has this network id
-    #[arg(long)]
+    #[arg(long, value_name = "ID")]
     network: Option<String>,
     /// Reject the transaction unless it is applied within this time, for example 30s [default: no limit]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]

@@ -36,13 +36,13 @@ struct EvidenceArguments {
     #[arg(required = true)]
     file: Option<PathBuf>,
     /// Genesis file of the network [default: genesis.json in the same folder]
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     genesis: Option<PathBuf>,
     /// Node list of the network [default: nodes.json in the same folder]
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     nodes: Option<PathBuf>,
     /// Percentage of the stake that must have signed
-    #[arg(long, default_value = "67")]
+    #[arg(long, value_name = "PERCENT", default_value = "67")]
     threshold: Threshold,
 }
 
@@ -64,13 +64,13 @@ struct ReceiptArguments {
     receipt: PathBuf,
     /// Public key of the replica, from a source that you trust; without it the key in the receipt is shown
     /// but not checked
-    #[arg(long)]
+    #[arg(long, value_name = "PUBLIC_KEY")]
     replica: Option<PublicKey>,
     /// Genesis file of the network that the receipt must belong to
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     genesis: Option<PathBuf>,
     /// URL of a replica to ask for the transaction, preferably not the one that signed
-    #[arg(long)]
+    #[arg(long, value_name = "URL")]
     server: Option<String>,
 }
 
@@ -79,19 +79,19 @@ struct FinalizedArguments {
     /// File with the body of the response
     response: PathBuf,
     /// Node list of the network (nodes.json)
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     nodes: PathBuf,
     /// Name of the app
-    #[arg(long)]
+    #[arg(long, value_name = "NAME")]
     app: String,
     /// Percentage of the stake that must have signed
-    #[arg(long)]
+    #[arg(long, value_name = "PERCENT")]
     threshold: Threshold,
     /// The N of ?after=N in the request
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_name = "INDEX", default_value_t = 0)]
     after: u64,
     /// Chaining hash at --after: 32 hex digits; empty if --after is 0
-    #[arg(long, default_value = "", value_parser = parse_chain)]
+    #[arg(long, value_name = "HASH", default_value = "", value_parser = parse_chain)]
     chain: String,
 }
 

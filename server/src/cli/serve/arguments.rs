@@ -25,13 +25,13 @@ fn parse_snapshot_count(text: &str) -> Result<usize, String> {
 #[derive(Args)]
 pub struct ServeArguments {
     /// Data directory for the replica's state, outbox and keys; created if it does not exist
-    #[arg(long, default_value = "data", env = "ZELLBOOK_DATA")]
+    #[arg(long, value_name = "DIR", default_value = "data", env = "ZELLBOOK_DATA")]
     pub data: PathBuf,
     /// Address and port of the API and the web page
-    #[arg(long, default_value = "127.0.0.1:8080", env = "ZELLBOOK_LISTEN")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", env = "ZELLBOOK_LISTEN")]
     pub listen: SocketAddr,
     /// Genesis file [default: the one in --data, else a new development genesis]
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     pub genesis: Option<PathBuf>,
     /// Sequencer network: a node list file (nodes.json), or eigenlayer:URL with the URL of a subgraph
     /// that lists the operators [default: the network that --data was used with before, else the
@@ -42,28 +42,28 @@ pub struct ServeArguments {
     #[arg(long = "gateway", requires = "network", value_name = "URL")]
     pub gateways: Vec<String>,
     /// Percentage of the stake that must sign a batch
-    #[arg(long, default_value = "67")]
+    #[arg(long, value_name = "PERCENT", default_value = "67")]
     pub threshold: Threshold,
     /// Key file of the token issuer, which the faucet signs deposits with [default: issuer.key in --data,
     /// if it exists]
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     pub issuer_key: Option<PathBuf>,
     /// Key file of the replica: signs receipts, and attestations if genesis names the key [default:
     /// replica.key in --data, generated if it does not exist]
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     pub replica_key: Option<PathBuf>,
     /// Folder with the built web page; cargo xtask web builds it in target/site
-    #[arg(long, env = "ZELLBOOK_PAGE")]
+    #[arg(long, value_name = "DIR", env = "ZELLBOOK_PAGE")]
     pub page: Option<PathBuf>,
     /// Maximum length of a posted batch, in bytes: the limit of the sequencer network
-    #[arg(long, default_value_t = BATCH_BYTES_DEFAULT, value_parser = parse_batch_bytes)]
+    #[arg(long, value_name = "BYTES", default_value_t = BATCH_BYTES_DEFAULT, value_parser = parse_batch_bytes)]
     pub batch_bytes: usize,
     /// Time to collect transactions into one batch, in milliseconds
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    #[arg(long, value_name = "MS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub gather_ms: u64,
     /// Time to wait for a posted batch to be finalized before posting it again, in milliseconds; used
     /// until the network's latency has been measured
-    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u64).range(100..))]
+    #[arg(long, value_name = "MS", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(100..))]
     pub repost_ms: u64,
     /// Number of batches between two snapshots that other replicas can start from; 0 for no snapshots
     #[arg(long, default_value_t = 10_000, value_name = "BATCHES")]

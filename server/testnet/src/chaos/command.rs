@@ -20,30 +20,30 @@ pub struct ChaosArguments {
     #[arg(long, default_value = "0..10", value_parser = parse_seeds)]
     seeds: Seeds,
     /// Number of batches to finalize before the faults stop
-    #[arg(long, default_value_t = 300)]
+    #[arg(long, value_name = "COUNT", default_value_t = 300)]
     batches: u64,
     /// Number of replicas
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=16))]
+    #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=16))]
     replicas: u8,
     /// Number of nodes, with equal stake; a network of four survives the loss of one
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
+    #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
     nodes: u8,
     /// Scenario to run
     #[arg(long, value_enum, default_value = "chaos")]
     scenario: Scenario,
     /// Node faults to inject in the scenario chaos: drop, duplicate, freeze, kill, partition, lie,
     /// equivocate, lag
-    #[arg(long, value_delimiter = ',', default_values_t = FaultKind::ALL)]
+    #[arg(long, value_name = "FAULTS", value_delimiter = ',', default_values_t = FaultKind::ALL)]
     faults: Vec<FaultKind>,
     /// Run each seed only once, without checking that a second run gives the same result
     #[arg(long)]
     once: bool,
     /// Number of threads; each runs one seed at a time
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
     jobs: u8,
     /// Folder for the databases during the run [default: /dev/shm if it exists, else the system's
     /// temporary folder]
-    #[arg(long)]
+    #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
 }
 

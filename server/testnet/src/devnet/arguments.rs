@@ -11,32 +11,32 @@ use crate::network::faults::FaultKind;
 #[derive(Args)]
 pub struct DevnetArguments {
     /// Number of replicas; each runs as its own process
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=16))]
+    #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub replicas: u8,
     /// Number of emulated nodes
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub nodes: u8,
     /// Stakes of the nodes, for example 40,40,10,10 [default: 10 each]
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_name = "STAKES", value_delimiter = ',')]
     pub stakes: Vec<u64>,
     /// Percentage of the stake that must sign a batch
-    #[arg(long, default_value_t = 67, value_parser = clap::value_parser!(u8).range(1..=100))]
+    #[arg(long, value_name = "PERCENT", default_value_t = 67, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub threshold: u8,
     /// Time between two rounds of the nodes, in milliseconds; a batch is final after about two rounds
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(10..=60_000))]
+    #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u64).range(10..=60_000))]
     pub interval_ms: u64,
     /// Seed of the random delays, losses and faults
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Node faults to inject: drop, duplicate, freeze, kill, partition, lie, equivocate, lag [default: none]
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_name = "FAULTS", value_delimiter = ',')]
     pub faults: Vec<FaultKind>,
     /// Time from one fault to the next, for example 30s or 2m; each fault lasts half of it
-    #[arg(long, default_value = "30s", value_parser = parse_seconds, requires = "faults")]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_seconds, requires = "faults")]
     pub every: Duration,
     /// Folder for genesis, keys, node list and replicas. It must not exist yet, and is kept at the end
     /// [default: a temporary folder, removed at the end]
-    #[arg(long)]
+    #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Port of the first replica, with the others on the ports after it; 0 for free ports
     #[arg(long, default_value_t = 8080)]
@@ -45,7 +45,7 @@ pub struct DevnetArguments {
     #[arg(long, default_value_t = 6001)]
     pub node_port: u16,
     /// Folder with the built web page; cargo xtask web builds it in target/site
-    #[arg(long, env = "ZELLBOOK_PAGE")]
+    #[arg(long, value_name = "DIR", env = "ZELLBOOK_PAGE")]
     pub page: Option<PathBuf>,
 }
 
