@@ -1,9 +1,9 @@
-//! Puts a replica together from its parts. `zellbook serve` and the chaos test both use it, so what the
-//! chaos test breaks is the replica that operators run.
+//! Builds a replica from its parts. Both `zellbook serve` and the chaos test use it, so the chaos test covers
+//! the replica that operators run.
 //!
-//! The parts form one loop. The outbox posts what clients submit, and the attester's votes with it. The
-//! sequencer brings the batches back. The replica applies them, publishes the result, and tells the outbox
-//! and the attester what it saw.
+//! The parts form a loop. The outbox posts the transactions of clients, together with the attester's
+//! attestations. The sequencer returns them in finalized batches. The replica applies these, publishes the
+//! result, and reports the finalized transactions to the outbox.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,11 +53,11 @@ pub struct Assembly<'a, Q> {
     /// The replica attests if genesis names this key.
     pub key: &'a SecretKey,
     pub clock: Clock,
-    /// Each part draws from a generator of its own, forked from this one, so that a seed repeats a run.
+    /// Each part gets its own generator, derived from this one, so that a seed determines the whole run.
     pub random: Rng,
 }
 
-/// A replica whose parts are connected, and none of which runs yet.
+/// The connected parts of a replica, before any of them runs.
 pub struct Assembled<Q> {
     pub replica: Replica<Store>,
     pub reader: Reader,
@@ -66,7 +66,7 @@ pub struct Assembled<Q> {
     outbox_task: OutboxTask,
     attester: Option<Attester>,
     sequencer: Arc<Q>,
-    /// Rings when something was posted, so that the replica asks for it at once.
+    /// Notified after every post, so that the replica soon asks for the new batch.
     posted: Arc<Notify>,
 }
 
@@ -102,9 +102,8 @@ pub fn assemble<Q: Sequencer>(assembly: Assembly<'_, Q>) -> Result<Assembled<Q>,
 }
 
 impl<Q: Sequencer> Assembled<Q> {
-    /// The two tasks that make a replica run: the one that follows the sequencer, and the one that posts
-    /// to it. Both block their thread while they write to disk, so each needs a thread of its own where
-    /// others must not wait.
+    /// The two tasks of a replica: one follows the sequencer, the other posts to it. Both block their thread
+    /// while they write to disk, so each should have its own.
     pub fn into_tasks(
         self,
     ) -> (

@@ -1,4 +1,4 @@
-//! How a command fails, and the runtime that it runs on.
+//! Failures of commands with their exit codes, and the runtime that commands run on.
 
 use std::fmt::Display;
 

@@ -1,4 +1,4 @@
-//! The results that commands print.
+//! Prints the results of commands.
 
 use std::io::Write;
 

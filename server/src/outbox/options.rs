@@ -1,4 +1,4 @@
-//! How the outbox collects and posts.
+//! Options of the outbox.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How the store fails.
+//! Errors of the store, and the schema version that it accepts.
 
 use std::path::PathBuf;
 

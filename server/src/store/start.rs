@@ -32,7 +32,7 @@ impl Store {
                 .prepare_cached("INSERT INTO state VALUES (?1, ?2)")
                 .and_then(|mut insert| insert.execute([&key, &value]))
                 .map_err(sqlite)?;
-            // The views begin with what the state still has. History before the snapshot is in no view.
+            // The API's views start with what is in the state. They have no history before the snapshot.
             match LeafKey::from_bytes(&key).map_err(corrupt)? {
                 LeafKey::Order(account, id) => {
                     let order = OrderLeaf::read(&value).map_err(corrupt)?;

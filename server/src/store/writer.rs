@@ -1,4 +1,4 @@
-//! The writer's side of the store.
+//! Write access to the store, for the one task that applies batches.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Starts a replica with its API, and stops it in good order.
+//! Starts a replica with its API, and shuts it down gracefully.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -127,7 +127,7 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     result
 }
 
-/// The tasks of a replica that serves.
+/// The tasks of a running replica.
 struct Running {
     serving: JoinHandle<()>,
     following: OwnThread<Halt>,
@@ -135,7 +135,7 @@ struct Running {
 }
 
 impl Running {
-    /// Waits for the stop signal, or for the first task that ends by itself, which is a failure.
+    /// Waits for the stop signal. A task that ends before it is a failure.
     async fn wait_for_end(&mut self, sequencer: oneshot::Receiver<String>) -> Result<(), Failure> {
         tokio::select! {
             () = listen::stop_signal() => Ok(()),
@@ -156,7 +156,7 @@ impl Running {
         }
     }
 
-    /// Waits until everything has stopped, each part for as long as it may take at most.
+    /// Waits until all tasks have stopped, for at most the grace period of each.
     async fn stop(self, sockets: &Semaphore) {
         let Self { serving, following, posting } = self;
         if !serving.is_finished() {

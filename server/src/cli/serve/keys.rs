@@ -1,4 +1,4 @@
-//! What `zellbook serve` reads before it starts: keys, the page, and the evidence of an earlier halt.
+//! The files that `zellbook serve` reads before it starts: keys, the web page, and evidence of an earlier halt.
 
 use zellbook_core::genesis::Rules;
 use zellbook_core::key::SecretKey;

@@ -1,4 +1,4 @@
-//! Tasks that may block, each on a thread of its own.
+//! Runs tasks that may block, each on its own thread.
 
 use tokio::sync::{oneshot, watch};
 
