@@ -1,4 +1,4 @@
-// The account's panel: what it did page by page and as files, what comes in and leaves, and the dead-man's switch.
+// The account panel: history page by page and as CSV, deposits, withdrawals, transfers, and the dead-man's switch.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
@@ -22,7 +22,7 @@ const saved = async ({ page }) => {
 };
 
 for (const [name, options] of SIZES) {
-  test(`fills are shown page by page, come live, and are saved as a file, ${name}`, async () => {
+  test(`fills are shown page by page, arrive live, and are exported as CSV, ${name}`, async () => {
     const alice = await scene.trader(options);
     const taker = await Trader.arrive(scene.exchange);
     await alice.tab("Fills");
@@ -32,10 +32,10 @@ for (const [name, options] of SIZES) {
     await alice.tab("Fills");
     await alice.page.getByText("No fills yet.").waitFor();
     const buy = (quantity) => taker.order("buy", quantity, 2000, { timeInForce: "ioc" });
-    await taker.act(...Array.from({ length: 52 }, () => buy(0.01)));
+    await taker.execute(...Array.from({ length: 52 }, () => buy(0.01)));
     await alice.page.getByRole("button", { name: "Load more" }).waitFor();
     await count(alice, 50);
-    await taker.act(buy(0.5));
+    await taker.execute(buy(0.5));
     await count(alice, 51);
     await rows(alice).first().filter({ hasText: "Sell2,000.000.5000maker0 USDT" }).waitFor();
     await alice.page.getByRole("button", { name: "Load more" }).click();
@@ -50,7 +50,7 @@ for (const [name, options] of SIZES) {
     assert.match(file.rows[53], /,"1","ETH\/USDT","sell","2000","0.01","maker",/);
   });
 
-  test(`tokens are withdrawn and sent, exactly, and the ledger tells, ${name}`, async () => {
+  test(`withdrawals and transfers move the exact amount, and the ledger lists them, ${name}`, async () => {
     const bob = await scene.trader(options);
     const alice = await scene.trader(options);
     const { page } = alice;
@@ -81,9 +81,9 @@ for (const [name, options] of SIZES) {
     assert.equal(await alice.sheet.isVisible(), false);
     await to.fill("@desk-7");
     await form.getByRole("button", { name: "Withdraw 1,000.5 USDT" }).click();
-    const { Network, ...told } = await lines(alice.sheet);
+    const { Network, ...shown } = await lines(alice.sheet);
     assert.ok(Network);
-    assert.deepEqual(told, { Amount: "1,000.5 USDT", "Withdrawal address": "@desk-7" });
+    assert.deepEqual(shown, { Amount: "1,000.5 USDT", "Withdrawal address": "@desk-7" });
     assert.match(await alice.sign(), /\nkind: withdraw\naccount: [0-9a-f]{66}\ntoken: USDT\namount: 1000.5\ndestination: @desk-7\n/);
     await alice.outcome("applied");
     await alice.tab("Balances");
@@ -116,7 +116,7 @@ for (const [name, options] of SIZES) {
     assert.deepEqual(received, ["Deposit BTC +1", "Deposit ETH +10", "Deposit USDT +50,000"]);
     await bob.tab("Ledger");
     await rows(bob).first().filter({ hasText: "Transfer inETH+10" }).waitFor();
-    // A spreadsheet would take what begins so for a formula.
+    // A spreadsheet would read a value that starts with @ as a formula.
     const file = await saved(alice);
     assert.match(file.rows[2], /,"withdrawal","USDT","1000.5","'@desk-7",/);
 
@@ -126,7 +126,7 @@ for (const [name, options] of SIZES) {
     await form.getByRole("button", { name: "Close" }).click();
   });
 
-  test(`open orders are those of a market or of all, and so is what cancels them, ${name}`, async () => {
+  test(`open orders are filtered by market, and "cancel all" cancels only the filtered ones, ${name}`, async () => {
     const alice = await scene.trader(options);
     const { page } = alice;
     for (const [market, price] of [["ETH/USDT", "1900"], ["ETH/USDT", "1901"], ["BTC/USDT", "50000"]]) {
@@ -149,13 +149,13 @@ for (const [name, options] of SIZES) {
   });
 }
 
-test("the dead-man's switch counts down, is put off while the page is open, and is switched off", async () => {
+test("the dead-man's switch counts down, is extended while the page is open, and is turned off", async () => {
   const alice = await scene.arrive();
   const { page } = alice;
   await page.clock.install();
   await page.reload();
   await page.getByText("Live · batch").waitFor();
-  await alice.makeKey();
+  await alice.createWallet();
   await alice.getTokens();
   await alice.order("Buy", "1", "1900");
   await alice.outcome("applied");
@@ -172,7 +172,7 @@ test("the dead-man's switch counts down, is put off while the page is open, and 
   const due = async () => Number((await scene.exchange.get(`/v1/accounts/${alice.account}`)).switch_ms);
   assert.equal(await due(), set);
 
-  // Half of the time later the page puts it off by itself, and leads nobody away from what they look at.
+  // After half of the time the page extends it by itself, and the visible tab stays the same.
   await page.clock.fastForward(65_000);
   await left.getByText(/^(2:0\d|1:5\d)$/).waitFor();
   for (let attempt = 0; (await due()) === set && attempt < 100; attempt += 1) await new Promise((resolve) => setTimeout(resolve, 50));

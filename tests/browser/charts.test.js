@@ -1,4 +1,4 @@
-// The chart of candles, the depth of the book and the ladder, beside a program that trades.
+// The candle chart, the depth chart and the order book, while a program trades.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hasCount, NARROW, WIDE } from "./exchange.js";
@@ -14,21 +14,21 @@ const scene = Scene.ofEachTest({
 const shown = async (place) => (await place.allTextContents()).map((text) => text.trim()).filter(Boolean);
 const readout = ({ page }, text) => page.locator(".readout").filter({ hasText: text }).waitFor();
 
-// Has the library's adapter tell what it is asked to draw. What is on a canvas cannot be read.
+// Records what the chart library is asked to draw, because a canvas cannot be read.
 const watchChart = async ({ page }) => {
   await page.evaluate(() => {
     globalThis.drawn = {};
     const { mount } = globalThis.zellbookChart;
     globalThis.zellbookChart.mount = (...given) => {
       const chart = mount(...given);
-      const told = (name) => {
-        const act = chart[name];
+      const record = (name) => {
+        const original = chart[name];
         chart[name] = (list, ...rest) => {
           globalThis.drawn[name] = [...list];
-          return act(list, ...rest);
+          return original(list, ...rest);
         };
       };
-      for (const name of ["setAll", "setMarks", "setFrom"]) told(name);
+      for (const name of ["setAll", "setMarks", "setFrom"]) record(name);
       return chart;
     };
   });
@@ -37,15 +37,15 @@ const watchChart = async ({ page }) => {
 };
 
 for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["360 px, light", NARROW, "light"]]) {
-  test(`candles follow the tape, and own fills are marked, ${name}`, async () => {
+  test(`candles follow the trades, and own fills are marked, ${name}`, async () => {
     const alice = await scene.arrive({ viewport, colorScheme });
     const { page } = alice;
     await page.getByText("No trades in this market yet.").waitFor();
     await page.locator(".chart canvas").first().waitFor();
-    await alice.makeKey();
+    await alice.createWallet();
     await alice.getTokens();
     await watchChart(alice);
-    await maker.act(maker.order("sell", 2, 2000), maker.order("sell", 1, 2010), maker.order("buy", 1, 1990));
+    await maker.execute(maker.order("sell", 2, 2000), maker.order("sell", 1, 2010), maker.order("buy", 1, 1990));
     await alice.order("Buy", "2.5", "2010");
     await alice.outcome("applied");
     // Two trades: at 2000, then at 2010.
@@ -55,13 +55,13 @@ for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["
     for (const value of ["Open 2,000.00", "High 2,010.00", "Low 1,990.00", "Close 1,990.00 ▼", "Volume 2.7500"]) await readout(alice, value);
     await page.getByText("No trades in this market yet.").waitFor({ state: "hidden" });
 
-    // What is drawn is what is said; both sides are marked, on the candle of the fills.
+    // The drawn values match the readout, and both sides are marked on the candle of the fills.
     const drawn = await page.evaluate(() => globalThis.drawn);
     const [start, ...values] = drawn.setFrom.slice(-6);
     assert.deepEqual(values, [2000, 2010, 1990, 1990, 2.75]);
     assert.deepEqual(drawn.setMarks.slice(-4), [start, 0, start, 1]);
 
-    // The same from the replica after a reload, in each length, and as a table.
+    // After a reload the replica gives the same candles, at each interval and as a table.
     await page.reload();
     for (const length of ["1m", "5m", "15m", "1h", "4h", "1d"]) {
       await page.getByRole("button", { name: length, exact: true }).click();
@@ -74,10 +74,10 @@ for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["
   });
 }
 
-test("the chart takes the colours of the theme, its size, and reads what is under the pointer", async () => {
-  await maker.act(maker.order("sell", 2, 2000));
+test("the chart follows the theme's colours and the size of its panel", async () => {
+  await maker.execute(maker.order("sell", 2, 2000));
   const taker = await Trader.arrive(scene.exchange);
-  await taker.act(taker.order("buy", 1, 2000));
+  await taker.execute(taker.order("buy", 1, 2000));
   const { page } = await scene.arrive();
   await page.getByText("Volume 1.0000").waitFor();
   const canvas = page.locator(".chart .canvas canvas").first();
@@ -94,41 +94,41 @@ test("the chart takes the colours of the theme, its size, and reads what is unde
 });
 
 for (const [name, viewport] of [["1440 px", WIDE], ["360 px", NARROW]]) {
-  test(`the depth of the book is read by pointer and keyboard, ${name}`, async () => {
+  test(`the depth chart is read by pointer and keyboard, ${name}`, async () => {
     const { page } = await scene.arrive({ viewport });
     await page.getByRole("tab", { name: "Depth" }).click();
     await page.getByText("The order book is empty.").waitFor();
-    await maker.act(maker.order("buy", 1, 1990), maker.order("buy", 2, 1980), maker.order("sell", 0.5, 2000), maker.order("sell", 1.5, 2010));
+    await maker.execute(maker.order("buy", 1, 1990), maker.order("buy", 2, 1980), maker.order("sell", 0.5, 2000), maker.order("sell", 1.5, 2010));
     const depth = page.getByRole("slider", { name: "Order book depth by price" });
-    const said = (text) => page.waitForFunction((text) => document.querySelector(".depth-chart").getAttribute("aria-valuetext") === text, text);
+    const reads = (text) => page.waitForFunction((text) => document.querySelector(".depth-chart").getAttribute("aria-valuetext") === text, text);
     await page.getByText("The order book is empty.").waitFor({ state: "hidden" });
     await depth.focus();
     await depth.press("ArrowRight");
-    await said("Asks up to 2,000.00: 0.5 ETH for 1,000 USDT");
+    await reads("Asks up to 2,000.00: 0.5 ETH for 1,000 USDT");
     await depth.press("End");
-    await said("Asks up to 2,010.00: 2 ETH for 4,015 USDT");
+    await reads("Asks up to 2,010.00: 2 ETH for 4,015 USDT");
     await depth.press("Home");
-    await said("Bids down to 1,980.00: 3 ETH for 5,950 USDT");
+    await reads("Bids down to 1,980.00: 3 ETH for 5,950 USDT");
     await depth.press("ArrowRight");
-    await said("Bids down to 1,990.00: 1 ETH for 1,990 USDT");
+    await reads("Bids down to 1,990.00: 1 ETH for 1,990 USDT");
     const box = await depth.boundingBox();
     await depth.hover({ position: { x: box.width - 2, y: 50 } });
-    await said("Asks up to 2,010.00: 2 ETH for 4,015 USDT");
-    // It follows the book.
-    await maker.act(maker.order("sell", 1, 2020));
+    await reads("Asks up to 2,010.00: 2 ETH for 4,015 USDT");
+    // The depth follows the book.
+    await maker.execute(maker.order("sell", 1, 2020));
     await page.waitForFunction(() => document.querySelector(".depth-chart").getAttribute("aria-valuemax") === "4");
     await depth.press("End");
-    await said("Asks up to 2,020.00: 3 ETH for 6,035 USDT");
+    await reads("Asks up to 2,020.00: 3 ETH for 6,035 USDT");
   });
 }
 
-test("the ladder sums up, groups bids down and asks up, marks own orders and keeps its rows", async () => {
+test("the order book shows totals, groups bids down and asks up, marks own orders and keeps its rows", async () => {
   const alice = await scene.arrive();
   const { page } = alice;
-  await alice.makeKey();
+  await alice.createWallet();
   await alice.getTokens();
   const rows = await page.locator(".book tbody tr").count();
-  await maker.act(
+  await maker.execute(
     maker.order("sell", 0.5, 2000.01), maker.order("sell", 0.25, 2000.1), maker.order("sell", 1, 2001.5),
     maker.order("buy", 0.4, 1999.99), maker.order("buy", 0.6, 1999.9), maker.order("buy", 2, 1998.2),
   );

@@ -1,5 +1,5 @@
-// An Ethereum wallet of the browser, as the page sees one (EIP-6963, EIP-1193). Its keys are here, outside the page,
-// and it signs by a library that shares no code with ours.
+// An Ethereum wallet of the browser, as the page sees it (EIP-6963, EIP-1193). Its keys are in this process, outside the page,
+// and a library that shares no code with ours signs.
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { keccak_256 } from "@noble/hashes/sha3.js";
 import { bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from "@noble/hashes/utils.js";
@@ -7,11 +7,11 @@ import { bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from "@noble/hashes/
 export class EthereumWallet {
   constructor(secret) {
     this.secret = hexToBytes(secret);
-    // Whose accounts it has too.
+    // Further wallets whose accounts this one also holds.
     this.others = [];
     this.asked = [];
     this.refuses = false;
-    // Which address it shows; none while it is locked.
+    // The address that it exposes to the page; undefined while the wallet is locked.
     this.shown = this.address;
     this.held = undefined;
   }
@@ -25,7 +25,7 @@ export class EthereumWallet {
     return `0x${bytesToHex(keccak_256(point.slice(1)).slice(12))}`;
   }
 
-  // As `personal_sign` does: v is 27 or 28.
+  // `personal_sign` returns v as 27 or 28.
   sign(hex) {
     const text = hexToBytes(hex.slice(2));
     const digest = keccak_256(concatBytes(utf8ToBytes(`\x19Ethereum Signed Message:\n${text.length}`), text));
@@ -33,7 +33,7 @@ export class EthereumWallet {
     return `0x${bytesToHex(Uint8Array.from(rs))}${(27 + recovery).toString(16)}`;
   }
 
-  // Leaves what it is to sign without an answer, until the function that this returns is called.
+  // Leaves signing requests unanswered until the returned function is called.
   hold() {
     let release;
     this.held = new Promise((resolve) => (release = resolve));
@@ -49,7 +49,7 @@ export class EthereumWallet {
     if (method === "eth_requestAccounts" || method === "eth_accounts") return { result: this.shown ? [this.shown] : [] };
     if (method === "personal_sign") {
       await this.held;
-      // As wallets answer for an account that they do not show.
+      // The answer of real wallets for an account that they do not expose.
       if (params[1] !== this.shown) return { error: { code: 4100, message: "Unauthorized." } };
       this.signed = new TextDecoder().decode(hexToBytes(params[0].slice(2)));
       const signer = this.others.find(({ address }) => address === this.shown) ?? this;
@@ -58,7 +58,7 @@ export class EthereumWallet {
     return { error: { code: 4200, message: `does not know ${method}` } };
   }
 
-  // Its user chooses another account there, or none: pages are told.
+  // The user selects another account in the wallet, or none; the wallet notifies the page.
   async show(page, address) {
     this.shown = address;
     await this.emit(page, "accountsChanged", address ? [address] : []);
@@ -68,7 +68,7 @@ export class EthereumWallet {
     await page.evaluate(([event, data]) => globalThis.ethereumEmit(event, data), [event, data]);
   }
 
-  // Puts it into every page of a browser, before the page's own script.
+  // Installs the wallet in every page of a browser context, before the page's own script runs.
   async install(context) {
     await context.exposeFunction("ethereumRequest", (request) => this.request(request));
     await context.addInitScript(() => {

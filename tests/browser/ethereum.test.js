@@ -1,4 +1,4 @@
-// Ethereum wallets of the browser: found, connected, asked, and what the page does when they change their mind.
+// Ethereum wallets in the browser: discovery, connecting, signing, and changes of the account or connection.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
@@ -7,7 +7,7 @@ import { NARROW, WIDE } from "./exchange.js";
 import { Scene } from "./scene.js";
 import { isSound } from "./sound.js";
 
-// Of the phrase that Hardhat and Foundry publish for their test networks.
+// Keys of the phrase that Hardhat and Foundry publish for their test networks.
 const SECRET = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 const SECOND_SECRET = "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
 const SECOND_ACCOUNT = "02ba5734d8f7091719471e7f7ed6b9df170dc70cc661ca05e688601ad984f068b0";
@@ -21,7 +21,7 @@ const connect = async (person) => {
   return dialog;
 };
 
-test("an Ethereum wallet is found, connected and signs everything; what it refuses is not sent", async () => {
+test("an Ethereum wallet is found, connects and signs everything; a rejected request is not sent", async () => {
   const alice = await scene.arrive();
   const { page } = alice;
   const wallet = new EthereumWallet(SECOND_SECRET);
@@ -31,7 +31,7 @@ test("an Ethereum wallet is found, connected and signs everything; what it refus
   await wallet.install(alice.context);
   await page.reload();
 
-  // Refused at first, then connected: its key is the one that its signature gives.
+  // The first request is rejected. Then the wallet connects, and the account is the key recovered from its signature.
   wallet.refuses = true;
   dialog = await connect(alice);
   await dialog.getByText("You rejected the request in Example Wallet.").waitFor();
@@ -50,7 +50,7 @@ test("an Ethereum wallet is found, connected and signs everything; what it refus
   await alice.sheet.getByRole("button", { name: "Sign and send" }).click();
   await alice.sheet.getByText("You rejected the request in Example Wallet.").waitFor();
   wallet.refuses = false;
-  // Another account in the wallet is noticed.
+  // The page notices another account in the wallet.
   wallet.shown = "0x0000000000000000000000000000000000000001";
   await alice.sheet.getByRole("button", { name: "Sign and send" }).click();
   await alice.sheet.getByText("Example Wallet now has").waitFor();
@@ -60,7 +60,7 @@ test("an Ethereum wallet is found, connected and signs everything; what it refus
   assert.equal(wallet.signed, text);
   assert.equal((await scene.exchange.get(`/v1/accounts/${wallet.account}`)).open_orders.length, 1);
 
-  // It is there after a reload, without a passphrase.
+  // The account is still there after a reload, without a passphrase.
   await page.reload();
   await alice.tab("Open orders (1)");
   await page.getByRole("button", { name: /^Cancel order/ }).first().click();
@@ -69,7 +69,7 @@ test("an Ethereum wallet is found, connected and signs everything; what it refus
   assert.deepEqual(await alice.stored("records"), []);
 });
 
-test("a wallet that signs with another key than it says is not connected", async () => {
+test("a wallet that signs with a different key than that of its address is not connected", async () => {
   const alice = await scene.arrive();
   const wallet = new EthereumWallet(SECRET);
   wallet.shown = new EthereumWallet("11".repeat(32)).address;
@@ -80,9 +80,9 @@ test("a wallet that signs with another key than it says is not connected", async
   assert.equal(await dialog.locator(".key").count(), 0);
 });
 
-// Each test with accounts of its own.
+// A new wallet for each test, so that tests share no accounts.
 const anyWallet = () => new EthereumWallet(randomBytes(32).toString("hex"));
-// Somebody whose wallet of the browser is connected.
+// A person with a connected Ethereum wallet and test tokens.
 const connected = async (options) => {
   const person = await scene.arrive(options);
   const wallet = anyWallet();
@@ -96,7 +96,7 @@ const connected = async (options) => {
 };
 
 for (const [name, viewport] of [["360", NARROW], ["1440", WIDE]]) {
-  test(`at ${name} px the page says at once that the wallet shows another account, or none, and again its own`, async () => {
+  test(`at ${name} px the page reports at once when the wallet selects another account or none, and when it returns`, async () => {
     const { person, wallet, banner } = await connected({ viewport });
     const { page } = person;
     const other = anyWallet();
@@ -108,7 +108,7 @@ for (const [name, viewport] of [["360", NARROW], ["1440", WIDE]]) {
     await banner.waitFor({ state: "hidden" });
     await wallet.show(page, undefined);
     await banner.getByText("locked or disconnected").waitFor();
-    // Another chain is no news for who signs texts.
+    // A change of the chain does not matter, because the wallet only signs messages.
     await wallet.emit(page, "chainChanged", "0xa");
     await banner.getByText("locked or disconnected").waitFor();
     wallet.shown = wallet.address;
@@ -121,7 +121,7 @@ for (const [name, viewport] of [["360", NARROW], ["1440", WIDE]]) {
   });
 }
 
-test("a page that is opened while the wallet shows another account says so, and not where the wallet is only locked", async () => {
+test("a page opened while another account is selected says so; a locked wallet causes no warning", async () => {
   const { person, wallet, banner } = await connected();
   const { page } = person;
   wallet.shown = anyWallet().address;
@@ -136,7 +136,7 @@ test("a page that is opened while the wallet shows another account says so, and 
   assert.equal(await banner.count(), 0);
 });
 
-test("what waits for a signature stays while the account is away, and is signed by no other", async () => {
+test("a request waits unchanged while its account is not selected, and no other account signs it", async () => {
   const { person, wallet, banner } = await connected();
   const { page, sheet } = person;
   const other = anyWallet();
@@ -144,7 +144,7 @@ test("what waits for a signature stays while the account is away, and is signed 
   await form.locator("button[type=submit]").click();
   const text = await sheet.locator("pre").textContent();
 
-  // The wallet is asked, and changes its account instead of an answer.
+  // Instead of answering, the wallet changes its account.
   const release = wallet.hold();
   await sheet.getByRole("button", { name: "Sign and send" }).click();
   await sheet.getByRole("button", { name: "Confirm in your wallet…" }).waitFor();
@@ -167,7 +167,7 @@ test("what waits for a signature stays while the account is away, and is signed 
   assert.equal(await banner.count(), 0);
 });
 
-test("the page goes on with the other account when it is told to, and back with one that it knows", async () => {
+test("the page switches to the other account on request, and back to a known one without another signature", async () => {
   const { person, wallet, banner } = await connected();
   const { page } = person;
   const other = anyWallet();

@@ -1,5 +1,5 @@
-// What the page can check of what a replica says: it holds where the replica is honest, and the page says what
-// is false where it lies.
+// The page's checks of a replica's answers: they pass for an honest replica, and name the false part for a dishonest
+// one.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NARROW, WIDE } from "./exchange.js";
@@ -8,7 +8,7 @@ import { Scene } from "./scene.js";
 let alice;
 let order;
 
-// One exchange for all tests, with an order whose batch, or a later one, replicas have certified.
+// All tests share one exchange with an order whose batch, or a later one, is certified.
 const scene = Scene.ofFile(async ({ exchange }) => {
   alice = await scene.resident();
   await alice.order("Buy", "1", "1990");
@@ -17,7 +17,7 @@ const scene = Scene.ofFile(async ({ exchange }) => {
   order = await exchange.get(`/v1${href}`);
   for (let attempt = 0; attempt < 20; attempt += 1) {
     if ((await exchange.get(`/v1/certified?from=${order.batch}`)).root) return;
-    // A replica attests along with batches, at most once a second.
+    // A replica attests when it posts batches, at most once per second.
     await alice.page.waitForTimeout(1100);
     await alice.order("Buy", "0.1", "1980");
     await alice.outcome("applied");
@@ -38,26 +38,26 @@ const checkTransaction = async (person) => {
   await concluded(person.page);
 };
 
-// Changes what the replica answers from now on; it tells how many answers were others for it.
-const tellLies = async (page, where, lie) => {
-  let lies = 0;
+// Changes the replica's answers from now on. The returned function gives the number of changed answers.
+const falsify = async (page, where, change) => {
+  let changed = 0;
   await page.route(where, async (route) => {
     const answer = await route.fetch();
     const text = await answer.text();
-    if (lie(text) !== text) lies += 1;
-    await route.fulfill({ response: answer, body: lie(text) });
+    if (change(text) !== text) changed += 1;
+    await route.fulfill({ response: answer, body: change(text) });
   });
-  return () => lies;
+  return () => changed;
 };
 
 for (const viewport of [WIDE, NARROW]) {
-  test(`a transaction is checked from its text to the proof of its batch, ${viewport.width} px`, async () => {
+  test(`a transaction is checked from its message to the finality proof of its batch, ${viewport.width} px`, async () => {
     const person = await scene.arrive({ path: `/transactions/${order.hash}`, viewport });
     const { page } = person;
     const parts = [];
     page.on("request", (request) => /verifier/.test(request.url()) && parts.push(request.url()));
     await page.getByRole("heading", { level: 1, name: "Transaction" }).waitFor();
-    assert.deepEqual(parts, [], "what checks is not there before it is needed");
+    assert.deepEqual(parts, [], "the verifier is loaded only when it is needed");
     await checkTransaction(person);
     assert.equal(parts.length, 1);
     assert.equal(await verdict(page).innerText(), "All checks that this page can make have passed.");
@@ -71,37 +71,37 @@ for (const viewport of [WIDE, NARROW]) {
 }
 
 const transactionOf = (body, change) => ({ ...body, element: body.element.replace(/"price":"1990"/, `"price":"${change}"`) });
-const LIES = [
-  ["another price in what was signed", (url) => url.pathname.endsWith("/signed"),
+const FALSE_ANSWERS = [
+  ["a different price in the signed transaction", (url) => url.pathname.endsWith("/signed"),
     (text) => JSON.stringify(transactionOf(JSON.parse(text), "1991")), "Signature"],
-  ["another text beside the right element", (url) => url.pathname.endsWith("/signed"),
+  ["a different message beside the right transaction", (url) => url.pathname.endsWith("/signed"),
     (text) => text.replace("price: 1990", "price: 1991"), "Message and hash"],
-  ["a body with another price", (url) => url.pathname === "/v1/batches",
+  ["a batch body with a different price", (url) => url.pathname === "/v1/batches",
     (text) => text.replace('\\"price\\":\\"1990\\"', '\\"price\\":\\"1991\\"'), "Chain"],
-  ["a place where something else stands", (url) => url.pathname === `/v1/transactions/${order.hash}`,
+  ["a wrong position in the batch", (url) => url.pathname === `/v1/transactions/${order.hash}`,
     (text) => text.replace(/"position":"\d+"/, '"position":"7"'), "In the batch"],
-  ["a proof over another time", (url) => url.pathname.endsWith("/contents"),
+  ["a proof with a different timestamp", (url) => url.pathname.endsWith("/contents"),
     (text) => text.replace(/"timestamp":"(\d+)"/, (_, time) => `"timestamp":"${Number(time) + 1}"`), "Finality proof"],
-  ["nodes of another app", (url) => url.pathname === "/v1/network",
+  ["the nodes of another app", (url) => url.pathname === "/v1/network",
     (text) => text.replace('"app_name":"', '"app_name":"other-'), "Finality proof"],
-  ["another root that replicas are said to agree on", (url) => url.pathname === "/v1/certified",
+  ["a certified root that the attestations do not sign", (url) => url.pathname === "/v1/certified",
     (text) => text.replace(/"root":"([0-9a-f]{64})"/, (_, root) => `"root":"${root.slice(0, -1)}${root.endsWith("0") ? "1" : "0"}"`), "Certified root"],
 ];
-for (const [name, where, lie, title] of LIES) {
-  test(`a replica that lies is found out: ${name}`, async () => {
+for (const [name, where, change, title] of FALSE_ANSWERS) {
+  test(`a dishonest replica is detected: ${name}`, async () => {
     const person = await scene.arrive({ path: `/transactions/${order.hash}` });
     const { page } = person;
     await page.getByRole("heading", { level: 1, name: "Transaction" }).waitFor();
-    const lies = await tellLies(page, where, lie);
+    const changed = await falsify(page, where, change);
     await checkTransaction(person);
-    assert.ok(lies() > 0, "it did lie");
+    assert.ok(changed() > 0, "at least one answer was changed");
     assert.match(await verdict(page).innerText(), /At least one check failed/);
     const failed = (await steps(page)).filter(([, outcome]) => outcome === "bad").map(([title]) => title);
     assert.ok(failed.includes(title), failed.join());
   });
 }
 
-test("balances are led to the root, and one that was changed is found out", async () => {
+test("balances are proven against the state root, and a changed balance is detected", async () => {
   const person = await scene.arrive({ path: `/accounts/${alice.account}` });
   const { page } = person;
   await page.getByRole("button", { name: "Check", exact: true }).click();
@@ -120,7 +120,7 @@ test("balances are led to the root, and one that was changed is found out", asyn
   assert.ok((await steps(page)).some(([title, outcome]) => title === "Balance" && outcome === "bad"));
 });
 
-test("open orders are led to the root", async () => {
+test("open orders are proven against the state root", async () => {
   const person = await scene.arrive({ path: `/accounts/${alice.account}` });
   const { page } = person;
   const { open_orders } = await scene.exchange.get(`/v1/accounts/${alice.account}`);
@@ -140,31 +140,31 @@ const shownOrder = (change) => (text) => {
   return JSON.stringify(body);
 };
 const ofAccount = (url) => url.pathname === `/v1/accounts/${alice.account}`;
-for (const [name, where, lie] of [
-  ["another leaf", ofOrder, (text) => flipped(text, "value")],
-  ["no leaf", ofOrder, (text) => text.replace(/"value":"[0-9a-f]*"/, '"value":null')],
-  ["another proof", ofOrder, (text) => flipped(text, "proof")],
-  ["another root", ofOrder, (text) => flipped(text, "root")],
-  ["another price on show", ofAccount, shownOrder({ price: "1991" })],
-  ["more of it open", ofAccount, shownOrder({ remaining: "2" })],
-  ["the other side", ofAccount, shownOrder({ side: "sell" })],
-  ["another transaction", ofAccount, shownOrder({ hash: "0".repeat(64) })],
-  ["an order that is not there", ofAccount, shownOrder({ id: "999999" })],
+for (const [name, where, change] of [
+  ["a different leaf", ofOrder, (text) => flipped(text, "value")],
+  ["a missing leaf", ofOrder, (text) => text.replace(/"value":"[0-9a-f]*"/, '"value":null')],
+  ["a different proof", ofOrder, (text) => flipped(text, "proof")],
+  ["a different root", ofOrder, (text) => flipped(text, "root")],
+  ["a different price in the list", ofAccount, shownOrder({ price: "1991" })],
+  ["a larger open quantity in the list", ofAccount, shownOrder({ remaining: "2" })],
+  ["the other side in the list", ofAccount, shownOrder({ side: "sell" })],
+  ["a different transaction in the list", ofAccount, shownOrder({ hash: "0".repeat(64) })],
+  ["an order that does not exist", ofAccount, shownOrder({ id: "999999" })],
 ]) {
-  test(`a false open order is found out: ${name}`, async () => {
+  test(`a false open order is detected: ${name}`, async () => {
     const person = await scene.arrive({ path: `/accounts/${alice.account}` });
     const { page } = person;
     await page.getByRole("button", { name: "Check open orders" }).waitFor();
-    const lies = await tellLies(page, where, lie);
+    const changed = await falsify(page, where, change);
     await page.getByRole("button", { name: "Check open orders" }).click();
     await concluded(page);
-    assert.ok(lies() > 0, "it did lie");
+    assert.ok(changed() > 0, "at least one answer was changed");
     assert.match(await verdict(page).innerText(), /At least one check failed/);
     assert.ok((await steps(page)).some(([title, outcome]) => title === "Order" && outcome === "bad"));
   });
 }
 
-test("a mark says how the last batch and the balances are known, and what is new is reported again", async () => {
+test("the latest batch, balances and open orders show how they are known, and new data is unverified again", async () => {
   const { page } = alice;
   const mark = (of) => page.getByRole("button", { name: new RegExp(`^${of}: `) });
   const reported = "this replica (not verified here)";

@@ -1,4 +1,4 @@
-// A real server process with a data folder of its own, and a real browser: nothing is mocked.
+// A real server process with its own data folder, and a real browser: nothing is mocked.
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -36,7 +36,7 @@ export class Exchange {
     return exchange;
   }
 
-  // Starts another exchange at the same address, with the same keys and these fees in its genesis: another network.
+  // Starts a different exchange at the same address: same keys, but these fees in genesis, so a different network.
   async charge({ maker, taker }) {
     await this.kill();
     const [before, after] = [this.data, path.join(this.folder, `charged-${maker}-${taker}`)];
@@ -66,12 +66,12 @@ export class Exchange {
     throw new Error(`the server did not become ready:\n${this.log}`);
   }
 
-  // As a power cut would: no handler runs.
+  // Like a power cut: no shutdown handler runs.
   async kill() {
     await this.end("SIGKILL");
   }
 
-  // As an operator stops it.
+  // Like an operator who stops the replica.
   async terminate() {
     await this.end("SIGTERM");
   }
@@ -94,7 +94,7 @@ export class Exchange {
   }
 }
 
-// A program of its own beside the page: signs a transaction with a secret key and hands it in.
+// Signs a transaction with a secret key outside the page and submits it.
 export const submit = async (exchange, secret, transaction) => {
   const [key, file] = ["program.key", "transaction.json"].map((name) => path.join(exchange.folder, name));
   writeFileSync(key, secret, { mode: 0o600 });
@@ -115,7 +115,7 @@ export const WIDE = { width: 1440, height: 900 };
 export const NARROW = { width: 360, height: 740 };
 export const PASSPHRASE = "correct horse battery";
 
-// As many as there are to be, once what is asked for has come.
+// Waits until the number of matching elements is `count`.
 export const hasCount = async (place, count) => {
   for (let attempt = 0; attempt < 100; attempt += 1) {
     if ((await place.count()) === count) return;
@@ -124,7 +124,7 @@ export const hasCount = async (place, count) => {
   assert.equal(await place.count(), count, String(place));
 };
 
-// Names and values of a form or sheet.
+// The names and values listed in a form or sheet.
 export const lines = async (place) => {
   await place.locator(".cost > div").first().waitFor();
   const rows = await place.locator(".cost > div").all();
@@ -132,14 +132,14 @@ export const lines = async (place) => {
   return Object.fromEntries(await Promise.all(texts));
 };
 
-// A person with a browser of their own.
+// A person with their own browser context.
 export class Person {
   static async arrive(browser, exchange, { viewport = WIDE, colorScheme = "dark" } = {}) {
     const person = new Person();
     person.context = await browser.newContext({ viewport, colorScheme, locale: "en-US", timezoneId: "UTC" });
     person.page = await person.context.newPage();
     person.isNarrow = viewport.width < 768;
-    person.faults = [];
+    person.consoleErrors = [];
     person.listen();
     await person.page.goto(exchange.url);
     await person.page.getByText("Live · batch").waitFor();
@@ -150,16 +150,16 @@ export class Person {
     this.page.on("console", (message) => {
       // The browser itself logs requests that fail while the server is away, and 4xx answers.
       const isRequest = /Failed to load resource|WebSocket connection to/.test(message.text());
-      if (message.type() === "error" && !isRequest) this.faults.push(message.text());
+      if (message.type() === "error" && !isRequest) this.consoleErrors.push(message.text());
     });
-    this.page.on("pageerror", (error) => this.faults.push(String(error)));
+    this.page.on("pageerror", (error) => this.consoleErrors.push(String(error)));
     this.page.setDefaultTimeout(20_000);
   }
 
-  // Closes the browser; what it complained of.
+  // Closes the browser context and returns the errors of its console.
   async leave() {
     await this.context.close();
-    return this.faults;
+    return this.consoleErrors;
   }
 
   // The wallet's dialog.
@@ -167,8 +167,8 @@ export class Person {
     return this.page.getByRole("dialog", { name: "Wallet" });
   }
 
-  // With its phrase written down and checked.
-  async makeKey() {
+  // Creates a wallet, then writes down and confirms its phrase.
+  async createWallet() {
     const { dialog, page } = this;
     await page.getByRole("button", { name: "Create wallet" }).first().click();
     await dialog.locator("#new-passphrase").fill(PASSPHRASE);
@@ -179,7 +179,7 @@ export class Person {
     await dialog.getByRole("button", { name: "Close" }).click();
   }
 
-  // Writes down the phrase that is on show, and gives the words that are asked back.
+  // Reads the displayed phrase and enters the words that the page asks for.
   async writeDown() {
     const { dialog } = this;
     await dialog.locator(".phrase li").last().waitFor();
@@ -203,7 +203,7 @@ export class Person {
     await this.dialog.getByRole("button", { name: "Close" }).click();
   }
 
-  // Opens the keys of a wallet that is locked.
+  // Unlocks a locked wallet.
   async unlock(passphrase = PASSPHRASE) {
     await this.page.getByRole("button", { name: "locked" }).click();
     await this.dialog.locator("#unlock-passphrase").fill(passphrase);
@@ -214,14 +214,14 @@ export class Person {
 
   // Another tab of the same browser.
   async tabAt(url) {
-    const person = Object.assign(new Person(), { context: this.context, isNarrow: this.isNarrow, faults: this.faults });
+    const person = Object.assign(new Person(), { context: this.context, isNarrow: this.isNarrow, consoleErrors: this.consoleErrors });
     person.page = await this.context.newPage();
     person.listen();
     await person.page.goto(url);
     return person;
   }
 
-  // Brings a phrase, a key or the text of a file into a browser without keys.
+  // Imports a phrase, a key or the text of a file into a browser without a wallet.
   async importKey(text) {
     const dialog = await this.openWallet();
     await dialog.getByText("Import private key, recovery phrase or file").click();
@@ -233,7 +233,7 @@ export class Person {
     await this.closeWallet();
   }
 
-  // What the browser keeps in a store of the page's database.
+  // All values in one store of the page's database.
   async stored(store) {
     return this.page.evaluate(async (store) => {
       const opened = indexedDB.open("zellbook");
@@ -249,7 +249,7 @@ export class Person {
     await this.page.getByRole("tab", { name }).click();
   }
 
-  // Chart, book, trades or info, which stand side by side where the page is wide.
+  // Shows chart, book, trades or info: tabs on a narrow page, side by side on a wide one.
   async see(name) {
     await this.closeForm();
     if (this.isNarrow) await this.tab(name);
@@ -281,13 +281,13 @@ export class Person {
     return form;
   }
 
-  // Leaves the order form where the page is narrow and it covers the rest.
+  // Closes the order form on a narrow page, where it covers everything else.
   async closeForm() {
     const close = this.page.locator("#order-form").getByRole("button", { name: "Close" });
     if (await close.isVisible()) await close.click();
   }
 
-  // Fills in the form, reads the sheet, signs.
+  // Fills in the form, submits it and signs.
   async order(side, quantity, price) {
     const form = await this.fill(side, quantity, price);
     await form.locator("button[type=submit]").click();
@@ -298,14 +298,14 @@ export class Person {
     return this.page.getByRole("dialog").filter({ hasText: "You're signing this message" });
   }
 
-  // Signs what is on the sheet and returns its text.
+  // Signs the request on the signing sheet and returns its message.
   async sign() {
     const text = await this.sheet.locator("pre").textContent();
     await this.sheet.getByRole("button", { name: "Sign and send" }).click();
     return text;
   }
 
-  // The sheet of an open order, with other values.
+  // Opens the edit sheet of an open order and enters other values.
   async edit(id, values) {
     await this.tab("Open orders");
     await this.page.getByRole("button", { name: `Edit order #${id}`, exact: true }).click();
@@ -314,7 +314,7 @@ export class Person {
     return sheet;
   }
 
-  // The newest line of "Activity".
+  // The newest entry of "Activity", once it has reached this step.
   async outcome(word) {
     const line = this.page.locator(".sent > li").first();
     await line.locator(".steps").getByText(word).waitFor();

@@ -1,4 +1,4 @@
-// The explorer as people use it: looking around, coming by a link, searching, going back.
+// The explorer: following links, opening links from elsewhere, searching, going back.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hasCount, NARROW, submit, WIDE } from "./exchange.js";
@@ -9,7 +9,7 @@ import { Trader } from "./trader.js";
 let alice;
 let transactions;
 
-// One exchange with some history for all tests: they only look.
+// All tests share one exchange with some history, because they only read.
 const scene = Scene.ofFile(async ({ exchange }) => {
   alice = await scene.resident();
   for (const [side, quantity, price] of [["Sell", "2", "2000"], ["Buy", "1", "1990"]]) {
@@ -18,7 +18,7 @@ const scene = Scene.ofFile(async ({ exchange }) => {
   }
   const secret = "11".repeat(32);
   const body = { kind: "order", market: "ETH/USDT", side: "buy", time_in_force: "gtc", self_trade: "cancel_newest" };
-  // Nobody gave this key tokens, so its order is rejected.
+  // This key has no tokens, so its order is rejected.
   await submit(exchange, secret, { ...body, quantity: "1", price: "1995" });
   const bob = await scene.trader();
   await bob.order("Buy", "0.5", "2001");
@@ -38,7 +38,7 @@ const search = async (person, text) => {
 const filled = () => transactions.find(({ kind, fields }) => kind === "order" && fields.some(([, value]) => value === "2001"));
 const rejected = () => transactions.find(({ reject }) => reject);
 
-test("a view leads to the next, back and forward return, and each has its title and the focus", async () => {
+test("links, back and forward change the view, its title and the focus", async () => {
   const person = await scene.arrive({ path: "/" });
   const { page } = person;
   const at = async (path, title) => {
@@ -68,7 +68,7 @@ test("a view leads to the next, back and forward return, and each has its title 
   await page.locator("#order-form").waitFor();
 });
 
-test("a batch shows its place, its proof, its transactions and its trades", async () => {
+test("a batch shows its neighbours, its proof, its transactions and its trades", async () => {
   const { hash, batch } = filled();
   const whole = await scene.exchange.get(`/v1/batches/${batch}`);
   const person = await scene.arrive({ path: `/batches/${batch}` });
@@ -83,7 +83,7 @@ test("a batch shows its place, its proof, its transactions and its trades", asyn
   assert.equal(await page.getByRole("link", { name: /bytes \(JSON with proof\)/ }).getAttribute("href"), `/v1/batches/${batch}`);
 });
 
-test("a transaction shows its way, what was signed and what came of it", async () => {
+test("a transaction shows its lifecycle, its signed message and its outcome", async () => {
   const { hash } = filled();
   const person = await scene.arrive({ path: `/transactions/${hash}` });
   const { page } = person;
@@ -97,7 +97,7 @@ test("a transaction shows its way, what was signed and what came of it", async (
   await page.getByText("Reject code 40 (balance_too_low).").waitFor();
 });
 
-test("a lying replica's text does not have the hash, and the page says so", async () => {
+test("a message changed by the replica does not match the hash, and the page says so", async () => {
   const { hash } = filled();
   const person = await scene.arrive({ path: "/" });
   const { page } = person;
@@ -121,13 +121,13 @@ test("an account shows balances, orders, fills and ledger, live", async () => {
   await page.getByRole("table", { name: "Ledger" }).getByRole("row", { name: /deposit ETH \+10 / }).waitFor();
   await page.getByText("No past orders").waitFor();
   await page.getByText("No trading keys").waitFor();
-  // Somebody trades with it: the view shows it without being asked.
+  // A new order appears without a reload.
   await alice.order("Sell", "0.25", "2100");
   await alice.outcome("applied");
   await orders.getByRole("row", { name: /ETH\/USDT Sell 2,100.00 0.2500 0.0000 open/ }).waitFor();
 });
 
-test("the last batches come by themselves, and the focus stays on its link", async () => {
+test("new batches appear by themselves, and the focused link keeps the focus", async () => {
   const person = await scene.arrive({ path: "/batches" });
   const { page } = person;
   const { batch } = await scene.exchange.get("/v1/status");
@@ -140,7 +140,7 @@ test("the last batches come by themselves, and the focus stays on its link", asy
   assert.equal(await page.evaluate(() => document.activeElement.getAttribute("href")), focused);
 });
 
-test("a market shows rules, figures, book and trades, and leads to trading", async () => {
+test("a market shows rules, statistics, book and trades, and links to trading", async () => {
   const person = await scene.arrive({ path: "/markets" });
   const { page } = person;
   await page.getByRole("table").getByRole("link", { name: "ETH/USDT" }).click();
@@ -156,7 +156,7 @@ test("a market shows rules, figures, book and trades, and leads to trading", asy
   await page.getByRole("button", { name: "Market BTC/USDT" }).waitFor();
 });
 
-test("replicas show what they attested to, and how this one is", async () => {
+test("the replicas view shows attestations and the state of this replica", async () => {
   const person = await scene.arrive({ path: "/replicas" });
   const { page } = person;
   const { replicas } = await scene.exchange.get("/v1/replicas");
@@ -169,7 +169,7 @@ test("replicas show what they attested to, and how this one is", async () => {
 });
 
 for (const viewport of [WIDE, NARROW]) {
-  test(`the sequencer's nodes show keys and stakes, and who signed last, ${viewport.width} px`, async () => {
+  test(`the sequencer nodes show keys and stakes, and which of them signed the latest proof, ${viewport.width} px`, async () => {
     const person = await scene.arrive({ path: "/replicas", viewport });
     const { page } = person;
     const { nodes, threshold } = await scene.exchange.get("/v1/network");
@@ -181,14 +181,14 @@ for (const viewport of [WIDE, NARROW]) {
     await page.getByText(`at least ${threshold} % of the stake`).waitFor();
     await page.getByText(`${node.stake} of ${node.stake} stake (100.0 %) signed the batches up to`).waitFor();
     await page.getByText("Full IDs and keys").click();
-    // As the replica wrote them: JavaScript's own numbers are too short for them.
+    // Parsed as strings, because the integers are too large for JavaScript numbers.
     const { pubkeyG2_X: x } = JSON.parse((await (await fetch(`${scene.exchange.url}/v1/network`)).text()).replace(/([\[ ])(\d{30,})/g, '$1"$2"')).nodes[id];
     await page.getByRole("region", { name: "Full public keys" }).filter({ hasText: `x: [${x.join(", ")}]` }).waitFor();
   });
 }
 
 for (const viewport of [WIDE, NARROW]) {
-  test(`search finds a batch, a transaction, an account and a market, and says what it cannot find, ${viewport.width} px`, async () => {
+  test(`search finds a batch, a transaction, an account and a market, and explains what it cannot find, ${viewport.width} px`, async () => {
     const person = await scene.arrive({ path: "/", viewport });
     const { page } = person;
     const { hash } = filled();
@@ -206,7 +206,7 @@ for (const viewport of [WIDE, NARROW]) {
     await search(person, "nonsense");
     await page.getByRole("alert").getByText("“nonsense” cannot be searched for").waitFor();
     assert.equal(new URL(page.url()).pathname, "/markets/ETH-USDT");
-    // Right in form, but not here: the view says what was wrong.
+    // Valid input that this replica does not have: the view says so.
     await search(person, "999999");
     await page.getByRole("alert").getByText("this replica has no batch 999999; its last is").waitFor();
     await search(person, "ab".repeat(32));
@@ -218,7 +218,7 @@ for (const viewport of [WIDE, NARROW]) {
   });
 }
 
-test("paths that are no views are not found", async () => {
+test("a path that is not a view gives 404", async () => {
   for (const route of ["/batches/x", "/transactions/12", "/accounts", "/markets/eth", "/explorer", "/batches/1/2"]) {
     const answer = await fetch(scene.exchange.url + route);
     assert.equal(answer.status, 404, route);
@@ -228,7 +228,7 @@ test("paths that are no views are not found", async () => {
 
 for (const viewport of [WIDE, NARROW]) {
   for (const colorScheme of ["dark", "light"]) {
-    test(`no view has serious faults or is wider than the window, ${viewport.width} px, ${colorScheme}`, async () => {
+    test(`every view is accessible and fits the window, ${viewport.width} px, ${colorScheme}`, async () => {
       const { batch, hash } = filled();
       const routes = ["/batches", `/batches/${batch}`, "/batches/999999", `/transactions/${hash}`, `/transactions/${rejected().hash}`, `/accounts/${alice.account}`, "/markets", "/markets/ETH-USDT", "/markets/BTC-USDT", "/replicas"];
       const person = await scene.arrive({ path: "/batches", viewport, colorScheme });
@@ -253,8 +253,8 @@ for (const viewport of [WIDE, NARROW]) {
   }
 }
 
-// Last, since it changes what the others look at.
-test("the past of an account comes by itself", async () => {
+// Last, because it changes what the other tests read.
+test("new fills of an account appear by themselves", async () => {
   const person = await scene.arrive({ path: `/accounts/${alice.account}` });
   const fills = person.page.getByRole("table", { name: "Fills" });
   await fills.getByRole("row", { name: /Sell 2,000.00 0.5000 maker/ }).waitFor();
@@ -265,10 +265,10 @@ test("the past of an account comes by itself", async () => {
   await fills.getByRole("row", { name: /Sell 2,000.00 0.5000 maker/ }).waitFor();
 });
 
-test("all trades of a batch are shown, page by page, and all fills of a transaction", async () => {
+test("all trades of a batch are shown page by page, and all fills of a transaction at once", async () => {
   const [maker, taker] = [await Trader.arrive(scene.exchange), await Trader.arrive(scene.exchange)];
   const prices = Array.from({ length: 60 }, (_, step) => (1991 + step / 100).toFixed(2).replace(/\.?0+$/, ""));
-  await maker.act(...prices.map((price) => maker.order("sell", 0.01, price)));
+  await maker.execute(...prices.map((price) => maker.order("sell", 0.01, price)));
   const hash = await taker.submit(taker.order("buy", 0.6, 1992, { timeInForce: "ioc" }));
   await taker.applied(hash);
   const { batch } = await scene.exchange.get(`/v1/transactions/${hash}`);

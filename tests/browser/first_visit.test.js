@@ -1,22 +1,22 @@
-// The way of a newcomer, from an empty browser to a first trade, and how long it takes a person.
+// A newcomer's way from an empty browser to the first trade, and an estimate of the time it takes a person.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hasCount, NARROW, WIDE } from "./exchange.js";
 import { Scene } from "./scene.js";
 import { Trader } from "./trader.js";
 
-// The keystroke-level model (Card, Moran and Newell, 1980), in milliseconds: to point at something and click it, to
-// press a key as an average typist does, and to make up one's mind before each step.
+// The keystroke-level model (Card, Moran and Newell, 1980), in milliseconds: pointing and clicking, one key press of an
+// average typist, and the decision before each step.
 const POINT_MS = 1100;
 const KEY_MS = 280;
 const MIND_MS = 1350;
-// To move what is out of sight into it, as much as pointing.
+// Scrolling to something out of sight takes about as long as pointing.
 const SCROLL_MS = POINT_MS;
-// To write a word of the phrase by hand, of some six letters and its number, at 22 words a minute.
+// Writing one word of the phrase and its number by hand, at 22 words per minute.
 const WRITE_MS = 2700;
 const BUDGET_MS = 60_000;
 
-// A person at the page, who does one thing at a time.
+// A person who does one thing at a time, each with its estimated duration.
 class Newcomer {
   steps = [];
   began = Date.now();
@@ -25,7 +25,7 @@ class Newcomer {
     this.page = page;
   }
 
-  // What is out of sight has to be looked for.
+  // Something out of sight must be scrolled to.
   async see(place) {
     await place.waitFor();
     const { y, height } = await place.boundingBox();
@@ -39,7 +39,7 @@ class Newcomer {
     await place.click();
   }
 
-  // Types where the page has put the focus already, and presses Enter.
+  // Types into the field that the page has already focused, and presses Enter.
   async type(place, text) {
     await this.page.waitForFunction((element) => document.activeElement === element, await place.elementHandle());
     this.steps.push([`type ${text.length} characters`, MIND_MS + (text.length + 1) * KEY_MS]);
@@ -62,12 +62,12 @@ let maker;
 const scene = Scene.ofEachTest({
   prepare: async ({ exchange }) => {
     maker = await Trader.arrive(exchange);
-    await maker.act(maker.order("sell", 5, 2000));
+    await maker.execute(maker.order("sell", 5, 2000));
   },
 });
 
 for (const [name, viewport] of [["1440", WIDE], ["360", NARROW]]) {
-  test(`at ${name} px the first trade is less than a minute away, and the phrase is asked for until it is written down`, async (context) => {
+  test(`at ${name} px the first trade takes less than a minute, and the page reminds of the phrase until it is written down`, async (context) => {
     const alice = await scene.arrive({ viewport });
     const { dialog, page, sheet } = alice;
     const newcomer = new Newcomer(alice);
@@ -77,7 +77,7 @@ for (const [name, viewport] of [["1440", WIDE], ["360", NARROW]]) {
     const welcome = page.locator(".welcome");
     await newcomer.click(welcome.getByRole("button", { name: "Get test tokens" }));
     await newcomer.click(welcome.getByRole("button", { name: "Suggest an order" }));
-    // It is one that trades: at the price of whoever sells, for a hundredth of what there is.
+    // The suggested order trades at once: at the best ask, for a hundredth of the balance.
     const form = page.locator("#order-form");
     await form.getByText("Fills now").waitFor();
     const button = form.locator("button[type=submit]");
@@ -90,7 +90,7 @@ for (const [name, viewport] of [["1440", WIDE], ["360", NARROW]]) {
     const { account } = JSON.parse((await alice.stored("sent")).find((sent) => sent.includes("kind: order"))).json.match(/"account":"(?<account>\w+)"/).groups;
     assert.equal((await scene.exchange.get(`/v1/accounts/${account}`)).fills.length, 1);
 
-    // The way is done, but for the phrase: header and balances say so until it is written down.
+    // All steps but the phrase are done: header and balances show a reminder until it is written down.
     await alice.tab("Balances");
     await hasCount(welcome, 0);
     await page.getByRole("button", { name: ", not backed up" }).waitFor();
@@ -111,7 +111,7 @@ for (const [name, viewport] of [["1440", WIDE], ["360", NARROW]]) {
   });
 }
 
-test("writing the phrase down first takes little at the page beside what it takes by hand", async (context) => {
+test("backing up the phrase first adds little time on the page compared with writing by hand", async (context) => {
   const alice = await scene.arrive();
   const { dialog, page } = alice;
   const newcomer = new Newcomer(alice);
@@ -138,17 +138,17 @@ test("writing the phrase down first takes little at the page beside what it take
   await hasCount(page.getByText(", not backed up"), 0);
 });
 
-test("who finds nobody selling is shown the empty form, and the suggestion is there again with the first seller", async () => {
+test("without asks the suggestion leads to the empty form, and works again after the first ask", async () => {
   const alice = await scene.arrive();
   const { page } = alice;
-  await maker.act(maker.sign("cancel_all", {}));
-  await alice.makeKey();
+  await maker.execute(maker.sign("cancel_all", {}));
+  await alice.createWallet();
   const welcome = page.locator(".welcome");
   await welcome.getByRole("button", { name: "Get test tokens" }).click();
   await welcome.getByRole("button", { name: "Suggest an order" }).click();
   await page.waitForFunction(() => document.activeElement.id === "field-price");
   assert.equal(await page.locator("#field-price").inputValue(), "");
-  await maker.act(maker.order("sell", 1, 2100));
+  await maker.execute(maker.order("sell", 1, 2100));
   await page.locator(".book .asks .price").filter({ hasText: "2,100" }).waitFor();
   await welcome.getByRole("button", { name: "Suggest an order" }).click();
   await page.waitForFunction(() => document.querySelector("#field-price").value === "2100");

@@ -1,22 +1,22 @@
-// How the page bears a busy market: programs change the book more than a hundred times a second, and the
-// browser's own trace says how long frames and scripts took. `cargo xtask bench page` runs it.
+// Measures the page in a busy market: programs change the order book more than a hundred times per second, and the
+// browser's trace tells how long frames and scripts took. Run it with `cargo xtask bench page`.
 import { loadavg } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Exchange, Person, WIDE, launch } from "./exchange.js";
 import { Trader } from "./trader.js";
 
 const SECONDS = Number(process.argv[2] ?? 20);
-// Each turn places and cancels so many orders.
+// Each turn places and cancels this many orders.
 const [TURN_MS, ORDERS] = [80, 8];
 const FRAME_MS = 1000 / 60;
-// What runs scripts, as Chromium's trace names it.
+// The events of Chromium's trace that run scripts.
 const SCRIPTS = ["EvaluateScript", "EventDispatch", "FireAnimationFrame", "FunctionCall", "RunMicrotasks", "TimerFire", "v8.callFunction"];
 
 const exchange = await Exchange.start();
 const browser = await launch();
 let isOver = false;
 
-// Keeps quoting: an order lives for some turns, and one in eight turns somebody takes what is best.
+// Keeps quoting: an order lives for some turns, and in every eighth turn `take` fills the best price.
 const quote = async (side, sign) => {
   const trader = await Trader.arrive(exchange);
   const open = [];
@@ -26,7 +26,7 @@ const quote = async (side, sign) => {
     const transactions = [];
     for (let order = 0; order < ORDERS; order += 1) {
       const clientId = `quote-${count}`;
-      // Within forty ticks of the middle, where everybody looks.
+      // Within forty steps of the mid price, in the visible part of the book.
       const price = 2000 + sign * (1 + ((count * 7919) % 40)) * 0.25;
       const quantity = (5 + ((count * 104_729) % 90)) / 1000;
       transactions.push(trader.order(side, quantity, price, { clientId, timeInForce: "post_only" }));
@@ -53,20 +53,20 @@ const print = (name, values, unit = "ms") => {
   console.log(`${name}: median ${median} ${unit}, 95 % ${p95}, 99 % ${p99}, most ${Math.max(...values).toFixed(2)}`);
 };
 
-// How long scripts ran in each frame, from the events of the page's main thread.
+// The script time of each frame, from the trace events of the page's main thread.
 const scriptTimes = (events) => {
   const begins = events.filter(({ name, ph }) => name === "AnimationFrame" && ph === "b");
   const threadOf = ({ pid, tid }) => `${pid}:${tid}`;
   const threads = [...new Set(begins.map(threadOf))];
   const framesOf = (thread) => begins.filter((begin) => threadOf(begin) === thread);
-  // The page's is the one with the most frames.
+  // The page's main thread is the one with the most frames.
   const thread = threads.sort((a, b) => framesOf(b).length - framesOf(a).length)[0];
   const frames = framesOf(thread);
   const runs = events
     .filter((event) => event.ph === "X" && threadOf(event) === thread && SCRIPTS.includes(event.name))
     .map(({ ts, dur }) => [ts, ts + dur])
     .sort((a, b) => a[0] - b[0]);
-  // One in another counts once.
+  // Nested runs count once.
   const whole = [];
   for (const [begin, end] of runs) {
     const last = whole.at(-1);
@@ -104,11 +104,11 @@ try {
   };
   const person = await Person.arrive(counted, exchange, { viewport: WIDE });
   const { page } = person;
-  await person.makeKey();
+  await person.createWallet();
   await person.getTokens();
   await person.order("Sell", "0.5", "2004");
   await person.outcome("applied");
-  // The form works out its order anew with each change of the book.
+  // The filled-in form recomputes its preview with each change of the book.
   await person.fill("Buy", "0.5", "2003");
   const programs = [quote("sell", 1), quote("buy", -1), take()];
   await sleep(6000);

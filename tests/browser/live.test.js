@@ -1,5 +1,4 @@
-// Live data: what the page makes of messages that are missing, of many at once, and of a connection that
-// breaks.
+// Live data: missing messages, many messages at once, and broken connections.
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import { Scene } from "./scene.js";
@@ -9,10 +8,10 @@ let trader;
 const scene = Scene.ofFile(async ({ exchange }) => {
   trader = await Trader.arrive(exchange);
 });
-afterEach(() => trader.act(trader.sign("cancel_all", {})));
+afterEach(() => trader.execute(trader.sign("cancel_all", {})));
 
-// A person whose messages from the replica pass through `pass`, which gives those that the page gets.
-// `asked` has what the page sent, in all its connections.
+// A person whose messages from the replica pass through `pass`; the page receives what it returns.
+// `asked` lists the messages that the page sent, for each of its connections.
 const arrive = async (pass = (message) => [message]) => {
   const asked = [];
   const browser = {
@@ -36,11 +35,11 @@ const arrive = async (pass = (message) => [message]) => {
   return Object.assign(person, { asked });
 };
 const asks = async ({ page }) => page.locator(".book .asks tr .price").allTextContents();
-// The best ask stands last, next to the spread.
+// The best ask is the last row, next to the spread.
 const bestAsk = (person, price) =>
   person.page.waitForFunction((price) => [...document.querySelectorAll(".book .asks tr .price")].at(-1)?.textContent.includes(price), price);
 
-test("a channel with a gap begins anew, in the same connection, and the others go on", async () => {
+test("a channel with a missing message resubscribes on the same connection, and other channels continue", async () => {
   let isLost = false;
   let lost = 0;
   const person = await arrive((message) => {
@@ -49,11 +48,11 @@ test("a channel with a gap begins anew, in the same connection, and the others g
     lost += 1;
     return [];
   });
-  await trader.act(trader.order("sell", 1, 2000));
+  await trader.execute(trader.order("sell", 1, 2000));
   await bestAsk(person, "2,000.00");
   isLost = true;
-  await trader.act(trader.order("sell", 1, 1990));
-  await trader.act(trader.order("sell", 1, 1980));
+  await trader.execute(trader.order("sell", 1, 1990));
+  await trader.execute(trader.order("sell", 1, 1980));
   await bestAsk(person, "1,980.00");
   assert.equal(lost, 1);
   assert.deepEqual(await asks(person), ["2,000.00", "1,990.00", "1,980.00"], "what was missed is there");
@@ -64,15 +63,15 @@ test("a channel with a gap begins anew, in the same connection, and the others g
   assert.deepEqual([count("subscribe", "trades"), count("unsubscribe", "trades"), count("subscribe", "status")], [1, 0, 1]);
 });
 
-test("messages of a market that is no longer shown, and ones nobody asked for, are passed over", async () => {
+test("messages of another market and unknown messages are ignored", async () => {
   const stray = { type: "snapshot", number: "0", channel: "book", data: { market: "BTC/USDT", batch: "9", bids: [["1", "1", "1"]], asks: [["2", "1", "1"]] } };
   const person = await arrive((message) => (message.channel === "book" ? [message, stray, { type: "news" }] : [message]));
-  await trader.act(trader.order("sell", 1, 2000));
+  await trader.execute(trader.order("sell", 1, 2000));
   await bestAsk(person, "2,000.00");
   assert.deepEqual(await asks(person), ["2,000.00"]);
 });
 
-test("all that comes between two frames is shown at once", async () => {
+test("all changes between two frames are shown at once", async () => {
   const held = [];
   let isHeld = false;
   const person = await arrive((message) => {
@@ -80,9 +79,9 @@ test("all that comes between two frames is shown at once", async () => {
     held.push(message);
     return held.length < 8 ? [] : held.splice(0);
   });
-  await trader.act(trader.order("sell", 1, 2100));
+  await trader.execute(trader.order("sell", 1, 2100));
   await bestAsk(person, "2,100.00");
-  // Frames wait until they are let go, and each state that the book shows is noted.
+  // Holds back animation frames, and records each state that the book shows.
   await person.page.evaluate(() => {
     const waiting = [];
     const now = globalThis.requestAnimationFrame;
@@ -99,7 +98,7 @@ test("all that comes between two frames is shown at once", async () => {
     new MutationObserver(draw).observe(document.querySelector(".book-panel"), { subtree: true, childList: true, characterData: true });
   });
   isHeld = true;
-  for (let step = 1; step <= 8; step += 1) await trader.act(trader.order("sell", 1, 2100 - step));
+  for (let step = 1; step <= 8; step += 1) await trader.execute(trader.order("sell", 1, 2100 - step));
   await person.page.waitForTimeout(1000);
   assert.deepEqual(await person.page.evaluate(() => globalThis.states), [], "nothing is shown before the frame");
   await person.page.evaluate(() => globalThis.letGo());
@@ -107,11 +106,11 @@ test("all that comes between two frames is shown at once", async () => {
   assert.deepEqual((await person.page.evaluate(() => globalThis.states)).map((text) => text.trim()), ["2,092.00"]);
 });
 
-test("away, the page says so, keeps what it shows as stale, and takes an order up to signing", async () => {
+test("without its replica the page says so, marks its data as stale, and still signs orders", async () => {
   const alice = await arrive();
-  await alice.makeKey();
+  await alice.createWallet();
   await alice.getTokens();
-  await trader.act(trader.order("sell", 1, 2000));
+  await trader.execute(trader.order("sell", 1, 2000));
   await bestAsk(alice, "2,000.00");
   await scene.exchange.kill();
   const banner = alice.page.getByRole("alert").filter({ hasText: "Connection to the replica lost" });
@@ -125,7 +124,7 @@ test("away, the page says so, keeps what it shows as stale, and takes an order u
   await alice.page.waitForFunction(() => !document.querySelector("main").classList.contains("stale"));
 });
 
-test("a replica that is behind, without a sequencer, or halted, is told apart from one that follows", async () => {
+test("a replica that is behind, without a sequencer, or halted is shown as such", async () => {
   let change = {};
   const person = await arrive((message) => [message.channel === "status" ? { ...message, data: { ...message.data, ...change } } : message]);
   const { page } = person;
@@ -137,19 +136,19 @@ test("a replica that is behind, without a sequencer, or halted, is told apart fr
   ];
   for (const [next, text, word, stale] of states) {
     change = next;
-    // The status comes with each commit.
-    await trader.act(trader.order("sell", 0.1, 2500));
+    // The replica sends its status with each commit.
+    await trader.execute(trader.order("sell", 0.1, 2500));
     await page.getByRole("alert").getByText(text).waitFor();
     await page.locator(".replica").getByText(word).waitFor();
     assert.equal(await isStale(), stale);
   }
   change = {};
-  await trader.act(trader.order("sell", 0.1, 2500));
+  await trader.execute(trader.order("sell", 0.1, 2500));
   await page.getByRole("alert").waitFor({ state: "hidden" });
   assert.equal(await isStale(), false);
 });
 
-test("without a network the page says so at once, and comes back with it", async () => {
+test("without a network connection the page says so at once, and recovers with it", async () => {
   const person = await arrive();
   const banner = person.page.getByRole("alert").getByText("Connection to the replica lost");
   await person.context.setOffline(true);
@@ -158,7 +157,7 @@ test("without a network the page says so at once, and comes back with it", async
   await banner.waitFor({ state: "hidden" });
 });
 
-test("a replica that stops says why, and the page comes back by itself", async () => {
+test("a replica that shuts down says why, and the page reconnects by itself", async () => {
   const person = await arrive();
   await scene.exchange.terminate();
   await person.page.getByRole("alert").getByText("this replica is stopping").waitFor();

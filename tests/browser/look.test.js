@@ -1,4 +1,4 @@
-// How the page looks and is handled beside trading: settings, shortcuts, notices, and what moves while it loads.
+// The page outside trading itself: settings, shortcuts, notices, and layout shifts while it loads.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NARROW, WIDE } from "./exchange.js";
@@ -12,10 +12,10 @@ const scene = Scene.ofFile(async ({ exchange }) => {
   for (let step = 1; step <= 30; step += 1) {
     orders.push(trader.order("sell", 0.1, 2000 + step), trader.order("buy", 0.1, 2000 - step));
   }
-  await trader.act(...orders);
+  await trader.execute(...orders);
 });
 
-// What is counted from the first moment on: shifts of the layout that nobody asked for.
+// Counts layout shifts without user input, from the first moment on.
 const watch = () => {
   globalThis.shifts = [];
   new PerformanceObserver((list) => {
@@ -39,10 +39,10 @@ const theme = ({ page }) => page.evaluate(() => document.documentElement.dataset
 const colour = ({ page }, name) => page.evaluate((name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim(), name);
 
 for (const [name, viewport] of [["360", NARROW], ["1440", WIDE], ["2560", { width: 2560, height: 1300 }]]) {
-  test(`at ${name} px nothing moves while the page loads`, async () => {
+  test(`at ${name} px the layout does not shift while the page loads`, async () => {
     const person = await arrive({ viewport });
     await person.page.waitForFunction(() => document.querySelector(".book .bids tr .price")?.textContent.includes("1,999"));
-    // Figures and chart come with requests of their own.
+    // Figures and chart arrive with separate requests.
     await person.page.waitForTimeout(2000);
     const shifts = await person.page.evaluate(() => globalThis.shifts);
     const sum = shifts.reduce((sum, { value }) => sum + value, 0);
@@ -50,7 +50,7 @@ for (const [name, viewport] of [["360", NARROW], ["1440", WIDE], ["2560", { widt
   });
 }
 
-test("the ladder shows whole rows only, around the spread in its middle, however large the window is", async () => {
+test("the order book shows only whole rows, with the spread in its middle, at every window size", async () => {
   const { page } = await arrive();
   await page.waitForFunction(() => document.querySelector(".book .bids tr .price")?.textContent.includes("1,999"));
   const measure = () => page.evaluate(() => {
@@ -73,7 +73,7 @@ test("the ladder shows whole rows only, around the spread in its middle, however
     assert.ok(rows.every((count) => count >= 2 && Number.isInteger(count)) && rows[0] === rows[1], `${size}: ${rows} rows`);
     assert.ok(gaps.every((gap) => Math.abs(gap) < 0.5) && off < 1, `${size}: ${gaps}, off the middle by ${off}`);
   }
-  // Each row can be clicked all over.
+  // The whole row can be clicked.
   await page.setViewportSize({ width: 1440, height: 900 });
   const { x, y, width, height } = await page.locator(".book .bids tr").first().boundingBox();
   for (const place of [x + 2, x + width - 2]) {
@@ -83,7 +83,7 @@ test("the ladder shows whole rows only, around the spread in its middle, however
   }
 });
 
-test("the theme follows the system until another is chosen, and what is chosen is kept", async () => {
+test("the theme follows the system until the user chooses one, and the choice is stored", async () => {
   const person = await arrive({ colorScheme: "light" });
   const { page } = person;
   assert.equal(await theme(person), "light");
@@ -105,14 +105,14 @@ test("the theme follows the system until another is chosen, and what is chosen i
   assert.equal(await theme(person), "dark");
 });
 
-test("single keys do what the list says, not while somebody types, and not once they are switched off", async () => {
+test("single-key shortcuts work as listed, but not while typing and not after they are turned off", async () => {
   const person = await arrive();
   const { page } = person;
   const focused = () => page.evaluate(() => document.activeElement.id);
   await page.keyboard.press("?");
   const list = page.getByRole("dialog", { name: "Keyboard shortcuts" });
   await list.getByRole("row", { name: "t Switch between light and dark theme" }).waitFor();
-  // No key reaches the page below a sheet.
+  // Shortcuts do nothing while a sheet is open.
   await page.keyboard.press("t");
   assert.equal(await theme(person), "dark");
   await page.keyboard.press("Escape");
@@ -123,7 +123,7 @@ test("single keys do what the list says, not while somebody types, and not once 
   await page.waitForFunction(() => document.activeElement.id === "field-price");
   const pressed = (name) => page.locator("#order-form").getByRole("group", { name: "Side" }).getByRole("button", { name, exact: true }).getAttribute("aria-pressed");
   assert.equal(await pressed("Sell"), "true");
-  // In a field they are letters.
+  // In a field the keys type letters.
   await page.keyboard.press("b");
   assert.deepEqual([await pressed("Sell"), await focused()], ["true", "field-price"]);
   await page.evaluate(() => document.activeElement.blur());
@@ -149,7 +149,7 @@ test("single keys do what the list says, not while somebody types, and not once 
   assert.equal(await list.isVisible(), false);
 });
 
-test("the lower panel takes the height that pointer or keys give it, and keeps it", async () => {
+test("the lower panel can be resized by pointer and keyboard, and its height is stored", async () => {
   const person = await arrive();
   const { page } = person;
   const line = page.getByRole("separator", { name: "Height of the lower panel" });
@@ -163,7 +163,7 @@ test("the lower panel takes the height that pointer or keys give it, and keeps i
   await line.press("ArrowDown");
   await line.press("ArrowDown");
   assert.deepEqual([await line.getAttribute("aria-valuenow"), await height()], ["46", 414]);
-  // The market still has room, and nothing is pushed out of the window.
+  // The market keeps some space, and nothing leaves the window.
   await line.press("End");
   assert.equal(await page.evaluate(() => document.documentElement.scrollHeight), 900);
   await line.press("Home");
@@ -175,27 +175,27 @@ test("the lower panel takes the height that pointer or keys give it, and keeps i
   assert.notEqual(await height(), 135);
 });
 
-test("what happens to the account is told, and an order can be taken back from there", async () => {
+test("notices report what happens to the account, and their Undo cancels an order", async () => {
   const alice = await arrive();
   const { page } = alice;
   await page.getByRole("log", { name: "Notices" }).waitFor({ state: "attached" });
-  await alice.makeKey();
+  await alice.createWallet();
   await alice.getTokens();
   await toast(alice, "Received").filter({ hasText: "USDT" }).waitFor();
   await alice.order("Sell", "0.5", "2000.5");
   await toast(alice, "Order placed").getByText("is open (#").waitFor();
-  // Somebody takes a part of it.
-  await trader.act(trader.order("buy", 0.2, 2000.5, { timeInForce: "ioc" }));
+  // Another trader fills a part of it.
+  await trader.execute(trader.order("buy", 0.2, 2000.5, { timeInForce: "ioc" }));
   await toast(alice, "Partially filled").getByText("0.2 of 0.5 filled").waitFor();
   await toast(alice, "Order placed").getByRole("button", { name: /^Undo/ }).click();
   await alice.sign();
   await toast(alice, "Order cancelled").getByText(/#\d+\./).waitFor();
   await page.waitForFunction(() => document.querySelector(".account-panel").textContent.includes("Open orders (0)"));
-  // A notice of what went well leaves by itself.
+  // A notice of success disappears by itself.
   await page.mouse.move(700, 200);
   await toast(alice, "Order cancelled").waitFor({ state: "hidden" });
   await alice.order("Sell", "0.1", "2000.75");
-  // The key takes back the newest, up to signing.
+  // The shortcut opens the cancel of the newest order for signing.
   await toast(alice, "Order placed").waitFor();
   await page.evaluate(() => document.activeElement.blur());
   await page.keyboard.press("u");
@@ -208,16 +208,16 @@ test("what happens to the account is told, and an order can be taken back from t
 });
 
 for (const [name, viewport] of [["360", NARROW], ["1024", { width: 1024, height: 800 }], ["1440", WIDE], ["2560", { width: 2560, height: 1440 }]]) {
-  test(`at ${name} px notices cover nothing that is pressed, and what is below their text can be`, async () => {
+  test(`at ${name} px notices cover no controls, and clicks pass through their text`, async () => {
     const alice = await arrive({ viewport });
     const { page } = alice;
-    await alice.makeKey();
+    await alice.createWallet();
     await alice.getTokens();
     await alice.order("Sell", "0.1", "2000.5");
     await toast(alice, "Order placed").waitFor();
     await alice.closeForm();
     await page.evaluate(() => scrollTo(0, 0));
-    // What has its middle below a notice, or below a button of one.
+    // Controls whose centre lies below a notice, or below a button of a notice.
     const covered = () => page.evaluate(() => {
       const box = (element) => element.getBoundingClientRect();
       const toasts = [...document.querySelectorAll(".toast")].filter((toast) => toast.checkVisibility());
@@ -237,12 +237,12 @@ for (const [name, viewport] of [["360", NARROW], ["1024", { width: 1024, height:
     const { toasts, under } = await covered();
     assert.ok(toasts > 0);
     assert.deepEqual(under, [], "while trading");
-    // Nor the tabs of the account, where the page scrolls to them.
+    // The account tabs stay usable too, where the page scrolls to them.
     await page.locator(".account-panel").getByRole("tab", { name: "Balances" }).scrollIntoViewIfNeeded();
     assert.deepEqual((await covered()).stolen, [], "at the account");
     const { y } = await page.locator(".toast").last().boundingBox();
     assert.ok(y >= 0, "in sight");
-    // In the explorer they lie above its text, and clicks go through.
+    // In the explorer notices lie above text, and clicks pass through.
     await page.locator(".explore").getByRole("link", { name: "Batches" }).or(page.locator(".explore .menu")).first().click();
     if (await page.locator(".explore .menu").isVisible()) await page.getByRole("link", { name: "Batches" }).click();
     await page.locator("main.explorer tbody tr").first().waitFor();
@@ -250,7 +250,7 @@ for (const [name, viewport] of [["360", NARROW], ["1024", { width: 1024, height:
   });
 }
 
-test("a quantity that changes at its price flashes once, for 300 ms; nothing does for those who want no motion", async () => {
+test("a quantity that changes at its price flashes once for 300 ms, but not with reduced motion", async () => {
   const [moving, still] = [await arrive(), await arrive({ reducedMotion: "reduce" })];
   for (const { page } of [moving, still]) {
     await page.locator(".book .bids tr").first().filter({ hasText: "1,999.00" }).waitFor();
@@ -271,41 +271,41 @@ test("a quantity that changes at its price flashes once, for 300 ms; nothing doe
   const before = Number(await best());
   const after = (times) => (before + 0.1 * times).toFixed(4);
   for (const times of [1, 2]) {
-    await trader.act(trader.order("buy", 0.1, 1999, { clientId: `flash${times}` }));
+    await trader.execute(trader.order("buy", 0.1, 1999, { clientId: `flash${times}` }));
     await shows("1,999.00", after(times));
     assert.deepEqual(await flashes(moving), [["flash-up", "1,999.00", 1, "0.3s", "1"]]);
   }
-  await trader.act(trader.cancel("flash1"));
+  await trader.execute(trader.cancel("flash1"));
   await shows("1,999.00", after(1));
   assert.deepEqual(await flashes(moving), [["flash-down", "1,999.00", 1, "0.3s", "1"]]);
-  // Another price moves the rows on and changes no number.
-  await trader.act(trader.order("buy", 0.1, 1999.5, { clientId: "flash3" }));
+  // A new price level shifts the rows, but changes no quantity.
+  await trader.execute(trader.order("buy", 0.1, 1999.5, { clientId: "flash3" }));
   await shows("1,999.50", "0.1000");
   assert.deepEqual(await flashes(moving), []);
-  await trader.act(trader.cancel("flash2"), trader.cancel("flash3"));
+  await trader.execute(trader.cancel("flash2"), trader.cancel("flash3"));
   assert.deepEqual(await flashes(still), []);
 });
 
-test("a rejection is told with its reason, and stays until it is dismissed", async () => {
+test("the notice of a rejection gives the reason, and stays until it is dismissed", async () => {
   const alice = await arrive();
   const { page } = alice;
-  await alice.makeKey();
+  await alice.createWallet();
   await alice.getTokens();
-  // On the way to the page's eyes the book loses what the order would meet: it signs what is rejected.
+  // While the sheet is open, another order arrives that this post-only order would match: the signed order is rejected.
   await alice.fill("Sell", "0.5", "2000.25");
   await page.locator("#order-form").getByLabel("Time in force").selectOption("post_only");
   await page.locator("#order-form button[type=submit]").click();
   await alice.sheet.waitFor();
-  await trader.act(trader.order("buy", 0.1, 2000.25));
+  await trader.execute(trader.order("buy", 0.1, 2000.25));
   await alice.sign();
-  const told = toast(alice, "Rejected");
-  await told.getByText(/post.only|would trade|meet/i).waitFor();
+  const notice = toast(alice, "Rejected");
+  await notice.getByText(/post.only|would trade|meet/i).waitFor();
   await page.waitForTimeout(7000);
-  await told.getByRole("button", { name: "Dismiss" }).click();
-  await told.waitFor({ state: "hidden" });
+  await notice.getByRole("button", { name: "Dismiss" }).click();
+  await notice.waitFor({ state: "hidden" });
 });
 
-test("who wants no motion gets none, and who wants contrast gets more", async () => {
+test("reduced motion turns all motion off, and more contrast is respected", async () => {
   const person = await arrive({ reducedMotion: "reduce", contrast: "more" });
   const { page } = person;
   const durations = await page.evaluate(() => {

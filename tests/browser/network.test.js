@@ -1,4 +1,4 @@
-// The network that an account is used on, and what the page says when its address serves another one.
+// The network that an account was used on, and the page's warning when its address serves a different one.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { lines, NARROW, WIDE } from "./exchange.js";
@@ -10,13 +10,13 @@ const network = async () => (await scene.exchange.get("/v1/status")).network;
 const short = (id) => `${id.slice(0, 8)}…${id.slice(-6)}`;
 
 for (const [name, viewport, colorScheme] of [["360 px, light", NARROW, "light"], ["1440 px, dark", WIDE, "dark"]]) {
-  test(`another network is told before anything is signed, and used once it is accepted, ${name}`, async () => {
+  test(`a different network is reported before anything is signed, and used once it is accepted, ${name}`, async () => {
     const alice = await scene.trader({ viewport, colorScheme });
     const { page, sheet } = alice;
     const before = await network();
     const banner = page.locator(".banner").filter({ hasText: "Different network" });
 
-    // The page is open while the replica is replaced: what is on show is still of the network before.
+    // The replica is replaced while the page is open, so the page still shows data of the old network.
     await scene.exchange.charge({ maker: 1, taker: 2 });
     const after = await network();
     assert.notEqual(after, before);
@@ -24,9 +24,9 @@ for (const [name, viewport, colorScheme] of [["360 px, light", NARROW, "light"],
     await page.reload();
     await banner.waitFor();
     await alice.unlock();
-    await isSound(page, "the banner of another network");
+    await isSound(page, "the banner of a different network");
 
-    // Nothing is signed, neither on the sheet nor behind it.
+    // The sheet cannot be signed, and nothing else is signed either.
     await alice.tab("Balances");
     await page.getByRole("button", { name: "Get test tokens" }).click();
     const form = await alice.fill("Buy", "0.1", "1900");
@@ -34,7 +34,7 @@ for (const [name, viewport, colorScheme] of [["360 px, light", NARROW, "light"],
     assert.equal((await lines(sheet)).Network, short(after));
     await sheet.getByText("Different network").waitFor();
     assert.equal(await sheet.getByRole("button", { name: "Sign and send" }).count(), 0);
-    await isSound(page, "the sheet in another network");
+    await isSound(page, "the signing sheet on a different network");
 
     await sheet.getByRole("button", { name: "Switch to this network" }).click();
     const text = await alice.sign();
@@ -47,7 +47,7 @@ for (const [name, viewport, colorScheme] of [["360 px, light", NARROW, "light"],
   });
 }
 
-test("a trading key signs nothing in another network, and an account that is new there is not asked", async () => {
+test("a trading key signs nothing on a different network, and a new account gets no warning", async () => {
   const alice = await scene.trader();
   const { page, sheet } = alice;
   await alice.tab("Trading keys");
@@ -57,7 +57,7 @@ test("a trading key signs nothing in another network, and an account that is new
   await alice.tab("Trading keys");
   await page.getByRole("cell", { name: "this browser" }).waitFor();
 
-  // What is kept of this account says another network, as if it had been used on one at this address before.
+  // Changes the stored network of this account, as if this address had served another network before.
   await page.evaluate(async () => {
     const opened = indexedDB.open("zellbook");
     await new Promise((resolve) => opened.addEventListener("success", resolve));

@@ -1,4 +1,4 @@
-// The order form beside a program that trades: market orders, sizes by balance, steps; and the list of markets.
+// The order form while a program trades: market orders, the size slider, steppers; and the list of markets.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hasCount, lines, NARROW, WIDE } from "./exchange.js";
@@ -19,7 +19,7 @@ const openForm = async (person, side) => {
 };
 
 for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["360 px, light", NARROW, "light"]]) {
-  test(`a market order trades at once, within a bound that is shown and signed, ${name}`, async () => {
+  test(`a market order fills immediately, within a limit price that is shown and signed, ${name}`, async () => {
     await begin({ fees: { maker: 2, taker: 5 } });
     const alice = await scene.trader({ viewport, colorScheme });
     const form = await openForm(alice, "Buy");
@@ -28,7 +28,7 @@ for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["
     await form.getByText("There are no asks in the book. Place a limit order instead.").waitFor();
     assert.equal(await form.locator("button[type=submit]").getAttribute("aria-disabled"), "true");
 
-    await maker.act(maker.order("sell", 0.5, 2000), maker.order("sell", 1, 2005), maker.order("sell", 1, 2030));
+    await maker.execute(maker.order("sell", 0.5, 2000), maker.order("sell", 1, 2005), maker.order("sell", 1, 2030));
     const button = form.getByRole("button", { name: "Buy 1 ETH at market (limit 2,010)" });
     await button.waitFor();
     const shown = await lines(form);
@@ -43,7 +43,7 @@ for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["
     await button.click();
     assert.match(await alice.sign(), /\nside: buy\nquantity: 1\nprice: 2010\ntime_in_force: ioc\n/);
     await alice.outcome("applied");
-    // The field is empty by now, and that is no mistake of hers.
+    // The form clears the field after signing, and that shows no error.
     assert.equal(await form.getByLabel("Quantity").inputValue(), "");
     assert.equal(await form.locator("#field-quantity-fault").textContent(), "");
     await alice.tab("Fills");
@@ -51,7 +51,7 @@ for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["
     await alice.page.getByRole("row", { name: /Buy 2,000.00 0.5000 taker/ }).waitFor();
   });
 
-  test(`the size is a share of what the balance pays for, with its fee, ${name}`, async () => {
+  test(`the size slider sets a share of the maximum size, fee included, ${name}`, async () => {
     await begin({ fees: { maker: 2, taker: 5 } });
     const alice = await scene.trader({ viewport, colorScheme });
     const form = await openForm(alice, "Buy");
@@ -60,7 +60,7 @@ for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["
     assert.equal(await slider.isDisabled(), true);
     await form.getByText("Enter a price to see your maximum size").waitFor();
     await form.getByLabel("Price").fill("2000");
-    // 50,000 USDT buy 24.9875 ETH at 2000 with 0.05 % on top, and not a lot more.
+    // 50,000 USDT buy at most 24.9875 ETH at 2000 with a fee of 0.05 %.
     await form.getByText("0 % of 24.9875 ETH").waitFor();
     await slider.focus();
     await slider.press("ArrowRight");
@@ -79,7 +79,7 @@ for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["
     assert.equal(await quantity.inputValue(), "5");
     await form.getByText("50 % of 10 ETH").waitFor();
 
-    // Steps of a lot and of a tick.
+    // The steppers move by one lot and one tick.
     await form.getByRole("button", { name: "One step up" }).last().click();
     assert.equal(await quantity.inputValue(), "5.0001");
     await form.getByRole("button", { name: "One step down" }).first().click();
@@ -90,12 +90,12 @@ for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["
     }
   });
 
-  test(`markets are found by name, with what they did in 24 hours, ${name}`, async () => {
+  test(`markets are found by name and show their 24-hour figures, ${name}`, async () => {
     await begin();
     const taker = await Trader.arrive(scene.exchange);
     const deal = async (price, market) => {
-      await maker.act(maker.order("sell", 0.1, price, { market }));
-      await taker.act(taker.order("buy", 0.1, price, { market, timeInForce: "ioc" }));
+      await maker.execute(maker.order("sell", 0.1, price, { market }));
+      await taker.execute(taker.order("buy", 0.1, price, { market, timeInForce: "ioc" }));
     };
     await deal(2000, "ETH/USDT");
     await deal(1990, "ETH/USDT");

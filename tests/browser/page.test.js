@@ -1,4 +1,4 @@
-// How the page is delivered: what the browser loads, and that it runs nothing but that.
+// Delivery of the page: what the browser loads, and that nothing else can run.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Exchange, Person, launch } from "./exchange.js";
@@ -14,11 +14,11 @@ after(async () => {
   await exchange.stop();
 });
 
-// What a first visit may load, in bytes as they come.
+// Limits of a first visit in compressed bytes.
 const FIRST_LOAD_MAX = 250_000;
 const WITH_CHART_LIBRARY_MAX = 330_000;
 
-test("a first visit loads little: each file once, compressed, held to a digest, and nothing that a key needs", async () => {
+test("a first visit loads few bytes: each file once, compressed, with an integrity digest, and no wallet code", async () => {
   const person = await Person.arrive(browser, exchange);
   const { page } = person;
   await page.locator(".chart canvas").first().waitFor();
@@ -28,7 +28,7 @@ test("a first visit loads little: each file once, compressed, held to a digest, 
     .map(({ name, encodedBodySize, decodedBodySize }) => ({ path: new URL(name).pathname, encodedBodySize, decodedBodySize }))
     .filter(({ path }) => !path.startsWith("/v1/")));
   const names = files.map(({ path }) => path.replace(/-[0-9a-f]{16}\./, ".")).sort();
-  // What the chart's part shares with others comes in chunks.
+  // Code that the chart shares with other parts is in chunks.
   const named = names.filter((name) => name !== "/icon.svg" && !/^\/chunk-\d+\.wasm$/.test(name));
   assert.deepEqual(named, ["/", "/chart.js", "/chart.wasm", "/style.css", "/zellbook.js", "/zellbook.wasm"]);
   for (const { path, encodedBodySize, decodedBodySize } of files) assert.ok(encodedBodySize < decodedBodySize, path);
@@ -39,18 +39,18 @@ test("a first visit loads little: each file once, compressed, held to a digest, 
   const loads = await page.locator("script, link[rel=stylesheet], link[rel=preload]").all();
   assert.equal(loads.length, 4);
   for (const load of loads) assert.match(await load.getAttribute("integrity"), /^sha384-/);
-  assert.deepEqual(person.faults, []);
+  assert.deepEqual(person.consoleErrors, []);
   await person.context.close();
 });
 
 for (const kind of ["js", "wasm"]) {
-  test(`a ${kind} file that is not the one that was built does not run`, async () => {
+  test(`a ${kind} file that differs from the built one does not run`, async () => {
     const context = await browser.newContext();
     const page = await context.newPage();
     await page.route(`**/zellbook-*.${kind}`, async (route) => {
       const answer = await route.fetch();
       const bytes = await answer.body();
-      // Valid as before, and not the same.
+      // Still valid, but different.
       const more = kind === "js" ? Buffer.from("\n") : Buffer.from([0, 2, 1, 0x78]);
       await route.fulfill({ response: answer, body: Buffer.concat([bytes, more]) });
     });
@@ -63,7 +63,7 @@ for (const kind of ["js", "wasm"]) {
   });
 }
 
-test("the policy lets nothing inline run and nothing go elsewhere", async () => {
+test("the content security policy blocks inline scripts and requests to other servers", async () => {
   const { context, page } = await Person.arrive(browser, exchange);
   const violated = await page.evaluate(async () => {
     const directives = [];
@@ -79,7 +79,7 @@ test("the policy lets nothing inline run and nothing go elsewhere", async () => 
   await context.close();
 });
 
-test("the vault is loaded when a key is first needed, and a vault that was changed is not used", async () => {
+test("the vault is loaded when it is first needed, and a modified vault does not run", async () => {
   const person = await Person.arrive(browser, exchange);
   const { context, page } = person;
   const vaults = [];
@@ -110,7 +110,7 @@ test("the vault is loaded when a key is first needed, and a vault that was chang
   await context.close();
 });
 
-test("the explorer is loaded when it is first opened, and one that was changed does not run", async () => {
+test("the explorer is loaded when it is first opened, and a modified explorer does not run", async () => {
   const { context, page } = await Person.arrive(browser, exchange);
   const loaded = [];
   page.on("request", (request) => /\/explorer-/.test(request.url()) && loaded.push(request.url()));

@@ -1,4 +1,4 @@
-// What a test file begins and ends with: a browser, an exchange, and people who leave without a fault.
+// Set-up and tear-down of a test file: a browser, an exchange, and people whose consoles must show no errors.
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach } from "node:test";
 import { Exchange, launch, Person } from "./exchange.js";
@@ -7,17 +7,17 @@ export class Scene {
   #people = [];
   #residents = [];
 
-  // Of all tests of the file; `prepare` brings in what they find there.
+  // One exchange for all tests of the file; `prepare` fills it with data.
   static ofFile(prepare = () => {}) {
     const scene = new Scene();
     before(async () => {
       await scene.open();
       await prepare(scene);
     });
-    afterEach(() => scene.part());
+    afterEach(() => scene.close());
     after(async () => {
       try {
-        await scene.part(scene.#residents);
+        await scene.close(scene.#residents);
       } finally {
         await scene.browser.close();
         await scene.exchange.stop();
@@ -26,7 +26,7 @@ export class Scene {
     return scene;
   }
 
-  // With an exchange of its own for each test; where `opens` is false, the test opens it as it needs it.
+  // A new exchange for each test. If `opens` is false, the test itself opens it, with its own options.
   static ofEachTest({ opens = true, prepare = () => {} } = {}) {
     const scene = new Scene();
     before(async () => {
@@ -39,7 +39,7 @@ export class Scene {
     });
     afterEach(async () => {
       try {
-        await scene.part();
+        await scene.close();
       } finally {
         await scene.exchange?.stop();
       }
@@ -53,17 +53,17 @@ export class Scene {
     this.exchange = await Exchange.start(options);
   }
 
-  // Somebody with a browser of their own, at a path of the page.
+  // A person with their own browser context, at a path of the page.
   async arrive({ path = "/", browser = this.browser, ...options } = {}) {
     const person = await Person.arrive(browser, { url: this.exchange.url + path }, options);
     this.#people.push(person);
     return person;
   }
 
-  // Somebody with a key and test tokens.
+  // A person with a wallet and test tokens.
   async trader(options) {
     const person = await this.arrive(options);
-    await person.makeKey();
+    await person.createWallet();
     await person.getTokens();
     return person;
   }
@@ -75,10 +75,10 @@ export class Scene {
     return person;
   }
 
-  // They leave, and nobody's browser had anything to complain of.
-  async part(people = this.#people) {
-    const faults = [];
-    for (const person of people.splice(0)) faults.push(...(await person.leave()));
-    assert.deepEqual(faults, [], "no errors in the console, no violation of the policy");
+  // Closes their browsers and checks that no console showed an error.
+  async close(people = this.#people) {
+    const errors = [];
+    for (const person of people.splice(0)) errors.push(...(await person.leave()));
+    assert.deepEqual(errors, [], "no errors in the console, no violation of the policy");
   }
 }

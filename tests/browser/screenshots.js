@@ -71,12 +71,12 @@ const trade = async (minutes) => {
       orders.push(maker.order("sell", size(), at(level + random(2))));
       orders.push(maker.order("buy", size(), at(-level - random(2))));
     }
-    await maker.act(...orders);
+    await maker.execute(...orders);
     // As much is bought as sold, two by two in either order, so that neither runs out of a token.
     if (turn % 2 === 0) [isBuy, quantity] = [random(2) === 1, (1 + random(12)) / 100];
     else isBuy = !isBuy;
     const [side, price] = isBuy ? ["buy", at(20)] : ["sell", at(-20)];
-    await taker.act(taker.order(side, quantity, price, { timeInForce: "ioc" }));
+    await taker.execute(taker.order(side, quantity, price, { timeInForce: "ioc" }));
     turn += 1;
     await sleep(200);
   } while (Date.now() < end);
@@ -101,7 +101,7 @@ try {
   await wallet.locator("#new-passphrase").waitFor();
   await shoot(alice, "wallet-first");
   await alice.closeWallet();
-  await alice.makeKey();
+  await alice.createWallet();
   await alice.openWallet();
   await alice.page.waitForTimeout(500);
   await shoot(alice, "wallet");
@@ -141,7 +141,7 @@ try {
 
   const bob = await Person.arrive(browser, exchange, { viewport: NARROW, colorScheme: "light" });
   await shoot(bob, "first-visit-narrow");
-  await bob.makeKey();
+  await bob.createWallet();
   await bob.getTokens();
   await bob.order("Buy", "0.2", String(middle + 6));
   await bob.outcome("applied");

@@ -1,5 +1,5 @@
-// Every sheet, dialog and tab of the trading page, opened once as a person opens it, narrow and wide: in both themes
-// nothing is wider than it shows, and assistive technology finds nothing serious. Views of the explorer are in
+// Opens every sheet, dialog and tab of the trading page once, narrow and wide: in both themes nothing overflows, and axe
+// finds no serious accessibility problem. Views of the explorer are tested in
 // explorer.test.js.
 import { test } from "node:test";
 import { NARROW, PASSPHRASE, WIDE } from "./exchange.js";
@@ -10,7 +10,7 @@ import { Trader } from "./trader.js";
 const scene = Scene.ofEachTest({
   prepare: async ({ exchange }) => {
     const maker = await Trader.arrive(exchange);
-    await maker.act(maker.order("sell", 1, 2010), maker.order("buy", 1, 1980), maker.order("sell", 0.1, 2000));
+    await maker.execute(maker.order("sell", 1, 2010), maker.order("buy", 1, 1980), maker.order("sell", 0.1, 2000));
   },
 });
 
@@ -34,7 +34,7 @@ const signing = async (person) => {
   await person.sheet.waitFor();
 };
 
-// What is opened on a walk from the first visit on, one after the other.
+// Each step opens one place, beginning with the first visit: name, how to open it, how to leave it.
 const WALK = [
   ["the first visit", async ({ page }) => page.locator(".welcome").waitFor()],
   ["the book", segment("Book")],
@@ -97,7 +97,7 @@ const WALK = [
     await page.locator("#order-form").getByText("Fills now").waitFor();
   }, () => {}],
   ["the signing sheet", signing],
-  ["a fill, told and among what was sent", async (person) => {
+  ["a fill, as a notice and in the activity", async (person) => {
     await signing(person);
     await person.sign();
     await person.outcome("applied");
@@ -109,11 +109,11 @@ const WALK = [
     await person.tab("Balances");
     await person.page.locator(".tab-body .reminder").waitFor();
   }],
-  ["the wallet with a key", async (person) => {
+  ["the wallet", async (person) => {
     await person.openWallet();
     await button(person.dialog, "Show recovery phrase").waitFor();
   }],
-  ["the wallet with all that it unfolds", async (person) => {
+  ["the wallet with all its sections open", async (person) => {
     await person.openWallet();
     await importing(person);
     for (const name of ["Connect Ethereum wallet", "Auto-lock and passphrase"]) await person.dialog.getByText(name).click();
@@ -130,7 +130,7 @@ const WALK = [
     await person.dialog.locator(".secret").waitFor();
   }],
 
-  ["the form with a fault", async (person) => {
+  ["the form with an error", async (person) => {
     await person.fill("Buy", "0.00001", "1999.999");
     await person.page.locator("#order-form .fault:not(:empty)").first().waitFor();
   }],
@@ -142,7 +142,7 @@ const WALK = [
     await button(person.page.locator("#order-form"), "Limit").click();
     await person.closeForm();
   }],
-  ["the form with a date and more", async (person) => {
+  ["the form with an expiry date and advanced options", async (person) => {
     const form = await person.fill("Buy", "0.5", "1990");
     await form.getByLabel("Time in force").selectOption("gtd");
     await form.getByLabel("Expires").selectOption({ label: "Custom date and time" });
@@ -156,7 +156,7 @@ const WALK = [
   }],
 
   ["the open orders", async (person) => person.tab("Open orders (2)")],
-  ["the sheet that edits", async (person) => {
+  ["the edit sheet", async (person) => {
     await person.tab("Open orders");
     await person.page.getByRole("button", { name: /^Edit order/ }).first().click();
     await person.page.getByRole("dialog", { name: /^Edit order/ }).waitFor();
@@ -192,7 +192,7 @@ const WALK = [
   ["a deposit", balances("Deposit ETH")],
   ["a withdrawal", balances("Withdraw ETH")],
   ["a transfer", balances("Transfer ETH")],
-  ["what is known of the balances", async (person) => {
+  ["the evidence of the balances", async (person) => {
     await person.tab("Balances");
     await person.page.locator(".tab-body").getByRole("button", { name: /^Balances/ }).click();
     await person.page.locator(".verdict").filter({ hasNotText: "Checking" }).waitFor();
@@ -211,28 +211,28 @@ const WALK = [
     await page.getByRole("tab", { name: "Depth" }).click();
     await page.locator(".depth-chart").press("End");
   }],
-  ["the wallet that is locked", async (person) => {
+  ["the locked wallet", async (person) => {
     await person.openWallet();
     await button(person.dialog, "Lock").click();
     await person.dialog.locator("#unlock-passphrase").waitFor();
   }],
-  ["the signing sheet of a locked key", async (person) => {
+  ["the signing sheet of a locked wallet", async (person) => {
     await person.fill("Buy", "0.1", "1985");
     await signing(person);
     await person.sheet.locator("#unlock-passphrase").waitFor();
   }],
-  ["trading in blue and orange", async ({ page }) => {
+  ["trading in the colour-blind colours", async ({ page }) => {
     await button(page, "Settings").click();
     await page.getByLabel("Blue and orange").check();
     await page.keyboard.press("Escape");
   }],
-  ["the page while its replica is away", async ({ page }) => {
+  ["the page without its replica", async ({ page }) => {
     await scene.exchange.terminate();
     await page.locator(".banner").waitFor();
   }],
 ];
 
-// Closes whatever is open.
+// Closes the open dialog and the order form.
 const close = async (person) => {
   const open = person.page.locator("dialog[open]");
   if (await open.count()) {
@@ -243,7 +243,7 @@ const close = async (person) => {
 };
 
 for (const [name, viewport] of [["360", NARROW], ["1440", WIDE]]) {
-  test(`at ${name} px, in both themes, every sheet, dialog and tab is sound`, async (context) => {
+  test(`at ${name} px, every sheet, dialog and tab is accessible and fits, in both themes`, async (context) => {
     const person = await scene.arrive({ viewport });
     for (const [place, open, leave = close] of WALK) {
       context.diagnostic(place);
@@ -258,7 +258,7 @@ for (const [name, viewport] of [["360", NARROW], ["1440", WIDE]]) {
 }
 
 for (const width of [1600, 2560]) {
-  test(`at ${width} px nothing is wider than it shows`, async () => {
+  test(`at ${width} px nothing overflows`, async () => {
     const { page } = await scene.arrive({ viewport: { width, height: 900 } });
     await page.locator(".book .asks tr .price").last().waitFor();
     await isSound(page, "trading");

@@ -1,4 +1,4 @@
-// Whether a view can be used by everybody: nothing is wider than it shows, and axe finds nothing serious.
+// Checks that a view fits and is accessible: nothing overflows, and axe finds no serious problem.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 export const isSound = async (page, place) => {
-  // What fades in has less contrast on the way than when it is there.
+  // Wait for animations: an element that fades in has less contrast than at the end.
   await page.evaluate(async () => {
     const ending = () => document.getAnimations().filter(({ effect }) => effect.getComputedTiming().endTime < Infinity);
     do {
@@ -15,7 +15,7 @@ export const isSound = async (page, place) => {
     } while (ending().length);
   });
   const wide = await page.evaluate(() => [document.documentElement, ...document.querySelectorAll("dialog[open]")].filter((it) => it.scrollWidth > it.clientWidth).map((it) => `${it.nodeName} ${it.scrollWidth - it.clientWidth} px`));
-  assert.deepEqual(wide, [], `${place} is wider than it shows`);
+  assert.deepEqual(wide, [], `${place} overflows`);
   await page.evaluate(axe);
   const { violations } = await page.evaluate(() => globalThis.axe.run());
   const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");

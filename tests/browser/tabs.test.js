@@ -1,4 +1,4 @@
-// One wallet in several tabs: who begins it, what each knows of the others, when all of them lock.
+// One wallet in several tabs: creating it, changes from other tabs, and locking all of them.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hasCount, PASSPHRASE, Person } from "./exchange.js";
@@ -6,17 +6,17 @@ import { Scene } from "./scene.js";
 
 const scene = Scene.ofFile();
 
-// In all tabs in one moment. A browser draws only the tab in front, so nobody points at the others.
+// Clicks the button in all tabs at the same time. A script clicks, because the browser draws only the front tab.
 const press = (tabs, name) => Promise.all(tabs.map(({ dialog }) => dialog.getByRole("button", { name, exact: true }).evaluate((button) => button.click())));
 
-test("tabs share one wallet: what one adds the other has, locking and removing reach both", async () => {
+test("tabs share one wallet: accounts added in one appear in the other, and locking and removing affect both", async () => {
   const alice = await scene.arrive();
   const { page } = alice;
   const second = await alice.tabAt(scene.exchange.url);
-  // Both are about to begin one: the second has that of the first then.
+  // Both tabs show the form that creates a wallet. Once the first creates one, the second must unlock it.
   await second.openWallet();
   await second.dialog.locator("#new-passphrase").fill(PASSPHRASE);
-  await alice.makeKey();
+  await alice.createWallet();
   await second.dialog.locator("#unlock-passphrase").fill(PASSPHRASE);
   await second.dialog.getByRole("button", { name: "Unlock" }).click();
   await second.dialog.getByRole("button", { name: "Lock", exact: true }).waitFor();
@@ -40,8 +40,8 @@ test("tabs share one wallet: what one adds the other has, locking and removing r
   await second.page.getByRole("button", { name: "Create wallet" }).first().waitFor();
 });
 
-test("of two tabs that begin a wallet at once, one does, and the other says so and has that one", async () => {
-  // Whoever comes first is another one each time.
+test("of two tabs that create a wallet at the same time, one succeeds, and the other reports it and uses that wallet", async () => {
+  // Several rounds, because either tab can be first.
   for (let round = 0; round < 4; round += 1) {
     const alice = await scene.arrive();
     const tabs = [alice, await alice.tabAt(scene.exchange.url)];
@@ -59,7 +59,7 @@ test("of two tabs that begin a wallet at once, one does, and the other says so a
     const passphrase = passphrases[tabs.indexOf(first)];
     await second.dialog.getByText("Another tab created or changed the wallet in the meantime.").waitFor();
 
-    // What is kept is the first one's, whole: its phrase, its account, and that nobody wrote it down yet.
+    // The stored wallet is completely the first tab's: its phrase, its account, and "not backed up".
     const records = (await alice.stored("records")).map((text) => JSON.parse(text));
     const kind = ({ origin }) => (typeof origin === "string" ? origin : Object.keys(origin)[0]);
     assert.deepEqual(records.map(kind).sort(), ["Derived", "Phrase"]);
@@ -79,7 +79,7 @@ test("of two tabs that begin a wallet at once, one does, and the other says so a
   }
 });
 
-test("of two tabs that import into a wallet that is not there yet, no key is lost", async () => {
+test("when two tabs import a first key at the same time, no key is lost", async () => {
   const alice = await scene.arrive();
   const tabs = [alice, await alice.tabAt(scene.exchange.url)];
   const keys = ["11".repeat(32), "22".repeat(32)];
@@ -105,12 +105,12 @@ test("of two tabs that import into a wallet that is not there yet, no key is los
   assert.equal((await alice.stored("records")).length, 2);
 });
 
-test("keys lock by themselves when nobody is at work in any tab", async () => {
+test("the wallet locks by itself when no tab is in use", async () => {
   const alice = await scene.arrive();
   const { page } = alice;
   await page.clock.install();
   await page.reload();
-  await alice.makeKey();
+  await alice.createWallet();
   const dialog = await alice.openWallet();
   await dialog.getByText("Auto-lock and passphrase").click();
   await dialog.getByLabel("Auto-lock", { exact: true }).selectOption("5");
@@ -126,10 +126,10 @@ test("keys lock by themselves when nobody is at work in any tab", async () => {
   await page.getByRole("button", { name: "locked" }).waitFor();
 });
 
-test("two tabs never sign with one nonce, nor does a clock that was set back", async () => {
+test("no nonce is used twice, even by two tabs or after the clock was set back", async () => {
   const alice = await scene.arrive();
   const { page } = alice;
-  await alice.makeKey();
+  await alice.createWallet();
   await alice.getTokens();
   const second = await alice.context.newPage();
   await second.clock.install({ time: Date.now() - 86_400_000 });

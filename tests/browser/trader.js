@@ -1,5 +1,5 @@
-// A program that trades beside the page: it signs with a key of its own, as docs/protocol.md says, and
-// hands many transactions in at once. It shares no code with the page.
+// A trading program outside the page. It signs with its own key as docs/protocol.md specifies, and submits
+// many transactions at once. It shares no code with the page.
 import assert from "node:assert/strict";
 import { createECDH, createHash, randomBytes } from "node:crypto";
 
@@ -10,7 +10,7 @@ const MARKET = "ETH/USDT";
 const number = (bytes) => BigInt(`0x${bytes.toString("hex")}`);
 const hex = (value) => value.toString(16).padStart(64, "0");
 
-// The inverse modulo n, by Euclid.
+// The inverse modulo n, by the extended Euclidean algorithm.
 const inverse = (value) => {
   let [a, b, x, y] = [value, N, 1n, 0n];
   while (b !== 0n) [a, b, x, y] = [b, a % b, y, x - (a / b) * y];
@@ -37,7 +37,7 @@ export class Trader {
     return trader;
   }
 
-  // A transaction of a kind with these fields, in the order of docs/protocol.md.
+  // A signed transaction with these fields, in the order that docs/protocol.md requires.
   sign(kind, fields) {
     this.#nonce = Math.max(this.#nonce + 1, Date.now());
     const body = { kind, account: this.account, ...fields, nonce: String(this.#nonce) };
@@ -62,15 +62,15 @@ export class Trader {
     return this.sign("cancel", { client_id: clientId });
   }
 
-  // Hands transactions in, together.
+  // Submits transactions in one request.
   async submit(...transactions) {
     const { transactions: taken } = await this.#post("/v1/transactions", transactions);
     for (const { error } of taken) assert.equal(error, null);
     return taken.at(-1).hash;
   }
 
-  // Hands them in and waits for the last one.
-  async act(...transactions) {
+  // Submits transactions and waits until the last one is applied.
+  async execute(...transactions) {
     await this.applied(await this.submit(...transactions));
   }
 

@@ -3,12 +3,12 @@ import { test } from "node:test";
 import { hasCount, lines, NARROW, submit } from "./exchange.js";
 import { Scene } from "./scene.js";
 
-// Where the page is wide and dark, and where it is narrow and light.
+// A wide page in the dark theme, and a narrow page in the light theme.
 const LOOKS = [["1440 px", {}], ["360 px", { viewport: NARROW, colorScheme: "light" }]];
 
 const scene = Scene.ofEachTest({ opens: false });
 
-test("two wallets trade, and after kill -9 all is as before and both unlock", async () => {
+test("two wallets trade, and after kill -9 the state is unchanged and both wallets unlock", async () => {
   await scene.open();
   const alice = await scene.trader();
   const bob = await scene.trader({ viewport: NARROW, colorScheme: "light" });
@@ -21,7 +21,7 @@ test("two wallets trade, and after kill -9 all is as before and both unlock", as
   assert.deepEqual(steps.map((step) => /signed|posted|finalized|applied/.exec(step)?.[0]), ["signed", "posted", "finalized", "applied"]);
   await hasCount(sent.locator(".steps li.done"), 4);
 
-  // Bob sees it without doing anything, and takes a part.
+  // Bob sees the order without a reload, and fills a part of it.
   await bob.tab("Book");
   await bob.page.getByRole("button", { name: "2,000.00, use this ask price" }).waitFor();
   await bob.order("Buy", "0.5", "2010");
@@ -32,11 +32,11 @@ test("two wallets trade, and after kill -9 all is as before and both unlock", as
   await bob.page.getByRole("row", { name: "ETH 10.5 0" }).waitFor();
   await bob.page.getByRole("row", { name: "USDT 49,000 0" }).waitFor();
 
-  // So does Alice, live.
+  // Alice sees the fill live.
   await alice.tab("Open orders (1)");
   const open = alice.page.getByRole("row", { name: /ETH\/USDT Sell 2,000.00 2.0000 0.5000/ });
   await open.waitFor();
-  // All of a row can be read without moving it aside.
+  // The whole row is visible without horizontal scrolling.
   const cut = await open.evaluate((row) => [...row.cells].filter((cell) => {
     const [{ left, right }, panel] = [cell.getBoundingClientRect(), row.closest(".table-scroll").getBoundingClientRect()];
     return left < panel.left - 1 || right > panel.right + 1;
@@ -58,7 +58,7 @@ test("two wallets trade, and after kill -9 all is as before and both unlock", as
   await scene.exchange.run();
   assert.deepEqual(await state(), before);
 
-  // The pages come back by themselves; after a reload the keys are there, locked.
+  // The pages reconnect by themselves; after a reload the wallets are still there, locked.
   await alice.page.getByText("Live · batch").waitFor();
   for (const person of [alice, bob]) {
     await person.page.reload();
@@ -71,18 +71,18 @@ test("two wallets trade, and after kill -9 all is as before and both unlock", as
 });
 
 for (const [name, look] of LOOKS) {
-  test(`at ${name} the form refuses what would be rejected, and says why and what would do`, async () => {
+  test(`at ${name} the form blocks an order that would be rejected, and says why and which value is valid`, async () => {
     await scene.open();
     const alice = await scene.arrive(look);
     const { page } = alice;
     const form = await alice.fill("Buy", "1", "2000");
     await form.locator("#order-reason").getByText("Create or import a wallet first.").waitFor();
-    // It says that it is disabled, and stays in reach of the keyboard.
+    // The button is marked as disabled, but can still receive focus.
     await form.locator("button[type=submit]").click({ force: true });
     assert.equal(await page.getByText("You're signing this message").isVisible(), false);
 
     await alice.closeForm();
-    await alice.makeKey();
+    await alice.createWallet();
     await alice.getTokens();
     const refused = async (side, quantity, price, place, message) => {
       await alice.fill(side, quantity, price);
@@ -99,7 +99,7 @@ for (const [name, look] of LOOKS) {
     await refused("Buy", "100", "2000", "#order-reason", "needs 200000 USDT, but only 50000 USDT is available");
     await refused("Sell", "11", "2000", "#order-reason", "needs 11 ETH, but only 10 ETH is available");
 
-    // Valid again: the button says what it does, and the text is there before any sheet.
+    // Valid again: the button names the order, and the form shows the message before the sheet opens.
     await alice.fill("Sell", "1.5", "2000");
     assert.equal((await form.locator("button[type=submit]").textContent()).trim(), "Sell 1.5 ETH at 2,000");
     await form.getByText("Advanced").click();
@@ -113,7 +113,7 @@ for (const [name, look] of LOOKS) {
 }
 
 for (const [name, look] of LOOKS) {
-  test(`at ${name} a button takes the nearest price and quantity that the market takes`, async () => {
+  test(`at ${name} a button fills in the nearest valid price and quantity`, async () => {
     await scene.open();
     const alice = await scene.trader(look);
     const form = await alice.fill("Buy", "1", "2000.006");
@@ -121,11 +121,11 @@ for (const [name, look] of LOOKS) {
     assert.equal(await form.locator("#field-price").inputValue(), "2000.01");
     await alice.fill("Buy", "0.00051", "2000");
     await form.locator("#field-quantity-fault").getByRole("button", { name: "Use 0.0005" }).click();
-    // Below the least notional of 1 USDT.
+    // Below the minimum order value of 1 USDT.
     await alice.fill("Buy", "0.0001", "2000");
     await form.locator("#field-quantity-fault").getByRole("button", { name: "Use 0.0005" }).click();
     assert.equal(await form.locator("#field-quantity").inputValue(), "0.0005");
-    // Both at once, beside the button while the field is still typed in.
+    // Both values at once, beside the main button, while the user is still typing.
     await alice.fill("Sell", "0.00051", "1999.003");
     await form.locator("#field-price").focus();
     await form.getByRole("button", { name: "Use 0.0006 at 1,999" }).click();
@@ -137,7 +137,7 @@ for (const [name, look] of LOOKS) {
 }
 
 for (const [name, look] of LOOKS) {
-  test(`at ${name} before signing the form says what an order does and costs, and so it happens`, async () => {
+  test(`at ${name} the form shows what an order will do and cost, and the order then does exactly that`, async () => {
     await scene.open({ fees: { maker: 2, taker: 5 } });
     const alice = await scene.trader(look);
     for (const [quantity, price] of [["0.4", "2001"], ["1", "2003"]]) {
@@ -148,7 +148,7 @@ for (const [name, look] of LOOKS) {
     await bob.see("Book");
     await bob.page.getByRole("button", { name: "2,003.00, use this ask price" }).waitFor();
     const form = await bob.fill("Buy", "2", "2003");
-    const told = {
+    const expected = {
       "Fills now": "1.4 ETH across 2 levels",
       "Average price": "2,002.42857142",
       "Worst price": "2,003.00",
@@ -158,13 +158,13 @@ for (const [name, look] of LOOKS) {
       "Maker fee if filled": "0.24036 USDT (0.02 %)",
       "Max cost incl. fee": "4,008.003001 USDT",
     };
-    assert.deepEqual(await lines(form), { Available: "50,000 USDT", ...told });
+    assert.deepEqual(await lines(form), { Available: "50,000 USDT", ...expected });
     await form.getByLabel("Time in force").selectOption("ioc");
     assert.equal((await lines(form))["Cancelled immediately"], "0.6 ETH: cannot fill now");
     await form.getByLabel("Time in force").selectOption("gtc");
     await form.locator("button[type=submit]").click();
     const { Network, ...onSheet } = await lines(bob.sheet);
-    assert.deepEqual(onSheet, { Market: "ETH/USDT", "Time in force": "Good till cancelled (GTC)", ...told });
+    assert.deepEqual(onSheet, { Market: "ETH/USDT", "Time in force": "Good till cancelled (GTC)", ...expected });
     assert.match(Network, /^[0-9a-f]{8}…[0-9a-f]{6}$/);
     await bob.sign();
     await bob.outcome("applied");
@@ -175,7 +175,7 @@ for (const [name, look] of LOOKS) {
     await alice.tab("Fills");
     await alice.page.getByRole("row", { name: /Sell 2,001.00 0.4000 maker 0.16008 USDT/ }).waitFor();
 
-    // What is left of the level is Bob's own.
+    // The rest of the level is Bob's own order.
     await bob.fill("Sell", "1", "2003");
     assert.deepEqual(await lines(form), {
       Available: "11.4 ETH",
@@ -209,7 +209,7 @@ for (const [name, look] of LOOKS) {
 }
 
 for (const [name, look] of LOOKS) {
-  test(`at ${name} an order until a time says when it expires, before it is signed and while it is open`, async () => {
+  test(`at ${name} a good-till-date order shows its expiry, before it is signed and while it is open`, async () => {
     await scene.open();
     const alice = await scene.trader(look);
     const form = await alice.fill("Buy", "1", "1990");
@@ -221,7 +221,7 @@ for (const [name, look] of LOOKS) {
     const text = await alice.sign();
     const [, expires] = /\ntime_in_force: gtd\nexpires: (\d+)\nself_trade: /.exec(text);
     assert.ok(Math.abs(Number(expires) - Date.now() - 3_600_000) < 60_000);
-    // The browser's zone is UTC.
+    // The time zone of the browser is UTC.
     assert.equal(Date.parse(`${shown} UTC`.replace(/\s/g, " ")), Number(expires));
     await alice.outcome("applied");
     await alice.tab("Open orders (1)");
@@ -246,7 +246,7 @@ for (const [name, look] of LOOKS) {
 }
 
 for (const [name, look] of LOOKS) {
-  test(`at ${name} an open order is edited: less of it keeps its place, another price does not`, async () => {
+  test(`at ${name} editing an open order: a smaller quantity keeps its queue position, a new price loses it`, async () => {
     await scene.open();
     const alice = await scene.trader(look);
     await alice.order("Sell", "2", "2000");
@@ -264,12 +264,12 @@ for (const [name, look] of LOOKS) {
     await sheet.getByRole("button", { name: "Close" }).click();
 
     sheet = await alice.edit("1", { quantity: "1.2" });
-    const kept = { Effect: "Keeps queue position", "Stays in book": "0.7 ETH", "Max cost": "0.7 ETH" };
-    assert.deepEqual(await lines(sheet), kept);
+    const expected = { Effect: "Keeps queue position", "Stays in book": "0.7 ETH", "Max cost": "0.7 ETH" };
+    assert.deepEqual(await lines(sheet), expected);
     await sheet.getByRole("button", { name: "Change to 1.2 at 2,000" }).click();
     await alice.page.getByRole("heading", { name: "Change order #1 to 1.2 at 2,000" }).waitFor();
     const { Network, ...onSheet } = await lines(alice.sheet);
-    assert.deepEqual(onSheet, { Market: "ETH/USDT", Side: "sell", Before: "2.0000 at 2,000.00, 0.5000 filled", ...kept });
+    assert.deepEqual(onSheet, { Market: "ETH/USDT", Side: "sell", Before: "2.0000 at 2,000.00, 0.5000 filled", ...expected });
     assert.ok(Network);
     const text = await alice.sign();
     assert.match(text, /\nkind: replace\naccount: [0-9a-f]{66}\nreplaces_order: 1\nmarket: ETH\/USDT\nside: sell\nquantity: 1.2\nprice: 2000\ntime_in_force: gtc\n/);
@@ -279,7 +279,7 @@ for (const [name, look] of LOOKS) {
     await alice.tab("Open orders (1)");
     await alice.page.getByRole("row", { name: /Sell 2,000.00 1.2000 0.5000/ }).waitFor();
 
-    // Into Bob's bid in part, and at a price that the market does not take at first.
+    // The new price fills a part against Bob's bid; at first it is between two ticks.
     await bob.order("Buy", "0.1", "1999");
     await bob.outcome("applied");
     await alice.see("Book");
@@ -305,7 +305,7 @@ for (const [name, look] of LOOKS) {
     await alice.page.getByRole("button", { name: "Edit order #4" }).waitFor();
     assert.equal(await alice.page.getByRole("button", { name: "Edit order #1" }).count(), 0);
 
-    // More than is there, and an order that goes while it is edited.
+    // A quantity above the balance, and an order that fills while it is edited.
     sheet = await alice.edit("4", { quantity: "50" });
     await sheet.getByText("but only 9.4 ETH is available").waitFor();
     await sheet.locator("#edit-quantity").fill("0.3");
@@ -314,7 +314,7 @@ for (const [name, look] of LOOKS) {
   });
 }
 
-test("an order that a program placed in another market shows its client id and keeps it when edited", async () => {
+test("an order that a program placed in another market shows its client ID and keeps it when edited", async () => {
   await scene.open();
   const alice = await scene.arrive();
   const { page } = alice;
@@ -331,7 +331,7 @@ test("an order that a program placed in another market shows its client id and k
   await carol.order("Sell", "0.05", "60100");
   await carol.outcome("applied");
 
-  // What it would do is worked out over the book of its own market.
+  // The preview uses the order book of the order's own market.
   const sheet = await alice.edit("1", { price: "60100" });
   await sheet.getByText("0.05 BTC at 1 level").waitFor();
   await page.getByRole("button", { name: "Market BTC/USDT" }).waitFor();
@@ -344,7 +344,7 @@ test("an order that a program placed in another market shows its client id and k
 });
 
 for (const [name, look] of LOOKS) {
-  test(`at ${name} orders are cancelled one by one and all at once`, async () => {
+  test(`at ${name} orders are cancelled one by one and all together`, async () => {
     await scene.open();
     const alice = await scene.trader(look);
     const { page } = alice;
@@ -367,7 +367,7 @@ for (const [name, look] of LOOKS) {
   });
 }
 
-test("what is signed while the replica is away is sent when it is back", async () => {
+test("a transaction signed while the replica is unreachable is sent when it is back", async () => {
   await scene.open();
   const alice = await scene.trader();
   await scene.exchange.kill();
@@ -411,13 +411,13 @@ test("an order is placed by keyboard alone", async () => {
   await page.getByRole("row", { name: /Buy 1,990.01 1.9999/ }).waitFor();
 });
 
-test("a held Enter signs nothing, and another market begins with an empty form", async () => {
+test("holding Enter signs nothing, and switching the market clears the form", async () => {
   await scene.open();
   const alice = await scene.trader();
   const { page } = alice;
   await alice.fill("Buy", "0.1", "1900");
   await page.locator("#field-quantity").focus();
-  // Further downs without an up are what a held key sends.
+  // A held key sends repeated keydown events without a keyup.
   for (let repeat = 0; repeat < 20; repeat += 1) await page.keyboard.down("Enter");
   await page.keyboard.up("Enter");
   await page.getByText("You're signing this message").waitFor();

@@ -1,11 +1,11 @@
-// Keys as people handle them: made, written down, unlocked, moved, and what they sign.
+// Wallets as people use them: created, backed up, unlocked, moved to another browser, and signing.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { hasCount, lines, NARROW, PASSPHRASE, WIDE } from "./exchange.js";
 import { Scene } from "./scene.js";
 
-// What Hardhat and Foundry publish for their test networks.
+// The phrase and keys that Hardhat and Foundry publish for their test networks.
 const PHRASE = "test test test test test test test test test test test junk";
 const FIRST_KEY = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 const FIRST_ACCOUNT = "038318535b54105d4a7aae60c08fc45f9687181b4fdfc625bd1a753fa7397fed75";
@@ -14,7 +14,7 @@ const SECOND_ACCOUNT = "02ba5734d8f7091719471e7f7ed6b9df170dc70cc661ca05e688601a
 const scene = Scene.ofFile();
 
 for (const [name, viewport, colorScheme] of [["360", NARROW, "dark"], ["1440", WIDE, "light"]]) {
-  test(`at ${name} px a newcomer makes a key, writes down the phrase and gets to a first order`, async () => {
+  test(`at ${name} px a newcomer creates a wallet, writes down the phrase and reaches the first order`, async () => {
     const alice = await scene.arrive({ viewport, colorScheme });
     const { page } = alice;
     await alice.tab("Balances");
@@ -31,7 +31,7 @@ for (const [name, viewport, colorScheme] of [["360", NARROW, "dark"], ["1440", W
     assert.equal(await dialog.locator(".phrase li").count(), 12);
     const shown = await dialog.locator(".phrase li").allTextContents();
 
-    // A wrong word is named, and nothing is marked as done.
+    // The page names the wrong word, and the backup does not count as done.
     await dialog.getByRole("button", { name: "I've written them down" }).click();
     const first = dialog.locator(".words .field").first();
     const number = Number(/\d+/.exec(await first.locator("label").textContent())[0]);
@@ -50,7 +50,7 @@ for (const [name, viewport, colorScheme] of [["360", NARROW, "dark"], ["1440", W
   });
 }
 
-test("who puts it off is reminded until the words are checked", async () => {
+test("postponing the backup shows a reminder until the words are confirmed", async () => {
   const alice = await scene.arrive();
   const { page } = alice;
   let dialog = await alice.openWallet();
@@ -76,7 +76,7 @@ test("who puts it off is reminded until the words are checked", async () => {
   await page.getByText(", not backed up").waitFor({ state: "detached" });
 });
 
-test("a phrase gives the accounts that Ethereum wallets derive from it, and its faults are named", async () => {
+test("a phrase gives the same accounts as in Ethereum wallets, and its errors are named", async () => {
   const alice = await scene.arrive();
   const { page } = alice;
   const dialog = await alice.openWallet();
@@ -97,7 +97,7 @@ test("a phrase gives the accounts that Ethereum wallets derive from it, and its 
   await alice.importKey(PHRASE.toUpperCase());
   assert.equal(alice.account, FIRST_ACCOUNT);
 
-  // Another account of the phrase acts, then the first one again; the page shows each one's own things.
+  // Adds and selects the second account of the phrase, then selects the first one again.
   await alice.openWallet();
   await dialog.getByRole("button", { name: "Add account" }).click();
   await dialog.getByRole("radio", { name: "Account 2" }).waitFor();
@@ -106,7 +106,7 @@ test("a phrase gives the accounts that Ethereum wallets derive from it, and its 
   await dialog.getByRole("radio", { name: "Account 1" }).check();
   await dialog.locator(".key").filter({ hasText: FIRST_ACCOUNT }).waitFor();
 
-  // The same again is known, a key beside it is not; the secret key comes out behind the passphrase only.
+  // Importing the same phrase again is refused, another key is added, and the private key needs the passphrase.
   await dialog.getByText("Import private key, recovery phrase or file").click();
   await dialog.locator("#import-text").fill(PHRASE);
   await dialog.getByRole("button", { name: "Import", exact: true }).click();
@@ -122,19 +122,19 @@ test("a phrase gives the accounts that Ethereum wallets derive from it, and its 
   await dialog.getByRole("radio", { name: "Imported key" }).waitFor();
   await alice.closeWallet();
 
-  // Nothing of it is kept in the clear.
-  const kept = JSON.stringify([await alice.stored("records"), await alice.stored("wallet"), await page.evaluate(() => ({ ...localStorage }))]);
-  assert.match(kept, /ciphertext/);
-  for (const secret of [FIRST_KEY, "11".repeat(32), "test test", "junk"]) assert.equal(kept.includes(secret), false, secret);
+  // No secret is stored unencrypted.
+  const stored = JSON.stringify([await alice.stored("records"), await alice.stored("wallet"), await page.evaluate(() => ({ ...localStorage }))]);
+  assert.match(stored, /ciphertext/);
+  for (const secret of [FIRST_KEY, "11".repeat(32), "test test", "junk"]) assert.equal(stored.includes(secret), false, secret);
   await page.reload();
   await alice.unlock();
   await alice.openWallet();
   await hasCount(dialog.getByRole("radio"), 3);
 });
 
-test("a wallet is exported, opens elsewhere with its passphrase only, and goes when it is removed", async () => {
+test("an exported wallet opens elsewhere only with its passphrase, and removing it deletes it", async () => {
   const alice = await scene.arrive();
-  await alice.makeKey();
+  await alice.createWallet();
   const download = alice.page.waitForEvent("download");
   await alice.openWallet();
   await alice.page.getByRole("button", { name: "Export encrypted file" }).click();
@@ -168,10 +168,10 @@ test("a wallet is exported, opens elsewhere with its passphrase only, and goes w
   await page.getByRole("button", { name: "Create wallet" }).first().waitFor();
 });
 
-test("the passphrase is changed, in every tab and for what comes after", async () => {
+test("a new passphrase replaces the old one after a reload", async () => {
   const alice = await scene.arrive();
   const { page } = alice;
-  await alice.makeKey();
+  await alice.createWallet();
   const dialog = await alice.openWallet();
   await dialog.getByText("Auto-lock and passphrase").click();
   const change = async (before, next) => {
@@ -194,10 +194,10 @@ test("the passphrase is changed, in every tab and for what comes after", async (
   await alice.unlock("battery staple");
 });
 
-test("a locked sheet can be left, and unlocked where it is", async () => {
+test("the signing sheet of a locked wallet can be cancelled or unlocked in place", async () => {
   const alice = await scene.arrive();
   const { page } = alice;
-  await alice.makeKey();
+  await alice.createWallet();
   await alice.getTokens();
   await page.reload();
   await page.getByRole("button", { name: "locked" }).waitFor();
@@ -213,10 +213,10 @@ test("a locked sheet can be left, and unlocked where it is", async () => {
   await alice.outcome("applied");
 });
 
-test("the sheet says until when, and what is signed says so too", async () => {
+test("the validity chosen on the signing sheet is part of the signed message", async () => {
   const alice = await scene.arrive();
   const { page } = alice;
-  await alice.makeKey();
+  await alice.createWallet();
   await alice.getTokens();
   const form = await alice.fill("Buy", "0.1", "1700");
   await form.locator("button[type=submit]").click();
@@ -238,12 +238,12 @@ test("the sheet says until when, and what is signed says so too", async () => {
   await alice.outcome("applied");
 });
 
-test("what is signed survives a reload while the replica is away, and is sent when it is back", async () => {
+test("a signed transaction survives a reload while the replica is unreachable, and is sent when it is back", async () => {
   const alice = await scene.arrive();
   const { page } = alice;
-  await alice.makeKey();
+  await alice.createWallet();
   await alice.getTokens();
-  // The page itself comes from the replica: it is reloaded while only the order does not get through.
+  // Only the submission is blocked, because the replica also serves the page that is reloaded.
   await page.route("**/v1/transactions", (route) => route.abort());
   await alice.order("Buy", "0.1", "1600");
   await page.getByText("The replica does not answer.").first().waitFor();
@@ -253,7 +253,7 @@ test("what is signed survives a reload while the replica is away, and is sent wh
   await line.getByText("The replica does not answer.").waitFor();
   await page.unroute("**/v1/transactions");
   await line.locator(".steps").getByText("applied").and(page.locator(".done")).waitFor();
-  // It is there once, with the tokens, after another reload too.
+  // After another reload the transaction is still listed exactly once.
   await page.reload();
   await alice.tab("Activity");
   await line.locator(".steps").getByText("applied").and(page.locator(".done")).waitFor();
@@ -262,10 +262,10 @@ test("what is signed survives a reload while the replica is away, and is sent wh
 });
 
 for (const [name, viewport] of [["360", NARROW], ["1440", WIDE]]) {
-  test(`at ${name} px a trading key signs orders without a prompt, within its limit, until it is ended`, async () => {
+  test(`at ${name} px a trading key signs orders without a prompt, within its limit, until it is revoked`, async () => {
     const alice = await scene.arrive({ viewport });
     const { page } = alice;
-    await alice.makeKey();
+    await alice.createWallet();
     await alice.getTokens();
     await alice.tab("Trading keys");
     const form = page.locator("form.trading-key");
@@ -278,10 +278,10 @@ for (const [name, viewport] of [["360", NARROW], ["1440", WIDE]]) {
     const shown = await lines(alice.sheet);
     assert.equal(shown["Spending limit"], "300 USDT");
     assert.equal(shown.Market, "ETH/USDT");
-    const grant = await alice.sign();
-    assert.match(grant, /\nkind: authorize_key\n[^]*\nmarket: ETH\/USDT\nspend_token: USDT\nspend_limit: 300\n/);
+    const authorization = await alice.sign();
+    assert.match(authorization, /\nkind: authorize_key\n[^]*\nmarket: ETH\/USDT\nspend_token: USDT\nspend_limit: 300\n/);
     await alice.outcome("applied");
-    const key = /\nkey: ([0-9a-f]{66})\n/.exec(grant)[1];
+    const key = /\nkey: ([0-9a-f]{66})\n/.exec(authorization)[1];
     await alice.tab("Trading keys");
     await page.getByRole("cell", { name: "this browser" }).waitFor();
     await page.getByRole("cell", { name: "300 of 300 USDT" }).waitFor();
@@ -295,7 +295,7 @@ for (const [name, viewport] of [["360", NARROW], ["1440", WIDE]]) {
     await alice.tab("Trading keys");
     await page.getByRole("cell", { name: "170 of 300 USDT" }).waitFor();
 
-    // More than is left is asked for, and so is another market.
+    // An order above the remaining limit needs the account's own key.
     await alice.fill("Buy", "0.2", "1300");
     await order.locator("button[type=submit]").click();
     assert.doesNotMatch(await alice.sheet.locator("pre").textContent(), /signer/);
