@@ -1,20 +1,20 @@
-// The candle chart: the few calls that web/src/components/chart/library.rs makes, over lightweight-charts, which
-// `cargo xtask web` puts before this. Numbers here are for drawing only; the page shows the exact ones. Lists that come
-// from the page are in its memory, which it uses again: what is kept is copied.
+// The candle chart: the few functions that the page calls, implemented with lightweight-charts, which `cargo xtask web` puts
+// before this file. Numbers here are only for drawing; the page shows the exact ones. Lists from the page are views of its
+// wasm memory, which it reuses, so they are copied.
 globalThis.zellbookChart = {
   mount(element, onPoint, onOldest) {
     const library = globalThis.LightweightCharts;
     let digits = 2;
     let isDay = false;
     const number = (value) => value.toLocaleString(undefined, { minimumFractionDigits: digits, maximumFractionDigits: digits });
-    // The library knows UTC only; readers have a zone of their own. A day is one of UTC.
+    // The library formats times in UTC; the labels use the reader's time zone. Daily candles are days in UTC.
     const date = (seconds, options) => new Date(seconds * 1000).toLocaleString(undefined, isDay ? { ...options, timeZone: "UTC" } : options);
     const whole = { year: "numeric", month: "short", day: "numeric" };
     const clock = { hour: "2-digit", minute: "2-digit" };
     const marksByKind = [{ year: "numeric" }, { month: "short" }, { month: "short", day: "numeric" }, clock, clock];
     const chart = library.createChart(element, {
       autoSize: true,
-      // The logo would bring a style of its own, which the page's policy forbids; the notice stands below the chart.
+      // The logo would add an inline style, which the content security policy forbids; the page shows the attribution below.
       layout: { attributionLogo: false, fontSize: 12, fontFamily: "system-ui, sans-serif" },
       crosshair: { mode: library.CrosshairMode.Normal },
       timeScale: { timeVisible: true, rightOffset: 4, tickMarkFormatter: (time, kind) => date(time, marksByKind[kind]) },
@@ -30,7 +30,7 @@ globalThis.zellbookChart = {
     let shownMarks = new Float64Array();
     let rows = new Float64Array();
 
-    // Six numbers a candle: when it begins in milliseconds, open, high, low, close, volume.
+    // Six numbers per candle: start in milliseconds, open, high, low, close, volume.
     const bars = (from) => {
       const list = [];
       for (let at = from * 6; at < rows.length; at += 6) {
@@ -76,7 +76,7 @@ globalThis.zellbookChart = {
       drawAll();
       drawMarks();
     };
-    // Themes and colour sets are attributes of the root.
+    // The theme and the colour set are attributes of the root element.
     const watch = new MutationObserver(paint);
     watch.observe(document.documentElement, { attributes: true });
     chart.subscribeCrosshairMove(({ time }) => onPoint(time === undefined ? -1 : time * 1000));
@@ -94,7 +94,7 @@ globalThis.zellbookChart = {
         drawAll();
         chart.timeScale().scrollToRealTime();
       },
-      // Older candles come before those that are there, which stay where they are.
+      // Adds older candles on the left; the visible candles keep their place on the screen.
       setOlder(all) {
         const more = (all.length - rows.length) / 6;
         const range = chart.timeScale().getVisibleLogicalRange();
@@ -103,7 +103,7 @@ globalThis.zellbookChart = {
         if (range) chart.timeScale().setVisibleLogicalRange({ from: range.from + more, to: range.to + more });
         drawMarks();
       },
-      // The candles from one on are other ones, or new.
+      // Replaces the candles from index `first` on, or appends new ones.
       setFrom(changed, first) {
         const isOfTheEnd = first >= rows.length / 6 - 1;
         const all = new Float64Array(first * 6 + changed.length);

@@ -1,6 +1,6 @@
 
-// Starts the page. `cargo xtask web` puts this behind wasm-bindgen's module, whose `__wbg_init` it calls: as
-// one file they have one digest in index.html, and the policy allows no inline script.
+// Starts the page. `cargo xtask web` appends this to wasm-bindgen's script, whose `__wbg_init` it calls: one file needs one
+// integrity digest in index.html, and the content security policy allows no inline script.
 const show = (text) => {
   const line = document.getElementById("loading");
   if (line) line.textContent = text;

@@ -1,5 +1,5 @@
-// The vault's worker: it has the wasm module do what the page asks, one request after the other, and adds the
-// random bytes that the module cannot make. The page sends the compiled module first, then requests with a number.
+// The vault's worker. The page first sends the compiled wasm module, then numbered requests. The worker passes each one to
+// the module with random bytes, which the module cannot make itself, and posts the answer with the same number.
 let vault;
 onmessage = async ({ data }) => {
   if (data instanceof WebAssembly.Module) {

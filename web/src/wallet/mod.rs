@@ -76,7 +76,9 @@ pub async fn add(
     let is_new_phrase = matches!(source, Source::NewPhrase);
     let is_session = matches!(source, Source::Session { .. });
     let mut answer = vault::ask(Request::Add { source, passphrase }).await;
-    let Answer::Kept { lock, records, phrase } = &mut answer else { return Err(refusal(&answer)) };
+    let Answer::Stored { lock, records, phrase } = &mut answer else {
+        return Err(refusal(&answer));
+    };
     let phrase = phrase.take().map(Zeroizing::new);
     let mut keys = records.iter().filter(|record| record.origin != Origin::Phrase);
     let key = keys.next().map(|record| record.key).ok_or(VaultError::Known)?;
@@ -206,7 +208,7 @@ pub async fn change_passphrase(
     let lock = wallet.with_untracked(|wallet| wallet.lock.clone()).ok_or(VaultError::Locked)?;
     let before = lock.clone();
     let answer = vault::ask(Request::Rewrap { lock, passphrase, new_passphrase }).await;
-    let Answer::Kept { lock: Some(lock), .. } = &answer else { return Err(refusal(&answer)) };
+    let Answer::Stored { lock: Some(lock), .. } = &answer else { return Err(refusal(&answer)) };
     kept::relock(&before, lock).await?;
     changed(wallet).await;
     Ok(())

@@ -1,44 +1,44 @@
-//! Why the vault, or what keeps its records, does not do what it was asked.
+//! Why the vault, or the storage of its records, refused a request. The messages are shown to the user.
 
 use serde::{Deserialize, Serialize};
 
-/// Characters of a passphrase, at least.
+/// The minimum number of characters of a passphrase.
 pub const PASSPHRASE_LENGTH_MIN: usize = 8;
 
-/// Why something is not done. The messages are for the user.
+/// Why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VaultError {
     /// The passphrase is too short.
     Short,
-    /// The passphrase does not open it, or it was changed.
+    /// The passphrase is wrong, or the encrypted data was modified: AES-GCM cannot tell one from the other.
     Wrong,
-    /// No exported file.
+    /// The text is not an exported wallet.
     NoFile,
-    /// No secret key.
+    /// The text is not a secret key.
     NoKey,
-    /// A phrase of another number of words.
+    /// A phrase with an invalid number of words.
     WordCount(usize),
-    /// A word that is not in the list: its number from 1, and the word.
+    /// A word that is not in the BIP-39 list: its number, from 1, and the word.
     UnknownWord(usize, String),
-    /// Each word is in the list, and they do not belong together.
+    /// All words are in the list, but the checksum of the phrase is wrong.
     Checksum,
-    /// Random numbers that make no key.
+    /// The random numbers do not give a valid key.
     Random,
-    /// The browser keeps nothing for this page.
+    /// The browser does not let this page store data.
     Storage,
-    /// Something is there already that would be overwritten.
+    /// Another tab changed the wallet; storing would overwrite its change.
     Occupied,
-    /// This key is there already.
+    /// The wallet already has this key.
     Known,
-    /// The key is not unlocked.
+    /// The wallet is locked, or has no such key.
     Locked,
-    /// A signature that is none, or another account's.
+    /// The signature is invalid, or of a different account.
     OtherSigner,
-    /// The replica tells another network than the account is of.
+    /// The replica serves a different network from the one the account was used on.
     OtherNetwork,
-    /// The browser's Ethereum wallet did not do it, and says why.
+    /// The Ethereum wallet refused, with its reason.
     Ethereum(String),
-    /// The vault could not be loaded, or broke.
+    /// The vault could not be loaded, or failed.
     Unavailable,
 }
 

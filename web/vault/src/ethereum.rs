@@ -1,4 +1,4 @@
-//! What Ethereum wallets sign: whose it is, in the form that the exchange takes.
+//! Signatures of Ethereum wallets: their account, and the form that the exchange accepts.
 
 use k256::ecdsa::{RecoveryId, Signature as Ecdsa, VerifyingKey};
 use sha3::{Digest, Keccak256};
@@ -6,18 +6,19 @@ use zellbook_core::key::{PublicKey, Scheme, Signature};
 
 use crate::error::VaultError;
 
-/// A signature by `personal_sign`, read.
+/// A signature of `personal_sign` with its signer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovered {
-    /// Whose it is.
+    /// The public key of the signer.
     pub account: PublicKey,
-    /// The Ethereum address of that key, 40 lower-case hex digits after `0x`.
+    /// The Ethereum address of that key, `0x` and 40 lowercase hex digits.
     pub address: String,
-    /// The signature as the exchange takes it: low s, recovery id 0 or 1.
+    /// The signature in canonical form: low s, recovery id 0 or 1.
     pub signature: Signature,
 }
 
-/// Reads 65 bytes of hex (`r`, `s`, and `v` as 0, 1, 27 or 28) over a text.
+/// Recovers the signer of a text from 65 bytes in hex: `r`, `s`, and `v` as 0, 1, 27 or 28. Wallets write both forms of `v`,
+/// and some of them a high `s`.
 pub fn recover(text: &str, signature: &str) -> Result<Recovered, VaultError> {
     let read = || {
         let mut bytes = [0; 65];
@@ -27,7 +28,7 @@ pub fn recover(text: &str, signature: &str) -> Result<Recovered, VaultError> {
         let v = if v >= 27 { v - 27 } else { v };
         let given = Ecdsa::from_slice(rs).ok()?;
         let low = given.normalize_s();
-        // The point of the other s is mirrored, and with it the parity of its y.
+        // Negating s mirrors the point R, which flips the parity of its y.
         let v = if v > 1 { None } else { RecoveryId::from_byte(v ^ u8::from(low != given)) }?;
         let key = VerifyingKey::recover_from_prehash(&Scheme::Eip191.digest(text), &low, v).ok()?;
         let point = key.to_sec1_point(false);
@@ -47,14 +48,14 @@ mod tests {
 
     use super::*;
 
-    /// The first key that Hardhat publishes, whose address is known.
+    /// The first key that Hardhat publishes, with a known address.
     fn key() -> SecretKey {
         SecretKey::from_hex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
             .unwrap()
     }
 
     #[test]
-    fn every_way_to_write_v_and_s_comes_to_one_signature() {
+    fn every_form_of_v_and_s_gives_the_same_canonical_signature() {
         let signature = key().sign(Scheme::Eip191, "text");
         let recovered = Recovered {
             account: key().public_key(),
@@ -74,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn another_text_is_not_this_account_and_no_signature_is_refused() {
+    fn a_different_text_gives_a_different_account_and_an_invalid_signature_is_refused() {
         let signature = key().sign(Scheme::Eip191, "text").to_string();
         let other = recover("texT", &signature).map(|recovered| recovered.account);
         assert_ne!(other, Ok(key().public_key()));

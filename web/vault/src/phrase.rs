@@ -1,5 +1,5 @@
-//! Phrases of words (BIP-39) and the keys that come of them (BIP-32), as Ethereum wallets derive them:
-//! `m/44'/60'/0'/0/index`. So the same phrase gives the same keys there.
+//! Recovery phrases (BIP-39) and the keys derived from them (BIP-32), at `m/44'/60'/0'/0/index` as in Ethereum wallets. So a
+//! phrase gives the same keys here and there.
 
 use bip32::{ChildNumber, XPrv};
 use bip39::{Error, Language, Mnemonic};
@@ -8,19 +8,19 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::VaultError;
 
-/// The path to the keys: number, and whether it is hardened.
+/// The derivation path without the index: numbers, and whether each is hardened.
 const PATH: [(u32, bool); 4] = [(44, true), (60, true), (0, true), (0, false)];
 
-/// A phrase. Its words are zeroized when it is dropped.
+/// A recovery phrase. Its words are zeroized when it is dropped.
 pub struct Phrase(Mnemonic);
 
 impl Phrase {
-    /// Twelve words out of 16 random bytes.
+    /// Creates a phrase of 12 words from 16 random bytes.
     pub fn from_random(entropy: &[u8; 16]) -> Result<Self, VaultError> {
         Mnemonic::from_entropy(entropy).map(Self).map_err(|_| VaultError::Random)
     }
 
-    /// Reads words with any white space between them, in any case.
+    /// Parses a phrase in upper or lower case, with any white space between its words.
     pub fn parse(text: &str) -> Result<Self, VaultError> {
         let words = Zeroizing::new(text.to_lowercase());
         let words: Vec<&str> = words.split_whitespace().collect();
@@ -37,7 +37,7 @@ impl Phrase {
         })
     }
 
-    /// Its words, with a space between them.
+    /// The words, separated by single spaces.
     pub fn words(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(24 * 9));
         for (at, word) in self.0.words().enumerate() {
@@ -49,7 +49,7 @@ impl Phrase {
         text
     }
 
-    /// The key with an index.
+    /// Derives the key at an index.
     pub fn key(&self, index: u32) -> Result<SecretKey, VaultError> {
         let seed = Zeroizing::new(self.0.to_seed_normalized(""));
         let derive = || {
@@ -59,7 +59,7 @@ impl Phrase {
             }
             Ok(Zeroizing::new(<[u8; 32]>::from(key.private_key().to_bytes())))
         };
-        // One index in 2^127 has no key.
+        // About one index in 2^127 has no valid key.
         let bytes = derive().map_err(|_: bip32::Error| VaultError::Random)?;
         SecretKey::from_bytes(&bytes).map_err(|_| VaultError::Random)
     }
@@ -75,8 +75,7 @@ impl Drop for Phrase {
 mod tests {
     use super::*;
 
-    /// The vectors of BIP-39 (github.com/trezor/python-mnemonic, vectors.json), which all have 12 words or more
-    /// and this form: entropy and words.
+    /// The vectors of BIP-39 with 12 words (github.com/trezor/python-mnemonic, vectors.json): entropy and words.
     const VECTORS: [(&str, &str); 4] = [
         (
             "00000000000000000000000000000000",
@@ -94,7 +93,7 @@ mod tests {
     ];
 
     #[test]
-    fn entropy_gives_the_published_words_and_words_give_it_back() {
+    fn entropy_and_words_match_the_published_vectors() {
         for (entropy, words) in VECTORS {
             let mut bytes = [0; 16];
             hex::decode_to_slice(entropy, &mut bytes).unwrap();
@@ -105,8 +104,8 @@ mod tests {
     }
 
     #[test]
-    fn the_seed_is_the_published_one() {
-        // From BIP-39's own vectors, which use the passphrase TREZOR.
+    fn the_seed_matches_the_published_vector() {
+        // BIP-39's own vectors use the passphrase TREZOR.
         let phrase = Phrase::parse(VECTORS[0].1).unwrap();
         assert_eq!(
             hex::encode(phrase.0.to_seed_normalized("TREZOR")),
@@ -115,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn children_are_those_of_bip_32() {
+    fn child_keys_match_the_vectors_of_bip_32() {
         // Test vector 1 of BIP-32: m and m/0'/1.
         let mut seed = [0; 16];
         hex::decode_to_slice("000102030405060708090a0b0c0d0e0f", &mut seed).unwrap();
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_those_of_ethereum_wallets() {
+    fn keys_match_those_of_ethereum_wallets() {
         // The phrase and keys that Hardhat and Foundry publish for their test networks.
         let phrase =
             Phrase::parse("test test test test test test test test test test test junk").unwrap();
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_phrase_is_named() {
+    fn an_invalid_phrase_is_refused_with_the_reason() {
         let refused = |text: &str| Phrase::parse(text).err().unwrap();
         let twelve = "legal winner thank year wave sausage worth useful legal winner thank";
         assert_eq!(refused(twelve), VaultError::WordCount(11));

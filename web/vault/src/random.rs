@@ -1,24 +1,24 @@
-//! Randomness without an import: a seed comes with each request, and each use of it is independent.
+//! Randomness for a module that can import none: the worker sends a random seed with each request, and SHA-256 expands it.
 
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-/// Bytes of a seed.
+/// The length of a seed in bytes.
 pub const SEED_LENGTH: usize = 32;
 
-/// Random bytes out of one seed: SHA-256 of the seed and a counter.
+/// Independent random values from one seed: SHA-256 of the seed and a counter.
 pub struct Randomness {
     seed: Zeroizing<[u8; SEED_LENGTH]>,
     taken: u64,
 }
 
 impl Randomness {
-    /// A seed that is used once.
+    /// `seed` must be random and used only once.
     pub fn new(seed: [u8; SEED_LENGTH]) -> Self {
         Self { seed: Zeroizing::new(seed), taken: 0 }
     }
 
-    /// The next bytes, 32 at most.
+    /// The next `N` bytes, at most 32.
     pub fn take<const N: usize>(&mut self) -> Zeroizing<[u8; N]> {
         const { assert!(N <= 32, "one digest") };
         self.taken += 1;

@@ -1,6 +1,7 @@
-//! What is stored: a random data key under the passphrase, and secrets under the data key.
+//! The stored form of a wallet. A random data key encrypts each secret, and the passphrase encrypts the data key.
 //!
-//! Argon2id (RFC 9106) and AES-256-GCM. Another passphrase seals the data key anew and leaves the records alone.
+//! The passphrase gives a key by Argon2id (RFC 9106); everything is encrypted by AES-256-GCM. Two levels of keys let a
+//! new passphrase re-encrypt only the data key, and let tabs add records without asking for the passphrase again.
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Key, Nonce};
@@ -12,27 +13,27 @@ use zeroize::Zeroizing;
 use crate::error::{PASSPHRASE_LENGTH_MIN, VaultError};
 use crate::random::Randomness;
 
-/// OWASP's first choice for Argon2id with little memory: 19 MiB, 2 passes, 1 lane.
+/// OWASP's first recommendation for Argon2id: 19 MiB, 2 passes, 1 lane.
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
-/// What a file may ask of us, at most.
+/// Limits for an imported file, whose author could otherwise make the page work for hours.
 const MEMORY_KIB_MAX: u32 = 1 << 18;
 const PASSES_MAX: u32 = 16;
 const SALT_LENGTH: usize = 16;
 const NONCE_LENGTH: usize = 12;
-/// What the sealed data key is bound to.
+/// Associated data of the sealed data key, so that no other ciphertext passes for it.
 const LOCK_DOMAIN: &[u8] = b"zellbook wallet 1";
 
-/// Encrypts every secret of one wallet.
+/// The key that encrypts every secret of one wallet.
 pub type DataKey = Zeroizing<[u8; 32]>;
 
-/// Bytes under AES-256-GCM.
+/// Bytes encrypted by AES-256-GCM.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Sealed {
     /// Hex, 12 bytes.
     nonce: String,
-    /// Hex, with a tag of 16 bytes.
+    /// Hex, including the 16-byte tag.
     ciphertext: String,
 }
 
@@ -63,7 +64,7 @@ impl Sealed {
     }
 }
 
-/// The data key under a passphrase.
+/// The data key, encrypted under a passphrase.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SealedKey {
@@ -100,7 +101,7 @@ impl Kdf {
 }
 
 impl SealedKey {
-    /// Seals a data key under a passphrase.
+    /// Encrypts a data key under a passphrase. Fails if the passphrase is too short.
     pub fn seal(
         key: &DataKey,
         passphrase: &str,
@@ -119,41 +120,41 @@ impl SealedKey {
         Ok(Self { kdf, sealed })
     }
 
-    /// The data key, with its passphrase.
+    /// Decrypts the data key.
     pub fn open(&self, passphrase: &str) -> Result<DataKey, VaultError> {
         let bytes = self.sealed.open(LOCK_DOMAIN, &*self.kdf.derive(passphrase)?)?;
         bytes.as_slice().try_into().map(Zeroizing::new).map_err(|_| VaultError::NoFile)
     }
 }
 
-/// Where a secret comes from.
+/// The origin of a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
-    /// A phrase, which is named by its first account.
+    /// A phrase. Its record has the public key of its first account.
     Phrase,
-    /// The key of a phrase with this index.
+    /// The key of a phrase at an index.
     Derived {
         /// The phrase's first account.
         phrase: PublicKey,
         /// From 0.
         index: u32,
     },
-    /// A key that was brought here.
+    /// An imported key.
     Imported,
-    /// A key made here that trades for an account.
+    /// A session key, created in this browser.
     Session {
-        /// The account.
+        /// The account that it trades for.
         account: PublicKey,
     },
 }
 
-/// An encrypted secret. Key and origin are bound to it as associated data.
+/// An encrypted secret. Key and origin are associated data, so nobody can exchange the secrets of two records unnoticed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
-    /// Whose secret it is; of a phrase, its first account.
+    /// The public key of the secret; for a phrase, that of its first account.
     pub key: PublicKey,
-    /// Where it comes from.
+    /// The origin of the secret.
     pub origin: Origin,
     sealed: Sealed,
 }
@@ -181,7 +182,7 @@ impl Record {
         self.sealed.open(&Self::bound_to(&self.key, &self.origin), data_key)
     }
 
-    /// Names it among the records of a wallet.
+    /// The unique name of the record in its wallet. A phrase and its first key have the same public key.
     pub fn id(&self) -> String {
         match self.origin {
             Origin::Phrase => format!("phrase {}", self.key),
@@ -190,29 +191,29 @@ impl Record {
     }
 }
 
-/// A wallet as it is stored and exported: nothing in it is secret without the passphrase.
+/// A wallet as it is stored and exported. All secrets in it are encrypted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WalletFile {
     zellbook_wallet: u32,
-    /// What the records are encrypted by.
+    /// The encrypted data key of the records.
     pub lock: SealedKey,
-    /// The secrets.
+    /// The encrypted secrets.
     pub records: Vec<Record>,
 }
 
 impl WalletFile {
-    /// A wallet.
+    /// A wallet of the current file version.
     pub const fn new(lock: SealedKey, records: Vec<Record>) -> Self {
         Self { zellbook_wallet: 1, lock, records }
     }
 
-    /// The text of the file.
+    /// The exported file.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_default()
     }
 
-    /// Reads a file.
+    /// Parses an exported file.
     pub fn from_json(json: &str) -> Result<Self, VaultError> {
         let file: Self = serde_json::from_str(json).map_err(|_| VaultError::NoFile)?;
         if file.zellbook_wallet == 1 { Ok(file) } else { Err(VaultError::NoFile) }
@@ -228,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_data_key_opens_with_its_passphrase_only() {
+    fn only_its_passphrase_opens_a_data_key() {
         let mut random = Randomness::new([1; 32]);
         let data_key = random.take::<32>();
         let lock = SealedKey::seal(&data_key, "correct horse", &mut random).unwrap();
@@ -260,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_asks_for_too_much_work_is_refused() {
+    fn a_file_that_demands_too_much_work_is_refused() {
         let mut random = Randomness::new([1; 32]);
         let lock = SealedKey::seal(&random.take(), "correct horse", &mut random).unwrap();
         let file = WalletFile::new(lock, Vec::new());

@@ -1,27 +1,27 @@
-//! Which keys are unlocked, and what they do.
+//! The unlocked keys, and the answer to each request.
 
 use std::collections::BTreeMap;
 
 use zellbook_core::key::{PublicKey, Scheme, SecretKey};
 use zeroize::Zeroizing;
 
+use crate::error::VaultError;
 use crate::ethereum;
+use crate::message::{Answer, Request, Source};
 use crate::phrase::Phrase;
-use crate::sealed::DataKey;
-use crate::{
-    Answer, Origin, Randomness, Record, Request, SealedKey, Source, VaultError, WalletFile,
-};
+use crate::random::Randomness;
+use crate::sealed::{DataKey, Origin, Record, SealedKey, WalletFile};
 
-/// The unlocked keys. Locking is the end of the vault: its worker ends, and the memory with it.
+/// The unlocked keys. There is no request to lock: the page ends the worker, and the memory goes with it.
 #[derive(Default)]
 pub struct Vault {
     data_key: Option<DataKey>,
     keys: BTreeMap<PublicKey, SecretKey>,
-    /// By their first accounts.
+    /// Each under the account of its first key.
     phrases: BTreeMap<PublicKey, Phrase>,
 }
 
-/// What is added, before it is encrypted.
+/// A secret before it is encrypted.
 enum Secret {
     Phrase(Phrase),
     Key(SecretKey),
@@ -41,7 +41,7 @@ impl Secret {
     }
 }
 
-/// Decrypts a record, and holds what is in it to whom it names.
+/// Decrypts a record. Fails unless the secret belongs to the public key that the record names.
 fn open(record: &Record, data_key: &DataKey) -> Result<Secret, VaultError> {
     let bytes = record.open(data_key)?;
     let (owner, secret) = if record.origin == Origin::Phrase {
@@ -56,7 +56,7 @@ fn open(record: &Record, data_key: &DataKey) -> Result<Secret, VaultError> {
     if owner == record.key { Ok(secret) } else { Err(VaultError::Wrong) }
 }
 
-/// A phrase and its first key.
+/// The phrase and its first key: the first account exists from the beginning.
 fn phrase_secrets(phrase: Phrase) -> Result<Secrets, VaultError> {
     let first = phrase.key(0)?;
     let account = first.public_key();
@@ -76,7 +76,7 @@ fn random_key(random: &mut Randomness) -> Result<SecretKey, VaultError> {
 }
 
 impl Vault {
-    /// Does what is asked.
+    /// Answers a request. `random` must be fresh for each request.
     pub fn answer(&mut self, request: &Request, random: &mut Randomness) -> Answer {
         self.try_answer(request, random).unwrap_or_else(Answer::Refused)
     }
@@ -117,7 +117,7 @@ impl Vault {
             Request::Rewrap { lock, passphrase, new_passphrase } => {
                 let data_key = lock.open(passphrase)?;
                 let lock = SealedKey::seal(&data_key, new_passphrase, random)?;
-                Ok(Answer::Kept { lock: Some(lock), records: Vec::new(), phrase: None })
+                Ok(Answer::Stored { lock: Some(lock), records: Vec::new(), phrase: None })
             }
             Request::Recover { text, signature } => {
                 let recovered = ethereum::recover(text, signature)?;
@@ -130,7 +130,7 @@ impl Vault {
         }
     }
 
-    /// The secrets of a source, and the words of a phrase that is made now.
+    /// The secrets of a source, and the words of the phrase if the source creates one.
     fn secrets(
         &self,
         source: &Source,
@@ -169,6 +169,7 @@ impl Vault {
         random: &mut Randomness,
     ) -> Result<Answer, VaultError> {
         let (mut secrets, phrase) = self.secrets(source, passphrase, random)?;
+        // An imported file can contain keys that are already here; only the others are added.
         secrets.retain(|(key, origin, _)| match origin {
             Origin::Phrase => !self.phrases.contains_key(key),
             _ => !self.keys.contains_key(key),
@@ -178,6 +179,7 @@ impl Vault {
         }
         let (data_key, lock) = match &self.data_key {
             Some(data_key) => (data_key.clone(), None),
+            // The first key creates the wallet.
             None => {
                 let data_key = random.take();
                 let lock = SealedKey::seal(&data_key, passphrase, random)?;
@@ -190,7 +192,7 @@ impl Vault {
         let records = secrets.iter().map(seal).collect::<Result<_, VaultError>>()?;
         self.data_key = Some(data_key);
         self.take(secrets);
-        Ok(Answer::Kept { lock, records, phrase })
+        Ok(Answer::Stored { lock, records, phrase })
     }
 
     fn take(&mut self, secrets: Secrets) {
@@ -220,9 +222,9 @@ mod tests {
         vault.answer(&request, &mut Randomness::new([200; 32]))
     }
 
-    fn kept(answer: &Answer) -> (Option<SealedKey>, Vec<Record>, Option<String>) {
+    fn stored(answer: &Answer) -> (Option<SealedKey>, Vec<Record>, Option<String>) {
         match answer {
-            Answer::Kept { lock, records, phrase } => {
+            Answer::Stored { lock, records, phrase } => {
                 (lock.clone(), records.clone(), phrase.clone())
             }
             other => panic!("{other:?}"),
@@ -241,16 +243,16 @@ mod tests {
         }
     }
 
-    /// A wallet with a phrase, two accounts of it and an imported key.
+    /// A wallet with a phrase, two of its accounts and an imported key.
     fn wallet() -> (Vault, WalletFile, String) {
         let mut vault = Vault::default();
-        let (lock, mut records, phrase) = kept(&add(&mut vault, Source::NewPhrase, 1));
+        let (lock, mut records, phrase) = stored(&add(&mut vault, Source::NewPhrase, 1));
         let first = records[0].key;
         for (seed, source) in
             [(2, Source::Next { phrase: first, index: 1 }), (3, Source::Key("11".repeat(32)))]
         {
-            let (lock, more, phrase) = kept(&add(&mut vault, source, seed));
-            assert_eq!((lock, phrase), (None, None), "the wallet has begun");
+            let (lock, more, phrase) = stored(&add(&mut vault, source, seed));
+            assert_eq!((lock, phrase), (None, None), "the wallet exists already");
             records.extend(more);
         }
         (vault, WalletFile::new(lock.unwrap(), records), phrase.unwrap())
@@ -277,10 +279,10 @@ mod tests {
     }
 
     #[test]
-    fn the_same_phrase_gives_the_same_accounts_and_nothing_is_taken_twice() {
+    fn the_same_phrase_gives_the_same_accounts_and_no_key_is_added_twice() {
         let (mut first, file, phrase) = wallet();
         let mut second = Vault::default();
-        let (_, records, _) = kept(&add(&mut second, Source::Phrase(phrase.clone()), 9));
+        let (_, records, _) = stored(&add(&mut second, Source::Phrase(phrase.clone()), 9));
         assert_eq!(records[1].key, file.records[1].key);
         assert_eq!(add(&mut first, Source::Phrase(phrase), 9), Answer::Refused(VaultError::Known));
         let again = add(&mut first, Source::Key(format!("0x{}", "11".repeat(32))), 9);
@@ -292,20 +294,20 @@ mod tests {
     }
 
     #[test]
-    fn an_exported_wallet_is_taken_into_another_under_that_ones_passphrase() {
+    fn an_exported_wallet_can_be_imported_into_another_wallet_with_its_own_passphrase() {
         let (_, file, _) = wallet();
         let mut other = Vault::default();
-        kept(&add(&mut other, Source::Key("22".repeat(32)), 7));
+        stored(&add(&mut other, Source::Key("22".repeat(32)), 7));
         let wrong = Request::Add { source: Source::File(file.clone()), passphrase: "no".into() };
         assert_eq!(ask(&mut other, wrong), Answer::Refused(VaultError::Wrong));
-        let (lock, records, _) = kept(&add(&mut other, Source::File(file.clone()), 8));
+        let (lock, records, _) = stored(&add(&mut other, Source::File(file.clone()), 8));
         assert_eq!((lock, records.len()), (None, 4));
-        assert_ne!(records, file.records, "encrypted anew");
+        assert_ne!(records, file.records, "encrypted again, with fresh nonces");
         assert_eq!(signs(&mut other, file.records[1].key), Ok(()));
     }
 
     #[test]
-    fn secrets_are_shown_behind_the_passphrase_only() {
+    fn revealing_a_secret_needs_the_passphrase() {
         let (mut vault, file, phrase) = wallet();
         let reveal = |record: usize, passphrase: &str| Request::Reveal {
             record: file.records[record].clone(),
@@ -316,15 +318,15 @@ mod tests {
         assert_eq!(ask(&mut vault, reveal(3, PASSPHRASE)), Answer::Secret("11".repeat(32)));
         let wrong = ask(&mut vault, reveal(3, "correct horsE"));
         assert_eq!(wrong, Answer::Refused(VaultError::Wrong));
-        let stored = file.to_json();
-        assert!(!stored.contains(&"11".repeat(32)));
+        let json = file.to_json();
+        assert!(!json.contains(&"11".repeat(32)));
         let session = Source::Session { account: file.records[1].key };
-        let (_, session, _) = kept(&add(&mut vault, session, 5));
+        let (_, session, _) = stored(&add(&mut vault, session, 5));
         assert_eq!(signs(&mut vault, session[0].key), Ok(()));
     }
 
     #[test]
-    fn another_passphrase_opens_the_same_records() {
+    fn a_new_passphrase_opens_the_same_records() {
         let (mut vault, file, _) = wallet();
         let rewrap = |passphrase: &str, new: &str| Request::Rewrap {
             lock: file.lock.clone(),
@@ -337,7 +339,7 @@ mod tests {
             refused(VaultError::Wrong)
         );
         assert_eq!(ask(&mut vault, rewrap(PASSPHRASE, "short")), refused(VaultError::Short));
-        let (lock, records, _) = kept(&ask(&mut vault, rewrap(PASSPHRASE, "battery staple")));
+        let (lock, records, _) = stored(&ask(&mut vault, rewrap(PASSPHRASE, "battery staple")));
         assert!(records.is_empty());
         let file = WalletFile::new(lock.unwrap(), file.records);
         let unlock = |passphrase: &str| Request::Unlock {
@@ -350,18 +352,18 @@ mod tests {
     }
 
     #[test]
-    fn what_another_tab_added_is_loaded_with_the_wallets_own_data_key_only() {
+    fn records_of_another_tab_load_only_with_the_data_key_of_the_wallet() {
         let (mut vault, file, _) = wallet();
         let mut other = Vault::default();
         let unlock = Request::Unlock { file: file.clone(), passphrase: PASSPHRASE.into() };
         assert_eq!(ask(&mut other, unlock), Answer::Done);
-        let (_, records, _) = kept(&add(&mut vault, Source::Key("33".repeat(32)), 4));
+        let (_, records, _) = stored(&add(&mut vault, Source::Key("33".repeat(32)), 4));
         assert_eq!(signs(&mut other, records[0].key), Err(VaultError::Locked));
         assert_eq!(ask(&mut other, Request::Load(records.clone())), Answer::Done);
         assert_eq!(signs(&mut other, records[0].key), Ok(()));
-        let mut strange = Vault::default();
-        kept(&add(&mut strange, Source::Key("44".repeat(32)), 6));
-        let load = ask(&mut strange, Request::Load(records));
+        let mut unrelated = Vault::default();
+        stored(&add(&mut unrelated, Source::Key("44".repeat(32)), 6));
+        let load = ask(&mut unrelated, Request::Load(records));
         assert_eq!(load, Answer::Refused(VaultError::Wrong));
     }
 }

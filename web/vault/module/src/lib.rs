@@ -1,8 +1,8 @@
-//! The vault as a wasm module: bytes in, bytes out. Its worker writes a seed of random bytes and then a request
-//! where `vault_input` says, calls `vault_call`, and reads the answer where `vault_output` says. Nobody holds a
-//! pointer across calls.
+//! The vault as a wasm module without imports: bytes in, bytes out. Its worker writes a random seed and a request to the
+//! buffer of `vault_input`, calls `vault_call`, and reads the answer from the buffer of `vault_output`. The buffers move, so
+//! the worker keeps no pointer across calls.
 
-// A name that the linker keeps counts as unsafe, since two could be one. There is no unsafe block here.
+// `no_mangle` counts as unsafe, because two symbols could have the same name. There is no unsafe block here.
 #![allow(unsafe_code)]
 
 use std::cell::RefCell;
@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use zellbook_vault::{Answer, Randomness, Request, SEED_LENGTH, Vault, VaultError};
 use zeroize::Zeroize;
 
-/// The vault with the bytes that go in and out.
+/// The vault with its input and output buffers.
 #[derive(Default)]
 struct Module {
     vault: Vault,
@@ -22,7 +22,7 @@ thread_local! {
     static MODULE: RefCell<Module> = RefCell::default();
 }
 
-/// Makes room for a seed and a request, of so many bytes together, and says where.
+/// Allocates the input buffer for a seed and a request, `length` bytes together, and returns its address.
 #[unsafe(no_mangle)]
 pub extern "C" fn vault_input(length: usize) -> *const u8 {
     MODULE.with_borrow_mut(|module| {
@@ -31,7 +31,7 @@ pub extern "C" fn vault_input(length: usize) -> *const u8 {
     })
 }
 
-/// Answers the request, and says how many bytes the answer has.
+/// Answers the request in the input buffer, and returns the length of the answer.
 #[unsafe(no_mangle)]
 pub extern "C" fn vault_call() -> usize {
     MODULE.with_borrow_mut(|module| {
@@ -45,15 +45,15 @@ pub extern "C" fn vault_call() -> usize {
             Some((mut random, request)) => module.vault.answer(&request, &mut random),
             None => Answer::Refused(VaultError::Unavailable),
         };
-        // An answer may have had a secret in it.
+        // The previous answer may contain a secret.
         module.output.zeroize();
-        // Its shapes all have a JSON form.
+        // Every answer has a JSON form, so this does not fail.
         module.output = serde_json::to_vec(&answer).unwrap_or_default();
         module.output.len()
     })
 }
 
-/// Where the answer is.
+/// The address of the answer.
 #[unsafe(no_mangle)]
 pub extern "C" fn vault_output() -> *const u8 {
     MODULE.with_borrow(|module| module.output.as_ptr())
