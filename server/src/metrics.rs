@@ -52,6 +52,7 @@ impl Counts {
     }
 
     pub fn get(count: &AtomicU64) -> u64 {
+        // Relaxed everywhere: the counters are independent of each other and only displayed.
         count.load(Ordering::Relaxed)
     }
 }

@@ -65,6 +65,7 @@ async fn history<T: Send + 'static>(
     let HistoryQuery { before, limit } = parameters(query)?;
     let limit = bounded(limit, 50, HISTORY_MAX)?;
     let before = before.unwrap_or(u64::MAX);
+    // One read transaction, so that the batch is the one that the rows belong to.
     let (batch, rows) = app
         .reader
         .read(move |view| Ok((view.last_batch()?, read(view, &account, before, limit)?)))
@@ -131,6 +132,7 @@ pub async fn proof(
     let Some((index, _)) = app.rules.listing.token(&token) else {
         let known = app.rules.genesis.tokens.iter().map(|token| token.symbol.as_str());
         let known = known.collect::<Vec<_>>().join(", ");
+        // The client chose this text, so the message repeats only its start.
         let token: String = token.chars().take(40).collect();
         let message = format!("no token is named {token}; the tokens are {known}");
         return Err(ApiError::not_found("unknown_token", message));

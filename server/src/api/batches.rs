@@ -23,6 +23,7 @@ pub async fn one(
     Path(index): Path<String>,
 ) -> Result<Json<BatchBody>, ApiError> {
     let number = parse_index(&index)?;
+    // With a limit of 0 bytes the result has exactly one batch.
     let (last, batches) =
         app.reader.read(move |view| Ok((view.last_batch()?, view.batches(number - 1, 0)?))).await?;
     let found = batches.into_iter().find(|batch| batch.index == number.to_string());

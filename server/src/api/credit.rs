@@ -38,6 +38,8 @@ pub async fn credit(
     let now = app.clock.now_ms();
     let reference = reference(&account, now / HOUR_MS);
     let tokens = u16::try_from(app.rules.genesis.tokens.len()).unwrap_or(u16::MAX);
+    // The state has the references of applied deposits, also of those before a restart and of those that
+    // another replica with the same key signed.
     let was_credited = app
         .reader
         .read(move |view| {
@@ -63,6 +65,7 @@ pub async fn credit(
         match app.take(&signed.to_json()).await {
             Ok(taken) => transactions.push(taken.into()),
             Err(refused) => {
+                // A failure of this replica must not cost the account its hour.
                 faucet.forget(&account);
                 return Err(refused.into());
             }

@@ -55,6 +55,7 @@ impl Faucet {
         let issuer = self.issuer.public_key();
         let tokens = rules.genesis.tokens.iter().filter(|token| token.issuer == issuer);
         let deposits = tokens.filter_map(|token| {
+            // Several deposits in the same millisecond need different nonces.
             state.nonce = now.max(state.nonce + 1);
             let action = Action::Deposit {
                 token: token.symbol.clone(),

@@ -83,6 +83,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/batches/{index}", get(batches::one))
         .merge(exchange)
         .layer(middleware::from_fn(time_out))
+        // Added after the timeout, because a WebSocket stays open for hours.
         .route("/v1/ws", get(websocket::upgrade))
         .fallback(views::serve)
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
@@ -131,6 +132,7 @@ async fn security_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     let mut set = |name, value| {
+        // A handler's own value wins, such as the cache policy of the page's files.
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     };
     set(header::CONTENT_SECURITY_POLICY, page::CONTENT_SECURITY_POLICY);

@@ -130,6 +130,7 @@ impl Connection {
     }
 
     async fn serve(&mut self) -> Result<(), End> {
+        // Before any snapshot is read, so that no commit between the two is missed.
         let mut feed = self.app.watch.feed.subscribe();
         let mut health = self.app.watch.health.clone();
         let mut stop = self.app.stop.clone();
@@ -150,6 +151,7 @@ impl Connection {
                 }
                 update = feed.recv() => match update {
                     Ok(update) => self.update(&update).await?,
+                    // The feed has dropped messages for this client; to continue would leave a gap.
                     Err(RecvError::Lagged(_)) => return Err(TOO_SLOW),
                     Err(RecvError::Closed) => return Err(STOPPING),
                 },
@@ -158,6 +160,7 @@ impl Connection {
                     Err(_) => return Err(STOPPING),
                 },
                 () = stopped(&mut stop) => return Err(STOPPING),
+                // Pings reveal dead connections, which TCP alone may keep for hours.
                 _ = ping.tick() => {
                     if last_received.elapsed() > SILENCE_MAX {
                         return Err(End::Gone);
@@ -252,6 +255,7 @@ impl Connection {
                     Some(account) if update.accounts.contains(&account) => {
                         let body = self.app.account(account).await;
                         let body = body.map_err(|_| STORE_FAILED)?;
+                        // The store may be ahead of this update; then later updates are included already.
                         subscription.batch = body.batch.parse().unwrap_or(0);
                         Some(FeedData::Account(body))
                     }

@@ -44,6 +44,7 @@ impl Client {
         if !status.is_success() {
             return Err(match serde_json::from_slice::<ErrorBody>(&bytes) {
                 Ok(body) => Failure {
+                    // 422 is the API's status for what the exchange would reject.
                     code: if status == 422 { 4 } else { 1 },
                     message: body.error.message.clone(),
                     answer: Some(body.error),

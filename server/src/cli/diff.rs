@@ -119,6 +119,7 @@ async fn find(
 ) -> Result<Option<Difference>, Failure> {
     let differs = async |index| {
         let (one, other) = (first.batch(index).await?, second.batch(index).await?);
+        // Bodies are compared too, because two bodies can have the same xxh128, and so the same chain.
         let equal = (&one.root, &one.chaining_hash) == (&other.root, &other.chaining_hash)
             && one.body == other.body;
         let difference = Difference { index, first: one, second: other };

@@ -194,6 +194,7 @@ pub fn proof(arguments: ProofArguments, output: Output) -> Result<(), Failure> {
     };
     let proof = hex::decode(&body.proof).map_err(|_| wrong("proof"))?;
     let root = given.unwrap_or(theirs);
+    // The key is computed here: a proof of another account's leaf must not pass.
     let key = LeafKey::Balance(account, token).to_bytes();
     let verified =
         Proof::from_bytes(&proof).and_then(|proof| proof.verify(&root, &key, value.as_deref()));
@@ -208,6 +209,7 @@ pub fn proof(arguments: ProofArguments, output: Output) -> Result<(), Failure> {
     let balance = read_balance(value.as_deref());
     let format = |atoms| rules.listing.format_amount(token, atoms);
     let (available, locked) = (format(balance.available), format(balance.locked));
+    // The decimals in the response are only for display, but a replica that gets them wrong is dishonest.
     if available != body.balance.available || locked != body.balance.locked {
         return Err(Failure::difference(format!(
             "the replica reports {} available and {} locked, but it proves {available} available and {locked} locked",

@@ -166,6 +166,7 @@ impl Replay {
                 )));
             }
             self.certified += 1;
+            // Certified batches only increase, so the roots up to this one are not needed any more.
             self.roots = self.roots.split_off(&(batch + 1));
         }
         Ok(())
@@ -365,6 +366,7 @@ fn from_folder(
     let mut audit = Audit::new(rules, nodes, arguments);
     loop {
         let after = audit.walker.after();
+        // One read transaction, because the replica may be running and adding batches.
         let (batches, last) =
             reader.read_now(|view| Ok((view.batches(after, CHUNK_BYTES)?, view.last_batch()?)))?;
         if batches.is_empty() {

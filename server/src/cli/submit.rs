@@ -135,12 +135,14 @@ pub fn act_as(
         let transaction = Transaction {
             account,
             signer: Some(key.public_key()).filter(|signer| *signer != account),
+            // By convention the clock, so that several programs can share a key without coordination.
             nonce: now_ms(),
             valid_until: submitter.valid_for.map(after),
             action,
         };
         let hash = transaction.hash(&rules.network).to_string();
         let signed = transaction.sign(&rules.network, &key).to_json();
+        // The replica's own strict reader, so that an invalid field is reported before anything is sent.
         if let Err(reject) = Element::read(&signed, false) {
             return Err(Failure::usage(format!("{reject}; nothing was sent")));
         }
@@ -157,6 +159,7 @@ pub fn act_as(
         }
         let status = client
             .wait(&hash, |status| {
+                // Standard output has only the result.
                 if !output.json {
                     eprintln!("{hash} {}", stage_name(status.status));
                 }

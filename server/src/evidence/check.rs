@@ -133,6 +133,7 @@ impl Evidence {
                 for proven in batches {
                     proven.check(verifier)?;
                 }
+                // Attestations count only in the sequence, so each must be in a proven body.
                 for attestation in attestations {
                     in_sequence(attestation, batches)?;
                 }
@@ -146,6 +147,7 @@ impl Evidence {
                     let hash = format!("the chaining hash {}", ours.chaining_hash);
                     return Err(EvidenceError::Same(hash));
                 }
+                // Different hashes contradict each other only at the same batch.
                 for (field, side) in [("ours.after", &**ours), ("theirs.after", &**theirs)] {
                     if number(field, &side.after)? != batch {
                         return Err(EvidenceError::Field {

@@ -38,6 +38,7 @@ pub fn signed_attestations(
     let mut seen = Vec::new();
     let mut attestations = Vec::new();
     for row in view.attestations(batch, root)? {
+        // A replica's weight counts once, however often it attested.
         if seen.contains(&row.replica) {
             continue;
         }

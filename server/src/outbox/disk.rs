@@ -113,6 +113,7 @@ impl Disk {
     ) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction()?;
         {
+            // A transaction that is already stored keeps the time of its first submission.
             let mut insert = transaction
                 .prepare_cached("INSERT OR IGNORE INTO outbox VALUES (?1, ?2, ?3, NULL, 0)")?;
             for (hash, element) in elements {

@@ -401,6 +401,7 @@ impl Entries {
                 let now = Instant::now();
                 entry.first_posted.get_or_insert(now);
                 entry.last_posted = Some(now);
+                // The jitter spreads the reposts of transactions that were posted together.
                 let wait = self.latency.wait_after(entry.posts);
                 let due = now + wait.mul_f64(1.0 + rng.f64() / 4.0);
                 entry.due = Some(due);

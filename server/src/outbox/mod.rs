@@ -144,6 +144,7 @@ impl Outbox {
         }
         let (done, wait) = oneshot::channel();
         let submit = Submission { hash, element, validity: checked.into(), done };
+        // Refuse at once if the queue is full, instead of waiting: clients must notice the overload.
         self.submits.try_send(submit).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => self.entries(|entries| Self::full(entries)),
             mpsc::error::TrySendError::Closed(_) => SubmitError::Stopped,

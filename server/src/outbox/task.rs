@@ -78,6 +78,7 @@ impl OutboxTask {
         mut attester: Option<Attester>,
     ) -> Result<(), StoreError> {
         let mut tick = tokio::time::interval(self.options.gather);
+        // After a slow commit, the missed ticks must not follow in a burst.
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut not_before, mut retry) = (Instant::now(), RETRY.0);
         let (mut noted, mut looked) = (Instant::now(), Instant::now());
@@ -88,6 +89,7 @@ impl OutboxTask {
         let mut busy = Busy::default();
         loop {
             tokio::select! {
+                // In this order, so that a flood of submissions cannot keep the outbox from posting.
                 biased;
                 Some(round) = rounds.next() => {
                     *busy.of(round.way) = false;

@@ -52,6 +52,7 @@ impl<S: Storage> Replica<S> {
                 let rules = self.exchange.rules();
                 let batch = Batch::check(rules, proven.index, proven.body.as_bytes());
                 let hashes = batch.transactions.iter().flatten().map(|checked| checked.hash.0);
+                // Only for statuses and latency, so this need not wait for the commit.
                 self.outbox.finalized(hashes);
                 let outcome = self.exchange.apply(&batch)?;
                 let rows = rows_of(self.exchange.engine(), &batch, &outcome, time_ms);
@@ -65,6 +66,7 @@ impl<S: Storage> Replica<S> {
                     rows,
                 });
                 contradicted = self.contradicted(&applied)?;
+                // Later batches would build on a state that is in doubt.
                 if contradicted.is_some() {
                     break;
                 }
@@ -82,6 +84,7 @@ impl<S: Storage> Replica<S> {
                 return Err(halt);
             }
             self.publish(&applied)?;
+            // Requests for proofs get a turn even while the replica catches up.
             self.questions.answer_waiting(&mut self.exchange);
         }
         Ok(())
@@ -125,6 +128,7 @@ impl<S: Storage> Replica<S> {
         self.published.send_modify(|published| {
             std::sync::Arc::make_mut(published).follow(exchange, applied, attestable);
         });
+        // Last, so that a transaction is always visible in the outbox or in the store.
         let outcomes = applied.iter().flat_map(|batch| &batch.outcome.transactions);
         self.outbox.applied(outcomes.filter_map(|outcome| outcome.hash).map(|hash| hash.0));
         let fee_account = exchange.rules().genesis.fee_account;

@@ -190,6 +190,7 @@ impl<S: Storage> Replica<S> {
                     match self.take_page(page) {
                         Err(halt) => return self.halt(halt),
                         Ok(Some(error)) => {
+                            // Of all errors only this one can mean a fork; the others are lies.
                             if matches!(error, PageError::FirstChainingHash { .. })
                                 && let Some(fork) = self.find_fork(Arc::clone(&sequencer)).await
                             {

@@ -56,6 +56,7 @@ impl View<'_> {
                 };
                 let Some(leaf) = self.leaf(&LeafKey::Replica(index))? else { return Ok(body) };
                 let mut numbers = Numbers(&leaf);
+                // The leaf has no root, so that is read from the views below.
                 let (batch, clock) = (numbers.u64(), numbers.u64());
                 body.attested_batch = Some(batch.to_string());
                 body.clock_ms = Some(clock.to_string());

@@ -44,6 +44,7 @@ impl View<'_> {
         before: u64,
         limit: u32,
     ) -> Result<Vec<FillBody>, QueryError> {
+        // Each query returns up to `limit` rows, so the newest `limit` of all are among them.
         let mut fills = self.fills_as(account, true, below(before), limit)?;
         fills.extend(self.fills_as(account, false, below(before), limit)?);
         fills.sort_by_key(|fill| std::cmp::Reverse(fill.trade.id.parse::<u64>().unwrap_or(0)));

@@ -68,6 +68,7 @@ impl View<'_> {
 
     /// The batches after an index, in sequence, until their bodies exceed `bytes`, but at least one.
     pub fn batches(&self, after: u64, bytes: usize) -> Result<Vec<BatchBody>, QueryError> {
+        // The row limit is for batches with short bodies, of which very many would fit into the bytes.
         let mut query = self.connection.prepare_cached(
             "SELECT idx, body, chaining_hash, root, applied, rejected FROM batches
              WHERE idx > ?1 ORDER BY idx LIMIT 1000",

@@ -153,6 +153,7 @@ impl Touch {
             let status = OrderStatus::Cancelled;
             return OrderState { quantity, remaining, status, reason: Some(reason) };
         }
+        // The engine knows what is left of the order; the fills need not be summed up here.
         let account = engine.ledger().find(&self.account);
         let open = account.and_then(|account| engine.open_order(account, id));
         let (remaining, status) = match open {

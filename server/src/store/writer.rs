@@ -49,6 +49,7 @@ impl Store {
         let sqlite = |error| StoreError::Sqlite { path: path.to_path_buf(), error };
         let mut connection = open_durable(path)?;
         let is_new = !connection.table_exists(None, "meta").map_err(sqlite)?;
+        // One transaction: a crash leaves either no tables or all of them.
         if is_new {
             let transaction = connection.transaction().map_err(sqlite)?;
             let network = rules.network.to_string();
@@ -88,6 +89,7 @@ impl Store {
     /// Checks that the roots which replicas certified are those which this replica stored.
     fn check_certified(&self) -> Result<(), StoreError> {
         let certified = read_certified(&self.connection).map_err(|error| self.sqlite(error))?;
+        // Roots of batches before the snapshot that the state started from are unknown.
         let start = self.start()?;
         for (batch, certified) in certified.into_iter().filter(|(batch, _)| *batch >= start) {
             let ours = self.root(batch)?;

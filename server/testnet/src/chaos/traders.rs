@@ -106,6 +106,7 @@ impl Traders {
         let (from, to) = (rng.usize(0..count), rng.usize(0..count));
         let to = self.traders[to].account;
         let trader = &mut self.traders[from];
+        // One in ten may expire in the outbox.
         let until = (rng.u32(0..10) == 0).then(|| now_ms + rng.u64(500..20_000));
         let action = match rng.u32(0..100) {
             0..65 => Action::Order(order(now_ms, rng)),
@@ -136,6 +137,7 @@ fn order(now_ms: u64, rng: &mut Rng) -> Order {
         market: "ETH/USDT".into(),
         side: if rng.bool() { Side::Buy } else { Side::Sell },
         quantity: decimal(&format!("0.{}", rng.u32(1..10))),
+        // A narrow range, so that many orders match.
         price: decimal(&format!("{}", rng.u32(1980..2021))),
         time_in_force,
         expires,

@@ -200,6 +200,7 @@ impl<'a> World<'a> {
             if let Some(disturbance) = &mut disturbance {
                 disturbance.step(&mut self.replicas, &self.common).await?;
             }
+            // The gateway tells another lie every 20 rounds, so that all of them occur.
             if self.options.scenario == Scenario::Gateways && rounds.is_multiple_of(20) {
                 liar.begin(lie(Lie::ALL[rounds / 20 % Lie::ALL.len()]));
             }

@@ -76,6 +76,7 @@ async fn run(
     let rounds = network.clone();
     let emulation = tokio::spawn(async move { rounds.run(Clock::system()).await });
 
+    // Only now, since replicas connect to the nodes at once.
     let mut replicas = Replicas::start(arguments, folder)?;
     tokio::select! {
         served = replicas.wait_until_served() => served?,

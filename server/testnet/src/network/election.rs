@@ -36,6 +36,7 @@ impl Nodes {
 
     fn elect(&mut self, members: &BTreeSet<usize>, latest: u64, now: Instant) {
         let mut epoch = latest + 1;
+        // Leaders that this side cannot reach are skipped.
         while !members.contains(&self.leader_of(epoch)) {
             epoch += 1;
         }
@@ -58,6 +59,7 @@ impl Nodes {
             let node = &mut self.nodes[*node];
             node.epoch = epoch;
             node.paused_until = Some(now + self.protocol.pause);
+            // The new leader is silent during the pause, which must not count against it.
             node.heard_leader = now + self.protocol.pause;
         }
     }

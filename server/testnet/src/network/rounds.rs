@@ -123,6 +123,7 @@ impl Nodes {
         self.nodes[leader].is_synced = true;
         let apps: Vec<String> = self.nodes[leader].apps.keys().cloned().collect();
         for app in &apps {
+            // Finality first: it signs the lock of an earlier round, before this round adds batches.
             self.finalize(leader, &heard, app, timestamp, &late.finality);
             self.take_queues(leader, &heard, &answered, app);
             for node in &answered {
