@@ -334,7 +334,7 @@ async fn orders_are_replaced_and_cancelled_by_id_hash_and_client_id() {
     let fok = bench.fails("order buy 1 ETH/USDT --price 1000 --time-in-force fok", 4);
     assert!(fok.contains("would fill only 0 of 1"), "{fok}");
     let late = bench.fails("order sell 1 ETH/USDT --price 2000 --expires 5", 4);
-    assert!(late.contains("give a later one"), "{late}");
+    assert!(late.contains("use a later time"), "{late}");
 
     let replaced =
         bench.done("replace sell 2 ETH/USDT --price 2001 --replaces-client-id one --client-id two");
@@ -421,7 +421,11 @@ async fn a_session_key_is_authorized_used_listed_and_revoked() {
     assert!(placed.status.success(), "{}", text(&placed.stderr));
     let over = bot("order sell 1.5 ETH/USDT --price 2000");
     assert_eq!(over.status.code(), Some(4));
-    assert!(text(&over.stderr).contains("1 ETH of its limit left"), "{}", text(&over.stderr));
+    assert!(
+        text(&over.stderr).contains("only 1 ETH of the session key's limit is left"),
+        "{}",
+        text(&over.stderr)
+    );
     let replaced = bot("replace sell 0.5 ETH/USDT --price 2000 --replaces-client-id bot");
     assert!(replaced.status.success(), "{}", text(&replaced.stderr));
     assert!(bot("cancel --all --market ETH/USDT").status.success());
