@@ -1,12 +1,12 @@
-// Makes wasm modules smaller, in place: node optimize.mjs MODULE…
+// Optimizes wasm modules for size, in place: node optimize.mjs MODULE…
 //
-// It does what `wasm-opt -Oz` does, for all modules in one process: binaryen is a wasm module of eleven megabytes
-// itself, and starting it costs more than optimizing a small module.
+// This equals `wasm-opt -Oz`, but one process handles all modules. Binaryen itself is a wasm module of eleven megabytes, and
+// starting it takes longer than optimizing a small module.
 import { readFileSync, writeFileSync } from "node:fs";
 import binaryen from "binaryen";
 
-// What rustc uses by default; browsers have had it since 2021. With more, the optimizer would use what some
-// browsers do not have.
+// The features that rustc uses by default, which browsers have had since 2021. The optimizer would use any other feature in
+// this list too, and then older browsers could not load the page.
 const { Features } = binaryen;
 const FEATURES =
   Features.BulkMemory |

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the benchmarks, which are a workspace of their own.
+//! `cargo xtask bench` builds and runs the benchmarks, which are a separate workspace.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use crate::test;
 use crate::tools::ensure_wasm_target;
 use crate::workspace::{root, target};
 
-/// Builds the benchmarks and runs those that the arguments name, or all.
+/// Runs the benchmarks in the arguments, or all.
 pub fn bench(arguments: &[String]) -> Run {
     if arguments == ["wasm"] {
         return wasm();
@@ -28,10 +28,10 @@ pub fn bench(arguments: &[String]) -> Run {
     wasm()
 }
 
-/// Times what the page computes, in Node.js.
+/// Times the code of the core that the page runs, as wasm in Node.js.
 fn wasm() -> Run {
     ensure_wasm_target()?;
-    say("building what the page computes");
+    say("building the wasm benchmark");
     build(&[
         "--package",
         "zellbook-bench-wasm",

@@ -1,4 +1,4 @@
-//! Building the page and the server.
+//! Builds of the page and of the server.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -10,15 +10,15 @@ use crate::progress::{Count, Progress};
 use crate::tools::{ensure_npm, ensure_wasm_target, find};
 use crate::workspace::{root, target};
 
-/// Has leptos keep components behind pointers, without a copy of its code for each shape of a view.
+/// Makes leptos store components behind pointers. Without it, each shape of a view gets its own copy of leptos' code.
 const PAGE_FLAGS: &str = "--cfg erase_components";
 
-/// How a page is built.
+/// The kind of page to build.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Page {
-    /// As it is delivered: optimized and compressed.
+    /// Optimized and compressed.
     Small,
-    /// For whoever works on it: neither optimized nor compressed.
+    /// Neither optimized nor compressed, for work on the page.
     Quick,
 }
 
@@ -42,18 +42,23 @@ pub fn page(how: Page) -> Result<PathBuf, String> {
     assemble(how)
 }
 
-/// Builds the server for tests and returns its path.
+/// Builds the server in the profile of the tests and returns its path.
 pub fn server() -> Result<PathBuf, String> {
     say("building the server");
     run(cargo().args(["build", "--locked", "--package", "zellbook"]))?;
     Ok(target().join("debug/zellbook"))
 }
 
-/// Builds the page and a server for use, side by side, and returns the folder and the path.
+/// Builds the page and the server in parallel, and returns the page's folder and the server's path.
 ///
-/// The page takes longer, and towards its end linking and optimizing keep one core busy. So the server has
-/// the lower priority: it is built with what the page leaves of the processor.
+/// The page takes longer, and its last steps (linking, optimizing) use little more than one core. So the server is built at a
+/// lower priority and uses the cores when the page does not. The two builds use different profiles, hence different folders,
+/// so neither waits for cargo's lock on the other's.
 pub fn page_and_server(progress: &Progress) -> Result<(PathBuf, PathBuf), String> {
+    let server_path = target().join("local/zellbook");
+    if !server_path.exists() {
+        say("the first build takes about five minutes on two cores");
+    }
     progress.step("installing what the builds need");
     ensure_wasm_target()?;
     ensure_npm(&npm_folder())?;
@@ -64,7 +69,7 @@ pub fn page_and_server(progress: &Progress) -> Result<(PathBuf, PathBuf), String
     let build_in_background = || -> Run {
         progress.step("compiling the tool that assembles the page");
         run_with_lines(&mut background(page_tool()), |line| server.line(line))?;
-        // Nobody waits any more if the page has failed; then the server is not needed either.
+        // The receiver is gone if the page has failed. Then the server is not needed.
         if tool_is_built.send(()).is_err() {
             return Ok(());
         }
@@ -90,10 +95,10 @@ pub fn page_and_server(progress: &Progress) -> Result<(PathBuf, PathBuf), String
             site?.ok_or_else(|| "the tool that assembles the page was not built".into())
         })
     })?;
-    Ok((site, target().join("local/zellbook")))
+    Ok((site, server_path))
 }
 
-/// The same command with a lower priority, where the system can do that.
+/// Lowers the priority of a command, if the system has `nice`.
 fn background(command: Command) -> Command {
     let Some(nice) = find(&["nice"]) else { return command };
     let mut lowered = Command::new(nice);
@@ -125,7 +130,7 @@ fn page_tool() -> Command {
 }
 
 fn assemble(how: Page) -> Result<PathBuf, String> {
-    // Not target/page: that is where cargo keeps what the profile `page` builds for this machine.
+    // Not target/page, where cargo puts host builds of the profile `page`.
     let site = root().join("target/site");
     let built = target().join("wasm32-unknown-unknown").join(how.profile());
     let mut command = Command::new(target().join("debug/xtask-page"));

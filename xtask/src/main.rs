@@ -1,4 +1,4 @@
-//! `cargo xtask`: set-up, builds and checks. No logic of the product.
+//! `cargo xtask`: set-up, builds and checks. It contains no logic of the exchange.
 
 mod bench;
 mod builds;
@@ -32,7 +32,7 @@ const HELP: &str = "cargo xtask COMMAND
 Each command installs what it needs where it can, and says what to install where it cannot.
 ";
 
-/// The commands in HELP. `tidy` finds those that a document names and that are not here.
+/// The commands in HELP, for `tidy`, which checks commands in documents.
 const COMMANDS: [&str; 6] = ["bench", "run", "screenshots", "test", "tidy", "web"];
 
 fn main() -> ExitCode {

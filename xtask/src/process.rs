@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::workspace::root;
 
-/// What a step returns: nothing, or a sentence that says what failed.
+/// The result of a step. The error is a message for the user.
 pub type Run = Result<(), String>;
 
 /// Reports what is being done.
@@ -28,7 +28,7 @@ pub fn run(command: &mut Command) -> Run {
     if status.success() { Ok(()) } else { Err(describe(command, &status.to_string())) }
 }
 
-/// Runs a command and hands each line that it writes to standard error to `line`.
+/// Runs a command and calls `line` for each line of its standard error.
 pub fn run_with_lines(command: &mut Command, mut line: impl FnMut(&str)) -> Run {
     let started = command.stderr(Stdio::piped()).spawn();
     let mut child = started.map_err(|error| describe(command, &error.to_string()))?;

@@ -1,4 +1,4 @@
-//! How far a long build is.
+//! Progress reports of long builds.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use crate::process::{Run, cargo, say};
 
-/// How often the number of compiled crates is reported.
+/// Time between reports of the number of compiled crates.
 const REPORT_EVERY: Duration = Duration::from_secs(15);
 
-/// Steps that are reported with their number and the time since the first.
+/// Reports steps with their number and the elapsed time.
 pub struct Progress {
     started: Instant,
     begun: AtomicUsize,
@@ -22,19 +22,19 @@ impl Progress {
         Self { started: Instant::now(), begun: AtomicUsize::new(0), steps }
     }
 
-    /// Reports that the next step begins. Steps of two threads may be under way at once.
+    /// Reports that the next step begins. Steps of several threads can overlap.
     pub fn step(&self, text: &str) {
         let number = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
         say(&format!("[{}] step {number} of {}: {text}", self.elapsed(), self.steps));
     }
 
-    /// Minutes and seconds since the first step.
+    /// Elapsed time in minutes and seconds.
     pub fn elapsed(&self) -> String {
         let seconds = self.started.elapsed().as_secs();
         format!("{}:{:02}", seconds / 60, seconds % 60)
     }
 
-    /// Does the work while a second thread reports the counts every now and then.
+    /// Runs `work`, and reports the counts at intervals until it ends.
     pub fn watch<T>(&self, counts: &[&Count], work: impl FnOnce() -> T) -> T {
         let (finished, waiting) = channel::<()>();
         thread::scope(|scope| {
@@ -55,11 +55,11 @@ impl Progress {
     }
 }
 
-/// How many crates of one build cargo has begun to compile.
+/// The number of crates of a build that cargo has started to compile.
 pub struct Count {
     name: &'static str,
     compiled: AtomicUsize,
-    /// As many as the build has if none was compiled before; zero while that is not known.
+    /// The number of crates of the whole build, or zero if unknown. An incremental build compiles fewer.
     total: AtomicUsize,
 }
 
@@ -68,7 +68,7 @@ impl Count {
         Self { name, compiled: AtomicUsize::new(0), total: AtomicUsize::new(0) }
     }
 
-    /// Asks cargo how many crates a package needs.
+    /// Asks cargo for the number of crates of a build. `tree` are arguments for `cargo tree`.
     pub fn expect(&self, tree: &[&str]) -> Run {
         let mut command = cargo();
         command
@@ -84,7 +84,7 @@ impl Count {
         Ok(())
     }
 
-    /// Takes a line that cargo has written. What is no report of progress is printed.
+    /// Reads a line of cargo's output. Warnings and errors are printed.
     pub fn line(&self, line: &str) {
         let verb = line.split_whitespace().next().unwrap_or_default();
         match verb {

@@ -1,6 +1,5 @@
-//! Every test: native, the model in release, the vectors by other implementations, the chaos test of a
-//! failing network, the network's SDK, wasm in the browser, the guide's client, and the page as a person
-//! uses it.
+//! `cargo xtask test` runs all tests: the tests of the crates, the model in release, the test vectors with other
+//! implementations, the chaos test, the Python clients, the core as wasm in a browser, and the page in a browser.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,10 +11,9 @@ use crate::tools::{
 };
 use crate::workspace::root;
 
-/// Flags for a browser without a screen, in a container, that talks to nobody else.
+/// Flags for a browser that runs in a container, without a screen and without connections of its own.
 const CHROMIUM_FLAGS: &str = "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run --disable-background-networking";
 
-/// Runs everything.
 pub fn test() -> Run {
     let python = ensure_python(&root().join("tests/guide/requirements.txt"))?;
     say("native tests");
@@ -30,7 +28,7 @@ pub fn test() -> Run {
     browser("test", &[])
 }
 
-/// The engine against the naive model on as many cases as the promise says, at full speed.
+/// Compares the engine with the naive model. A release build, because 20,000 cases take too long in a debug build.
 fn model() -> Run {
     say("the engine against the naive model, 20,000 cases of 100 transactions");
     run(cargo()
@@ -38,7 +36,7 @@ fn model() -> Run {
         .env("ZELLBOOK_MODEL_CASES", "20000"))
 }
 
-/// The vectors of signatures, checked in Python by libraries that are strangers to ours.
+/// Checks the test vectors in Python, with libraries that share no code with the core.
 fn vectors() -> Run {
     let folder = root().join("tests/vectors");
     let python = ensure_python(&folder.join("requirements.txt"))?;
@@ -51,7 +49,7 @@ fn vectors() -> Run {
     Ok(())
 }
 
-/// Replicas on the emulated network with all its faults, in virtual time: each seed twice, with one history.
+/// Runs replicas on the emulated network with faults, in virtual time. Each seed runs twice and must give the same history.
 fn chaos() -> Run {
     say("the chaos test: replicas on a failing network, 50 seeds of at least 300 batches");
     run(cargo()
@@ -59,7 +57,7 @@ fn chaos() -> Run {
         .args(["chaos", "--seeds", "0..50", "--batches", "300"]))
 }
 
-/// The network's own client in Python against the embedded sequencer and the emulated network.
+/// Runs the Python SDK of the Zellular Sequencer against the embedded sequencer and the emulated network.
 fn sdk() -> Run {
     let folder = root().join("tests/sdk");
     let python = ensure_python(&folder.join("requirements.txt"))?;
@@ -68,7 +66,7 @@ fn sdk() -> Run {
     run(Command::new(python).arg(folder.join("check.py")).arg(server))
 }
 
-/// The golden history and a page of a real network, in the browser.
+/// Runs the golden history, and a page of finalized batches from a real network, as wasm in the browser.
 fn wasm_tests() -> Run {
     ensure_wasm_target()?;
     let (browser, driver) = ensure_chromium()?;
@@ -94,7 +92,7 @@ fn wasm_tests() -> Run {
         .env("WASM_BINDGEN_TEST_TIMEOUT", "120"))
 }
 
-/// Drives the page in a browser with the scripts of `tests/browser`.
+/// Runs a script of `tests/browser`, which drives the page in a browser.
 fn browser(what: &str, arguments: &[&str]) -> Run {
     let page = builds::page(Page::Small)?;
     let server = builds::server()?;
@@ -112,12 +110,12 @@ fn browser(what: &str, arguments: &[&str]) -> Run {
         .env("ZELLBOOK_CHROMIUM_FLAGS", CHROMIUM_FLAGS))
 }
 
-/// Measures the frames of the page in a busy market.
+/// Measures the page's frame times in a busy market.
 pub fn frames() -> Run {
     browser("frames", &[])
 }
 
-/// Writes the screenshots of the documentation.
+/// Writes the screenshots for the documentation.
 pub fn screenshots() -> Run {
     browser("screenshots", &[])
 }

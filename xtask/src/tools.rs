@@ -1,4 +1,4 @@
-//! The programs that builds and tests need, installed where that is possible.
+//! Installs the programs and packages that builds and tests need, where that is possible.
 
 use std::env;
 use std::ffi::OsStr;
@@ -22,7 +22,7 @@ pub fn ensure_wasm_target() -> Run {
     run(Command::new("rustup").args(["target", "add", "wasm32-unknown-unknown"]))
 }
 
-/// Installs the npm packages of a folder, once for each lock file.
+/// Installs the npm packages of a folder, unless those of the same lock file are installed.
 pub fn ensure_npm(folder: &Path) -> Run {
     if !works(Command::new("npm").arg("--version")) {
         return Err("Node.js with npm is needed: install the package nodejs of your system, or see https://nodejs.org".into());
@@ -40,7 +40,7 @@ pub fn ensure_npm(folder: &Path) -> Run {
     fs::write(&stamp, lock).map_err(|error| format!("{}: {error}", stamp.display()))
 }
 
-/// The first of these programs that is on PATH.
+/// Finds the first of these programs that is on PATH.
 pub fn find(names: &[&str]) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     let folders: Vec<PathBuf> = env::split_paths(&path).collect();
@@ -48,7 +48,7 @@ pub fn find(names: &[&str]) -> Option<PathBuf> {
     all.into_iter().find(|file| file.is_file())
 }
 
-/// Chromium and its driver.
+/// Finds or installs Chromium and its driver.
 pub fn ensure_chromium() -> Result<(PathBuf, PathBuf), String> {
     let search = || {
         let browser =
@@ -83,7 +83,7 @@ fn locked_version(package: &str) -> Result<String, String> {
     Ok(rest.split('"').next().unwrap_or_default().to_string())
 }
 
-/// The test runner of wasm-bindgen, of the version in Cargo.lock.
+/// Finds or installs wasm-bindgen's test runner, whose version must be that of the library in Cargo.lock.
 pub fn ensure_wasm_test_runner() -> Result<PathBuf, String> {
     let version = locked_version("wasm-bindgen")?;
     let folder = target().join("tools").join(format!("wasm-bindgen-cli-{version}"));
@@ -97,7 +97,7 @@ pub fn ensure_wasm_test_runner() -> Result<PathBuf, String> {
         install.args(["install", "wasm-bindgen-cli", "--debug", "--version", &version]);
         run(install.args(locked).args([OsStr::new("--root"), folder.as_os_str()]))
     };
-    // Its lock file names exact versions, which a registry's mirror may not have yet.
+    // The tool's lock file needs exact versions, which a mirror of the registry may not have yet.
     install(&["--locked"]).or_else(|error| {
         say(&format!("{error}; trying with the versions that the registry has"));
         install(&[])
@@ -105,7 +105,7 @@ pub fn ensure_wasm_test_runner() -> Result<PathBuf, String> {
     Ok(runner)
 }
 
-/// A Python with the packages of a requirements file, in a virtual environment.
+/// Creates a virtual environment with the packages of a requirements file, and returns its Python.
 pub fn ensure_python(requirements: &Path) -> Result<PathBuf, String> {
     let wanted =
         fs::read(requirements).map_err(|error| format!("{}: {error}", requirements.display()))?;

@@ -1,4 +1,4 @@
-//! Where things are.
+//! Folders of the repository.
 
 use std::env;
 use std::path::{Path, PathBuf};

@@ -1,11 +1,11 @@
-//! Puts the page together from the wasm modules that cargo has built. `cargo xtask` calls it.
+//! Assembles the page from the wasm modules that cargo has built. `cargo xtask` runs it.
 //!
-//! The steps: split the page's module into the part that a first visit loads and the parts that are loaded
-//! later; bind the first to JavaScript; optimize all; give each file a name with the hash of its content;
-//! write the digests of these files into `index.html`, so that a browser runs exactly them; compress.
+//! The steps are: split the page's module into a main module, which a first visit loads, and parts that are loaded later;
+//! bind the main module to JavaScript; optimize all modules; name each file by the hash of its content; write the digests of
+//! the files into `index.html`, so that a browser runs exactly these files; compress.
 //!
-//! It is a crate of its own because the libraries that split and bind take most of a minute to build. Whoever
-//! only runs a test or a check does not wait for them.
+//! It is a crate of its own because its libraries take most of a minute to build. Commands such as `cargo xtask tidy` do not
+//! need them.
 
 mod shrink;
 mod site;
@@ -23,11 +23,11 @@ use shrink::{compress, optimize, shorten};
 use site::{Asset, Site, read, read_text, say, write};
 use split::split;
 
-/// The style sheets in this order: of two rules of equal weight, a browser takes the later.
+/// The style sheets, in the order in which they are joined. Later rules override earlier ones of the same specificity.
 const STYLES: [&str; 9] =
     ["base", "header", "trading", "chart", "sheets", "explorer", "wallet", "wide", "narrow"];
 
-/// The files of the repository that go into the page, other than its style sheets.
+/// The other source files of the page.
 const SOURCES: [&str; 5] =
     ["index.html", "web/start.js", "web/chart.js", "web/vault.js", "web/icon.svg"];
 
@@ -37,11 +37,11 @@ const CHART_LIBRARY: &str =
 const USAGE: &str = "usage: xtask-page ROOT BUILT STAGING SITE [--quick]
   ROOT     the root of the repository
   BUILT    the folder with the wasm modules that cargo has built
-  STAGING  a folder for intermediate files; what is in it is removed
-  SITE     the folder that the page is written into; what is in it is removed
+  STAGING  a folder for intermediate files; its content is deleted first
+  SITE     the folder for the page; its content is deleted first
   --quick  neither optimize nor compress";
 
-/// What is built from what.
+/// The inputs and outputs of a build.
 struct Job {
     root: PathBuf,
     page_module: PathBuf,
@@ -79,7 +79,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Builds the page unless it was built from the same files before.
+/// Builds the page, unless the last build had the same inputs.
 fn build(job: &Job) -> Result<(), String> {
     let stamp = stamp(job)?;
     let stamp_path = job.site.with_extension("stamp");
@@ -87,13 +87,13 @@ fn build(job: &Job) -> Result<(), String> {
     if unchanged && job.site.join("index.html").is_file() {
         return Ok(());
     }
-    // A page that is half built must not pass for a whole one.
+    // If this build is interrupted, the next one must not take the page for complete.
     let _ = fs::remove_file(&stamp_path);
     assemble(job)?;
     write(&stamp_path, stamp.as_bytes())
 }
 
-/// A hash of everything that the page is made from, this program included.
+/// The hash of all inputs, including this program.
 fn stamp(job: &Job) -> Result<String, String> {
     let program = env::current_exe().map_err(|error| format!("finding this program: {error}"))?;
     let sources = SOURCES.map(|name| job.root.join(name)).into_iter();
@@ -127,13 +127,13 @@ fn assemble(job: &Job) -> Result<(), String> {
         .input_path(&split.main)
         .web(true)
         .and_then(|bindgen| {
-            // The parts take memory and the table of functions from the exports of the main module.
+            // The parts import memory and function table from the main module.
             let bindgen = bindgen.keep_lld_exports(true).typescript(false);
             bindgen.omit_default_module_path(true).generate(staging)
         })
         .map_err(|error| format!("wasm-bindgen: {error:#}"))?;
     let page_module = staging.join("zellbook-web_bg.wasm");
-    // The vault's module imports nothing, so there is nothing to bind.
+    // The vault's module has no imports, so it needs no binding.
     let vault_module = staging.join("vault.wasm");
     write(&vault_module, &read(&job.vault_module)?)?;
     if !job.quick {
@@ -148,7 +148,7 @@ fn assemble(job: &Job) -> Result<(), String> {
     let page_module = site.add_hashed("zellbook", "wasm", &read(&page_module)?)?;
     let vault = site.add_hashed("vault", "wasm", &read(&vault_module)?)?;
     let worker = site.add_hashed("vault", "js", &read(&root.join("web/vault.js"))?)?;
-    // A script of its own: it is loaded when a chart is first shown.
+    // A separate script, because it is loaded only when a chart is shown.
     let chart = read_text(&root.join(CHART_LIBRARY))? + &read_text(&root.join("web/chart.js"))?;
     let chart = site.add_hashed("chart", "js", chart.as_bytes())?;
     let mut parts = Vec::new();
@@ -190,13 +190,13 @@ fn assemble(job: &Job) -> Result<(), String> {
     Ok(())
 }
 
-/// Makes an empty folder.
+/// Creates an empty folder, and deletes what was in it.
 fn empty(folder: &Path) -> Result<(), String> {
     let _ = fs::remove_dir_all(folder);
     fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))
 }
 
-/// Puts paths and digests in place of `{{name}}` and `{{name integrity}}`.
+/// Replaces `{{name}}` by the path of an asset and `{{name integrity}}` by its digest.
 fn fill(mut text: String, assets: &[(&str, &Asset)]) -> Result<String, String> {
     for (name, asset) in assets {
         text = text
@@ -205,7 +205,21 @@ fn fill(mut text: String, assets: &[(&str, &Asset)]) -> Result<String, String> {
     }
     if let Some(at) = text.find("{{") {
         let rest: String = text[at..].chars().take(40).collect();
-        return Err(format!("the page has a placeholder that nothing fills: {rest}"));
+        return Err(format!("unknown placeholder in a source file of the page: {rest}"));
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_become_paths_and_digests_and_an_unknown_one_is_an_error() {
+        let asset = Asset { path: "/a-1.js".into(), integrity: "sha384-x".into() };
+        let assets = [("script", &asset)];
+        let text = "src={{script}} integrity={{script integrity}}".to_string();
+        assert_eq!(fill(text, &assets).as_deref(), Ok("src=/a-1.js integrity=sha384-x"));
+        assert!(fill("{{other}}".to_string(), &assets).is_err());
+    }
 }

@@ -1,4 +1,4 @@
-//! Makes modules, scripts and styles smaller, and compresses them, with Node.js and what npm has installed.
+//! Optimizes, minifies and compresses files, with Node.js and the npm packages of `xtask/npm`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,33 +7,34 @@ use std::thread;
 
 use crate::site::{read_text, write};
 
-/// Makes wasm modules smaller, in place.
+/// Optimizes wasm modules for size, in place.
 pub fn optimize(root: &Path, modules: &[PathBuf]) -> Result<(), String> {
     on_all_cores(&root.join("xtask/npm/optimize.mjs"), modules)
 }
 
-/// Writes a compressed twin of each file, which the server sends to browsers that take it.
+/// Writes a brotli-compressed copy beside each file. The server sends it to browsers that accept brotli.
 pub fn compress(root: &Path, files: &[PathBuf]) -> Result<(), String> {
     on_all_cores(&root.join("xtask/npm/compress.mjs"), files)
 }
 
-/// A script or a style without comments and spaces. esbuild works on `file`.
+/// Minifies a script or a style sheet. `file` is an intermediate file for esbuild.
 pub fn shorten(root: &Path, text: &str, file: &Path) -> Result<String, String> {
     write(file, text.as_bytes())?;
     run(Command::new("node")
         .arg(root.join("xtask/npm/node_modules/esbuild/bin/esbuild"))
         .arg(file)
         .args(["--minify", "--charset=utf8", "--log-level=warning", "--allow-overwrite"])
-        // wasm-bindgen names one and the same import once for each part of the page.
+        // wasm-bindgen lists the same import once for each part of the page.
         .arg("--log-override:duplicate-object-key=silent")
         .arg(format!("--outfile={}", file.display())))?;
     read_text(file)
 }
 
-/// Runs a script with the files, divided among one process a core.
+/// Runs a script on all files, with one process per core.
 fn on_all_cores(script: &Path, files: &[PathBuf]) -> Result<(), String> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let lots = lots(files, cores);
+    let size = |file: &Path| fs::metadata(file).map_or(0, |metadata| metadata.len());
+    let lots = lots(files.iter().map(|file| (size(file), file.as_path())).collect(), cores);
     thread::scope(|scope| {
         let threads: Vec<_> = lots
             .iter()
@@ -45,23 +46,20 @@ fn on_all_cores(script: &Path, files: &[PathBuf]) -> Result<(), String> {
     })
 }
 
-/// Divides files into lots of about the same number of bytes: the largest file first, each to the lightest lot.
-fn lots(files: &[PathBuf], count: usize) -> Vec<Vec<&Path>> {
-    let size = |file: &Path| fs::metadata(file).map_or(0, |metadata| metadata.len());
-    let mut files: Vec<(u64, &Path)> =
-        files.iter().map(|file| (size(file), file.as_path())).collect();
+/// Divides files into lots of similar total size: the largest file first, each into the lot that is smallest so far.
+fn lots(mut files: Vec<(u64, &Path)>, count: usize) -> Vec<Vec<&Path>> {
     files.sort_by(|one, other| other.cmp(one));
     let mut lots: Vec<(u64, Vec<&Path>)> = vec![(0, Vec::new()); count.max(1)];
     for (size, file) in files {
-        if let Some(lightest) = lots.iter_mut().min_by_key(|(bytes, _)| *bytes) {
-            lightest.0 += size;
-            lightest.1.push(file);
+        if let Some(smallest) = lots.iter_mut().min_by_key(|(bytes, _)| *bytes) {
+            smallest.0 += size;
+            smallest.1.push(file);
         }
     }
     lots.into_iter().map(|(_, files)| files).filter(|files| !files.is_empty()).collect()
 }
 
-/// Runs a program. What it writes is shown only if it fails: binaryen warns of every module that it reads.
+/// Runs a program. Its output is shown only if it fails, because binaryen writes a warning about every module.
 fn run(command: &mut Command) -> Result<(), String> {
     let problem = match command.output() {
         Ok(output) if output.status.success() => return Ok(()),
@@ -69,4 +67,19 @@ fn run(command: &mut Command) -> Result<(), String> {
         Err(error) => error.to_string(),
     };
     Err(format!("`{command:?}` failed: {problem}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lots_have_similar_sizes_and_all_files() {
+        let files =
+            [(5, "a"), (9, "b"), (3, "c"), (2, "d")].map(|(size, name)| (size, Path::new(name)));
+        let expected = [vec![Path::new("b")], vec![Path::new("a"), Path::new("c"), Path::new("d")]];
+        assert_eq!(lots(files.to_vec(), 2), expected);
+        assert_eq!(lots(files[..1].to_vec(), 2), [vec![Path::new("a")]]);
+        assert!(lots(Vec::new(), 2).is_empty());
+    }
 }

@@ -1,4 +1,4 @@
-//! The folder of files that is served.
+//! The folder with the files that are served.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use base64ct::{Base64, Encoding};
 use sha2::{Digest, Sha256, Sha384};
 
-/// A file whose name has the hash of its content, so that browsers may keep it for ever.
+/// A file whose name contains the hash of its content, so that browsers can cache it forever.
 pub struct Asset {
-    /// The path at which it is served.
+    /// The path of its URL.
     pub path: String,
-    /// The digest that browsers hold it to (W3C Subresource Integrity).
+    /// The digest that browsers compare the file with (W3C Subresource Integrity).
     pub integrity: String,
 }
 
@@ -25,7 +25,7 @@ impl<'a> Site<'a> {
         Self { folder, files: Vec::new() }
     }
 
-    /// Adds a file under a name that has the hash of its content.
+    /// Adds a file and puts the hash of its content into its name.
     pub fn add_hashed(
         &mut self,
         stem: &str,
@@ -47,7 +47,7 @@ impl<'a> Site<'a> {
         Ok(())
     }
 
-    /// Reports the sizes of the files and of their compressed twins.
+    /// Reports the size of each file, uncompressed and compressed.
     pub fn report(&self) {
         let size = |file: PathBuf| fs::metadata(file).map_or(0, |metadata| metadata.len());
         for file in &self.files {

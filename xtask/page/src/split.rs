@@ -1,5 +1,5 @@
-//! Splitting the page's program: what only a part uses is moved into a wasm module of its own, which is
-//! loaded when the part is first shown (`web/src/later.rs`).
+//! Splits the page's wasm module. Code that only one lazily loaded part uses goes into a module of its own, which the page
+//! loads when it first shows that part (decision 0010).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,20 +8,20 @@ use wasm_split_cli_support::{Options, transform};
 
 use crate::site::Asset;
 
-/// How the splitter names its loader, which wasm-bindgen's script imports.
+/// The name of the loader script that the splitter generates. wasm-bindgen's script imports it.
 const LINK: &str = "./link.js";
 
-/// A program in parts.
+/// A module that has been split.
 pub struct Split {
-    /// What is there from the start, for wasm-bindgen to bind.
+    /// The main module, not yet bound to JavaScript.
     pub main: PathBuf,
-    /// What is loaded later.
+    /// The modules that are loaded later.
     pub parts: Vec<PathBuf>,
-    /// The script that loads it.
+    /// The script that loads them.
     link: String,
 }
 
-/// Splits a program that was linked with `--emit-relocs`.
+/// Splits a module, which must have been linked with `--emit-relocs`.
 pub fn split(wasm: &[u8], folder: &Path) -> Result<Split, String> {
     let main = folder.join("zellbook-web.wasm");
     let mut options = Options::new(wasm);
@@ -37,8 +37,8 @@ pub fn split(wasm: &[u8], folder: &Path) -> Result<Split, String> {
 }
 
 impl Split {
-    /// wasm-bindgen's script and the loader as one, which holds the parts to their digests. As separate
-    /// files, one would import the other, and what a script imports, no browser checks in an equal way.
+    /// Joins wasm-bindgen's script and the loader into one script, and adds the digests of the parts. As separate files, one
+    /// would import the other, and not all browsers check the integrity of imported scripts.
     pub fn script(&self, bound: &str, parts: &[Asset]) -> Result<String, String> {
         let mut link = take(&self.link, "import { initSync } from \"./main.js\";", "")?;
         for (file, part) in self.parts.iter().zip(parts) {
@@ -55,7 +55,7 @@ impl Split {
             .collect();
         let loaders = loaders.join(", ");
         let link = link.replace("export const ", "const ");
-        // Each part that it knows of may bring an import of the one loader.
+        // wasm-bindgen imports the loader once for each part.
         let ending = format!(" from \"{LINK}\"");
         let name =
             |line: &str| Some(line.strip_prefix("import * as ")?.strip_suffix(&ending)?.into());
@@ -66,7 +66,7 @@ impl Split {
         }
         let bound = script;
         if let Some(line) = bound.lines().chain(link.lines()).find(|line| is_import(line)) {
-            return Err(format!("the page's script would import another: {line}"));
+            return Err(format!("the page's script must not import another one: {line}"));
         }
         let imports: String =
             names.iter().map(|name| format!("const {name} = loader;\n")).collect();
@@ -80,12 +80,12 @@ fn is_import(line: &str) -> bool {
     line.starts_with("import ") || line.contains("import.meta") || line.contains("import(")
 }
 
-/// Replaces what stands in a generated script.
+/// Replaces text in a generated script. Fails if it is not there.
 fn take(script: &str, from: &str, to: &str) -> Result<String, String> {
     if script.contains(from) {
         return Ok(script.replace(from, to));
     }
     Err(format!(
-        "a tool that the page is built with writes scripts in another way by now: there is no {from}"
+        "a generated script does not contain {from:?}; the version of wasm-bindgen or wasm_split may have changed its format"
     ))
 }

@@ -1,13 +1,15 @@
-//! Which of our crates may depend on which.
+//! Dependencies between the crates of this repository.
 
 use std::collections::BTreeMap;
 
-use super::tree::{Breach, Tree};
+use super::tree::{Tree, Violation};
 
-const RULE: &str = "crates";
+const RULE: &str = "crate dependency";
 
-/// Each package of ours, and those that it may depend on. `zellular` is for apps that are no exchange, and
-/// `core` is what replicas agree on; so neither knows anything of the others.
+/// Each package of the repository, with the packages that it may depend on.
+///
+/// `zellular` is for any app, not only for an exchange. `zellbook-core` must be the same in every replica and client. So
+/// neither may depend on the packages around it.
 pub const ALLOWED: &[(&str, &[&str])] = &[
     ("zellbook-prefetch", &[]),
     ("zellbook-core", &["zellbook-prefetch"]),
@@ -25,35 +27,34 @@ pub const ALLOWED: &[(&str, &[&str])] = &[
     ("xtask-page", &[]),
 ];
 
-/// A dependency that a manifest names, and its line.
+/// An entry in a manifest.
 struct Dependency {
     package: String,
     line: usize,
 }
 
-/// Finds packages that depend on one that they must not, and packages that the table does not know.
-pub fn check(tree: &Tree, allowed: &[(&str, &[&str])]) -> Vec<Breach> {
-    let mut breaches = Vec::new();
+/// Finds dependencies that the table does not allow, and packages that are missing from the table.
+pub fn check(tree: &Tree, allowed: &[(&str, &[&str])]) -> Vec<Violation> {
+    let mut violations = Vec::new();
     let manifests: BTreeMap<&str, &str> =
         tree.below("").filter(|(path, _)| is_manifest(path)).collect();
     for (file, text) in manifests {
         let Some(package) = package(text) else { continue };
         let Some((_, may)) = allowed.iter().find(|(name, _)| *name == package) else {
-            let problem = format!(
-                "{package} is not in the table of `xtask/src/tidy/crates.rs`: say what it may depend on"
-            );
-            breaches.push(Breach::new(file, 1, RULE, problem));
+            let problem =
+                format!("{package} is missing from the table in `xtask/src/tidy/crates.rs`");
+            violations.push(Violation::new(file, 1, RULE, problem));
             continue;
         };
         for dependency in dependencies(text) {
             let ours = allowed.iter().any(|(name, _)| *name == dependency.package);
             if ours && !may.contains(&dependency.package.as_str()) {
                 let problem = format!("{package} must not depend on {}", dependency.package);
-                breaches.push(Breach::new(file, dependency.line, RULE, problem));
+                violations.push(Violation::new(file, dependency.line, RULE, problem));
             }
         }
     }
-    breaches
+    violations
 }
 
 pub fn is_manifest(path: &str) -> bool {
@@ -66,7 +67,7 @@ fn package(manifest: &str) -> Option<&str> {
     line.split('"').nth(1)
 }
 
-/// Dependencies of all kinds but of tests: `[dependencies]`, `[build-dependencies]` and those of a target.
+/// The dependencies of a manifest, including build dependencies and those of one target. Dependencies of tests are left out.
 fn dependencies(manifest: &str) -> Vec<Dependency> {
     let mut found = Vec::new();
     let mut inside = false;
@@ -76,7 +77,7 @@ fn dependencies(manifest: &str) -> Vec<Dependency> {
             let kind = section.rsplit('.').next().unwrap_or_default();
             inside = ["dependencies", "build-dependencies"].contains(&kind)
                 && section != "workspace.dependencies";
-            // `[dependencies.name]` is a section of its own.
+            // The form `[dependencies.name]`.
             if let Some((before, name)) = section.rsplit_once('.')
                 && before.ends_with("dependencies")
                 && !before.ends_with("dev-dependencies")
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_directions_of_the_table_pass_and_tests_may_use_what_they_need() {
+    fn dependencies_in_the_table_and_those_of_tests_pass() {
         let clean = found(
             "[dev-dependencies]\nb.workspace = true",
             "[dependencies]\na = { path = \"../a\" }\nserde = \"1\"",
@@ -121,21 +122,21 @@ mod tests {
     }
 
     #[test]
-    fn another_direction_is_a_breach_in_every_form() {
+    fn a_dependency_missing_from_the_table_is_a_violation_in_every_form() {
         for form in [
             "[dependencies]\nb.workspace = true",
             "[target.'cfg(unix)'.dependencies]\nb = { path = \"../b\" }",
             "[build-dependencies]\nc = { path = \"../b\", package = \"b\" }",
             "[dependencies.b]\npath = \"../b\"",
         ] {
-            let breaches = found(form, "");
-            assert_eq!(breaches.len(), 1, "{form}");
-            assert!(breaches[0].ends_with("a must not depend on b"), "{breaches:?}");
+            let violations = found(form, "");
+            assert_eq!(violations.len(), 1, "{form}");
+            assert!(violations[0].ends_with("a must not depend on b"), "{violations:?}");
         }
     }
 
     #[test]
-    fn a_package_that_the_table_does_not_know_is_a_breach() {
+    fn a_package_missing_from_the_table_is_a_violation() {
         let tree = Tree::of(&[("c/Cargo.toml", "[package]\nname = \"c\"\n")]);
         assert_eq!(check(&tree, ALLOWED).len(), 1);
     }

@@ -1,35 +1,34 @@
-//! Every path and command that the documents at the door name exists.
+//! Every path and command in README.md and ARCHITECTURE.md exists.
 //!
-//! What counts is what stands between backticks, in a block of shell commands, or in a link. A path may be
-//! written from the repository's root, from the folder of the section that it stands in (a heading such as
-//! `### core` or `### server`), or from a folder named before it in the same line.
+//! The rule looks at inline code, blocks of shell commands, and links. A path is relative to the root of the repository, to
+//! the folder that the heading of its section names (`### core`), or to a folder that comes before it in the same line.
 
 use super::syntax;
-use super::tree::{Breach, Tree};
+use super::tree::{Tree, Violation};
 
-const RULE: &str = "documents";
+const RULE: &str = "document";
 
 pub const DOCUMENTS: [&str; 2] = ["ARCHITECTURE.md", "README.md"];
 
-/// Endings by which a word is taken for a path of the repository.
+/// Inline code with these endings is taken for a path.
 const ENDINGS: [&str; 11] =
     [".css", ".html", ".js", ".json", ".md", ".mjs", ".py", ".rs", ".sql", ".toml", ".webp"];
 
-/// Where the program and its libraries declare commands.
+/// The folder with the clap enums of the `zellbook` program.
 const PROGRAM: &str = "server";
 
-/// Finds what a document names and the repository does not have.
-pub fn check(tree: &Tree, document: &str, tasks: &[&str]) -> Vec<Breach> {
+/// Finds paths and commands in a document that do not exist.
+pub fn check(tree: &Tree, document: &str, tasks: &[&str]) -> Vec<Violation> {
     let Some(text) = tree.text(document) else {
-        return vec![Breach::new(document, 1, RULE, "this document does not exist")];
+        return vec![Violation::new(document, 1, RULE, "this document does not exist")];
     };
     let commands = program_commands(tree);
-    let mut breaches = Vec::new();
+    let mut violations = Vec::new();
     let mut section = String::new();
     let mut block: Option<String> = None;
     for (index, line) in text.lines().enumerate() {
         let mut report = |problem: String| {
-            breaches.push(Breach::new(document, index + 1, RULE, problem));
+            violations.push(Violation::new(document, index + 1, RULE, problem));
         };
         if let Some(language) = line.trim_start().strip_prefix("```") {
             block = if block.is_none() { Some(language.to_string()) } else { None };
@@ -55,34 +54,34 @@ pub fn check(tree: &Tree, document: &str, tasks: &[&str]) -> Vec<Breach> {
                 match find(tree, &section, &folder, path) {
                     Some(found) if path.ends_with('/') => folder = found,
                     Some(_) => {}
-                    None => report(format!("there is no `{path}`")),
+                    None => report(format!("`{path}` does not exist")),
                 }
             }
             for link in links(line) {
                 let path = link.split('#').next().unwrap_or_default();
                 if !path.is_empty() && !tree.exists(path) {
-                    report(format!("a link leads to {path}, which does not exist"));
+                    report(format!("the target of a link does not exist: {path}"));
                 }
             }
         }
     }
-    breaches
+    violations
 }
 
 fn is_path(code: &str) -> bool {
     let plain = code.chars().all(|c| c.is_ascii_alphanumeric() || "_-./".contains(c));
-    // What begins with these is made by a build or a run, or is an address.
+    // Files of a build or of a user, and paths of URLs.
     let made = ["target/", "./", "/", "data/", "~"].iter().any(|start| code.starts_with(start));
     let file = ENDINGS.iter().any(|ending| code.ends_with(ending));
     plain && !made && (code.ends_with('/') || file && (code.contains('/') || is_source(code)))
 }
 
-/// Whether a bare name can only be a file of ours: `genesis.json` may be anybody's.
+/// Whether a bare file name must be a file of the repository. `genesis.json`, for example, is a file of a user.
 fn is_source(code: &str) -> bool {
     [".css", ".js", ".rs", ".sql"].iter().any(|ending| code.ends_with(ending))
 }
 
-/// The path from the root of what a document names.
+/// Resolves a path in a document to a path from the root.
 fn find(tree: &Tree, section: &str, folder: &str, path: &str) -> Option<String> {
     let source = format!("{section}/src");
     [folder, &source, section, ""]
@@ -97,20 +96,20 @@ fn find(tree: &Tree, section: &str, folder: &str, path: &str) -> Option<String> 
         .find(|candidate: &String| tree.exists(candidate))
 }
 
-/// The targets of links that stay in the repository.
+/// Targets of links to files of the repository.
 fn links(line: &str) -> Vec<&str> {
     let targets = line.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     targets.filter(|target| !target.contains("://") && !target.starts_with('#')).collect()
 }
 
-/// The words of each command in a piece of code that begins with one of our programs.
+/// The commands `cargo xtask …` and `zellbook …` in a line of code, each as its words.
 fn commands_in(code: &str) -> Vec<Vec<&str>> {
     let parts = code.split(['|', ';', '&', '(']).map(|part| part.split_whitespace().collect());
     parts
         .map(|words: Vec<&str>| {
             let words: Vec<&str> =
                 words.into_iter().skip_while(|word| word.contains('=')).collect();
-            // `cargo run -p zellbook -- serve` is `zellbook serve`.
+            // `cargo run -p zellbook -- serve` runs `zellbook serve`.
             match words.iter().position(|word| *word == "--") {
                 Some(at) if words.contains(&"zellbook") => {
                     [&["zellbook"], &words[at + 1..]].concat()
@@ -126,38 +125,38 @@ fn unknown_command(words: &[&str], tasks: &[&str], commands: &[Vec<String>]) -> 
     if let ["cargo", "xtask", rest @ ..] = words {
         let task = rest.first()?;
         let known = tasks.contains(task) || !is_name(task);
-        return (!known).then(|| format!("there is no `cargo xtask {task}`"));
+        return (!known).then(|| format!("the command `cargo xtask {task}` does not exist"));
     }
     let [_, rest @ ..] = words else { return None };
     let command = *rest.first().filter(|word| is_name(word))?;
     let same: Vec<_> = commands.iter().filter(|known| known[0] == command).collect();
     if same.is_empty() {
-        return Some(format!("there is no `zellbook {command}`"));
+        return Some(format!("the command `zellbook {command}` does not exist"));
     }
-    // Commands that only group others, such as `key`, are followed by one of them.
+    // Some commands, such as `key`, only group others.
     let inner = *rest.get(1).filter(|word| is_name(word))?;
     let groups = same.iter().any(|known| known.len() > 1);
     let known = !groups || same.iter().any(|known| known.get(1).is_some_and(|name| name == inner));
-    (!known).then(|| format!("there is no `zellbook {command} {inner}`"))
+    (!known).then(|| format!("the command `zellbook {command} {inner}` does not exist"))
 }
 
 fn is_name(word: &str) -> bool {
     word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-')
 }
 
-/// The commands of the program, and those inside them: from the enumerations that clap reads.
+/// The commands of the program and their subcommands, from its clap enums.
 fn program_commands(tree: &Tree) -> Vec<Vec<String>> {
     let enumerations: Vec<(String, Vec<String>)> = tree
         .below(PROGRAM)
         .flat_map(|(_, text)| syntax::enumerations(text, "Subcommand"))
         .collect();
-    // The program's own enumeration takes in those of its libraries, which have the same name.
+    // The program's own enum flattens those of its libraries. All have the same name.
     let top = enumerations.iter().filter(|(name, _)| name == "Command");
     let mut commands = Vec::new();
     for variant in top.flat_map(|(_, variants)| variants) {
         let command = kebab(variant);
         commands.push(vec![command.clone()]);
-        // `Key(key::KeyArguments)` holds a `KeyCommand`, in whose name the variant's is.
+        // The subcommands of `Key(key::KeyArguments)` are in the enum `KeyCommand`.
         let inner = format!("{variant}Command");
         for (_, variants) in enumerations.iter().filter(|(name, _)| *name == inner) {
             commands.extend(variants.iter().map(|inner| vec![command.clone(), kebab(inner)]));
@@ -166,7 +165,7 @@ fn program_commands(tree: &Tree) -> Vec<Vec<String>> {
     commands
 }
 
-/// `CancelAfter` as clap shows it: `cancel-after`.
+/// The name of a command on the command line: `cancel-after` for `CancelAfter`.
 fn kebab(name: &str) -> String {
     let mut text = String::new();
     for c in name.chars() {
@@ -202,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_exists_passes() {
+    fn paths_and_commands_that_exist_pass() {
         let clean = found(
             "`cargo xtask run --listen 1`, `docs/api.md`, [api](docs/api.md#top), [other](https://x.y/z.md)\n\
              ### server\n`api/` (`page.rs`), `cli/key.rs`, `GET /v1/x.json`, `data/nodes.json`, `./x.md`\n\
@@ -213,10 +212,10 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_does_not_exist_is_a_breach() {
+    fn a_path_that_does_not_exist_is_a_violation() {
         assert_eq!(
             found("\n`docs/apis.md`"),
-            ["ARCHITECTURE.md:2: documents: there is no `docs/apis.md`"]
+            ["ARCHITECTURE.md:2: document: `docs/apis.md` does not exist"]
         );
         assert_eq!(found("`api/`").len(), 1);
         assert_eq!(found("### server\n`api/` (`pages.rs`)").len(), 1);
@@ -224,10 +223,10 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_does_not_exist_is_a_breach() {
+    fn a_command_that_does_not_exist_is_a_violation() {
         assert_eq!(
             found("`cargo xtask fly`"),
-            ["ARCHITECTURE.md:1: documents: there is no `cargo xtask fly`"]
+            ["ARCHITECTURE.md:1: document: the command `cargo xtask fly` does not exist"]
         );
         assert_eq!(found("```sh\nzellbook simulate --seeds 1\n```").len(), 1);
         assert_eq!(found("`zellbook key forget`").len(), 1);
@@ -236,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_does_not_exist_is_a_breach() {
+    fn a_missing_document_is_a_violation() {
         assert_eq!(check(&Tree::of(&[]), "README.md", &[]).len(), 1);
     }
 }

@@ -1,46 +1,46 @@
-//! A file has at most some 400 lines of code: one noun a file is what a reader can hold.
+//! File length: at most 400 lines of code, so that each file covers one thing.
 //!
-//! Comments, blank lines and unit tests do not count, or the rule would be one against comments.
+//! Comments, blank lines and unit tests do not count; otherwise the rule would discourage comments.
 
 use std::collections::BTreeMap;
 
 use super::modules::Crate;
-use super::tree::Breach;
+use super::tree::Violation;
 
 const RULE: &str = "length";
 
 const MAX_LINES: usize = 400;
 
-/// Files that may be longer, and why.
+/// Files that may be longer, each with the reason.
 pub const EXCEPTIONS: &[(&str, &str)] = &[];
 
-/// Finds files that are too long, and exceptions that are not needed any more.
-pub fn check(crates: &[Crate], exceptions: &[(&str, &str)]) -> Vec<Breach> {
+/// Finds files that are too long, and exceptions that are no longer needed.
+pub fn check(crates: &[Crate], exceptions: &[(&str, &str)]) -> Vec<Violation> {
     let mut lengths: BTreeMap<&str, usize> = BTreeMap::new();
     let sources =
         crates.iter().flat_map(Crate::files).filter(|(file, _)| !file.contains("/tests/"));
     for (file, module) in sources {
-        // The first module of a file has the lines of those inside it too.
+        // The first module of a file includes the lines of its inline modules.
         lengths.entry(file).or_insert(module.code_lines.len());
     }
-    let mut breaches = Vec::new();
+    let mut violations = Vec::new();
     for (&file, &length) in &lengths {
         if length > MAX_LINES && !exceptions.iter().any(|(exception, _)| *exception == file) {
             let problem = format!(
-                "{length} lines of code, at most {MAX_LINES}: give a second noun a file of its own"
+                "{length} lines of code, at most {MAX_LINES} are allowed; move a type and its methods into a file of their own"
             );
-            breaches.push(Breach::new(file, 1, RULE, problem));
+            violations.push(Violation::new(file, 1, RULE, problem));
         }
     }
     for (file, _) in exceptions {
         if lengths.get(file).is_none_or(|length| *length <= MAX_LINES) {
             let problem = format!(
-                "needs no exception from the {MAX_LINES} lines: remove it from `xtask/src/tidy/length.rs`"
+                "has at most {MAX_LINES} lines of code or does not exist; remove its exception from `xtask/src/tidy/length.rs`"
             );
-            breaches.push(Breach::new(file, 1, RULE, problem));
+            violations.push(Violation::new(file, 1, RULE, problem));
         }
     }
-    breaches
+    violations
 }
 
 #[cfg(test)]
@@ -49,17 +49,21 @@ mod tests {
     use super::*;
 
     fn found(text: &str, exceptions: &[(&str, &str)]) -> Vec<String> {
-        let mut breaches = Vec::new();
-        let a_crate = Crate::read(&Tree::of(&[("src/lib.rs", text)]), "src/lib.rs", &mut breaches);
-        breaches.extend(check(&[a_crate], exceptions));
-        breaches.iter().map(ToString::to_string).collect()
+        let mut violations = Vec::new();
+        let a_crate =
+            Crate::read(&Tree::of(&[("src/lib.rs", text)]), "src/lib.rs", &mut violations);
+        violations.extend(check(&[a_crate], exceptions));
+        violations.iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn a_file_of_400_lines_passes_and_of_401_does_not() {
         assert_eq!(found(&"fn f() {}\n".repeat(400), &[]), [""; 0]);
-        let breaches = found(&"fn f() {}\n".repeat(401), &[]);
-        assert!(breaches[0].starts_with("src/lib.rs:1: length: 401 lines of code"), "{breaches:?}");
+        let violations = found(&"fn f() {}\n".repeat(401), &[]);
+        assert!(
+            violations[0].starts_with("src/lib.rs:1: length: 401 lines of code"),
+            "{violations:?}"
+        );
     }
 
     #[test]

@@ -1,16 +1,16 @@
-//! `cargo xtask tidy`: the rules about structure that ARCHITECTURE.md states, checked by machine.
+//! `cargo xtask tidy` checks the rules about structure that ARCHITECTURE.md states.
 //!
-//! Each rule is a function from the files to the places where it is broken. It has no exceptions other than
-//! those in its own file, which give a reason each. What a rule needs to know of Rust comes from
-//! [`syntax`] (one file) and [`modules`] (who imports whom).
+//! Each rule is a function that takes the files and returns violations. Lists of allowed files and of exceptions are in the
+//! file of the rule, and each exception gives its reason. [`tree`] reads the files, [`syntax`] reads one Rust file, and
+//! [`modules`] finds out which file imports which.
 
-mod circles;
 mod crates;
+mod cycles;
 mod documents;
 mod layers;
 mod length;
 mod modules;
-mod places;
+mod restrictions;
 mod syntax;
 mod tree;
 mod words;
@@ -19,52 +19,52 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use modules::Crate;
-use tree::{Breach, Tree};
+use tree::{Tree, Violation};
 
-/// Checks a repository, and prints each place where a rule is broken.
+/// Checks a repository and prints all violations. `tasks` are the commands of `cargo xtask`.
 pub fn tidy(root: &Path, tasks: &[&str]) -> Result<(), String> {
     let tree = Tree::read(root)?;
-    let (breaches, files) = check(&tree, tasks);
-    for breach in &breaches {
-        eprintln!("{breach}");
+    let (violations, files) = check(&tree, tasks);
+    for violation in &violations {
+        eprintln!("{violation}");
     }
-    match breaches.len() {
+    match violations.len() {
         0 => {
-            eprintln!("tidy: {files} Rust files keep all rules");
+            eprintln!("tidy: no violations in {files} Rust files");
             Ok(())
         }
-        count => Err(format!("tidy: {count} places break a rule")),
+        count => Err(format!("tidy found {count} violations")),
     }
 }
 
-/// All breaches, and the number of files whose imports were looked at.
-fn check(tree: &Tree, tasks: &[&str]) -> (Vec<Breach>, usize) {
-    let mut breaches = Vec::new();
+/// Returns all violations and the number of Rust files that were checked.
+fn check(tree: &Tree, tasks: &[&str]) -> (Vec<Violation>, usize) {
+    let mut violations = Vec::new();
     let crates: Vec<Crate> =
-        roots(tree).into_iter().map(|root| Crate::read(tree, root, &mut breaches)).collect();
-    breaches.extend(unreached(tree, &crates));
+        roots(tree).into_iter().map(|root| Crate::read(tree, root, &mut violations)).collect();
+    violations.extend(unreached(tree, &crates));
     for a_crate in &crates {
-        breaches.extend(circles::check(a_crate));
+        violations.extend(cycles::check(a_crate));
         let layers = layers::LAYERS.iter().find(|(root, _)| *root == a_crate.root);
         if let Some((_, layers)) = layers {
-            breaches.extend(layers::check(a_crate, layers));
+            violations.extend(layers::check(a_crate, layers));
         }
     }
     let files: Vec<_> = crates.iter().flat_map(Crate::files).collect();
     for (file, module) in &files {
-        breaches.extend(places::check(file, module, places::FENCES));
+        violations.extend(restrictions::check(file, module, restrictions::RESTRICTIONS));
     }
-    breaches.extend(places::stale(tree, places::FENCES));
-    breaches.extend(length::check(&crates, length::EXCEPTIONS));
-    breaches.extend(crates::check(tree, crates::ALLOWED));
+    violations.extend(restrictions::stale(tree, restrictions::RESTRICTIONS));
+    violations.extend(length::check(&crates, length::EXCEPTIONS));
+    violations.extend(crates::check(tree, crates::ALLOWED));
     for document in documents::DOCUMENTS {
-        breaches.extend(documents::check(tree, document, tasks));
+        violations.extend(documents::check(tree, document, tasks));
     }
-    breaches.extend(words::check(tree));
-    breaches.sort();
-    breaches.dedup();
+    violations.extend(words::check(tree));
+    violations.sort();
+    violations.dedup();
     let count = files.iter().map(|(file, _)| file).collect::<BTreeSet<_>>().len();
-    (breaches, count)
+    (violations, count)
 }
 
 /// The root modules of all crates: libraries, programs, examples and fuzz targets.
@@ -83,8 +83,8 @@ fn roots(tree: &Tree) -> Vec<&str> {
     tree.below("").map(|(file, _)| file).filter(|file| is_root(file)).collect()
 }
 
-/// Files in a source folder that no crate reaches: the rules would pass over them.
-fn unreached(tree: &Tree, crates: &[Crate]) -> Vec<Breach> {
+/// Finds Rust files in source folders that belong to no crate. No rule would check them.
+fn unreached(tree: &Tree, crates: &[Crate]) -> Vec<Violation> {
     let reached: BTreeSet<&str> = crates
         .iter()
         .flat_map(|a_crate| {
@@ -96,7 +96,14 @@ fn unreached(tree: &Tree, crates: &[Crate]) -> Vec<Breach> {
     });
     sources
         .filter(|file| !reached.contains(file))
-        .map(|file| Breach::new(file, 1, "modules", "no crate has this file as a module"))
+        .map(|file| {
+            Violation::new(
+                file,
+                1,
+                "modules",
+                "this file is not a module of any crate; declare it with `mod`, or delete it",
+            )
+        })
         .collect()
 }
 
@@ -105,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_no_crate_reaches_is_a_breach() {
+    fn a_file_that_belongs_to_no_crate_is_a_violation() {
         let tree = Tree::of(&[
             ("a/Cargo.toml", "[package]\nname = \"a\"\n"),
             ("a/src/lib.rs", "mod b; #[cfg(test)] mod tests;"),
@@ -114,16 +121,23 @@ mod tests {
             ("a/src/tests/inner.rs", ""),
             ("a/src/lost.rs", ""),
         ]);
-        let mut breaches = Vec::new();
-        let crates: Vec<Crate> =
-            roots(&tree).into_iter().map(|root| Crate::read(&tree, root, &mut breaches)).collect();
-        breaches.extend(unreached(&tree, &crates));
-        let breaches: Vec<String> = breaches.iter().map(ToString::to_string).collect();
-        assert_eq!(breaches, ["a/src/lost.rs:1: modules: no crate has this file as a module"]);
+        let mut violations = Vec::new();
+        let crates: Vec<Crate> = roots(&tree)
+            .into_iter()
+            .map(|root| Crate::read(&tree, root, &mut violations))
+            .collect();
+        violations.extend(unreached(&tree, &crates));
+        let violations: Vec<String> = violations.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            violations,
+            [
+                "a/src/lost.rs:1: modules: this file is not a module of any crate; declare it with `mod`, or delete it"
+            ]
+        );
     }
 
     #[test]
-    fn a_breach_on_disk_fails_the_command_and_a_clean_tree_passes() {
+    fn a_clean_tree_passes_and_a_violation_fails_the_command() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         let write = |file: &str, text: &str| {
@@ -139,6 +153,6 @@ mod tests {
         assert_eq!(tidy(root, &["run"]), Ok(()));
         write("core/src/types/mod.rs", "pub struct Hash(crate::Root);");
         write("core/src/lib.rs", "pub mod types; pub struct Root(types::Hash);");
-        assert_eq!(tidy(root, &["run"]), Err("tidy: 2 places break a rule".into()));
+        assert_eq!(tidy(root, &["run"]), Err("tidy found 2 violations".into()));
     }
 }

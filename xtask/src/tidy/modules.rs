@@ -1,23 +1,23 @@
-//! Which file imports which, in one crate.
+//! Finds out which file of a crate imports which.
 //!
-//! A path is followed to the file that defines its name: through `crate`, `self` and `super`, through the
-//! names that a module imports, and through re-exports. `use crate::a;` alone is no import of `a`: what is
-//! then used as `a::Name` is. A `mod` declaration is no import, and neither is what is compiled for tests.
+//! Each path is resolved to the file that defines its name, through `crate`, `self` and `super`, imported names, globs and
+//! re-exports. `use crate::a;` alone does not count as an import of `a`; the later use of `a::Name` does, and counts as an import
+//! of the file that defines `Name`. `mod` declarations and code that is compiled only for tests do not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::syntax::{self, Child, Module};
-use super::tree::{Breach, Tree};
+use super::tree::{Tree, Violation};
 
-/// Imports lead through others to their definition, hardly ever in more steps than this.
+/// A limit on the re-exports between a name and its definition, so that globs which import each other end.
 const MAX_STEPS: usize = 16;
 
-/// A crate's modules, the root first.
+/// The modules of a crate, beginning with the root.
 pub struct Crate {
     /// The file of the root module.
     pub root: String,
     modules: Vec<Node>,
-    /// Files that exist in tests only.
+    /// Files that are compiled only for tests.
     pub tests: BTreeSet<String>,
 }
 
@@ -28,7 +28,7 @@ struct Node {
     module: Module,
 }
 
-/// That a file imports another, where it does so first, and by which path.
+/// An import of one file by another: the first line with such an import, and its path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Edge {
     pub from: String,
@@ -37,7 +37,7 @@ pub struct Edge {
     pub path: String,
 }
 
-/// What a path leads to: a module, or something that a module defines.
+/// The definition that a path leads to: a module, or an item in a module.
 #[derive(Clone, Copy)]
 enum Target {
     Module(usize),
@@ -45,17 +45,17 @@ enum Target {
 }
 
 impl Crate {
-    /// Reads a crate from the file of its root module. What cannot be read is a breach.
-    pub fn read(tree: &Tree, root: &str, breaches: &mut Vec<Breach>) -> Self {
+    /// Reads a crate, beginning with the file of its root module. Files that cannot be read are violations.
+    pub fn read(tree: &Tree, root: &str, violations: &mut Vec<Violation>) -> Self {
         let mut this = Self { root: root.into(), modules: Vec::new(), tests: BTreeSet::new() };
-        if let Some(module) = parse(tree, root, breaches) {
+        if let Some(module) = parse(tree, root, violations) {
             let folder = root.rsplit_once('/').map_or("", |(folder, _)| folder);
-            this.add(tree, module, root, folder, None, breaches);
+            this.add(tree, module, root, folder, None, violations);
         }
         this
     }
 
-    /// Adds a module; `folder` is where the files of its children are.
+    /// Adds a module and its children. `folder` holds the files of the children.
     fn add(
         &mut self,
         tree: &Tree,
@@ -63,7 +63,7 @@ impl Crate {
         file: &str,
         folder: &str,
         parent: Option<usize>,
-        breaches: &mut Vec<Breach>,
+        violations: &mut Vec<Violation>,
     ) -> usize {
         let index = self.modules.len();
         let children = std::mem::take(&mut module.children);
@@ -78,13 +78,13 @@ impl Crate {
             let Some(child_file) = child_file else { continue };
             if child.test {
                 if child.inline.is_none() {
-                    self.add_test_file(tree, &child_file, &inner_folder, breaches);
+                    self.add_test_file(tree, &child_file, &inner_folder, violations);
                 }
                 continue;
             }
-            let inner = child.inline.take().or_else(|| parse(tree, &child_file, breaches));
+            let inner = child.inline.take().or_else(|| parse(tree, &child_file, violations));
             let Some(inner) = inner else { continue };
-            let at = self.add(tree, inner, &child_file, &inner_folder, Some(index), breaches);
+            let at = self.add(tree, inner, &child_file, &inner_folder, Some(index), violations);
             self.modules[index].children.insert(child.name, at);
         }
         index
@@ -99,24 +99,30 @@ impl Crate {
         candidates.into_iter().find(|candidate| tree.text(candidate).is_some())
     }
 
-    /// Notes a file of tests, and the files below it.
-    fn add_test_file(&mut self, tree: &Tree, file: &str, folder: &str, breaches: &mut Vec<Breach>) {
+    /// Records a file that is compiled only for tests, and its children.
+    fn add_test_file(
+        &mut self,
+        tree: &Tree,
+        file: &str,
+        folder: &str,
+        violations: &mut Vec<Violation>,
+    ) {
         self.tests.insert(file.into());
-        for child in parse(tree, file, breaches).unwrap_or_default().children {
+        for child in parse(tree, file, violations).unwrap_or_default().children {
             let child_file = self.child_file(tree, file, folder, &child);
             if let (None, Some(child_file)) = (&child.inline, child_file) {
                 let folder = format!("{folder}/{}", child.name);
-                self.add_test_file(tree, &child_file, &folder, breaches);
+                self.add_test_file(tree, &child_file, &folder, violations);
             }
         }
     }
 
-    /// The files of the crate that are not for tests, with their modules: a file may hold several.
+    /// The modules of the crate with their files. A file with inline modules appears several times.
     pub fn files(&self) -> impl Iterator<Item = (&str, &Module)> {
         self.modules.iter().map(|node| (node.file.as_str(), &node.module))
     }
 
-    /// Each pair of files of which the first imports the second.
+    /// All imports between different files, one for each pair.
     pub fn edges(&self) -> Vec<Edge> {
         let mut edges: BTreeMap<(&str, &str), Edge> = BTreeMap::new();
         for (index, node) in self.modules.iter().enumerate() {
@@ -151,7 +157,7 @@ impl Crate {
         edges.into_values().collect()
     }
 
-    /// Follows a path from a module. `None`: it leads out of the crate.
+    /// Resolves a path in a module. `None` if it leads to another crate.
     fn resolve(&self, module: usize, path: &[String], steps: usize) -> Option<Target> {
         if steps > MAX_STEPS {
             return None;
@@ -165,12 +171,12 @@ impl Crate {
             name => self.look_up(module, name, steps)?,
         };
         for segment in segments {
-            // Behind an item stand its variants and associated items, which are in the same file.
+            // The rest of the path names variants or associated items.
             let Target::Module(inside) = at else { break };
             at = match segment.as_str() {
                 "self" => at,
                 "super" => Target::Module(self.modules[inside].parent?),
-                // A name that no item has is of a macro's making, such as a component's properties.
+                // An unknown name was probably generated by a macro in that module.
                 name => match self.look_up(inside, name, steps) {
                     Some(found) => found,
                     None if self.is_external(inside, name) => return None,
@@ -181,7 +187,7 @@ impl Crate {
         Some(at)
     }
 
-    /// What a name means in a module.
+    /// Resolves a name in a module.
     fn look_up(&self, module: usize, name: &str, steps: usize) -> Option<Target> {
         let node = &self.modules[module];
         if let Some(&child) = node.children.get(name) {
@@ -197,7 +203,7 @@ impl Crate {
             }
         }
         let named = node.module.imports.iter().filter(|import| import.name == name);
-        // `use name::…` does not define `name` itself.
+        // `use name::…` does not define `name`.
         let mut named =
             named.filter(|import| import.path.first().is_none_or(|first| first != name));
         if let Some(import) = named.next() {
@@ -215,26 +221,31 @@ impl Crate {
         None
     }
 
-    /// Whether a module has a name from another crate.
+    /// Whether a module imports this name from another crate.
     fn is_external(&self, module: usize, name: &str) -> bool {
         self.modules[module].module.imports.iter().any(|import| import.name == name)
     }
 }
 
-fn parse(tree: &Tree, file: &str, breaches: &mut Vec<Breach>) -> Option<Module> {
+fn parse(tree: &Tree, file: &str, violations: &mut Vec<Violation>) -> Option<Module> {
     let Some(text) = tree.text(file) else {
-        breaches.push(Breach::new(file, 1, "modules", "this file is declared and does not exist"));
+        violations.push(Violation::new(
+            file,
+            1,
+            "module",
+            "a `mod` declaration refers to this file, which does not exist",
+        ));
         return None;
     };
     syntax::read(text)
         .map_err(|error| {
             let line = error.span().start().line;
-            breaches.push(Breach::new(file, line, "modules", format!("not Rust: {error}")));
+            violations.push(Violation::new(file, line, "module", format!("not Rust: {error}")));
         })
         .ok()
 }
 
-/// A relative path from a folder, without `..`.
+/// Appends a relative path to a folder and removes `..`.
 fn join(folder: &str, path: &str) -> String {
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
     for part in path.split('/') {

@@ -1,8 +1,8 @@
-//! What the rules need to know about a Rust file, found in its tokens: modules, items, imports, paths.
+//! Reads a Rust file: its modules, items, imports, paths, names, string literals and lines of code.
 //!
-//! It reads tokens rather than a syntax tree because half of the page stands inside `view!`, which a parser
-//! of Rust sees as tokens only, and because a lexer builds in two seconds and a parser in ten. A path counts
-//! wherever it stands: in a signature, in a body, in a macro. What is compiled for tests only does not count.
+//! It works on tokens, not on a syntax tree. Half of the page's code is inside `view!`, whose content is only tokens even to a
+//! parser; and the lexer builds in two seconds, a parser in ten. Paths are found everywhere: in signatures, bodies and macro
+//! arguments. Code that is compiled only for tests is skipped.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,36 +11,36 @@ use proc_macro2::{Delimiter, Group, LexError, Span, TokenStream, TokenTree};
 /// A file, or a module inside one.
 #[derive(Default)]
 pub struct Module {
-    /// Names of the items that are declared here, and the line of each.
+    /// Names and lines of the items declared in the module.
     pub items: BTreeMap<String, usize>,
-    /// Macros declared here with `#[macro_export]`: their path is the root of the crate.
+    /// Macros with `#[macro_export]`. Other modules name them by the root of the crate.
     pub exported_macros: BTreeSet<String>,
     pub children: Vec<Child>,
     pub imports: Vec<Import>,
-    /// Paths of two and more segments that are no imports.
+    /// Paths of two or more segments outside `use` declarations.
     pub paths: Vec<(Vec<String>, usize)>,
     pub words: Vec<(String, usize)>,
-    /// String literals with their quotes.
+    /// String literals, including their quotes.
     pub strings: Vec<(String, usize)>,
-    /// The lines that hold code: neither blank, nor a comment, nor compiled for tests only.
+    /// Lines with code: not blank, not a comment, not compiled only for tests.
     pub code_lines: BTreeSet<usize>,
 }
 
-/// A module declared in another.
+/// A `mod` declaration.
 pub struct Child {
     pub name: String,
-    /// The file that `#[path = "…"]` names.
+    /// The file in `#[path = "…"]`.
     pub path: Option<String>,
-    /// Its content where it stands in the same file.
+    /// The content of `mod name { … }`.
     pub inline: Option<Module>,
-    /// Compiled for tests only.
+    /// Whether the module is compiled only for tests.
     pub test: bool,
 }
 
-/// One name that a `use` brings in.
+/// One name that a `use` declaration brings into scope.
 pub struct Import {
     pub path: Vec<String>,
-    /// The name that it has here; `*` for all names of a module.
+    /// The name in this module, or `*` for a glob.
     pub name: String,
     pub public: bool,
     pub line: usize,
@@ -54,8 +54,8 @@ pub fn read(text: &str) -> Result<Module, LexError> {
     Ok(module)
 }
 
-/// The enumerations of a file that derive a trait: the name of each, and the names of its variants without
-/// those that clap flattens, which take in the variants of another enumeration.
+/// Enums of a file that derive a trait, each with its variants. Variants with `#[command(flatten)]` are left out, because
+/// they stand for the variants of another enum.
 pub fn enumerations(text: &str, derived: &str) -> Vec<(String, Vec<String>)> {
     let Ok(all) = text.parse::<TokenStream>() else { return Vec::new() };
     let all: Vec<TokenTree> = all.into_iter().collect();
@@ -78,7 +78,7 @@ pub fn enumerations(text: &str, derived: &str) -> Vec<(String, Vec<String>)> {
                 found.push((name, variants(&body)));
             }
         }
-        // A `pub` may stand between the attribute and its enumeration, a body may not.
+        // The attribute applies to the next item only. An item ends with its body, a visibility does not.
         derives &= group(all.get(at), Delimiter::Brace).is_none();
         at += 1;
     }
@@ -131,12 +131,12 @@ fn tokens(group: &Group) -> Vec<TokenTree> {
     group.stream().into_iter().collect()
 }
 
-/// Whether `::` begins at `at`.
+/// Whether the tokens at `at` are `::`.
 fn is_path_separator(all: &[TokenTree], at: usize) -> bool {
     is_punct(all.get(at), ':') && is_punct(all.get(at + 1), ':')
 }
 
-/// An attribute that begins at some `#`.
+/// An attribute, such as `#[cfg(test)]`.
 struct Attribute {
     tokens: Vec<TokenTree>,
     /// The index of the first token after it.
@@ -157,7 +157,7 @@ impl Attribute {
         word(self.tokens.first()).as_deref() == Some(name)
     }
 
-    /// Whether what it stands on exists in tests only: `cfg(test)` or `cfg(all(test, …))`.
+    /// Whether it limits the next item to tests: `cfg(test)` or `cfg(all(test, …))`.
     fn is_for_tests(&self) -> bool {
         let Some(condition) = self.is("cfg").then(|| self.tokens.get(1)).flatten() else {
             return false;
@@ -173,14 +173,14 @@ impl Attribute {
         parts.any(|part| part.len() == 1 && word(part.first()).as_deref() == Some("test"))
     }
 
-    /// The text of `#[path = "…"]`.
+    /// The value of `#[path = "…"]`.
     fn path(&self) -> Option<String> {
         let text = self.is("path").then(|| self.tokens.get(2)).flatten()?.to_string();
         Some(text.trim_matches('"').into())
     }
 }
 
-/// The index after the item, field, arm or statement that begins at `at`, attributes included.
+/// Returns the index after the item, field, match arm or statement that begins at `at`.
 fn skip_item(all: &[TokenTree], mut at: usize) -> usize {
     while let Some(attribute) = Attribute::at(all, at) {
         at = attribute.end;
@@ -191,7 +191,7 @@ fn skip_item(all: &[TokenTree], mut at: usize) -> usize {
         match token {
             TokenTree::Ident(ident) => match ident.to_string().as_str() {
                 "use" | "let" | "static" | "type" => until_semicolon = true,
-                // `const fn` ends with its body, `const NAME: Type = { … };` does not.
+                // `const fn` ends with its body; `const NAME: Type = { … };` ends with the semicolon.
                 "const" => until_semicolon = true,
                 "fn" | "impl" | "mod" | "struct" | "enum" | "trait" | "union" | "macro_rules" => {
                     is_item = true;
@@ -216,7 +216,7 @@ fn skip_item(all: &[TokenTree], mut at: usize) -> usize {
     at
 }
 
-/// What attributes and a `pub` say of the item after them.
+/// Attributes and visibility of the next item.
 #[derive(Default)]
 struct Prefix {
     public: bool,
@@ -226,7 +226,7 @@ struct Prefix {
 }
 
 impl Module {
-    /// Reads tokens; `top` where they are items of the module rather than the inside of one.
+    /// Reads tokens. `top` is true at the level of the module's items, and false inside an item.
     fn scan(&mut self, all: &[TokenTree], top: bool) {
         let mut at = 0;
         let mut prefix = Prefix::default();
@@ -235,7 +235,7 @@ impl Module {
                 prefix.for_tests |= attribute.is_for_tests();
                 prefix.exported |= attribute.is("macro_export");
                 prefix.path = attribute.path().or(prefix.path);
-                // A comment of documentation is an attribute to the lexer, and no line of code.
+                // The lexer turns documentation comments into attributes. They are not code.
                 if !attribute.is("doc") && !prefix.for_tests {
                     self.count(&all[at..attribute.end]);
                     self.scan(&attribute.tokens, false);
@@ -245,7 +245,7 @@ impl Module {
             }
             if word(Some(token)).as_deref() == Some("pub") {
                 prefix.public = true;
-                // What stands in `pub(in crate::a)` is no import.
+                // The path in `pub(in crate::a)` is not an import.
                 at += 1 + usize::from(group(all.get(at + 1), Delimiter::Parenthesis).is_some());
                 continue;
             }
@@ -260,7 +260,7 @@ impl Module {
         }
     }
 
-    /// Reads a token that declares nothing, or the path that begins with it, and returns the index after it.
+    /// Reads one token, or the path that begins with it, and returns the index after it.
     fn token(&mut self, all: &[TokenTree], at: usize, top: bool) -> usize {
         let mut end = at + 1;
         match &all[at] {
@@ -272,7 +272,7 @@ impl Module {
                 }
             }
             TokenTree::Group(group) => {
-                // A macro that stands where items do may declare some.
+                // A macro call at this level may declare items.
                 if top && is_macro_call(all, at) {
                     self.declared_by_macro(group);
                 }
@@ -284,7 +284,7 @@ impl Module {
         end
     }
 
-    /// Reads an import or the beginning of an item, and returns the index after what it has read.
+    /// Reads a `use` declaration, or the beginning of an item up to its name, and returns the index after it.
     fn declaration(
         &mut self,
         all: &[TokenTree],
@@ -294,7 +294,7 @@ impl Module {
     ) -> Option<usize> {
         let keyword = word(all.get(at))?;
         let end = match keyword.as_str() {
-            // `use<'a>` says what a type captures.
+            // `impl Trait + use<'a>` is not an import.
             "use" if !is_punct(all.get(at + 1), '<') => {
                 let end = (at..all.len()).find(|&index| is_punct(all.get(index), ';'))?;
                 if !prefix.for_tests {
@@ -323,7 +323,7 @@ impl Module {
                     self.exported_macros.insert(name.clone());
                 }
                 self.items.insert(name, line(all[at].span()));
-                // Its body is read as everything else is: it may hold paths.
+                // The body follows as a normal group, so paths in it are found.
                 at + 3
             }
             _ if top && !prefix.for_tests => {
@@ -339,7 +339,7 @@ impl Module {
         Some(end)
     }
 
-    /// Reads one tree of a `use`, whose first segments are `prefix`.
+    /// Reads one part of a `use` declaration. `prefix` is the path before the braces around it.
     fn import(&mut self, all: &[TokenTree], prefix: &[String], public: bool) {
         let mut path = prefix.to_vec();
         let mut at = 0;
@@ -349,7 +349,7 @@ impl Module {
                 TokenTree::Ident(_) => {
                     let segment = word(Some(token)).unwrap_or_default();
                     self.words.push((segment.clone(), line));
-                    // `use a::{self}` names `a`.
+                    // `use a::{self}` imports `a`.
                     if segment != "self" || path.is_empty() {
                         path.push(segment);
                     }
@@ -377,7 +377,7 @@ impl Module {
         }
     }
 
-    /// Reads a name, or a path of an expression, type or pattern, and returns the index after it.
+    /// Reads a name or a path, and returns the index after it.
     fn path(&mut self, all: &[TokenTree], at: usize) -> usize {
         let before = |distance: usize| at.checked_sub(distance).and_then(|index| all.get(index));
         let line = line(all[at].span());
@@ -402,7 +402,7 @@ impl Module {
         end
     }
 
-    /// The items in the arguments of a macro such as `units! { pub struct Ticks; }`.
+    /// Finds items in the arguments of a macro, as in `units! { pub struct Ticks; }`.
     fn declared_by_macro(&mut self, group: &Group) {
         let all = tokens(group);
         for at in 0..all.len() {
@@ -412,7 +412,7 @@ impl Module {
         }
     }
 
-    /// Counts the lines of tokens. What stands inside a group is counted when it is read.
+    /// Counts the lines of tokens. The content of a group is counted when the group is read.
     fn count(&mut self, all: &[TokenTree]) {
         for token in all {
             if let TokenTree::Group(group) = token {
@@ -424,7 +424,7 @@ impl Module {
     }
 }
 
-/// The name after a keyword that declares an item.
+/// The name of the item whose keyword is at `at`.
 fn declared_name(all: &[TokenTree], at: usize) -> Option<String> {
     let next = word(all.get(at + 1));
     match word(all.get(at))?.as_str() {
@@ -436,7 +436,7 @@ fn declared_name(all: &[TokenTree], at: usize) -> Option<String> {
     }
 }
 
-/// Whether the group at `at` is what a macro is called with.
+/// Whether the group at `at` holds the arguments of a macro call.
 fn is_macro_call(all: &[TokenTree], at: usize) -> bool {
     at >= 2 && is_punct(all.get(at - 1), '!') && word(all.get(at - 2)).is_some()
 }

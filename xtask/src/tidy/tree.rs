@@ -1,23 +1,23 @@
-//! The files that the rules look at, read once.
+//! The files of the repository, and violations of rules in them.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::Path;
 
-/// Folders that hold no source of ours.
+/// Folders without source code of this repository.
 const SKIPPED: [&str; 5] = [".git", "data", "node_modules", "target", "corpus"];
 
-/// Endings of the files that are read.
+/// Endings of text files that rules look at.
 const READ: [&str; 10] = ["css", "html", "js", "md", "mjs", "py", "rs", "sql", "toml", "txt"];
 
-/// The text of each source file, by its path from the root of the repository.
+/// All files, by path from the root of the repository.
 ///
-/// Rules work on this rather than on the disk, so that a test can put a breach into a tree of three lines.
+/// Rules work on this type and not on the disk, so that a test can build a small tree with a violation in it.
 #[derive(Default)]
 pub struct Tree {
     texts: BTreeMap<String, String>,
-    /// Every file, also those that are not read: documents name pictures too.
+    /// The paths of all files, including those that are not read, because documents refer to pictures too.
     names: Vec<String>,
 }
 
@@ -56,44 +56,44 @@ impl Tree {
         self.texts.get(path).map(String::as_str)
     }
 
-    /// The files below a folder, or the file of that name, in order of their paths.
+    /// Paths and texts of the files in a folder, or of one file, ordered by path.
     pub fn below<'a>(&'a self, place: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
         let texts = self.texts.iter().map(|(path, text)| (path.as_str(), text.as_str()));
         texts.filter(move |(path, _)| is_below(path, place))
     }
 
-    /// Whether there is such a file or folder.
+    /// Whether a file or folder exists.
     pub fn exists(&self, path: &str) -> bool {
         let path = path.trim_end_matches('/');
         self.names.iter().any(|name| is_below(name, path))
     }
 }
 
-/// Whether `path` is `place` or lies in it. The empty place is the whole repository.
+/// Whether `path` is `place` or is inside it. The empty place is the whole repository.
 pub fn is_below(path: &str, place: &str) -> bool {
     let place = place.trim_end_matches('/');
     place.is_empty()
         || path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// One place where a rule is broken.
+/// A line that breaks a rule.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Breach {
+pub struct Violation {
     pub file: String,
     /// Counted from 1.
     pub line: usize,
     pub rule: &'static str,
-    /// What is wrong, and where it helps, what would be right.
+    /// What is wrong and, where that is not obvious, what would be right.
     pub problem: String,
 }
 
-impl Breach {
+impl Violation {
     pub fn new(file: &str, line: usize, rule: &'static str, problem: impl Into<String>) -> Self {
         Self { file: file.into(), line, rule, problem: problem.into() }
     }
 }
 
-impl fmt::Display for Breach {
+impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}: {}: {}", self.file, self.line, self.rule, self.problem)
     }
@@ -101,7 +101,6 @@ impl fmt::Display for Breach {
 
 #[cfg(test)]
 impl Tree {
-    /// A tree of a test.
     pub fn of(files: &[(&str, &str)]) -> Self {
         let texts: BTreeMap<String, String> =
             files.iter().map(|(path, text)| (path.to_string(), text.to_string())).collect();

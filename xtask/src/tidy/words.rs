@@ -1,27 +1,28 @@
-//! Words that the page does not use any more.
+//! Words that the page no longer uses, such as "Make a key" for "Create wallet".
 
-use super::tree::{Breach, Tree};
+use super::tree::{Tree, Violation};
 
-const RULE: &str = "words";
+const RULE: &str = "old word";
 
-/// One a line, as they were on the page; with its quotes where the word alone has good uses too.
+/// One text per line. Some include quotation marks, because the same word is fine inside a longer text.
 const OLD_WORDS: &str = include_str!("old_words.txt");
 
-/// The page and what drives it.
+/// The page and its tests.
 const PLACES: [&str; 3] = ["web", "index.html", "tests/browser"];
 
 /// Finds old words in the page and in its tests.
-pub fn check(tree: &Tree) -> Vec<Breach> {
-    let mut breaches = Vec::new();
+pub fn check(tree: &Tree) -> Vec<Violation> {
+    let mut violations = Vec::new();
     for (file, text) in PLACES.iter().flat_map(|place| tree.below(place)) {
         for (index, line) in text.lines().enumerate() {
             for word in OLD_WORDS.lines().filter(|word| line.contains(word)) {
-                let problem = format!("\"{word}\" is an old word of the page");
-                breaches.push(Breach::new(file, index + 1, RULE, problem));
+                let problem =
+                    format!("\"{word}\" is an old word; `docs/glossary.md` has the new one");
+                violations.push(Violation::new(file, index + 1, RULE, problem));
             }
         }
     }
-    breaches
+    violations
 }
 
 #[cfg(test)]
@@ -33,7 +34,7 @@ mod tests {
     }
 
     #[test]
-    fn each_old_word_is_found_in_the_page_and_in_its_tests_and_nowhere_else() {
+    fn an_old_word_is_a_violation_in_the_page_and_its_tests_only() {
         assert!(OLD_WORDS.lines().count() > 10);
         for word in OLD_WORDS.lines() {
             assert!(!word.trim().is_empty());
@@ -45,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn todays_words_pass() {
+    fn current_words_pass() {
         assert_eq!(
             found("index.html", "<h1>Wallet</h1> Max slippage, Good till cancelled (GTC)"),
             0

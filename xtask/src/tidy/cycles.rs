@@ -1,50 +1,50 @@
-//! No two files of a crate import each other, directly or through others.
+//! No import cycles: no two files of a crate import each other, directly or through other files.
 //!
-//! Files that do can only be read, tested and moved together, so a circle makes one big file of them. Reported
-//! is one shortest circle of each knot: when that is cut, the next run shows what else holds the knot together.
+//! Files in a cycle can be understood, tested and moved only together, as if they were one large file. For each group of
+//! files that import each other, the shortest cycle is reported. Once it is broken, the next run reports the next one.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::modules::{Crate, Edge};
-use super::tree::Breach;
+use super::tree::Violation;
 
-const RULE: &str = "circle";
+const RULE: &str = "import cycle";
 
-/// Finds circles between the files of a crate.
-pub fn check(a_crate: &Crate) -> Vec<Breach> {
+/// Finds import cycles between the files of a crate.
+pub fn check(a_crate: &Crate) -> Vec<Violation> {
     let edges = a_crate.edges();
     let mut next: BTreeMap<&str, Vec<&Edge>> = BTreeMap::new();
     for edge in &edges {
         next.entry(&edge.from).or_default().push(edge);
     }
-    let mut breaches = Vec::new();
+    let mut violations = Vec::new();
     let mut reported: BTreeSet<&str> = BTreeSet::new();
     for &start in next.keys() {
         if reported.contains(start) {
             continue;
         }
-        let Some(circle) = shortest_circle(start, &next) else { continue };
-        // All of the knot is marked, so that it is reported once.
-        let knot: Vec<&str> = reachable(start, &next)
+        let Some(cycle) = shortest_cycle(start, &next) else { continue };
+        // Mark the whole group, so that only one cycle of it is reported.
+        let group: Vec<&str> = reachable(start, &next)
             .into_iter()
             .filter(|file| reachable(file, &next).contains(start))
             .collect();
-        let others = knot.len() - circle.len();
-        reported.extend(knot);
-        let mut steps: Vec<String> = circle
+        let others = group.len() - cycle.len();
+        reported.extend(group);
+        let mut steps: Vec<String> = cycle
             .iter()
             .map(|edge| format!("{}:{} imports {} ({})", edge.from, edge.line, edge.to, edge.path))
             .collect();
         if others > 0 {
-            steps.push(format!("{others} more files hang in the same knot"));
+            steps.push(format!("{others} more files are in the same group"));
         }
-        breaches.push(Breach::new(start, circle[0].line, RULE, steps.join("; ")));
+        violations.push(Violation::new(start, cycle[0].line, RULE, steps.join("; ")));
     }
-    breaches
+    violations
 }
 
-/// The shortest way from a file back to itself, by breadth-first search.
-fn shortest_circle<'a>(
+/// The shortest import path from a file back to itself, found by breadth-first search.
+fn shortest_cycle<'a>(
     start: &'a str,
     next: &BTreeMap<&'a str, Vec<&'a Edge>>,
 ) -> Option<Vec<&'a Edge>> {
@@ -57,12 +57,12 @@ fn shortest_circle<'a>(
             }
             reached_by.insert(&edge.to, edge);
             if edge.to == start {
-                let mut circle = vec![edge];
-                while circle[circle.len() - 1].from != start {
-                    circle.push(reached_by[circle[circle.len() - 1].from.as_str()]);
+                let mut cycle = vec![edge];
+                while cycle[cycle.len() - 1].from != start {
+                    cycle.push(reached_by[cycle[cycle.len() - 1].from.as_str()]);
                 }
-                circle.reverse();
-                return Some(circle);
+                cycle.reverse();
+                return Some(cycle);
             }
             queue.push_back(&edge.to);
         }
@@ -87,11 +87,11 @@ mod tests {
     use super::*;
 
     fn found(files: &[(&str, &str)]) -> Vec<String> {
-        let mut breaches = Vec::new();
+        let mut violations = Vec::new();
         let tree = Tree::of(files);
-        let a_crate = Crate::read(&tree, files[0].0, &mut breaches);
-        breaches.extend(check(&a_crate));
-        breaches.iter().map(ToString::to_string).collect()
+        let a_crate = Crate::read(&tree, files[0].0, &mut violations);
+        violations.extend(check(&a_crate));
+        violations.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -108,8 +108,8 @@ mod tests {
     }
 
     #[test]
-    fn two_files_that_import_each_other_are_a_circle() {
-        let breaches = found(&[
+    fn two_files_that_import_each_other_are_a_cycle() {
+        let violations = found(&[
             ("src/lib.rs", "mod a; mod b;"),
             ("src/a.rs", "use crate::b::B;\npub struct A(B);"),
             (
@@ -118,15 +118,15 @@ mod tests {
             ),
         ]);
         assert_eq!(
-            breaches,
-            ["src/a.rs:1: circle: src/a.rs:1 imports src/b.rs (crate::b::B); \
+            violations,
+            ["src/a.rs:1: import cycle: src/a.rs:1 imports src/b.rs (crate::b::B); \
               src/b.rs:3 imports src/a.rs (super::a::A)"]
         );
     }
 
     #[test]
-    fn a_circle_through_others_is_found_once() {
-        let breaches = found(&[
+    fn a_cycle_through_other_files_is_reported_once() {
+        let violations = found(&[
             ("src/main.rs", "mod a; mod b; mod c; fn main() { a::run() }"),
             (
                 "src/a.rs",
@@ -135,22 +135,22 @@ mod tests {
             ("src/b.rs", "pub fn run() { crate::c::run() }"),
             ("src/c.rs", "pub fn run() { vec![crate::a::run()]; }"),
         ]);
-        assert_eq!(breaches.len(), 1);
-        assert!(breaches[0].contains("1 more files hang in the same knot"), "{breaches:?}");
+        assert_eq!(violations.len(), 1);
+        assert!(violations[0].contains("1 more files are in the same group"), "{violations:?}");
     }
 
     #[test]
-    fn a_child_that_imports_what_its_parent_defines_and_uses_it_for_is_a_circle() {
+    fn a_module_and_its_child_can_form_a_cycle() {
         let parent = "mod child; pub struct Shared; pub use child::Child;";
         let child = "use super::Shared; pub struct Child(Shared);";
-        let breaches =
+        let violations =
             found(&[("src/lib.rs", "mod p;"), ("src/p/mod.rs", parent), ("src/p/child.rs", child)]);
-        assert_eq!(breaches.len(), 1);
+        assert_eq!(violations.len(), 1);
     }
 
     #[test]
-    fn a_re_export_counts_as_the_file_that_defines_the_name() {
-        // `b` imports `A` by way of the parent, which imports `b`: that is no circle.
+    fn a_re_exported_name_counts_as_an_import_of_its_definition() {
+        // `b` imports `A` through the parent, and the parent imports `b`. Since `A` is defined in `a`, this is no cycle.
         let clean = found(&[
             ("src/lib.rs", "mod p;"),
             ("src/p/mod.rs", "mod a; mod b; pub use a::A; pub use b::B;"),
@@ -158,19 +158,22 @@ mod tests {
             ("src/p/b.rs", "use super::A; pub struct B(A);"),
         ]);
         assert_eq!(clean, [""; 0]);
-        // Through a name for all of `c`, two re-exports deep.
-        let breaches = found(&[
+        // `D` is resolved through a glob, a re-export and a rename.
+        let violations = found(&[
             ("src/lib.rs", "mod p; mod c; pub use p::*;"),
             ("src/p.rs", "pub use crate::c::{C as D};"),
             ("src/c.rs", "mod e; pub struct C; fn f() { e::f() }"),
             ("src/c/e.rs", "pub fn f() -> crate::D { todo!() }"),
         ]);
-        assert_eq!(breaches.len(), 1, "{breaches:?}");
-        assert!(breaches[0].contains("src/c/e.rs:1 imports src/c.rs (crate::D)"), "{breaches:?}");
+        assert_eq!(violations.len(), 1, "{violations:?}");
+        assert!(
+            violations[0].contains("src/c/e.rs:1 imports src/c.rs (crate::D)"),
+            "{violations:?}"
+        );
     }
 
     #[test]
-    fn what_is_for_tests_only_does_not_count() {
+    fn imports_of_test_code_do_not_count() {
         let clean = found(&[
             ("src/lib.rs", "mod a; mod b; #[cfg(test)] mod tests;"),
             ("src/a.rs", "use crate::b::B; pub struct A(B);"),

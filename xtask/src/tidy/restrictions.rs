@@ -1,27 +1,26 @@
-//! Libraries that only named places use, so that what they bring stays behind one door.
+//! Libraries that only some files may use, so that the rest of the code does not depend on them.
 
 use super::syntax::Module;
-use super::tree::{Breach, Tree, is_below};
+use super::tree::{Tree, Violation, is_below};
 
-const RULE: &str = "places";
+const RULE: &str = "restricted library";
 
-/// What is used in some places only.
-pub struct Fence {
-    /// What a breach calls it.
+/// A restriction of libraries to some files.
+pub struct Restriction {
+    /// The name in messages.
     pub what: &'static str,
-    /// The names of the crates in code, and of traits and types of theirs that other crates pass on. A name that
-    /// ends with `*` stands for all that begin so.
+    /// Names of the crates, and names of their types that other crates re-export. `*` at the end matches any ending.
     pub names: &'static [&'static str],
-    /// How string literals begin that belong there too.
+    /// Beginnings of string literals that are restricted as well, such as SQL.
     pub texts: &'static [&'static str],
-    /// The folder that the fence stands in.
+    /// The folder in which the restriction applies.
     pub within: &'static str,
-    /// Files and folders where it is allowed.
-    pub places: &'static [&'static str],
+    /// The files and folders in which use is allowed.
+    pub allowed_in: &'static [&'static str],
 }
 
-pub const FENCES: &[Fence] = &[
-    Fence {
+pub const RESTRICTIONS: &[Restriction] = &[
+    Restriction {
         what: "SQL and the types of rusqlite",
         names: &["rusqlite"],
         texts: &[
@@ -35,18 +34,18 @@ pub const FENCES: &[Fence] = &[
             "UPDATE ",
         ],
         within: "server",
-        places: &[
+        allowed_in: &[
             "server/src/store",
             "server/src/outbox/disk.rs",
             "server/src/sequencer/embedded_store.rs",
         ],
     },
-    Fence {
+    Restriction {
         what: "axum",
         names: &["axum"],
         texts: &[],
         within: "server",
-        places: &[
+        allowed_in: &[
             "server/src/api",
             "server/src/listen.rs",
             "server/src/sequencer/interface.rs",
@@ -54,59 +53,66 @@ pub const FENCES: &[Fence] = &[
             "server/testnet/src/network/gateway.rs",
         ],
     },
-    Fence {
+    Restriction {
         what: "browser APIs",
         names: &["gloo_*", "js_sys", "wasm_bindgen*", "web_sys", "JsCast", "JsValue"],
         texts: &[],
         within: "web/src",
-        places: &["web/src/platform"],
+        allowed_in: &["web/src/platform"],
     },
 ];
 
-/// Finds uses of fenced crates, and of texts that go with them, outside their places.
-pub fn check(file: &str, module: &Module, fences: &[Fence]) -> Vec<Breach> {
-    let mut breaches = Vec::new();
-    for fence in fences.iter().filter(|fence| is_below(file, fence.within)) {
-        if fence.places.iter().any(|place| is_below(file, place)) {
-            // A re-export would carry it out of its places under another name.
+/// Finds uses outside the allowed files.
+pub fn check(file: &str, module: &Module, restrictions: &[Restriction]) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for restriction in restrictions.iter().filter(|restriction| is_below(file, restriction.within))
+    {
+        if restriction.allowed_in.iter().any(|place| is_below(file, place)) {
+            // A re-export would give other files access under another name.
             for import in module.imports.iter().filter(|import| import.public) {
-                if import.path.first().is_some_and(|first| fence.has(first)) {
-                    let problem = format!("{} must not be re-exported", fence.what);
-                    breaches.push(Breach::new(file, import.line, RULE, problem));
+                if import.path.first().is_some_and(|first| restriction.has(first)) {
+                    let problem = format!("{} must not be re-exported", restriction.what);
+                    violations.push(Violation::new(file, import.line, RULE, problem));
                 }
             }
             continue;
         }
-        let words = module.words.iter().filter(|(word, _)| fence.has(word));
-        let texts = module.strings.iter().filter(|(text, _)| fence.has_text(text));
+        let words = module.words.iter().filter(|(word, _)| restriction.has(word));
+        let texts = module.strings.iter().filter(|(text, _)| restriction.has_text(text));
         let mut lines: Vec<usize> = words.chain(texts).map(|(_, line)| *line).collect();
         lines.sort_unstable();
         lines.dedup();
         for line in lines {
-            let problem = format!("{} only in {}", fence.what, fence.places.join(", "));
-            breaches.push(Breach::new(file, line, RULE, problem));
+            let problem = format!(
+                "{} allowed only in {}",
+                restriction.what,
+                restriction.allowed_in.join(", ")
+            );
+            violations.push(Violation::new(file, line, RULE, problem));
         }
     }
-    breaches
+    violations
 }
 
-/// Finds places that do not exist any more.
-pub fn stale(tree: &Tree, fences: &[Fence]) -> Vec<Breach> {
-    let standing = fences.iter().filter(|fence| tree.exists(fence.within));
-    let places = standing.flat_map(|fence| fence.places.iter().map(move |place| (fence, place)));
-    places
+/// Finds allowed files and folders that do not exist, so that the lists stay up to date.
+pub fn stale(tree: &Tree, restrictions: &[Restriction]) -> Vec<Violation> {
+    let active = restrictions.iter().filter(|restriction| tree.exists(restriction.within));
+    let allowed = active.flat_map(|restriction| {
+        restriction.allowed_in.iter().map(move |place| (restriction, place))
+    });
+    allowed
         .filter(|(_, place)| !tree.exists(place))
-        .map(|(fence, place)| {
+        .map(|(restriction, place)| {
             let problem = format!(
-                "does not exist; it is a place for {} in `xtask/src/tidy/places.rs`",
-                fence.what
+                "does not exist, but `xtask/src/tidy/restrictions.rs` allows {} there",
+                restriction.what
             );
-            Breach::new(place, 1, RULE, problem)
+            Violation::new(place, 1, RULE, problem)
         })
         .collect()
 }
 
-impl Fence {
+impl Restriction {
     fn has(&self, word: &str) -> bool {
         self.names.iter().any(|name| match name.strip_suffix('*') {
             Some(beginning) => word.starts_with(beginning),
@@ -126,12 +132,12 @@ mod tests {
     use super::*;
 
     fn found(file: &str, text: &str) -> Vec<usize> {
-        let breaches = check(file, &syntax::read(text).unwrap(), FENCES);
-        breaches.iter().map(|breach| breach.line).collect()
+        let violations = check(file, &syntax::read(text).unwrap(), RESTRICTIONS);
+        violations.iter().map(|violation| violation.line).collect()
     }
 
     #[test]
-    fn sql_and_its_types_stay_in_the_store() {
+    fn sql_and_types_of_rusqlite_stay_in_the_store() {
         let code =
             "use rusqlite::Connection;\nfn f(c: &Connection) {\n c.execute(\"INSERT INTO t\") }";
         assert_eq!(found("server/src/store/write.rs", code), [0; 0]);
@@ -144,19 +150,19 @@ mod tests {
     }
 
     #[test]
-    fn a_place_does_not_pass_it_on() {
+    fn an_allowed_file_must_not_re_export_the_library() {
         assert_eq!(found("server/src/store/mod.rs", "pub use rusqlite::Connection;"), [1]);
     }
 
     #[test]
-    fn axum_stays_where_http_is_served() {
+    fn axum_stays_in_the_files_that_serve_http() {
         let code = "fn f() -> axum::Router { todo!() }";
         assert_eq!(found("server/src/api/mod.rs", code), [0; 0]);
         assert_eq!(found("server/src/cli/serve.rs", code), [1]);
     }
 
     #[test]
-    fn browser_apis_stay_in_the_platform_also_inside_macros() {
+    fn browser_apis_stay_in_the_platform_folder_even_inside_macros() {
         let code =
             "fn f() {\n view! { <p on:click=move |_| leptos::web_sys::window()>\"x\"</p> }\n}";
         assert_eq!(found("web/src/platform/clock.rs", code), [0; 0]);
@@ -165,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn tests_may_use_what_they_need() {
+    fn unit_tests_may_use_any_library() {
         assert_eq!(
             found("server/src/config.rs", "#[cfg(test)] mod tests { use rusqlite::Row; }"),
             [0; 0]
