@@ -6,17 +6,13 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use zellbook_core::batch::{Batch, CheckedTransaction, Once};
-use zellbook_core::exchange::Exchange;
-use zellbook_core::genesis::{Genesis, Rules};
-use zellbook_core::key::{PublicKey, Scheme, SecretKey};
-use zellbook_core::leaf::LeafKey;
-use zellbook_core::limits::BATCH_BYTES_DEFAULT;
-use zellbook_core::listing::TokenIndex;
-use zellbook_core::transaction::{
-    Action, Order, SelfTrade, Side, TimeInForce, Transaction, TransactionHash,
+use zellbook_core::protocol::{CheckedTransaction, ReplayGuard};
+use zellbook_core::types::limits::BATCH_BYTES_DEFAULT;
+use zellbook_core::types::{Scheme, SelfTrade, TokenIndex};
+use zellbook_core::{
+    Action, Batch, Decimal, Exchange, Genesis, LeafKey, Order, PublicKey, Rules, SecretKey, Side,
+    TimeInForce, Transaction, TransactionHash,
 };
-use zellbook_core::units::Decimal;
 
 use crate::catalogue::Recipe;
 use crate::engine::Engine as _;
@@ -88,7 +84,7 @@ impl Venue {
                     hash: TransactionHash(hash),
                     account,
                     signer: account,
-                    once: Once::Nonce(self.nonce),
+                    replay_guard: ReplayGuard::Nonce(self.nonce),
                     valid_until: None,
                     action,
                 })
@@ -346,7 +342,7 @@ fn worst() {
     report("accounts that cancel 5,000 orders each", &venue, &body, count);
 
     // Not one order among 5,000 is of the transaction that each names.
-    let unknown = zellbook_core::transaction::OrderRef::Transaction(TransactionHash([9; 32]));
+    let unknown = zellbook_core::protocol::OrderRef::Transaction(TransactionHash([9; 32]));
     let cancels = (1..=16).map(|signer| (signer, Action::Cancel(unknown.clone())));
     let (body, count) = venue.body(cancels);
     report("cancels of an unknown transaction among 5,000", &venue, &body, count);
@@ -403,7 +399,7 @@ fn state_of_a_million() {
     let (value, proof) = venue.exchange.prove(&key);
     let (key, bytes) = (key.to_bytes(), proof.to_bytes());
     let check = || {
-        let proof = zellbook_core::state_root::Proof::from_bytes(black_box(&bytes));
+        let proof = zellbook_core::Proof::from_bytes(black_box(&bytes));
         proof.and_then(|proof| proof.verify(&root, &key, value.as_deref())).expect("it holds");
     };
     println!("  read and check a proof: {:.1} us", time(2000, check));

@@ -2,20 +2,13 @@
 
 use std::sync::OnceLock;
 
-use zellbook_core::ahead::{Ahead, Touches};
-use zellbook_core::batch::{CheckedTransaction, Once};
-use zellbook_core::engine::Engine as Matching;
-use zellbook_core::event::Note;
-use zellbook_core::genesis::{Genesis, Rules};
-use zellbook_core::key::PublicKey;
-use zellbook_core::ledger::AccountIndex;
-use zellbook_core::listing::MarketIndex;
-use zellbook_core::matching::Placing;
-use zellbook_core::terms::Terms;
-use zellbook_core::transaction::{
-    Action, OrderRef, SelfTrade, Side as OurSide, TimeInForce, TransactionHash,
+use zellbook_core::engine::{BookPart, Engine as Matching, Footprint, Note, Placing};
+use zellbook_core::protocol::{CheckedTransaction, OrderRef, ReplayGuard, Terms};
+use zellbook_core::types::{AccountIndex, MarketIndex, SelfTrade};
+use zellbook_core::{
+    Action, Decimal, Genesis, Lots, PublicKey, Rules, Side as OurSide, Ticks, TimeInForce,
+    TransactionHash,
 };
-use zellbook_core::units::{Decimal, Lots, Ticks};
 
 use crate::engine::Engine;
 use crate::operation::{Kind, Operation, Side};
@@ -126,7 +119,7 @@ impl<const FEE_BPS: u16> Engine for Zellbook<FEE_BPS> {
                     hash: TransactionHash([0; 32]),
                     account: issuer,
                     signer: issuer,
-                    once: Once::Nonce(nonce),
+                    replay_guard: ReplayGuard::Nonce(nonce),
                     valid_until: None,
                     action: deposit,
                 };
@@ -166,15 +159,15 @@ impl<const FEE_BPS: u16> Engine for Zellbook<FEE_BPS> {
             ahead.clear();
             ahead.extend(batch.iter().map(|call| match call {
                 Call::Cancel { account, id } => {
-                    Some(Ahead { account: *account, touches: Touches::Order(*id) })
+                    Some(Footprint { account: *account, part: BookPart::Order(*id) })
                 }
-                Call::Place { account, side, price, .. } => Some(Ahead {
+                Call::Place { account, side, price, .. } => Some(Footprint {
                     account: *account,
-                    touches: Touches::Level(MarketIndex(0), *side, *price),
+                    part: BookPart::Level(MarketIndex(0), *side, *price),
                 }),
             }));
             for (position, call) in batch.iter().enumerate() {
-                self.engine.look_ahead(&mut ahead, position);
+                self.engine.prefetch(&mut footprints, position);
                 self.apply(call, tape);
             }
             self.engine.forget_touched();

@@ -5,12 +5,9 @@ use alloc::vec::Vec;
 
 use thiserror::Error;
 
-use crate::batch::check_element;
-use crate::genesis::{ReplicaIndex, Rules};
-use crate::key::PublicKey;
-use crate::reject::Reject;
-use crate::state_root::Hash;
-use crate::transaction::Action;
+use crate::protocol::{Action, Reject, check_element};
+use crate::rules::Rules;
+use crate::types::{Hash, PublicKey, ReplicaIndex};
 
 /// Who signed a root.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,12 +24,12 @@ pub struct Certifiers {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum NotCertified {
     /// One of them is none, or is for something else.
-    #[error("attestation {index}: {fault}")]
+    #[error("attestation {index}: {error}")]
     Attestation {
         /// Which of them, from 0.
         index: usize,
         /// What is wrong with it.
-        fault: AttestationFault,
+        error: InvalidAttestation,
     },
     /// Too few replicas signed.
     #[error("replicas of weight {weight} of {total} signed; more than two thirds certify a root")]
@@ -46,7 +43,7 @@ pub enum NotCertified {
 
 /// What is wrong with an attestation.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum AttestationFault {
+pub enum InvalidAttestation {
     /// It is no signed transaction.
     #[error("{0}")]
     Invalid(Reject),
@@ -78,7 +75,7 @@ pub fn certifiers<'a>(
     let mut certifiers = Certifiers { replicas: Vec::new(), weight: 0, total };
     for (index, json) in attestations.into_iter().enumerate() {
         let (replica, weight) = attester(rules, batch, root, json)
-            .map_err(|fault| NotCertified::Attestation { index, fault })?;
+            .map_err(|error| NotCertified::Attestation { index, error })?;
         // Its first vote counts, and none twice.
         if !certifiers.replicas.contains(&replica) {
             certifiers.replicas.push(replica);
@@ -98,19 +95,19 @@ fn attester(
     batch: u64,
     root: &Hash,
     json: &str,
-) -> Result<(ReplicaIndex, u64), AttestationFault> {
-    let checked =
-        check_element(rules, json).map_err(|invalid| AttestationFault::Invalid(invalid.reject))?;
+) -> Result<(ReplicaIndex, u64), InvalidAttestation> {
+    let checked = check_element(rules, json)
+        .map_err(|invalid| InvalidAttestation::Invalid(invalid.reject))?;
     if !matches!(&checked.action, Action::Attest { batch: of, root: said, .. } if *of == batch && said == root)
     {
-        return Err(AttestationFault::OfAnother(batch));
+        return Err(InvalidAttestation::OfAnother(batch));
     }
     let mut replicas = (0_u16..).map(ReplicaIndex).zip(&rules.genesis.replicas);
     let (index, replica) = replicas
         .find(|(_, replica)| replica.public_key == checked.account)
-        .ok_or(AttestationFault::NoReplica(checked.account))?;
+        .ok_or(InvalidAttestation::NoReplica(checked.account))?;
     if checked.session_key().is_some() {
-        return Err(AttestationFault::SessionKey);
+        return Err(InvalidAttestation::SessionKey);
     }
     Ok((index, replica.weight.into()))
 }

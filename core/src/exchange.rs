@@ -1,22 +1,17 @@
 //! The state machine: the rules of genesis, the engine, and the authenticated tree over all of its
 //! state.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use sha2::{Digest, Sha256};
 
-use crate::ahead::Ahead;
-use crate::batch::Batch;
-use crate::engine::{Counters, Engine};
-use crate::event::{Changes, Corrupt, Event, Outcome, TransactionOutcome};
-use crate::genesis::Rules;
-use crate::key::PublicKey;
-use crate::leaf::{LeafKey, StoredOrder};
-use crate::ledger::{Account, Balance};
-use crate::listing::TokenIndex;
-use crate::state_root::{Hash, Proof, StateTree};
-use crate::units::Atoms;
+use crate::engine::{Engine, Footprint, StoredOrder};
+use crate::protocol::{Batch, Changes, Event, Outcome, TransactionOutcome};
+use crate::rules::Rules;
+use crate::state::{Account, Balance, Counters, LeafKey, Proof, StateTree};
+use crate::types::{Atoms, Corrupt, Hash, PublicKey, TokenIndex};
 
 /// Everything that replicas agree on.
 #[derive(Clone, Debug)]
@@ -112,12 +107,12 @@ impl Exchange {
         self.engine.advance(&self.rules)?;
         let due = self.engine.take_events()?;
         let mut transactions = Vec::with_capacity(batch.transactions.len());
-        let ahead = batch.transactions.iter().map(|element| {
-            element.as_ref().ok().and_then(|element| self.engine.ahead(&self.rules, element))
+        let footprints = batch.transactions.iter().map(|element| {
+            element.as_ref().ok().and_then(|element| self.engine.footprint(&self.rules, element))
         });
-        let mut ahead: Vec<Option<Ahead>> = ahead.collect();
+        let mut footprints: Vec<Option<Footprint>> = footprints.collect();
         for (position, element) in batch.transactions.iter().enumerate() {
-            self.engine.look_ahead(&mut ahead, position);
+            self.engine.prefetch(&mut footprints, position);
             transactions.push(match element {
                 Err(invalid) => TransactionOutcome {
                     hash: None,
@@ -149,23 +144,28 @@ impl Exchange {
         Ok(changes)
     }
 
-    /// Builds the state from all of its leaves: see [`Loading`].
+    /// Builds the state from all of its leaves: see [`Restore`].
     pub fn from_leaves<'a>(
         rules: Arc<Rules>,
         leaves: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
     ) -> Result<Self, Corrupt> {
-        let mut loading = Loading::new(rules);
+        let mut restore = Restore::new(rules);
         for (key, value) in leaves {
-            loading.take(key, value)?;
+            restore.take(key, value)?;
         }
-        loading.finish()
+        restore.finish()
+    }
+
+    /// Checks I1 to I6, I9 and I10 by counting everything again.
+    pub fn recount(&self) -> Result<(), String> {
+        self.engine().recount(self.rules())
     }
 }
 
 /// A state that is built from all of its leaves, one after the other, in ascending order of their keys,
 /// each key once and each in the one form that this program writes. The caller compares the root, which
 /// commits to every leaf.
-pub struct Loading {
+pub struct Restore {
     exchange: Exchange,
     orders: Vec<StoredOrder>,
     /// The key before.
@@ -173,7 +173,7 @@ pub struct Loading {
     count: u64,
 }
 
-impl Loading {
+impl Restore {
     /// With no leaf yet.
     pub fn new(rules: Arc<Rules>) -> Self {
         let engine = Engine::new(&rules);

@@ -3,11 +3,11 @@
 //!
 //! Promises: no I/O, no clock, no randomness, no floats, no iteration in an order that depends on
 //! hashing, no panics; the same bits on every platform. What bytes in a batch say ends in an outcome
-//! or a numbered [`reject::Reject`]; what our own reasoning excludes is [`event::Corrupt`].
+//! or a numbered [`Reject`]; what our own reasoning excludes is [`Corrupt`].
 //!
 //! # Invariants
 //!
-//! [`invariants`] recounts I1 to I6, I9 and I10; tests hold the engine to the others.
+//! [`Exchange::recount`] recounts I1 to I6, I9 and I10; tests hold the engine to the others.
 //!
 //! - **I1** For each token, deposits less withdrawals = the sum of all available and locked balances,
 //!   the fee account's among them.
@@ -50,36 +50,25 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
-pub mod ahead;
-pub mod attestation;
-pub mod batch;
-pub mod book;
 pub mod certificate;
 pub mod engine;
-pub mod event;
 pub mod exchange;
-mod fields;
-pub mod funds;
-pub mod genesis;
-pub mod guide;
-pub mod invariants;
-pub mod key;
-pub mod leaf;
-pub mod ledger;
-pub mod limits;
-pub mod listing;
-pub mod matching;
-pub mod open_orders;
-pub mod order_leaf;
-pub mod orders;
-pub mod receipt;
-pub mod reject;
-pub mod session;
+pub mod protocol;
+pub mod rules;
 pub mod simulation;
 pub mod snapshot;
-pub mod state_root;
-pub mod terms;
-pub mod timer;
-pub mod transaction;
-pub mod units;
+pub mod state;
+pub mod types;
 pub mod wire;
+
+pub use exchange::Exchange;
+pub use protocol::{
+    Action, Batch, Event, Order, Outcome, Receipt, Reject, SignedTransaction, Transaction,
+};
+pub use rules::{Genesis, Listing, Market, Rules};
+pub use simulation::{Simulation, simulate};
+pub use state::{LeafKey, Proof};
+pub use types::{
+    Atoms, Corrupt, Decimal, Hash, Lots, NetworkId, PublicKey, SecretKey, Side, Ticks, TimeInForce,
+    TransactionHash,
+};

@@ -3,15 +3,13 @@
 
 use alloc::vec::Vec;
 
-use crate::event::CancelReason;
-use crate::listing::{Listing, Market};
-use crate::matching::{
-    Maker, Meet, Rest, check_balance, check_crossing, check_filled, check_open_orders, plan, rest,
+use crate::engine::{
+    Maker, MatchStep, Rest, check_balance, check_crossing, check_filled, check_open_orders, plan,
+    rest,
 };
-use crate::reject::Reject;
-use crate::terms::{Terms, fee};
-use crate::transaction::Order;
-use crate::units::{Atoms, Decimal, Lots, Ticks};
+use crate::protocol::{CancelReason, Order, Reject, Terms};
+use crate::rules::{Listing, Market, fee};
+use crate::types::{Atoms, Decimal, Lots, Ticks};
 
 /// What is known of who would place the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +45,7 @@ pub struct Simulation {
 
 /// The nearest price and quantity that a market takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Nearest {
+pub struct SuggestedOrder {
     /// A multiple of the tick size, not zero.
     pub price: Decimal,
     /// A multiple of the lot size, and at that price not below the least notional.
@@ -65,7 +63,7 @@ pub fn simulate<T>(
 ) -> Simulation {
     let opposite = terms.side.opposite();
     let mut makers = makers
-        .take_while(|maker| crate::book::crosses(opposite, maker.price, terms.price))
+        .take_while(|maker| crate::state::crosses(opposite, maker.price, terms.price))
         .peekable();
     let best = makers.peek().map(|maker| maker.price);
     let makers_max = listing.limits.makers_per_order;
@@ -93,7 +91,7 @@ pub fn simulate<T>(
         cancelled: None,
     };
     for meet in meets {
-        if let Meet::Fill { price, quantity, .. } = meet {
+        if let MatchStep::Fill { price, quantity, .. } = meet {
             simulation.fills.push((price, quantity));
             let worth = market.quote_atoms(price, quantity).unwrap_or_default();
             simulation.quote = simulation.quote.checked_add(worth).unwrap_or_default();
@@ -115,21 +113,8 @@ pub fn simulate<T>(
 }
 
 impl Market {
-    /// The mean price of so many lots that cost so many quote atoms, rounded down to a millionth of a
-    /// tick.
-    pub fn average_price(&self, quote: Atoms, quantity: Lots) -> Option<Decimal> {
-        const FINER: u8 = 6;
-        let lots = u128::from(quantity.0);
-        let ticks_lots = quote.0.checked_div(self.atoms_per_tick_lot)?;
-        let (whole, rest) = (ticks_lots.checked_div(lots)?, ticks_lots.checked_rem(lots)?);
-        let million = 10_u128.pow(u32::from(FINER));
-        let fraction = rest.checked_mul(million)?.checked_div(lots)?;
-        let count = whole.checked_mul(million)?.checked_add(fraction)?;
-        Decimal::of_steps(count, self.tick_size.shifted(FINER)?)
-    }
-
     /// The nearest price and quantity that the market takes, or `None` if they would be too large.
-    pub fn nearest(&self, order: &Order) -> Option<Nearest> {
+    pub fn suggest(&self, order: &Order) -> Option<SuggestedOrder> {
         let price = order.price.nearest(self.tick_size)?;
         let mut lots = order.quantity.nearest(self.lot_size)?.in_steps_of(self.lot_size).ok()?;
         let ticks = price.in_steps_of(self.tick_size).ok()?;
@@ -138,6 +123,6 @@ impl Market {
         lots = lots.max(least.checked_div(lot_worth)?);
         let is_valid = u64::try_from(lots).is_ok() && u64::try_from(ticks).is_ok();
         let quantity = Decimal::of_steps(lots, self.lot_size).filter(|_| is_valid)?;
-        Some(Nearest { price, quantity })
+        Some(SuggestedOrder { price, quantity })
     }
 }

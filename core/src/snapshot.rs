@@ -6,12 +6,10 @@ use alloc::vec::Vec;
 
 use thiserror::Error;
 
-use crate::event::Corrupt;
-use crate::exchange::{Exchange, Loading};
-use crate::genesis::{NetworkId, Rules};
-use crate::leaf::Reader;
-use crate::limits::LEAF_PART_BYTES_MAX;
-use crate::state_root::Hash;
+use crate::exchange::{Exchange, Restore};
+use crate::rules::Rules;
+use crate::types::limits::LEAF_PART_BYTES_MAX;
+use crate::types::{ByteReader, Corrupt, Hash, NetworkId};
 
 /// What every snapshot begins with; the number is the version of the format.
 const MAGIC: &[u8; 20] = b"ZELLBOOK SNAPSHOT 1\n";
@@ -70,7 +68,7 @@ pub fn push_leaf(bytes: &mut Vec<u8>, key: &[u8], value: &[u8]) {
 /// Reads a snapshot piece by piece, as it comes from a file. Besides the state that it holds, no more
 /// than a piece and a leaf are in memory.
 pub struct Decoder {
-    loading: Loading,
+    restore: Restore,
     network: NetworkId,
     /// The root that it says it has, and how many leaves are to come; not known yet at first.
     said: Option<(Hash, u64)>,
@@ -82,7 +80,7 @@ impl Decoder {
     /// Of a snapshot of the network of these rules.
     pub fn new(rules: Arc<Rules>) -> Self {
         let network = rules.network;
-        Self { loading: Loading::new(rules), network, said: None, begun: Vec::new() }
+        Self { restore: Restore::new(rules), network, said: None, begun: Vec::new() }
     }
 
     /// Takes the next bytes, as many as there are.
@@ -104,7 +102,7 @@ impl Decoder {
             if !MAGIC.starts_with(start) {
                 return Err(SnapshotError::Magic);
             }
-            let mut reader = Reader(bytes.get(MAGIC.len()..).unwrap_or_default());
+            let mut reader = ByteReader(bytes.get(MAGIC.len()..).unwrap_or_default());
             let (Ok(network), Ok(root), Ok(leaves)) =
                 (reader.array(), reader.array(), reader.u64())
             else {
@@ -118,16 +116,16 @@ impl Decoder {
             return Ok(Some(reader.0));
         };
         if *left == 0 {
-            Reader(bytes).finish()?;
+            ByteReader(bytes).finish()?;
             return Ok(None);
         }
-        let mut reader = Reader(bytes);
+        let mut reader = ByteReader(bytes);
         let Ok(length) = reader.u16() else { return Ok(None) };
         let Ok(key) = reader.bytes(within_bounds(length)?) else { return Ok(None) };
         let Ok(length) = reader.u32() else { return Ok(None) };
         let Ok(value) = reader.bytes(within_bounds(length)?) else { return Ok(None) };
         *left = left.wrapping_sub(1);
-        self.loading.take(key, value)?;
+        self.restore.take(key, value)?;
         Ok(Some(reader.0))
     }
 
@@ -139,7 +137,7 @@ impl Decoder {
             None if self.begun.len() < MAGIC.len() => return Err(SnapshotError::Magic),
             _ => return Err(Corrupt("stored bytes are too short").into()),
         };
-        let mut exchange = self.loading.finish()?;
+        let mut exchange = self.restore.finish()?;
         let found = exchange.root();
         if found != said {
             let (said, found) = (hex::encode(said), hex::encode(found));

@@ -1,7 +1,7 @@
 //! A genesis file is read as strict JSON. Two programs that read one file differently would disagree on
 //! the network id, so everything that JSON parsers treat differently is refused.
 
-use zellbook_core::genesis::Genesis;
+use zellbook_core::Genesis;
 
 /// A genesis file that is valid.
 fn valid() -> String {

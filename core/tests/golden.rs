@@ -4,9 +4,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use zellbook_core::batch::Batch;
-use zellbook_core::exchange::Exchange;
-use zellbook_core::genesis::Genesis;
+use zellbook_core::{Batch, Exchange, Genesis};
 
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

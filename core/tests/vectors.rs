@@ -4,11 +4,11 @@
 //! protocol; `tests/vectors/check.py` checks it by other implementations.
 
 use serde_json::{Value, json};
-use zellbook_core::genesis::{Genesis, Rules};
-use zellbook_core::key::{Scheme, SecretKey};
-use zellbook_core::transaction::{
-    Action, Element, KeyGrant, Order, OrderRef, SelfTrade, Side, SignedTransaction, TimeInForce,
-    Transaction, TransactionHash,
+use zellbook_core::protocol::{Element, KeyGrant, OrderRef};
+use zellbook_core::types::{Scheme, SelfTrade};
+use zellbook_core::{
+    Action, Genesis, Order, Rules, SecretKey, Side, SignedTransaction, TimeInForce, Transaction,
+    TransactionHash,
 };
 
 fn key(seed: u8) -> SecretKey {
@@ -209,7 +209,7 @@ fn invalid(rules: &Rules) -> Vec<Value> {
     cases
         .into_iter()
         .map(|(name, json, code)| {
-            let found = zellbook_core::batch::check_element(rules, &json).unwrap_err();
+            let found = zellbook_core::protocol::check_element(rules, &json).unwrap_err();
             assert_eq!(found.reject.code(), code, "{name}: {json}");
             json!({"name": name, "json": json, "code": code})
         })

@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use zellbook_core::event::{Event, Outcome};
-use zellbook_core::exchange::Exchange;
-use zellbook_core::state_root::StateTree;
+use zellbook_core::state::StateTree;
+use zellbook_core::{Event, Exchange, Outcome};
 use zellbook_fuzz::input::Input;
 use zellbook_fuzz::recount::recount;
 use zellbook_fuzz::{hostile, venue};

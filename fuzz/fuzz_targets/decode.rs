@@ -7,16 +7,16 @@ use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
 use sha2::{Digest, Sha256};
-use zellular::bls::BlsSignature;
-use zellbook_core::genesis::{Genesis, NetworkId};
-use zellbook_core::key::{PublicKey, Scheme, SecretKey, Signature};
-use zellbook_core::leaf::LeafKey;
-use zellbook_core::limits::DECIMAL_DIGITS_MAX;
-use zellbook_core::transaction::{Element, SignedTransaction, Transaction};
-use zellbook_core::units::{Decimal, StepError};
+use zellbook_core::protocol::Element;
+use zellbook_core::types::limits::DECIMAL_DIGITS_MAX;
+use zellbook_core::types::{Scheme, Signature, StepError};
+use zellbook_core::{
+    Decimal, Genesis, LeafKey, NetworkId, PublicKey, SecretKey, SignedTransaction, Transaction,
+};
 use zellbook_fuzz::edits::edit_once;
 use zellbook_fuzz::input::Input;
 use zellbook_fuzz::venue;
+use zellular::bls::BlsSignature;
 
 fuzz_target!(|data: &[u8]| {
     let Some((choice, bytes)) = data.split_first() else { return };

@@ -8,16 +8,16 @@ use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
 use sha2::{Digest, Sha256};
+use zellbook_core::state::{ProofEnd, StateTree};
+use zellbook_core::{Hash, LeafKey, Proof};
+use zellbook_fuzz::edits::{edit, edit_once};
+use zellbook_fuzz::input::Input;
+use zellbook_fuzz::venue;
 use zellular::bls::{AggregateKey, BlsError, BlsSecretKey};
 use zellular::{
     FinalitySignature, Node, NodeList, Page, Position, ProofError, SignedState, Threshold,
     Verifier, Walker, bls_message, chain, message,
 };
-use zellbook_core::leaf::LeafKey;
-use zellbook_core::state_root::{Hash, Proof, ProofEnd, StateTree};
-use zellbook_fuzz::edits::{edit, edit_once};
-use zellbook_fuzz::input::Input;
-use zellbook_fuzz::venue;
 
 fuzz_target!(|data: &[u8]| {
     // A pairing takes longer than all else together: one input in so many may come to it. By the hash,
@@ -166,9 +166,7 @@ fn captured() -> &'static Captured {
                 nodes: NodeList::read(nodes).unwrap().into(),
                 threshold: threshold("67"),
             },
-            page: include_bytes!(
-                "../../zellular/tests/vectors/equal4/finalized_after_13.json"
-            ),
+            page: include_bytes!("../../zellular/tests/vectors/equal4/finalized_after_13.json"),
             before: Position {
                 index: 13,
                 chaining_hash: before["chaining_hash"].as_str().unwrap().into(),

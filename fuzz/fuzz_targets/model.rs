@@ -9,13 +9,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use zellbook_core::batch::{Batch, CheckedTransaction, Invalid, Once};
-use zellbook_core::exchange::Exchange;
-use zellbook_core::key::{PublicKey, SecretKey};
-use zellbook_core::reject::Reject;
-use zellbook_core::transaction as engine;
-use zellbook_core::transaction::TransactionHash;
-use zellbook_core::units::Decimal;
+use zellbook_core::protocol::{CheckedTransaction, Invalid, ReplayGuard};
+use zellbook_core::{
+    Batch, Decimal, Exchange, PublicKey, Reject, SecretKey, TransactionHash, protocol, types,
+};
 use zellbook_fuzz::input::Input;
 
 #[path = "../../core/tests/model/model.rs"]
@@ -88,7 +85,7 @@ fn worlds() -> Vec<World> {
         let mut random = Random(seed.try_into().unwrap());
         let fees = [random.pick(&FEES), random.pick(&FEES)];
         let genesis = Rc::new(genesis(&mut random, &cast, fees));
-        let rules = zellbook_core::genesis::Genesis::read(genesis.text().as_bytes()).unwrap();
+        let rules = zellbook_core::Genesis::read(genesis.text().as_bytes()).unwrap();
         let mut world = World {
             cast: cast.clone(),
             keys: Rc::clone(&keys),
@@ -146,37 +143,37 @@ fn checked(world: &World, element: &Element) -> Result<CheckedTransaction, Inval
         hash: TransactionHash(element.hash),
         account: world.keys[&element.account],
         signer: world.keys[&element.signer],
-        once: element.nonce.map_or(Once::Signature, Once::Nonce),
+        replay_guard: element.nonce.map_or(ReplayGuard::Signature, ReplayGuard::Nonce),
         valid_until: element.valid_until,
         action: action(&world.keys, element.action.clone()),
     })
 }
 
-fn action(keys: &BTreeMap<Key, PublicKey>, action: Action) -> engine::Action {
+fn action(keys: &BTreeMap<Key, PublicKey>, action: Action) -> protocol::Action {
     match action {
-        Action::Order(of) => engine::Action::Order(order(of)),
+        Action::Order(of) => protocol::Action::Order(order(of)),
         Action::Replace { target: of, order: by } => {
-            engine::Action::Replace { target: target(of), order: order(by) }
+            protocol::Action::Replace { target: target(of), order: order(by) }
         }
-        Action::Cancel(of) => engine::Action::Cancel(target(of)),
-        Action::CancelAll { market } => engine::Action::CancelAll { market },
-        Action::CancelAllAfter { time } => engine::Action::CancelAllAfter { time },
+        Action::Cancel(of) => protocol::Action::Cancel(target(of)),
+        Action::CancelAll { market } => protocol::Action::CancelAll { market },
+        Action::CancelAllAfter { time } => protocol::Action::CancelAllAfter { time },
         Action::Transfer { token, to, amount } => {
-            engine::Action::Transfer { token, to: keys[&to], amount: decimal(amount) }
+            protocol::Action::Transfer { token, to: keys[&to], amount: decimal(amount) }
         }
         Action::Withdraw { token, amount, destination } => {
-            engine::Action::Withdraw { token, amount: decimal(amount), destination }
+            protocol::Action::Withdraw { token, amount: decimal(amount), destination }
         }
         Action::Deposit { token, to, amount, reference } => {
-            engine::Action::Deposit { token, to: keys[&to], amount: decimal(amount), reference }
+            protocol::Action::Deposit { token, to: keys[&to], amount: decimal(amount), reference }
         }
         Action::AuthorizeKey { key, expires, market, spend } => {
             let spend = spend.map(|(token, limit)| (token, decimal(limit)));
             let key = keys[&key];
-            engine::Action::AuthorizeKey(engine::KeyGrant { key, expires, market, spend })
+            protocol::Action::AuthorizeKey(protocol::KeyGrant { key, expires, market, spend })
         }
-        Action::RevokeKey { key } => engine::Action::RevokeKey { key: keys[&key] },
-        Action::Attest { batch, root, clock } => engine::Action::Attest { batch, root, clock },
+        Action::RevokeKey { key } => protocol::Action::RevokeKey { key: keys[&key] },
+        Action::Attest { batch, root, clock } => protocol::Action::Attest { batch, root, clock },
     }
 }
 
@@ -184,32 +181,32 @@ fn decimal(number: Number) -> Decimal {
     number.to_string().parse().unwrap()
 }
 
-fn target(target: Target) -> engine::OrderRef {
+fn target(target: Target) -> protocol::OrderRef {
     match target {
-        Target::Id(id) => engine::OrderRef::Id(id),
-        Target::Transaction(hash) => engine::OrderRef::Transaction(TransactionHash(hash)),
-        Target::ClientId(client_id) => engine::OrderRef::ClientId(client_id),
+        Target::Id(id) => protocol::OrderRef::Id(id),
+        Target::Transaction(hash) => protocol::OrderRef::Transaction(TransactionHash(hash)),
+        Target::ClientId(client_id) => protocol::OrderRef::ClientId(client_id),
     }
 }
 
-fn order(order: Order) -> engine::Order {
-    engine::Order {
+fn order(order: Order) -> protocol::Order {
+    protocol::Order {
         market: order.market,
-        side: if order.buy { engine::Side::Buy } else { engine::Side::Sell },
+        side: if order.buy { types::Side::Buy } else { types::Side::Sell },
         quantity: decimal(order.quantity),
         price: decimal(order.price),
         time_in_force: match order.time_in_force {
-            TimeInForce::Gtc => engine::TimeInForce::Gtc,
-            TimeInForce::Gtd => engine::TimeInForce::Gtd,
-            TimeInForce::Ioc => engine::TimeInForce::Ioc,
-            TimeInForce::Fok => engine::TimeInForce::Fok,
-            TimeInForce::PostOnly => engine::TimeInForce::PostOnly,
+            TimeInForce::Gtc => types::TimeInForce::Gtc,
+            TimeInForce::Gtd => types::TimeInForce::Gtd,
+            TimeInForce::Ioc => types::TimeInForce::Ioc,
+            TimeInForce::Fok => types::TimeInForce::Fok,
+            TimeInForce::PostOnly => types::TimeInForce::PostOnly,
         },
         expires: order.expires,
         self_trade: match order.self_trade {
-            SelfTrade::CancelNewest => engine::SelfTrade::CancelNewest,
-            SelfTrade::CancelOldest => engine::SelfTrade::CancelOldest,
-            SelfTrade::CancelBoth => engine::SelfTrade::CancelBoth,
+            SelfTrade::CancelNewest => types::SelfTrade::CancelNewest,
+            SelfTrade::CancelOldest => types::SelfTrade::CancelOldest,
+            SelfTrade::CancelBoth => types::SelfTrade::CancelBoth,
         },
         client_id: order.client_id,
     }

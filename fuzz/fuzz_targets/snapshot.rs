@@ -7,11 +7,9 @@
 use std::sync::{Arc, OnceLock};
 
 use libfuzzer_sys::fuzz_target;
-use zellbook_core::exchange::Exchange;
-use zellbook_core::genesis::{NetworkId, Rules};
-use zellbook_core::leaf::LeafKey;
-use zellbook_core::listing::TokenIndex;
-use zellbook_core::state_root::StateTree;
+use zellbook_core::state::StateTree;
+use zellbook_core::types::TokenIndex;
+use zellbook_core::{Exchange, LeafKey, NetworkId, Rules};
 use zellbook_fuzz::edits::{edit, edit_once};
 use zellbook_fuzz::input::Input;
 use zellbook_fuzz::recount::recount;

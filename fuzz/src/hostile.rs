@@ -1,16 +1,13 @@
 //! Batches that are as hostile as signed bytes can make them: elements in every form that reading
 //! allows, with numbers at bounds, and names of what the state has.
 
-use zellbook_core::batch::{Batch, CheckedTransaction, Invalid, Once};
-use zellbook_core::book::RestingOrder;
-use zellbook_core::exchange::Exchange;
-use zellbook_core::key::PublicKey;
-use zellbook_core::listing::{Market, MarketIndex, TokenIndex};
-use zellbook_core::reject::Reject;
-use zellbook_core::transaction::{
-    Action, KeyGrant, Order, OrderRef, SelfTrade, Side, TimeInForce, TransactionHash,
+use zellbook_core::protocol::{CheckedTransaction, Invalid, KeyGrant, OrderRef, ReplayGuard};
+use zellbook_core::state::RestingOrder;
+use zellbook_core::types::{MarketIndex, SelfTrade, TokenIndex};
+use zellbook_core::{
+    Action, Batch, Decimal, Exchange, Market, Order, PublicKey, Reject, Side, TimeInForce,
+    TransactionHash,
 };
-use zellbook_core::units::Decimal;
 
 use crate::input::Input;
 use crate::venue::cast;
@@ -60,9 +57,16 @@ impl Maker<'_, '_> {
                 ..order.clone()
             };
             let action = Action::Order(order);
-            let once = Once::Signature;
+            let replay_guard = ReplayGuard::Signature;
             let (signer, valid_until) = (account, None);
-            return Ok(CheckedTransaction { hash, account, signer, once, valid_until, action });
+            return Ok(CheckedTransaction {
+                hash,
+                account,
+                signer,
+                replay_guard,
+                valid_until,
+                action,
+            });
         }
         let signer = match self.input.byte() {
             200.. => self.session_key(account),
@@ -70,8 +74,8 @@ impl Maker<'_, '_> {
             _ => account,
         };
         let valid_until = self.input.chance(20).then(|| self.time());
-        let once = Once::Nonce(self.nonce());
-        Ok(CheckedTransaction { hash, account, signer, once, valid_until, action })
+        let replay_guard = ReplayGuard::Nonce(self.nonce());
+        Ok(CheckedTransaction { hash, account, signer, replay_guard, valid_until, action })
     }
 
     fn account(&mut self) -> PublicKey {
@@ -335,7 +339,7 @@ impl Maker<'_, '_> {
             100..150 => has.saturating_add(1) - u128::from(self.input.byte() % 2),
             150..180 => {
                 let existing = self.exchange.supply(index).0;
-                let most = zellbook_core::limits::SUPPLY_MAX - existing;
+                let most = zellbook_core::types::limits::SUPPLY_MAX - existing;
                 most + 1 - u128::from(self.input.byte() % 2)
             }
             _ => self.input.number(),

@@ -1,7 +1,7 @@
 //! Choices read off the bytes of a run. Bytes that are used up read as zeros, so that every input is
 //! one, and a shorter one does less.
 
-use zellbook_core::limits::SUPPLY_MAX;
+use zellbook_core::types::limits::SUPPLY_MAX;
 
 /// What is left of the bytes of a run.
 pub struct Input<'a>(pub &'a [u8]);

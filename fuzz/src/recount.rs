@@ -3,10 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use zellbook_core::exchange::Exchange;
-use zellbook_core::genesis::Rules;
-use zellbook_core::limits::SUPPLY_MAX;
-use zellbook_core::listing::Market;
+use zellbook_core::types::limits::SUPPLY_MAX;
+use zellbook_core::{Exchange, Market, Rules};
 
 use crate::input::Input;
 

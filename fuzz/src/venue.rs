@@ -3,14 +3,12 @@
 
 use std::sync::{Arc, OnceLock};
 
-use zellbook_core::batch::{Batch, CheckedTransaction, Once};
-use zellbook_core::exchange::Exchange;
-use zellbook_core::genesis::{Genesis, Rules};
-use zellbook_core::key::{PublicKey, SecretKey};
-use zellbook_core::transaction::{
-    Action, KeyGrant, Order, OrderRef, SelfTrade, Side, TimeInForce, TransactionHash,
+use zellbook_core::protocol::{CheckedTransaction, KeyGrant, OrderRef, ReplayGuard};
+use zellbook_core::types::SelfTrade;
+use zellbook_core::{
+    Action, Batch, Decimal, Exchange, Genesis, Order, PublicKey, Rules, SecretKey, Side,
+    TimeInForce, TransactionHash,
 };
-use zellbook_core::units::Decimal;
 
 /// How many kinds there are.
 pub const KINDS: usize = 4;
@@ -163,14 +161,20 @@ struct Builder {
 impl Builder {
     fn act(&mut self, account: PublicKey, action: Action) {
         self.nonce += 1;
-        self.apply(account, account, Once::Nonce(self.nonce), action);
+        self.apply(account, account, ReplayGuard::Nonce(self.nonce), action);
     }
 
-    fn apply(&mut self, account: PublicKey, signer: PublicKey, once: Once, action: Action) {
+    fn apply(
+        &mut self,
+        account: PublicKey,
+        signer: PublicKey,
+        replay_guard: ReplayGuard,
+        action: Action,
+    ) {
         let mut hash = TransactionHash([3; 32]);
         hash.0[0] = self.exchange.counters().batch.to_be_bytes()[7];
         let transaction =
-            CheckedTransaction { hash, account, signer, once, valid_until: None, action };
+            CheckedTransaction { hash, account, signer, replay_guard, valid_until: None, action };
         let index = self.exchange.counters().batch + 1;
         let transactions = vec![Ok(transaction.clone())];
         let outcome = self.exchange.apply(&Batch { index, body_hash: [7; 32], transactions });
@@ -186,8 +190,9 @@ impl Builder {
         let open = self.exchange.account(&account).unwrap().open_orders_in(index);
         if open < limit {
             self.nonce += 1;
-            let once = if is_guide { Once::Signature } else { Once::Nonce(self.nonce) };
-            self.apply(account, signer, once, Action::Order(order));
+            let replay_guard =
+                if is_guide { ReplayGuard::Signature } else { ReplayGuard::Nonce(self.nonce) };
+            self.apply(account, signer, replay_guard, Action::Order(order));
         }
     }
 

@@ -10,8 +10,7 @@ use std::sync::Arc;
 
 use fastrand::Rng;
 use tokio::sync::Notify;
-use zellbook_core::genesis::Rules;
-use zellbook_core::key::SecretKey;
+use zellbook_core::{Rules, SecretKey};
 
 use crate::attester::{Attester, replica_index};
 use crate::clock::Clock;

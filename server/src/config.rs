@@ -10,11 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
-use zellbook_core::genesis::{
-    Genesis, GenesisError, GenesisLimits, MarketSpec, ReplicaSpec, Rules, Token,
-};
-use zellbook_core::key::{PublicKey, SecretKey};
-use zellbook_core::units::Decimal;
+use zellbook_core::rules::{GenesisError, GenesisLimits, MarketSpec, ReplicaSpec, Token};
+use zellbook_core::{Decimal, Genesis, PublicKey, Rules, SecretKey};
 use zellular::bls::BlsSecretKey;
 use zeroize::Zeroizing;
 

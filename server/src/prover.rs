@@ -3,9 +3,7 @@
 
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
-use zellbook_core::exchange::Exchange;
-use zellbook_core::leaf::LeafKey;
-use zellbook_core::state_root::{Hash, Proof};
+use zellbook_core::{Exchange, Hash, LeafKey, Proof};
 
 /// The most requests that may wait; further ones are refused.
 const WAITING_MAX: usize = 256;

@@ -215,9 +215,7 @@ impl Hashed {
 
 #[cfg(test)]
 mod tests {
-    use zellbook_core::batch::Batch;
-    use zellbook_core::exchange::Exchange;
-    use zellbook_core::key::SecretKey;
+    use zellbook_core::{Batch, Exchange, SecretKey};
     use zellular::Position;
 
     use super::*;

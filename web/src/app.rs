@@ -5,7 +5,6 @@ use std::sync::Arc;
 use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use zellbook_core::listing::Listing;
 use zellbook_core::wire::MarketsResponse;
 
 use crate::account::{self, AccountSheets};
@@ -101,7 +100,7 @@ async fn load(state: State) {
 }
 
 fn show_listing(state: State, markets: &MarketsResponse) {
-    let Some(listing) = Listing::read(markets) else {
+    let Some(listing) = markets.listing() else {
         let text = "The replica sent a list of markets that this page cannot read.";
         return state.problem.set(Some(text.into()));
     };

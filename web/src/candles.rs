@@ -1,8 +1,7 @@
 //! Candles as the page has them: what the replica said, with the trades that came after.
 
-use zellbook_core::listing::Market;
-use zellbook_core::units::Ticks;
 use zellbook_core::wire::{CandleBody, CandlesResponse, TradeBody};
+use zellbook_core::{Market, Ticks};
 
 use crate::state::{lots, ticks};
 

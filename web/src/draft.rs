@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use zellbook_core::event::CancelReason;
-use zellbook_core::listing::{Listing, Market, TokenIndex};
-use zellbook_core::simulation::{Simulation, Trader, simulate};
-use zellbook_core::terms::Terms;
-use zellbook_core::transaction::{Action, Order, Side};
-use zellbook_core::units::{Atoms, Decimal, Lots};
+use zellbook_core::protocol::{CancelReason, Terms};
+use zellbook_core::simulation::Trader;
+use zellbook_core::types::TokenIndex;
+use zellbook_core::{
+    Action, Atoms, Decimal, Listing, Lots, Market, Order, Side, Simulation, simulate,
+};
 
 use crate::fault::{Fault, Field, check};
 use crate::format::{self, time_in_force_words, verb};

@@ -1,10 +1,10 @@
 //! Another price or quantity for an open order: what the engine's `replace` would do.
 
+use zellbook_core::protocol::{OrderRef, Terms};
 use zellbook_core::simulation::Trader;
-use zellbook_core::terms::Terms;
-use zellbook_core::transaction::{Action, Order, OrderRef, SelfTrade};
-use zellbook_core::units::{Decimal, Lots};
+use zellbook_core::types::SelfTrade;
 use zellbook_core::wire::OrderBody;
+use zellbook_core::{Action, Decimal, Lots, Order};
 
 use crate::draft::{Draft, Lines, available};
 use crate::fault::{Fault, Field, check};

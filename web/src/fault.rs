@@ -1,10 +1,7 @@
 //! Why an order cannot be sent as it is, in a form's words.
 
-use zellbook_core::listing::{Listing, Market};
-use zellbook_core::reject::Reject;
-use zellbook_core::terms::Terms;
-use zellbook_core::transaction::Order;
-use zellbook_core::units::Decimal;
+use zellbook_core::protocol::Terms;
+use zellbook_core::{Decimal, Listing, Market, Order, Reject};
 
 /// Where a fault shows.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,7 +66,7 @@ impl Fix {
         ) {
             return None;
         }
-        let nearest = market.nearest(order)?;
+        let nearest = market.suggest(order)?;
         Some(Self {
             price: Some(nearest.price).filter(|price| *price != order.price),
             quantity: Some(nearest.quantity).filter(|quantity| *quantity != order.quantity),

@@ -2,9 +2,7 @@
 
 use js_sys::{Date, Intl, Object};
 use wasm_bindgen::JsValue;
-use zellbook_core::listing::Market;
-use zellbook_core::transaction::{Side, TimeInForce};
-use zellbook_core::units::{Atoms, Decimal};
+use zellbook_core::{Atoms, Decimal, Market, Side, TimeInForce};
 
 /// The reader's separators: between groups of three digits, and before the fraction.
 fn separators() -> (String, String) {

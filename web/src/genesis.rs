@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use zellbook_core::genesis::{Genesis, Rules};
+use zellbook_core::{Genesis, Rules};
 
 use crate::api::{self, ApiResult, Problem};
 use crate::state::State;

@@ -1,12 +1,10 @@
 //! What the owner of the account is told when it happens: what became of what was sent, and what came
 //! of others.
 
-use zellbook_core::listing::Listing;
-use zellbook_core::transaction::Side;
-use zellbook_core::units::{Atoms, Decimal};
 use zellbook_core::wire::{
     AccountBody, BalanceBody, FillBody, OrderBody, OrderStatus, Stage, TransactionStatus,
 };
+use zellbook_core::{Atoms, Decimal, Listing, Side};
 
 use crate::components::dead_man::TURN_ON;
 use crate::format;

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use leptos::ev;
 use leptos::prelude::*;
 use wasm_bindgen::{JsCast, JsValue};
-use zellbook_core::limits::SYMBOL_LENGTH_MAX;
+use zellbook_core::types::limits::SYMBOL_LENGTH_MAX;
 
 /// Id of the heading of each view, which takes the focus when the view changes.
 pub const HEADING: &str = "heading";

@@ -5,9 +5,8 @@ use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use serde::{Deserialize, Serialize};
-use zellbook_core::key::PublicKey;
-use zellbook_core::transaction::{Action, SignedTransaction, Transaction};
 use zellbook_core::wire::{Stage, TransactionStatus};
+use zellbook_core::{Action, PublicKey, SignedTransaction, Transaction};
 
 use crate::api::{self, Problem};
 use crate::clock;

@@ -4,15 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use zellbook_core::genesis::Rules;
-use zellbook_core::listing::{Listing, Market};
-use zellbook_core::matching::Maker;
-use zellbook_core::transaction::{Action, Side};
-use zellbook_core::units::{Decimal, Ticks};
+use zellbook_core::engine::Maker;
 use zellbook_core::wire::{
     AccountBody, BookBody, LevelBody, MarketsResponse, OrderBody, ReplicaState, StatusBody,
     TradeBody,
 };
+use zellbook_core::{Action, Decimal, Listing, Market, Rules, Side, Ticks};
 
 use crate::format::Steps;
 use crate::route::Route;
@@ -119,7 +116,7 @@ impl Book {
                 remaining,
                 orders,
                 is_own,
-                place: (),
+                key: (),
             };
             let own = own.iter().filter(move |(at, _)| *at == price);
             let own = own.map(move |(_, remaining)| maker(*remaining, 1, true));

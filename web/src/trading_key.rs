@@ -1,10 +1,8 @@
 //! Session keys of the account that this browser can sign with, so that orders need no prompt.
 
 use leptos::prelude::*;
-use zellbook_core::key::PublicKey;
-use zellbook_core::transaction::{Action, Order, Side};
-use zellbook_core::units::{Atoms, Decimal};
 use zellbook_core::wire::{OrderBody, SessionKeyBody};
+use zellbook_core::{Action, Atoms, Decimal, Order, PublicKey, Side};
 
 use crate::clock;
 use crate::state::State;

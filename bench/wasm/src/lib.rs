@@ -3,7 +3,8 @@
 
 use std::sync::OnceLock;
 
-use zellbook_core::key::{Scheme, SecretKey, Signature};
+use zellbook_core::SecretKey;
+use zellbook_core::types::{Scheme, Signature};
 
 /// As long as the text of an order.
 const TEXT: &str = "Zellbook 1 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef

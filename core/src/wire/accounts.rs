@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::markets::TradeBody;
-use crate::transaction::{Side, TimeInForce};
+use crate::types::{Side, TimeInForce};
 
 /// An order of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

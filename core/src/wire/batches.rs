@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::RejectBody;
+use super::errors::RejectBody;
 use super::markets::TradeBody;
 use super::proofs::ProofBody;
 

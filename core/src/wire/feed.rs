@@ -5,8 +5,8 @@ use alloc::string::String;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::ErrorDetail;
 use super::accounts::AccountBody;
+use super::errors::ErrorDetail;
 use super::markets::{BookBody, TradesResponse};
 use super::replicas::StatusBody;
 

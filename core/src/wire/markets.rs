@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::transaction::Side;
+use crate::types::Side;
 
 /// A token, in `GET /v1/markets`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

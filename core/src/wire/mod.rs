@@ -4,9 +4,12 @@
 
 mod accounts;
 mod batches;
+mod errors;
 mod feed;
+mod listing;
 mod markets;
 mod proofs;
+mod receipts;
 mod replicas;
 mod transactions;
 
@@ -18,6 +21,7 @@ pub use batches::{
     BatchBody, BatchTradesResponse, BatchesResponse, ContentsBody, ElementBody, HeaderBody,
     HeadersResponse,
 };
+pub use errors::{ErrorBody, ErrorDetail, RejectBody};
 pub use feed::{Channel, ClientMessage, Feed, FeedData, ReceivedMessage, ServerMessage};
 pub use markets::{
     BookBody, CandleBody, CandlesResponse, LevelBody, LimitsBody, MarketBody, MarketsResponse,
@@ -34,59 +38,15 @@ pub use transactions::{
     ReceiptBody, SignedBody, SimulationBody, Stage, SubmitResponse, Submitted, TransactionStatus,
 };
 
-use alloc::string::{String, ToString};
-
-use serde::{Deserialize, Serialize};
-
-use crate::reject::Reject;
-
-/// Every error answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ErrorBody {
-    /// What went wrong.
-    pub error: ErrorDetail,
-}
-
-/// What went wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ErrorDetail {
-    /// A stable name in snake case.
-    pub code: String,
-    /// A sentence that says what was wrong and what would be right.
-    pub message: String,
-    /// More, by code; an empty object if there is none.
-    pub details: serde_json::Value,
-}
-
-/// Why a transaction had no effect.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RejectBody {
-    /// The number in the protocol.
-    pub code: String,
-    /// Its name in snake case.
-    pub name: String,
-    /// A sentence that says what was wrong and what would be right.
-    pub message: String,
-}
-
-impl From<&Reject> for RejectBody {
-    fn from(reject: &Reject) -> Self {
-        Self {
-            code: reject.code().to_string(),
-            name: reject.name().to_string(),
-            message: reject.to_string(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use alloc::string::{String, ToString};
     use alloc::vec::Vec;
 
     use serde_json::json;
 
     use super::*;
-    use crate::transaction::Side;
+    use crate::types::Side;
 
     #[test]
     fn messages_and_fills_are_read_as_they_are_written() {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::accounts::BalanceBody;
-use crate::transaction::Side;
+use crate::types::Side;
 
 /// Answer to `GET /v1/accounts/{public key}/proof?token=ETH`: a balance, and the proof that the state
 /// root commits to it, or to there being none.

@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::RejectBody;
 use super::accounts::OrderBody;
+use super::errors::RejectBody;
 
 /// Answer to `POST /v1/transactions`: one entry for each transaction sent, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,9 +1,8 @@
 //! Session keys, withdrawals, attestations: what accounts do besides trading.
 
-use zellbook_core::event::Event;
-use zellbook_core::leaf::LeafKey;
-use zellbook_core::limits::{CERTIFIED_KEPT, VOTES_KEPT};
-use zellbook_core::transaction::{Action, KeyGrant, OrderRef};
+use zellbook_core::protocol::{KeyGrant, OrderRef};
+use zellbook_core::types::limits::{CERTIFIED_KEPT, VOTES_KEPT};
+use zellbook_core::{Action, Event, LeafKey};
 
 use crate::venue::{Venue, key, read_order, replica, trader};
 
@@ -79,7 +78,7 @@ fn a_session_key_ends_by_its_time_or_when_revoked_and_keeps_its_nonces() {
     });
     venue.act(&alice, renewed).unwrap();
     let session = key(50);
-    let set = |transaction: &mut zellbook_core::transaction::Transaction| {
+    let set = |transaction: &mut zellbook_core::Transaction| {
         transaction.account = trader("alice").public_key();
         transaction.signer = Some(key(50).public_key());
     };

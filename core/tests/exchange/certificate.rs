@@ -1,8 +1,8 @@
 //! What certifies a root to whoever has only signatures.
 
-use zellbook_core::certificate::{AttestationFault, Certifiers, NotCertified, certifiers};
-use zellbook_core::genesis::ReplicaIndex;
-use zellbook_core::transaction::{Action, Transaction};
+use zellbook_core::certificate::{Certifiers, InvalidAttestation, NotCertified, certifiers};
+use zellbook_core::types::ReplicaIndex;
+use zellbook_core::{Action, Transaction};
 
 use crate::venue::{Venue, replica, trader};
 
@@ -86,7 +86,7 @@ fn what_is_no_attestation_of_a_replica_to_this_root_is_named() {
         assert!(matches!(error, NotCertified::Attestation { index: 1, .. }), "{error}");
     }
     let error = check(&venue, &["{}".into()]).unwrap_err();
-    let NotCertified::Attestation { fault: AttestationFault::Invalid(_), .. } = error else {
+    let NotCertified::Attestation { error: InvalidAttestation::Invalid(_), .. } = error else {
         panic!("{error}");
     };
 }

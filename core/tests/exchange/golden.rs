@@ -3,7 +3,8 @@
 //! protocol.
 
 use serde_json::{Value, json};
-use zellbook_core::transaction::{Action, KeyGrant, OrderRef, Side, TimeInForce, Transaction};
+use zellbook_core::protocol::{KeyGrant, OrderRef};
+use zellbook_core::{Action, Side, TimeInForce, Transaction};
 
 use crate::random::Random;
 use crate::venue::{TRADERS, Venue, key, order, trader};

@@ -1,10 +1,8 @@
 //! Orders in the integration guide's format.
 
 use serde_json::{Value, json};
-use zellbook_core::batch::check_element;
-use zellbook_core::genesis::Genesis;
-use zellbook_core::key::{PublicKey, SecretKey};
-use zellbook_core::transaction::Action;
+use zellbook_core::protocol::check_element;
+use zellbook_core::{Action, Genesis, PublicKey, SecretKey};
 
 use crate::venue::{Venue, issuer, rules};
 

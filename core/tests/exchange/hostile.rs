@@ -1,8 +1,8 @@
 //! Bodies that anyone may post.
 
-use zellbook_core::batch::Batch;
-use zellbook_core::limits::BODY_BYTES_MAX;
-use zellbook_core::transaction::{Action, OrderRef};
+use zellbook_core::protocol::OrderRef;
+use zellbook_core::types::limits::BODY_BYTES_MAX;
+use zellbook_core::{Action, Batch};
 
 use crate::venue::{Venue, trader};
 
@@ -13,7 +13,7 @@ fn a_body_that_is_no_array_changes_the_index_and_the_chain_only() {
     let nested = "[".repeat(100_000);
     let large = format!("[{}]", " ".repeat(BODY_BYTES_MAX));
     let signed = venue.sign(&trader("alice"), Action::CancelAll { market: None });
-    let many = format!("[{}0]", "0,".repeat(zellbook_core::limits::ELEMENTS_MAX));
+    let many = format!("[{}0]", "0,".repeat(zellbook_core::types::limits::ELEMENTS_MAX));
     let bodies = [
         many,
         "".to_string(),

@@ -1,8 +1,8 @@
 //! Of two rules that a transaction breaks, the one with the lower code is the answer. For each kind,
 //! each pair of codes that are neighbours in its list of checks is broken at once.
 
-use zellbook_core::key::SecretKey;
-use zellbook_core::transaction::{Action, KeyGrant, Order, OrderRef, Side, Transaction};
+use zellbook_core::protocol::{KeyGrant, OrderRef};
+use zellbook_core::{Action, Order, SecretKey, Side, Transaction};
 
 use crate::venue::{TRADERS, Venue, issuer, key, order, replica, trader};
 
@@ -214,7 +214,7 @@ fn a_replacement_is_checked_as_a_whole_even_when_it_then_only_cancels() {
     }
 }
 
-fn amount(text: &str) -> zellbook_core::units::Decimal {
+fn amount(text: &str) -> zellbook_core::Decimal {
     text.parse().unwrap()
 }
 

@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use zellbook_core::book::crosses;
-use zellbook_core::event::Event;
-use zellbook_core::exchange::Exchange;
-use zellbook_core::genesis::ReplicaIndex;
-use zellbook_core::leaf::LeafKey;
-use zellbook_core::matching::Maker;
-use zellbook_core::simulation::{Simulation, Trader, simulate};
+use zellbook_core::engine::Maker;
+use zellbook_core::protocol::KeyGrant;
+use zellbook_core::simulation::Trader;
 use zellbook_core::snapshot::{Decoder, SnapshotError};
-use zellbook_core::state_root::{Proof, ProofEnd, ProofError};
-use zellbook_core::transaction::{Action, KeyGrant, Order, TransactionHash};
-use zellbook_core::units::Lots;
+use zellbook_core::state::{ProofEnd, ProofError, crosses};
+use zellbook_core::types::ReplicaIndex;
+use zellbook_core::{
+    Action, Event, Exchange, LeafKey, Lots, Order, Proof, Simulation, TransactionHash, simulate,
+};
 
 use crate::random::Random;
 use crate::venue::{TRADERS, Venue, key, read_order, replica, trader};
@@ -123,7 +121,7 @@ fn a_snapshot_reads_back_and_goes_on_the_same() {
     venue.apply("[]");
     for (index, body) in (first..).zip(venue.bodies[first..].to_vec()) {
         let index = u64::try_from(index).unwrap() + 1;
-        let batch = zellbook_core::batch::Batch::check(&venue.rules, index, body.as_bytes());
+        let batch = zellbook_core::Batch::check(&venue.rules, index, body.as_bytes());
         loaded.apply(&batch).unwrap();
     }
     // I13
@@ -188,7 +186,7 @@ fn forge(
 ) -> Vec<u8> {
     let mut leaves = venue.leaves.clone();
     change(&mut leaves);
-    let mut tree = zellbook_core::state_root::StateTree::default();
+    let mut tree = zellbook_core::state::StateTree::default();
     let mut bytes = b"ZELLBOOK SNAPSHOT 1\n".to_vec();
     for (key, value) in &leaves {
         tree.set(key, Some(value));
@@ -310,7 +308,7 @@ fn simulated(venue: &Venue, name: &str, order: &Order) -> Option<Simulation> {
         remaining: maker.remaining.0.into(),
         orders: 1,
         is_own: Some(maker.account) == own,
-        place: (),
+        key: (),
     });
     let state = venue.exchange.account(&account);
     let trader = Trader {
@@ -399,15 +397,15 @@ fn a_level_stands_for_its_orders() {
     let (_, order) = read_order("carol buys 100 @ 110");
     let terms = venue.rules.listing.terms(&order).unwrap();
     let price = |text: &str| {
-        let steps = text.parse::<zellbook_core::units::Decimal>().unwrap();
-        zellbook_core::units::Ticks(steps.in_steps_of(market.tick_size).unwrap() as u64)
+        let steps = text.parse::<zellbook_core::Decimal>().unwrap();
+        zellbook_core::Ticks(steps.in_steps_of(market.tick_size).unwrap() as u64)
     };
     let level = |text: &str, orders| Maker {
         price: price(text),
         remaining: 1000,
         orders,
         is_own: false,
-        place: (),
+        key: (),
     };
     // Three orders may be met; the second level would be the fourth.
     let makers = [level("100", 3), level("101", 1), level("200", 1)];
@@ -430,14 +428,14 @@ fn the_nearest_valid_numbers_are_valid() {
         ("alice buys 0 @ 0", "2 @ 0.5"),
     ] {
         let (_, mut order) = read_order(line);
-        let nearest = market.nearest(&order).unwrap();
+        let nearest = market.suggest(&order).unwrap();
         assert_eq!(format!("{} @ {}", nearest.quantity, nearest.price), expected, "{line}");
         (order.quantity, order.price) = (nearest.quantity, nearest.price);
         assert!(venue.rules.listing.terms(&order).is_ok(), "{line}");
     }
     let (_, mut huge) = read_order("alice buys 1 @ 1");
     huge.price = "9".repeat(38).parse().unwrap();
-    assert_eq!(market.nearest(&huge), None);
+    assert_eq!(market.suggest(&huge), None);
 }
 
 #[test]

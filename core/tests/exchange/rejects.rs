@@ -1,12 +1,10 @@
 //! One test for each reject code, and what a reject leaves behind.
 
-use zellbook_core::event::Event;
-use zellbook_core::genesis::{Rules, Token};
-use zellbook_core::key::SecretKey;
-use zellbook_core::limits::SUPPLY_MAX;
-use zellbook_core::reject::{Nearest, Reject};
-use zellbook_core::transaction::{Action, KeyGrant, OrderRef, Side, TimeInForce, Transaction};
+use zellbook_core::protocol::{KeyGrant, OrderRef, Suggestion};
+use zellbook_core::rules::Token;
+use zellbook_core::types::limits::SUPPLY_MAX;
 use zellbook_core::wire::RejectBody;
+use zellbook_core::{Action, Event, Reject, Rules, SecretKey, Side, TimeInForce, Transaction};
 
 use crate::venue::{Venue, issuer, key, order, read_order, replica, trader};
 
@@ -19,10 +17,10 @@ fn check_order(line: &str, code: u16, message: &str) {
     assert_only_nonces_changed(&before, &venue);
 }
 
-fn assert_only_nonces_changed(before: &zellbook_core::exchange::Exchange, venue: &Venue) {
-    use zellbook_core::leaf::LeafKey;
+fn assert_only_nonces_changed(before: &zellbook_core::Exchange, venue: &Venue) {
+    use zellbook_core::LeafKey;
     for (number, _) in venue.rules.genesis.tokens.iter().enumerate() {
-        let token = zellbook_core::listing::TokenIndex(u16::try_from(number).unwrap());
+        let token = zellbook_core::types::TokenIndex(u16::try_from(number).unwrap());
         for account in venue.exchange.engine().ledger().accounts() {
             let key = LeafKey::Balance(account.key, token);
             assert_eq!(before.engine().leaf_value(&key), venue.exchange.engine().leaf_value(&key));
@@ -58,7 +56,7 @@ fn a_signature_from_which_no_key_can_be_recovered_is_a_bad_one() {
     // Some r are no x of a point of the curve: there is no R, so there is no key to compare.
     let r = (1_u8..=255)
         .map(|last| format!("{last:064x}"))
-        .find(|x| format!("02{x}").parse::<zellbook_core::key::PublicKey>().is_err())
+        .find(|x| format!("02{x}").parse::<zellbook_core::PublicKey>().is_err())
         .unwrap();
     let mut venue = Venue::funded();
     let signed = venue.sign(&trader("alice"), Action::CancelAll { market: None });
@@ -211,8 +209,7 @@ fn code_16_too_large() {
         assert_eq!(venue.order(&line).unwrap_err().code(), 16, "{line}");
     }
     assert_eq!(transfer(&mut venue, "ETH", "bob", &huge).0, 16);
-    let all =
-        zellbook_core::units::Decimal::of_steps(SUPPLY_MAX, "0.001".parse().unwrap()).unwrap();
+    let all = zellbook_core::Decimal::of_steps(SUPPLY_MAX, "0.001".parse().unwrap()).unwrap();
     let deposit = Action::Deposit {
         token: "ETH".into(),
         to: trader("bob").public_key(),
@@ -522,8 +519,8 @@ fn rejects() -> Vec<Reject> {
         Reject::UnknownMarket { market: text(), known: text() },
         Reject::UnknownToken { token: text(), known: text() },
         Reject::NotPositive { field: "price", least: one },
-        Reject::PriceOffTick { price: one, tick_size: one, nearest: Nearest(None) },
-        Reject::QuantityOffLot { quantity: one, lot_size: one, nearest: Nearest(None) },
+        Reject::PriceOffTick { price: one, tick_size: one, suggestion: Suggestion(None) },
+        Reject::QuantityOffLot { quantity: one, lot_size: one, suggestion: Suggestion(None) },
         Reject::AmountOffAtom { amount: one, token: text(), decimals: 0 },
         Reject::TooLarge { field: "price", value: text(), largest: text() },
         Reject::NotionalTooSmall { notional: one, notional_min: one, quote: text() },

@@ -3,14 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use zellbook_core::ahead::{Ahead, Touches};
-use zellbook_core::batch::Batch;
-use zellbook_core::book::{Book, RestingOrder};
-use zellbook_core::exchange::Exchange;
-use zellbook_core::ledger::AccountIndex;
-use zellbook_core::listing::MarketIndex;
-use zellbook_core::transaction::{Action, OrderRef, Side};
-use zellbook_core::units::{Lots, Ticks};
+use zellbook_core::engine::{BookPart, Footprint};
+use zellbook_core::protocol::OrderRef;
+use zellbook_core::state::{Book, RestingOrder};
+use zellbook_core::types::{AccountIndex, MarketIndex};
+use zellbook_core::{Action, Batch, Exchange, Lots, Side, Ticks};
 
 use crate::venue::{Venue, trader};
 
@@ -106,7 +103,7 @@ fn winding_everything_down_ends_with_nothing_locked() {
     assert_eq!(venue.describe_book(), "");
     for account in venue.exchange.engine().ledger().accounts() {
         for index in 0..3 {
-            let balance = account.balance(zellbook_core::listing::TokenIndex(index));
+            let balance = account.balance(zellbook_core::types::TokenIndex(index));
             assert_eq!(balance.locked.0, 0);
         }
     }
@@ -158,25 +155,25 @@ fn a_level_is_found_by_its_side_and_price() {
 }
 
 #[test]
-fn looking_ahead_changes_nothing() {
+fn prefetching_changes_nothing() {
     let (mut venue, leaves) = busy();
     let root = venue.exchange.root();
     let market = venue.rules.listing.market("ETH/USDT").unwrap().index;
     let engine = venue.exchange.engine();
-    let mut ahead = vec![None];
+    let mut footprints = vec![None];
     for account in (0..8).chain([u32::MAX]).map(AccountIndex) {
         for id in [0, 1, 3, u64::MAX] {
-            ahead.push(Some(Ahead { account, touches: Touches::Order(id) }));
+            footprints.push(Some(Footprint { account, part: BookPart::Order(id) }));
         }
         for (market, price) in [(market, 180), (market, 1), (MarketIndex(9), 1)] {
-            let touches = Touches::Level(market, Side::Buy, Ticks(price));
-            ahead.push(Some(Ahead { account, touches }));
+            let part = BookPart::Level(market, Side::Buy, Ticks(price));
+            footprints.push(Some(Footprint { account, part }));
         }
     }
-    for part in [0..0, 0..1, 30..ahead.len(), 0..ahead.len()] {
-        let mut part = ahead[part].to_vec();
-        (0..part.len()).for_each(|position| engine.look_ahead(&mut part, position));
-        engine.look_ahead(&mut part, usize::MAX);
+    for range in [0..0, 0..1, 30..footprints.len(), 0..footprints.len()] {
+        let mut part = footprints[range].to_vec();
+        (0..part.len()).for_each(|position| engine.prefetch(&mut part, position));
+        engine.prefetch(&mut part, usize::MAX);
     }
     let now: BTreeMap<Vec<u8>, Vec<u8>> = engine.leaves().into_iter().collect();
     assert_eq!(now, leaves);

@@ -1,8 +1,8 @@
 //! What orders do beyond plain matching: fees, times in force, replacing, client ids, switches.
 
 use expect_test::{Expect, expect};
-use zellbook_core::event::Event;
-use zellbook_core::transaction::{Action, OrderRef, TransactionHash};
+use zellbook_core::protocol::OrderRef;
+use zellbook_core::{Action, Event, TransactionHash};
 
 use crate::venue::{Venue, key, trader};
 

@@ -4,14 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use zellbook_core::batch::Batch;
-use zellbook_core::event::{Event, Outcome};
-use zellbook_core::exchange::Exchange;
-use zellbook_core::genesis::{Genesis, Rules};
-use zellbook_core::key::{PublicKey, SecretKey};
-use zellbook_core::reject::Reject;
-use zellbook_core::transaction::{
-    Action, Order, OrderRef, SelfTrade, Side, TimeInForce, Transaction,
+use zellbook_core::protocol::OrderRef;
+use zellbook_core::types::SelfTrade;
+use zellbook_core::{
+    Action, Batch, Event, Exchange, Genesis, Order, Outcome, PublicKey, Reject, Rules, SecretKey,
+    Side, TimeInForce, Transaction,
 };
 
 pub const TRADERS: [&str; 5] = ["alice", "bob", "carol", "dave", "erin"];
@@ -274,18 +271,13 @@ impl Venue {
     pub fn balance(&self, name: &str, token: &str) -> String {
         let (index, token) = self.rules.listing.token(token).unwrap();
         let balance = self.exchange.balance(&trader(name).public_key(), index);
-        let text =
-            |atoms| zellbook_core::units::Decimal::of_atoms(atoms, token.decimals).to_string();
+        let text = |atoms| zellbook_core::Decimal::of_atoms(atoms, token.decimals).to_string();
         format!("{} + {}", text(balance.available), text(balance.locked))
     }
 }
 
 /// A `gtc` order on ETH/USDT.
-pub fn order(
-    side: Side,
-    quantity: zellbook_core::units::Decimal,
-    price: zellbook_core::units::Decimal,
-) -> Order {
+pub fn order(side: Side, quantity: zellbook_core::Decimal, price: zellbook_core::Decimal) -> Order {
     Order {
         market: "ETH/USDT".into(),
         side,

@@ -7,15 +7,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use zellbook_core::batch::{Batch, CheckedTransaction, Invalid, Once};
-use zellbook_core::event::Event;
-use zellbook_core::exchange::Exchange;
-use zellbook_core::genesis::{Genesis as EngineGenesis, Rules};
-use zellbook_core::key::{PublicKey, SecretKey};
-use zellbook_core::reject::Reject;
-use zellbook_core::transaction as engine;
-use zellbook_core::transaction::TransactionHash;
-use zellbook_core::units::Decimal;
+use zellbook_core::protocol::{CheckedTransaction, Invalid, ReplayGuard};
+use zellbook_core::{
+    Batch, Decimal, Event, Exchange, Genesis as EngineGenesis, PublicKey, Reject, Rules, SecretKey,
+    TransactionHash, protocol, types,
+};
 
 use crate::history::describe;
 use crate::model::{
@@ -69,46 +65,48 @@ impl World {
             hash: TransactionHash(*hash),
             account: self.keys[account],
             signer: self.keys[signer],
-            once: nonce.map_or(Once::Signature, Once::Nonce),
+            replay_guard: nonce.map_or(ReplayGuard::Signature, ReplayGuard::Nonce),
             valid_until: *valid_until,
             action: self.action(action),
         })
     }
 
-    fn action(&self, action: &Action) -> engine::Action {
+    fn action(&self, action: &Action) -> protocol::Action {
         match action.clone() {
-            Action::Order(order) => engine::Action::Order(engine_order(&order)),
-            Action::Replace { target, order } => engine::Action::Replace {
+            Action::Order(order) => protocol::Action::Order(engine_order(&order)),
+            Action::Replace { target, order } => protocol::Action::Replace {
                 target: engine_target(&target),
                 order: engine_order(&order),
             },
-            Action::Cancel(target) => engine::Action::Cancel(engine_target(&target)),
-            Action::CancelAll { market } => engine::Action::CancelAll { market },
-            Action::CancelAllAfter { time } => engine::Action::CancelAllAfter { time },
-            Action::Transfer { token, to, amount } => engine::Action::Transfer {
+            Action::Cancel(target) => protocol::Action::Cancel(engine_target(&target)),
+            Action::CancelAll { market } => protocol::Action::CancelAll { market },
+            Action::CancelAllAfter { time } => protocol::Action::CancelAllAfter { time },
+            Action::Transfer { token, to, amount } => protocol::Action::Transfer {
                 token,
                 to: self.keys[&to],
                 amount: engine_decimal(amount),
             },
             Action::Withdraw { token, amount, destination } => {
-                engine::Action::Withdraw { token, amount: engine_decimal(amount), destination }
+                protocol::Action::Withdraw { token, amount: engine_decimal(amount), destination }
             }
-            Action::Deposit { token, to, amount, reference } => engine::Action::Deposit {
+            Action::Deposit { token, to, amount, reference } => protocol::Action::Deposit {
                 token,
                 to: self.keys[&to],
                 amount: engine_decimal(amount),
                 reference,
             },
             Action::AuthorizeKey { key, expires, market, spend } => {
-                engine::Action::AuthorizeKey(engine::KeyGrant {
+                protocol::Action::AuthorizeKey(protocol::KeyGrant {
                     key: self.keys[&key],
                     expires,
                     market,
                     spend: spend.map(|(token, limit)| (token, engine_decimal(limit))),
                 })
             }
-            Action::RevokeKey { key } => engine::Action::RevokeKey { key: self.keys[&key] },
-            Action::Attest { batch, root, clock } => engine::Action::Attest { batch, root, clock },
+            Action::RevokeKey { key } => protocol::Action::RevokeKey { key: self.keys[&key] },
+            Action::Attest { batch, root, clock } => {
+                protocol::Action::Attest { batch, root, clock }
+            }
         }
     }
 }
@@ -117,32 +115,32 @@ fn engine_decimal(number: Number) -> Decimal {
     number.to_string().parse().unwrap()
 }
 
-fn engine_target(target: &Target) -> engine::OrderRef {
+fn engine_target(target: &Target) -> protocol::OrderRef {
     match target {
-        Target::Id(id) => engine::OrderRef::Id(*id),
-        Target::Transaction(hash) => engine::OrderRef::Transaction(TransactionHash(*hash)),
-        Target::ClientId(client_id) => engine::OrderRef::ClientId(client_id.clone()),
+        Target::Id(id) => protocol::OrderRef::Id(*id),
+        Target::Transaction(hash) => protocol::OrderRef::Transaction(TransactionHash(*hash)),
+        Target::ClientId(client_id) => protocol::OrderRef::ClientId(client_id.clone()),
     }
 }
 
-fn engine_order(order: &Order) -> engine::Order {
-    engine::Order {
+fn engine_order(order: &Order) -> protocol::Order {
+    protocol::Order {
         market: order.market.clone(),
-        side: if order.buy { engine::Side::Buy } else { engine::Side::Sell },
+        side: if order.buy { types::Side::Buy } else { types::Side::Sell },
         quantity: engine_decimal(order.quantity),
         price: engine_decimal(order.price),
         time_in_force: match order.time_in_force {
-            TimeInForce::Gtc => engine::TimeInForce::Gtc,
-            TimeInForce::Gtd => engine::TimeInForce::Gtd,
-            TimeInForce::Ioc => engine::TimeInForce::Ioc,
-            TimeInForce::Fok => engine::TimeInForce::Fok,
-            TimeInForce::PostOnly => engine::TimeInForce::PostOnly,
+            TimeInForce::Gtc => types::TimeInForce::Gtc,
+            TimeInForce::Gtd => types::TimeInForce::Gtd,
+            TimeInForce::Ioc => types::TimeInForce::Ioc,
+            TimeInForce::Fok => types::TimeInForce::Fok,
+            TimeInForce::PostOnly => types::TimeInForce::PostOnly,
         },
         expires: order.expires,
         self_trade: match order.self_trade {
-            SelfTrade::CancelNewest => engine::SelfTrade::CancelNewest,
-            SelfTrade::CancelOldest => engine::SelfTrade::CancelOldest,
-            SelfTrade::CancelBoth => engine::SelfTrade::CancelBoth,
+            SelfTrade::CancelNewest => types::SelfTrade::CancelNewest,
+            SelfTrade::CancelOldest => types::SelfTrade::CancelOldest,
+            SelfTrade::CancelBoth => types::SelfTrade::CancelBoth,
         },
         client_id: order.client_id.clone(),
     }

@@ -4,15 +4,12 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
-use zellbook_core::genesis::Rules;
-use zellbook_core::key::PublicKey;
-use zellbook_core::leaf::LeafKey;
-use zellbook_core::order_leaf::OrderLeaf;
-use zellbook_core::units::Lots;
+use zellbook_core::state::OrderLeaf;
 use zellbook_core::wire::{
     AccountBody, BalanceBody, BalanceProofBody, FillsResponse, LedgerResponse, OrderProofBody,
     OrdersResponse, ProvenOrderBody,
 };
+use zellbook_core::{LeafKey, Lots, PublicKey, Rules};
 
 use super::app::{App, Shared};
 use super::error::ApiError;

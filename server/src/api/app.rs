@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use tokio::sync::{Semaphore, watch};
-use zellbook_core::genesis::Rules;
-use zellbook_core::key::SecretKey;
 use zellbook_core::wire::GatewayBody;
+use zellbook_core::{Rules, SecretKey};
 
 use super::faucet::Faucet;
 use super::page::Page;

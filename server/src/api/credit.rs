@@ -5,8 +5,8 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
-use zellbook_core::leaf::LeafKey;
-use zellbook_core::listing::TokenIndex;
+use zellbook_core::LeafKey;
+use zellbook_core::types::TokenIndex;
 use zellbook_core::wire::SubmitResponse;
 
 use super::accounts::parse_account;

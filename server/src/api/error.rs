@@ -5,7 +5,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use zellbook_core::reject::Reject;
+use zellbook_core::Reject;
 use zellbook_core::wire::{ErrorBody, ErrorDetail};
 
 use crate::outbox::SubmitError;

@@ -8,9 +8,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
-use zellbook_core::genesis::Rules;
-use zellbook_core::key::{PublicKey, SecretKey};
-use zellbook_core::transaction::{Action, SignedTransaction, Transaction};
+use zellbook_core::{Action, PublicKey, Rules, SecretKey, SignedTransaction, Transaction};
 
 pub(super) const HOUR_MS: u64 = 3_600_000;
 

@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::extract::{Form, FromRequest, Request, State};
 use axum::http::{StatusCode, header};
 use serde_json::{Value, json};
-use zellbook_core::reject::Reject;
+use zellbook_core::Reject;
 
 use super::app::Shared;
 use super::error::ApiError;

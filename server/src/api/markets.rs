@@ -4,11 +4,10 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
-use zellbook_core::listing::Market;
-use zellbook_core::transaction::Side;
 use zellbook_core::wire::{
     BookBody, LimitsBody, MarketBody, MarketsResponse, TokenBody, TradesResponse,
 };
+use zellbook_core::{Market, Side};
 
 use super::app::{App, Shared};
 use super::error::ApiError;

@@ -9,14 +9,11 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use serde_json::{Map, Value};
-use zellbook_core::genesis::Rules;
-use zellbook_core::key::PublicKey;
-use zellbook_core::matching::Maker;
-use zellbook_core::reject::Reject;
-use zellbook_core::simulation::{self, Simulation, Trader};
-use zellbook_core::terms::Terms;
-use zellbook_core::transaction::{Action, Order, Transaction};
+use zellbook_core::engine::Maker;
+use zellbook_core::protocol::Terms;
+use zellbook_core::simulation::{self, Trader};
 use zellbook_core::wire::{RejectBody, SimulationBody};
+use zellbook_core::{Action, Order, PublicKey, Reject, Rules, Simulation, Transaction};
 
 use super::app::Shared;
 use super::error::ApiError;
@@ -119,7 +116,7 @@ fn check_names(
 
 /// The response before the book is looked at: nothing is filled or posted.
 fn empty(rules: &Rules, order: &Order) -> SimulationBody {
-    let nearest = rules.listing.market(&order.market).and_then(|market| market.nearest(order));
+    let nearest = rules.listing.market(&order.market).and_then(|market| market.suggest(order));
     let zero = || "0".to_string();
     SimulationBody {
         batch: zero(),

@@ -5,7 +5,7 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use zellbook_core::genesis::Genesis;
+use zellbook_core::Genesis;
 use zellbook_core::wire::{ReplicaState, ReplicasResponse, StatusBody};
 
 use super::app::{App, Shared};

@@ -11,12 +11,10 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde_json::value::RawValue;
-use zellbook_core::batch::{CheckedTransaction, Once, check_element};
-use zellbook_core::key::decode_hex;
-use zellbook_core::receipt::Receipt;
-use zellbook_core::reject::Reject;
-use zellbook_core::transaction::TransactionHash;
+use zellbook_core::protocol::{CheckedTransaction, ReplayGuard, check_element};
+use zellbook_core::types::decode_hex;
 use zellbook_core::wire::{ReceiptBody, RejectBody, SubmitResponse, Submitted, TransactionStatus};
+use zellbook_core::{Receipt, Reject, TransactionHash};
 
 use super::app::{App, Shared};
 use super::error::ApiError;
@@ -54,7 +52,7 @@ impl App {
 
     fn check(&self, element: &str) -> Result<CheckedTransaction, Refused> {
         let checked = check_element(&self.rules, element).map_err(|invalid| invalid.reject)?;
-        if let Once::Nonce(nonce) = checked.once {
+        if let ReplayGuard::Nonce(nonce) = checked.replay_guard {
             let max = self.clock.now_ms().saturating_add(NONCE_IN_FUTURE_MAX_MS);
             if nonce > max {
                 return Err(Refused::NonceInFuture { nonce, max });
@@ -76,7 +74,7 @@ impl App {
     /// The receipt for a transaction. Repeated requests get the same one, since the time is stored.
     fn receipt(&self, transaction: TransactionHash, received_ms: u64) -> ReceiptBody {
         let network = self.rules.network;
-        Receipt { network, transaction, received_ms }.sign(&self.replica_key)
+        (&Receipt { network, transaction, received_ms }.sign(&self.replica_key)).into()
     }
 }
 

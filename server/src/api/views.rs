@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
-use zellbook_core::limits::SYMBOL_LENGTH_MAX;
+use zellbook_core::types::limits::SYMBOL_LENGTH_MAX;
 
 use super::app::Shared;
 use super::error::ApiError;

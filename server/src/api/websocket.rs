@@ -17,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, interval, timeout};
-use zellbook_core::key::PublicKey;
+use zellbook_core::PublicKey;
 use zellbook_core::wire::{
     Channel, ClientMessage, ErrorDetail, Feed, FeedData, ServerMessage, TradeBody, TradesResponse,
 };

@@ -13,10 +13,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
-use zellbook_core::genesis::{ReplicaIndex, Rules};
-use zellbook_core::key::SecretKey;
-use zellbook_core::transaction::{Action, Transaction};
+use zellbook_core::types::ReplicaIndex;
 use zellbook_core::wire::ReplicaState;
+use zellbook_core::{Action, Rules, SecretKey, Transaction};
 
 use crate::clock::Clock;
 use crate::published::{Attestable, Health, Published, Vote, Watch};

@@ -3,10 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use zellbook_core::batch::Batch;
-use zellbook_core::exchange::Exchange;
-use zellbook_core::genesis::{ReplicaIndex, ReplicaSpec};
-use zellbook_core::state_root::Hash;
+use zellbook_core::rules::ReplicaSpec;
+use zellbook_core::types::ReplicaIndex;
+use zellbook_core::{Batch, Exchange, Hash};
 
 use super::*;
 use crate::config::{Fees, development_genesis};

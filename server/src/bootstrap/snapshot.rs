@@ -16,15 +16,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use zellbook_core::batch::Batch;
 use zellbook_core::certificate::certifiers;
-use zellbook_core::exchange::Exchange;
-use zellbook_core::genesis::Rules;
-use zellbook_core::key::decode_hex;
-use zellbook_core::limits::REPLICAS_MAX;
 use zellbook_core::snapshot::{Decoder, SnapshotError};
-use zellbook_core::state_root::Hash;
+use zellbook_core::types::decode_hex;
+use zellbook_core::types::limits::REPLICAS_MAX;
 use zellbook_core::wire::{BatchBody, CertifiedBody, SnapshotBody, SnapshotsResponse};
+use zellbook_core::{Batch, Exchange, Hash, Rules};
 use zellular::{Page, Position, SignedState, Walker};
 
 use super::download::download;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use zellbook_core::genesis::{Genesis, Rules};
 use zellbook_core::wire::{ErrorBody, Stage, SubmitResponse, TransactionStatus};
+use zellbook_core::{Genesis, Rules};
 
 use super::failure::Failure;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use serde_json::json;
-use zellbook_core::genesis::Rules;
+use zellbook_core::Rules;
 use zellbook_core::wire::{BatchBody, StatusBody};
 
 use super::client::Client;

@@ -1,12 +1,9 @@
 //! The JSON file that `zellbook replay --dump` writes: end state, trades and outcomes.
 
 use serde_json::{Map, Value, json};
-use zellbook_core::event::{Event, Outcome};
-use zellbook_core::exchange::Exchange;
-use zellbook_core::genesis::Rules;
-use zellbook_core::listing::TokenIndex;
-use zellbook_core::transaction::Side;
+use zellbook_core::types::TokenIndex;
 use zellbook_core::wire::RejectBody;
+use zellbook_core::{Event, Exchange, Outcome, Rules, Side};
 
 /// The events of the batches applied so far.
 #[derive(Default)]

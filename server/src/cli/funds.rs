@@ -4,12 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
-use zellbook_core::key::{PublicKey, decode_hex};
-use zellbook_core::leaf::LeafKey;
-use zellbook_core::state_root::{Hash, Proof};
-use zellbook_core::transaction::Action;
-use zellbook_core::units::Decimal;
+use zellbook_core::types::decode_hex;
 use zellbook_core::wire::{AccountBody, BalanceProofBody};
+use zellbook_core::{Action, Decimal, Hash, LeafKey, Proof, PublicKey};
 
 use super::client::Client;
 use super::failure::{Failure, block_on};

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use zellbook_core::genesis::{ReplicaSpec, Rules};
-use zellbook_core::key::PublicKey;
-use zellbook_core::limits::FEE_BPS_MAX;
+use zellbook_core::rules::ReplicaSpec;
+use zellbook_core::types::limits::FEE_BPS_MAX;
+use zellbook_core::{PublicKey, Rules};
 
 use super::failure::Failure;
 use super::output::Output;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use fastrand::Rng;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
-use zellbook_core::genesis::Rules;
+use zellbook_core::Rules;
 use zellular::{Membership, Node, NodeList, Threshold, Verifier};
 
 use super::failure::Failure;

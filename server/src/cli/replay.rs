@@ -14,12 +14,8 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::json;
-use zellbook_core::batch::Batch;
-use zellbook_core::event::{Event, Outcome};
-use zellbook_core::exchange::Exchange;
-use zellbook_core::genesis::Rules;
-use zellbook_core::state_root::Hash;
 use zellbook_core::wire::{BatchBody, BatchesResponse};
+use zellbook_core::{Batch, Event, Exchange, Hash, Outcome, Rules};
 use zellular::{Membership, Position, Threshold, Verifier, Walker};
 
 use super::client::Client;

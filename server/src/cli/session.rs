@@ -2,10 +2,9 @@
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use zellbook_core::key::PublicKey;
-use zellbook_core::transaction::{Action, KeyGrant};
-use zellbook_core::units::Decimal;
+use zellbook_core::protocol::KeyGrant;
 use zellbook_core::wire::AccountBody;
+use zellbook_core::{Action, Decimal, PublicKey};
 
 use super::failure::Failure;
 use super::funds::Asker;

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
-use zellbook_core::genesis::NetworkId;
-use zellbook_core::key::{PublicKey, Scheme, decode_hex};
-use zellbook_core::transaction::{SignedTransaction, Transaction};
+use zellbook_core::types::{Scheme, decode_hex};
+use zellbook_core::{NetworkId, PublicKey, SignedTransaction, Transaction};
 
 use super::client::Client;
 use super::failure::{Failure, block_on};

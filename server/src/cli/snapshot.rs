@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use zellbook_core::exchange::Exchange;
-use zellbook_core::state_root::Hash;
+use zellbook_core::{Exchange, Hash};
 
 use super::failure::Failure;
 use super::funds::parse_root;

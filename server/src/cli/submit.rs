@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
-use zellbook_core::key::PublicKey;
-use zellbook_core::transaction::{Action, Element, Transaction};
+use zellbook_core::protocol::Element;
 use zellbook_core::wire::{Stage, TransactionStatus};
+use zellbook_core::{Action, PublicKey, Transaction};
 
 use super::client::Client;
 use super::failure::{Failure, block_on};

@@ -1,11 +1,9 @@
 //! `zellbook order`, `replace`, `cancel` and `cancel-after`: the commands that a session key may sign.
 
 use clap::Args;
-use zellbook_core::key::decode_hex;
-use zellbook_core::transaction::{
-    Action, Order, OrderRef, SelfTrade, Side, TimeInForce, TransactionHash,
-};
-use zellbook_core::units::Decimal;
+use zellbook_core::protocol::OrderRef;
+use zellbook_core::types::{SelfTrade, decode_hex};
+use zellbook_core::{Action, Decimal, Order, Side, TimeInForce, TransactionHash};
 
 use super::failure::Failure;
 use super::output::Output;

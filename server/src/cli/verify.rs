@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use zellbook_core::certificate::Certifiers;
-use zellbook_core::genesis::{ReplicaIndex, Rules};
-use zellbook_core::key::{PublicKey, decode_hex};
-use zellbook_core::receipt::Receipt;
+use zellbook_core::protocol::SignedReceipt;
+use zellbook_core::types::{ReplicaIndex, decode_hex};
 use zellbook_core::wire::ReceiptBody;
+use zellbook_core::{PublicKey, Rules};
 use zellular::{NodeList, Page, Position, Threshold, Verifier, Walker};
 
 use super::client::Client;
@@ -118,8 +118,8 @@ fn receipt(arguments: &ReceiptArguments, output: Output) -> Result<(), Failure> 
     let difference = |message: String| Failure::difference(format!("{path}: {message}"));
     let body: ReceiptBody = serde_json::from_slice(&bytes)
         .map_err(|error| difference(format!("this is not a receipt: {error}")))?;
-    let (receipt, replica) =
-        Receipt::verify(&body).map_err(|error| difference(error.to_string()))?;
+    let SignedReceipt { receipt, replica, .. } =
+        body.verify().map_err(|error| difference(error.to_string()))?;
     if let Some(expected) = arguments.replica.filter(|expected| *expected != replica) {
         return Err(difference(format!("the receipt is signed by {replica}, not by {expected}")));
     }

@@ -2,10 +2,9 @@
 
 use thiserror::Error;
 use zellbook_core::certificate::{Certifiers, NotCertified, certifiers};
-use zellbook_core::genesis::Rules;
-use zellbook_core::key::decode_hex;
-use zellbook_core::state_root::Hash;
+use zellbook_core::types::decode_hex;
 use zellbook_core::wire::{AttestationBody, ProofBody};
+use zellbook_core::{Hash, Rules};
 use zellular::{
     DecimalProof, FinalitySignature, InvalidNumber, ProofError, SignedState, Verifier, chain,
 };

@@ -1,7 +1,7 @@
 //! Collects halt evidence from the store.
 
 use serde_json::value::RawValue;
-use zellbook_core::state_root::Hash;
+use zellbook_core::Hash;
 use zellbook_core::wire::{AttestationBody, ProofBody};
 use zellular::{Page, ProvenBatch};
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use zellbook_core::batch::{CheckedTransaction, Once};
-use zellbook_core::key::PublicKey;
+use zellbook_core::PublicKey;
+use zellbook_core::protocol::{CheckedTransaction, ReplayGuard};
 use zellbook_core::wire::Stage;
 
 use super::lanes::Lanes;
@@ -25,9 +25,9 @@ pub struct Validity {
 
 impl From<&CheckedTransaction> for Validity {
     fn from(checked: &CheckedTransaction) -> Self {
-        let nonce = match checked.once {
-            Once::Nonce(nonce) => Some(nonce),
-            Once::Signature => None,
+        let nonce = match checked.replay_guard {
+            ReplayGuard::Nonce(nonce) => Some(nonce),
+            ReplayGuard::Signature => None,
         };
         let CheckedTransaction { account, signer, valid_until, .. } = *checked;
         Self { account, signer, nonce, valid_until }

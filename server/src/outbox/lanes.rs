@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use zellbook_core::key::PublicKey;
+use zellbook_core::PublicKey;
 
 use crate::sequencer::LANES_MAX;
 

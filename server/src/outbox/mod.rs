@@ -27,8 +27,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use fastrand::Rng;
 use tokio::sync::{Notify, mpsc, oneshot};
-use zellbook_core::batch::{CheckedTransaction, check_element};
-use zellbook_core::genesis::Rules;
+use zellbook_core::Rules;
+use zellbook_core::protocol::{CheckedTransaction, check_element};
 use zellbook_core::wire::PostingBody;
 
 use crate::clock::Clock;

@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::sleep;
-use zellbook_core::transaction::{Action, Transaction};
 use zellbook_core::wire::{GatewayBody, Stage};
+use zellbook_core::{Action, Transaction};
 use zellular::{FinalitySignature, Page};
 
 use super::tests::{Bench, key};

@@ -15,8 +15,8 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
-use zellbook_core::leaf::LeafKey;
-use zellbook_core::limits::NONCES_KEPT;
+use zellbook_core::LeafKey;
+use zellbook_core::types::limits::NONCES_KEPT;
 use zellbook_core::wire::ReplicaState;
 
 use super::body::{Body, BodyLimit};

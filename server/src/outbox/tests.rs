@@ -3,11 +3,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::sync::watch;
-use zellbook_core::batch::Batch;
-use zellbook_core::exchange::Exchange;
-use zellbook_core::key::SecretKey;
-use zellbook_core::transaction::{Action, Transaction};
 use zellbook_core::wire::{GatewayBody, ReplicaState, Stage};
+use zellbook_core::{Action, Batch, Exchange, SecretKey, Transaction};
 use zellular::{FinalitySignature, Page};
 
 use super::*;

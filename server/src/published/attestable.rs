@@ -11,10 +11,9 @@
 //! In the remaining cases (lost votes, or replicas that restarted and vote differently) a timeout decides:
 //! a replica that has seen nothing certified for long votes for the highest open vote, or proposes again.
 
-use zellbook_core::attestation::Attestations;
-use zellbook_core::exchange::Exchange;
-use zellbook_core::genesis::{ReplicaIndex, Rules};
-use zellbook_core::state_root::Hash;
+use zellbook_core::state::Attestations;
+use zellbook_core::types::ReplicaIndex;
+use zellbook_core::{Exchange, Hash, Rules};
 
 /// A batch and this replica's state root after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

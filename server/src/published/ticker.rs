@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use zellbook_core::units::Ticks;
+use zellbook_core::Ticks;
 
 const DAY_MINUTES: u64 = 24 * 60;
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use zellbook_core::key::PublicKey;
+use zellbook_core::PublicKey;
 use zellbook_core::wire::{BookBody, LevelBody};
 
 use crate::store::{AppliedBatch, TradeRow};

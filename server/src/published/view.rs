@@ -7,12 +7,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use zellbook_core::exchange::Exchange;
-use zellbook_core::listing::{Market, MarketIndex};
-use zellbook_core::state_root::Hash;
-use zellbook_core::transaction::Side;
-use zellbook_core::units::Ticks;
+use zellbook_core::types::MarketIndex;
 use zellbook_core::wire::{BookBody, LevelBody};
+use zellbook_core::{Exchange, Hash, Market, Side, Ticks};
 
 use super::attestable::Attestable;
 use super::ticker::Ticker;

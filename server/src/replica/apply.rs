@@ -7,8 +7,7 @@
 use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
-use zellbook_core::batch::Batch;
-use zellbook_core::state_root::Hash;
+use zellbook_core::{Batch, Hash};
 use zellular::{Page, PageError, ProvenBatch, ProvenGroup};
 
 use super::{Halt, Replica};

@@ -1,7 +1,7 @@
 //! The reasons for which a replica halts: it stops, keeps the evidence and shows nothing any more.
 
 use thiserror::Error;
-use zellbook_core::event::Corrupt;
+use zellbook_core::Corrupt;
 
 use crate::store::StoreError;
 

@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::Instant;
-use zellbook_core::exchange::Exchange;
-use zellbook_core::genesis::ReplicaIndex;
+use zellbook_core::Exchange;
+use zellbook_core::types::ReplicaIndex;
 use zellbook_core::wire::ReplicaState;
 use zellular::{PageError, ProofError, SignedState, Verifier, Walker};
 

@@ -4,13 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use tempfile::TempDir;
-use zellbook_core::batch::Batch;
 use zellbook_core::certificate::Certifiers;
-use zellbook_core::genesis::{ReplicaIndex, Rules};
-use zellbook_core::key::SecretKey;
-use zellbook_core::state_root::Hash;
-use zellbook_core::transaction::{Action, Transaction};
+use zellbook_core::types::ReplicaIndex;
 use zellbook_core::wire::GatewayBody;
+use zellbook_core::{Action, Batch, Hash, Rules, SecretKey, Transaction};
 use zellular::bls::BlsSecretKey;
 use zellular::{
     FinalitySignature, Node, NodeList, Page, SignedState, Threshold, Verifier, bls_message, chain,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
-use zellbook_core::limits::BATCH_BYTES_DEFAULT;
+use zellbook_core::types::limits::BATCH_BYTES_DEFAULT;
 use zellular::NodeList;
 use zellular::bls::{BlsPublicKey, BlsSecretKey};
 

@@ -1,15 +1,13 @@
 //! Reads an account: balances, open orders, session keys, and the newest rows of its history.
 
 use rusqlite::{OptionalExtension, params};
-use zellbook_core::key::PublicKey;
-use zellbook_core::leaf::LeafKey;
-use zellbook_core::ledger::Balance;
-use zellbook_core::limits::NO_INDEX;
-use zellbook_core::listing::{MarketIndex, TokenIndex};
-use zellbook_core::units::{Atoms, Decimal};
+use zellbook_core::state::Balance;
+use zellbook_core::types::limits::NO_INDEX;
+use zellbook_core::types::{MarketIndex, TokenIndex};
 use zellbook_core::wire::{
     AccountBody, BalanceBody, FillBody, OrderBody, SessionKeyBody, WithdrawalBody,
 };
+use zellbook_core::{Atoms, Decimal, LeafKey, PublicKey};
 
 use super::error::QueryError;
 use super::reader::{ORDER_COLUMNS, TRADE_COLUMNS, Unsigned, View, text};

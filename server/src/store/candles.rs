@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, Transaction, params};
-use zellbook_core::listing::{Market, MarketIndex};
-use zellbook_core::units::Ticks;
+use zellbook_core::types::MarketIndex;
 use zellbook_core::wire::CandleBody;
+use zellbook_core::{Market, Ticks};
 
 use super::error::QueryError;
 use super::reader::{Unsigned, View};
@@ -159,11 +159,9 @@ impl View<'_> {
 
 #[cfg(test)]
 mod tests {
-    use zellbook_core::event::Fill;
-    use zellbook_core::key::SecretKey;
-    use zellbook_core::listing::MarketIndex;
-    use zellbook_core::transaction::Side;
-    use zellbook_core::units::{Atoms, Lots, Ticks};
+    use zellbook_core::protocol::Fill;
+    use zellbook_core::types::MarketIndex;
+    use zellbook_core::{Atoms, Lots, SecretKey, Side, Ticks};
 
     use super::{Candle, Interval, candles_of};
     use crate::store::TradeRow;

@@ -2,12 +2,10 @@
 
 use rusqlite::{OptionalExtension, params};
 use serde_json::value::RawValue;
-use zellbook_core::batch::check_element;
-use zellbook_core::genesis::Rules;
-use zellbook_core::limits::{BODY_BYTES_MAX, ELEMENTS_MAX};
-use zellbook_core::reject::Reject;
-use zellbook_core::transaction::{Element, TransactionHash};
+use zellbook_core::protocol::{Element, check_element};
+use zellbook_core::types::limits::{BODY_BYTES_MAX, ELEMENTS_MAX};
 use zellbook_core::wire::{ElementBody, RejectBody, SignedBody, TradeBody};
+use zellbook_core::{Reject, Rules, TransactionHash};
 
 use super::error::QueryError;
 use super::reader::{TRADE_COLUMNS, Unsigned, View};

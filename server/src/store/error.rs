@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use thiserror::Error;
-use zellbook_core::event::Corrupt;
+use zellbook_core::Corrupt;
 
 /// The schema version of all databases, stored in `user_version`. A file with another version is refused:
 /// its content can be fetched again from the sequencer.

@@ -1,8 +1,8 @@
 //! Reads batches without their bodies, and the last attestation of each replica.
 
 use rusqlite::{OptionalExtension, Row, params};
-use zellbook_core::genesis::ReplicaIndex;
-use zellbook_core::leaf::LeafKey;
+use zellbook_core::LeafKey;
+use zellbook_core::types::ReplicaIndex;
 use zellbook_core::wire::{HeaderBody, ReplicaBody};
 
 use super::accounts::Numbers;

@@ -4,10 +4,9 @@
 //! Pages are cut by number, not by offset, so that rows which are added meanwhile do not shift them.
 
 use rusqlite::params;
-use zellbook_core::key::PublicKey;
-use zellbook_core::listing::TokenIndex;
-use zellbook_core::units::Decimal;
+use zellbook_core::types::TokenIndex;
 use zellbook_core::wire::{FillBody, LedgerEntryBody, OrderBody};
+use zellbook_core::{Decimal, PublicKey};
 
 use super::accounts::stored_atoms;
 use super::error::QueryError;

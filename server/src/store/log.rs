@@ -1,8 +1,8 @@
 //! Reads the sequence: bodies, chaining hashes, state roots, finality proofs and attestations.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use zellbook_core::genesis::ReplicaIndex;
-use zellbook_core::state_root::Hash;
+use zellbook_core::Hash;
+use zellbook_core::types::ReplicaIndex;
 use zellbook_core::wire::{BatchBody, ProofBody};
 
 use super::error::QueryError;

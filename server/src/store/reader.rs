@@ -11,16 +11,12 @@ use std::time::Duration;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use tokio::sync::Semaphore;
-use zellbook_core::genesis::Rules;
-use zellbook_core::key::PublicKey;
-use zellbook_core::leaf::LeafKey;
-use zellbook_core::listing::{Market, MarketIndex};
-use zellbook_core::matching::Maker;
-use zellbook_core::transaction::{Side, TimeInForce};
-use zellbook_core::units::Ticks;
+use zellbook_core::engine::Maker;
+use zellbook_core::types::MarketIndex;
 use zellbook_core::wire::{
     OrderBody, OrderStatus, RejectBody, Stage, TradeBody, TransactionStatus,
 };
+use zellbook_core::{LeafKey, Market, PublicKey, Rules, Side, Ticks, TimeInForce};
 
 use super::error::{QueryError, StoreError};
 use super::restore::{Loaded, restore};
@@ -217,7 +213,7 @@ impl View<'_> {
                     remaining: row.get::<_, Unsigned>(1)?.0.into(),
                     orders: 1,
                     is_own: account.is_some_and(|account| account.as_bytes()[..] == *owner),
-                    place: (),
+                    key: (),
                 })
             })?
             .collect::<rusqlite::Result<_>>()?)

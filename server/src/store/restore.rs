@@ -4,9 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
-use zellbook_core::exchange::Exchange;
-use zellbook_core::genesis::Rules;
-use zellbook_core::leaf::LeafKey;
+use zellbook_core::{Exchange, LeafKey, Rules};
 use zellular::Position;
 
 use super::error::StoreError;

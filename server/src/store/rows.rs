@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use zellbook_core::batch::Batch;
 use zellbook_core::engine::Engine;
-use zellbook_core::event::{CancelReason, Event, Fill, Outcome};
-use zellbook_core::key::PublicKey;
-use zellbook_core::listing::MarketIndex;
-use zellbook_core::state_root::Hash;
-use zellbook_core::transaction::{Action, Side, TimeInForce, TransactionHash};
-use zellbook_core::units::{Lots, Ticks};
+use zellbook_core::protocol::{CancelReason, Fill};
+use zellbook_core::types::MarketIndex;
 use zellbook_core::wire::OrderStatus;
+use zellbook_core::{
+    Action, Batch, Event, Hash, Lots, Outcome, PublicKey, Side, Ticks, TimeInForce, TransactionHash,
+};
 
 /// An applied batch with everything that is stored for it.
 #[derive(Clone, Debug)]

@@ -1,11 +1,9 @@
 //! Starting a store from a snapshot instead of from the first batch.
 
 use rusqlite::{Transaction, params};
-use zellbook_core::leaf::LeafKey;
-use zellbook_core::order_leaf::OrderLeaf;
-use zellbook_core::state_root::Hash;
-use zellbook_core::transaction::Side;
+use zellbook_core::state::OrderLeaf;
 use zellbook_core::wire::OrderStatus;
+use zellbook_core::{Hash, LeafKey, Side};
 use zellular::Position;
 
 use super::accounts::Numbers;

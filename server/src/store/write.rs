@@ -1,12 +1,10 @@
 //! Writes the rows of a batch.
 
 use rusqlite::{Transaction, params};
-use zellbook_core::event::{CancelReason, Event};
-use zellbook_core::key::PublicKey;
-use zellbook_core::listing::TokenIndex;
-use zellbook_core::reject::Reject;
-use zellbook_core::units::Atoms;
+use zellbook_core::protocol::CancelReason;
+use zellbook_core::types::TokenIndex;
 use zellbook_core::wire::{LedgerKind, OrderStatus};
+use zellbook_core::{Atoms, Event, PublicKey, Reject};
 
 use super::candles::write_candles;
 use super::rows::{AppliedBatch, Rows, TradeRow};

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
-use zellbook_core::genesis::Rules;
-use zellbook_core::state_root::Hash;
+use zellbook_core::{Hash, Rules};
 use zellular::FinalitySignature;
 
 use super::database::open_durable;
@@ -149,7 +148,7 @@ impl Storage for Store {
 mod tests {
     use std::sync::Arc;
 
-    use zellbook_core::key::SecretKey;
+    use zellbook_core::SecretKey;
 
     use super::Store;
     use crate::config::test_rules;

@@ -1,7 +1,7 @@
 //! Balances, what can be done with them, and what was withdrawn.
 
 use leptos::prelude::*;
-use zellbook_core::units::Decimal;
+use zellbook_core::Decimal;
 use zellbook_core::wire::{BalanceBody, WithdrawalBody};
 
 use super::book::flash;

@@ -2,9 +2,7 @@
 //! rows whatever happens, so that nothing moves; a row is written anew only where it changed.
 
 use leptos::prelude::*;
-use zellbook_core::listing::Market;
-use zellbook_core::transaction::Side;
-use zellbook_core::units::{Atoms, Decimal, Ticks};
+use zellbook_core::{Atoms, Decimal, Market, Side, Ticks};
 
 use crate::format;
 use crate::state::{State, lots, ticks, use_state};

@@ -4,7 +4,7 @@
 use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use zellbook_core::transaction::Action;
+use zellbook_core::Action;
 
 use crate::state::{SignRequest, State, use_state};
 use crate::wallet::Wallet;

@@ -76,7 +76,7 @@ impl Faults {
 
 /// The values that would do, as the button that takes them says.
 fn words(fix: Fix) -> String {
-    let shown = |value: zellbook_core::units::Decimal| format::number(&value.to_string(), 0);
+    let shown = |value: zellbook_core::Decimal| format::number(&value.to_string(), 0);
     match (fix.quantity.map(shown), fix.price.map(shown)) {
         (Some(quantity), Some(price)) => format!("Use {quantity} at {price}"),
         (Some(value), None) | (None, Some(value)) => format!("Use {value}"),

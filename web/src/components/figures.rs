@@ -1,9 +1,8 @@
 //! What a market did in the last 24 hours.
 
 use leptos::prelude::*;
-use zellbook_core::listing::Market;
-use zellbook_core::units::{Atoms, Decimal};
 use zellbook_core::wire::MarketBody;
+use zellbook_core::{Atoms, Decimal, Market};
 
 use crate::format;
 use crate::state::{ticks, use_state};

@@ -2,10 +2,8 @@
 
 use leptos::html::Dialog;
 use leptos::prelude::*;
-use zellbook_core::key::PublicKey;
-use zellbook_core::limits::DESTINATION_LENGTH_MAX;
-use zellbook_core::transaction::Action;
-use zellbook_core::units::{Atoms, Decimal};
+use zellbook_core::types::limits::DESTINATION_LENGTH_MAX;
+use zellbook_core::{Action, Atoms, Decimal, PublicKey};
 
 use super::faucet::{ask_faucet, has_faucet};
 use super::sign_sheet::ignore_held_enter;

@@ -1,7 +1,7 @@
 //! A number with its unit inside, stepped by the arrow keys, with its fault below.
 
 use leptos::prelude::*;
-use zellbook_core::units::Decimal;
+use zellbook_core::Decimal;
 
 use super::faults::{FaultLine, Faults};
 use crate::fault::Field;

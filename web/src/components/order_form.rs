@@ -2,8 +2,8 @@
 //! anything is signed.
 
 use leptos::prelude::*;
-use zellbook_core::transaction::{Action, Order, SelfTrade, Side, TimeInForce, Transaction};
-use zellbook_core::units::{Decimal, Ticks};
+use zellbook_core::types::SelfTrade;
+use zellbook_core::{Action, Decimal, Order, Side, Ticks, TimeInForce, Transaction};
 
 use super::expiry::{Expiry, ExpiryField};
 use super::faults::{FaultLine, Faults};

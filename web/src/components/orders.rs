@@ -1,8 +1,9 @@
 //! Open orders of the account, to be changed or cancelled.
 
 use leptos::prelude::*;
-use zellbook_core::transaction::{Action, OrderRef, Side};
+use zellbook_core::protocol::OrderRef;
 use zellbook_core::wire::OrderBody;
+use zellbook_core::{Action, Side};
 
 use super::dead_man::DeadManView;
 use crate::evidence::{Known, Subject};

@@ -5,7 +5,7 @@ use leptos::ev::KeyboardEvent;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement};
-use zellbook_core::transaction::Side;
+use zellbook_core::Side;
 
 use super::settings::{Settings, sheet, use_settings};
 use crate::later::{Later, MakeView, NotLoaded, wasm_split};

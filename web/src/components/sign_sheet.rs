@@ -4,7 +4,7 @@
 use leptos::html::Dialog;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use zellbook_core::transaction::{Action, Transaction};
+use zellbook_core::{Action, Transaction};
 
 use super::wallet::{Hidden, OtherNetwork, OtherNetworkNote, UnlockForm};
 use crate::draft::Lines;

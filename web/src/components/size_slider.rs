@@ -1,8 +1,7 @@
 //! How much of what the balance pays for an order takes, in quarters.
 
 use leptos::prelude::*;
-use zellbook_core::transaction::{Side, TimeInForce};
-use zellbook_core::units::{Atoms, Decimal, Lots};
+use zellbook_core::{Atoms, Decimal, Lots, Side, TimeInForce};
 
 use crate::draft::available;
 use crate::format;
@@ -11,7 +10,7 @@ use crate::state::{State, lots};
 /// The largest order that the available balance pays for, its fee included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Largest {
-    market: zellbook_core::listing::Market,
+    market: zellbook_core::Market,
     symbol: String,
     lots: u64,
 }
@@ -28,9 +27,9 @@ pub fn largest(
     let price = match side {
         Side::Buy => {
             let ticks = price?.in_steps_of(market.tick_size).ok()?;
-            zellbook_core::units::Ticks(u64::try_from(ticks).ok().filter(|ticks| *ticks > 0)?)
+            zellbook_core::Ticks(u64::try_from(ticks).ok().filter(|ticks| *ticks > 0)?)
         }
-        Side::Sell => zellbook_core::units::Ticks(1),
+        Side::Sell => zellbook_core::Ticks(1),
     };
     let is_paid = |lots: u64| {
         let cost = market.cost(side, price, Lots(lots), time_in_force);

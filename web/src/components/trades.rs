@@ -1,9 +1,8 @@
 //! The trade tape.
 
 use leptos::prelude::*;
-use zellbook_core::listing::Market;
-use zellbook_core::transaction::Side;
 use zellbook_core::wire::TradeBody;
+use zellbook_core::{Market, Side};
 
 use crate::format;
 use crate::state::use_state;

@@ -1,7 +1,7 @@
 //! The trading page: chart, book, trades, order form and account, and what is on show where it is narrow.
 
 use leptos::prelude::*;
-use zellbook_core::transaction::Side;
+use zellbook_core::Side;
 
 use super::account_panel::AccountPanel;
 use super::book::BookView;

@@ -1,18 +1,15 @@
 //! The checks themselves: what a replica answered is held against signatures, hashes and genesis.
 
 use serde_json::value::RawValue;
-use zellbook_core::batch::check_element;
 use zellbook_core::certificate::{Certifiers, certifiers};
-use zellbook_core::genesis::Rules;
-use zellbook_core::key::{PublicKey, decode_hex};
-use zellbook_core::leaf::LeafKey;
-use zellbook_core::order_leaf::OrderLeaf;
-use zellbook_core::state_root::{Hash, Proof};
-use zellbook_core::units::{Atoms, Lots};
+use zellbook_core::protocol::check_element;
+use zellbook_core::state::OrderLeaf;
+use zellbook_core::types::decode_hex;
 use zellbook_core::wire::{
     BalanceBody, BalanceProofBody, CertifiedBody, NetworkBody, OrderBody, OrderProofBody,
     ProofBody, SignedBody,
 };
+use zellbook_core::{Atoms, Hash, LeafKey, Lots, Proof, PublicKey, Rules};
 use zellular::{
     DecimalProof, FinalitySignature, NodeList, SignedState, Threshold, Verifier, chain,
 };
@@ -68,9 +65,7 @@ pub fn signed(rules: &Rules, hash: &str, body: &SignedBody) -> Vec<Step> {
             found.hash
         )),
         Ok(_) if body.scheme == "guide" => Ok(format!("The hash is {hash}.")),
-        Ok(found)
-            if zellbook_core::transaction::TransactionHash::of_text(&body.text) != found.hash =>
-        {
+        Ok(found) if zellbook_core::TransactionHash::of_text(&body.text) != found.hash => {
             Err("The displayed message is not the message that was signed.".into())
         }
         Ok(_) => Ok(format!("The SHA-256 of the message is {hash}.")),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use serde::de::DeserializeOwned;
-use zellbook_core::genesis::Rules;
+use zellbook_core::Rules;
 use zellbook_core::wire::{
     AccountBody, BalanceProofBody, BatchBody, BatchesResponse, CertifiedBody, ContentsBody,
     NetworkBody, OrderProofBody, SignedBody, StatusBody, TransactionStatus,

@@ -1,7 +1,7 @@
 //! Markets: all of them, and each with its rules, figures, book and trades.
 
 use leptos::prelude::*;
-use zellbook_core::listing::Market;
+use zellbook_core::Market;
 use zellbook_core::wire::{
     BookBody, LevelBody, MarketBody, MarketsResponse, TradeBody, TradesResponse,
 };

@@ -1,6 +1,6 @@
 //! What views are made of: headings, facts, tables, and links to other views.
 
-use zellbook_core::transaction::Side;
+use zellbook_core::Side;
 
 use super::dom::{KEY, Node, element, text, with};
 use crate::format;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use leptos::prelude::*;
-use zellbook_core::transaction::TransactionHash;
+use zellbook_core::TransactionHash;
 use zellbook_core::wire::{
     BatchTradesResponse, OrderBody, OrderStatus, SignedBody, Stage, TradeBody, TransactionStatus,
 };

@@ -11,7 +11,7 @@ use leptos::task::spawn_local;
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use zellbook_core::key::PublicKey;
+use zellbook_core::PublicKey;
 use zellbook_vault::VaultError;
 
 use super::kept::EthereumAccount;

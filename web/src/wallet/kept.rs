@@ -1,7 +1,7 @@
 //! The wallet as it is kept: which accounts there are, and what the user set. No key is in it unencrypted.
 
 use serde::{Deserialize, Serialize};
-use zellbook_core::key::PublicKey;
+use zellbook_core::PublicKey;
 use zellbook_vault::{Origin, Record, SealedKey, VaultError, WalletFile};
 
 use super::store::{self, Change, RECORDS, WALLET};

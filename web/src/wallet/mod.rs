@@ -10,7 +10,8 @@ mod vault;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use zellbook_core::key::{PublicKey, Scheme, Signature};
+use zellbook_core::PublicKey;
+use zellbook_core::types::{Scheme, Signature};
 use zellbook_vault::{Answer, Origin, Request};
 pub use zellbook_vault::{PASSPHRASE_LENGTH_MIN, Source, VaultError, WalletFile};
 use zeroize::Zeroizing;

@@ -1,7 +1,7 @@
 //! Nonces: Unix milliseconds, and for one signing key never the same number twice in this browser, in whichever
 //! tab, nor a lower one after the clock was set back.
 
-use zellbook_core::key::PublicKey;
+use zellbook_core::PublicKey;
 use zellbook_vault::VaultError;
 
 use super::store::{self, Change, NONCES};

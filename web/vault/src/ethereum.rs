@@ -2,7 +2,8 @@
 
 use k256::ecdsa::{RecoveryId, Signature as Ecdsa, VerifyingKey};
 use sha3::{Digest, Keccak256};
-use zellbook_core::key::{PublicKey, Scheme, Signature};
+use zellbook_core::PublicKey;
+use zellbook_core::types::{Scheme, Signature};
 
 use crate::error::VaultError;
 
@@ -44,7 +45,7 @@ pub fn recover(text: &str, signature: &str) -> Result<Recovered, VaultError> {
 
 #[cfg(test)]
 mod tests {
-    use zellbook_core::key::SecretKey;
+    use zellbook_core::SecretKey;
 
     use super::*;
 

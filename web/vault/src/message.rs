@@ -2,7 +2,7 @@
 //! contain passphrases and secrets.
 
 use serde::{Deserialize, Serialize};
-use zellbook_core::key::PublicKey;
+use zellbook_core::PublicKey;
 use zeroize::Zeroize;
 
 use crate::error::VaultError;

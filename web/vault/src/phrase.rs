@@ -3,7 +3,7 @@
 
 use bip32::{ChildNumber, XPrv};
 use bip39::{Error, Language, Mnemonic};
-use zellbook_core::key::SecretKey;
+use zellbook_core::SecretKey;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::VaultError;

@@ -7,7 +7,7 @@ use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Key, Nonce};
 use argon2::{Algorithm, Argon2, Params, Version};
 use serde::{Deserialize, Serialize};
-use zellbook_core::key::PublicKey;
+use zellbook_core::PublicKey;
 use zeroize::Zeroizing;
 
 use crate::error::{PASSPHRASE_LENGTH_MIN, VaultError};
@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     fn key() -> PublicKey {
-        zellbook_core::key::SecretKey::from_bytes(&[7; 32]).unwrap().public_key()
+        zellbook_core::SecretKey::from_bytes(&[7; 32]).unwrap().public_key()
     }
 
     #[test]
@@ -254,7 +254,7 @@ mod tests {
         assert_ne!(seal(&mut random).sealed, record.sealed);
         let session = Record { origin: Origin::Session { account: key() }, ..record.clone() };
         assert_eq!(session.open(&data_key).unwrap_err(), VaultError::Wrong);
-        let other = zellbook_core::key::SecretKey::from_bytes(&[8; 32]).unwrap().public_key();
+        let other = zellbook_core::SecretKey::from_bytes(&[8; 32]).unwrap().public_key();
         let other = Record { key: other, ..record.clone() };
         assert_eq!(other.open(&data_key).unwrap_err(), VaultError::Wrong);
         assert_eq!(record.open(&random.take()).unwrap_err(), VaultError::Wrong);

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use zellbook_core::key::{PublicKey, Scheme, SecretKey};
+use zellbook_core::types::Scheme;
+use zellbook_core::{PublicKey, SecretKey};
 use zeroize::Zeroizing;
 
 use crate::error::VaultError;
@@ -207,7 +208,7 @@ impl Vault {
 
 #[cfg(test)]
 mod tests {
-    use zellbook_core::key::Signature;
+    use zellbook_core::types::Signature;
 
     use super::*;
 

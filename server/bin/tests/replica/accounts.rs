@@ -3,10 +3,8 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use zellbook_core::key::SecretKey;
-use zellbook_core::leaf::LeafKey;
-use zellbook_core::state_root::Proof;
-use zellbook_core::transaction::{Action, KeyGrant, Order, OrderRef, Transaction};
+use zellbook_core::protocol::{KeyGrant, OrderRef};
+use zellbook_core::{Action, LeafKey, Order, Proof, SecretKey, Transaction};
 
 use crate::harness::{
     Replica, balance, check_replay, key, new_key, nonce, now_ms, order, replay, run, text,
@@ -81,7 +79,7 @@ async fn a_replaced_order_keeps_its_client_id_and_is_found_by_the_replacing_tran
     let hash = replaced["hash"].as_str().unwrap();
     let mut bytes = [0; 32];
     hex::decode_to_slice(hash, &mut bytes).unwrap();
-    let hash = OrderRef::Transaction(zellbook_core::transaction::TransactionHash(bytes));
+    let hash = OrderRef::Transaction(zellbook_core::TransactionHash(bytes));
     assert_eq!(replica.perform(&alice, Action::Cancel(hash)).await["status"], "applied");
     let account = replica.account(&alice).await;
     assert_eq!(account["past_orders"][0]["reason"], "requested");

@@ -5,8 +5,8 @@ use std::fs;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use zellbook_core::listing::Listing;
-use zellbook_core::transaction::{Action, OrderRef};
+use zellbook_core::Action;
+use zellbook_core::protocol::OrderRef;
 use zellbook_core::wire::MarketsResponse;
 
 use crate::harness::{Replica, balance, client, key};
@@ -42,7 +42,7 @@ async fn an_order_is_shown_by_every_endpoint_that_it_concerns() {
     assert_eq!(markets["markets"][0]["last"], "2000");
     assert_eq!(markets["markets"][0]["volume_24h"], "0.5");
     let listed: MarketsResponse = serde_json::from_value(markets).unwrap();
-    assert_eq!(Listing::read(&listed).as_ref(), Some(&replica.rules.listing));
+    assert_eq!(listed.listing().as_ref(), Some(&replica.rules.listing));
     let index = taken["batch"].as_str().unwrap();
     let batch = replica.get(&format!("/v1/batches/{index}")).await;
     assert!(batch["body"].as_str().unwrap().contains("\"price\":\"2010\""));
@@ -220,7 +220,7 @@ async fn every_error_response_states_what_would_be_right() {
     .await;
     let many = format!("[{}]", vec!["{}"; 1001].join(","));
     check(r, post.clone(), transactions, &many, 400, "too_many", "send at most 1000").await;
-    let future = zellbook_core::transaction::Transaction {
+    let future = zellbook_core::Transaction {
         account: alice.public_key(),
         signer: None,
         nonce: u64::MAX,

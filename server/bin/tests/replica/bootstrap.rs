@@ -15,9 +15,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
-use zellbook_core::batch::Batch;
-use zellbook_core::exchange::Exchange;
-use zellbook_core::transaction::Action;
+use zellbook_core::{Action, Batch, Exchange};
 
 use crate::harness::{Replica, balance, client, key, number, program, run, text};
 

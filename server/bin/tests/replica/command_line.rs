@@ -6,7 +6,8 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use zellbook_core::key::{PublicKey, Scheme, Signature};
+use zellbook_core::PublicKey;
+use zellbook_core::types::{Scheme, Signature};
 
 use crate::harness::{Replica, network_vectors, new_key, now_ms, number, run, text};
 

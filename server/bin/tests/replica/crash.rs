@@ -3,7 +3,7 @@
 use std::fs;
 
 use tempfile::TempDir;
-use zellbook_core::transaction::Action;
+use zellbook_core::Action;
 
 use crate::harness::{Given, Process, Replica, balance, check_replay, key, replay, run, text};
 

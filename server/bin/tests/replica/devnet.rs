@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use zellbook_core::genesis::Genesis;
-use zellbook_core::transaction::{Action, Transaction};
+use zellbook_core::{Action, Genesis, Transaction};
 
 use crate::harness::{TIMEOUT, client, key, now_ms, order, program, run, text};
 

@@ -4,10 +4,8 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use zellbook_core::key::SecretKey;
-use zellbook_core::transaction::Action;
-use zellbook_core::units::{Atoms, Decimal};
 use zellbook_core::wire::{BatchesResponse, NetworkBody};
+use zellbook_core::{Action, Atoms, Decimal, SecretKey};
 use zellular::{
     DecimalProof, FinalitySignature, NodeList, SignedState, Threshold, Verifier, chain,
 };
@@ -223,7 +221,7 @@ async fn the_hash_of_the_signed_text_is_the_transactions_hash() {
         assert_eq!(signed["element"], json);
         let text = signed["text"].as_str().unwrap();
         assert!(text.starts_with(&format!("Zellbook 1 {}\nkind: order\n", replica.rules.network)));
-        let of_text = zellbook_core::transaction::TransactionHash::of_text(text);
+        let of_text = zellbook_core::TransactionHash::of_text(text);
         assert_eq!(of_text.to_string(), hash);
         assert!(json.contains(signed["signature"].as_str().unwrap()));
     };

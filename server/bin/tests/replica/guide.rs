@@ -5,7 +5,7 @@ use std::process::Command;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use zellbook_core::key::SecretKey;
+use zellbook_core::SecretKey;
 
 use crate::harness::{Replica, balance};
 

@@ -2,7 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 use tempfile::TempDir;
-use zellbook_core::transaction::Action;
+use zellbook_core::Action;
 
 use crate::harness::{Replica, key, new_key, now_ms, run, text};
 

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use zellbook_core::genesis::{Genesis, Rules};
-use zellbook_core::key::{PublicKey, SecretKey};
-use zellbook_core::transaction::{Action, Order, SelfTrade, Side, TimeInForce, Transaction};
+use zellbook_core::types::SelfTrade;
+use zellbook_core::{
+    Action, Genesis, Order, PublicKey, Rules, SecretKey, Side, TimeInForce, Transaction,
+};
 
 /// How long a test waits for anything before it fails. Nothing takes that long unless it hangs.
 pub const TIMEOUT: Duration = Duration::from_secs(60);

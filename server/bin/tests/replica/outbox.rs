@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use zellbook_core::transaction::Action;
+use zellbook_core::Action;
 
 use crate::harness::{Given, Process, Replica, free_port, key, now_ms, number, order, run, text};
 use crate::hostile::node::{Asked, Attack, Node, Sent, page, state};

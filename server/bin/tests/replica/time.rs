@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use zellbook_core::transaction::Action;
+use zellbook_core::Action;
 
 use crate::harness::{
     Given, Process, Replica, TIMEOUT, balance, check_replay, key, now_ms, number, order,

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::Value;
 use tempfile::TempDir;
-use zellbook_core::transaction::Action;
+use zellbook_core::Action;
 
 use crate::harness::{Given, Process, Replica, client, key, number, replay};
 

@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use zellbook_core::key::SecretKey;
+use zellbook_core::SecretKey;
 
 use crate::harness::{Replica, key, now_ms};
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use zellbook_core::limits::{BATCH_BYTES_DEFAULT, TRANSACTION_BYTES_MAX};
+use zellbook_core::types::limits::{BATCH_BYTES_DEFAULT, TRANSACTION_BYTES_MAX};
 use zellular::Threshold;
 
 use crate::cli::network::{NetworkSource, parse_source};

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use zellbook_core::genesis::Rules;
+use zellbook_core::Rules;
 
 use crate::bootstrap::{self, BootstrapError, Peer, Proofs};
 use crate::cli::failure::Failure;

@@ -1,7 +1,6 @@
 //! The files that `zellbook serve` reads before it starts: keys, the web page, and evidence of an earlier halt.
 
-use zellbook_core::genesis::Rules;
-use zellbook_core::key::SecretKey;
+use zellbook_core::{Rules, SecretKey};
 
 use super::arguments::ServeArguments;
 use crate::api::{Faucet, Page};

@@ -9,11 +9,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use zellbook_core::batch::{Batch, CheckedTransaction, Once};
-use zellbook_core::exchange::Exchange;
-use zellbook_core::genesis::Rules;
-use zellbook_core::state_root::Hash as Root;
+use zellbook_core::protocol::{CheckedTransaction, ReplayGuard};
 use zellbook_core::wire::Stage;
+use zellbook_core::{Batch, Exchange, Hash as Root, Rules};
 
 use super::ledger::{Hash, Ledger};
 use super::replica::TestedReplica;
@@ -138,7 +136,7 @@ impl Judge {
     }
 
     fn is_superseded(&self, checked: &CheckedTransaction) -> bool {
-        let Once::Nonce(nonce) = checked.once else { return false };
+        let ReplayGuard::Nonce(nonce) = checked.replay_guard else { return false };
         let signer = self.exchange.account(&checked.signer);
         signer.is_some_and(|signer| signer.check_nonce(nonce).is_err())
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
-use zellbook_core::batch::CheckedTransaction;
+use zellbook_core::protocol::CheckedTransaction;
 
 use zellbook_server::published::Published;
 use zellbook_server::store::Reader;

@@ -8,8 +8,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use zellbook_core::genesis::Rules;
-use zellbook_core::key::SecretKey;
+use zellbook_core::{Rules, SecretKey};
 use zellular::Verifier;
 
 use super::ledger::{Hash, Ledger};

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use tokio::time::Instant;
-use zellbook_core::batch::{CheckedTransaction, check_element};
-use zellbook_core::genesis::Rules;
-use zellbook_core::key::{PublicKey, SecretKey};
-use zellbook_core::transaction::{
-    Action, Order, OrderRef, SelfTrade, Side, TimeInForce, Transaction, TransactionHash,
+use zellbook_core::protocol::{CheckedTransaction, OrderRef, check_element};
+use zellbook_core::types::SelfTrade;
+use zellbook_core::{
+    Action, Decimal, Order, PublicKey, Rules, SecretKey, Side, TimeInForce, Transaction,
+    TransactionHash,
 };
-use zellbook_core::units::Decimal;
 
 use super::ledger::Ledger;
 use zellbook_server::outbox::Outbox;

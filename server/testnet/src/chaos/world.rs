@@ -11,7 +11,8 @@ use std::time::Duration;
 use fastrand::Rng;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
-use zellbook_core::genesis::{ReplicaSpec, Rules};
+use zellbook_core::Rules;
+use zellbook_core::rules::ReplicaSpec;
 use zellular::{Threshold, Verifier};
 
 use zellbook_server::clock::Clock;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::watch;
-use zellbook_core::genesis::ReplicaSpec;
+use zellbook_core::rules::ReplicaSpec;
 use zellbook_server::cli::{Failure, Output, block_on};
 use zellbook_server::clock::Clock;
 use zellbook_server::config::{

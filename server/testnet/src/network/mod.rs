@@ -23,7 +23,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use zellbook_core::limits::BATCH_BYTES_DEFAULT;
+use zellbook_core::types::limits::BATCH_BYTES_DEFAULT;
 use zellular::bls::{BlsError, BlsSecretKey};
 use zellular::{NodeList, NodeListError};
 

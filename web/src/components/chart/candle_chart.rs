@@ -5,9 +5,8 @@ use leptos::html::Div;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen::closure::Closure;
-use zellbook_core::listing::Market;
-use zellbook_core::transaction::Side;
 use zellbook_core::wire::CandlesResponse;
+use zellbook_core::{Market, Side};
 
 use super::Chosen;
 use super::library::{self, Chart};

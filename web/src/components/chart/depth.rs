@@ -5,9 +5,7 @@ use std::time::Duration;
 use leptos::leptos_dom::helpers::set_timeout;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
-use zellbook_core::listing::{Listing, Market};
-use zellbook_core::transaction::Side;
-use zellbook_core::units::{Atoms, Lots, Ticks};
+use zellbook_core::{Atoms, Listing, Lots, Market, Side, Ticks};
 
 use crate::format;
 use crate::later::{MakeView, NotLoaded, wasm_split};
@@ -111,7 +109,7 @@ impl Depth {
         let price = format::in_steps(&self.market.format_price(point.price), self.market.tick_size);
         let quantity = format::number(&self.market.format_quantity(point.quantity), 0);
         let (symbol, decimals) = &self.quote;
-        let quote = zellbook_core::units::Decimal::of_atoms(point.quote, *decimals);
+        let quote = zellbook_core::Decimal::of_atoms(point.quote, *decimals);
         let quote = format::number(&quote.to_string(), 0);
         let (what, way) = match point.side {
             Side::Buy => ("Bids", "down"),

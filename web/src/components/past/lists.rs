@@ -1,6 +1,6 @@
 //! The lists of an account's past: what their rows and files have.
 
-use zellbook_core::transaction::Side;
+use zellbook_core::Side;
 use zellbook_core::wire::{
     FillBody, FillsResponse, LedgerEntryBody, LedgerKind, LedgerResponse, OrderBody, OrderStatus,
     OrdersResponse,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use leptos::leptos_dom::helpers::set_timeout;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use zellbook_core::key::PublicKey;
+use zellbook_core::PublicKey;
 
 use self::lists::{Cell, Entry, Past};
 pub use self::lists::{FILLS, HISTORY, LEDGER};

@@ -2,7 +2,7 @@
 //! that the replica tells another network.
 
 use leptos::prelude::*;
-use zellbook_core::key::PublicKey;
+use zellbook_core::PublicKey;
 
 use super::attempt;
 use crate::format::short;

@@ -3,8 +3,7 @@
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::HtmlElement;
-use zellbook_core::transaction::Side;
-use zellbook_core::units::Decimal;
+use zellbook_core::{Decimal, Side};
 
 use crate::components::faucet::{ask_faucet, has_faucet};
 use crate::state::{State, use_state};
@@ -21,7 +20,7 @@ fn suggest(state: State) {
         let quote = listing.token_at(market.quote)?;
         let available = state.available(&quote.symbol)?;
         let atoms = available.in_steps_of(Decimal::one_atom(quote.decimals)).ok()? / SUGGESTED_PART;
-        let lot = market.quote_atoms(best, zellbook_core::units::Lots(1))?;
+        let lot = market.quote_atoms(best, zellbook_core::Lots(1))?;
         let lots = atoms.checked_div(lot.0)?.max(1);
         state.side.set(Side::Buy);
         state.price.set(price.to_string());

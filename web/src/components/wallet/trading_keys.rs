@@ -2,10 +2,9 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use zellbook_core::key::PublicKey;
-use zellbook_core::transaction::{Action, KeyGrant};
-use zellbook_core::units::Decimal;
+use zellbook_core::protocol::KeyGrant;
 use zellbook_core::wire::SessionKeyBody;
+use zellbook_core::{Action, Decimal, PublicKey};
 
 use super::passphrase::SecretField;
 use crate::format;
@@ -179,7 +178,7 @@ fn KeyForm() -> impl IntoView {
     };
     let names = move |is_token: bool| {
         state.listing.with(|listing| {
-            let names = |listing: &zellbook_core::listing::Listing| -> Vec<String> {
+            let names = |listing: &zellbook_core::Listing| -> Vec<String> {
                 if is_token {
                     listing.tokens.iter().map(|token| token.symbol.clone()).collect()
                 } else {

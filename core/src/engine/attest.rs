@@ -1,0 +1,96 @@
+//! Attestations of replicas: clocks, votes and certified roots.
+
+use alloc::vec::Vec;
+
+use super::engine::Engine;
+use super::failure::Failure;
+use crate::protocol::{Event, Reject};
+use crate::rules::Rules;
+use crate::state::{Latest, LeafKey};
+use crate::types::limits::{CERTIFIED_KEPT, VOTES_KEPT};
+use crate::types::{Corrupt, Hash, PublicKey, ReplicaIndex};
+
+impl Engine {
+    pub(crate) fn attest(
+        &mut self,
+        rules: &Rules,
+        account: &PublicKey,
+        batch: u64,
+        root: Hash,
+        clock: u64,
+    ) -> Result<(), Failure> {
+        let replicas = &rules.genesis.replicas;
+        let position = replicas.iter().position(|replica| replica.public_key == *account);
+        let replica = position
+            .and_then(|position| u16::try_from(position).ok())
+            .map(ReplicaIndex)
+            .ok_or(Reject::NotReplica)?;
+        let last = self.attestations.latest(replica).map_or(0, |latest| latest.batch);
+        if batch < last {
+            return Err(Reject::AttestationStale { batch, last }.into());
+        }
+        let index = self.counters.batch;
+        if batch >= index {
+            return Err(Reject::AttestationAhead { batch, index }.into());
+        }
+        self.attestations.latest.insert(replica, Latest { batch, clock });
+        self.touch(LeafKey::Replica(replica));
+        self.note(Event::Attested { replica, batch, root, clock });
+        let certified = self.attestations.last_certified().map_or(0, |(batch, _)| batch);
+        if batch > certified {
+            self.vote(rules, batch, replica, root)?;
+        }
+        Ok(())
+    }
+
+    /// Counts a vote, if it is the replica's first on the batch, and certifies the root if it decides.
+    fn vote(
+        &mut self,
+        rules: &Rules,
+        batch: u64,
+        replica: ReplicaIndex,
+        root: Hash,
+    ) -> Result<(), Corrupt> {
+        if self.attestations.votes.contains_key(&(batch, replica)) {
+            return Ok(());
+        }
+        self.attestations.votes.insert((batch, replica), root);
+        self.touch(LeafKey::Vote(batch, replica));
+        let votes = &self.attestations.votes;
+        let own = votes.keys().filter(|(_, voter)| *voter == replica);
+        if own.clone().count() > VOTES_KEPT
+            && let Some(oldest) = own.min().copied()
+        {
+            self.drop_vote(oldest);
+        }
+        if self.attestations.decides(rules, batch, &root) {
+            self.certify(batch, root);
+        }
+        Ok(())
+    }
+
+    fn certify(&mut self, batch: u64, root: Hash) {
+        let settled: Vec<(u64, ReplicaIndex)> = self
+            .attestations
+            .votes
+            .range(..=(batch, ReplicaIndex(u16::MAX)))
+            .map(|(vote, _)| *vote)
+            .collect();
+        for vote in settled {
+            self.drop_vote(vote);
+        }
+        self.attestations.certified.insert(batch, root);
+        self.touch(LeafKey::Certified(batch));
+        if self.attestations.certified.len() > CERTIFIED_KEPT
+            && let Some((oldest, _)) = self.attestations.certified.pop_first()
+        {
+            self.touch(LeafKey::Certified(oldest));
+        }
+        self.note(Event::Certified { batch, root });
+    }
+
+    fn drop_vote(&mut self, (batch, replica): (u64, ReplicaIndex)) {
+        self.attestations.votes.remove(&(batch, replica));
+        self.touch(LeafKey::Vote(batch, replica));
+    }
+}

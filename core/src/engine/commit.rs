@@ -1,0 +1,242 @@
+//! Commits a planned order, which cannot fail.
+
+use alloc::string::{String, ToString};
+
+use super::engine::Engine;
+use super::failure::TOO_MUCH;
+use super::note::Note;
+use super::placing::Placing;
+use super::plan::{MatchStep, Rest};
+use crate::protocol::{CancelReason, Event, Terms};
+use crate::rules::{Market, fee};
+use crate::state::{OrderDetails, RestingOrder, Slot};
+use crate::types::{AccountIndex, Atoms, Corrupt, Lots, Side};
+
+/// An order on its way through the book.
+struct Taker<'a> {
+    market: &'a Market,
+    terms: &'a Terms,
+    id: u64,
+    account: AccountIndex,
+    /// Lots that it traded.
+    filled: Lots,
+    /// What its trades are worth, in quote.
+    quote: Atoms,
+    /// What it pays for them.
+    fee: Atoms,
+}
+
+impl Engine {
+    /// Does what was planned and checked.
+    pub(super) fn commit_order(
+        &mut self,
+        market: &Market,
+        terms: &Terms,
+        placing: &Placing<'_>,
+        meets: &[MatchStep<(Slot, RestingOrder)>],
+        (left, rest): (Lots, Rest),
+    ) -> Result<(), Corrupt> {
+        if let Some((order, _)) = placing.replaces {
+            let found = self.open_order(self.ledger.account(order.account)?, order.id);
+            let (_, slot, _) = found.ok_or(Corrupt("a replaced order is not open"))?;
+            self.cancel_resting(market, slot, &order, CancelReason::Replaced)?;
+        }
+        let id = self.counters.order.checked_add(1).ok_or(Corrupt("order ids ran out"))?;
+        self.counters.order = id;
+        self.note_accepted(id, terms, placing)?;
+        let mut taker = Taker {
+            market,
+            terms,
+            id,
+            account: placing.account,
+            filled: Lots(0),
+            quote: Atoms::ZERO,
+            fee: Atoms::ZERO,
+        };
+        let mut next = meets;
+        while let [meet, rest @ ..] = next {
+            next = rest;
+            if let [MatchStep::Fill { key: (_, maker), .. }, ..] = next {
+                self.ledger.account(maker.account)?.prefetch_order(maker.id);
+            }
+            match meet {
+                MatchStep::Fill { quantity, key: (slot, maker), .. } => {
+                    self.fill(&mut taker, *slot, maker, *quantity)?;
+                }
+                MatchStep::Cancel { key: (slot, maker) } => {
+                    self.cancel_resting(market, *slot, maker, CancelReason::SelfTrade)?;
+                }
+            }
+        }
+        if taker.filled > Lots(0) {
+            self.settle(&taker)?;
+        }
+        let mut committed = terms.quantity;
+        if left > Lots(0) {
+            match rest {
+                Rest::Rests => self.rest(&taker, placing, left)?,
+                Rest::Cancelled(reason) => {
+                    committed = taker.filled;
+                    self.notes.push(Note::Cancelled {
+                        order: id,
+                        account: placing.account,
+                        market: market.index,
+                        side: terms.side,
+                        price: terms.price,
+                        remaining: left,
+                        reason,
+                    });
+                }
+            }
+        }
+        if let Some(signer) = placing.session_key {
+            let key = self.key(placing.account)?;
+            let value = market.spends(terms.side, terms.price, committed).ok_or(TOO_MUCH)?;
+            self.spend(&key, &signer, value)?;
+        }
+        Ok(())
+    }
+
+    fn note_accepted(
+        &mut self,
+        id: u64,
+        terms: &Terms,
+        placing: &Placing<'_>,
+    ) -> Result<(), Corrupt> {
+        let Terms { market, side, price, quantity, time_in_force, .. } = *terms;
+        let Some(client_id) = placing.client_id else {
+            let account = placing.account;
+            self.notes.push(Note::Accepted {
+                order: id,
+                account,
+                market,
+                side,
+                price,
+                quantity,
+                time_in_force,
+            });
+            return Ok(());
+        };
+        let account = self.key(placing.account)?;
+        let client_id = Some(client_id.to_string());
+        self.note(Event::Accepted {
+            order: id,
+            account,
+            market,
+            side,
+            price,
+            quantity,
+            time_in_force,
+            client_id,
+        });
+        Ok(())
+    }
+
+    /// One trade at the maker's price, the maker's part of it.
+    fn fill(
+        &mut self,
+        taker: &mut Taker<'_>,
+        slot: Slot,
+        maker: &RestingOrder,
+        quantity: Lots,
+    ) -> Result<(), Corrupt> {
+        let market = taker.market;
+        let left = self.book_mut(market.index)?.fill(slot, quantity)?;
+        let base = market.base_atoms(quantity).ok_or(TOO_MUCH)?;
+        let quote = market.quote_atoms(maker.price, quantity).ok_or(TOO_MUCH)?;
+        let fees = |remaining| market.maker_fee(maker.price, maker.rested, remaining);
+        let maker_fee = fees(maker.remaining)
+            .and_then(|before| before.checked_sub(fees(left)?))
+            .ok_or(TOO_MUCH)?;
+        match maker.side {
+            Side::Buy => {
+                let paid = quote.checked_add(maker_fee).ok_or(TOO_MUCH)?;
+                self.ledger.take_locked(maker.account, market.quote, paid)?;
+                self.ledger.credit(maker.account, market.base, base)?;
+            }
+            Side::Sell => {
+                let got = quote.checked_sub(maker_fee).ok_or(TOO_MUCH)?;
+                self.ledger.take_locked(maker.account, market.base, base)?;
+                self.ledger.credit(maker.account, market.quote, got)?;
+            }
+        }
+        self.touch_balance(maker.account, market.base);
+        self.touch_balance(maker.account, market.quote);
+        self.touched.orders.push((maker.account, maker.id));
+        if left == Lots(0) {
+            self.close(market, slot, maker)?;
+        }
+
+        taker.filled = Lots(taker.filled.0.checked_add(quantity.0).ok_or(TOO_MUCH)?);
+        taker.quote = taker.quote.checked_add(quote).ok_or(TOO_MUCH)?;
+        let fee_before = taker.fee;
+        taker.fee = fee(taker.quote, market.taker_fee_bps).ok_or(TOO_MUCH)?;
+        let taker_fee = taker.fee.checked_sub(fee_before).ok_or(TOO_MUCH)?;
+        let fees = maker_fee.checked_add(taker_fee).ok_or(TOO_MUCH)?;
+        if fees > Atoms::ZERO {
+            self.ledger.credit(self.fee_account, market.quote, fees)?;
+            self.touch_balance(self.fee_account, market.quote);
+        }
+        let trade = self.counters.trade.checked_add(1).ok_or(Corrupt("trade numbers ran out"))?;
+        self.counters.trade = trade;
+        self.notes.push(Note::Filled {
+            trade,
+            market: market.index,
+            price: maker.price,
+            quantity,
+            maker: (maker.id, maker.account),
+            taker: (taker.id, taker.account),
+            taker_side: taker.terms.side,
+            fees: [maker_fee, taker_fee],
+        });
+        Ok(())
+    }
+
+    /// The taker's part of all its trades.
+    fn settle(&mut self, taker: &Taker<'_>) -> Result<(), Corrupt> {
+        let market = taker.market;
+        let base = market.base_atoms(taker.filled).ok_or(TOO_MUCH)?;
+        match taker.terms.side {
+            Side::Buy => {
+                let paid = taker.quote.checked_add(taker.fee).ok_or(TOO_MUCH)?;
+                self.ledger.debit(taker.account, market.quote, paid)?;
+                self.ledger.credit(taker.account, market.base, base)?;
+            }
+            Side::Sell => {
+                let got = taker.quote.checked_sub(taker.fee).ok_or(TOO_MUCH)?;
+                self.ledger.debit(taker.account, market.base, base)?;
+                self.ledger.credit(taker.account, market.quote, got)?;
+            }
+        }
+        self.touch_balance(taker.account, market.base);
+        self.touch_balance(taker.account, market.quote);
+        Ok(())
+    }
+
+    /// Puts what is left of a taker into the book.
+    fn rest(
+        &mut self,
+        taker: &Taker<'_>,
+        placing: &Placing<'_>,
+        left: Lots,
+    ) -> Result<(), Corrupt> {
+        let (market, terms) = (taker.market, taker.terms);
+        let [a, b, c, d, e, f, g, h, ..] = placing.hash.0;
+        let order = RestingOrder {
+            id: taker.id,
+            account: taker.account,
+            side: terms.side,
+            price: terms.price,
+            quantity: terms.quantity,
+            rested: left,
+            remaining: left,
+            hash: [a, b, c, d, e, f, g, h],
+        };
+        let lock = market.lock(terms.side, terms.price, left, left).ok_or(TOO_MUCH)?;
+        self.ledger.lock(taker.account, terms.cost_token, lock)?;
+        self.touch_balance(taker.account, terms.cost_token);
+        let details =
+            OrderDetails { expires: terms.expires, client_id: placing.client_id.map(String::from) };
+        self.open(market.index, &order, details)
+    }
+}

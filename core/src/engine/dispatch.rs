@@ -1,0 +1,103 @@
+//! Applies one transaction: uses up its nonce, checks its signer, and calls what its kind does.
+
+use alloc::vec::Vec;
+
+use super::engine::Engine;
+use super::failure::Failure;
+use super::placing::Placing;
+use crate::protocol::{Action, CheckedTransaction, Event, Reject, ReplayGuard};
+use crate::rules::Rules;
+use crate::state::LeafKey;
+use crate::types::Corrupt;
+
+impl Engine {
+    /// Applies one transaction, whose signature is good.
+    pub fn transact(
+        &mut self,
+        rules: &Rules,
+        transaction: &CheckedTransaction,
+    ) -> Result<Result<Vec<Event>, Reject>, Corrupt> {
+        if let Err(reject) = self.check_unused(transaction) {
+            return Ok(Err(reject));
+        }
+        // From here on the nonce is used up, also if the transaction is rejected: else anyone
+        // could post it again on the day that it would succeed (I9, I11).
+        self.use_up(transaction)?;
+        match self.act(rules, transaction) {
+            Ok(()) => Ok(Ok(self.take_events()?)),
+            Err(Failure::Reject(reject)) if self.notes.is_empty() => Ok(Err(*reject)),
+            Err(Failure::Reject(_)) => Err(Corrupt("a transaction was rejected half done")),
+            Err(Failure::Corrupt(corrupt)) => Err(corrupt),
+        }
+    }
+
+    fn check_unused(&self, transaction: &CheckedTransaction) -> Result<(), Reject> {
+        match transaction.replay_guard {
+            ReplayGuard::Nonce(nonce) => self
+                .ledger
+                .find(&transaction.signer)
+                .map_or(Ok(()), |signer| signer.check_nonce(nonce)),
+            ReplayGuard::Signature if self.guide_signatures.contains(&transaction.hash) => {
+                Err(Reject::NonceUsed)
+            }
+            ReplayGuard::Signature => Ok(()),
+        }
+    }
+
+    fn use_up(&mut self, transaction: &CheckedTransaction) -> Result<(), Corrupt> {
+        match transaction.replay_guard {
+            ReplayGuard::Nonce(nonce) => {
+                let signer = self.ledger.intern(&transaction.signer)?;
+                self.ledger.account_mut(signer)?.use_nonce(nonce);
+                self.touched.nonces.push(signer);
+            }
+            ReplayGuard::Signature => {
+                self.guide_signatures.insert(transaction.hash);
+                self.touch(LeafKey::GuideSignature(transaction.hash));
+            }
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, rules: &Rules, transaction: &CheckedTransaction) -> Result<(), Failure> {
+        if let Some(valid_until) = transaction.valid_until
+            && self.counters.time >= valid_until
+        {
+            return Err(Reject::Expired { valid_until, time: self.counters.time }.into());
+        }
+        let session_market = self.check_signer(rules, transaction)?;
+        let account = self.ledger.intern(&transaction.account)?;
+        match &transaction.action {
+            Action::Order(order) => {
+                let terms = rules.listing.terms(order)?;
+                self.check_in_future("expires", order.expires)?;
+                let placing = Placing {
+                    account,
+                    session_key: transaction.session_key(),
+                    hash: transaction.hash,
+                    client_id: order.client_id.as_deref(),
+                    replaces: None,
+                };
+                self.place(rules, &terms, &placing)
+            }
+            Action::Replace { target, order } => self.replace(rules, transaction, target, order),
+            Action::Cancel(target) => self.cancel(rules, account, target, session_market),
+            Action::CancelAll { market } => self.cancel_all(rules, account, market.as_deref()),
+            Action::CancelAllAfter { time } => self.cancel_all_after(account, *time),
+            Action::Transfer { token, to, amount } => {
+                self.transfer(rules, account, token, to, *amount)
+            }
+            Action::Withdraw { token, amount, destination } => {
+                self.withdraw(rules, account, token, *amount, destination)
+            }
+            Action::Deposit { token, to, amount, reference } => {
+                self.deposit(rules, account, token, to, *amount, reference)
+            }
+            Action::AuthorizeKey(grant) => self.authorize_key(rules, transaction.account, grant),
+            Action::RevokeKey { key } => self.revoke_key(transaction.account, *key),
+            Action::Attest { batch, root, clock } => {
+                self.attest(rules, &transaction.account, *batch, *root, *clock)
+            }
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The leaves of the state: their values in bytes.
+
+use alloc::vec::Vec;
+
+use super::engine::Engine;
+use crate::state::{Balance, Counters, Latest, LeafKey, OrderDetails, RestingOrder, Withdrawal};
+use crate::types::{Atoms, Corrupt, MarketIndex, Side, TokenIndex};
+
+/// A value with nothing in it: the leaf's being there says all.
+fn present(is_there: bool) -> Option<Vec<u8>> {
+    is_there.then(Vec::new)
+}
+
+fn balance_bytes(balance: Balance) -> Option<Vec<u8>> {
+    (balance != Balance::default())
+        .then(|| [balance.available.0.to_be_bytes(), balance.locked.0.to_be_bytes()].concat())
+}
+
+impl Engine {
+    /// The present value of a leaf, or `None` if the state does not have it.
+    pub fn leaf_value(&self, key: &LeafKey) -> Option<Vec<u8>> {
+        match key {
+            LeafKey::Counters => {
+                let Counters { batch, body_chain, order, trade, withdrawal, time } = self.counters;
+                let numbers = [order, trade, withdrawal, time].map(u64::to_be_bytes).concat();
+                Some([&batch.to_be_bytes()[..], &body_chain, &numbers].concat())
+            }
+            LeafKey::Supply(token) => {
+                let supply = self.ledger.supply(*token);
+                (supply > Atoms::ZERO).then(|| supply.0.to_be_bytes().into())
+            }
+            LeafKey::Balance(account, token) => {
+                balance_bytes(self.ledger.find(account)?.balance(*token))
+            }
+            LeafKey::Nonces(key) => {
+                let nonces = self.ledger.find(key)?.nonces();
+                let bytes = nonces.iter().flat_map(|nonce| nonce.to_be_bytes());
+                (!nonces.is_empty()).then(|| bytes.collect())
+            }
+            LeafKey::Order(account, id) => {
+                let (market, _, order) = self.open_order(self.ledger.find(account)?, *id)?;
+                Some(self.order_bytes(market, &order))
+            }
+            LeafKey::Reference(token, reference) => {
+                present(self.references.contains(&(*token, reference.clone())))
+            }
+            LeafKey::GuideSignature(hash) => present(self.guide_signatures.contains(hash)),
+            LeafKey::SessionKey(account, key) => {
+                self.session_key(account, key).map(|session| session.to_bytes())
+            }
+            LeafKey::Withdrawal(number) => {
+                let Withdrawal { account, token, amount, destination } =
+                    self.withdrawal(*number)?;
+                let (token, amount) = (token.0.to_be_bytes(), amount.0.to_be_bytes());
+                let destination = destination.as_bytes();
+                Some([&account.as_bytes()[..], &token, &amount, destination].concat())
+            }
+            LeafKey::Replica(replica) => {
+                let Latest { batch, clock } = self.attestations.latest(*replica)?;
+                Some([batch.to_be_bytes(), clock.to_be_bytes()].concat())
+            }
+            LeafKey::Vote(batch, replica) => {
+                self.attestations.votes.get(&(*batch, *replica)).map(|root| root.to_vec())
+            }
+            LeafKey::Certified(batch) => {
+                self.attestations.certified(*batch).map(|root| root.to_vec())
+            }
+            LeafKey::Switch(account) => {
+                self.switches.get(account).map(|time| time.to_be_bytes().into())
+            }
+        }
+    }
+
+    fn order_bytes(&self, market: MarketIndex, order: &RestingOrder) -> Vec<u8> {
+        let side = match order.side {
+            Side::Buy => 0,
+            Side::Sell => 1,
+        };
+        let numbers = [order.price.0, order.quantity.0, order.rested.0, order.remaining.0];
+        let OrderDetails { expires, client_id } = self.details(order.id);
+        [
+            &market.0.to_be_bytes()[..],
+            &[side],
+            &numbers.map(u64::to_be_bytes).concat(),
+            &order.hash,
+            &expires.unwrap_or(0).to_be_bytes(),
+            client_id.unwrap_or_default().as_bytes(),
+        ]
+        .concat()
+    }
+
+    /// The keys of all leaves, kind by kind in ascending order of their keys, in each kind in no order.
+    fn leaf_keys(&self) -> impl Iterator<Item = LeafKey> {
+        let accounts = || self.ledger.accounts();
+        let balances = accounts().flat_map(|account| {
+            account.balances().map(|(token, _)| LeafKey::Balance(account.key, token))
+        });
+        let sides =
+            self.books.iter().flat_map(|book| [Side::Buy, Side::Sell].map(|side| (book, side)));
+        let orders = sides.flat_map(|(book, side)| book.orders(side)).filter_map(|order| {
+            let account = self.ledger.get(order.account)?;
+            Some(LeafKey::Order(account.key, order.id))
+        });
+        let references = self.references.iter().cloned();
+        let sessions = self.session_keys.keys();
+        let votes = self.attestations.votes.keys();
+        core::iter::once(LeafKey::Counters)
+            .chain((0..self.ledger.tokens()).map(|token| LeafKey::Supply(TokenIndex(token))))
+            .chain(balances)
+            .chain(accounts().map(|account| LeafKey::Nonces(account.key)))
+            .chain(orders)
+            .chain(references.map(|(token, reference)| LeafKey::Reference(token, reference)))
+            .chain(self.guide_signatures.iter().copied().map(LeafKey::GuideSignature))
+            .chain(sessions.map(|(account, key)| LeafKey::SessionKey(*account, *key)))
+            .chain((1..).zip(&self.withdrawals).map(|(number, _)| LeafKey::Withdrawal(number)))
+            .chain(self.attestations.latest.keys().copied().map(LeafKey::Replica))
+            .chain(votes.map(|(batch, replica)| LeafKey::Vote(*batch, *replica)))
+            .chain(self.attestations.certified.keys().copied().map(LeafKey::Certified))
+            .chain(self.switches.keys().copied().map(LeafKey::Switch))
+    }
+
+    /// All leaves, keys and values, nearly in ascending order of their keys. They are made one by one.
+    pub fn leaves_one_by_one(&self) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+        self.leaf_keys().filter_map(|key| Some((key.to_bytes(), self.leaf_value(&key)?)))
+    }
+
+    /// All leaves, keys and values, in ascending order of their keys.
+    pub fn leaves(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut leaves: Vec<(Vec<u8>, Vec<u8>)> = self.leaves_one_by_one().collect();
+        leaves.sort_unstable();
+        leaves
+    }
+
+    /// Forgets what was touched and names it, each leaf once.
+    pub(crate) fn take_touched(&mut self) -> Result<Vec<LeafKey>, Corrupt> {
+        let mut touched = core::mem::take(&mut self.touched);
+        touched.balances.sort_unstable();
+        touched.balances.dedup();
+        touched.nonces.sort_unstable();
+        touched.nonces.dedup();
+        touched.orders.sort_unstable();
+        touched.orders.dedup();
+        let mut leaves: Vec<LeafKey> = touched.others.into_iter().collect();
+        for (account, token) in touched.balances {
+            leaves.push(LeafKey::Balance(self.key(account)?, token));
+        }
+        for account in touched.nonces {
+            leaves.push(LeafKey::Nonces(self.key(account)?));
+        }
+        for (account, id) in touched.orders {
+            leaves.push(LeafKey::Order(self.key(account)?, id));
+        }
+        Ok(leaves)
+    }
+}

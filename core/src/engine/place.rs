@@ -1,0 +1,117 @@
+//! Placing an order: plan, check, then commit.
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use super::engine::{Engine, market_of};
+use super::failure::{Failure, TOO_MUCH};
+use super::placing::Placing;
+use super::plan::{
+    Maker, MatchEnd, MatchStep, check_balance, check_crossing, check_filled, check_open_orders,
+    plan, rest,
+};
+use crate::protocol::{Reject, Terms};
+use crate::rules::{Market, Rules};
+use crate::state::{Account, RestingOrder, Slot, crosses};
+use crate::types::{AccountIndex, Atoms, Corrupt, Lots};
+
+impl Engine {
+    /// Places an order. All rejects come before the first change.
+    pub fn place(
+        &mut self,
+        rules: &Rules,
+        terms: &Terms,
+        placing: &Placing<'_>,
+    ) -> Result<(), Failure> {
+        let market = market_of(rules, terms.market)?;
+        self.check_place(rules, market, terms, placing)?;
+        let mut meets = core::mem::take(&mut self.meets);
+        meets.clear();
+        let (left, end) = self.plan_order(rules, terms, placing.account, &mut meets)?;
+        let result = self.check_plan(rules, market, terms, placing, left).and_then(|()| {
+            Ok(self.commit_order(
+                market,
+                terms,
+                placing,
+                &meets,
+                (left, rest(end, terms.time_in_force)),
+            )?)
+        });
+        self.meets = meets;
+        result
+    }
+
+    /// Rejects 31 to 33.
+    fn check_place(
+        &self,
+        rules: &Rules,
+        market: &Market,
+        terms: &Terms,
+        placing: &Placing<'_>,
+    ) -> Result<(), Failure> {
+        let replaced = placing.replaces.map(|(order, _)| order.id);
+        if let Some(client_id) = placing.client_id
+            && let Some(order) = self.client_ids.get(&(placing.account, client_id.to_string()))
+            && replaced != Some(*order)
+        {
+            return Err(Reject::ClientIdUsed { client_id: client_id.into(), order: *order }.into());
+        }
+        let book = self.book(market.index).ok_or(Corrupt("a market has no book"))?;
+        check_crossing(market, terms, book.best(terms.side.opposite()))?;
+        if replaced.is_none() {
+            let open = self.ledger.account(placing.account)?.open_orders_in(market.index);
+            check_open_orders(&rules.listing, market, terms, open)?;
+        }
+        Ok(())
+    }
+
+    /// What the order would meet in the book.
+    fn plan_order(
+        &self,
+        rules: &Rules,
+        terms: &Terms,
+        account: AccountIndex,
+        meets: &mut Vec<MatchStep<(Slot, RestingOrder)>>,
+    ) -> Result<(Lots, MatchEnd), Corrupt> {
+        let book = self.book(terms.market).ok_or(Corrupt("a market has no book"))?;
+        let opposite = terms.side.opposite();
+        if !book.best(opposite).is_some_and(|best| crosses(opposite, best, terms.price)) {
+            return Ok((terms.quantity, MatchEnd::Done));
+        }
+        let makers = book.crossing(opposite, terms.price).map(|(slot, order)| Maker {
+            price: order.price,
+            remaining: u128::from(order.remaining.0),
+            orders: 1,
+            is_own: order.account == account,
+            key: (slot, order),
+        });
+        // Their accounts are on their way while the rest is planned and checked.
+        let makers = makers.inspect(|maker| {
+            let (_, order) = maker.key;
+            self.ledger.get(order.account).into_iter().for_each(Account::prefetch);
+        });
+        let makers_max = rules.genesis.limits.makers_per_order;
+        Ok(plan(terms.quantity, terms.self_trade, makers_max, makers, meets))
+    }
+
+    /// Rejects 34 to 40.
+    fn check_plan(
+        &self,
+        rules: &Rules,
+        market: &Market,
+        terms: &Terms,
+        placing: &Placing<'_>,
+        left: Lots,
+    ) -> Result<(), Failure> {
+        check_filled(market, terms, left)?;
+        let account = self.ledger.account(placing.account)?;
+        if let Some(signer) = placing.session_key {
+            let value = market.spends(terms.side, terms.price, terms.quantity).ok_or(TOO_MUCH)?;
+            self.check_spending(rules, &account.key, &signer, value)?;
+        }
+        let released = placing.replaces.map_or(Atoms::ZERO, |(_, lock)| lock);
+        let available = account.balance(terms.cost_token).available;
+        let available = available.checked_add(released).ok_or(TOO_MUCH)?;
+        Ok(check_balance(&rules.listing, terms, available)?)
+    }
+}

@@ -1,0 +1,157 @@
+//! What an incoming order meets, planned before anything changes. The plan is the same code for the
+//! engine and for [`crate::simulation`].
+
+use alloc::vec::Vec;
+
+use crate::protocol::{CancelReason, Reject, Terms};
+use crate::rules::{Listing, Market};
+use crate::state::crosses;
+use crate::types::{Atoms, Decimal, Lots, SelfTrade, Side, Ticks, TimeInForce};
+
+/// What an incoming order may meet: a resting order, or a whole level of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Maker<T> {
+    /// Its price.
+    pub price: Ticks,
+    /// Lots that are left of it.
+    pub remaining: u128,
+    /// How many orders it is: one, or those of the level.
+    pub orders: u32,
+    /// Whether it is of the incoming order's own account.
+    pub is_own: bool,
+    /// What the caller knows it by.
+    pub key: T,
+}
+
+/// What happens where an incoming order meets a maker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MatchStep<T> {
+    /// They trade, at the maker's price (I7).
+    Fill {
+        /// The maker's price.
+        price: Ticks,
+        /// How much.
+        quantity: Lots,
+        /// The key of the maker.
+        key: T,
+    },
+    /// The maker, of the same account, is cancelled.
+    Cancel {
+        /// The key of the maker.
+        key: T,
+    },
+}
+
+/// Why matching ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MatchEnd {
+    /// Nothing is left, or nothing crosses any more.
+    Done,
+    /// The order met one of its own account and goes no further.
+    SelfTrade,
+    /// It met as many makers as one order may, and would meet more.
+    MakerLimit,
+}
+
+/// What becomes of what matching leaves of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// It rests in the book.
+    Rests,
+    /// It is cancelled.
+    Cancelled(CancelReason),
+}
+
+/// Matches an order against the makers that cross it, best first, without changing anything. Adds
+/// what happens to `meets`; returns what is left, and why matching ended.
+pub fn plan<T>(
+    quantity: Lots,
+    self_trade: SelfTrade,
+    makers_max: u32,
+    makers: impl Iterator<Item = Maker<T>>,
+    meets: &mut Vec<MatchStep<T>>,
+) -> (Lots, MatchEnd) {
+    let mut left = quantity;
+    let mut met = 0_u32;
+    for Maker { price, remaining, orders, is_own, key } in makers {
+        if left == Lots(0) {
+            break;
+        }
+        if met >= makers_max {
+            return (left, MatchEnd::MakerLimit);
+        }
+        met = met.saturating_add(orders);
+        if is_own {
+            if self_trade != SelfTrade::CancelNewest {
+                meets.push(MatchStep::Cancel { key });
+            }
+            if self_trade != SelfTrade::CancelOldest {
+                return (left, MatchEnd::SelfTrade);
+            }
+            continue;
+        }
+        let quantity = u64::try_from(remaining).map_or(left, |remaining| left.min(Lots(remaining)));
+        left = Lots(left.0.wrapping_sub(quantity.0));
+        meets.push(MatchStep::Fill { price, quantity, key });
+    }
+    (left, MatchEnd::Done)
+}
+
+/// What becomes of what is left of an order with this time in force.
+pub const fn rest(end: MatchEnd, time_in_force: TimeInForce) -> Rest {
+    match (end, time_in_force) {
+        (MatchEnd::SelfTrade, _) => Rest::Cancelled(CancelReason::SelfTrade),
+        (MatchEnd::MakerLimit, _) => Rest::Cancelled(CancelReason::MakerLimit),
+        (MatchEnd::Done, TimeInForce::Ioc | TimeInForce::Fok) => {
+            Rest::Cancelled(CancelReason::ImmediateOrCancel)
+        }
+        (MatchEnd::Done, _) => Rest::Rests,
+    }
+}
+
+/// Reject 32: a post-only order must not cross the best price of the other side.
+pub fn check_crossing(market: &Market, terms: &Terms, best: Option<Ticks>) -> Result<(), Reject> {
+    let opposite = terms.side.opposite();
+    match best.filter(|best| crosses(opposite, *best, terms.price)) {
+        Some(best) if terms.time_in_force == TimeInForce::PostOnly => {
+            let side = if opposite == Side::Sell { "ask" } else { "bid" };
+            let best = Decimal::of_steps(u128::from(best.0), market.tick_size);
+            Err(Reject::WouldCross { side, best: best.unwrap_or(Decimal::ZERO) })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Reject 33: an order that may rest needs room among the account's open orders.
+pub fn check_open_orders(
+    listing: &Listing,
+    market: &Market,
+    terms: &Terms,
+    open_orders: usize,
+) -> Result<(), Reject> {
+    let most = listing.limits.open_orders_per_account;
+    let is_full = open_orders >= usize::try_from(most).unwrap_or(usize::MAX);
+    if is_full && !matches!(terms.time_in_force, TimeInForce::Ioc | TimeInForce::Fok) {
+        return Err(Reject::TooManyOrders { market: market.name.clone(), most });
+    }
+    Ok(())
+}
+
+/// Reject 34: nothing may be left of a fill-or-kill order.
+pub fn check_filled(market: &Market, terms: &Terms, left: Lots) -> Result<(), Reject> {
+    if terms.time_in_force != TimeInForce::Fok || left == Lots(0) {
+        return Ok(());
+    }
+    let lots = |lots: u64| Decimal::of_steps(u128::from(lots), market.lot_size);
+    let filled = lots(terms.quantity.0.saturating_sub(left.0)).unwrap_or(Decimal::ZERO);
+    let quantity = lots(terms.quantity.0).unwrap_or(Decimal::ZERO);
+    Err(Reject::CannotFill { filled, quantity })
+}
+
+/// Reject 40: what is available must cover what the order can cost.
+pub fn check_balance(listing: &Listing, terms: &Terms, available: Atoms) -> Result<(), Reject> {
+    if available < terms.cost {
+        return Err(listing.balance_too_low(terms.cost_token, terms.cost, available));
+    }
+    Ok(())
+}

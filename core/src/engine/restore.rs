@@ -1,0 +1,147 @@
+//! Restoring a state from its leaves.
+
+use alloc::vec::Vec;
+
+use super::engine::Engine;
+use crate::state::{
+    Balance, Counters, Latest, LeafKey, OrderDetails, OrderLeaf, RestingOrder, SessionKey, Timer,
+    Withdrawal,
+};
+use crate::types::limits::NONCES_KEPT;
+use crate::types::{ByteReader, Corrupt, MarketIndex, PublicKey, TokenIndex};
+
+impl Engine {
+    /// Loads a leaf. Orders are put aside: they are opened when all else is there.
+    pub(crate) fn load_leaf(
+        &mut self,
+        leaf: LeafKey,
+        value: &[u8],
+        orders: &mut Vec<StoredOrder>,
+    ) -> Result<(), Corrupt> {
+        match leaf {
+            LeafKey::Order(account, id) => {
+                orders.push(self.read_order(id, &account, value)?);
+                Ok(())
+            }
+            leaf => self.load(leaf, value),
+        }
+    }
+
+    /// Opens the orders that were put aside.
+    pub(crate) fn open_stored(&mut self, mut orders: Vec<StoredOrder>) -> Result<(), Corrupt> {
+        // Priority within a level is the order of ids, and no two orders have one.
+        orders.sort_unstable_by_key(|stored| stored.order.id);
+        if orders.windows(2).any(|pair| matches!(pair, [a, b] if a.order.id == b.order.id)) {
+            return Err(Corrupt("two stored orders have one id"));
+        }
+        for StoredOrder { market, order, details } in orders {
+            self.open(market, &order, details)?;
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, leaf: LeafKey, value: &[u8]) -> Result<(), Corrupt> {
+        let mut reader = ByteReader(value);
+        match leaf {
+            LeafKey::Counters => {
+                self.counters = Counters {
+                    batch: reader.u64()?,
+                    body_chain: reader.array::<32>()?,
+                    order: reader.u64()?,
+                    trade: reader.u64()?,
+                    withdrawal: reader.u64()?,
+                    time: reader.u64()?,
+                };
+            }
+            LeafKey::Supply(token) => self.ledger.set_supply(token, reader.atoms()?)?,
+            LeafKey::Balance(account, token) => {
+                let balance = Balance { available: reader.atoms()?, locked: reader.atoms()? };
+                let index = self.ledger.intern(&account)?;
+                self.ledger.set_balance(index, token, balance)?;
+            }
+            LeafKey::Nonces(key) => {
+                let index = self.ledger.intern(&key)?;
+                let mut previous = None;
+                let mut count = 0_usize;
+                while !reader.0.is_empty() {
+                    let nonce = reader.u64()?;
+                    count = count.wrapping_add(1);
+                    if previous.is_some_and(|previous| previous >= nonce) || count > NONCES_KEPT {
+                        return Err(Corrupt("stored nonces are out of order or too many"));
+                    }
+                    previous = Some(nonce);
+                    self.ledger.account_mut(index)?.use_nonce(nonce);
+                }
+            }
+            LeafKey::Reference(token, reference) => {
+                self.references.insert((token, reference));
+            }
+            LeafKey::GuideSignature(hash) => {
+                self.guide_signatures.insert(hash);
+            }
+            LeafKey::SessionKey(account, key) => {
+                let session = SessionKey::read(&mut reader)?;
+                self.set_session_key(account, key, session);
+            }
+            LeafKey::Withdrawal(number) => {
+                // Their keys ascend, so each is the next.
+                let last = u64::try_from(self.withdrawals.len()).unwrap_or(u64::MAX);
+                if last.checked_add(1) != Some(number) {
+                    return Err(Corrupt("a stored withdrawal is missing"));
+                }
+                self.withdrawals.push(Withdrawal {
+                    account: reader.public_key()?,
+                    token: TokenIndex(reader.u16()?),
+                    amount: reader.atoms()?,
+                    destination: reader.text()?,
+                });
+            }
+            LeafKey::Replica(replica) => {
+                let latest = Latest { batch: reader.u64()?, clock: reader.u64()? };
+                self.attestations.latest.insert(replica, latest);
+            }
+            LeafKey::Vote(batch, replica) => {
+                self.attestations.votes.insert((batch, replica), reader.array()?);
+            }
+            LeafKey::Certified(batch) => {
+                self.attestations.certified.insert(batch, reader.array()?);
+            }
+            LeafKey::Switch(account) => {
+                let time = reader.u64()?;
+                self.switches.insert(account, time);
+                self.timers.add(time, Timer::Switch(account));
+            }
+            LeafKey::Order(..) => {}
+        }
+        reader.finish()
+    }
+
+    fn read_order(
+        &mut self,
+        id: u64,
+        account: &PublicKey,
+        value: &[u8],
+    ) -> Result<StoredOrder, Corrupt> {
+        let OrderLeaf {
+            market,
+            side,
+            price,
+            quantity,
+            rested,
+            remaining,
+            hash,
+            expires,
+            client_id,
+        } = OrderLeaf::read(value)?;
+        let account = self.ledger.intern(account)?;
+        let order = RestingOrder { id, account, side, price, quantity, rested, remaining, hash };
+        Ok(StoredOrder { market, order, details: OrderDetails { expires, client_id } })
+    }
+}
+
+/// An open order, as its leaf has it.
+pub(crate) struct StoredOrder {
+    market: MarketIndex,
+    order: RestingOrder,
+    details: OrderDetails,
+}

@@ -1,0 +1,192 @@
+//! Session keys: keys that trade for an account, within bounds, and never move its funds.
+
+use alloc::format;
+use alloc::string::String;
+
+use super::engine::Engine;
+use super::failure::Failure;
+use crate::protocol::{Action, CheckedTransaction, Event, KeyGrant, Order, Reject};
+use crate::rules::Rules;
+use crate::state::{LeafKey, SessionKey, Spending, Timer};
+use crate::types::{Atoms, Corrupt, Decimal, MarketIndex, PublicKey};
+
+impl Engine {
+    /// A session key of an account.
+    pub fn session_key(&self, account: &PublicKey, key: &PublicKey) -> Option<&SessionKey> {
+        self.session_keys.get(&(*account, *key))
+    }
+
+    /// The session keys of an account.
+    pub fn session_keys_of(
+        &self,
+        account: &PublicKey,
+    ) -> impl Iterator<Item = (&PublicKey, &SessionKey)> {
+        let first = (*account, PublicKey::LOWEST);
+        let account = *account;
+        self.session_keys
+            .range(first..)
+            .take_while(move |((owner, _), _)| *owner == account)
+            .map(|((_, key), session)| (key, session))
+    }
+
+    /// Whether the signer may do this for the account, rejects 6 and 7. Returns the one market that it
+    /// may act in, if there is such a bound.
+    pub(crate) fn check_signer(
+        &self,
+        rules: &Rules,
+        transaction: &CheckedTransaction,
+    ) -> Result<Option<MarketIndex>, Reject> {
+        let CheckedTransaction { account, signer, action, .. } = transaction;
+        if signer == account {
+            return Ok(None);
+        }
+        let session = self
+            .session_key(account, signer)
+            .ok_or(Reject::KeyNotAuthorized { signer: *signer })?;
+        let bound = session.market.and_then(|market| rules.listing.market_at(market));
+        let problem = match action {
+            Action::Order(order) | Action::Replace { order, .. } => {
+                session.order_problem(rules, order)
+            }
+            Action::Cancel(_) => None,
+            Action::CancelAll { market } => bound
+                .filter(|bound| market.as_ref() != Some(&bound.name))
+                .map(|bound| format!("this session key may cancel in {} only", bound.name)),
+            Action::CancelAllAfter { .. } => bound.map(|bound| {
+                format!("this session key is for {}, and a switch is for all markets", bound.name)
+            }),
+            _ => Some(format!("a session key may not sign {}", action.kind())),
+        };
+        match problem {
+            Some(problem) => Err(Reject::KeyNotAllowed { problem }),
+            None => Ok(session.market),
+        }
+    }
+
+    /// Whether the limit of a session key covers an order that gives away so much, reject 35.
+    pub(crate) fn check_spending(
+        &self,
+        rules: &Rules,
+        account: &PublicKey,
+        signer: &PublicKey,
+        value: Atoms,
+    ) -> Result<(), Reject> {
+        let session = self.session_key(account, signer);
+        let Some(Spending { token, limit, spent }) = session.and_then(|session| session.spending)
+        else {
+            return Ok(());
+        };
+        let left = limit.checked_sub(spent).unwrap_or_default();
+        if value > left {
+            let (token, decimals) = rules
+                .listing
+                .token_at(token)
+                .map_or((String::new(), 0), |token| (token.symbol.clone(), token.decimals));
+            let (needed, left) =
+                (Decimal::of_atoms(value, decimals), Decimal::of_atoms(left, decimals));
+            return Err(Reject::KeyLimit { token, needed, left });
+        }
+        Ok(())
+    }
+
+    /// Counts what an order of a session key gives away, which was checked to be within its limit.
+    pub(crate) fn spend(
+        &mut self,
+        account: &PublicKey,
+        signer: &PublicKey,
+        value: Atoms,
+    ) -> Result<(), Corrupt> {
+        let session = self.session_keys.get_mut(&(*account, *signer));
+        let session = session.ok_or(Corrupt("a session key ended while it was used"))?;
+        if let Some(spending) = &mut session.spending {
+            spending.spent = spending
+                .spent
+                .checked_add(value)
+                .filter(|spent| *spent <= spending.limit)
+                .ok_or(Corrupt("a session key spent more than its limit"))?;
+            self.touch(LeafKey::SessionKey(*account, *signer));
+        }
+        Ok(())
+    }
+
+    /// Makes a session key, or sets its terms anew.
+    pub(crate) fn authorize_key(
+        &mut self,
+        rules: &Rules,
+        account: PublicKey,
+        grant: &KeyGrant,
+    ) -> Result<(), Failure> {
+        let market = match &grant.market {
+            Some(name) => Some(
+                rules.listing.market(name).ok_or_else(|| rules.listing.unknown_market(name))?.index,
+            ),
+            None => None,
+        };
+        let spending = match &grant.spend {
+            Some((token, limit)) => {
+                let (token, _, limit) = rules.listing.amount(token, *limit)?;
+                Some(Spending { token, limit, spent: Atoms::ZERO })
+            }
+            None => None,
+        };
+        self.check_in_future("expires", Some(grant.expires))?;
+        let most = rules.genesis.limits.session_keys_per_account;
+        if self.session_key(&account, &grant.key).is_none()
+            && self.session_keys_of(&account).count() >= usize::try_from(most).unwrap_or(usize::MAX)
+        {
+            return Err(Reject::TooManyKeys { most }.into());
+        }
+        self.set_session_key(
+            account,
+            grant.key,
+            SessionKey { expires: grant.expires, market, spending },
+        );
+        self.touch(LeafKey::SessionKey(account, grant.key));
+        self.note(Event::KeyAuthorized { account, key: grant.key, expires: grant.expires });
+        Ok(())
+    }
+
+    /// Notes a session key and when it ends.
+    pub(crate) fn set_session_key(
+        &mut self,
+        account: PublicKey,
+        key: PublicKey,
+        session: SessionKey,
+    ) {
+        if let Some(before) = self.session_keys.insert((account, key), session) {
+            self.timers.remove(before.expires, Timer::SessionKey(account, key));
+        }
+        self.timers.add(session.expires, Timer::SessionKey(account, key));
+    }
+
+    pub(crate) fn revoke_key(&mut self, account: PublicKey, key: PublicKey) -> Result<(), Failure> {
+        let session = self.session_key(&account, &key).ok_or(Reject::UnknownKey { key })?;
+        self.timers.remove(session.expires, Timer::SessionKey(account, key));
+        self.end_session_key(account, key, true);
+        Ok(())
+    }
+
+    /// Forgets a session key, whose timer is gone. Its nonces stay.
+    pub(crate) fn end_session_key(&mut self, account: PublicKey, key: PublicKey, is_revoked: bool) {
+        self.session_keys.remove(&(account, key));
+        self.touch(LeafKey::SessionKey(account, key));
+        self.note(Event::KeyEnded { account, key, is_revoked });
+    }
+}
+
+impl SessionKey {
+    /// Why the key may not place this order, if it may not.
+    fn order_problem(&self, rules: &Rules, order: &Order) -> Option<String> {
+        if let Some(bound) = self.market.and_then(|market| rules.listing.market_at(market))
+            && bound.name != order.market
+        {
+            return Some(format!("this session key may trade in {} only", bound.name));
+        }
+        let token = self.spending?.token;
+        if rules.listing.market(&order.market)?.cost_token(order.side) == token {
+            return None;
+        }
+        let symbol = rules.listing.token_at(token).map_or("", |token| token.symbol.as_str());
+        Some(format!("this session key may spend {symbol} only"))
+    }
+}

@@ -1,0 +1,168 @@
+//! Strict reading of a transaction's JSON: a flat object of texts, each name at most once, and what
+//! each text may be.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use core::str::FromStr;
+
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::reject::Reject;
+use crate::types::limits::{
+    CLIENT_ID_LENGTH_MAX, DESTINATION_LENGTH_MAX, FIELDS_MAX, REFERENCE_LENGTH_MAX,
+    SYMBOL_LENGTH_MAX, TRANSACTION_BYTES_MAX,
+};
+use crate::types::{Decimal, Hash, PublicKey, decode_hex};
+
+/// A flat JSON object of texts, with each key at most once.
+pub(crate) struct Fields(Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FieldsVisitor;
+        impl<'de> Visitor<'de> for FieldsVisitor {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object whose values are all strings")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields: Vec<(String, String)> = Vec::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    if fields.iter().any(|(other, _)| *other == name) {
+                        return Err(serde::de::Error::custom(format!("field `{name}` twice")));
+                    }
+                    if fields.len() >= FIELDS_MAX {
+                        return Err(serde::de::Error::custom("too many fields"));
+                    }
+                    let value = map.next_value::<String>().map_err(|error| {
+                        serde::de::Error::custom(format!("field `{name}`: {error}"))
+                    })?;
+                    fields.push((name, value));
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+impl Fields {
+    pub fn read(json: &str) -> Result<Self, Reject> {
+        if json.len() > TRANSACTION_BYTES_MAX {
+            let bytes = json.len();
+            return Err(malformed(format!(
+                "{bytes} bytes; at most {TRANSACTION_BYTES_MAX} are read"
+            )));
+        }
+        serde_json::from_str(json).map_err(|error| malformed(error.to_string()))
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(other, _)| other == name)
+    }
+
+    pub fn optional<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, Reject> {
+        let Some(position) = self.0.iter().position(|(other, _)| other == name) else {
+            return Ok(None);
+        };
+        let (_, value) = self.0.swap_remove(position);
+        parse(&value).map(Some).map_err(|error| malformed(format!("field `{name}` {error}")))
+    }
+
+    pub fn required<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<T, Reject> {
+        self.optional(name, parse)?.ok_or_else(|| malformed(format!("field `{name}` is missing")))
+    }
+
+    /// Every field must have been taken.
+    pub fn finish(&self) -> Result<(), Reject> {
+        match self.0.first() {
+            Some((name, _)) => {
+                let name: String = name.chars().take(32).collect();
+                Err(malformed(format!("unknown field `{name}`")))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+pub(crate) fn malformed(message: String) -> Reject {
+    Reject::Malformed(message)
+}
+
+pub(crate) fn parse_decimal(text: &str) -> Result<Decimal, String> {
+    Decimal::parse(text).map_err(|error| format!("is no number: {error}"))
+}
+
+/// A whole number without leading zeros.
+pub(crate) fn parse_integer(text: &str) -> Result<u64, String> {
+    let is_canonical = text.bytes().all(|byte| byte.is_ascii_digit())
+        && (text.len() == 1 || !text.starts_with('0'));
+    text.parse::<u64>().ok().filter(|_| is_canonical).ok_or_else(|| {
+        format!("must be a whole number from 0 to {} without leading zeros", u64::MAX)
+    })
+}
+
+pub(crate) fn parse_public_key(text: &str) -> Result<PublicKey, String> {
+    text.parse().map_err(|error| format!("is no account: {error}"))
+}
+
+pub(crate) fn parse_name<T: FromStr<Err = String>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|known| format!("must be one of {known}"))
+}
+
+pub(crate) fn parse_symbol(text: &str) -> Result<String, String> {
+    let is_plain = text.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9'));
+    if is_plain && !text.is_empty() && text.len() <= SYMBOL_LENGTH_MAX {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("must be a token's symbol, 1 to {SYMBOL_LENGTH_MAX} of A-Z and 0-9"))
+    }
+}
+
+pub(crate) fn parse_market(text: &str) -> Result<String, String> {
+    let error = || "must be a market's name, like ETH/USDT".to_owned();
+    let (base, quote) = text.split_once('/').ok_or_else(error)?;
+    parse_symbol(base).and_then(|_| parse_symbol(quote)).map_err(|_| error())?;
+    Ok(text.to_owned())
+}
+
+/// A text of 1 to `most` letters, digits and `marks`: nothing that could be mistaken in the signed
+/// text, or needs an escape in JSON.
+fn parse_plain(text: &str, most: usize, marks: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || marks.contains(c);
+    if text.chars().all(is_plain) && (1..=most).contains(&text.len()) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("must be 1 to {most} of A-Z, a-z, 0-9 and {marks}"))
+    }
+}
+
+pub(crate) fn parse_reference(text: &str) -> Result<String, String> {
+    parse_plain(text, REFERENCE_LENGTH_MAX, "._:-")
+}
+
+pub(crate) fn parse_client_id(text: &str) -> Result<String, String> {
+    parse_plain(text, CLIENT_ID_LENGTH_MAX, "._:-")
+}
+
+pub(crate) fn parse_destination(text: &str) -> Result<String, String> {
+    parse_plain(text, DESTINATION_LENGTH_MAX, "._:/@+-")
+}
+
+pub(crate) fn parse_hash(text: &str) -> Result<Hash, String> {
+    decode_hex(text).ok_or_else(|| "must be 64 lower-case hex digits".to_owned())
+}

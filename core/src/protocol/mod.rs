@@ -1,0 +1,26 @@
+//! What travels: transactions and batches, and the outcomes, events and rejects they lead to.
+
+mod action;
+mod action_fields;
+mod batch;
+mod checked;
+mod element;
+mod event;
+mod fields;
+mod guide;
+mod receipt;
+mod reject;
+mod terms;
+mod transaction;
+
+pub use action::{Action, KeyGrant, Order, OrderRef};
+pub use batch::Batch;
+pub use checked::{CheckedTransaction, Invalid, ReplayGuard, check_element};
+pub use element::Element;
+pub use event::{CancelReason, Changes, Event, Fill, Outcome, TransactionOutcome};
+pub(crate) use fields::{parse_client_id, parse_destination, parse_reference};
+pub use guide::GuideOrder;
+pub use receipt::{Receipt, ReceiptError, SignedReceipt};
+pub use reject::{Reject, Suggestion};
+pub use terms::Terms;
+pub use transaction::{SignedTransaction, Transaction};

@@ -1,0 +1,138 @@
+//! What is listed: tokens, markets, and the bounds that an order meets. It is what an order's terms
+//! depend on, whoever signs it.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::genesis::{GenesisLimits, MarketSpec};
+use super::market::Market;
+use crate::types::limits::{FEE_BPS_MAX, STEP_MAX};
+use crate::types::{Atoms, Decimal, MarketIndex, TokenIndex};
+
+/// A token, as amounts need it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedToken {
+    /// 1 to 12 of `A-Z0-9`.
+    pub symbol: String,
+    /// Digits after the point; an atom is `10^-decimals`. 0 to 18.
+    pub decimals: u8,
+}
+
+/// Tokens and markets, each by its index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// The tokens.
+    pub tokens: Vec<ListedToken>,
+    /// The markets.
+    pub markets: Vec<Market>,
+    /// Bounds that the exchange chose.
+    pub limits: GenesisLimits,
+}
+
+/// Why a market cannot be listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InvalidMarket {
+    /// Its base is no token.
+    UnknownBase,
+    /// Its quote is no token.
+    UnknownQuote,
+    /// Base and quote are one token.
+    OneToken,
+    /// The tick size is zero or too long.
+    TickSize,
+    /// The lot size is zero or too long.
+    LotSize,
+    /// A lot is no whole number of base atoms.
+    LotNotWhole,
+    /// One tick times one lot is no whole number of quote atoms, so trades would round.
+    TickTimesLot,
+    /// The least notional is no whole number of quote atoms.
+    NotionalMinNotWhole,
+    /// The least notional is zero.
+    NoNotionalMin,
+    /// The maker fee is more than 1,000 basis points.
+    MakerFee,
+    /// The taker fee is more than 1,000 basis points.
+    TakerFee,
+    /// More markets than have an index.
+    TooMany,
+}
+
+impl Listing {
+    /// The token with this symbol and its index.
+    pub fn token(&self, symbol: &str) -> Option<(TokenIndex, &ListedToken)> {
+        let index = self.tokens.iter().position(|token| token.symbol == symbol)?;
+        Some((TokenIndex(u16::try_from(index).ok()?), self.tokens.get(index)?))
+    }
+
+    /// The token at an index.
+    pub fn token_at(&self, index: TokenIndex) -> Option<&ListedToken> {
+        self.tokens.get(usize::from(index.0))
+    }
+
+    /// The market with this name (`ETH/USDT`).
+    pub fn market(&self, name: &str) -> Option<&Market> {
+        self.markets.iter().find(|market| market.name == name)
+    }
+
+    /// The market at an index.
+    pub fn market_at(&self, index: MarketIndex) -> Option<&Market> {
+        self.markets.get(usize::from(index.0))
+    }
+
+    /// An amount with its token's decimals, as text: `1.5`. Empty for an unknown token.
+    pub fn format_amount(&self, token: TokenIndex, amount: Atoms) -> String {
+        self.token_at(token)
+            .map_or_else(String::new, |token| Decimal::of_atoms(amount, token.decimals).to_string())
+    }
+
+    /// A market with what follows from its specification and its tokens.
+    pub(crate) fn derive_market(
+        &self,
+        index: usize,
+        spec: &MarketSpec,
+    ) -> Result<Market, InvalidMarket> {
+        let (base_index, base) = self.token(&spec.base).ok_or(InvalidMarket::UnknownBase)?;
+        let (quote_index, quote) = self.token(&spec.quote).ok_or(InvalidMarket::UnknownQuote)?;
+        if base_index == quote_index {
+            return Err(InvalidMarket::OneToken);
+        }
+        let is_step = |step: Decimal| !step.is_zero() && step.digits() <= STEP_MAX;
+        let is_fee = |bps: u16| bps <= FEE_BPS_MAX;
+        let require = |holds: bool, fault| if holds { Ok(()) } else { Err(fault) };
+        require(is_step(spec.tick_size), InvalidMarket::TickSize)?;
+        require(is_step(spec.lot_size), InvalidMarket::LotSize)?;
+        let atoms_per_lot = spec
+            .lot_size
+            .in_steps_of(Decimal::one_atom(base.decimals))
+            .map_err(|_| InvalidMarket::LotNotWhole)?;
+        let atoms_per_tick_lot = spec
+            .tick_size
+            .product_in_atoms(spec.lot_size, quote.decimals)
+            .ok_or(InvalidMarket::TickTimesLot)?;
+        let notional_min_atoms = spec
+            .notional_min
+            .in_steps_of(Decimal::one_atom(quote.decimals))
+            .map_err(|_| InvalidMarket::NotionalMinNotWhole)?;
+        require(notional_min_atoms > 0, InvalidMarket::NoNotionalMin)?;
+        require(is_fee(spec.maker_fee_bps), InvalidMarket::MakerFee)?;
+        require(is_fee(spec.taker_fee_bps), InvalidMarket::TakerFee)?;
+        let mut name = spec.base.clone();
+        name.push('/');
+        name.push_str(&spec.quote);
+        Ok(Market {
+            index: MarketIndex(u16::try_from(index).map_err(|_| InvalidMarket::TooMany)?),
+            name,
+            base: base_index,
+            quote: quote_index,
+            tick_size: spec.tick_size,
+            lot_size: spec.lot_size,
+            notional_min: spec.notional_min,
+            atoms_per_lot,
+            atoms_per_tick_lot,
+            notional_min_atoms: Atoms(notional_min_atoms),
+            maker_fee_bps: spec.maker_fee_bps,
+            taker_fee_bps: spec.taker_fee_bps,
+        })
+    }
+}

@@ -1,0 +1,231 @@
+//! An account: its balances, used nonces and open orders.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use zellbook_prefetch::prefetch;
+
+use super::book::Slot;
+use super::open_orders::OpenOrders;
+use crate::protocol::Reject;
+use crate::types::limits::NONCES_KEPT;
+use crate::types::{Atoms, Corrupt, MarketIndex, PublicKey, TokenIndex};
+
+/// A balance of one token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Balance {
+    /// What can be spent.
+    pub available: Atoms,
+    /// What open orders hold (I2).
+    pub locked: Atoms,
+}
+
+/// An account.
+///
+/// What matching needs lies in the first two lines of memory, without a pointer to follow for two
+/// tokens and one market: with many accounts, memory is what matching waits for.
+#[derive(Clone, Debug)]
+#[repr(C, align(64))]
+pub struct Account {
+    balances: [Balance; 2],
+    /// The tokens of `balances`, [`TokenIndex::NONE`] where there is none yet.
+    tokens: [TokenIndex; 2],
+    /// In the market where it first had any.
+    open_orders: OpenOrders,
+    others: Option<Box<Others>>,
+    /// The highest nonces used, ascending, at most 64 (I9).
+    nonces: Vec<u64>,
+    /// Its key.
+    pub key: PublicKey,
+}
+
+/// What most accounts do not have: more tokens and more markets.
+#[derive(Clone, Debug, Default)]
+struct Others {
+    balances: Vec<(TokenIndex, Balance)>,
+    open_orders: Vec<OpenOrders>,
+}
+
+impl Others {
+    fn balance_mut(&mut self, token: TokenIndex) -> &mut Balance {
+        let position = match self.balances.iter().position(|(other, _)| *other == token) {
+            Some(position) => position,
+            None => {
+                self.balances.push((token, Balance::default()));
+                self.balances.len().wrapping_sub(1)
+            }
+        };
+        #[expect(clippy::indexing_slicing, reason = "the position was just found or pushed")]
+        &mut self.balances[position].1
+    }
+}
+
+impl Account {
+    pub(super) fn new(key: &PublicKey) -> Self {
+        Self {
+            balances: [Balance::default(); 2],
+            tokens: [TokenIndex::NONE; 2],
+            open_orders: OpenOrders::new(MarketIndex::NONE),
+            others: None,
+            nonces: Vec::new(),
+            key: *key,
+        }
+    }
+
+    /// Its balance of a token.
+    pub fn balance(&self, token: TokenIndex) -> Balance {
+        let [first, second] = self.balances;
+        match self.tokens {
+            [its, _] if its == token => first,
+            [_, its] if its == token => second,
+            _ => {
+                let balance = self.balances().find(|(other, _)| *other == token);
+                balance.map(|(_, balance)| balance).unwrap_or_default()
+            }
+        }
+    }
+
+    /// Its balances of the tokens that it ever had, in the order in which it first had them.
+    pub fn balances(&self) -> impl Iterator<Item = (TokenIndex, Balance)> {
+        let first = self.tokens.into_iter().zip(self.balances);
+        let first = first.filter(|(token, _)| *token != TokenIndex::NONE);
+        first.chain(self.others.iter().flat_map(|others| others.balances.iter().copied()))
+    }
+
+    pub(super) fn balance_mut(&mut self, token: TokenIndex) -> &mut Balance {
+        let [first, second] = &mut self.balances;
+        match &mut self.tokens {
+            [its, _] if *its == token => first,
+            [_, its] if *its == token => second,
+            [its @ TokenIndex::NONE, _] => {
+                *its = token;
+                first
+            }
+            [_, its @ TokenIndex::NONE] => {
+                *its = token;
+                second
+            }
+            _ => self.others.get_or_insert_default().balance_mut(token),
+        }
+    }
+
+    /// Asks for what matching needs of it.
+    pub(crate) fn prefetch(&self) {
+        let Self { balances: [balance, _], open_orders, .. } = self;
+        prefetch(&balance.available);
+        prefetch(&open_orders.market);
+    }
+
+    /// Asks for where its next order in its first market will be listed.
+    pub(crate) fn prefetch_end_of_orders(&self) {
+        self.open_orders.prefetch_end();
+    }
+
+    /// Asks for where an order of its own in its first market is listed.
+    pub(crate) fn prefetch_order(&self, id: u64) {
+        self.open_orders.prefetch_order(id);
+    }
+
+    /// The nonces that are remembered, ascending.
+    pub fn nonces(&self) -> &[u64] {
+        &self.nonces
+    }
+
+    /// Whether a nonce may be used now.
+    pub fn check_nonce(&self, nonce: u64) -> Result<(), Reject> {
+        if self.nonces.binary_search(&nonce).is_ok() {
+            return Err(Reject::NonceUsed);
+        }
+        match self.nonces.first() {
+            Some(&lowest) if self.nonces.len() >= NONCES_KEPT && nonce < lowest => {
+                Err(Reject::NonceTooOld { nonce, lowest })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Remembers a nonce that was checked.
+    pub fn use_nonce(&mut self, nonce: u64) {
+        if let Err(position) = self.nonces.binary_search(&nonce) {
+            self.nonces.insert(position, nonce);
+            if self.nonces.len() > NONCES_KEPT {
+                self.nonces.remove(0);
+            }
+        }
+    }
+
+    /// Its open orders, a list for each market where it ever had any, in the order of its first ones.
+    pub fn open_orders(&self) -> impl Iterator<Item = &OpenOrders> {
+        let first = Some(&self.open_orders).filter(|orders| orders.market != MarketIndex::NONE);
+        let others = self.others.iter().flat_map(|others| &others.open_orders);
+        first.into_iter().chain(others)
+    }
+
+    fn open_orders_mut(&mut self, market: MarketIndex) -> Option<&mut OpenOrders> {
+        if self.open_orders.market == market {
+            return Some(&mut self.open_orders);
+        }
+        let others = &mut self.others.as_mut()?.open_orders;
+        others.iter_mut().find(|orders| orders.market == market)
+    }
+
+    /// How many open orders it has in a market.
+    pub fn open_orders_in(&self, market: MarketIndex) -> usize {
+        if self.open_orders.market == market {
+            return self.open_orders.count();
+        }
+        let orders = self.open_orders().find(|orders| orders.market == market);
+        orders.map_or(0, OpenOrders::count)
+    }
+
+    /// Where the open order with this id most likely lies, if it is in its first market. Only its book
+    /// knows.
+    pub fn likely_order(&self, id: u64) -> Option<(MarketIndex, Slot)> {
+        Some((self.open_orders.market, self.open_orders.likely(id)?))
+    }
+
+    /// Where its open orders lie whose id is this, or has the same low half.
+    pub fn orders_with_low_half_of(&self, id: u64) -> impl Iterator<Item = (MarketIndex, Slot)> {
+        self.open_orders().flat_map(move |orders| {
+            orders.with_low_half_of(id).map(move |slot| (orders.market, slot))
+        })
+    }
+
+    /// Notes that an order of its own is in a book.
+    pub fn add_order(&mut self, market: MarketIndex, id: u64, slot: Slot) {
+        if let Some(orders) = self.open_orders_mut(market) {
+            return orders.push(id, slot);
+        }
+        let mut orders = OpenOrders::new(market);
+        orders.push(id, slot);
+        if self.open_orders.market == MarketIndex::NONE {
+            self.open_orders = orders;
+        } else {
+            self.others.get_or_insert_default().open_orders.push(orders);
+        }
+    }
+
+    /// Notes that an order of its own left its book.
+    pub fn remove_order(
+        &mut self,
+        market: MarketIndex,
+        id: u64,
+        slot: Slot,
+    ) -> Result<(), Corrupt> {
+        const MISSING: Corrupt = Corrupt("an open order is missing from its account");
+        let orders = self.open_orders_mut(market).ok_or(MISSING)?;
+        if orders.remove(id, slot) { Ok(()) } else { Err(MISSING) }
+    }
+
+    /// Notes that all orders of its own leave the book of a market.
+    pub fn remove_orders(&mut self, market: MarketIndex) {
+        if let Some(orders) = self.open_orders_mut(market) {
+            orders.clear();
+        }
+    }
+
+    /// Bytes of memory that the lists of its open orders hold.
+    pub fn open_orders_memory(&self) -> usize {
+        self.open_orders().fold(0, |sum, orders| sum.wrapping_add(orders.memory()))
+    }
+}

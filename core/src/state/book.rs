@@ -1,0 +1,470 @@
+//! The order book of one market: price levels of orders in arrival order.
+//!
+//! Orders and levels lie in two slabs. An order is linked to its neighbours in its level and to the
+//! level itself, so that filling or cancelling it needs no search. Maps from price to level keep the
+//! levels in order; they change only when a level comes or goes, and are asked only where a hint does
+//! not lead to the level of a price.
+
+use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
+use alloc::vec::Vec;
+use core::num::NonZeroU32;
+
+use zellbook_prefetch::prefetch;
+
+use crate::types::{AccountIndex, Corrupt, Lots, Side, Ticks};
+
+/// Where an order lies in its book's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot(NonZeroU32);
+
+#[cfg(test)]
+impl Slot {
+    pub(crate) fn test(number: u32) -> Self {
+        Self(NonZeroU32::new(number).unwrap())
+    }
+
+    pub(crate) fn number(self) -> u32 {
+        self.0.get()
+    }
+}
+
+/// Where a level lies in its book's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct LevelSlot(NonZeroU32);
+
+/// The first bytes of the hash of the transaction that placed an order.
+pub type HashPrefix = [u8; 8];
+
+/// An order in the book.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RestingOrder {
+    /// Its id: the sequence of acceptance, so arrival order within a level (I4).
+    pub id: u64,
+    /// Whose.
+    pub account: AccountIndex,
+    /// Side.
+    pub side: Side,
+    /// Limit price.
+    pub price: Ticks,
+    /// All that it was accepted with, less what a `replace` took off.
+    pub quantity: Lots,
+    /// What of the quantity came to rest; its maker fee counts from there.
+    pub rested: Lots,
+    /// What is left of it; more than zero.
+    pub remaining: Lots,
+    /// Of the transaction that placed it.
+    pub hash: HashPrefix,
+}
+
+/// A resting order in memory: 56 bytes. Side and price stand in its level. Vacant if nothing
+/// remains; `next` is then the next vacant one.
+#[derive(Clone, Debug)]
+struct Node {
+    id: u64,
+    quantity: Lots,
+    rested: Lots,
+    remaining: Lots,
+    hash: HashPrefix,
+    account: AccountIndex,
+    level: LevelSlot,
+    previous: Option<Slot>,
+    next: Option<Slot>,
+}
+
+const _: () = assert!(size_of::<Node>() == 56);
+
+/// The orders of one side at one price. Never empty (I5).
+#[derive(Clone, Copy, Debug)]
+pub struct Level {
+    /// What is left of its orders, all told. A `u128`, since each may be near 2^64.
+    pub quantity: u128,
+    /// The price of its orders.
+    pub price: Ticks,
+    /// How many orders it has.
+    pub orders: u32,
+    /// The side of its orders.
+    pub side: Side,
+    head: Option<Slot>,
+    tail: Option<Slot>,
+}
+
+/// The price levels of one side.
+#[derive(Clone, Debug, Default)]
+struct Levels {
+    by_price: BTreeMap<Ticks, LevelSlot>,
+    /// The best price.
+    best: Option<Ticks>,
+    /// Where the level of a price may be, by the low bits of the price. Never wrong for long: whoever
+    /// follows a hint looks whether the level is that of the price. A power of two of them.
+    hints: Vec<Option<LevelSlot>>,
+}
+
+impl Levels {
+    fn hint(&self, price: Ticks) -> Option<LevelSlot> {
+        self.hints.get(self.hint_index(price)).copied().flatten()
+    }
+
+    fn hint_index(&self, price: Ticks) -> usize {
+        let low = usize::try_from(price.0 & u64::from(u32::MAX)).unwrap_or(0);
+        low & self.hints.len().wrapping_sub(1)
+    }
+
+    fn set_hint(&mut self, price: Ticks, slot: LevelSlot) {
+        let index = self.hint_index(price);
+        if let Some(hint) = self.hints.get_mut(index) {
+            *hint = Some(slot);
+        }
+    }
+
+    /// Notes a level that is new in `by_price`.
+    fn added(&mut self, side: Side, price: Ticks, slot: LevelSlot) {
+        if self.best.is_none_or(|best| crosses(side, price, best)) {
+            self.best = Some(price);
+        }
+        if self.hints.len() < self.by_price.len().saturating_mul(2) {
+            let length = self.by_price.len().saturating_mul(4).next_power_of_two().max(64);
+            self.hints = core::iter::repeat_n(None, length).collect();
+            let levels = core::mem::take(&mut self.by_price);
+            levels.iter().for_each(|(price, slot)| self.set_hint(*price, *slot));
+            self.by_price = levels;
+        }
+        self.set_hint(price, slot);
+    }
+
+    fn remove(&mut self, side: Side, price: Ticks) {
+        if self.best != Some(price) {
+            self.by_price.remove(&price);
+            return;
+        }
+        let next = match side {
+            Side::Buy => {
+                self.by_price.pop_last();
+                self.by_price.last_key_value()
+            }
+            Side::Sell => {
+                self.by_price.pop_first();
+                self.by_price.first_key_value()
+            }
+        };
+        self.best = next.map(|(price, _)| *price);
+    }
+}
+
+/// The order book of one market.
+#[derive(Clone, Debug, Default)]
+pub struct Book {
+    bids: Levels,
+    asks: Levels,
+    levels: Vec<Level>,
+    vacant_levels: Vec<LevelSlot>,
+    nodes: Vec<Node>,
+    vacant: Option<Slot>,
+}
+
+const MISSING: Corrupt = Corrupt("an order is missing from its book");
+
+const BELOW_ZERO: Corrupt = Corrupt("a level's quantity went below zero");
+
+/// The index of the slot with this number, which counts from one.
+fn index(number: NonZeroU32) -> Option<usize> {
+    usize::try_from(number.get().wrapping_sub(1)).ok()
+}
+
+/// The number of the slot that is pushed next.
+fn number(length: usize) -> Result<NonZeroU32, Corrupt> {
+    u32::try_from(length)
+        .ok()
+        .and_then(|length| length.checked_add(1))
+        .and_then(NonZeroU32::new)
+        .ok_or(Corrupt("more open orders than can be numbered"))
+}
+
+impl Book {
+    fn side(&self, side: Side) -> &Levels {
+        match side {
+            Side::Buy => &self.bids,
+            Side::Sell => &self.asks,
+        }
+    }
+
+    fn side_mut(&mut self, side: Side) -> &mut Levels {
+        match side {
+            Side::Buy => &mut self.bids,
+            Side::Sell => &mut self.asks,
+        }
+    }
+
+    fn node(&self, slot: Slot) -> Option<&Node> {
+        self.nodes.get(index(slot.0)?)
+    }
+
+    fn node_mut(&mut self, slot: Slot) -> Result<&mut Node, Corrupt> {
+        index(slot.0).and_then(|index| self.nodes.get_mut(index)).ok_or(MISSING)
+    }
+
+    fn level_at(&self, slot: LevelSlot) -> Option<&Level> {
+        self.levels.get(index(slot.0)?)
+    }
+
+    fn level_mut(&mut self, slot: LevelSlot) -> Result<&mut Level, Corrupt> {
+        index(slot.0).and_then(|index| self.levels.get_mut(index)).ok_or(MISSING)
+    }
+
+    fn view(&self, node: &Node, level: &Level) -> RestingOrder {
+        RestingOrder {
+            id: node.id,
+            account: node.account,
+            side: level.side,
+            price: level.price,
+            quantity: node.quantity,
+            rested: node.rested,
+            remaining: node.remaining,
+            hash: node.hash,
+        }
+    }
+
+    /// The order at a slot.
+    pub fn order(&self, slot: Slot) -> Option<RestingOrder> {
+        let node = self.node(slot).filter(|node| node.remaining > Lots(0))?;
+        Some(self.view(node, self.level_at(node.level)?))
+    }
+
+    /// Asks for an order's memory; for looking ahead.
+    pub(crate) fn prefetch(&self, slot: Slot) {
+        if let Some(node) = self.node(slot) {
+            prefetch(node);
+        }
+    }
+
+    /// Asks for what changes in the neighbours of an order when it leaves.
+    pub(crate) fn prefetch_neighbours(&self, slot: Slot) {
+        let beside = self.node(slot).map_or([None; 2], |node| [node.previous, node.next]);
+        for node in beside.into_iter().flatten().filter_map(|slot| self.node(slot)) {
+            prefetch(&node.next);
+        }
+    }
+
+    /// Asks for what changes in the last order of a level when one comes behind it.
+    pub(crate) fn prefetch_tail(&self, side: Side, price: Ticks) {
+        let level = self.hinted(side, price).and_then(|slot| self.level_at(slot));
+        let tail = level.and_then(|level| level.tail).and_then(|slot| self.node(slot));
+        if let Some(node) = tail {
+            prefetch(&node.next);
+        }
+    }
+
+    /// The price levels of a side, best first.
+    pub fn levels(&self, side: Side) -> impl Iterator<Item = &Level> {
+        let map = &self.side(side).by_price;
+        let (bids, asks) = match side {
+            Side::Buy => (Some(map.values().rev()), None),
+            Side::Sell => (None, Some(map.values())),
+        };
+        let slots = bids.into_iter().flatten().chain(asks.into_iter().flatten());
+        slots.filter_map(|slot| self.level_at(*slot))
+    }
+
+    /// The level of a side at a price.
+    pub fn level(&self, side: Side, price: Ticks) -> Option<&Level> {
+        self.level_at(self.find(side, price)?)
+    }
+
+    /// Where the level of a side at a price lies.
+    fn find(&self, side: Side, price: Ticks) -> Option<LevelSlot> {
+        let found = || self.side(side).by_price.get(&price).copied();
+        self.hinted(side, price).or_else(found)
+    }
+
+    /// The same where its hint is right.
+    fn hinted(&self, side: Side, price: Ticks) -> Option<LevelSlot> {
+        let hint = self.side(side).hint(price)?;
+        let level = self.level_at(hint)?;
+        let is_right = level.price == price && level.side == side && level.orders > 0;
+        is_right.then_some(hint)
+    }
+
+    /// The orders of a side in priority order: best price first, then arrival.
+    pub fn orders(&self, side: Side) -> impl Iterator<Item = RestingOrder> {
+        self.levels(side).flat_map(|level| self.queue(level)).map(|(_, order)| order)
+    }
+
+    /// The orders of one level in arrival order, with their slots.
+    pub fn queue(&self, level: &Level) -> impl Iterator<Item = (Slot, RestingOrder)> {
+        let next = |slot: Option<Slot>| slot.and_then(|slot| Some((slot, self.node(slot)?)));
+        core::iter::successors(next(level.head), move |(_, node)| next(node.next))
+            .map(move |(slot, node)| (slot, self.view(node, level)))
+    }
+
+    /// The orders of a side in priority order that an order of the other side with this limit
+    /// would meet, with their slots.
+    pub fn crossing(&self, side: Side, limit: Ticks) -> impl Iterator<Item = (Slot, RestingOrder)> {
+        self.levels(side)
+            .take_while(move |level| crosses(side, level.price, limit))
+            .flat_map(|level| self.queue(level))
+    }
+
+    /// The best price of a side.
+    pub fn best(&self, side: Side) -> Option<Ticks> {
+        self.side(side).best
+    }
+
+    /// Adds an order behind those of its price.
+    pub fn insert(&mut self, order: &RestingOrder) -> Result<Slot, Corrupt> {
+        let level = match self.hinted(order.side, order.price) {
+            Some(level) => level,
+            None => self.find_or_add_level(order.side, order.price)?,
+        };
+        let previous = self.level_at(level).ok_or(MISSING)?.tail;
+        let slot = self.add_node(Node {
+            id: order.id,
+            quantity: order.quantity,
+            rested: order.rested,
+            remaining: order.remaining,
+            hash: order.hash,
+            account: order.account,
+            level,
+            previous,
+            next: None,
+        })?;
+        if let Some(previous) = previous {
+            self.node_mut(previous)?.next = Some(slot);
+        }
+        let level = self.level_mut(level)?;
+        level.tail = Some(slot);
+        level.head = level.head.or(Some(slot));
+        level.quantity = level
+            .quantity
+            .checked_add(u128::from(order.remaining.0))
+            .ok_or(Corrupt("a level's quantity overflows"))?;
+        level.orders = level.orders.checked_add(1).ok_or(Corrupt("a level's count overflows"))?;
+        Ok(slot)
+    }
+
+    fn add_node(&mut self, node: Node) -> Result<Slot, Corrupt> {
+        if let Some(slot) = self.vacant {
+            let vacant = self.node_mut(slot)?;
+            let next = vacant.next;
+            *vacant = node;
+            self.vacant = next;
+            return Ok(slot);
+        }
+        let slot = Slot(number(self.nodes.len())?);
+        if self.nodes.len() == self.nodes.capacity() {
+            // By a sixteenth, not twofold: books are large, and most of their memory is this.
+            self.nodes.reserve_exact((self.nodes.len() >> 4).max(64));
+        }
+        self.nodes.push(node);
+        Ok(slot)
+    }
+
+    fn find_or_add_level(&mut self, side: Side, price: Ticks) -> Result<LevelSlot, Corrupt> {
+        let levels = match side {
+            Side::Buy => &mut self.bids,
+            Side::Sell => &mut self.asks,
+        };
+        let vacant = match levels.by_price.entry(price) {
+            Entry::Occupied(found) => return Ok(*found.get()),
+            Entry::Vacant(vacant) => vacant,
+        };
+        let level = Level { quantity: 0, price, orders: 0, side, head: None, tail: None };
+        let slot = match self.vacant_levels.pop() {
+            Some(slot) => {
+                let vacated = index(slot.0).and_then(|index| self.levels.get_mut(index));
+                *vacated.ok_or(MISSING)? = level;
+                slot
+            }
+            None => {
+                let slot = LevelSlot(number(self.levels.len())?);
+                self.levels.push(level);
+                slot
+            }
+        };
+        vacant.insert(slot);
+        levels.added(side, price, slot);
+        Ok(slot)
+    }
+
+    /// Takes a filled quantity off an order, which stays in its place, or leaves if nothing is left.
+    /// Returns what is left.
+    pub fn fill(&mut self, slot: Slot, filled: Lots) -> Result<Lots, Corrupt> {
+        let node = self.node_mut(slot)?;
+        let remaining =
+            node.remaining.checked_sub(filled).ok_or(Corrupt("a fill exceeds its order"))?;
+        if remaining == Lots(0) {
+            self.remove(slot)?;
+            return Ok(remaining);
+        }
+        node.remaining = remaining;
+        let level = node.level;
+        let level = self.level_mut(level)?;
+        level.quantity = level.quantity.checked_sub(u128::from(filled.0)).ok_or(BELOW_ZERO)?;
+        Ok(remaining)
+    }
+
+    /// Takes so many lots off the quantity of an order, which keeps its place. Less than what is
+    /// left of it.
+    pub fn reduce(&mut self, slot: Slot, by: Lots) -> Result<(), Corrupt> {
+        let less = |lots: Lots| lots.checked_sub(by).filter(|lots| *lots > Lots(0)).ok_or(MISSING);
+        let node = self.node_mut(slot)?;
+        node.remaining = less(node.remaining)?;
+        node.quantity = less(node.quantity)?;
+        node.rested = less(node.rested)?;
+        let level = node.level;
+        let level = self.level_mut(level)?;
+        level.quantity = level.quantity.checked_sub(u128::from(by.0)).ok_or(BELOW_ZERO)?;
+        Ok(())
+    }
+
+    /// Takes an order out.
+    pub fn remove(&mut self, slot: Slot) -> Result<(), Corrupt> {
+        let vacant = self.vacant.replace(slot);
+        let node = self.node_mut(slot)?;
+        let (remaining, level_slot) = (node.remaining, node.level);
+        let (previous, next) = (node.previous, node.next);
+        if remaining == Lots(0) {
+            return Err(MISSING);
+        }
+        node.remaining = Lots(0);
+        node.next = vacant;
+        if let Some(previous) = previous {
+            self.node_mut(previous)?.next = next;
+        }
+        if let Some(next) = next {
+            self.node_mut(next)?.previous = previous;
+        }
+        let level = self.level_mut(level_slot)?;
+        if previous.is_none() {
+            level.head = next;
+        }
+        if next.is_none() {
+            level.tail = previous;
+        }
+        level.quantity = level.quantity.checked_sub(u128::from(remaining.0)).ok_or(BELOW_ZERO)?;
+        level.orders =
+            level.orders.checked_sub(1).ok_or(Corrupt("a level's count went below zero"))?;
+        if level.orders == 0 {
+            let (side, price) = (level.side, level.price);
+            self.side_mut(side).remove(side, price);
+            self.vacant_levels.push(level_slot);
+        }
+        Ok(())
+    }
+
+    /// Bytes of memory that the book holds for its orders and levels.
+    pub fn memory(&self) -> usize {
+        let nodes = self.nodes.capacity().wrapping_mul(size_of::<Node>());
+        let levels = self.levels.capacity().wrapping_mul(size_of::<Level>());
+        let hints = self.bids.hints.capacity().wrapping_add(self.asks.hints.capacity());
+        let hints = hints.wrapping_mul(size_of::<Option<LevelSlot>>());
+        nodes.wrapping_add(levels).wrapping_add(hints)
+    }
+}
+
+/// Whether an order that rests on `side` at `price` meets one of the other side with this limit.
+pub fn crosses(side: Side, price: Ticks, limit: Ticks) -> bool {
+    match side {
+        Side::Buy => price >= limit,
+        Side::Sell => price <= limit,
+    }
+}

@@ -1,0 +1,170 @@
+//! All accounts, and how much of each token exists.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::account::{Account, Balance};
+use crate::types::{AccountIndex, Atoms, Corrupt, PublicKey, TokenIndex};
+
+const BELOW_ZERO: Corrupt = Corrupt("a balance went below zero");
+
+const ABOVE_SUPPLY: Corrupt = Corrupt("a balance exceeds what can exist");
+
+/// All accounts, and what exists of each token.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    index: BTreeMap<PublicKey, AccountIndex>,
+    accounts: Vec<Account>,
+    /// Deposits of each token less withdrawals (I1).
+    supply: Vec<Atoms>,
+}
+
+impl Ledger {
+    /// Nothing of so many tokens, and one account, which gets the index 0.
+    pub fn new(tokens: usize, first: &PublicKey) -> Self {
+        Self {
+            index: BTreeMap::from([(*first, AccountIndex(0))]),
+            accounts: alloc::vec![Account::new(first)],
+            supply: core::iter::repeat_n(Atoms::ZERO, tokens).collect(),
+        }
+    }
+
+    /// The account with this key, if it was ever touched.
+    pub fn find(&self, key: &PublicKey) -> Option<&Account> {
+        self.index.get(key).and_then(|index| self.get(*index))
+    }
+
+    /// Where the account with this key stands, if it was ever touched.
+    pub fn index(&self, key: &PublicKey) -> Option<AccountIndex> {
+        self.index.get(key).copied()
+    }
+
+    /// The account with this key, made if need be.
+    pub fn intern(&mut self, key: &PublicKey) -> Result<AccountIndex, Corrupt> {
+        if let Some(index) = self.index.get(key) {
+            return Ok(*index);
+        }
+        let index = u32::try_from(self.accounts.len())
+            .map(AccountIndex)
+            .map_err(|_| Corrupt("more accounts than can be numbered"))?;
+        self.accounts.push(Account::new(key));
+        self.index.insert(*key, index);
+        Ok(index)
+    }
+
+    /// The account at an index.
+    pub fn get(&self, index: AccountIndex) -> Option<&Account> {
+        self.accounts.get(usize::try_from(index.0).ok()?)
+    }
+
+    /// The account at an index, which must exist.
+    pub fn account(&self, index: AccountIndex) -> Result<&Account, Corrupt> {
+        self.get(index).ok_or(Corrupt("an account is missing"))
+    }
+
+    /// The account at an index, which must exist.
+    pub fn account_mut(&mut self, index: AccountIndex) -> Result<&mut Account, Corrupt> {
+        usize::try_from(index.0)
+            .ok()
+            .and_then(|index| self.accounts.get_mut(index))
+            .ok_or(Corrupt("an account is missing"))
+    }
+
+    /// All accounts, by key.
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.index.values().filter_map(|index| self.get(*index))
+    }
+
+    /// How many tokens genesis has.
+    pub fn tokens(&self) -> u16 {
+        u16::try_from(self.supply.len()).unwrap_or(u16::MAX)
+    }
+
+    /// What exists of a token.
+    pub fn supply(&self, token: TokenIndex) -> Atoms {
+        self.supply.get(usize::from(token.0)).copied().unwrap_or_default()
+    }
+
+    /// Sets what exists of a token.
+    pub fn set_supply(&mut self, token: TokenIndex, supply: Atoms) -> Result<(), Corrupt> {
+        let slot = self.supply.get_mut(usize::from(token.0));
+        *slot.ok_or(Corrupt("a token is not in genesis"))? = supply;
+        Ok(())
+    }
+
+    /// Sets a balance, when state is loaded.
+    pub fn set_balance(
+        &mut self,
+        index: AccountIndex,
+        token: TokenIndex,
+        balance: Balance,
+    ) -> Result<(), Corrupt> {
+        if usize::from(token.0) >= self.supply.len() {
+            return Err(Corrupt("a token is not in genesis"));
+        }
+        *self.account_mut(index)?.balance_mut(token) = balance;
+        Ok(())
+    }
+
+    /// Adds to the available balance.
+    pub fn credit(
+        &mut self,
+        index: AccountIndex,
+        token: TokenIndex,
+        amount: Atoms,
+    ) -> Result<(), Corrupt> {
+        let balance = self.account_mut(index)?.balance_mut(token);
+        balance.available = balance.available.checked_add(amount).ok_or(ABOVE_SUPPLY)?;
+        Ok(())
+    }
+
+    /// Takes from the available balance, which was checked to cover it.
+    pub fn debit(
+        &mut self,
+        index: AccountIndex,
+        token: TokenIndex,
+        amount: Atoms,
+    ) -> Result<(), Corrupt> {
+        let balance = self.account_mut(index)?.balance_mut(token);
+        balance.available = balance.available.checked_sub(amount).ok_or(BELOW_ZERO)?;
+        Ok(())
+    }
+
+    /// Moves from available to locked. The available balance was checked to cover it.
+    pub fn lock(
+        &mut self,
+        index: AccountIndex,
+        token: TokenIndex,
+        amount: Atoms,
+    ) -> Result<(), Corrupt> {
+        let balance = self.account_mut(index)?.balance_mut(token);
+        balance.available = balance.available.checked_sub(amount).ok_or(BELOW_ZERO)?;
+        balance.locked = balance.locked.checked_add(amount).ok_or(ABOVE_SUPPLY)?;
+        Ok(())
+    }
+
+    /// Takes from the locked balance.
+    pub fn take_locked(
+        &mut self,
+        index: AccountIndex,
+        token: TokenIndex,
+        amount: Atoms,
+    ) -> Result<(), Corrupt> {
+        let balance = self.account_mut(index)?.balance_mut(token);
+        balance.locked = balance.locked.checked_sub(amount).ok_or(BELOW_ZERO)?;
+        Ok(())
+    }
+
+    /// Moves from locked back to available.
+    pub fn unlock(
+        &mut self,
+        index: AccountIndex,
+        token: TokenIndex,
+        amount: Atoms,
+    ) -> Result<(), Corrupt> {
+        let balance = self.account_mut(index)?.balance_mut(token);
+        balance.locked = balance.locked.checked_sub(amount).ok_or(BELOW_ZERO)?;
+        balance.available = balance.available.checked_add(amount).ok_or(ABOVE_SUPPLY)?;
+        Ok(())
+    }
+}

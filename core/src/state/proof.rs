@@ -1,0 +1,158 @@
+//! Inclusion proofs: that a root commits to a key's value, or to its absence.
+
+use alloc::vec::Vec;
+
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::types::{ByteReader, Corrupt, Hash};
+
+/// The root of a subtree without leaves.
+pub(super) const EMPTY: Hash = [0; 32];
+
+/// Bits of a path: branches are no deeper.
+const DEPTH_MAX: usize = 256;
+
+/// What stands where the path of a key ends in the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProofEnd {
+    /// Nothing: the key is absent.
+    Empty,
+    /// The key's leaf.
+    Leaf,
+    /// The leaf of another key, alone in its subtree: the key is absent.
+    OtherLeaf {
+        /// Its path.
+        path: Hash,
+        /// SHA-256 of its value.
+        value: Hash,
+    },
+}
+
+/// A proof that a root commits to a key's value, or to its absence. In a state of a million leaves it
+/// has some 20 siblings, 700 bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// Roots of the subtrees beside the path, from the top; at most 256.
+    pub siblings: Vec<Hash>,
+    /// Where the path ends.
+    pub end: ProofEnd,
+}
+
+/// Why a proof does not hold.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum ProofError {
+    /// The bytes are no proof.
+    #[error("these bytes are no proof")]
+    Form,
+    /// It proves the value of a key that is said to be absent, or the other way round.
+    #[error("this is a proof of another answer: of a value for absence, or of absence for a value")]
+    Kind,
+    /// It leads to another root.
+    #[error("this proof does not lead to the root")]
+    Root,
+}
+
+impl Proof {
+    /// The proof in bytes: see *Proofs* in `docs/protocol.md`.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let depth = u16::try_from(self.siblings.len()).unwrap_or(u16::MAX);
+        let mut bytes = depth.to_be_bytes().to_vec();
+        for eight in self.siblings.chunks(8) {
+            let bits = (0_u8..).zip(eight).filter(|(_, sibling)| **sibling != EMPTY);
+            bytes.push(bits.fold(0, |byte, (bit, _)| byte | (0x80_u8 >> bit)));
+        }
+        for sibling in self.siblings.iter().filter(|sibling| **sibling != EMPTY) {
+            bytes.extend_from_slice(sibling);
+        }
+        match &self.end {
+            ProofEnd::Empty => bytes.push(0),
+            ProofEnd::Leaf => bytes.push(1),
+            ProofEnd::OtherLeaf { path, value } => {
+                bytes.push(2);
+                bytes.extend_from_slice(path);
+                bytes.extend_from_slice(value);
+            }
+        }
+        bytes
+    }
+
+    /// Reads a proof in the one form that [`Self::to_bytes`] writes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ProofError> {
+        let mut reader = ByteReader(bytes);
+        let proof = Self::read(&mut reader).map_err(|_| ProofError::Form)?;
+        // Bits beyond the depth, siblings that are written though empty, and trailing bytes.
+        if proof.siblings.len() > DEPTH_MAX || proof.to_bytes() != bytes {
+            return Err(ProofError::Form);
+        }
+        Ok(proof)
+    }
+
+    fn read(reader: &mut ByteReader<'_>) -> Result<Self, Corrupt> {
+        let depth = usize::from(reader.u16()?).min(DEPTH_MAX);
+        let bitmap = reader.bytes(depth.div_ceil(8))?;
+        let bits = bitmap.iter().flat_map(|byte| (0..8).map(move |bit| (byte << bit) & 0x80 != 0));
+        let mut siblings = Vec::with_capacity(depth);
+        for is_there in bits.take(depth) {
+            siblings.push(if is_there { reader.array()? } else { EMPTY });
+        }
+        let end = match reader.u8()? {
+            0 => ProofEnd::Empty,
+            1 => ProofEnd::Leaf,
+            2 => ProofEnd::OtherLeaf { path: reader.array()?, value: reader.array()? },
+            _ => return Err(Corrupt("a proof ends in an unknown way")),
+        };
+        Ok(Self { siblings, end })
+    }
+
+    /// Whether a root commits to this value of a key, or with `None` to the key's absence.
+    pub fn verify(&self, root: &Hash, key: &[u8], value: Option<&[u8]>) -> Result<(), ProofError> {
+        let path: Hash = Sha256::digest(key).into();
+        let mut hash = match (&self.end, value) {
+            (ProofEnd::Leaf, Some(value)) => leaf_hash(&path, &Sha256::digest(value).into()),
+            (ProofEnd::Empty, None) => EMPTY,
+            (ProofEnd::OtherLeaf { path: other, value }, None) if *other != path => {
+                // It must lie where the key would: else it says nothing about the key.
+                let agrees = (0..=u8::MAX).take(self.siblings.len());
+                if agrees.into_iter().any(|depth| bit(other, depth) != bit(&path, depth)) {
+                    return Err(ProofError::Root);
+                }
+                leaf_hash(other, value)
+            }
+            _ => return Err(ProofError::Kind),
+        };
+        if self.siblings.len() > DEPTH_MAX {
+            return Err(ProofError::Form);
+        }
+        for (depth, sibling) in (0..=u8::MAX).zip(&self.siblings).rev() {
+            hash = if bit(&path, depth) {
+                branch_hash(sibling, &hash)
+            } else {
+                branch_hash(&hash, sibling)
+            };
+        }
+        if hash == *root { Ok(()) } else { Err(ProofError::Root) }
+    }
+}
+
+pub(super) fn leaf_hash(path: &Hash, value: &Hash) -> Hash {
+    let mut hasher = Sha256::new();
+    hasher.update([0]);
+    hasher.update(path);
+    hasher.update(value);
+    hasher.finalize().into()
+}
+
+pub(super) fn branch_hash(left: &Hash, right: &Hash) -> Hash {
+    let mut hasher = Sha256::new();
+    hasher.update([1]);
+    hasher.update(left);
+    hasher.update(right);
+    hasher.finalize().into()
+}
+
+/// The bit of a path that decides at a depth; `false` is left.
+pub(super) fn bit(path: &Hash, depth: u8) -> bool {
+    let byte = path.get(usize::from(depth >> 3)).copied().unwrap_or(0);
+    (byte << (depth & 7)) & 0x80 != 0
+}

@@ -1,0 +1,70 @@
+//! Timers: what waits for a time.
+
+use alloc::collections::BTreeSet;
+
+use crate::types::{AccountIndex, PublicKey};
+
+/// Something that waits for a time. In the order in which what is due at one time happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// An order expires: its id, and whose it is.
+    Order(u64, AccountIndex),
+    /// A session key ends: the account, and the key.
+    SessionKey(PublicKey, PublicKey),
+    /// All orders of an account are cancelled.
+    Switch(PublicKey),
+}
+
+/// All timers, by time. Derived from the orders, session keys and switches.
+#[derive(Clone, Debug, Default)]
+pub struct Timers(BTreeSet<(u64, Timer)>);
+
+impl Timers {
+    pub(crate) fn add(&mut self, time: u64, timer: Timer) {
+        self.0.insert((time, timer));
+    }
+
+    pub(crate) fn remove(&mut self, time: u64, timer: Timer) {
+        self.0.remove(&(time, timer));
+    }
+
+    /// The earliest, if it is due.
+    pub(crate) fn due(&self, time: u64) -> Option<(u64, Timer)> {
+        self.0.first().copied().filter(|(due, _)| *due <= time)
+    }
+
+    /// The earliest time that something waits for.
+    pub fn first(&self) -> Option<u64> {
+        self.0.first().map(|(time, _)| *time)
+    }
+
+    pub(crate) fn has(&self, time: u64, timer: Timer) -> bool {
+        self.0.contains(&(time, timer))
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Timer, Timers};
+    use crate::types::AccountIndex;
+
+    #[test]
+    fn a_timer_is_there_at_its_time_until_it_is_removed() {
+        let timer = |id| Timer::Order(id, AccountIndex(0));
+        let mut timers = Timers::default();
+        timers.add(5, timer(1));
+        timers.add(5, timer(2));
+        assert!(timers.has(5, timer(1)) && timers.has(5, timer(2)));
+        assert!(!timers.has(6, timer(1)) && !timers.has(5, timer(3)));
+        assert_eq!((timers.count(), timers.first()), (2, Some(5)));
+        assert_eq!((timers.due(4), timers.due(5)), (None, Some((5, timer(1)))));
+        timers.remove(5, timer(1));
+        assert!(!timers.has(5, timer(1)));
+        assert_eq!(timers.count(), 1);
+    }
+}

@@ -1,0 +1,60 @@
+//! Reading stored bytes.
+
+use alloc::string::String;
+
+use super::corrupt::Corrupt;
+use super::public_key::PublicKey;
+use super::units::Atoms;
+
+/// Reads big-endian numbers off the front of bytes.
+pub(crate) struct ByteReader<'a>(pub &'a [u8]);
+
+impl<'a> ByteReader<'a> {
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Corrupt> {
+        let (head, rest) =
+            self.0.split_first_chunk::<N>().ok_or(Corrupt("stored bytes are too short"))?;
+        self.0 = rest;
+        Ok(*head)
+    }
+
+    pub fn bytes(&mut self, length: usize) -> Result<&'a [u8], Corrupt> {
+        let (head, rest) =
+            self.0.split_at_checked(length).ok_or(Corrupt("stored bytes are too short"))?;
+        self.0 = rest;
+        Ok(head)
+    }
+
+    pub fn u8(&mut self) -> Result<u8, Corrupt> {
+        self.array().map(u8::from_be_bytes)
+    }
+
+    pub fn u16(&mut self) -> Result<u16, Corrupt> {
+        self.array().map(u16::from_be_bytes)
+    }
+
+    pub fn u32(&mut self) -> Result<u32, Corrupt> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    pub fn u64(&mut self) -> Result<u64, Corrupt> {
+        self.array().map(u64::from_be_bytes)
+    }
+
+    pub fn atoms(&mut self) -> Result<Atoms, Corrupt> {
+        self.array().map(u128::from_be_bytes).map(Atoms)
+    }
+
+    pub fn public_key(&mut self) -> Result<PublicKey, Corrupt> {
+        PublicKey::from_sec1(&self.array::<33>()?).map_err(|_| Corrupt("a stored key is no point"))
+    }
+
+    /// All the rest, as text.
+    pub fn text(&mut self) -> Result<String, Corrupt> {
+        let text = core::str::from_utf8(core::mem::take(&mut self.0));
+        text.map(Into::into).map_err(|_| Corrupt("a stored name is no text"))
+    }
+
+    pub fn finish(&self) -> Result<(), Corrupt> {
+        if self.0.is_empty() { Ok(()) } else { Err(Corrupt("stored bytes are too long")) }
+    }
+}

@@ -1,0 +1,31 @@
+//! The ground: numbers, keys, hashes and names. Nothing here knows of an exchange.
+
+mod bytes;
+mod corrupt;
+mod decimal;
+mod hash;
+mod hex;
+mod ids;
+pub mod limits;
+mod names;
+mod public_key;
+mod secret_key;
+mod self_trade;
+mod side;
+mod signature;
+mod time_in_force;
+mod units;
+
+pub(crate) use bytes::ByteReader;
+pub use corrupt::Corrupt;
+pub use decimal::{Decimal, DecimalError, StepError};
+pub use hash::{Hash, NetworkId, TransactionHash};
+pub use hex::decode_hex;
+pub use ids::{AccountIndex, MarketIndex, ReplicaIndex, TokenIndex};
+pub use public_key::{PublicKey, PublicKeyError};
+pub use secret_key::{SecretKey, SecretKeyError};
+pub use self_trade::SelfTrade;
+pub use side::Side;
+pub use signature::{Scheme, Signature};
+pub use time_in_force::TimeInForce;
+pub use units::{Atoms, Lots, Ticks};
