@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
 use crate::process::{Run, cargo, run, run_with_lines, say};
@@ -62,15 +62,17 @@ pub fn page_and_server(progress: &Progress) -> Result<(PathBuf, PathBuf), String
     progress.step("installing what the builds need");
     ensure_wasm_target()?;
     ensure_npm(&npm_folder())?;
-    let (page, server) = (Count::new("page"), Count::new("server"));
+    let (page, tool, server) = (Count::new("page"), Count::new("tool"), Count::new("server"));
     page.expect(&["--package", "zellbook-web", "--target", "wasm32-unknown-unknown"])?;
+    tool.expect(&["--package", "xtask-page"])?;
     server.expect(&["--package", "zellbook"])?;
-    let (tool_is_built, tool) = channel::<()>();
-    let build_in_background = || -> Run {
+    let (sender, receiver) = channel::<()>();
+    // It owns the sender, so that the receiver does not wait for a tool that failed to build.
+    let build_in_background = |sender: Sender<()>| -> Run {
         progress.step("compiling the tool that assembles the page");
-        run_with_lines(&mut background(page_tool()), |line| server.line(line))?;
+        run_with_lines(&mut background(page_tool()), |line| tool.line(line))?;
         // The receiver is gone if the page has failed. Then the server is not needed.
-        if tool_is_built.send(()).is_err() {
+        if sender.send(()).is_err() {
             return Ok(());
         }
         progress.step("compiling the server");
@@ -78,19 +80,20 @@ pub fn page_and_server(progress: &Progress) -> Result<(PathBuf, PathBuf), String
         command.args(["build", "--locked", "--package", "zellbook", "--profile", "local"]);
         run_with_lines(&mut background(command), |line| server.line(line))
     };
-    let site = progress.watch(&[&page, &server], || {
+    let site = progress.watch(&[&page, &tool, &server], || {
         thread::scope(|scope| -> Result<PathBuf, String> {
-            let background = scope.spawn(build_in_background);
+            let build_in_background = &build_in_background;
+            let background = scope.spawn(move || build_in_background(sender));
             progress.step("compiling the page");
             let compiled = run_with_lines(&mut page_modules(Page::Small), |line| page.line(line));
-            let site = compiled.and_then(|()| match tool.recv() {
+            let site = compiled.and_then(|()| match receiver.recv() {
                 Ok(()) => {
                     progress.step("assembling the page");
                     assemble(Page::Small).map(Some)
                 }
                 Err(_) => Ok(None),
             });
-            drop(tool);
+            drop(receiver);
             background.join().unwrap_or_else(|_| Err("a thread of the build panicked".into()))?;
             site?.ok_or_else(|| "the tool that assembles the page was not built".into())
         })

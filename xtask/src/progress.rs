@@ -101,3 +101,22 @@ impl Count {
         (compiled > 0).then(|| format!("{}: {compiled}{of} crates", self.name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_crates_that_cargo_compiles_are_counted() {
+        let count = Count::new("page");
+        assert_eq!(count.text(), None);
+        for line in
+            ["   Compiling serde v1.0.229", "    Finished `dev` profile", "   Compiling hex v0.4.3"]
+        {
+            count.line(line);
+        }
+        assert_eq!(count.text().as_deref(), Some("page: 2 crates"));
+        count.total.store(258, Ordering::Relaxed);
+        assert_eq!(count.text().as_deref(), Some("page: 2 of 258 crates"));
+    }
+}
