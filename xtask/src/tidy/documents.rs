@@ -1,7 +1,10 @@
-//! Every path and command in README.md and ARCHITECTURE.md exists.
+//! Every path, command and name of code in README.md and ARCHITECTURE.md exists.
 //!
-//! The rule looks at inline code, blocks of shell commands, and links. A path is relative to the root of the repository, to
+//! The rule looks at inline code, blocks of shell commands, and links. Names are those written as `Type::function` or
+//! `function()`. A path is relative to the root of the repository, to
 //! the folder that the heading of its section names (`### core`), or to a folder that comes before it in the same line.
+
+use std::collections::BTreeSet;
 
 use super::syntax;
 use super::tree::{Tree, Violation};
@@ -18,7 +21,14 @@ const ENDINGS: [&str; 11] =
 const PROGRAM: &str = "server";
 
 /// Finds paths and commands in a document that do not exist.
-pub fn check(tree: &Tree, document: &str, tasks: &[&str]) -> Vec<Violation> {
+///
+/// `tasks` are the commands of `cargo xtask`, and `names` all names in Rust code.
+pub fn check(
+    tree: &Tree,
+    document: &str,
+    tasks: &[&str],
+    names: &BTreeSet<&str>,
+) -> Vec<Violation> {
     let Some(text) = tree.text(document) else {
         return vec![Violation::new(document, 1, RULE, "this document does not exist")];
     };
@@ -57,6 +67,11 @@ pub fn check(tree: &Tree, document: &str, tasks: &[&str]) -> Vec<Violation> {
                     None => report(format!("`{path}` does not exist")),
                 }
             }
+            for name in code.iter().filter_map(|code| qualified_name(code)) {
+                if let Some(unknown) = name.iter().find(|part| !names.contains(*part)) {
+                    report(format!("`{unknown}` of `{}` does not exist", name.join("::")));
+                }
+            }
             for link in links(line) {
                 let path = link.split('#').next().unwrap_or_default();
                 if !path.is_empty() && !tree.exists(path) {
@@ -79,6 +94,17 @@ fn is_path(code: &str) -> bool {
 /// Whether a bare file name must be a file of the repository. `genesis.json`, for example, is a file of a user.
 fn is_source(code: &str) -> bool {
     [".css", ".js", ".rs", ".sql"].iter().any(|ending| code.ends_with(ending))
+}
+
+/// The parts of inline code such as `Type::function` or `function()`. The arguments of a call are left out.
+fn qualified_name(code: &str) -> Option<Vec<&str>> {
+    let name = code.split('(').next()?;
+    let parts: Vec<&str> = name.split("::").collect();
+    let is_call = code.len() > name.len() && code.ends_with(')');
+    let is_name = |part: &&str| {
+        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    ((parts.len() > 1 || is_call) && parts.iter().all(is_name)).then_some(parts)
 }
 
 /// Resolves a path in a document to a path from the root.
@@ -197,7 +223,11 @@ mod tests {
             ("server/src/api/page.rs", ""),
             ("docs/api.md", ""),
         ]);
-        check(&tree, "ARCHITECTURE.md", &["run", "test"]).iter().map(ToString::to_string).collect()
+        let names = BTreeSet::from(["Exchange", "apply"]);
+        check(&tree, "ARCHITECTURE.md", &["run", "test"], &names)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
@@ -235,7 +265,19 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_does_not_exist_is_a_violation() {
+        assert_eq!(
+            found("`Exchange::apply`, `apply()`, `Exchange::apply(&batch)`, `(a, b)`"),
+            [""; 0]
+        );
+        let expected =
+            ["ARCHITECTURE.md:1: document: `revert` of `Exchange::revert` does not exist"];
+        assert_eq!(found("`Exchange::revert`"), expected);
+        assert_eq!(found("`revert()`").len(), 1);
+    }
+
+    #[test]
     fn a_missing_document_is_a_violation() {
-        assert_eq!(check(&Tree::of(&[]), "README.md", &[]).len(), 1);
+        assert_eq!(check(&Tree::of(&[]), "README.md", &[], &BTreeSet::new()).len(), 1);
     }
 }

@@ -57,8 +57,10 @@ fn check(tree: &Tree, tasks: &[&str]) -> (Vec<Violation>, usize) {
     violations.extend(restrictions::stale(tree, restrictions::RESTRICTIONS));
     violations.extend(length::check(&crates, length::EXCEPTIONS));
     violations.extend(crates::check(tree, crates::ALLOWED));
+    let words = files.iter().flat_map(|(_, module)| &module.words);
+    let names: BTreeSet<&str> = words.map(|(word, _)| word.as_str()).collect();
     for document in documents::DOCUMENTS {
-        violations.extend(documents::check(tree, document, tasks));
+        violations.extend(documents::check(tree, document, tasks, &names));
     }
     violations.extend(words::check(tree));
     violations.sort();
