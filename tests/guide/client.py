@@ -1,6 +1,6 @@
 """The integration guide's client: signs five values joined by commas and posts them as a form.
 
-Nothing here knows of Zellbook but the URL. Prints each answer as [status, body].
+Only the URL is specific to Zellbook. Prints each response as [status, body].
 """
 
 import base64

@@ -1,7 +1,7 @@
-"""A stand-in for the Python module `mcl`, for this test only: it needs a native library that no package
-brings along. Here are the few functions of it that the Zellular SDK and eigensdk call, made on py_ecc.
+"""A stand-in for the Python module `mcl`, for this test only. The real one needs a native library that no
+package contains. This one has the few functions that the Zellular SDK and eigensdk call, built on py_ecc.
 
-Texts are mcl's: `0` or `1 x y` for G1, `1 real imaginary real imaginary` for G2, in decimal.
+Points have the text form of mcl, in decimal: `0` or `1 x y` for G1, `1 real imaginary real imaginary` for G2.
 """
 
 from py_ecc import optimized_bn128 as bn
@@ -27,7 +27,7 @@ class Fr(Fp):
 
 
 class Fp2:
-    """As mcl's module orders it: a is the imaginary part, b the real one."""
+    """With the names of the module mcl: a is the imaginary part, b the real one."""
 
     def __init__(self, value):
         self.real, self.imaginary = (int(part) for part in value.coeffs)
@@ -65,7 +65,7 @@ class _Point:
 
     def set(self, x, y):
         point = (x, y, self.FIELD.one())
-        # mcl refuses what is not on the curve, and leaves the point as it was.
+        # Like mcl, ignores a point that is not on the curve.
         if bn.is_on_curve(point, self.CURVE):
             self.point = point
 
