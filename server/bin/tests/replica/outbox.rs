@@ -177,7 +177,7 @@ async fn a_transaction_that_expires_in_the_outbox_stays_expired_after_a_restart(
     let client = crate::harness::client();
     let url = format!("{}{path}", again.url);
     let started = now_ms();
-    let told = loop {
+    let expired = loop {
         let body: Value = client.get(&url).send().await.unwrap().json().await.unwrap();
         if body["status"] == "expired" {
             break body;
@@ -185,7 +185,7 @@ async fn a_transaction_that_expires_in_the_outbox_stays_expired_after_a_restart(
         assert!(now_ms() - started < 30_000, "{body}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
-    assert!(told["received_ms"].is_string() && told["receipt"].is_object(), "{told}");
+    assert!(expired["received_ms"].is_string() && expired["receipt"].is_object(), "{expired}");
     drop(again);
     let again = Process::start(folder.path(), "serve", &arguments, "/readyz").await;
     let url = format!("{}{path}", again.url);
