@@ -8,6 +8,7 @@
 mod api;
 pub mod assemble;
 mod attester;
+mod backoff;
 mod bootstrap;
 pub mod cli;
 pub mod clock;

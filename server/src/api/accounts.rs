@@ -51,12 +51,15 @@ pub struct HistoryQuery {
 
 type History = Result<Query<HistoryQuery>, QueryRejection>;
 
+/// A reader of an account's rows before a number, newest first, at most so many.
+type ReadRows<T> = fn(&View<'_>, &PublicKey, u64, u32) -> Result<Vec<T>, QueryError>;
+
 /// Reads a page of an account's history, and the last batch that it includes.
 async fn history<T: Send + 'static>(
     app: &App,
     account: &str,
     query: History,
-    read: fn(&View<'_>, &PublicKey, u64, u32) -> Result<Vec<T>, QueryError>,
+    read: ReadRows<T>,
 ) -> Result<(String, Vec<T>), ApiError> {
     let account = parse_account(account)?;
     let HistoryQuery { before, limit } = parameters(query)?;

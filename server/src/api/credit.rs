@@ -5,9 +5,9 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
-use zellbook_core::LeafKey;
 use zellbook_core::types::TokenIndex;
 use zellbook_core::wire::SubmitResponse;
+use zellbook_core::{LeafKey, SignedTransaction};
 
 use super::accounts::parse_account;
 use super::app::Shared;
@@ -60,9 +60,10 @@ pub async fn credit(
         return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "credited_already", message)
             .retry_after(seconds));
     };
+    let elements = deposits.iter().map(SignedTransaction::to_json).collect();
     let mut transactions = Vec::new();
-    for signed in deposits {
-        match app.take(&signed.to_json()).await {
+    for result in app.take(elements).await? {
+        match result {
             Ok(taken) => transactions.push(taken.into()),
             Err(refused) => {
                 // A failure of this replica must not cost the account its hour.

@@ -38,7 +38,7 @@ pub async fn order(State(app): Shared, request: Request) -> Result<Json<Value>, 
         return Err(error(StatusCode::BAD_REQUEST, message));
     }
     let element = json!(fields).to_string();
-    match app.take(&element).await {
+    match app.take_one(element).await {
         Ok(_) => Ok(Json(json!({ "success": true }))),
         Err(Refused::Reject(Reject::BadSignature { .. })) => {
             Err(error(StatusCode::FORBIDDEN, "Invalid signature"))

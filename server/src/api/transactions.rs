@@ -10,7 +10,9 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use futures_util::future::join_all;
 use serde_json::value::RawValue;
+use tokio::task::spawn_blocking;
 use zellbook_core::protocol::{CheckedTransaction, ReplayGuard, check_element};
 use zellbook_core::types::decode_hex;
 use zellbook_core::wire::{ReceiptBody, RejectBody, SubmitResponse, Submitted, TransactionStatus};
@@ -39,15 +41,42 @@ impl From<Taken> for Submitted {
 }
 
 impl App {
-    /// Checks a transaction as far as that needs no state, and stores it in the outbox.
-    pub async fn take(&self, element: &str) -> Result<Taken, Refused> {
-        let checked = self.check(element)?;
-        let hash = checked.hash;
-        let is_done = self.reader.read(move |view| view.has_transaction(&hash.0)).await;
-        if is_done.map_err(|error| Refused::Unavailable(error.into()))? {
-            return Ok(Taken { hash, receipt: None });
-        }
-        self.submit(checked, element.into()).await
+    /// Checks transactions as far as that needs no state, and stores them in the outbox. The result has one
+    /// entry for each, in the same order.
+    pub async fn take(
+        self: &Arc<Self>,
+        elements: Vec<String>,
+    ) -> Result<Vec<Result<Taken, Refused>>, ApiError> {
+        let app = Arc::clone(self);
+        let check = move || {
+            let checked = elements.into_iter().map(|element| {
+                let checked = app.check(&element);
+                (element, checked)
+            });
+            checked.collect::<Vec<_>>()
+        };
+        // Off the async threads: a signature takes about 80 microseconds, so 1,000 would block one too long.
+        let checked = spawn_blocking(check).await.map_err(|error| ApiError::internal(&error))?;
+        let hashes = checked.iter().filter_map(|(_, checked)| checked.as_ref().ok());
+        let hashes: Vec<[u8; 32]> = hashes.map(|checked| checked.hash.0).collect();
+        let known = self.reader.read(move |view| view.known_transactions(&hashes)).await?;
+        let submits = checked.into_iter().map(|(element, checked)| async {
+            let checked = checked?;
+            let hash = checked.hash;
+            if known.contains(&hash.0) {
+                return Ok(Taken { hash, receipt: None });
+            }
+            self.submit(checked, element).await
+        });
+        // The outbox keeps the order of submission, and `join_all` polls the futures in order for the first
+        // time. Submitting all of them at once lets them share commits.
+        Ok(join_all(submits).await)
+    }
+
+    /// Like [`Self::take`], for one transaction.
+    pub async fn take_one(self: &Arc<Self>, element: String) -> Result<Taken, Refused> {
+        let mut taken = self.take(vec![element]).await.map_err(Refused::Unavailable)?;
+        taken.pop().unwrap_or_else(|| Err(Refused::Unavailable(ApiError::stopping())))
     }
 
     fn check(&self, element: &str) -> Result<CheckedTransaction, Refused> {
@@ -120,8 +149,7 @@ pub async fn submit(
         ApiError::bad_request("not_utf8", format!("the body is not UTF-8: {error}"))
     })?;
     if !text.trim_start().starts_with('[') {
-        let element = compact(text)?;
-        let taken = app.take(&element).await?;
+        let taken = app.take_one(compact(text)?).await?;
         return Ok((
             StatusCode::ACCEPTED,
             Json(SubmitResponse { transactions: vec![taken.into()] }),
@@ -137,35 +165,8 @@ pub async fn submit(
         );
         return Err(ApiError::bad_request("too_many", message));
     }
-    let mut texts = Vec::with_capacity(elements.len());
-    for element in elements {
-        texts.push(compact(element.get())?);
-    }
-    // Off the async threads: a signature takes about 80 microseconds, so 1,000 would block one too long.
-    let checking = Arc::clone(&app);
-    let check = move || {
-        let checked = texts.into_iter().map(|element| {
-            let checked = checking.check(&element);
-            (element, checked)
-        });
-        checked.collect::<Vec<_>>()
-    };
-    let taken =
-        tokio::task::spawn_blocking(check).await.map_err(|error| ApiError::internal(&error))?;
-    // `join_all` first polls the futures in order, and the outbox keeps that order, so the transactions are
-    // posted in the order of the request. They run concurrently so that they share the outbox's commits.
-    let hashes: Vec<[u8; 32]> =
-        taken.iter().filter_map(|(_, checked)| checked.as_ref().ok()).map(|ok| ok.hash.0).collect();
-    let known = app.reader.read(move |view| view.known_transactions(&hashes)).await?;
-    let takes = taken.into_iter().map(|(element, checked)| async {
-        let checked = checked?;
-        let hash = checked.hash;
-        if known.contains(&hash.0) {
-            return Ok(Taken { hash, receipt: None });
-        }
-        app.submit(checked, element).await
-    });
-    let results = futures_util::future::join_all(takes).await;
+    let elements = elements.into_iter().map(|element| compact(element.get()));
+    let results = app.take(elements.collect::<Result<_, _>>()?).await?;
     let transactions = results.into_iter().map(entry).collect();
     Ok((StatusCode::ACCEPTED, Json(SubmitResponse { transactions })))
 }

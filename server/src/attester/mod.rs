@@ -17,6 +17,7 @@ use zellbook_core::types::ReplicaIndex;
 use zellbook_core::wire::ReplicaState;
 use zellbook_core::{Action, Rules, SecretKey, Transaction};
 
+use crate::backoff::{Backoff, jitter};
 use crate::clock::Clock;
 use crate::published::{Attestable, Health, Published, Vote, Watch};
 
@@ -26,8 +27,8 @@ const EVERY: Duration = Duration::from_secs(1);
 const FLIGHT_FIRST: Duration = Duration::from_secs(2);
 /// The longest wait before an attestation that did not appear is posted again.
 const WAIT_MAX: Duration = Duration::from_secs(300);
-/// That wait doubles at most so many times.
-const DOUBLINGS_MAX: u32 = 6;
+/// Further posts of one vote do not make its wait longer.
+const TRIES_MAX: u32 = 7;
 /// If no root was certified for so many times the flight time, the votes are stuck.
 const STUCK_AFTER_FLIGHTS: u32 = 8;
 
@@ -149,9 +150,8 @@ impl Attester {
     /// The wait after so many posts of the same vote. It doubles each time, and is random so that replicas
     /// do not repeat their votes in step.
     fn wait(&mut self, tries: u32) -> Duration {
-        let doublings = tries.saturating_sub(1).min(DOUBLINGS_MAX);
-        let wait = (self.flight.max(EVERY) * 2 * (1 << doublings)).min(WAIT_MAX);
-        wait * self.random.u32(750..=1000) / 1000
+        let backoff = Backoff::new(self.flight.max(EVERY) * 2, WAIT_MAX);
+        jitter(backoff.after(tries.min(TRIES_MAX)), &mut self.random)
     }
 
     fn sign(

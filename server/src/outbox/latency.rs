@@ -5,12 +5,14 @@
 
 use std::time::Duration;
 
+use crate::backoff::Backoff;
+
 const WAIT_MAX: Duration = Duration::from_secs(300);
 /// The shortest wait, unless the configured first wait is shorter. With less, every short delay of the
 /// network would cause duplicates.
 const WAIT_MIN: Duration = Duration::from_secs(1);
-/// The wait of one transaction doubles at most so many times.
-const DOUBLINGS_MAX: u32 = 6;
+/// Further posts of one transaction do not make its wait longer.
+const POSTS_MAX: u32 = 7;
 
 /// The time from posting to finality.
 #[derive(Clone, Copy, Debug)]
@@ -75,8 +77,7 @@ impl Latency {
     /// The wait after so many posts. It doubles with each, because copies would slow a congested network
     /// down even more.
     pub fn wait_after(&self, posts: u32) -> Duration {
-        let doublings = posts.saturating_sub(1).min(DOUBLINGS_MAX);
-        self.wait().saturating_mul(1 << doublings).min(WAIT_MAX)
+        Backoff::new(self.wait(), WAIT_MAX).after(posts.min(POSTS_MAX))
     }
 }
 

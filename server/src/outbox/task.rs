@@ -26,6 +26,7 @@ use super::entry::{Entry, Reason, Validity};
 use super::options::OutboxOptions;
 use super::submission::Submission;
 use crate::attester::Attester;
+use crate::backoff::{Backoff, jitter};
 use crate::clock::Clock;
 use crate::published::Health;
 use crate::published::Published;
@@ -42,8 +43,8 @@ const AGAIN_PER_ROUND: usize = 32;
 const OVERDUE_PER_ROUND: usize = 1024;
 /// The most bytes of bodies in one bulk call.
 const BULK_BYTES_MAX: usize = 512 << 10;
-/// The first and the longest wait after the gateways failed; it doubles in between.
-const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(4));
+/// The waits after failures of all gateways.
+const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(4));
 /// How long to wait before retrying a transaction that is too large for the network by itself.
 const TOO_LARGE_WAIT: Duration = Duration::from_secs(300);
 /// How often the times of posts are written to disk.
@@ -80,7 +81,7 @@ impl OutboxTask {
         let mut tick = tokio::time::interval(self.options.gather);
         // After a slow commit, the missed ticks must not follow in a burst.
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut not_before, mut retry) = (Instant::now(), RETRY.0);
+        let (mut not_before, mut retry) = (Instant::now(), RETRY);
         let (mut noted, mut looked) = (Instant::now(), Instant::now());
         // Rounds run in the background: posting must not delay the storing of submissions, and a slow
         // gateway must not delay the others.
@@ -94,11 +95,9 @@ impl OutboxTask {
                 Some(round) = rounds.next() => {
                     *busy.of(round.way) = false;
                     if self.settle(&round) {
-                        let jitter = 0.5 + self.random.f64() / 2.0;
-                        not_before = Instant::now() + retry.mul_f64(jitter);
-                        retry = (retry * 2).min(RETRY.1);
+                        not_before = Instant::now() + jitter(retry.fail(), &mut self.random);
                     } else {
-                        retry = RETRY.0;
+                        retry.reset();
                     }
                 }
                 _ = tick.tick() => {

@@ -25,6 +25,7 @@ use zellbook_core::types::ReplicaIndex;
 use zellbook_core::wire::ReplicaState;
 use zellular::{PageError, ProofError, SignedState, Verifier, Walker};
 
+use crate::backoff::{Backoff, jitter};
 use crate::clock::Clock;
 use crate::evidence::{self, Contradiction, Evidence};
 use crate::metrics::Counts;
@@ -37,10 +38,10 @@ use crate::store::{Loaded, QueryError, Reader, Storage, StoreError};
 use fork::Fork;
 pub use halt::Halt;
 
-/// The first and the longest wait while nothing is new; it doubles in between.
-const IDLE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(160));
-/// The first and the longest wait after a failure; it doubles in between.
-const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// The waits while nothing is new.
+const IDLE: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(160));
+/// The waits after failures of a gateway.
+const RETRY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
 /// How often an idle gateway is asked for its last batch. One that has fewer batches than we do lags, or
 /// lost its history; it would otherwise look as if nothing were new.
 const LAST_EVERY: Duration = Duration::from_secs(5);
@@ -150,7 +151,7 @@ impl<S: Storage> Replica<S> {
     /// Follows the sequencer until something halts the replica. Needs its own thread, because it blocks
     /// while it applies and commits.
     pub async fn follow<Q: Sequencer>(mut self, sequencer: Arc<Q>, posted: Arc<Notify>) -> Halt {
-        let (mut idle, mut retry) = (IDLE.0, RETRY.0);
+        let (mut idle, mut retry) = (IDLE, RETRY);
         let mut last_asked: Option<Instant> = None;
         loop {
             let after = self.walker.after();
@@ -174,19 +175,22 @@ impl<S: Storage> Replica<S> {
                     } else {
                         self.set_health(ReplicaState::Following, None);
                         // A batch that was just posted will be finalized soon, so ask again at once.
+                        let pause = tokio::time::sleep(idle.fail());
                         let wait = async {
                             tokio::select! {
                                 biased;
-                                () = posted.notified() => IDLE.0,
-                                () = tokio::time::sleep(idle) => (idle * 2).min(IDLE.1),
+                                () = posted.notified() => true,
+                                () = pause => false,
                             }
                         };
-                        idle = self.questions.answer_until(&mut self.exchange, wait).await;
+                        if self.questions.answer_until(&mut self.exchange, wait).await {
+                            idle.reset();
+                        }
                     }
                     problem
                 }
                 Ok(Some(page)) => {
-                    idle = IDLE.0;
+                    idle.reset();
                     match self.take_page(page) {
                         Err(halt) => return self.halt(halt),
                         Ok(Some(error)) => {
@@ -214,12 +218,11 @@ impl<S: Storage> Replica<S> {
                 }
             };
             match problem {
-                None => retry = RETRY.0,
+                None => retry.reset(),
                 Some(problem) => {
                     self.set_health(ReplicaState::Disconnected, Some(problem));
-                    let wait = tokio::time::sleep(self.jitter(retry));
+                    let wait = tokio::time::sleep(jitter(retry.fail(), &mut self.random));
                     self.questions.answer_until(&mut self.exchange, wait).await;
-                    retry = (retry * 2).min(RETRY.1);
                 }
             }
         }
@@ -291,11 +294,6 @@ impl<S: Storage> Replica<S> {
             }
             changed
         });
-    }
-
-    /// A random time from half of the wait to all of it, so that replicas do not retry in step.
-    fn jitter(&mut self, wait: Duration) -> Duration {
-        wait / 2 + wait * self.random.u32(..=1000) / 2000
     }
 }
 

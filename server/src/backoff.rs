@@ -1,0 +1,68 @@
+//! Waiting between tries that fail: each wait is twice as long as the one before, up to a longest.
+//!
+//! Whoever waits adds jitter where several replicas could otherwise try in step, and so overload together
+//! what they wait for.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Backoff {
+    first: Duration,
+    longest: Duration,
+    failures: u32,
+}
+
+impl Backoff {
+    pub const fn new(first: Duration, longest: Duration) -> Self {
+        Self { first, longest, failures: 0 }
+    }
+
+    /// The wait after a number of failures in a row: the first wait after one.
+    pub fn after(&self, failures: u32) -> Duration {
+        let factor = 1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX);
+        self.first.saturating_mul(factor).min(self.longest)
+    }
+
+    /// Counts a failure and returns the wait after it.
+    pub fn fail(&mut self) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        self.after(self.failures)
+    }
+
+    /// Ends a row of failures.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
+/// A random time between half of a wait and all of it.
+pub fn jitter(wait: Duration, random: &mut Rng) -> Duration {
+    wait.mul_f64(0.5 + random.f64() / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_doubles_up_to_the_longest_and_begins_again_after_a_success() {
+        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(5));
+        let waits = [(); 4].map(|()| backoff.fail().as_secs());
+        assert_eq!(waits, [1, 2, 4, 5]);
+        assert_eq!(backoff.after(u32::MAX).as_secs(), 5);
+        backoff.reset();
+        assert_eq!(backoff.fail().as_secs(), 1);
+    }
+
+    #[test]
+    fn jitter_keeps_at_least_half_of_a_wait_and_adds_nothing() {
+        let mut random = Rng::with_seed(1);
+        let wait = Duration::from_secs(2);
+        for _ in 0..1000 {
+            let waited = jitter(wait, &mut random);
+            assert!((wait / 2..=wait).contains(&waited), "{waited:?}");
+        }
+    }
+}
