@@ -154,10 +154,10 @@ impl<const FEE_BPS: u16> Engine for Zellbook<FEE_BPS> {
 
     /// As the exchange does with the transactions of a batch.
     fn run(&mut self, inputs: &[Call], tape: &mut Tape) {
-        let mut ahead = Vec::with_capacity(BATCH);
+        let mut footprints = Vec::with_capacity(BATCH);
         for batch in inputs.chunks(BATCH) {
-            ahead.clear();
-            ahead.extend(batch.iter().map(|call| match call {
+            footprints.clear();
+            footprints.extend(batch.iter().map(|call| match call {
                 Call::Cancel { account, id } => {
                     Some(Footprint { account: *account, part: BookPart::Order(*id) })
                 }
