@@ -149,7 +149,7 @@ fn finality(proof: &ProofBody, network: &NetworkBody, hash: &str) -> Result<Stri
         tag: &proof.tag,
     };
     let signature =
-        FinalitySignature::try_from(signature).map_err(|error| format!("The proof: {error}."))?;
+        FinalitySignature::try_from(signature).map_err(|error| format!("The proof is unreadable: {error}."))?;
     let threshold: Threshold =
         network.threshold.parse().map_err(|_| "The replica sent no threshold.")?;
     let nodes = NodeList::read(network.nodes.get().as_bytes())
@@ -162,7 +162,7 @@ fn finality(proof: &ProofBody, network: &NetworkBody, hash: &str) -> Result<Stri
         .map_err(|error| format!("The proof is invalid: {error}."))?;
     let missing = proof.nonsigners.len();
     Ok(format!(
-        "The aggregate BLS signature over this hash is that of {} of {count} nodes, of a stake of {stake} in all; {threshold} % had to sign.",
+        "{} of {count} nodes signed this hash with an aggregate BLS signature. The total stake is {stake}; the quorum is {threshold} %.",
         count.saturating_sub(missing)
     ))
 }

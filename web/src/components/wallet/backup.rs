@@ -104,7 +104,7 @@ pub fn Backup(phrase: Shown) -> impl IntoView {
             <PassphraseForm id="reveal-passphrase" button="Reveal" autocomplete="current-password" work=reveal />
         </Show>
         <Show when=move || secret.with(Option::is_some)>
-            <p class="note">"Anyone who has this key controls the account and its funds. Nobody from support will ever ask for it."</p>
+            <p class="note">"Anyone who has this key controls the account and its funds. Never share it."</p>
             <p class="text key secret">{move || secret.get().map(|secret| secret.to_string())}</p>
             <p class="actions">
                 <button type="button" on:click=move |_| secret.set(None)>"Hide"</button>
