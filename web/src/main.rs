@@ -1,26 +1,12 @@
 //! The trading page and wallet. Keys never leave it.
+//!
+//! `app` composes the page from `features`, one folder for each thing that the page does; `ui` has parts that several
+//! features share, and `platform` everything that only a browser has. Imports go downwards: app, features, ui, platform.
 
-mod account;
-mod api;
 mod app;
-mod candles;
-mod clock;
-mod components;
-mod draft;
-mod edit;
-mod evidence;
-mod fault;
-mod feed;
-mod format;
-mod genesis;
-mod later;
-mod notices;
-mod pages;
-mod route;
-mod sending;
-mod state;
-mod trading_key;
-mod wallet;
+mod features;
+mod platform;
+mod ui;
 
 fn main() {
     console_error_panic_hook::set_once();

@@ -1,16 +1,12 @@
-//! The panel below: what the account has, what it did, and what this page sent, by tabs.
+//! The lower panel: tabs of what the account has, what it did, and what this page sent.
 
 use leptos::prelude::*;
 
-use super::balances::Balances;
-use super::dead_man::RENEWAL;
-use super::lifecycle::SentList;
-use super::orders::OpenOrders;
-use super::past::{FILLS, HISTORY, LEDGER, PastView};
-use super::wallet::trading_keys_tab;
-use crate::later::{Later, MakeView, NotLoaded, wasm_split};
-use crate::sending::Sent;
-use crate::state::use_state;
+use crate::features::account::{Balances, FILLS, HISTORY, LEDGER, PastView, SentList, TradingKeys};
+use crate::features::order::{OpenOrders, RENEWAL};
+use crate::features::signing::{Sent, use_signing};
+use crate::features::wallet::use_session;
+use crate::ui::later::{Later, MakeView, NotLoaded, wasm_split};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Tab {
@@ -23,14 +19,13 @@ enum Tab {
     Sent,
 }
 
-/// The panel with its tabs.
 #[component]
 pub fn AccountPanel() -> impl IntoView {
-    let state = use_state();
+    let (session, signing) = (use_session(), use_signing());
     let tab = RwSignal::new(Tab::Balances);
-    // What was just signed is what the user wants to see.
+    // Whoever has just signed something wants to see what becomes of it.
     let is_signed = |sent: &&Sent| sent.is_new && !sent.text.is_empty() && sent.title != RENEWAL;
-    let count = Memo::new(move |_| state.sent.with(|list| list.iter().filter(is_signed).count()));
+    let count = Memo::new(move |_| signing.sent.with(|list| list.iter().filter(is_signed).count()));
     Effect::new(move |before: Option<usize>| {
         let now = count.get();
         if before.is_some_and(|before| now > before) {
@@ -39,7 +34,7 @@ pub fn AccountPanel() -> impl IntoView {
         now
     });
     let open = move || {
-        state
+        session
             .account
             .with(|account| account.as_ref().map_or(0, |account| account.open_orders.len()))
     };
@@ -104,4 +99,9 @@ fn ledger_tab() -> Result<MakeView, NotLoaded> {
 #[wasm_split(account, wasm_split_path = ::leptos::wasm_split, fallible)]
 fn sent_tab() -> Result<MakeView, NotLoaded> {
     Ok(|| view! { <SentList /> }.into_any())
+}
+
+#[wasm_split(account, wasm_split_path = ::leptos::wasm_split, fallible)]
+fn trading_keys_tab() -> Result<MakeView, NotLoaded> {
+    Ok(|| view! { <TradingKeys /> }.into_any())
 }

@@ -1,23 +1,23 @@
-//! The line at the top: market, its figures, the replica, the account.
+//! The header: the market with its figures, the replica, the account. Below it, the banner.
 
 use leptos::prelude::*;
 use zellbook_core::wire::{ReplicaState, StatusBody};
 
-use super::figures::Figures;
-use super::market_picker::MarketPicker;
 use super::nav::Nav;
-use super::settings::SettingsButton;
-use super::wallet::WalletButton;
-use crate::evidence::{Known, Subject};
-use crate::format;
-use crate::route::Route;
-use crate::state::use_state;
+use super::wallet_dialog::WalletButton;
+use crate::features::evidence::{Known, Subject};
+use crate::features::market::figures::Figures;
+use crate::features::market::picker::MarketPicker;
+use crate::features::replica::use_connection;
+use crate::features::settings::SettingsButton;
+use crate::platform::format;
+use crate::platform::route::{Route, use_router};
+use crate::ui::interface::use_interface;
 
-/// The header.
 #[component]
 pub fn Header() -> impl IntoView {
-    let state = use_state();
-    let is_trading = Memo::new(move |_| state.route.with(|route| *route == Route::Trade));
+    let router = use_router();
+    let is_trading = Memo::new(move |_| router.route.with(|route| *route == Route::Trade));
     view! {
         <header class:trading=move || is_trading.get()>
             <a class="brand" href="/">"Zellbook"</a>
@@ -35,12 +35,12 @@ pub fn Header() -> impl IntoView {
     }
 }
 
-/// What the replica is doing, at which batch, and what root it has then.
+/// The replica's state and its last batch, with the rest of its status on hover.
 #[component]
 fn Replica() -> impl IntoView {
-    let state = use_state();
+    let connection = use_connection();
     let word = Memo::new(move |_| {
-        let Some(status) = state.status.get().filter(|_| state.connected.get()) else {
+        let Some(status) = connection.status.get().filter(|_| connection.is_connected.get()) else {
             return ("Connecting…", "replica bad");
         };
         match status.state {
@@ -51,10 +51,10 @@ fn Replica() -> impl IntoView {
             ReplicaState::Halted => ("Halted", "replica bad"),
         }
     });
-    let status = move || state.status.get().filter(|_| state.connected.get());
+    let status = move || connection.status.get().filter(|_| connection.is_connected.get());
     let batch = move || status().map(|it| format!(" · batch {}", format::number(&it.batch, 0)));
     let title = move || {
-        state.status.get().map(|status| {
+        connection.status.get().map(|status| {
             let certified = status.certified_batch.as_ref().map_or_else(
                 || "No batch is certified yet".into(),
                 |batch| format!("Certified up to batch {}", format::number(batch, 0)),
@@ -67,16 +67,16 @@ fn Replica() -> impl IntoView {
     };
     view! {
         <a class=move || word.get().1 href="/replicas" title=title>
-            // Only another state is announced, not each batch.
+            // Screen readers announce a change of the state, but not each batch.
             <span><span role="status">{move || word.get().0}</span>{batch}</span>
         </a>
     }
 }
 
-/// Batches behind from which on it is said.
+/// The number of batches behind from which the page says so. A few are normal while batches come fast.
 const LAG_SHOWN: u64 = 5;
 
-/// How many final batches the replica has not applied.
+/// The number of finalized batches that the replica has not applied.
 fn lag(status: &StatusBody) -> u64 {
     status.lag_batches.parse().unwrap_or(0)
 }
@@ -84,14 +84,19 @@ fn lag(status: &StatusBody) -> u64 {
 /// A line across the page while something is wrong.
 #[component]
 pub fn Banner() -> impl IntoView {
-    let state = use_state();
+    let connection = use_connection();
+    let interface = use_interface();
     let text = move || {
-        if let Some(problem) = state.problem.get() {
+        if let Some(problem) = interface.problem.get() {
             return Some((problem, false));
         }
-        let status = state.status.get()?;
-        if !state.connected.get() {
-            let why = state.parting.get().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let status = connection.status.get()?;
+        if !connection.is_connected.get() {
+            let why = connection
+                .close_reason
+                .get()
+                .map(|reason| format!(" ({reason})"))
+                .unwrap_or_default();
             return Some((
                 format!(
                     "Connection to the replica lost{why}. Reconnecting. Data may be out of date. Orders you sign are sent once it reconnects."
@@ -125,8 +130,8 @@ pub fn Banner() -> impl IntoView {
     };
     let text = Memo::new(move |_| text());
     let dismiss = move || {
-        state.problem.with(Option::is_some).then(|| {
-            let dismiss = move |_| state.problem.set(None);
+        interface.problem.with(Option::is_some).then(|| {
+            let dismiss = move |_| interface.dismiss();
             view! { <button type="button" class="small" on:click=dismiss>"Dismiss"</button> }
         })
     };

@@ -1,50 +1,71 @@
-//! The page: what stands where.
+//! The page: its states are made here, connected to the replica, and handed to the components as contexts.
 
-use std::sync::Arc;
+mod account_panel;
+mod account_part;
+mod header;
+mod live;
+mod nav;
+mod shortcuts;
+mod splitter;
+mod trading;
+mod wallet_dialog;
 
-use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use zellbook_core::wire::MarketsResponse;
 
-use crate::account::{self, AccountSheets};
-use crate::api;
-use crate::components::dead_man::DeadMan;
-use crate::components::header::{Banner, Header};
-use crate::components::settings::{Settings, SettingsSheet};
-use crate::components::shortcuts::{self, ShortcutsSheet};
-use crate::components::toasts::Toasts;
-use crate::components::trading::Trading;
-use crate::components::wallet::{AccountBanners, WalletDialog};
-use crate::evidence::{Evidence, EvidenceSheet};
-use crate::feed;
-use crate::later::Later;
-use crate::pages;
-use crate::route::{self, Route};
-use crate::state::State;
+use self::account_part::{AccountPart, AccountSheets};
+use self::header::{Banner, Header};
+use self::live::Live;
+use self::shortcuts::ShortcutsSheet;
+use self::trading::Trading;
+use self::wallet_dialog::{AccountBanners, WalletDialog};
+use crate::features::account::Toasts;
+use crate::features::evidence::{Evidence, EvidenceSheet};
+use crate::features::explorer::explorer;
+use crate::features::market::Markets;
+use crate::features::order::{DeadMan, FormState};
+use crate::features::replica::Connection;
+use crate::features::settings::{Settings, SettingsSheet};
+use crate::features::signing::Signing;
+use crate::features::wallet::Session;
+use crate::platform::route::{Route, Router};
+use crate::ui::interface::Interface;
+use crate::ui::later::Later;
 
-/// How often the markets' figures are asked for.
-const MARKETS_EVERY_MS: u32 = 5000;
+/// Makes the states of the page, provides them to its components, and starts everything that keeps them up to date.
+fn start(router: Router) {
+    let interface = Interface::new();
+    let (connection, write_connection) = Connection::new();
+    let (markets, write_markets) = Markets::new();
+    let (session, write_account) = Session::new();
+    let signing = Signing::new(markets, session, connection, interface);
+    let form = FormState::new(markets);
+    let settings = Settings::load();
+    let switch = DeadMan::new();
+    let part = AccountPart { markets, session, signing, switch, interface };
+    provide_context(interface);
+    provide_context(connection);
+    provide_context(markets);
+    provide_context(session);
+    provide_context(signing);
+    provide_context(form);
+    provide_context(settings);
+    provide_context(switch);
+    provide_context(part);
+    provide_context(router);
+    provide_context(Evidence::new());
+    shortcuts::listen(router, form, settings);
+    let live = Live { markets, session, interface, write_markets, write_connection, write_account };
+    live.follow_feed();
+    part.begin_if_needed();
+    spawn_local(live.follow_markets());
+}
 
-/// Wait before the markets are asked for again, where none are known.
-const RETRY_MS: u32 = 2000;
-
-/// The whole page.
 #[component]
 pub fn App() -> impl IntoView {
-    let state = State::new();
-    provide_context(state);
-    let settings = Settings::load();
-    provide_context(settings);
-    Evidence::provide();
-    shortcuts::listen(state, settings);
-    route::follow(state.route);
-    feed::start(state);
-    let switch = DeadMan::new();
-    provide_context(switch);
-    account::start(state, switch);
-    spawn_local(load(state));
-    let is_trading = Memo::new(move |_| state.route.with(|route| *route == Route::Trade));
+    let router = Router::start();
+    start(router);
+    let is_trading = Memo::new(move |_| router.route.with(|route| *route == Route::Trade));
     view! {
         <SkipLink is_trading />
         <Header />
@@ -56,7 +77,7 @@ pub fn App() -> impl IntoView {
             <Trading />
         </Show>
         <Show when=move || !is_trading.get()>
-            <Later part=|| Box::pin(pages::explorer()) />
+            <Later part=|| Box::pin(explorer()) />
         </Show>
         <AccountSheets />
         <WalletDialog />
@@ -67,7 +88,7 @@ pub fn App() -> impl IntoView {
     }
 }
 
-/// Leads past the header.
+/// A link for the keyboard that leads past the header.
 #[component]
 fn SkipLink(is_trading: Memo<bool>) -> impl IntoView {
     move || {
@@ -77,35 +98,4 @@ fn SkipLink(is_trading: Memo<bool>) -> impl IntoView {
             view! { <a class="skip" href="#content">"Skip to the content"</a> }
         }
     }
-}
-
-/// Loads tokens and markets until they are there, then keeps the markets' figures fresh.
-async fn load(state: State) {
-    loop {
-        let has_listing = state.listing.with_untracked(Option::is_some);
-        match api::markets().await {
-            Ok(markets) => {
-                if !has_listing {
-                    show_listing(state, &markets);
-                }
-                state.markets.set(Some(markets));
-            }
-            Err(problem) if !has_listing => state.problem.set(Some(problem.to_string())),
-            // What is there is marked as old.
-            Err(_) => {}
-        }
-        let has_listing = state.listing.with_untracked(Option::is_some);
-        TimeoutFuture::new(if has_listing { MARKETS_EVERY_MS } else { RETRY_MS }).await;
-    }
-}
-
-fn show_listing(state: State, markets: &MarketsResponse) {
-    let Some(listing) = markets.listing() else {
-        let text = "The replica sent a list of markets that this page cannot read.";
-        return state.problem.set(Some(text.into()));
-    };
-    let first = listing.markets.first().map(|market| market.name.clone());
-    state.listing.set(Some(Arc::new(listing)));
-    state.market.set(first.unwrap_or_default());
-    state.problem.set(None);
 }

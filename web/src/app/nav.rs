@@ -1,15 +1,14 @@
 //! Links to the views, and the field that finds a batch, transaction, account or market.
 
 use leptos::prelude::*;
-use wasm_bindgen::JsCast;
 
-use crate::route::{self, Route};
-use crate::state::use_state;
+use crate::platform::focus;
+use crate::platform::route::{Route, use_router};
 
 const FIELD: &str = "search";
-const FAULT: &str = "search-fault";
+const ERROR: &str = "search-fault";
 
-/// A view's path and name, and whether it is the present one, or that belongs to it.
+/// A view's path and name, and whether a route is that view or belongs to it.
 type View = (&'static str, &'static str, fn(&Route) -> bool);
 
 const VIEWS: [View; 4] = [
@@ -19,18 +18,18 @@ const VIEWS: [View; 4] = [
     ("/replicas", "Replicas", |route| matches!(route, Route::Replicas)),
 ];
 
-/// Links and search; behind a button where there is no room for them.
+/// Links and search. A narrow page hides them behind a button.
 #[component]
 pub fn Nav() -> impl IntoView {
-    let state = use_state();
+    let router = use_router();
     let is_open = RwSignal::new(false);
-    // What was chosen is on show: the list of choices goes.
+    // The menu closes when a view was chosen.
     Effect::new(move || {
-        state.route.track();
+        router.route.track();
         is_open.set(false);
     });
     let view = move |(path, name, is_at): View| {
-        let current = move || state.route.with(is_at).then_some("page");
+        let current = move || router.route.with(is_at).then_some("page");
         view! { <a href=path aria-current=current>{name}</a> }
     };
     let close = move |event: leptos::ev::KeyboardEvent| {
@@ -57,7 +56,7 @@ pub fn Nav() -> impl IntoView {
 
 #[component]
 fn Search() -> impl IntoView {
-    let state = use_state();
+    let router = use_router();
     let fault = RwSignal::new(None::<String>);
     let field = NodeRef::<leptos::html::Input>::new();
     let find = move |event: leptos::ev::SubmitEvent| {
@@ -68,7 +67,7 @@ fn Search() -> impl IntoView {
             Some(to) => {
                 fault.set(None);
                 field.set_value("");
-                route::go(state.route, to);
+                router.go(to);
             }
             None if text.trim().is_empty() => {
                 fault.set(Some("Enter something to search for.".into()));
@@ -82,8 +81,7 @@ fn Search() -> impl IntoView {
         }
     };
     let leave = move |event: leptos::ev::FocusEvent| {
-        let to = event.related_target().and_then(|to| to.dyn_into::<web_sys::Element>().ok());
-        if to.is_none_or(|to| to.closest(".search").ok().flatten().is_none()) {
+        if !focus::is_within(event.related_target(), ".search") {
             fault.set(None);
         }
     };
@@ -98,11 +96,11 @@ fn Search() -> impl IntoView {
                 autocapitalize="off"
                 spellcheck="false"
                 placeholder="Search"
-                aria-describedby=FAULT
+                aria-describedby=ERROR
                 aria-invalid=move || fault.with(Option::is_some).to_string()
                 node_ref=field
             />
-            <p class="search-fault" id=FAULT role="alert">{move || fault.get()}</p>
+            <p class="search-fault" id=ERROR role="alert">{move || fault.get()}</p>
         </form>
     }
 }

@@ -1,18 +1,18 @@
-//! Keyboard shortcuts: single keys, never while somebody types or a sheet is open, and not at all where
-//! the settings say so.
+//! Keyboard shortcuts of a single key. They do nothing while somebody types or a sheet is open, and can be switched off
+//! in the settings.
 
 use leptos::ev::KeyboardEvent;
 use leptos::prelude::*;
-use wasm_bindgen::JsCast;
-use web_sys::{Element, HtmlElement};
 use zellbook_core::Side;
 
-use super::settings::{Settings, sheet, use_settings};
-use crate::later::{Later, MakeView, NotLoaded, wasm_split};
-use crate::route::{self, Route};
-use crate::state::State;
+use crate::features::order::FormState;
+use crate::features::settings::{Settings, use_settings};
+use crate::platform::focus;
+use crate::platform::route::{Route, Router};
+use crate::ui::later::{Later, MakeView, NotLoaded, wasm_split};
+use crate::ui::sheet::sheet;
 
-/// Keys and what they do, as the list shows them.
+/// The keys and their effects, as the list shows them.
 const KEYS: [(&str, &str); 10] = [
     ("b", "Buy: go to the price field"),
     ("s", "Sell: go to the price field"),
@@ -26,16 +26,13 @@ const KEYS: [(&str, &str); 10] = [
     ("Esc", "Close a dialog and change nothing"),
 ];
 
-/// Where a key means a letter.
-const TYPING: &str = "input, select, textarea, [contenteditable]";
-
 /// Listens for as long as the page lives.
-pub fn listen(state: State, settings: Settings) {
-    // The handle is for who wants to stop.
+pub fn listen(router: Router, form: FormState, settings: Settings) {
+    // The handle is for whoever wants to stop.
     let _ = window_event_listener(leptos::ev::keydown, move |event| {
         if settings.has_shortcuts.get_untracked()
             && is_for_us(&event)
-            && act(state, settings, &event.key())
+            && dispatch(router, form, settings, &event.key())
         {
             event.prevent_default();
         }
@@ -44,63 +41,44 @@ pub fn listen(state: State, settings: Settings) {
 
 fn is_for_us(event: &KeyboardEvent) -> bool {
     let is_combined = event.ctrl_key() || event.meta_key() || event.alt_key() || event.repeat();
-    let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
-    let is_typing = target.is_some_and(|target| target.closest(TYPING).ok().flatten().is_some());
-    let has_sheet = document().query_selector("dialog[open]").ok().flatten().is_some();
-    !is_combined && !is_typing && !has_sheet && !event.default_prevented()
+    let has_sheet = focus::exists("dialog[open]");
+    !is_combined && !focus::is_typing(event) && !has_sheet && !event.default_prevented()
 }
 
-/// Whether the key was one of ours.
-fn act(state: State, settings: Settings, key: &str) -> bool {
+/// Does what a key stands for. Returns whether it stands for anything.
+fn dispatch(router: Router, form: FormState, settings: Settings, key: &str) -> bool {
     match key {
-        "b" => order(state, Side::Buy),
-        "s" => order(state, Side::Sell),
-        "m" => focus(".market-picker > button"),
-        "/" => focus("#search"),
+        "b" => order(router, form, Side::Buy),
+        "s" => order(router, form, Side::Sell),
+        "m" => focus::focus(".market-picker > button"),
+        "/" => focus::focus("#search"),
         "u" => undo(),
         "t" => settings.toggle_theme(),
         "," => settings.is_open.set(true),
-        "?" => settings.help_open.set(true),
+        "?" => settings.help_is_open.set(true),
         _ => return key.parse().is_ok_and(show_tab),
     }
     true
 }
 
-fn find(selector: &str) -> Option<HtmlElement> {
-    document().query_selector(selector).ok()??.dyn_into().ok()
+fn order(router: Router, form: FormState, side: Side) {
+    router.go(Route::Trade);
+    form.open(side);
+    // Two frames later the form is there, and the heading of the view has had the focus.
+    request_animation_frame(|| request_animation_frame(|| focus::focus("#field-price")));
 }
 
-fn focus(selector: &str) {
-    if let Some(element) = find(selector) {
-        // What cannot be seen takes no focus.
-        let _ = element.focus();
-    }
-}
-
-fn order(state: State, side: Side) {
-    route::go(state.route, Route::Trade);
-    state.side.set(side);
-    state.form_open.set(true);
-    // Once the form is there, and the view's heading had the focus.
-    request_animation_frame(|| request_animation_frame(|| focus("#field-price")));
-}
-
-/// The sheet asks before anything is signed.
+/// Presses "Undo" of the newest notice that has it. The sheet asks before anything is signed.
 fn undo() {
-    let buttons = ".toast:nth-last-child(1 of :has(.undo)) .undo";
-    if let Some(button) = find(buttons) {
-        button.click();
-    }
+    focus::click(".toast:nth-last-child(1 of :has(.undo)) .undo");
 }
 
-/// Whether the lower panel has so many tabs.
+/// Shows a tab of the lower panel. Returns whether there are so many.
 fn show_tab(number: u8) -> bool {
-    let tab = find(&format!(".account-panel [role=tab]:nth-of-type({number})"));
-    if let Some(tab) = &tab {
-        tab.click();
-        let _ = tab.focus();
-    }
-    tab.is_some()
+    let tab = format!(".account-panel [role=tab]:nth-of-type({number})");
+    let is_there = focus::click(&tab);
+    focus::focus(&tab);
+    is_there
 }
 
 /// The sheet with the list of keys.
@@ -108,7 +86,7 @@ fn show_tab(number: u8) -> bool {
 pub fn ShortcutsSheet() -> impl IntoView {
     let settings = use_settings();
     let body = || view! { <Later part=|| Box::pin(list_part()) /> }.into_any();
-    sheet(settings.help_open, "Keyboard shortcuts", body)
+    sheet(settings.help_is_open, "Keyboard shortcuts", body)
 }
 
 #[wasm_split(more, wasm_split_path = ::leptos::wasm_split, fallible)]

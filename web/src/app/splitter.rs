@@ -1,49 +1,36 @@
-//! The line between the market and the panel below it, which pointer and keys move.
+//! The line between the market and the panel below it. Pointer and keys move it.
 
 use leptos::ev::{KeyboardEvent, PointerEvent};
 use leptos::prelude::*;
-use wasm_bindgen::JsCast;
-use web_sys::{Element, HtmlElement};
 
-use super::settings::{kept, remember};
+use crate::platform::{local_storage, pointer, style};
 
 const NAME: &str = "zellbook.lower-panel";
-/// The property that the grid of the trading view takes the panel's height from.
+/// The CSS property from which the grid of the trading page takes the panel's height.
 const PROPERTY: &str = "--lower-panel";
-/// Least and greatest height of the panel, in hundredths of the window's.
+/// The least and the greatest height of the panel, in hundredths of the window's height.
 const RANGE: (i32, i32) = (15, 70);
-/// What it has where nobody moved it.
+/// The height until somebody moves the line.
 const DEFAULT: i32 = 32;
-/// What a key moves it by.
+/// How far a key moves the line.
 const STEP: i32 = 2;
 
 fn show(height: Option<i32>) {
-    let root = document().document_element().and_then(|it| it.dyn_into::<HtmlElement>().ok());
-    let Some(style) = root.map(|root| root.style()) else { return };
-    // The browser takes both.
-    let _ = match height {
-        // Header and market keep what they need.
-        Some(height) => style.set_property(PROPERTY, &format!("min({height}vh, 100vh - 360px)")),
-        None => style.remove_property(PROPERTY).map(drop),
-    };
+    // Header and market keep the room that they need.
+    let height = height.map(|height| format!("min({height}vh, 100vh - 360px)"));
+    style::set_property(PROPERTY, height.as_deref());
 }
 
-/// How far from the window's foot the pointer is, in hundredths of its height.
-fn height_at(event: &PointerEvent) -> Option<i32> {
-    let window = document().document_element()?.client_height();
-    ((window - event.client_y()) * 100).checked_div(window)
-}
-
-/// The line; a double click puts it back where it was at first.
+/// The line. A double click puts it back where it was at first.
 #[component]
 pub fn Splitter() -> impl IntoView {
     let in_range = |height: i32| height.clamp(RANGE.0, RANGE.1);
-    let stored = kept(NAME).and_then(|text| text.parse().ok()).map(in_range);
+    let stored = local_storage::get(NAME).and_then(|text| text.parse().ok()).map(in_range);
     let height = RwSignal::new(stored);
     Effect::new(move || show(height.get()));
     let set = move |to: Option<i32>| {
         let to = to.map(in_range);
-        remember(NAME, to.map(|height| height.to_string()).as_deref());
+        local_storage::set(NAME, to.map(|height| height.to_string()).as_deref());
         height.set(to);
     };
     let now = move || height.get().unwrap_or(DEFAULT);
@@ -59,15 +46,9 @@ pub fn Splitter() -> impl IntoView {
         event.prevent_default();
         set(Some(to));
     };
-    let grab = move |event: PointerEvent| {
-        if let Some(line) = event.target().and_then(|it| it.dyn_into::<Element>().ok()) {
-            // Without it the pointer must stay on the line.
-            let _ = line.set_pointer_capture(event.pointer_id());
-        }
-    };
     let drag = move |event: PointerEvent| {
         if event.buttons() == 1 {
-            set(height_at(&event));
+            set(pointer::percent_from_bottom(&event));
         }
     };
     view! {
@@ -81,7 +62,7 @@ pub fn Splitter() -> impl IntoView {
             aria-valuemax=RANGE.1
             aria-valuenow=move || now().to_string()
             on:keydown=press
-            on:pointerdown=grab
+            on:pointerdown=|event| pointer::capture(&event)
             on:pointermove=drag
             on:dblclick=move |_| set(None)
         ></div>

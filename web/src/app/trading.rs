@@ -1,19 +1,18 @@
-//! The trading page: chart, book, trades, order form and account, and what is on show where it is narrow.
+//! The trading page: chart, book, trades, order form and account. A narrow page shows one of the first three at a time.
 
 use leptos::prelude::*;
 use zellbook_core::Side;
 
 use super::account_panel::AccountPanel;
-use super::book::BookView;
-use super::chart::ChartPanel;
-use super::market_info::MarketInfo;
-use super::order_form::OrderForm;
 use super::splitter::Splitter;
-use super::trades::TradesView;
-use crate::route;
-use crate::state::use_state;
+use crate::features::book::{Ladder, Tape};
+use crate::features::chart::ChartPanel;
+use crate::features::market::info::MarketInfo;
+use crate::features::order::{OrderForm, use_form};
+use crate::features::replica::use_connection;
+use crate::platform::route;
 
-/// Which part is on show where the page is narrow.
+/// The part on show where the page is narrow.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Segment {
     Chart,
@@ -22,10 +21,9 @@ enum Segment {
     Info,
 }
 
-/// The trading page below its header.
 #[component]
 pub fn Trading() -> impl IntoView {
-    let state = use_state();
+    let connection = use_connection();
     let segment = RwSignal::new(Segment::Chart);
     let tab = move |name: &'static str, value: Segment| {
         view! {
@@ -42,7 +40,7 @@ pub fn Trading() -> impl IntoView {
     };
     let is_shown = move |value: Segment| move || segment.get() == value;
     view! {
-        <main class="trading-page" class:stale=move || state.is_stale()>
+        <main class="trading-page" class:stale=move || connection.is_stale()>
             <h1 class="visually-hidden" id=route::HEADING tabindex="-1">"Trading"</h1>
             <div class="segments" role="tablist" aria-label="Market data">
                 {tab("Chart", Segment::Chart)} {tab("Book", Segment::Book)}
@@ -52,10 +50,10 @@ pub fn Trading() -> impl IntoView {
                 <ChartPanel />
             </div>
             <div class="panel book-panel" class:shown=is_shown(Segment::Book)>
-                <BookView />
+                <Ladder />
             </div>
             <div class="panel trades-panel" class:shown=is_shown(Segment::Trades)>
-                <TradesView />
+                <Tape />
             </div>
             <div class="panel info-panel" class:shown=is_shown(Segment::Info)>
                 <MarketInfo />
@@ -71,13 +69,10 @@ pub fn Trading() -> impl IntoView {
 /// The bar at the foot of a narrow page that opens the order form.
 #[component]
 fn SideBar() -> impl IntoView {
-    let state = use_state();
-    let open = move |side| {
-        state.side.set(side);
-        state.form_open.set(true);
-    };
+    let form = use_form();
+    let open = move |side| form.open(side);
     view! {
-        <div class="side-bar" class:hidden=move || state.form_open.get()>
+        <div class="side-bar" class:hidden=move || form.is_open.get()>
             <button type="button" class="buy" on:click=move |_| open(Side::Buy)>"Buy"</button>
             <button type="button" class="sell" on:click=move |_| open(Side::Sell)>"Sell"</button>
         </div>

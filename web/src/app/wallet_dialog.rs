@@ -1,55 +1,34 @@
-//! The wallet as people see it.
-
-mod accounts;
-mod backup;
-mod banner;
-mod begin;
-mod ethereum;
-mod first_steps;
-mod passphrase;
-mod phrase;
-mod settings;
-mod trading_keys;
+//! The wallet's button and dialog, and what is shown above the page to people with a wallet.
 
 use leptos::html::Dialog;
 use leptos::prelude::*;
-use zeroize::Zeroizing;
+use leptos::task::spawn_local;
 
-use self::accounts::Accounts;
-use self::banner::AccountBanner;
-use self::begin::Begin;
-use self::phrase::PhraseView;
-use self::trading_keys::TradingKeys;
-use crate::later::{Later, MakeView, NotLoaded, wasm_split};
-use crate::state::use_state;
-use crate::wallet::{self, Wallet};
-use crate::{account, format};
-pub use backup::Reminder;
-pub use banner::{Hidden, OtherNetwork, OtherNetworkNote};
-pub use first_steps::{FirstSteps, Welcome};
-pub use passphrase::UnlockForm;
+use super::account_part::AccountPart;
+use crate::features::wallet::{
+    AccountBanner, Accounts, Begin, PhraseView, Refused, ShownPhrase, UnlockForm, Wallet,
+    use_session,
+};
+use crate::platform::format;
+use crate::ui::interface::use_interface;
+use crate::ui::later::{Later, MakeView, NotLoaded, wasm_split};
+use crate::ui::sheet::open_while;
 
-/// A phrase on show, while it is.
-type Shown = RwSignal<Option<Zeroizing<String>>>;
-
-/// Why no wallet began: the form is gone when another tab was faster.
-type Refused = RwSignal<Option<String>>;
-
-/// Shows whose key is here and opens the dialog.
+/// Shows the active account and opens the dialog.
 #[component]
 pub fn WalletButton() -> impl IntoView {
-    let state = use_state();
+    let (session, interface) = (use_session(), use_interface());
     let text = move || {
-        state.wallet.with(|wallet| match wallet.account() {
+        session.wallet.with(|wallet| match wallet.account() {
             None if wallet.is_loaded => "Create wallet".to_string(),
             None => "Wallet".to_string(),
             Some(account) if wallet.is_ready() => format::short(&account.to_string()),
             Some(account) => format!("{} · locked", format::short(&account.to_string())),
         })
     };
-    let is_at_risk = move || state.wallet.with(|wallet| !wallet.settings.is_backed_up);
+    let is_at_risk = move || session.wallet.with(|wallet| !wallet.settings.is_backed_up);
     view! {
-        <button type="button" class="wallet" class:at-risk=is_at_risk on:click=move |_| state.wallet_open.set(true)>
+        <button type="button" class="wallet" class:at-risk=is_at_risk on:click=move |_| interface.open_wallet()>
             {text}
             <Show when=is_at_risk>
                 <span class="visually-hidden">", not backed up"</span>
@@ -58,28 +37,19 @@ pub fn WalletButton() -> impl IntoView {
     }
 }
 
-/// The wallet's dialog.
 #[component]
 pub fn WalletDialog() -> impl IntoView {
-    let state = use_state();
+    let interface = use_interface();
     let dialog: NodeRef<Dialog> = NodeRef::new();
-    Effect::new(move || {
-        let Some(dialog) = dialog.get() else { return };
-        if state.wallet_open.get() {
-            // It fails only where it is open already.
-            let _ = dialog.show_modal();
-        } else {
-            dialog.close();
-        }
-    });
-    // What is typed and shown there goes when it closes.
-    let body =
-        move || state.wallet_open.get().then(|| view! { <Later part=|| Box::pin(content()) /> });
+    let is_open = interface.wallet_is_open;
+    open_while(dialog, move || is_open.get());
+    // The content is removed when the dialog closes, and with it every secret that was typed or shown.
+    let body = move || is_open.get().then(|| view! { <Later part=|| Box::pin(content()) /> });
     view! {
-        <dialog node_ref=dialog class="sheet" aria-labelledby="wallet-title" on:close=move |_| state.wallet_open.set(false)>
+        <dialog node_ref=dialog class="sheet" aria-labelledby="wallet-title" on:close=move |_| interface.close_wallet()>
             <div class="form-head">
                 <h2 id="wallet-title">"Wallet"</h2>
-                <button type="button" class="quiet" on:click=move |_| state.wallet_open.set(false)>"Close"</button>
+                <button type="button" class="quiet" on:click=move |_| interface.close_wallet()>"Close"</button>
             </div>
             {body}
         </dialog>
@@ -91,10 +61,10 @@ fn content() -> Result<MakeView, NotLoaded> {
     Ok(|| view! { <Content /> }.into_any())
 }
 
-/// Lines across the page for whoever has a key.
+/// Warnings across the page about the active account.
 #[component]
 pub fn AccountBanners() -> impl IntoView {
-    let has_key = use_state().has_key();
+    let has_key = use_session().has_account();
     view! {
         <Show when=move || has_key.get()>
             <Later part=|| Box::pin(account_banner()) />
@@ -107,26 +77,21 @@ fn account_banner() -> Result<MakeView, NotLoaded> {
     Ok(|| view! { <AccountBanner /> }.into_any())
 }
 
-/// The tab of trading keys.
-#[wasm_split(account, wasm_split_path = ::leptos::wasm_split, fallible)]
-pub fn trading_keys_tab() -> Result<MakeView, NotLoaded> {
-    Ok(|| view! { <TradingKeys /> }.into_any())
-}
-
 #[component]
 fn Content() -> impl IntoView {
-    let state = use_state();
-    let (switch, has_begun) = (expect_context(), RwSignal::new(account::has_begun()));
-    leptos::task::spawn_local(async move {
-        account::begin(state, switch).await;
+    let session = use_session();
+    let part: AccountPart = expect_context();
+    let has_begun = RwSignal::new(AccountPart::has_begun());
+    spawn_local(async move {
+        part.begin().await;
         // The dialog may be closed by now.
         has_begun.try_set(true);
     });
-    let phrase: Shown = RwSignal::new(None);
+    let phrase: ShownPhrase = RwSignal::new(None);
     let refused: Refused = RwSignal::new(None);
     provide_context(refused);
-    let is_empty = Memo::new(move |_| state.wallet.with(|wallet| wallet.account().is_none()));
-    let is_locked = Memo::new(move |_| state.wallet.with(Wallet::is_locked));
+    let is_empty = Memo::new(move |_| session.wallet.with(|wallet| wallet.account().is_none()));
+    let is_locked = Memo::new(move |_| session.wallet.with(Wallet::is_locked));
     move || {
         if !has_begun.get() {
             ().into_any()
@@ -145,14 +110,4 @@ fn Content() -> impl IntoView {
             view! { <Accounts phrase /> }.into_any()
         }
     }
-}
-
-/// Does what may fail, and says why in the banner if it did.
-fn attempt(work: impl Future<Output = Result<(), wallet::VaultError>> + 'static) {
-    let state = use_state();
-    leptos::task::spawn_local(async move {
-        if let Err(error) = work.await {
-            state.problem.set(Some(error.to_string()));
-        }
-    });
 }

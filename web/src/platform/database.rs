@@ -1,37 +1,38 @@
-//! What the browser keeps for this page, in IndexedDB: texts by name, in four stores. Nothing in it is secret
+//! What this browser stores for the page, in IndexedDB: texts by name, in four stores. Nothing in it is secret
 //! without the wallet's passphrase.
+//!
+//! Web Locks keep two tabs from changing the same thing at once. IndexedDB's own transactions do not suffice, because
+//! they end at the first `await` on anything else.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use js_sys::{Array, Function, Promise, Reflect};
-use wasm_bindgen::prelude::Closure;
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::{IdbDatabase, IdbTransactionMode};
 use zellbook_vault::VaultError;
 
-/// The name of the database.
-pub const DATABASE: &str = "zellbook";
+const DATABASE: &str = "zellbook";
 const VERSION: u32 = 1;
-/// The wallet's sealed data key, and what the user set.
+/// The store of the wallet's sealed data key and settings.
 pub const WALLET: &str = "wallet";
-/// Encrypted secrets.
+/// The store of the wallet's encrypted secrets.
 pub const RECORDS: &str = "records";
-/// The last nonce of each signing key.
+/// The store of the last nonce of each signing key.
 pub const NONCES: &str = "nonces";
-/// What was signed, by hash.
+/// The store of transactions that this browser signed, by hash.
 pub const SENT: &str = "sent";
 
-/// A change; several are made together, or none.
+/// A change of a store: the store, then a name and a text where it takes them.
 pub enum Change {
-    /// Adds what must not be there yet.
+    /// Adds a text. The whole write fails if the name is taken.
     Add(&'static str, String, String),
-    /// Adds or overwrites.
+    /// Adds or overwrites a text.
     Put(&'static str, String, String),
-    /// Removes, if it is there.
+    /// Removes a name, if it is there.
     Delete(&'static str, String),
-    /// Removes all of a store.
+    /// Removes everything in a store.
     Clear(&'static str),
 }
 
@@ -50,11 +51,11 @@ fn unavailable<E>(_: E) -> VaultError {
     VaultError::Storage
 }
 
-/// Waits for one of the events; whether it was the good one.
+/// Waits for one of the events. Returns whether it was the good one.
 async fn settled(target: &web_sys::EventTarget, good: &str, bad: [&str; 2]) -> bool {
     let promise = Promise::new(&mut |resolve, reject| {
         for (name, listener) in [(good, &resolve), (bad[0], &reject), (bad[1], &reject)] {
-            // It fails for no event and no function that there are.
+            // The call fails only for invalid arguments, which these are not.
             let _ = target.add_event_listener_with_callback(name, listener);
         }
     });
@@ -72,7 +73,7 @@ async fn open() -> Result<IdbDatabase, VaultError> {
             return;
         };
         for store in [WALLET, RECORDS, NONCES, SENT] {
-            // A new database has none of them.
+            // A new database has none of them, so this cannot fail for a name that is taken.
             let _ = database.create_object_store(store);
         }
     });
@@ -83,7 +84,22 @@ async fn open() -> Result<IdbDatabase, VaultError> {
     request.result().and_then(|result| result.dyn_into()).map_err(unavailable)
 }
 
-/// The text of a name.
+#[wasm_bindgen]
+extern "C" {
+    /// Names and versions of this page's databases (Indexed Database API 3.0).
+    #[wasm_bindgen(js_namespace = indexedDB, catch)]
+    async fn databases() -> Result<JsValue, JsValue>;
+}
+
+/// Whether this browser may have stored something for the page. Browsers that do not list their databases may have.
+/// Opening the database instead would create it.
+pub async fn may_exist() -> bool {
+    let Ok(found) = databases().await else { return true };
+    Array::from(&found)
+        .iter()
+        .any(|database| Reflect::get(&database, &"name".into()).is_ok_and(|name| name == DATABASE))
+}
+
 pub async fn get(store: &str, name: &str) -> Result<Option<String>, VaultError> {
     let database = open().await?;
     let transaction = database.transaction_with_str(store).map_err(unavailable)?;
@@ -98,7 +114,6 @@ pub async fn get(store: &str, name: &str) -> Result<Option<String>, VaultError> 
     }
 }
 
-/// All texts of a store.
 pub async fn all(store: &str) -> Result<Vec<String>, VaultError> {
     let database = open().await?;
     let transaction = database.transaction_with_str(store).map_err(unavailable)?;
@@ -113,7 +128,8 @@ pub async fn all(store: &str) -> Result<Vec<String>, VaultError> {
     Ok(texts.iter().filter_map(|text| text.as_string()).collect())
 }
 
-/// Makes all changes in one transaction, or none: where one adds what is there, none.
+/// Makes all changes in one transaction, or none of them. Fails with [`VaultError::Occupied`] if one adds a name that
+/// is taken.
 pub async fn write(changes: Vec<Change>) -> Result<(), VaultError> {
     let database = open().await?;
     let stores: Array = changes.iter().map(|change| JsValue::from(change.store())).collect();
@@ -144,8 +160,8 @@ fn field(object: &JsValue, name: &str) -> Option<JsValue> {
     Reflect::get(object, &name.into()).ok().filter(|value| !value.is_undefined())
 }
 
-/// Does something while no other tab does anything under this name (Web Locks). Browsers have no locks for a page
-/// that comes over plain HTTP from another machine: there it is done at once.
+/// Does some work while no other tab does work under the same name (Web Locks). A page that comes over plain HTTP from
+/// another machine has no locks, and does the work at once.
 pub async fn alone<T: 'static>(
     name: &str,
     work: impl Future<Output = Result<T, VaultError>> + 'static,
@@ -171,7 +187,7 @@ pub async fn alone<T: 'static>(
     result.take().unwrap_or(Err(VaultError::Storage))
 }
 
-/// Asks the browser not to throw it away where space is scarce. It may say no, which changes nothing here.
+/// Asks the browser not to delete the database when space is scarce. It may refuse, which changes nothing here.
 pub async fn persist() {
     let promise = web_sys::window().and_then(|window| window.navigator().storage().persist().ok());
     if let Some(promise) = promise {

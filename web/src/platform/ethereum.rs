@@ -1,59 +1,69 @@
-//! Ethereum wallets of the browser: found as they announce themselves (EIP-6963), asked by EIP-1193.
+//! Ethereum wallets of the browser. They announce themselves by EIP-6963 and answer requests by EIP-1193.
 //!
-//! Everything that they say is another program's word: addresses are read strictly, and a signature counts only
-//! once the vault has recovered whose it is.
+//! They are other programs, so nothing that they answer is trusted: addresses are read strictly, and a signature
+//! counts only once the vault has recovered the key that made it.
 
 use std::cell::{Cell, RefCell};
 
 use js_sys::{Array, Function, Object, Promise, Reflect};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use zellbook_core::PublicKey;
 use zellbook_vault::VaultError;
 
-use super::kept::EthereumAccount;
-
-/// What the user signs once, so that the account's key is known.
+/// The text that the user signs once. The account's public key is recovered from the signature.
 const CONNECT_TEXT: &str = "Zellbook: show my public key\n\nThis signature tells the page which public key this account has. It moves no funds and grants no permissions.";
-/// Events of EIP-1193 that say something of the accounts. Which chain a wallet is on does not matter: it signs texts.
+/// Events of EIP-1193 about the accounts. The chain that a wallet is on does not matter, because it only signs texts.
 const ACCOUNTS_CHANGED: &str = "accountsChanged";
 const DISCONNECTED_EVENT: &str = "disconnect";
 /// Error codes of EIP-1193.
 const REJECTED: f64 = 4001.0;
 const UNAUTHORIZED: f64 = 4100.0;
 const DISCONNECTED: [f64; 2] = [4900.0, 4901.0];
-/// Characters of a name and an identifier that are shown and kept.
+/// The most characters of a wallet's name and identifier that are shown and stored.
 const NAME_LENGTH_MAX: usize = 40;
-/// Wallets that are taken note of.
+/// The most wallets that are listed. A page cannot know how many extensions announce themselves.
 const WALLETS_MAX: usize = 16;
+
+/// An account whose key is in an Ethereum wallet of the browser.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EthereumAccount {
+    /// The public key that was recovered from the account's first signature.
+    pub account: PublicKey,
+    /// `0x` and 40 lower-case hex digits.
+    pub address: String,
+    /// The wallet's identifier (EIP-6963 `rdns`).
+    pub wallet: String,
+    /// The wallet's name.
+    pub name: String,
+}
 
 /// A wallet that announced itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announced {
-    /// Its identifier, a domain name backwards (`rdns`).
+    /// The wallet's identifier: a domain name backwards (`rdns`).
     pub id: String,
-    /// For people.
     pub name: String,
-    /// A `data:` image, if it has one.
+    /// A `data:` URL of an image.
     pub icon: Option<String>,
 }
 
-/// A wallet as this page has it.
 struct Provider {
     announced: Announced,
     object: JsValue,
-    /// Whether its events are heard.
+    /// Whether this page listens to its events.
     is_watched: bool,
 }
 
-/// What components follow.
+/// Signals that components follow.
 #[derive(Clone, Copy)]
 struct Seen {
     announced: RwSignal<Vec<Announced>>,
-    /// The addresses that a wallet showed last, with its identifier.
+    /// A wallet's identifier and the addresses that it showed last.
     shown: RwSignal<Option<(String, Vec<String>)>>,
 }
 
@@ -71,12 +81,12 @@ fn text_field(object: &JsValue, name: &str) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Notes whoever announces itself from now on, and asks all to do so.
+/// Lists every wallet that announces itself from now on, and asks all wallets to do so.
 pub fn discover() {
     SEEN.set(Some(Seen { announced: RwSignal::new(Vec::new()), shown: RwSignal::new(None) }));
     let on_announce = Closure::<dyn Fn(JsValue)>::new(|event: JsValue| note(&event));
     let listener = on_announce.as_ref().unchecked_ref();
-    // It fails for no event and no function that there are.
+    // The call fails only for invalid arguments, which these are not.
     let _ = window().add_event_listener_with_callback("eip6963:announceProvider", listener);
     on_announce.forget();
     if let Ok(event) = web_sys::Event::new("eip6963:requestProvider") {
@@ -95,7 +105,7 @@ fn note(event: &JsValue) {
     };
     let Some((announced, object)) = read() else { return };
     let list = PROVIDERS.with_borrow_mut(|providers| {
-        // Who announces itself again is the same one.
+        // A wallet may announce itself again. Its listeners are already there.
         let is_watched = providers.iter().any(|known| known.is_watched && known.object == object);
         providers.retain(|known| known.announced.id != announced.id);
         if providers.len() < WALLETS_MAX {
@@ -108,29 +118,29 @@ fn note(event: &JsValue) {
     }
 }
 
-/// The wallets that are there.
+/// The wallets that have announced themselves.
 pub fn announced() -> Vec<Announced> {
     SEEN.get().map(|seen| seen.announced.get()).unwrap_or_default()
 }
 
-/// Hears an event of a wallet, for as long as the page lives.
-fn listen(provider: &JsValue, event: &str, hear: impl Fn(JsValue) + 'static) {
+/// Listens to an event of a wallet for as long as the page lives.
+fn listen(provider: &JsValue, event: &str, on_event: impl Fn(JsValue) + 'static) {
     let Some(on) = field(provider, "on").and_then(|on| on.dyn_into::<Function>().ok()) else {
         return;
     };
-    let hear = Closure::<dyn Fn(JsValue)>::new(hear).into_js_value();
-    // Who does not take it tells nothing, and is asked before each signature anyway.
-    let _ = on.call2(provider, &event.into(), &hear);
+    let on_event = Closure::<dyn Fn(JsValue)>::new(on_event).into_js_value();
+    // A wallet that refuses the listener is still asked for its accounts before each signature.
+    let _ = on.call2(provider, &event.into(), &on_event);
 }
 
-/// Notes which addresses a wallet shows.
+/// Stores which addresses a wallet shows.
 fn note_shown(id: &str, addresses: Vec<String>) {
     if let Some(seen) = SEEN.get() {
         seen.shown.set(Some((id.into(), addresses)));
     }
 }
 
-/// Follows which accounts a wallet shows to this page, from now on.
+/// Follows, from now on, which accounts a wallet shows to this page.
 pub fn watch(id: &str) {
     let object = PROVIDERS.with_borrow_mut(|providers| {
         let provider = providers.iter_mut().find(|provider| provider.announced.id == id)?;
@@ -143,7 +153,7 @@ pub fn watch(id: &str) {
     listen(&object, DISCONNECTED_EVENT, move |_| note_shown(&wallet, Vec::new()));
     let wallet = id.to_string();
     spawn_local(async move {
-        // A wallet that is locked while nobody needs it is no news.
+        // An empty list means that the wallet is locked, which is no problem until something has to be signed.
         let list = request(&wallet, "eth_accounts", &Array::new()).await;
         let list = list.map(|list| read_addresses(&list)).unwrap_or_default();
         if !list.is_empty() {
@@ -152,7 +162,7 @@ pub fn watch(id: &str) {
     });
 }
 
-/// The addresses that the wallet of an account shows, where that is known and the account's is not among them.
+/// The addresses that an account's wallet shows, if they are known and the account's own is not among them.
 pub fn shown_instead(account: &EthereumAccount) -> Option<Vec<String>> {
     let (wallet, addresses) = SEEN.get()?.shown.get()?;
     (wallet == account.wallet && !addresses.contains(&account.address)).then_some(addresses)
@@ -173,7 +183,7 @@ fn failed(wallet: &str, error: &JsValue) -> VaultError {
     })
 }
 
-/// Asks a wallet something.
+/// Sends a request to a wallet.
 async fn request(id: &str, method: &str, params: &Array) -> Result<JsValue, VaultError> {
     let found = PROVIDERS.with_borrow(|providers| {
         let provider = providers.iter().find(|provider| provider.announced.id == id)?;
@@ -196,7 +206,7 @@ async fn request(id: &str, method: &str, params: &Array) -> Result<JsValue, Vaul
     JsFuture::from(promise).await.map_err(|error| failed(&name, &error))
 }
 
-/// A list of addresses, in lower case.
+/// Reads a wallet's list of addresses and returns them in lower case. Everything else in the list is dropped.
 fn read_addresses(list: &JsValue) -> Vec<String> {
     let is_address = |text: &String| {
         let digits = text.strip_prefix("0x").unwrap_or_default();
@@ -209,7 +219,7 @@ fn read_addresses(list: &JsValue) -> Vec<String> {
     texts.iter().map(|text| text.to_ascii_lowercase()).filter(is_address).collect()
 }
 
-/// The accounts that a wallet shows to this page, which it may ask its user for.
+/// The addresses that a wallet shows to this page. The wallet may ask its user for permission.
 pub async fn addresses(id: &str) -> Result<Vec<String>, VaultError> {
     let list = read_addresses(&request(id, "eth_requestAccounts", &Array::new()).await?);
     note_shown(id, list.clone());
@@ -223,15 +233,15 @@ async fn personal_sign(id: &str, text: &str, address: &str) -> Result<String, Va
     signature.as_string().ok_or(VaultError::OtherSigner)
 }
 
-/// An account before its key is known.
+/// An account whose public key is not known yet.
 pub struct Connected {
-    /// What the wallet says its address is.
+    /// The address that the wallet names, unchecked.
     pub address: String,
-    /// The wallet.
-    pub wallet: Announced,
+    wallet: Announced,
 }
 
-/// Has a wallet show an account and sign the connect text with it. Returns text and signature with it.
+/// Asks a wallet for an account and for its signature of the connect text. Returns the account, the text and the
+/// signature, all unchecked.
 pub async fn connect(id: &str) -> Result<(Connected, String, String), VaultError> {
     let wallet = announced().into_iter().find(|announced| announced.id == id);
     let wallet = wallet.ok_or(VaultError::Unavailable)?;
@@ -247,14 +257,14 @@ pub async fn connect(id: &str) -> Result<(Connected, String, String), VaultError
 }
 
 impl Connected {
-    /// The account, once its key is known.
+    /// The account with the key that was recovered from its signature.
     pub fn with_key(self, account: PublicKey) -> EthereumAccount {
         let Announced { id: wallet, name, .. } = self.wallet;
         EthereumAccount { account, address: self.address, wallet, name }
     }
 }
 
-/// Has the wallet of an account sign a text. Returns what it gives, unchecked.
+/// Asks an account's wallet to sign a text. Returns the signature, unchecked.
 pub async fn sign(account: &EthereumAccount, text: &str) -> Result<String, VaultError> {
     if !addresses(&account.wallet).await?.contains(&account.address) {
         return Err(VaultError::Ethereum(format!(

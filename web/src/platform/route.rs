@@ -1,4 +1,4 @@
-//! Which view the page shows: the address bar says it, and links, back and forward change it.
+//! Which view the page shows. The address bar names it; links and the browser's back and forward change it.
 
 use std::cell::Cell;
 
@@ -10,24 +10,21 @@ use zellbook_core::types::limits::SYMBOL_LENGTH_MAX;
 /// Id of the heading of each view, which takes the focus when the view changes.
 pub const HEADING: &str = "heading";
 
-/// A view, with what it is of.
+/// A view of the page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// Trading: the start page.
+    /// The trading page, which is also the start page.
     Trade,
-    /// The last batches.
     Batches,
-    /// A batch, by its index.
+    /// A batch by its index.
     Batch(u64),
-    /// A transaction, by its hash.
+    /// A transaction by its hash.
     Transaction(String),
-    /// An account, by its public key.
+    /// An account by its public key.
     Account(String),
-    /// All markets.
     Markets,
-    /// A market, by its name (`ETH/USDT`).
+    /// A market by its name (`ETH/USDT`).
     Market(String),
-    /// The replicas.
     Replicas,
 }
 
@@ -35,7 +32,7 @@ fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// `ETH/USDT`, from that or from `eth-usdt`.
+/// Returns `ETH/USDT` for that or for `eth-usdt`: a slash in a name would end the part of a path.
 fn market_name(text: &str) -> Option<String> {
     let name = text.replacen('-', "/", 1).to_ascii_uppercase();
     let (base, quote) = name.split_once('/')?;
@@ -47,7 +44,7 @@ fn market_name(text: &str) -> Option<String> {
 }
 
 impl Route {
-    /// The view at a path; none at others than the replica serves the page at.
+    /// The view at a path. None for all paths at which the replica does not serve the page.
     pub fn parse(path: &str) -> Option<Self> {
         let path = path.strip_prefix('/')?;
         let Some((kind, name)) = path.split_once('/') else {
@@ -68,7 +65,6 @@ impl Route {
         }
     }
 
-    /// Its path.
     pub fn path(&self) -> String {
         match self {
             Self::Trade => "/".into(),
@@ -82,9 +78,9 @@ impl Route {
         }
     }
 
-    /// What the window is called.
+    /// The window's title.
     fn title(&self) -> String {
-        let short = crate::format::short;
+        let short = super::format::short;
         let name = match self {
             Self::Trade => return "Zellbook".into(),
             Self::Batches => "Batches".into(),
@@ -98,7 +94,7 @@ impl Route {
         format!("{name} · Zellbook")
     }
 
-    /// What somebody looks for: a hash, an index, a public key or a market.
+    /// The view of what the reader searches for: a hash, an index, a public key or a market.
     pub fn search(text: &str) -> Option<Self> {
         let text = text.trim();
         let digits: String = text.chars().filter(|c| !matches!(c, ',' | ' ' | '#')).collect();
@@ -115,66 +111,84 @@ impl Route {
         market_name(text).map(Self::Market)
     }
 
-    /// The view that the address bar names.
-    pub fn of_window() -> Self {
-        let path = web_sys::window().and_then(|window| window.location().pathname().ok());
+    /// The view that the address bar names; the trading page where it names none.
+    fn of_window() -> Self {
+        let path = window().location().pathname().ok();
         path.and_then(|path| Self::parse(&path)).unwrap_or(Self::Trade)
     }
 }
 
-/// Goes to a view, so that "back" leads to the one before.
-pub fn go(route: RwSignal<Route>, to: Route) {
-    if route.with_untracked(|now| *now == to) {
-        return;
-    }
-    let history = web_sys::window().and_then(|window| window.history().ok());
-    if let Some(history) = history {
-        let _ = history.push_state_with_url(&JsValue::NULL, "", Some(&to.path()));
-    }
-    show(route, to);
-}
-
 thread_local! {
-    /// Whether a view was gone to whose heading has not had the focus yet.
+    /// Whether a new view was opened whose heading has not had the focus yet.
     static IS_NEW: Cell<bool> = const { Cell::new(false) };
 }
 
-fn show(route: RwSignal<Route>, to: Route) {
-    route.set(to);
-    IS_NEW.set(true);
-    // Once the view is there, unless it has to be loaded.
-    request_animation_frame(|| {
-        window().scroll_to_with_x_and_y(0.0, 0.0);
-        focus_heading();
-    });
+/// The view on show. Only this module writes it, so that it is always the one in the address bar.
+#[derive(Clone, Copy)]
+pub struct Router {
+    pub route: ReadSignal<Route>,
+    set_route: WriteSignal<Route>,
 }
 
-/// Gives the heading of a view that was gone to the focus, once. Who shows a heading later than at once
-/// calls this then.
+impl Router {
+    /// A router that follows links within the page, back and forward, and sets the window's title, for as long as the
+    /// page lives.
+    pub fn start() -> Self {
+        let (route, set_route) = signal(Route::of_window());
+        let router = Self { route, set_route };
+        Effect::new(move || document().set_title(&route.with(Route::title)));
+        // The handles are for whoever wants to stop.
+        let _ = window_event_listener(ev::popstate, move |_| router.show(Route::of_window()));
+        let _ = window_event_listener(ev::click, move |event| {
+            let has_modifier =
+                event.ctrl_key() || event.meta_key() || event.shift_key() || event.alt_key();
+            // Those open a tab or a window, or somebody else has handled the click.
+            if has_modifier || event.button() != 0 || event.default_prevented() {
+                return;
+            }
+            let target = event.target().and_then(|it| it.dyn_into::<web_sys::Element>().ok());
+            let link = target.and_then(|it| it.closest("a[href]:not([target])").ok().flatten());
+            let to = link.and_then(|link| Route::parse(&link.get_attribute("href")?));
+            if let Some(to) = to {
+                event.prevent_default();
+                router.go(to);
+            }
+        });
+        router
+    }
+
+    /// Opens a view, so that "back" leads to the one before.
+    pub fn go(self, to: Route) {
+        if self.route.with_untracked(|now| *now == to) {
+            return;
+        }
+        if let Ok(history) = window().history() {
+            let _ = history.push_state_with_url(&JsValue::NULL, "", Some(&to.path()));
+        }
+        self.show(to);
+    }
+
+    fn show(self, to: Route) {
+        self.set_route.set(to);
+        IS_NEW.set(true);
+        // By the next frame the view is there, unless its part of the page has to be loaded first.
+        request_animation_frame(|| {
+            window().scroll_to_with_x_and_y(0.0, 0.0);
+            focus_heading();
+        });
+    }
+}
+
+pub fn use_router() -> Router {
+    expect_context()
+}
+
+/// Gives the heading of a newly opened view the focus, once, so that a screen reader reads it. A view that shows its
+/// heading later than in the next frame calls this when it does.
 pub fn focus_heading() {
     let heading = document().get_element_by_id(HEADING);
     let heading = heading.and_then(|it| it.dyn_into::<web_sys::HtmlElement>().ok());
     if let Some(heading) = heading.filter(|_| IS_NEW.replace(false)) {
         let _ = heading.focus();
     }
-}
-
-/// Follows links within the page, back and forward, and names the window.
-pub fn follow(route: RwSignal<Route>) {
-    Effect::new(move || document().set_title(&route.with(Route::title)));
-    let _ = window_event_listener(ev::popstate, move |_| show(route, Route::of_window()));
-    let _ = window_event_listener(ev::click, move |event| {
-        let has_modifier =
-            event.ctrl_key() || event.meta_key() || event.shift_key() || event.alt_key();
-        if has_modifier || event.button() != 0 || event.default_prevented() {
-            return;
-        }
-        let target = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
-        let link = target.and_then(|target| target.closest("a[href]:not([target])").ok().flatten());
-        let to = link.and_then(|link| Route::parse(&link.get_attribute("href")?));
-        if let Some(to) = to {
-            event.prevent_default();
-            go(route, to);
-        }
-    });
 }

@@ -1,5 +1,4 @@
-//! What the tabs of this page tell each other: that the keys are locked, that what is stored has changed, that
-//! somebody is at work.
+//! Messages between the tabs of this page: the keys were locked, the stored wallet changed, the user is active.
 
 use std::cell::RefCell;
 
@@ -7,48 +6,55 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
 use web_sys::{BroadcastChannel, MessageEvent};
 
-/// The name of the channel between tabs.
-pub const CHANNEL: &str = "zellbook";
+const CHANNEL: &str = "zellbook";
 
-/// News for the other tabs.
+/// A message to the other tabs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum News {
-    /// The keys are locked.
+pub enum Message {
+    /// The keys were locked: every tab forgets them.
     Locked,
-    /// The wallet, as it is stored, has changed.
+    /// The stored wallet changed: every tab reads it again.
     Changed,
-    /// The user is at work: no tab locks by itself.
+    /// The user is active: no tab locks the keys by itself.
     Active,
 }
 
-const NEWS: [(News, &str); 3] =
-    [(News::Locked, "locked"), (News::Changed, "changed"), (News::Active, "active")];
+const NAMES: [(Message, &str); 3] =
+    [(Message::Locked, "locked"), (Message::Changed, "changed"), (Message::Active, "active")];
 
 thread_local! {
     static JOINED: RefCell<Option<BroadcastChannel>> = const { RefCell::new(None) };
 }
 
-/// Hears what other tabs tell, for as long as the page lives.
-pub fn listen(hear: impl Fn(News) + 'static) {
+/// Receives the messages of other tabs for as long as the page lives.
+pub fn listen(on_message: impl Fn(Message) + 'static) {
     let Ok(channel) = BroadcastChannel::new(CHANNEL) else { return };
-    let on_message = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
+    let listener = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
         let text = event.data().as_string();
-        let news = NEWS.into_iter().find(|(_, name)| text.as_deref() == Some(name));
-        if let Some((news, _)) = news {
-            hear(news);
+        let message = NAMES.into_iter().find(|(_, name)| text.as_deref() == Some(name));
+        if let Some((message, _)) = message {
+            on_message(message);
         }
     });
-    channel.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
-    on_message.forget();
+    channel.set_onmessage(Some(listener.as_ref().unchecked_ref()));
+    listener.forget();
     JOINED.set(Some(channel));
 }
 
-/// Tells the other tabs.
-pub fn tell(news: News) {
-    let name = NEWS.into_iter().find(|(known, _)| *known == news).map(|(_, name)| name);
+/// Calls back at each message of another tab, whatever it says. Unlike [`listen`] this is in the part of the page that
+/// is loaded first.
+pub fn listen_to_any(on_message: impl Fn() + 'static) {
+    if let Ok(channel) = BroadcastChannel::new(CHANNEL) {
+        let listener = Closure::<dyn Fn()>::new(on_message).into_js_value();
+        channel.set_onmessage(Some(listener.unchecked_ref()));
+    }
+}
+
+pub fn send(message: Message) {
+    let name = NAMES.into_iter().find(|(known, _)| *known == message).map(|(_, name)| name);
     JOINED.with_borrow(|channel| {
         if let (Some(channel), Some(name)) = (channel, name) {
-            // It fails for what cannot be cloned, and a text can.
+            // The call fails only for values that cannot be cloned, and a text can.
             let _ = channel.post_message(&name.into());
         }
     });

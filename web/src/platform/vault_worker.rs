@@ -1,7 +1,7 @@
-//! The vault as the page has it: a worker with a wasm module without imports, loaded when a key is first needed.
+//! The worker in which the vault runs. It is a wasm module without imports, loaded when a key is first needed.
 //!
-//! Both files are held to the digests in index.html before the worker begins. Locking ends the worker, and with it
-//! the memory that the keys were in.
+//! The worker's script and module are checked against the digests in index.html before the worker starts. Locking ends
+//! the worker, and with it the memory that held the keys.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -16,14 +16,13 @@ use wasm_bindgen_futures::JsFuture;
 use zellbook_vault::{Answer, Request, VaultError};
 use zeroize::Zeroizing;
 
-/// Who waits for which answer: what settles the promise of each request's number.
+/// By the number of each request without an answer, the function that settles its promise.
 type Waiting = Rc<RefCell<BTreeMap<u32, Function>>>;
 
-/// A worker that has the module.
 struct Worker {
     worker: web_sys::Worker,
     waiting: Waiting,
-    /// Takes the answers for as long as the worker is there.
+    /// Receives the answers. The browser only borrows it.
     _on_message: Closure<dyn FnMut(web_sys::MessageEvent)>,
 }
 
@@ -31,7 +30,7 @@ impl Drop for Worker {
     fn drop(&mut self) {
         self.worker.terminate();
         for settle in std::mem::take(&mut *self.waiting.borrow_mut()).into_values() {
-            // What settles a promise does not throw.
+            // A function that settles a promise does not throw.
             let _ = settle.call1(&JsValue::NULL, &JsValue::NULL);
         }
     }
@@ -42,13 +41,13 @@ thread_local! {
     static REQUESTS: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Has the vault do something, and loads it first where it is not there yet.
+/// Sends a request to the vault, which is loaded first if need be.
 pub async fn ask(request: Request) -> Answer {
     if WORKER.with_borrow(Option::is_none) {
         let Some(worker) = Worker::start().await else {
             return Answer::Refused(VaultError::Unavailable);
         };
-        // Where two loaded it at once, the first stays: it may have a key already.
+        // If two callers started a worker at once, the first one stays: it may hold a key already.
         WORKER.with_borrow_mut(|slot| {
             slot.get_or_insert(worker);
         });
@@ -56,7 +55,7 @@ pub async fn ask(request: Request) -> Answer {
     answer(request).await.unwrap_or(Answer::Refused(VaultError::Unavailable))
 }
 
-/// Has it do something if it is there: a vault that is not loaded has no keys.
+/// Sends a request to the vault if it is loaded. One that is not loaded has no keys, so it counts as locked.
 pub async fn ask_loaded(request: Request) -> Answer {
     if WORKER.with_borrow(Option::is_none) {
         return Answer::Refused(VaultError::Locked);
@@ -64,7 +63,7 @@ pub async fn ask_loaded(request: Request) -> Answer {
     answer(request).await.unwrap_or(Answer::Refused(VaultError::Unavailable))
 }
 
-/// Ends it, with all keys that it has. What it was asked stays without an answer.
+/// Ends the worker and with it all keys in its memory. Open requests are refused.
 pub fn lock() {
     WORKER.set(None);
 }
@@ -72,7 +71,7 @@ pub fn lock() {
 async fn answer(request: Request) -> Option<Answer> {
     let promise = WORKER.with_borrow(|worker| worker.as_ref()?.post(&request))?;
     let Ok(bytes) = JsFuture::from(promise).await.ok()?.dyn_into::<Uint8Array>() else {
-        // It broke, or was ended: what it had in memory is gone.
+        // The worker failed or was ended, so it holds no keys any more.
         lock();
         return None;
     };
@@ -81,11 +80,10 @@ async fn answer(request: Request) -> Option<Answer> {
     serde_json::from_slice(&copy).ok()
 }
 
-/// Fetches a file that a meta element of index.html names, with the digest that stands there.
+/// Fetches a file that a meta element of index.html names, and checks it against the digest given there.
 async fn fetch(name: &str) -> Option<(String, Vec<u8>)> {
-    let place = document().query_selector(&format!("meta[name={name}]")).ok()??;
-    let (path, integrity) =
-        (place.get_attribute("content")?, place.get_attribute("data-integrity")?);
+    let meta = document().query_selector(&format!("meta[name={name}]")).ok()??;
+    let (path, integrity) = (meta.get_attribute("content")?, meta.get_attribute("data-integrity")?);
     let response = http::Request::get(&path).integrity(&integrity).send().await.ok()?;
     let bytes = response.binary().await.ok()?;
     Some((path, bytes))
@@ -94,7 +92,8 @@ async fn fetch(name: &str) -> Option<(String, Vec<u8>)> {
 impl Worker {
     async fn start() -> Option<Self> {
         let (_, wasm) = fetch("vault").await?;
-        // A worker's script has no digest of its own: it is held to one here, and then comes from the cache.
+        // A browser checks no digest of a worker's script. So the script is fetched and checked here, and the worker
+        // then gets it from the cache.
         let (script, _) = fetch("vault-worker").await?;
         let module =
             JsFuture::from(WebAssembly::compile(&Uint8Array::from(&wasm[..]))).await.ok()?;
@@ -107,7 +106,7 @@ impl Worker {
             let Some(number) = data.get(0).as_f64().map(|number| number as u32) else { return };
             let settle = settles.borrow_mut().remove(&number);
             if let Some(settle) = settle {
-                // What settles a promise does not throw.
+                // A function that settles a promise does not throw.
                 let _ = settle.call1(&JsValue::NULL, &data.get(1));
             }
         });
@@ -125,7 +124,7 @@ impl Worker {
         let promise = Promise::new(&mut |settle, _| {
             self.waiting.borrow_mut().insert(number, settle);
         });
-        // The bytes go over: none of them stay here.
+        // The bytes move to the worker, so that no copy with a secret stays in the memory of this page.
         let transfer = Array::of1(&bytes.buffer());
         self.worker.post_message_with_transfer(&message, &transfer).ok()?;
         Some(promise)

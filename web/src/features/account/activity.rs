@@ -1,22 +1,21 @@
-//! A transaction's way, step by step: signed, posted, finalized, applied or rejected.
+//! The transactions that this page sent, each with its steps: signed, posted, finalized, applied or rejected.
 
 use leptos::prelude::*;
 use zellbook_core::wire::Stage;
 
-use crate::evidence::{Evidence, Subject};
-use crate::format;
-use crate::sending::Sent;
-use crate::state::use_state;
+use crate::features::evidence::{Subject, use_evidence};
+use crate::features::signing::{Sent, use_signing};
+use crate::platform::format;
 
-/// The transactions that this page sent, newest first.
 #[component]
 pub fn SentList() -> impl IntoView {
-    let state = use_state();
-    let list =
-        move || state.sent.get().into_iter().map(|sent| view! { <SentView sent /> }).collect_view();
+    let signing = use_signing();
+    let list = move || {
+        signing.sent.get().into_iter().map(|sent| view! { <SentView sent /> }).collect_view()
+    };
     view! {
         <Show
-            when=move || state.sent.with(|sent| !sent.is_empty())
+            when=move || signing.sent.with(|sent| !sent.is_empty())
             fallback=|| view! { <p class="empty">"Transactions you sign appear here, with the status of each step."</p> }
         >
             <ol class="sent" aria-live="polite">{list}</ol>
@@ -24,7 +23,7 @@ pub fn SentList() -> impl IntoView {
     }
 }
 
-/// A step: its name, when it was reached, and whether it is the present one.
+/// The steps: name, time and class of each.
 fn steps(sent: &Sent) -> Vec<(&'static str, Option<String>, &'static str)> {
     let status = sent.status.as_ref();
     let stage = status.map(|status| status.status);
@@ -88,7 +87,7 @@ fn SentView(sent: Sent) -> impl IntoView {
         .map(|reject| reject.message.clone());
     let batch = sent.status.as_ref().and_then(|status| status.batch.clone());
     let hash = sent.hash.clone();
-    let evidence = Evidence::of_page();
+    let evidence = use_evidence();
     let subject = Subject::Transaction(hash.clone());
     let check = move |_| evidence.check(subject.clone());
     view! {

@@ -1,19 +1,23 @@
-//! Balances, what can be done with them, and what was withdrawn.
+//! Balances with their actions, and withdrawals.
 
 use leptos::prelude::*;
 use zellbook_core::Decimal;
 use zellbook_core::wire::{BalanceBody, WithdrawalBody};
 
-use super::book::flash;
-use super::faucet::{ask_faucet, has_faucet};
-use super::funds_sheet::{Funds, FundsSheet, Kind};
-use super::wallet::{FirstSteps, Reminder, Welcome};
-use crate::evidence::{Known, Subject};
-use crate::format;
-use crate::later::{Later, MakeView, NotLoaded, wasm_split};
-use crate::state::{State, use_state};
+use super::faucet::ask_faucet;
+use super::first_steps::{FirstSteps, Welcome};
+use super::funds_sheet::FundsSheet;
+use super::payment::{Funds, Kind};
+use crate::features::evidence::{Known, Subject};
+use crate::features::replica::use_connection;
+use crate::features::signing::use_signing;
+use crate::features::wallet::{Reminder, Session, use_session};
+use crate::platform::format;
+use crate::ui::flash::flash;
+use crate::ui::interface::use_interface;
+use crate::ui::later::{Later, MakeView, NotLoaded, wasm_split};
 
-/// Available and locked, exactly.
+/// The exact sum of available and locked.
 fn total(balance: &BalanceBody) -> Option<String> {
     let read = |text: &str| Decimal::parse(text).ok();
     let (available, locked) = (read(&balance.available)?, read(&balance.locked)?);
@@ -22,9 +26,9 @@ fn total(balance: &BalanceBody) -> Option<String> {
     Some(Decimal::of_steps(atoms, atom)?.to_string())
 }
 
-/// The class of a cell whose number may have been another.
+/// The class of a cell whose number may have changed.
 fn changed(before: Option<&str>, now: &str) -> &'static str {
-    // With as many digits before the point, the order of numbers is that of their texts.
+    // Numbers with the same count of digits before the point have the order of their texts.
     let size = |text: &str| text.split('.').next().map_or(0, str::len);
     match before {
         Some(before) if before != now => flash((size(now), now) > (size(before), before), ""),
@@ -33,41 +37,44 @@ fn changed(before: Option<&str>, now: &str) -> &'static str {
 }
 
 /// Whether the account has had a fill.
-fn has_traded(state: State) -> bool {
-    state.account.with(|account| account.as_ref().is_some_and(|account| !account.fills.is_empty()))
+fn has_traded(session: Session) -> bool {
+    session
+        .account
+        .with(|account| account.as_ref().is_some_and(|account| !account.fills.is_empty()))
 }
 
-/// The balances, and before the first trade the way to it.
+/// The balances, below the steps to the first trade until that is done.
 #[component]
 pub fn Balances() -> impl IntoView {
-    let state = use_state();
-    let has_key = state.has_key();
-    let is_loaded = Memo::new(move |_| state.wallet.with(|wallet| wallet.is_loaded));
+    let session = use_session();
+    let has_key = session.has_account();
+    let is_loaded = Memo::new(move |_| session.wallet.with(|wallet| wallet.is_loaded));
     move || match (has_key.get(), is_loaded.get()) {
-        (true, _) => view! { <Later part=|| Box::pin(what_it_has()) /> }.into_any(),
+        (true, _) => view! { <Later part=|| Box::pin(balances_part()) /> }.into_any(),
         (false, true) => view! { <Welcome /> }.into_any(),
-        // Whoever has a key need not read how to get one.
+        // Not known yet. People with a wallet should not see for a moment how to create one.
         (false, false) => ().into_any(),
     }
 }
 
 #[wasm_split(account, wasm_split_path = ::leptos::wasm_split, fallible)]
-fn what_it_has() -> Result<MakeView, NotLoaded> {
-    Ok(|| view! { <WhatItHas /> }.into_any())
+fn balances_part() -> Result<MakeView, NotLoaded> {
+    Ok(|| view! { <BalancesPart /> }.into_any())
 }
 
 #[component]
-fn WhatItHas() -> impl IntoView {
-    let state = use_state();
-    let has_traded = Memo::new(move |_| has_traded(state));
+fn BalancesPart() -> impl IntoView {
+    let (session, connection) = (use_session(), use_connection());
+    let (signing, interface) = (use_signing(), use_interface());
+    let has_traded = Memo::new(move |_| has_traded(session));
     view! {
         <Show when=move || !has_traded.get()>
             <FirstSteps />
         </Show>
         <Table />
-        <Show when=move || has_traded.get() && has_faucet(state)>
+        <Show when=move || has_traded.get() && connection.has_faucet()>
             <p class="actions">
-                <button type="button" on:click=move |_| ask_faucet(state)>"Get test tokens"</button>
+                <button type="button" on:click=move |_| ask_faucet(session, signing, interface)>"Get test tokens"</button>
             </p>
         </Show>
     }
@@ -75,10 +82,10 @@ fn WhatItHas() -> impl IntoView {
 
 #[component]
 fn Table() -> impl IntoView {
-    let state = use_state();
+    let (session, interface) = (use_session(), use_interface());
     let asked: RwSignal<Option<Funds>> = RwSignal::new(None);
     let subject = Signal::derive(move || {
-        let account = state.wallet.with(crate::wallet::Wallet::account)?;
+        let account = session.key()?;
         Some(Subject::Balances(account.to_string()))
     });
     let button = move |kind: Kind, token: String| {
@@ -112,9 +119,10 @@ fn Table() -> impl IntoView {
             </tr>
         }
     };
-    // Only a change of the balances themselves shows them anew, and takes the focus from their buttons.
+    // The account changes with each batch. The rows are made again, which takes the focus from their buttons, only when
+    // the balances themselves change.
     let balances = Memo::new(move |_| {
-        state.account.with(|account| account.as_ref().map(|account| account.balances.clone()))
+        session.account.with(|account| account.as_ref().map(|account| account.balances.clone()))
     });
     let shown = StoredValue::new(Vec::new());
     let rows = move || {
@@ -124,9 +132,9 @@ fn Table() -> impl IntoView {
         now.into_iter().map(|balance| row(&before, balance)).collect_view()
     };
     view! {
-        <Show when=move || has_traded(state)>
+        <Show when=move || has_traded(session)>
             <Reminder>
-                <button type="button" class="small" on:click=move |_| state.wallet_open.set(true)>"Back up now"</button>
+                <button type="button" class="small" on:click=move |_| interface.open_wallet()>"Back up now"</button>
             </Reminder>
         </Show>
         <div class="table-scroll">
@@ -149,12 +157,12 @@ fn Table() -> impl IntoView {
     }
 }
 
-/// What was withdrawn, with the number that the issuer knows it by and the batch that proves it.
+/// Withdrawals, each with the number by which its issuer knows it and the batch that proves it.
 #[component]
 fn Withdrawals() -> impl IntoView {
-    let state = use_state();
+    let session = use_session();
     let withdrawals = Memo::new(move |_| {
-        state.account.with(|account| {
+        session.account.with(|account| {
             account.as_ref().map(|account| account.withdrawals.clone()).unwrap_or_default()
         })
     });

@@ -1,31 +1,27 @@
-//! Test tokens, where the exchange gives them.
+//! Test tokens.
 
-use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use crate::state::State;
-use crate::{api, sending};
+use crate::features::signing::Signing;
+use crate::features::wallet::Session;
+use crate::platform::api;
+use crate::ui::interface::Interface;
 
-/// Asks for test tokens.
-pub fn ask_faucet(state: State) {
-    let Some(account) = state.wallet.with_untracked(crate::wallet::Wallet::account) else { return };
+/// Asks for test tokens and follows their deposit.
+pub fn ask_faucet(session: Session, signing: Signing, interface: Interface) {
+    let Some(account) = session.key_untracked() else { return };
     spawn_local(async move {
         match api::faucet(&account.to_string()).await {
             Ok(response) => {
-                state.problem.set(None);
-                // One token's deposit stands for all: they are in one batch.
+                interface.dismiss();
+                // All tokens come in one batch, so it is enough to follow the deposit of one of them.
                 let last =
                     response.transactions.into_iter().filter_map(|entry| entry.hash).next_back();
                 if let Some(hash) = last {
-                    sending::follow(state, "Test tokens".into(), hash);
+                    signing.follow("Test tokens".into(), hash);
                 }
             }
-            Err(problem) => state.problem.set(Some(problem.to_string())),
+            Err(problem) => interface.report(problem.to_string()),
         }
     });
-}
-
-/// Whether this replica gives test tokens.
-pub fn has_faucet(state: State) -> bool {
-    state.status.with(|status| status.as_ref().is_some_and(|status| status.faucet))
 }

@@ -1,46 +1,72 @@
 //! The way from nothing to the first trade.
 
 use leptos::prelude::*;
-use wasm_bindgen::JsCast;
-use web_sys::HtmlElement;
-use zellbook_core::{Decimal, Side};
+use zellbook_core::{Decimal, Lots, Side};
 
-use crate::components::faucet::{ask_faucet, has_faucet};
-use crate::state::{State, use_state};
+use super::faucet::ask_faucet;
+use crate::features::market::{Markets, use_markets};
+use crate::features::order::{FormState, use_form};
+use crate::features::replica::use_connection;
+use crate::features::signing::{Signing, use_signing};
+use crate::features::wallet::{Session, use_session};
+use crate::platform::focus::focus;
+use crate::ui::interface::{Interface, use_interface};
 
-/// The part of the balance that the suggested order spends: one in so many.
+/// The suggested order spends one part in so many of the balance.
 const SUGGESTED_PART: u128 = 100;
 
-/// Fills the form with a small order at the best ask, or shows the empty form where nobody sells.
-fn suggest(state: State) {
-    let filled = || {
-        let (listing, market) = state.listed_market()?;
-        let best = state.book.with(|book| book.best(Side::Sell))?;
-        let price = Decimal::of_steps(u128::from(best.0), market.tick_size)?;
-        let quote = listing.token_at(market.quote)?;
-        let available = state.available(&quote.symbol)?;
-        let atoms = available.in_steps_of(Decimal::one_atom(quote.decimals)).ok()? / SUGGESTED_PART;
-        let lot = market.quote_atoms(best, zellbook_core::Lots(1))?;
-        let lots = atoms.checked_div(lot.0)?.max(1);
-        state.side.set(Side::Buy);
-        state.price.set(price.to_string());
-        state.quantity.set(Decimal::of_steps(lots, market.lot_size)?.to_string());
-        Some(())
-    };
-    let field = if untrack(filled).is_some() { "field-quantity" } else { "field-price" };
-    state.form_open.set(true);
-    let focus = move || {
-        let field = document().get_element_by_id(field);
-        if let Some(field) = field.and_then(|it| it.dyn_into::<HtmlElement>().ok()) {
-            // What cannot have the focus is not focused.
-            let _ = field.focus();
-        }
-    };
-    // Once the form is there, and had the focus as a whole.
-    request_animation_frame(move || request_animation_frame(focus));
+/// What the buttons of the steps work on.
+#[derive(Clone, Copy)]
+struct Context {
+    markets: Markets,
+    session: Session,
+    signing: Signing,
+    form: FormState,
+    interface: Interface,
 }
 
-/// What is done of the way, one for each of [`STEPS`].
+impl Context {
+    fn of_page() -> Self {
+        Self {
+            markets: use_markets(),
+            session: use_session(),
+            signing: use_signing(),
+            form: use_form(),
+            interface: use_interface(),
+        }
+    }
+
+    fn open_wallet(self) {
+        self.interface.open_wallet();
+    }
+
+    fn ask_faucet(self) {
+        ask_faucet(self.session, self.signing, self.interface);
+    }
+
+    /// Fills the form with a small order at the best ask, or opens the empty form if nobody sells.
+    fn suggest(self) {
+        let fill = || {
+            let (listing, market) = self.markets.shown_market()?;
+            let best = self.markets.book.with(|book| book.best(Side::Sell))?;
+            let price = Decimal::of_steps(u128::from(best.0), market.tick_size)?;
+            let quote = listing.token_at(market.quote)?;
+            let available = self.session.available(&quote.symbol)?;
+            let atoms = available.in_steps_of(Decimal::one_atom(quote.decimals)).ok()?;
+            let lot = market.quote_atoms(best, Lots(1))?;
+            let lots = (atoms / SUGGESTED_PART).checked_div(lot.0)?.max(1);
+            let quantity = Decimal::of_steps(lots, market.lot_size)?;
+            self.form.fill(Side::Buy, price.to_string(), quantity.to_string());
+            Some(())
+        };
+        let field = if untrack(fill).is_some() { "#field-quantity" } else { "#field-price" };
+        self.form.open(self.form.side.get_untracked());
+        // Two frames later the form is there and has had the focus as a whole.
+        request_animation_frame(move || request_animation_frame(move || focus(field)));
+    }
+}
+
+/// Whether each of [`STEPS`] is done.
 type Done = [bool; 4];
 
 const STEPS: [&str; 4] = [
@@ -50,30 +76,26 @@ const STEPS: [&str; 4] = [
     "Now or later: write down your recovery phrase. Nobody else can restore your wallet.",
 ];
 
-/// What does a step.
+/// A button that does a step.
 #[derive(Clone, Copy)]
-struct Act {
+struct Button {
     step: usize,
     name: &'static str,
-    act: fn(State),
+    press: fn(Context),
 }
 
-const OPEN: Act = Act { step: 0, name: "Create wallet", act: open_wallet };
-const TOKENS: Act = Act { step: 1, name: "Get test tokens", act: ask_faucet };
-const ORDER: Act = Act { step: 2, name: "Suggest an order", act: suggest };
-const BACK_UP: Act = Act { step: 3, name: "Back up now", act: open_wallet };
+const OPEN: Button = Button { step: 0, name: "Create wallet", press: Context::open_wallet };
+const TOKENS: Button = Button { step: 1, name: "Get test tokens", press: Context::ask_faucet };
+const ORDER: Button = Button { step: 2, name: "Suggest an order", press: Context::suggest };
+const BACK_UP: Button = Button { step: 3, name: "Back up now", press: Context::open_wallet };
 
-fn open_wallet(state: State) {
-    state.wallet_open.set(true);
-}
-
-/// The steps, marked where they are done, and with a button where they can be done now.
-fn steps(state: State, done: Done, acts: &[Act]) -> impl IntoView + use<> {
+/// The steps, each marked if it is done and with a button if it can be done now.
+fn steps(context: Context, done: Done, buttons: &[Button]) -> impl IntoView + use<> {
     let step = |(index, is_done): (usize, bool)| {
-        let button =
-            acts.iter().find(|act| act.step == index).copied().map(|Act { name, act, .. }| {
-                view! { <button type="button" on:click=move |_| act(state)>{name}</button> }
-            });
+        let button = buttons.iter().find(|button| button.step == index).copied().map(|button| {
+            let Button { name, press, .. } = button;
+            view! { <button type="button" on:click=move |_| press(context)>{name}</button> }
+        });
         view! {
             <li class:done=is_done>
                 <span class="mark" aria-hidden="true">{if is_done { "✓" } else { "○" }}</span>
@@ -91,35 +113,37 @@ fn steps(state: State, done: Done, acts: &[Act]) -> impl IntoView + use<> {
     }
 }
 
-/// The way as it is before there is a key.
+/// The steps before there is a wallet.
 #[component]
 pub fn Welcome() -> impl IntoView {
-    steps(use_state(), [false; 4], &[OPEN])
+    steps(Context::of_page(), [false; 4], &[OPEN])
 }
 
-/// The way once there is a key; the whole goes with the first trade.
+/// The steps once there is a wallet. They disappear with the first trade.
 #[component]
 pub fn FirstSteps() -> impl IntoView {
-    let state = use_state();
-    let is_backed_up = Memo::new(move |_| state.wallet.with(|wallet| wallet.settings.is_backed_up));
+    let context = Context::of_page();
+    let (session, connection) = (context.session, use_connection());
+    let is_backed_up =
+        Memo::new(move |_| session.wallet.with(|wallet| wallet.settings.is_backed_up));
     let has_tokens = Memo::new(move |_| {
-        state.account.with(|account| {
+        session.account.with(|account| {
             let mut balances = account.iter().flat_map(|account| &account.balances);
             balances.any(|balance| balance.available != "0" || balance.locked != "0")
         })
     });
-    let gives = Memo::new(move |_| has_faucet(state));
+    let gives = Memo::new(move |_| connection.has_faucet());
     move || {
         let (is_backed_up, has_tokens) = (is_backed_up.get(), has_tokens.get());
-        let mut acts = Vec::new();
+        let mut buttons = Vec::new();
         if !is_backed_up {
-            acts.push(BACK_UP);
+            buttons.push(BACK_UP);
         }
         if has_tokens {
-            acts.push(ORDER);
+            buttons.push(ORDER);
         } else if gives.get() {
-            acts.push(TOKENS);
+            buttons.push(TOKENS);
         }
-        steps(state, [true, has_tokens, false, is_backed_up], &acts)
+        steps(context, [true, has_tokens, false, is_backed_up], &buttons)
     }
 }

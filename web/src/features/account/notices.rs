@@ -1,36 +1,32 @@
-//! What the owner of the account is told when it happens: what became of what was sent, and what came
-//! of others.
+//! What the account's owner is notified of: outcomes of transactions that this page sent, and what others did.
 
 use zellbook_core::wire::{
     AccountBody, BalanceBody, FillBody, OrderBody, OrderStatus, Stage, TransactionStatus,
 };
 use zellbook_core::{Atoms, Decimal, Listing, Side};
 
-use crate::components::dead_man::TURN_ON;
-use crate::format;
-use crate::sending::Sent;
+use crate::features::order::TURN_ON;
+use crate::features::signing::Sent;
+use crate::platform::format;
 
-/// What kind of news it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
-    /// It went as it was meant to.
+    /// Something worked.
     Good,
-    /// It did not.
+    /// Something failed.
     Bad,
-    /// Something came by itself.
+    /// Something happened that this page did not ask for.
     News,
 }
 
-/// Something to tell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
-    /// What kind it is.
     pub tone: Tone,
-    /// In a few words.
+    /// A few words.
     pub title: String,
-    /// In a sentence.
+    /// A sentence.
     pub text: String,
-    /// An order that a cancel takes back.
+    /// The open order that "Undo" would cancel.
     pub undo: Option<OrderBody>,
 }
 
@@ -40,11 +36,11 @@ impl Notice {
     }
 }
 
-/// What became of what this page sent, since before.
+/// The outcomes that are new since `before`.
 pub fn of_sent(before: &[Sent], now: &[Sent]) -> Vec<Notice> {
     let is_done = |sent: &Sent| sent.status.as_ref().is_some_and(|it| it.status >= Stage::Applied);
     let news = now.iter().filter_map(|sent| {
-        // What was done before this page looked is no news.
+        // A transaction that was done before the page knew it is not news.
         let old = before.iter().find(|old| old.hash == sent.hash)?;
         if is_done(sent) && !is_done(old) {
             return outcome(sent, sent.status.as_ref()?);
@@ -65,7 +61,7 @@ fn outcome(sent: &Sent, status: &TransactionStatus) -> Option<Notice> {
         Stage::Superseded => {
             bad("Superseded", format!("{}: another transaction used its nonce.", sent.title))
         }
-        // What the faucet and others send shows in the account.
+        // The account shows what the faucet and others sent.
         _ if sent.text.is_empty() => None,
         _ => Some(match &status.order {
             Some(order) if status.kind.as_deref() != Some("cancel") => {
@@ -76,8 +72,8 @@ fn outcome(sent: &Sent, status: &TransactionStatus) -> Option<Notice> {
     }
 }
 
-/// What a transaction that placed no order has done. Its title says what was asked for, so the notice has the
-/// same words in the past tense.
+/// The outcome of a transaction that placed no order. Its title says what was asked for, so the notice repeats those
+/// words in the past tense.
 fn done(kind: &str, title: &str) -> Notice {
     let after = |asked: &str| title.strip_prefix(asked).unwrap_or_default();
     let (title, text) = match kind {
@@ -96,7 +92,7 @@ fn done(kind: &str, title: &str) -> Notice {
     Notice::new(Tone::Good, title, format!("{text}."))
 }
 
-/// An order as it was after it was placed, or after it was changed.
+/// The outcome of an order that was placed or changed.
 fn placed(sent: &Sent, order: &OrderBody, is_changed: bool) -> Notice {
     let filled = format::number(&order.filled, 0);
     let quantity = format::number(&order.quantity, 0);
@@ -120,7 +116,7 @@ fn placed(sent: &Sent, order: &OrderBody, is_changed: bool) -> Notice {
     notice
 }
 
-/// Why an order was cancelled, after what became of it.
+/// Why an order was cancelled, as the end of a sentence.
 fn reason(code: &str) -> &'static str {
     match code {
         "ioc" => "; no more was available at that price",
@@ -133,7 +129,7 @@ fn reason(code: &str) -> &'static str {
     }
 }
 
-/// What happened to the account that this page did not ask for.
+/// What happened to the account since `before` that is no outcome of a transaction of this page.
 pub fn of_account(
     listing: &Listing,
     before: &AccountBody,
@@ -148,14 +144,14 @@ pub fn of_account(
     let mut notices = Vec::new();
     let is_new = |fill: &&FillBody| before.fills.iter().all(|old| old.trade.id != fill.trade.id);
     let fills: Vec<&FillBody> = now.fills.iter().take_while(is_new).collect();
-    let mut told: Vec<&str> = Vec::new();
+    let mut reported: Vec<&str> = Vec::new();
     for fill in fills.iter().copied() {
-        // What an order of this page took is told as its outcome.
-        let is_told = !fill.is_maker && order_of(&fill.order).is_some_and(is_ours);
-        if is_told || told.contains(&fill.order.as_str()) {
+        // Fills of this page's own orders as takers are reported as their outcomes.
+        let is_reported = !fill.is_maker && order_of(&fill.order).is_some_and(is_ours);
+        if is_reported || reported.contains(&fill.order.as_str()) {
             continue;
         }
-        told.push(&fill.order);
+        reported.push(&fill.order);
         notices.push(filled(fill, order_of(&fill.order)));
     }
     for order in &now.past_orders {

@@ -1,20 +1,22 @@
-//! Notices of what happened, where they cover nothing that is pressed. They go by themselves,
-//! unless something went wrong or somebody looks at them.
+//! Notices of what happened, placed where they cover nothing that is pressed. They disappear by themselves, unless
+//! something went wrong or somebody looks at them.
 
 use leptos::prelude::*;
 use zellbook_core::wire::AccountBody;
 
-use super::orders::request_cancel;
-use crate::later::{Later, MakeView, NotLoaded, wasm_split};
-use crate::notices::{self, Notice, Tone};
-use crate::sending::Sent;
-use crate::state::{State, use_state};
+use super::notices::{self, Notice, Tone};
+use crate::features::market::{Markets, use_markets};
+use crate::features::order::request_cancel;
+use crate::features::signing::{Sent, Signing, use_signing};
+use crate::features::wallet::use_session;
+use crate::platform::focus;
+use crate::ui::later::{Later, MakeView, NotLoaded, wasm_split};
 
-/// How long a notice stays.
+/// How long a notice is shown.
 const SHOWN_MS: u64 = 6000;
-/// Notices at once, at most.
+/// The most notices that are shown at once.
 const SHOWN_MAX: usize = 3;
-/// Notices that the pointer or the focus is on, all of them.
+/// Matches the list while the pointer or the focus is on one of its notices.
 const LOOKED_AT: &str = ".toasts:is(:hover, :focus-within)";
 
 #[derive(Clone, PartialEq)]
@@ -25,11 +27,11 @@ struct Toast {
 
 type List = RwSignal<Vec<Toast>>;
 
-/// Where notices appear. What makes them is loaded once there is an account that something can happen to.
+/// Where notices appear. The code that makes them is loaded once there is an account.
 #[component]
 pub fn Toasts() -> impl IntoView {
-    let state = use_state();
-    let has_key = state.has_key();
+    let session = use_session();
+    let has_key = session.has_account();
     view! {
         <div class="toasts" role="log" aria-label="Notices">
             <Show when=move || has_key.get()>
@@ -44,13 +46,13 @@ fn notices_part() -> Result<MakeView, NotLoaded> {
     Ok(|| view! { <ToastList /> }.into_any())
 }
 
-/// Watches account and what was sent, and shows what became of them.
+/// Watches the account and the transactions that this page sent, and shows what changed.
 #[component]
 fn ToastList() -> impl IntoView {
-    let state = use_state();
+    let (markets, session, signing) = (use_markets(), use_session(), use_signing());
     let toasts: List = RwSignal::default();
     let last = StoredValue::new(0);
-    let tell = move |notices: Vec<Notice>| {
+    let show = move |notices: Vec<Notice>| {
         for notice in notices {
             last.update_value(|last| *last += 1);
             let number = last.get_value();
@@ -65,26 +67,26 @@ fn ToastList() -> impl IntoView {
         }
     };
     Effect::new(move |before: Option<Vec<Sent>>| {
-        let now = state.sent.get();
+        let now = signing.sent.get();
         if let Some(before) = before {
-            tell(notices::of_sent(&before, &now));
+            show(notices::of_sent(&before, &now));
         }
         now
     });
     Effect::new(move |before: Option<Option<AccountBody>>| {
-        let now = state.account.get();
+        let now = session.account.get();
         if let (Some(Some(before)), Some(now), Some(listing)) =
-            (&before, &now, state.listing.get_untracked())
+            (&before, &now, markets.listing.get_untracked())
             && before.account == now.account
         {
-            let sent = state.sent.get_untracked();
-            tell(notices::of_account(&listing, before, now, &sent));
+            let sent = signing.sent.get_untracked();
+            show(notices::of_account(&listing, before, now, &sent));
         }
         now
     });
     view! {
         <For each=move || toasts.get() key=|toast| toast.number let:toast>
-            {toast_view(state, toasts, toast)}
+            {toast_view(markets, signing, toasts, toast)}
         </For>
     }
 }
@@ -93,10 +95,10 @@ fn hide(toasts: List, number: u32) {
     toasts.update(|toasts| toasts.retain(|toast| toast.number != number));
 }
 
-/// Hides a notice after a while, and not while somebody looks at it.
+/// Hides a notice after a while, but not while somebody looks at one.
 fn hide_later(toasts: List, number: u32) {
     let later = move || {
-        if document().query_selector(LOOKED_AT).ok().flatten().is_some() {
+        if focus::exists(LOOKED_AT) {
             hide_later(toasts, number);
         } else {
             hide(toasts, number);
@@ -105,7 +107,7 @@ fn hide_later(toasts: List, number: u32) {
     set_timeout(later, std::time::Duration::from_millis(SHOWN_MS));
 }
 
-fn toast_view(state: State, toasts: List, toast: Toast) -> impl IntoView {
+fn toast_view(markets: Markets, signing: Signing, toasts: List, toast: Toast) -> impl IntoView {
     let Toast { number, notice } = toast;
     let (class, mark) = match notice.tone {
         Tone::Good => ("toast good", "✓"),
@@ -116,7 +118,7 @@ fn toast_view(state: State, toasts: List, toast: Toast) -> impl IntoView {
         let label = format!("Undo: cancel order #{}", order.id);
         let cancel = move |_| {
             hide(toasts, number);
-            request_cancel(state, &order);
+            request_cancel(markets, signing, &order);
         };
         view! { <button type="button" class="small undo" aria-label=label on:click=cancel>"Undo"</button> }
     });

@@ -4,14 +4,13 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use zellbook_core::protocol::KeyGrant;
 use zellbook_core::wire::SessionKeyBody;
-use zellbook_core::{Action, Decimal, PublicKey};
+use zellbook_vault::{Source, VaultError};
 
-use super::passphrase::SecretField;
-use crate::format;
-use crate::sending::valid_until;
-use crate::state::{SignRequest, State, use_state};
-use crate::trading_key::left;
-use crate::wallet::{self, Source, VaultError, Wallet};
+use crate::features::market::{Markets, use_markets};
+use crate::features::signing::trading_key::left;
+use crate::features::signing::{SignRequest, Signing, use_signing};
+use crate::features::wallet::{SecretField, Session, keys as wallet_keys, use_session};
+use crate::platform::format;
 
 const HOUR_MS: u64 = 3_600_000;
 const LIFETIMES: [(u64, &str); 4] = [
@@ -21,27 +20,26 @@ const LIFETIMES: [(u64, &str); 4] = [
     (7 * 24 * HOUR_MS, "7 days"),
 ];
 
-/// What the form has.
 #[derive(Clone, Copy)]
 struct Form {
     lifetime: RwSignal<u64>,
     market: RwSignal<String>,
     token: RwSignal<String>,
     limit: RwSignal<String>,
-    /// Of a wallet that begins with this key.
+    /// For a wallet that is created with this key.
     passphrase: RwSignal<String>,
 }
 
 /// The keys that may trade for the account, and the form that makes one.
 #[component]
 pub fn TradingKeys() -> impl IntoView {
-    let state = use_state();
+    let (markets, session, signing) = (use_markets(), use_session(), use_signing());
     let keys = Memo::new(move |_| {
-        state.account.with(|account| {
+        session.account.with(|account| {
             account.as_ref().map(|account| account.session_keys.clone()).unwrap_or_default()
         })
     });
-    let has_key = Memo::new(move |_| state.wallet.with(|wallet| wallet.account().is_some()));
+    let has_key = Memo::new(move |_| session.wallet.with(|wallet| wallet.account().is_some()));
     view! {
         <p class="note">
             "A trading key signs orders, edits and cancels without a prompt. It cannot move funds, it expires, and you can revoke it here."
@@ -51,7 +49,7 @@ pub fn TradingKeys() -> impl IntoView {
             fallback=|| view! { <p class="empty">"No trading keys. Your account's own key signs each order."</p> }
         >
             <div class="table-scroll" tabindex="0" role="region" aria-label="Trading keys">
-                {move || table(state, keys.get())}
+                {move || table(markets, session, signing, keys.get())}
             </div>
         </Show>
         <Show when=move || has_key.get()>
@@ -60,37 +58,42 @@ pub fn TradingKeys() -> impl IntoView {
     }
 }
 
-fn table(state: State, keys: Vec<SessionKeyBody>) -> impl IntoView {
-    let row = move |session: SessionKeyBody| {
-        let key = session.key.parse::<PublicKey>().ok();
+fn table(
+    markets: Markets,
+    session: Session,
+    signing: Signing,
+    keys: Vec<SessionKeyBody>,
+) -> impl IntoView {
+    let row = move |body: SessionKeyBody| {
+        let key = body.key.parse::<PublicKey>().ok();
         let is_here = move || {
-            state.wallet.with(|wallet| {
+            session.wallet.with(|wallet| {
                 let account = wallet.account();
                 account.zip(key).is_some_and(|(account, key)| wallet.has_session_key(account, &key))
             })
         };
-        let limit = session.spend_token.as_ref().and_then(|token| {
-            let listing = state.listing.get_untracked()?;
-            let left = left(&session, listing.token(token)?.1.decimals)?;
+        let limit = body.spend_token.as_ref().and_then(|token| {
+            let listing = markets.listing.get_untracked()?;
+            let left = left(&body, listing.token(token)?.1.decimals)?;
             let left = Decimal::of_atoms(left, listing.token(token)?.1.decimals).to_string();
-            let limit = session.spend_limit.as_deref().unwrap_or_default();
+            let limit = body.spend_limit.as_deref().unwrap_or_default();
             Some(format!("{} of {} {token}", format::number(&left, 0), format::number(limit, 0)))
         });
-        let label = format!("Revoke trading key {}", format::short(&session.key));
+        let label = format!("Revoke trading key {}", format::short(&body.key));
         let title = label.clone();
         let revoke = move |_| {
             if let Some(key) = key {
                 let lines = vec![("Key", key.to_string())];
                 let action = Action::RevokeKey { key };
-                state.request.set(Some(SignRequest { title: title.clone(), lines, action }));
+                signing.sign(SignRequest { title: title.clone(), lines, action }, |_| ());
             }
         };
         view! {
             <tr role="row">
-                <th scope="row" role="rowheader" class="hash" title=session.key.clone()>{format::short(&session.key)}</th>
+                <th scope="row" role="rowheader" class="hash" title=body.key.clone()>{format::short(&body.key)}</th>
                 <td role="cell" data-label="Location">{move || if is_here() { "this browser" } else { "elsewhere" }}</td>
-                <td role="cell" data-label="Expires" title=format::utc(&session.expires_ms)>{format::date_time(&session.expires_ms)}</td>
-                <td role="cell" data-label="Market">{session.market.clone().unwrap_or_else(|| "all".into())}</td>
+                <td role="cell" data-label="Expires" title=format::utc(&body.expires_ms)>{format::date_time(&body.expires_ms)}</td>
+                <td role="cell" data-label="Market">{body.market.clone().unwrap_or_else(|| "all".into())}</td>
                 <td role="cell" data-label="Spending limit left">{limit.unwrap_or_else(|| "no limit".into())}</td>
                 <td role="cell" class="buttons">
                     <button type="button" class="small" aria-label=label on:click=revoke>"Revoke"</button>
@@ -115,38 +118,38 @@ fn table(state: State, keys: Vec<SessionKeyBody>) -> impl IntoView {
     }
 }
 
-/// The limit of the form.
-fn spend(state: State, form: Form) -> Result<Option<(String, Decimal)>, String> {
+/// The spending limit of the form.
+fn spend(markets: Markets, form: Form) -> Result<Option<(String, Decimal)>, String> {
     let (token, limit) = (form.token.get_untracked(), form.limit.get_untracked());
     if token.is_empty() {
         return Ok(None);
     }
     let limit = Decimal::parse_lenient(limit.trim())
         .map_err(|_| "Enter the spending limit as a number, for example 1500.25.".to_string())?;
-    let listing = state.listing.get_untracked().ok_or("The exchange is loading.")?;
+    let listing = markets.listing.get_untracked().ok_or("The exchange is loading.")?;
     listing.amount(&token, limit).map_err(|reject| format!("{reject}."))?;
     Ok(Some((token, limit)))
 }
 
-/// A secret for the key: one of this browser that is not authorized, or else a new one.
-async fn secret(state: State, passphrase: String) -> Result<PublicKey, VaultError> {
-    let account = state.wallet.with_untracked(Wallet::account).ok_or(VaultError::Locked)?;
-    let authorized: Vec<String> = state.account.with_untracked(|body| {
+/// A trading key whose secret this browser has and which is not authorized yet. Makes a new one if there is none.
+async fn secret(session: Session, passphrase: String) -> Result<PublicKey, VaultError> {
+    let account = session.key_untracked().ok_or(VaultError::Locked)?;
+    let authorized: Vec<String> = session.account.with_untracked(|body| {
         body.iter().flat_map(|body| &body.session_keys).map(|session| session.key.clone()).collect()
     });
-    let spare = state.wallet.with_untracked(|wallet| {
+    let spare = session.wallet.with_untracked(|wallet| {
         let spare = |key: &PublicKey| !authorized.contains(&key.to_string());
         wallet.session_keys(account).find(spare)
     });
     match spare {
         Some(key) => Ok(key),
-        None => Ok(wallet::add(state.wallet, Source::Session { account }, passphrase).await?.key),
+        None => Ok(wallet_keys::add(session, Source::Session { account }, passphrase).await?.key),
     }
 }
 
 #[component]
 fn KeyForm() -> impl IntoView {
-    let state = use_state();
+    let (markets, session, signing) = (use_markets(), use_session(), use_signing());
     let form = Form {
         lifetime: RwSignal::new(8 * HOUR_MS),
         market: RwSignal::default(),
@@ -155,10 +158,10 @@ fn KeyForm() -> impl IntoView {
         passphrase: RwSignal::default(),
     };
     let (busy, fault) = (RwSignal::new(false), RwSignal::new(None::<String>));
-    let needs_passphrase = Memo::new(move |_| state.wallet.with(|wallet| wallet.lock.is_none()));
+    let needs_passphrase = Memo::new(move |_| session.wallet.with(|wallet| wallet.lock.is_none()));
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
-        let spend = match spend(state, form) {
+        let spend = match spend(markets, form) {
             Ok(spend) => spend,
             Err(text) => return fault.set(Some(text)),
         };
@@ -168,16 +171,16 @@ fn KeyForm() -> impl IntoView {
         busy.set(true);
         fault.set(None);
         spawn_local(async move {
-            let made = secret(state, form.passphrase.get_untracked()).await;
+            let made = secret(session, form.passphrase.get_untracked()).await;
             busy.set(false);
             match made {
-                Ok(key) => state.request.set(Some(request(state, form, key, spend))),
+                Ok(key) => signing.sign(request(signing, form, key, spend), |_| ()),
                 Err(error) => fault.set(Some(error.to_string())),
             }
         });
     };
     let names = move |is_token: bool| {
-        state.listing.with(|listing| {
+        markets.listing.with(|listing| {
             let names = |listing: &zellbook_core::Listing| -> Vec<String> {
                 if is_token {
                     listing.tokens.iter().map(|token| token.symbol.clone()).collect()
@@ -244,12 +247,12 @@ fn KeyForm() -> impl IntoView {
 }
 
 fn request(
-    state: State,
+    signing: Signing,
     form: Form,
     key: PublicKey,
     spend: Option<(String, Decimal)>,
 ) -> SignRequest {
-    let expires = valid_until(state, form.lifetime.get_untracked());
+    let expires = signing.time_after(form.lifetime.get_untracked());
     let market = Some(form.market.get_untracked()).filter(|name| !name.is_empty());
     let spends = spend.as_ref().map_or_else(
         || "none".to_string(),

@@ -1,43 +1,37 @@
-//! The order book as a ladder: asks above, bids below, each row with what stands up to it. It has as many
-//! rows whatever happens, so that nothing moves; a row is written anew only where it changed.
+//! The order book as a ladder: asks above, bids below, each row with the total up to its price. The number of rows never
+//! changes, so that nothing moves under the pointer, and only rows that changed are drawn again.
 
 use leptos::prelude::*;
 use zellbook_core::{Atoms, Decimal, Market, Side, Ticks};
 
-use crate::format;
-use crate::state::{State, lots, ticks, use_state};
+use crate::features::market::{Markets, lots, ticks, use_markets};
+use crate::features::order::{FormState, use_form};
+use crate::features::wallet::{Session, use_session};
+use crate::platform::format;
+use crate::ui::flash::flash;
 
-/// Rows of each side.
+/// The rows of each side.
 const ROWS: usize = 14;
 /// The coarsest grouping: a hundred thousand ticks.
 const GROUPS: u32 = 6;
 
-/// A row: one price, or some that are near each other.
+/// A row: one price, or a group of prices.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Row {
     price: Ticks,
     lots: u128,
-    /// With all rows that are better.
+    /// The quantity up to this price, with all better rows, in lots.
     total: u128,
-    /// Of the account's own orders, in lots.
+    /// The quantity of the account's own orders, in lots.
     own: u128,
-    /// The total in thousandths of the largest on show.
+    /// The total in thousandths of the largest total on show.
     share: u128,
-    /// The class of the quantity's cell: it flashes when there is more or less at the price.
+    /// The class of the quantity's cell, which flashes when the quantity changes.
     flash: &'static str,
 }
 
-/// The class of a cell whose number went up or down: another than the one before, so that it flashes again.
-pub fn flash(is_up: bool, before: &str) -> &'static str {
-    match (is_up, before) {
-        (true, "flash-up") => "flash-up again",
-        (true, _) => "flash-up",
-        (false, "flash-down") => "flash-down again",
-        (false, _) => "flash-down",
-    }
-}
-
-/// The price that a group is known by: bids are rounded down and asks up, so that it can be had there.
+/// The price that stands for a group: bids are rounded down and asks up, so that every order of the group can be
+/// traded with at that price.
 const fn group(price: Ticks, side: Side, ticks: u64) -> Ticks {
     let down = price.0 / ticks * ticks;
     match side {
@@ -46,8 +40,8 @@ const fn group(price: Ticks, side: Side, ticks: u64) -> Ticks {
     }
 }
 
-fn rows(state: State, market: &Market, side: Side, step: u64) -> Vec<Row> {
-    let own: Vec<(Ticks, u128)> = state.account.with(|account| {
+fn rows(markets: Markets, session: Session, market: &Market, side: Side, step: u64) -> Vec<Row> {
+    let own: Vec<(Ticks, u128)> = session.account.with(|account| {
         let orders = account.iter().flat_map(|account| &account.open_orders);
         let orders = orders.filter(|order| order.market == market.name && order.side == side);
         let read = |order: &zellbook_core::wire::OrderBody| {
@@ -58,7 +52,7 @@ fn rows(state: State, market: &Market, side: Side, step: u64) -> Vec<Row> {
     });
     let mut rows: Vec<Row> = Vec::with_capacity(ROWS);
     let mut total = 0_u128;
-    state.book.with(|book| {
+    markets.book.with(|book| {
         for level in book.levels(side) {
             let price = group(level.price, side, step);
             let is_same = rows.last().is_some_and(|row| row.price == price);
@@ -77,16 +71,16 @@ fn rows(state: State, market: &Market, side: Side, step: u64) -> Vec<Row> {
     rows
 }
 
-/// What the ladder shows, best first.
-struct Ladder {
+/// The rows on show, best price first.
+struct Rows {
     asks: [RwSignal<Option<Row>>; ROWS],
     bids: [RwSignal<Option<Row>>; ROWS],
 }
 
-impl Ladder {
-    fn show(&self, state: State, market: &Market, step: u64) {
-        let asks = rows(state, market, Side::Sell, step);
-        let bids = rows(state, market, Side::Buy, step);
+impl Rows {
+    fn show(&self, markets: Markets, session: Session, market: &Market, step: u64) {
+        let asks = rows(markets, session, market, Side::Sell, step);
+        let bids = rows(markets, session, market, Side::Buy, step);
         let last = |rows: &[Row]| rows.last().map_or(0, |row| row.total);
         let most = last(&asks).max(last(&bids)).max(1);
         for (shown, rows) in [(&self.asks, asks), (&self.bids, bids)] {
@@ -95,7 +89,7 @@ impl Ladder {
                 let before = shown.get_untracked();
                 let row = rows.next().map(|row| {
                     let share = row.total.saturating_mul(1000) / most;
-                    // Another price in the row is no change of what stood there.
+                    // A row that shows another price now has not changed in quantity.
                     let flash = match before.filter(|before| before.price == row.price) {
                         Some(before) if before.lots == row.lots => before.flash,
                         Some(before) => flash(row.lots > before.lots, before.flash),
@@ -111,18 +105,17 @@ impl Ladder {
     }
 }
 
-/// The book of the market on show.
 #[component]
-pub fn BookView() -> impl IntoView {
-    let state = use_state();
+pub fn Ladder() -> impl IntoView {
+    let (markets, session, form) = (use_markets(), use_session(), use_form());
     let exponent = RwSignal::new(0_u32);
-    let market = Memo::new(move |_| state.listed_market().map(|(_, market)| market));
-    let ladder = StoredValue::new(Ladder {
+    let market = Memo::new(move |_| markets.shown_market().map(|(_, market)| market));
+    let ladder = StoredValue::new(Rows {
         asks: [(); ROWS].map(|()| RwSignal::new(None)),
         bids: [(); ROWS].map(|()| RwSignal::new(None)),
     });
     Effect::new(move || {
-        // A grouping of one market means nothing in another.
+        // A grouping is a multiple of the market's tick size, so another market starts without one.
         market.get();
         exponent.set(0);
     });
@@ -130,24 +123,24 @@ pub fn BookView() -> impl IntoView {
         market.with(|market| {
             if let Some(market) = market {
                 let step = 10_u64.pow(exponent.get());
-                ladder.with_value(|ladder| ladder.show(state, market, step));
+                ladder.with_value(|ladder| ladder.show(markets, session, market, step));
             }
         });
     });
     let row = move |side: Side, shown: RwSignal<Option<Row>>| {
-        view! { <LadderRow state market side shown /> }
+        view! { <LadderRow form market side shown /> }
     };
     let asks = ladder.with_value(|ladder| ladder.asks);
     let asks = asks.into_iter().rev().map(|shown| row(Side::Sell, shown)).collect_view();
     let bids = ladder.with_value(|ladder| ladder.bids);
     let bids = bids.into_iter().map(|shown| row(Side::Buy, shown)).collect_view();
     let is_empty = move || {
-        state.book.with(|book| {
+        markets.book.with(|book| {
             book.is_there && [Side::Buy, Side::Sell].iter().all(|side| book.best(*side).is_none())
         })
     };
     let column = move |name: &'static str, is_base: bool| {
-        let unit = move || state.symbol(is_base);
+        let unit = move || markets.symbol(is_base);
         view! { <th scope="col" role="columnheader">{name} " " <small>{unit}</small></th> }
     };
     let group_option = move |power: u32| {
@@ -167,15 +160,16 @@ pub fn BookView() -> impl IntoView {
                     }>{(0..GROUPS).map(group_option).collect_view()}</select>
                 </label>
             </div>
-            // A grid has no rows of its own to assistive technology: each says what it is.
+            // The style lays the table out as a grid, which takes the meaning of rows and cells from it. The roles give
+            // it back.
             <table class="book" role="table">
-                <caption class="visually-hidden">"Order book of " {move || state.market.get()}</caption>
+                <caption class="visually-hidden">"Order book of " {move || markets.shown.get()}</caption>
                 <thead role="rowgroup">
                     <tr role="row">{column("Price", false)} {column("Quantity", true)} {column("Total", true)}</tr>
                 </thead>
                 <tbody class="asks" role="rowgroup" aria-label="Asks">{asks}</tbody>
                 <tbody class="spread" role="rowgroup">
-                    <tr role="row"><td colspan="3" role="cell">{move || market.with(|market| spread(state, market.as_ref()?))}</td></tr>
+                    <tr role="row"><td colspan="3" role="cell">{move || market.with(|market| spread(markets, market.as_ref()?))}</td></tr>
                 </tbody>
                 <tbody class="bids" role="rowgroup" aria-label="Bids">{bids}</tbody>
             </table>
@@ -188,21 +182,21 @@ pub fn BookView() -> impl IntoView {
     }
 }
 
-/// A group of so many ticks, as a price.
+/// The size of a group of 10^`power` ticks, as a price.
 fn group_text(market: &Market, power: u32) -> Option<String> {
     let step = Decimal::of_steps(10_u128.checked_pow(power)?, market.tick_size)?;
     Some(format::number(&step.to_string(), 0))
 }
 
-/// The gap between best bid and best ask, and the middle of it.
-fn spread(state: State, market: &Market) -> Option<String> {
-    let best = |side| state.book.with(|book| book.best(side)).map(|price| u128::from(price.0));
+/// The spread and the price in the middle of it.
+fn spread(markets: Markets, market: &Market) -> Option<String> {
+    let best = |side| markets.book.with(|book| book.best(side)).map(|price| u128::from(price.0));
     let (Some(bid), Some(ask)) = (best(Side::Buy), best(Side::Sell)) else {
         return Some("Spread –".into());
     };
     let (gap, both) = (ask.saturating_sub(bid), ask.saturating_add(bid));
     let shown = Decimal::of_steps(gap, market.tick_size)?.to_string();
-    // Half of both, which can end between two ticks.
+    // The middle can lie between two ticks: half of the sum is five tenths of it.
     let middle = Decimal::of_steps(both.checked_mul(5)?, market.tick_size.shifted(1)?)?;
     let tenths = gap.checked_mul(200_000)?.checked_div(both)?;
     let bps = format::number(&Decimal::of_atoms(Atoms(tenths), 1).to_string(), 1);
@@ -210,10 +204,10 @@ fn spread(state: State, market: &Market) -> Option<String> {
     Some(format!("{middle} · spread {} · {bps} bps", format::in_steps(&shown, market.tick_size)))
 }
 
-/// A row; a click fills its price into the form.
+/// A row of the ladder. A click fills its price into the order form.
 #[component]
 fn LadderRow(
-    state: State,
+    form: FormState,
     market: Memo<Option<Market>>,
     side: Side,
     shown: RwSignal<Option<Row>>,
@@ -246,8 +240,7 @@ fn LadderRow(
             Some(market.as_ref()?.format_price(shown.get_untracked()?.price))
         });
         if let Some(price) = price {
-            state.price.set(price);
-            state.side.set(side.opposite());
+            form.use_price(side.opposite(), price);
         }
     };
     let is_blank = move || shown.with(Option::is_none);

@@ -1,16 +1,15 @@
-//! The trade tape.
+//! The last trades of the market on show.
 
 use leptos::prelude::*;
 use zellbook_core::wire::TradeBody;
 use zellbook_core::{Market, Side};
 
-use crate::format;
-use crate::state::use_state;
+use crate::features::market::use_markets;
+use crate::platform::format;
 
-/// The last trades of the market on show.
 #[component]
-pub fn TradesView() -> impl IntoView {
-    let state = use_state();
+pub fn Tape() -> impl IntoView {
+    let markets = use_markets();
     let row = |market: &Market, trade: TradeBody| {
         let (class, sign) = match trade.taker_side {
             Side::Buy => ("price bid", "▲"),
@@ -29,9 +28,9 @@ pub fn TradesView() -> impl IntoView {
         }
     };
     let body = move || {
-        let (listing, market) = state.listed_market()?;
+        let (listing, market) = markets.shown_market()?;
         let symbol = |index| listing.token_at(index).map(|token| token.symbol.clone());
-        let trades = state.trades.get();
+        let trades = markets.trades.get();
         let is_empty = trades.is_empty();
         let rows = trades.into_iter().map(|trade| row(&market, trade)).collect_view();
         Some(view! {

@@ -1,31 +1,23 @@
-//! Candles with volume and the account's own fills, kept up by the tape; the same as a table for who does
-//! not see them.
+//! The chart of candles with volume and the account's own fills, kept up to date by the trades of the feed.
 
 use leptos::html::Div;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wasm_bindgen::closure::Closure;
-use zellbook_core::wire::CandlesResponse;
 use zellbook_core::{Market, Side};
+use zellbook_core::wire::CandlesResponse;
 
-use super::Chosen;
-use super::library::{self, Chart};
-use crate::candles::{Candle, Candles, Change, INTERVALS, Interval};
-use crate::later::{MakeView, NotLoaded, wasm_split};
-use crate::state::{State, use_state};
-use crate::{api, clock, format};
+use super::candle_table::{readout, table};
+use super::candles::{Candle, Candles, Change, ChosenInterval, DAY_MS, INTERVALS, Interval};
+use crate::features::market::{Markets, use_markets};
+use crate::features::wallet::{Session, use_session};
+use crate::platform::chart_library::{self, Chart, MountedChart, float};
+use crate::platform::{api, clock};
+use crate::ui::later::{MakeView, NotLoaded, wasm_split};
 
-/// Candles that are asked for at once.
+/// The candles of one request.
 const PAGE: usize = 500;
-/// Candles that the table has.
-const TABLE_ROWS: usize = 100;
 
-/// A number for the chart library, which draws with floats.
-fn float(text: &str) -> f64 {
-    js_sys::Number::parse_float(text)
-}
-
-/// Asks for candles of a market, newest first, that begin before a time.
+/// Asks for candles of a market, newest first. With `before_ms`, for those that begin before that time.
 async fn ask(
     market: &str,
     interval: &str,
@@ -37,7 +29,7 @@ async fn ask(
     api::parse(&api::text(&path).await?)
 }
 
-/// Six numbers a candle, as `web/chart.js` reads them.
+/// Six numbers a candle, as the chart library takes them.
 fn rows(market: &Market, candles: &[Candle]) -> Vec<f64> {
     let row = |candle: &Candle| {
         let price = |price| float(&market.format_price(price));
@@ -53,25 +45,26 @@ fn rows(market: &Market, candles: &[Candle]) -> Vec<f64> {
     candles.iter().flat_map(row).collect()
 }
 
-/// What the view has.
+/// What is on show.
 #[derive(Clone, Copy)]
 struct Shown {
-    state: State,
+    markets: Markets,
+    session: Session,
     interval: RwSignal<Interval>,
     candles: RwSignal<Option<Candles>>,
     problem: RwSignal<Option<String>>,
-    /// Counts what was asked for: an answer to an earlier question counts no more.
+    /// Counts requests: the answer to an earlier one is out of date.
     asked: StoredValue<u32>,
     is_asking_older: StoredValue<bool>,
-    chart: StoredValue<Option<Chart>, LocalStorage>,
-    /// The beginning of the candle under the pointer.
+    chart: StoredValue<Option<MountedChart>, LocalStorage>,
+    /// The start of the candle under the pointer.
     pointed: RwSignal<Option<u64>>,
 }
 
 impl Shown {
     /// Asks for the last candles of the market on show.
     fn ask(self) {
-        let Some((_, market)) = untrack(|| self.state.listed_market()) else { return };
+        let Some((_, market)) = untrack(|| self.markets.shown_market()) else { return };
         let interval = self.interval.get_untracked();
         self.asked.update_value(|count| *count = count.wrapping_add(1));
         let count = self.asked.get_value();
@@ -83,8 +76,8 @@ impl Shown {
             match answer {
                 Ok(body) => {
                     let mut candles = Candles::read(market, interval, PAGE, &body);
-                    // The tape may be ahead of the answer; where it has a gap, it asks again.
-                    self.state.trades.with_untracked(|tape| candles.take(tape));
+                    // The feed's trades may be newer than the answer.
+                    self.markets.trades.with_untracked(|tape| candles.add_trades(tape));
                     self.candles.set(Some(candles));
                     self.problem.set(None);
                     self.draw_all();
@@ -94,7 +87,7 @@ impl Shown {
         });
     }
 
-    /// Asks for those before the first.
+    /// Asks for the candles before the first one.
     fn ask_older(self) {
         let before = self.candles.with_untracked(|candles| {
             let candles = candles.as_ref().filter(|candles| candles.has_older)?;
@@ -123,12 +116,12 @@ impl Shown {
         });
     }
 
-    /// Does something with chart and candles, where both are there.
+    /// Draws, if both chart and candles are there.
     fn draw(self, draw: impl FnOnce(&Chart, &Candles)) {
         self.chart.try_with_value(|chart| {
             self.candles.with_untracked(|candles| {
-                if let (Some(chart), Some(candles)) = (chart, candles) {
-                    draw(chart, candles);
+                if let (Some(mounted), Some(candles)) = (chart, candles) {
+                    draw(&mounted.chart, candles);
                 }
             });
         });
@@ -138,7 +131,7 @@ impl Shown {
         self.draw(|chart, candles| {
             let Candles { market, interval, list, .. } = candles;
             let tick = market.tick_size;
-            let is_of_days = interval.length_ms >= 86_400_000;
+            let is_of_days = interval.length_ms >= DAY_MS;
             chart.set_all(&rows(market, list), tick.scale(), float(&tick.to_string()), is_of_days);
         });
         self.draw_marks();
@@ -148,7 +141,7 @@ impl Shown {
     fn draw_marks(self) {
         self.draw(|chart, candles| {
             let first = candles.list.first().map_or(u64::MAX, |candle| candle.start_ms);
-            let mut marks = self.state.account.with_untracked(|account| {
+            let mut marks = self.session.account.with_untracked(|account| {
                 let fills = account.iter().flat_map(|account| &account.fills);
                 let fills = fills.filter(|fill| fill.trade.market == candles.market.name);
                 let mark = |fill: &zellbook_core::wire::FillBody| {
@@ -166,14 +159,14 @@ impl Shown {
         });
     }
 
-    /// Follows the tape.
-    fn take_tape(self) {
-        let change = self.state.trades.with(|tape| {
+    /// Adds the feed's new trades.
+    fn follow_trades(self) {
+        let change = self.markets.trades.with(|tape| {
             let mut change = Change::Nothing;
-            // Without telling: most changes of the tape are none of these.
+            // Nobody is notified yet, because most changes of the trades are not about these candles.
             self.candles.update_untracked(|candles| {
                 if let Some(candles) = candles {
-                    change = candles.take(tape);
+                    change = candles.add_trades(tape);
                 }
             });
             change
@@ -201,10 +194,11 @@ pub fn candle_chart() -> Result<MakeView, NotLoaded> {
 
 #[component]
 fn CandleChart() -> impl IntoView {
-    let state = use_state();
-    let Chosen(interval) = expect_context();
+    let (markets, session) = (use_markets(), use_session());
+    let ChosenInterval(interval) = expect_context();
     let shown = Shown {
-        state,
+        markets,
+        session,
         interval,
         candles: RwSignal::new(None),
         problem: RwSignal::new(None),
@@ -214,49 +208,51 @@ fn CandleChart() -> impl IntoView {
         pointed: RwSignal::new(None),
     };
     let is_table = RwSignal::new(false);
-    let place: NodeRef<Div> = NodeRef::new();
+    let canvas: NodeRef<Div> = NodeRef::new();
     Effect::new(move || {
         interval.track();
-        state.market.track();
-        state.listing.track();
+        markets.shown.track();
+        markets.listing.track();
         shown.candles.set(None);
         shown.pointed.set(None);
         shown.ask();
     });
-    Effect::new(move || shown.take_tape());
-    // Only fills of the account's own draw marks anew.
+    Effect::new(move || shown.follow_trades());
+    // The account changes with each batch, but only a new fill changes the marks.
     let fills = Memo::new(move |_| {
-        state.account.with(|account| Some(account.as_ref()?.fills.first()?.trade.id.clone()))
+        session.account.with(|account| Some(account.as_ref()?.fills.first()?.trade.id.clone()))
     });
     Effect::new(move || {
         fills.get();
         shown.draw_marks();
     });
-    let point = StoredValue::new_local(Closure::<dyn FnMut(f64)>::new(move |time: f64| {
-        shown.pointed.set((time >= 0.0).then(|| clock::milliseconds(time)));
-    }));
-    let oldest = StoredValue::new_local(Closure::<dyn FnMut()>::new(move || shown.ask_older()));
     Effect::new(move || {
-        let Some(element) = place.get() else { return };
+        let Some(element) = canvas.get() else { return };
         spawn_local(async move {
-            if library::load().await.is_none() {
+            if chart_library::load().await.is_none() {
                 let text = "The chart could not be loaded. The table shows the same values.";
                 shown.problem.try_set(Some(text.into()));
                 return;
             }
-            let mounted = point.try_with_value(|point| {
-                oldest.with_value(|oldest| library::mount(&element, point, oldest))
-            });
-            if let Some(chart) = mounted {
-                shown.chart.set_value(Some(chart));
-                shown.draw_all();
+            // The component may have been removed while the library was loaded.
+            if shown.chart.is_disposed() {
+                return;
             }
+            let on_point = move |time: f64| {
+                let time = (time >= 0.0).then(|| clock::milliseconds(time));
+                let _ = shown.pointed.try_set(time);
+            };
+            let mounted = MountedChart::new(&element, on_point, move || shown.ask_older());
+            shown.chart.set_value(Some(mounted));
+            shown.draw_all();
         });
     });
     on_cleanup(move || {
-        if let Some(chart) = shown.chart.get_value() {
-            chart.remove();
-        }
+        shown.chart.with_value(|mounted| {
+            if let Some(mounted) = mounted {
+                mounted.chart.remove();
+            }
+        });
     });
     let is_empty = move || {
         shown
@@ -266,7 +262,7 @@ fn CandleChart() -> impl IntoView {
     let label = move || {
         format!(
             "{} candles, {} each. The table shows their values.",
-            state.market.get(),
+            markets.shown.get(),
             interval.get().words
         )
     };
@@ -284,10 +280,10 @@ fn CandleChart() -> impl IntoView {
                 "Table"
             </button>
         </div>
-        <p class="readout">{move || readout(shown)}</p>
+        <p class="readout">{move || readout(shown.candles, shown.pointed.get())}</p>
         <div class="chart-place">
-            <div class="canvas" class:hidden=move || is_table.get() node_ref=place role="img" aria-label=label></div>
-            {move || is_table.get().then(|| table(shown))}
+            <div class="canvas" class:hidden=move || is_table.get() node_ref=canvas role="img" aria-label=label></div>
+            {move || is_table.get().then(|| table(shown.candles))}
             <Show when=is_empty>
                 <p class="empty over-chart">"No trades in this market yet. The first trade starts the chart."</p>
             </Show>
@@ -315,77 +311,5 @@ fn choice(interval: RwSignal<Interval>, value: Interval) -> impl IntoView {
         >
             {value.name}
         </button>
-    }
-}
-
-/// When a candle begins: the day, where it is one.
-fn start(candle: &Candle, interval: Interval) -> String {
-    let time = candle.start_ms.to_string();
-    if interval.length_ms >= 86_400_000 {
-        // The date stands before the time of day, which is midnight in UTC.
-        format::utc(&time).split('T').next().unwrap_or_default().to_string()
-    } else {
-        format::date_time(&time)
-    }
-}
-
-/// The values of a candle, exactly.
-fn values(market: &Market, candle: &Candle) -> [String; 5] {
-    let price = |price| format::in_steps(&market.format_price(price), market.tick_size);
-    let volume = format::in_steps(&market.format_quantity(candle.volume), market.lot_size);
-    [price(candle.open), price(candle.high), price(candle.low), price(candle.close), volume]
-}
-
-/// The candle under the pointer, or the last.
-fn readout(shown: Shown) -> Option<AnyView> {
-    let pointed = shown.pointed.get();
-    shown.candles.with(|candles| {
-        let candles = candles.as_ref()?;
-        let at = |start| candles.list.iter().find(|candle| candle.start_ms == start);
-        let candle = pointed.and_then(at).or(candles.list.last())?;
-        let class = if candle.close < candle.open { "ask" } else { "bid" };
-        let sign = if candle.close < candle.open { "▼" } else { "▲" };
-        let [open, high, low, close, volume] = values(&candles.market, candle);
-        let time = start(candle, candles.interval);
-        let value =
-            |name: &'static str, value: String| view! { <span>{name} " " <b>{value}</b></span> };
-        Some(
-            view! {
-                <span>{time}</span>
-                {value("Open", open)}
-                {value("High", high)}
-                {value("Low", low)}
-                <span class=class>"Close " <b>{close}</b> " " {sign}</span>
-                {value("Volume", volume)}
-            }
-            .into_any(),
-        )
-    })
-}
-
-/// The last candles as a table, newest first.
-fn table(shown: Shown) -> impl IntoView {
-    let body = move || {
-        shown.candles.with(|candles| {
-            let candles = candles.as_ref()?;
-            let row = |candle: &Candle| {
-                let cells = values(&candles.market, candle);
-                let cells = cells.into_iter().map(|cell| view! { <td>{cell}</td> }).collect_view();
-                let time = start(candle, candles.interval);
-                view! { <tr><th scope="row">{time}</th>{cells}</tr> }
-            };
-            let last = candles.list.iter().rev().take(TABLE_ROWS);
-            Some(last.map(row).collect_view())
-        })
-    };
-    let head = ["Start", "Open", "High", "Low", "Close", "Volume"];
-    let head = head.map(|name| view! { <th scope="col">{name}</th> }).collect_view();
-    view! {
-        <div class="chart-table" tabindex="0" role="region" aria-label="Candle table">
-            <table>
-                <thead><tr>{head}</tr></thead>
-                <tbody>{body}</tbody>
-            </table>
-        </div>
     }
 }

@@ -1,12 +1,14 @@
-//! Candles as the page has them: what the replica said, with the trades that came after.
+//! Candles: those that the replica reported, with the trades that came after.
 
-use zellbook_core::wire::{CandleBody, CandlesResponse, TradeBody};
+use leptos::prelude::RwSignal;
 use zellbook_core::{Market, Ticks};
+use zellbook_core::wire::{CandleBody, CandlesResponse, TradeBody};
 
-use crate::state::{lots, ticks};
+use crate::features::market::{lots, ticks};
 
 const MINUTE_MS: u64 = 60_000;
-/// The trades that a snapshot of the tape has: if none of so many was known, there may be more.
+pub const DAY_MS: u64 = 1440 * MINUTE_MS;
+/// The number of trades in a snapshot of the feed. If so many are all new, there may be more that nobody reported.
 const TAPE_MIN: usize = 50;
 
 /// The length of a candle.
@@ -19,17 +21,21 @@ pub struct Interval {
     pub length_ms: u64,
 }
 
-/// Those to choose from.
+/// The intervals to choose from.
 pub const INTERVALS: [Interval; 6] = [
     Interval { name: "1m", words: "1 minute", length_ms: MINUTE_MS },
     Interval { name: "5m", words: "5 minutes", length_ms: 5 * MINUTE_MS },
     Interval { name: "15m", words: "15 minutes", length_ms: 15 * MINUTE_MS },
     Interval { name: "1h", words: "1 hour", length_ms: 60 * MINUTE_MS },
     Interval { name: "4h", words: "4 hours", length_ms: 240 * MINUTE_MS },
-    Interval { name: "1d", words: "1 day", length_ms: 1440 * MINUTE_MS },
+    Interval { name: "1d", words: "1 day", length_ms: DAY_MS },
 ];
 
-/// What was traded from a time on.
+/// The user's choice. The chart is loaded later and gets it from its context.
+#[derive(Clone, Copy)]
+pub struct ChosenInterval(pub RwSignal<Interval>);
+
+/// The trades of one interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candle {
     pub start_ms: u64,
@@ -54,13 +60,13 @@ impl Candle {
     }
 }
 
-/// What trades did to the candles.
+/// What new trades changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     Nothing,
-    /// Those from this position on are others, or new.
+    /// Candles from this position on changed or are new.
     From(usize),
-    /// Some trades may be missing: the replica must be asked again.
+    /// Some trades may be missing, so the replica must be asked again.
     Gap,
 }
 
@@ -70,14 +76,14 @@ pub struct Candles {
     pub market: Market,
     pub interval: Interval,
     pub list: Vec<Candle>,
-    /// The last batch whose trades are in them.
+    /// The last batch whose trades are included.
     batch: u64,
     /// Whether the market may have traded before the first.
     pub has_older: bool,
 }
 
 impl Candles {
-    /// As the replica has them.
+    /// Reads the replica's answer to a request for at most `limit` candles.
     pub fn read(market: Market, interval: Interval, limit: usize, body: &CandlesResponse) -> Self {
         let mut list: Vec<Candle> =
             body.candles.iter().filter_map(|candle| Candle::read(&market, candle)).collect();
@@ -88,7 +94,7 @@ impl Candles {
         Self { market, interval, list, batch, has_older }
     }
 
-    /// Adds what the replica has of the time before.
+    /// Adds candles of the time before.
     pub fn add_older(&mut self, older: Self) {
         let first = self.list.first().map_or(u64::MAX, |candle| candle.start_ms);
         let before = older.list.into_iter().filter(|candle| candle.start_ms < first);
@@ -96,8 +102,8 @@ impl Candles {
         self.has_older = older.has_older;
     }
 
-    /// Takes the tape, newest first: the trades of batches that are not counted yet.
-    pub fn take(&mut self, tape: &[TradeBody]) -> Change {
+    /// Adds the trades of batches that are not included yet. `tape` is newest first.
+    pub fn add_trades(&mut self, tape: &[TradeBody]) -> Change {
         let is_new =
             |trade: &&TradeBody| trade.batch.parse().is_ok_and(|batch: u64| batch > self.batch);
         let new: Vec<&TradeBody> = tape.iter().take_while(is_new).collect();
@@ -134,7 +140,7 @@ impl Candles {
         Some(position)
     }
 
-    /// When the candle of a time begins.
+    /// The start of the candle that a time is in.
     pub const fn start_of(&self, time_ms: u64) -> u64 {
         time_ms / self.interval.length_ms * self.interval.length_ms
     }

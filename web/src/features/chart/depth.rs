@@ -1,25 +1,24 @@
-//! The depth of the book: what can be bought or sold up to each price.
+//! The depth of the book: how much can be bought or sold up to each price.
 
 use std::time::Duration;
 
 use leptos::leptos_dom::helpers::set_timeout;
 use leptos::prelude::*;
-use wasm_bindgen::JsCast;
 use zellbook_core::{Atoms, Listing, Lots, Market, Side, Ticks};
 
-use crate::format;
-use crate::later::{MakeView, NotLoaded, wasm_split};
-use crate::state::{Level, State, use_state};
+use crate::features::market::{Level, Markets, use_markets};
+use crate::platform::{format, pointer};
+use crate::ui::later::{MakeView, NotLoaded, wasm_split};
 
-/// How often the picture is made anew, at most: nobody reads faster.
+/// The least time between two drawings. Nobody reads faster.
 const EVERY: Duration = Duration::from_millis(250);
-/// Levels of a side, at most.
+/// The most levels of a side that are drawn.
 const LEVELS: usize = 500;
-/// The picture's own units.
+/// The size of the drawing in its own units.
 const WIDTH: u128 = 1000;
 const HEIGHT: u128 = 400;
 
-/// All that stands between the best price of a side and this one.
+/// The sums of all orders of a side from its best price to this one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Point {
     side: Side,
@@ -28,7 +27,7 @@ struct Point {
     quote: Atoms,
 }
 
-/// The book in sums, by price from below.
+/// The sums of both sides, lowest price first.
 #[derive(Clone, PartialEq, Eq)]
 struct Depth {
     market: Market,
@@ -37,7 +36,7 @@ struct Depth {
     points: Vec<Point>,
 }
 
-fn sums(state: State, market: &Market, side: Side) -> Vec<Point> {
+fn sums(markets: Markets, market: &Market, side: Side) -> Vec<Point> {
     let (mut quantity, mut quote) = (0_u128, Atoms::ZERO);
     let point = |Level { price, lots, .. }: Level| {
         quantity = quantity.checked_add(lots)?;
@@ -45,18 +44,18 @@ fn sums(state: State, market: &Market, side: Side) -> Vec<Point> {
         quote = quote.checked_add(worth)?;
         Some(Point { side, price, quantity, quote })
     };
-    state.book.with_untracked(|book| book.levels(side).take(LEVELS).map_while(point).collect())
+    markets.book.with_untracked(|book| book.levels(side).take(LEVELS).map_while(point).collect())
 }
 
 impl Depth {
-    fn new(state: State) -> Option<Self> {
-        let (listing, market) = untrack(|| state.listed_market())?;
-        if !state.book.with_untracked(|book| book.is_there) {
+    fn new(markets: Markets) -> Option<Self> {
+        let (listing, market) = untrack(|| markets.shown_market())?;
+        if !markets.book.with_untracked(|book| book.is_there) {
             return None;
         }
-        let mut points = sums(state, &market, Side::Buy);
+        let mut points = sums(markets, &market, Side::Buy);
         points.reverse();
-        points.extend(sums(state, &market, Side::Sell));
+        points.extend(sums(markets, &market, Side::Sell));
         let token = |listing: &Listing, index| {
             listing.token_at(index).map(|token| (token.symbol.clone(), token.decimals))
         };
@@ -70,13 +69,13 @@ impl Depth {
         (low, high.max(low.saturating_add(1)))
     }
 
-    /// Where a price stands, from the left.
+    /// The horizontal position of a price.
     fn x(&self, price: Ticks) -> u128 {
         let (low, high) = self.ends();
         u128::from(price.0.saturating_sub(low)) * WIDTH / u128::from(high - low)
     }
 
-    /// Where a sum stands, from above.
+    /// The vertical position of a sum, from above.
     fn y(&self, quantity: u128) -> u128 {
         let most = self.points.iter().map(|point| point.quantity).max().unwrap_or(0).max(1);
         HEIGHT - (quantity.saturating_mul(HEIGHT * 19 / 20) / most).min(HEIGHT)
@@ -98,13 +97,13 @@ impl Depth {
         path + &format!("H{end}V{HEIGHT}Z")
     }
 
-    /// The point nearest to a place from the left, in thousandths.
+    /// The point nearest to a horizontal position.
     fn nearest(&self, x: u128) -> Option<usize> {
         let points = self.points.iter().enumerate();
         points.min_by_key(|(_, point)| self.x(point.price).abs_diff(x)).map(|(index, _)| index)
     }
 
-    /// What a point says, in words.
+    /// A point in words.
     fn words(&self, point: &Point) -> String {
         let price = format::in_steps(&self.market.format_price(point.price), self.market.tick_size);
         let quantity = format::number(&self.market.format_quantity(point.quantity), 0);
@@ -119,15 +118,6 @@ impl Depth {
     }
 }
 
-/// The place of the pointer from the left, in thousandths of an element's width.
-fn thousandths(event: &leptos::ev::PointerEvent) -> Option<u128> {
-    let element: web_sys::Element = event.current_target()?.dyn_into().ok()?;
-    let width = u128::try_from(element.client_width()).ok().filter(|width| *width > 0)?;
-    let x = u128::try_from(event.offset_x()).unwrap_or(0);
-    Some(x.min(width) * WIDTH / width)
-}
-
-/// The chart of the book's depth.
 #[wasm_split(more, wasm_split_path = ::leptos::wasm_split, fallible)]
 pub fn depth_chart() -> Result<MakeView, NotLoaded> {
     Ok(|| view! { <DepthChart /> }.into_any())
@@ -135,17 +125,17 @@ pub fn depth_chart() -> Result<MakeView, NotLoaded> {
 
 #[component]
 fn DepthChart() -> impl IntoView {
-    let state = use_state();
-    let depth = RwSignal::new(Depth::new(state));
+    let markets = use_markets();
+    let depth = RwSignal::new(Depth::new(markets));
     let waits = StoredValue::new(false);
     Effect::new(move |before: Option<()>| {
-        state.book.track();
-        state.market.track();
+        markets.book.track();
+        markets.shown.track();
         if before.is_some() && !waits.get_value() {
             waits.set_value(true);
             let again = move || {
                 waits.try_set_value(false);
-                let _ = depth.try_set(Depth::new(state));
+                let _ = depth.try_set(Depth::new(markets));
             };
             set_timeout(again, EVERY);
         }
@@ -170,7 +160,7 @@ fn DepthChart() -> impl IntoView {
         chosen.set(price);
     };
     let on_pointer = move |event: leptos::ev::PointerEvent| {
-        choose(&|depth| depth.nearest(thousandths(&event)?));
+        choose(&|depth| depth.nearest(pointer::parts_from_left(&event, WIDTH)?));
     };
     let on_key = move |event: leptos::ev::KeyboardEvent| {
         let now = untrack(position);

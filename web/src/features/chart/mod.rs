@@ -1,51 +1,9 @@
-//! The chart's panel: candles, or the depth of the book.
+//! Charts of the market on show: candles with volume, and the depth of the book.
 
 mod candle_chart;
+mod candle_table;
+mod candles;
 mod depth;
-mod library;
+mod panel;
 
-use leptos::prelude::*;
-
-use candle_chart::candle_chart;
-use depth::depth_chart;
-
-use crate::candles::{INTERVALS, Interval};
-use crate::later::Later;
-
-/// How long a candle is, as chosen.
-#[derive(Clone, Copy)]
-struct Chosen(RwSignal<Interval>);
-
-/// The panel with its two charts.
-#[component]
-pub fn ChartPanel() -> impl IntoView {
-    let is_depth = RwSignal::new(false);
-    provide_context(Chosen(RwSignal::new(INTERVALS[2])));
-    let tab = move |name: &'static str, value: bool| {
-        view! {
-            <button
-                type="button"
-                role="tab"
-                aria-selected=move || (is_depth.get() == value).to_string()
-                class:active=move || is_depth.get() == value
-                on:click=move |_| is_depth.set(value)
-            >
-                {name}
-            </button>
-        }
-    };
-    view! {
-        <section class="chart" aria-label="Chart">
-            <div class="tabs" role="tablist" aria-label="Chart type">
-                {tab("Candles", false)} {tab("Depth", true)}
-            </div>
-            {move || {
-                if is_depth.get() {
-                    view! { <Later part=|| Box::pin(depth_chart()) /> }.into_any()
-                } else {
-                    view! { <Later part=|| Box::pin(candle_chart()) /> }.into_any()
-                }
-            }}
-        </section>
-    }
-}
+pub use panel::ChartPanel;

@@ -1,4 +1,4 @@
-//! The checks themselves: what a replica answered is held against signatures, hashes and genesis.
+//! The checks: a replica's answers against signatures, hashes and genesis.
 
 use serde_json::value::RawValue;
 use zellbook_core::certificate::{Certifiers, certifiers};
@@ -14,18 +14,16 @@ use zellular::{
     DecimalProof, FinalitySignature, NodeList, SignedState, Threshold, Verifier, chain,
 };
 
-/// What a check came to.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It holds.
     Holds,
-    /// It does not.
     Fails,
-    /// This page cannot tell.
+    /// This page cannot know.
     Open,
 }
 
-/// One check: what was checked, and what was found.
+/// One check and its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     pub title: &'static str,
@@ -46,7 +44,7 @@ impl Step {
     }
 }
 
-/// Which exchange all of it is about.
+/// Names the exchange that everything is about.
 pub fn network(rules: &Rules) -> Step {
     let said = format!(
         "The hash of genesis, computed in this page, is {}. Every signed message names it. This page cannot know whether it is the exchange you want: compare the hash with the one that its operators publish.",
@@ -55,7 +53,7 @@ pub fn network(rules: &Rules) -> Step {
     Step::new("Network", Outcome::Open, said)
 }
 
-/// That a transaction's text has its hash, and its signature is the signer's.
+/// Checks that a transaction's text has its hash, and that the signature is the signer's.
 pub fn signed(rules: &Rules, hash: &str, body: &SignedBody) -> Vec<Step> {
     let checked = check_element(rules, &body.element);
     let text = match &checked {
@@ -84,7 +82,7 @@ pub fn signed(rules: &Rules, hash: &str, body: &SignedBody) -> Vec<Step> {
     vec![Step::of("Message and hash", text), Step::of("Signature", signature)]
 }
 
-/// That an element stands in a body.
+/// Checks that an element is in a batch body, to the byte.
 pub fn in_body(body: &str, position: usize, element: &str) -> Step {
     let elements: Vec<&RawValue> = serde_json::from_str(body).unwrap_or_default();
     let found = match elements.get(position) {
@@ -97,8 +95,8 @@ pub fn in_body(body: &str, position: usize, element: &str) -> Step {
     Step::of("In the batch", found)
 }
 
-/// That the network's nodes signed the chain with these bodies. `before` is the chaining hash before
-/// the first of them.
+/// Checks that the network's nodes signed the chain with these bodies. `before` is the chaining hash before the first
+/// of them.
 pub fn proven(
     before: &str,
     bodies: &[String],
@@ -167,7 +165,8 @@ fn finality(proof: &ProofBody, network: &NetworkBody, hash: &str) -> Result<Stri
     ))
 }
 
-/// That replicas of more than two thirds of the weight signed a root of a batch.
+/// Checks that replicas with more than two thirds of the weight signed a root. Returns the batch, its root and a
+/// description.
 pub fn certified(rules: &Rules, body: &CertifiedBody) -> Result<(u64, Hash, String), String> {
     let (Ok(batch), Some(root)) = (body.batch.parse::<u64>(), decode_hex::<32>(&body.root)) else {
         return Err("The replica sent no batch and root.".into());
@@ -185,7 +184,7 @@ pub fn certified(rules: &Rules, body: &CertifiedBody) -> Result<(u64, Hash, Stri
     Ok((batch, root, said))
 }
 
-/// The value of a leaf that a root commits to, if there is one.
+/// Checks an inclusion proof. Returns the leaf's value, or none if the root commits to its absence.
 fn leaf(
     key: &LeafKey,
     root: &str,
@@ -205,7 +204,7 @@ fn leaf(
     Ok(value)
 }
 
-/// That a root commits to an open order, and that it is the one on show.
+/// Checks that a root commits to an open order exactly as it was shown.
 pub fn order(
     rules: &Rules,
     account: &PublicKey,
@@ -258,7 +257,7 @@ pub fn order(
     ))
 }
 
-/// That a root commits to a balance, and that it is the one on show.
+/// Checks that a root commits to a balance exactly as it was shown.
 pub fn balance(
     rules: &Rules,
     account: &PublicKey,

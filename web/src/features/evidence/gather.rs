@@ -1,4 +1,4 @@
-//! Asking the replica for what a check needs, and checking it, one step after the other.
+//! Asks the replica for what a check needs, and checks it, one step after the other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,23 +12,23 @@ use zellbook_core::wire::{
 };
 
 use super::check::{self, Outcome, Step};
-use super::{Subject, Word};
-use crate::state::State;
-use crate::{api, genesis};
+use super::trust::{Subject, TrustLevel};
+use crate::features::market::{Markets, genesis};
+use crate::platform::api;
 
-/// Answers in which the bodies up to a proof may come, at most.
+/// The most answers that are read for the bodies up to a proof. A replica could send endlessly small ones.
 const ANSWERS_MAX: usize = 8;
-/// Open orders that are checked, at most: each takes a request.
+/// The most open orders that are checked. Each takes a request.
 const ORDERS_MAX: usize = 100;
 
-/// Checks a subject; each step is shown as it is done. It ends with the word for it.
-pub async fn check(state: State, subject: Subject, steps: RwSignal<Vec<Step>>) -> Word {
-    let rules = match genesis::rules(state).await {
+/// Checks a subject. Each step is shown as soon as it is done.
+pub async fn check(markets: Markets, subject: Subject, steps: RwSignal<Vec<Step>>) -> TrustLevel {
+    let rules = match genesis::rules(markets).await {
         Ok(rules) => rules,
         Err(problem) => {
             let step = Step::new("Not started", Outcome::Open, problem.to_string());
             let _ = steps.try_update(|steps| steps.push(step));
-            return Word::Reported;
+            return TrustLevel::Reported;
         }
     };
     let mut gathering = Gathering { rules, steps };
@@ -44,14 +44,14 @@ pub async fn check(state: State, subject: Subject, steps: RwSignal<Vec<Step>>) -
     }
     let has_failed = |steps: &Vec<Step>| steps.iter().any(|step| step.outcome == Outcome::Fails);
     match done {
-        // Who has closed the sheet does not wait for it.
-        _ if steps.try_with_untracked(has_failed).unwrap_or(false) => Word::False,
-        Ok(word) => word,
-        Err(_) => Word::Reported,
+        // If the sheet was closed, nobody waits for the result.
+        _ if steps.try_with_untracked(has_failed).unwrap_or(false) => TrustLevel::False,
+        Ok(level) => level,
+        Err(_) => TrustLevel::Reported,
     }
 }
 
-/// State roots that leaves led to, with the batches after which they were.
+/// The state roots that leaves lead to, and the batch after which each was the state root.
 type Roots = BTreeMap<String, String>;
 
 struct Gathering {
@@ -73,7 +73,7 @@ impl Gathering {
         all.into_iter().for_each(|step| self.add(step));
     }
 
-    async fn transaction(&mut self, hash: &str) -> Result<Word, String> {
+    async fn transaction(&mut self, hash: &str) -> Result<TrustLevel, String> {
         let signed: SignedBody = get(&format!("/v1/transactions/{hash}/signed")).await?;
         let steps = check::signed(&self.rules, hash, &signed);
         self.add_all(steps);
@@ -102,10 +102,10 @@ impl Gathering {
         );
         self.add(Step::new("Outcome", Outcome::Open, said));
         self.agreed(batch, None).await?;
-        Ok(Word::Proven)
+        Ok(TrustLevel::Proven)
     }
 
-    /// That a batch is in the proven chain; the bodies from it on up to the proof.
+    /// Checks that a batch is in the proven chain. Returns the bodies from that batch up to the proof.
     async fn proven(&mut self, batch: u64) -> Result<Vec<String>, String> {
         let contents: ContentsBody = get(&format!("/v1/batches/{batch}/contents?limit=1")).await?;
         let proof = contents.proof;
@@ -139,7 +139,8 @@ impl Gathering {
         Ok(bodies)
     }
 
-    /// Which root replicas agree on, from a batch on; whether it is the given one of that batch.
+    /// Checks which root of a batch or a later one the replicas agree on. Returns whether they agree on `root`, of this
+    /// very batch.
     async fn agreed(&mut self, batch: u64, root: Option<&str>) -> Result<bool, String> {
         const TITLE: &str = "Certified root";
         let Ok(body) = get::<CertifiedBody>(&format!("/v1/certified?from={batch}")).await else {
@@ -178,7 +179,7 @@ impl Gathering {
         Ok(of == batch && outcome == Outcome::Holds)
     }
 
-    async fn balances(&mut self, account: &str) -> Result<Word, String> {
+    async fn balances(&mut self, account: &str) -> Result<TrustLevel, String> {
         let key = account.parse().map_err(|_| "This is not a public key.")?;
         let body: AccountBody = get(&format!("/v1/accounts/{account}")).await?;
         let mut roots = Roots::new();
@@ -190,10 +191,10 @@ impl Gathering {
             self.add(Step::new("Balance", outcome, found.unwrap_or_else(|said| said)));
             roots.insert(proof.root, proof.batch);
         }
-        self.led_to("balance", roots).await
+        self.check_roots("balance", roots).await
     }
 
-    async fn orders(&mut self, account: &str) -> Result<Word, String> {
+    async fn orders(&mut self, account: &str) -> Result<TrustLevel, String> {
         let key = account.parse().map_err(|_| "This is not a public key.")?;
         let body: AccountBody = get(&format!("/v1/accounts/{account}")).await?;
         let mut roots = Roots::new();
@@ -208,16 +209,16 @@ impl Gathering {
         if body.open_orders.is_empty() {
             return Err("There are no open orders to check.".into());
         }
-        let word = self.led_to("order", roots).await?;
+        let level = self.check_roots("order", roots).await?;
         if body.open_orders.len() > ORDERS_MAX {
             return Err(format!("Only the newest {ORDERS_MAX} orders were checked."));
         }
-        Ok(word)
+        Ok(level)
     }
 
-    /// What the roots that leaves led to are known by. Each leaf has a proof of its own, and there may be a
-    /// batch between two.
-    async fn led_to(&mut self, leaf: &str, roots: Roots) -> Result<Word, String> {
+    /// Checks the roots that leaves lead to. There may be several: each leaf was proven by a request of its own, and a
+    /// batch may come between two of them.
+    async fn check_roots(&mut self, leaf: &str, roots: Roots) -> Result<TrustLevel, String> {
         let count = roots.len();
         let mut is_certified = true;
         for (root, batch) in roots {
@@ -229,10 +230,10 @@ impl Gathering {
             let batch = batch.parse().map_err(|_| "The replica sent no batch number.")?;
             is_certified &= self.agreed(batch, Some(&root)).await?;
         }
-        Ok(if is_certified { Word::Certified } else { Word::Proven })
+        Ok(if is_certified { TrustLevel::Certified } else { TrustLevel::Proven })
     }
 
-    async fn last_batch(&mut self) -> Result<Word, String> {
+    async fn last_batch(&mut self) -> Result<TrustLevel, String> {
         let status: StatusBody = get("/v1/status").await?;
         let batch: u64 = status.batch.parse().map_err(|_| "The replica sent no batch number.")?;
         if batch == 0 {
@@ -246,6 +247,10 @@ impl Gathering {
             Some(from) => self.agreed(from, status.certified_root.as_deref()).await?,
             None => false,
         };
-        Ok(if is_certified && from == Some(batch) { Word::Certified } else { Word::Proven })
+        Ok(if is_certified && from == Some(batch) {
+            TrustLevel::Certified
+        } else {
+            TrustLevel::Proven
+        })
     }
 }

@@ -5,10 +5,14 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::check::{Outcome, Step};
-use super::{Evidence, Subject, Word, gather, numbers};
-use crate::state::use_state;
+use super::gather;
+use super::trust::{Subject, TrustLevel, numbers, use_evidence};
+use crate::features::market::use_markets;
+use crate::features::replica::use_connection;
+use crate::features::wallet::use_session;
+use crate::ui::later::{Later, MakeView, NotLoaded, wasm_split};
 
-/// What a subject is called, and what is to be known of its check beforehand.
+/// The heading and the introduction of a check.
 const fn about(subject: &Subject) -> (&'static str, &'static str) {
     match subject {
         Subject::Transaction(_) => (
@@ -30,27 +34,45 @@ const fn about(subject: &Subject) -> (&'static str, &'static str) {
     }
 }
 
-/// Checks what is open, at once.
+/// The sheet, while something is checked.
 #[component]
-pub fn Sheet() -> impl IntoView {
-    let (state, evidence) = (use_state(), Evidence::of_page());
+pub fn EvidenceSheet() -> impl IntoView {
+    let evidence = use_evidence();
+    view! {
+        <Show when=move || evidence.open.with(Option::is_some)>
+            <Later part=|| Box::pin(verifier()) />
+        </Show>
+    }
+}
+
+#[wasm_split(verifier, wasm_split_path = ::leptos::wasm_split, fallible)]
+fn verifier() -> Result<MakeView, NotLoaded> {
+    Ok(|| view! { <Sheet /> }.into_any())
+}
+
+/// Checks the open subject at once.
+#[component]
+fn Sheet() -> impl IntoView {
+    let (markets, evidence) = (use_markets(), use_evidence());
+    let (session, connection) = (use_session(), use_connection());
     let dialog: NodeRef<Dialog> = NodeRef::new();
     let steps = RwSignal::new(Vec::<Step>::new());
-    let word = RwSignal::new(None::<Word>);
+    let level = RwSignal::new(None::<TrustLevel>);
     Effect::new(move || {
         if let Some(dialog) = dialog.get() {
-            // It fails only where it is open already.
+            // The call fails only for a dialog that is open already.
             let _ = dialog.show_modal();
         }
     });
     let check = move || {
         let Some(subject) = evidence.open.get_untracked() else { return };
         steps.set(Vec::new());
-        word.set(None);
-        let shown = untrack(|| numbers(state, &subject));
+        level.set(None);
+        let shown = untrack(|| numbers(session, connection, &subject));
         spawn_local(async move {
-            let found = gather::check(state, subject.clone(), steps).await;
-            if word.try_set(Some(found)).is_none() && found != Word::Reported {
+            let found = gather::check(markets, subject.clone(), steps).await;
+            // `try_set` returns the value if the sheet was closed meanwhile: then the result is not stored.
+            if level.try_set(Some(found)).is_none() && found != TrustLevel::Reported {
                 evidence.remember(subject, shown, found);
             }
         });
@@ -78,34 +100,36 @@ pub fn Sheet() -> impl IntoView {
         matches!(subject, Some(Subject::Balances(_) | Subject::Orders(_)))
     });
     let verdict = move || {
-        let said = match word.get() {
+        let said = match level.get() {
             None => "Checking…",
-            Some(Word::False) => {
+            Some(TrustLevel::False) => {
                 "At least one check failed. Do not rely on this replica; use another one."
             }
-            Some(Word::Certified) => "All checks passed, and replicas certified this exact root.",
-            Some(Word::Reported | Word::Stale) => "Some checks could not be completed.",
-            Some(Word::Proven) if is_of_state => {
+            Some(TrustLevel::Certified) => {
+                "All checks passed, and replicas certified this exact root."
+            }
+            Some(TrustLevel::Reported | TrustLevel::Stale) => "Some checks could not be completed.",
+            Some(TrustLevel::Proven) if is_of_state => {
                 "All checks passed against the root that this replica reports. Replicas have not certified that exact root."
             }
-            Some(Word::Proven) => "All checks that this page can make have passed.",
+            Some(TrustLevel::Proven) => "All checks that this page can make have passed.",
         };
-        view! { <p class="verdict" class:fault=word.get() == Some(Word::False)>{said}</p> }
+        view! { <p class="verdict" class:fault=level.get() == Some(TrustLevel::False)>{said}</p> }
     };
     view! {
         <dialog
             node_ref=dialog
             class="sheet evidence"
             aria-labelledby="evidence-title"
-            on:close=move |_| evidence.open.set(None)
+            on:close=move |_| evidence.close()
         >
             <h2 id="evidence-title">{about.0}</h2>
             <p class="note">{about.1}</p>
             <div role="status">{verdict}</div>
             <ol class="checks">{move || steps.get().into_iter().map(step).collect_view()}</ol>
             <p class="actions">
-                <button type="button" class="quiet" disabled=move || word.get().is_none() on:click=move |_| check()>"Check again"</button>
-                <button type="button" on:click=move |_| evidence.open.set(None)>"Close"</button>
+                <button type="button" class="quiet" disabled=move || level.get().is_none() on:click=move |_| check()>"Check again"</button>
+                <button type="button" on:click=move |_| evidence.close()>"Close"</button>
             </p>
         </dialog>
     }

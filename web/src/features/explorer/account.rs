@@ -1,26 +1,18 @@
 //! One account: balances, orders, session keys, and its past page by page.
 
-use leptos::prelude::*;
-use leptos::task::spawn_local;
-use serde::de::DeserializeOwned;
 use zellbook_core::wire::{
     AccountBody, BalanceBody, FillBody, FillsResponse, LedgerEntryBody, LedgerKind, LedgerResponse,
     OrderBody, OrderStatus, OrdersResponse, SessionKeyBody,
 };
 
-use super::View;
-use super::dom::{Node, button, element, text, with};
+use super::context::{Context, View};
 use super::load::load;
 use super::parts::{self, Row};
-use crate::api::{self, ApiResult};
-use crate::evidence::{Evidence, Subject};
-use crate::format;
-use crate::state::State;
+use super::past::Past;
+use crate::features::evidence::Subject;
+use crate::platform::dom::{Node, button, element, text, with};
+use crate::platform::format;
 
-/// Rows of a page of the past.
-const PAGE: usize = 25;
-/// Rows that are asked for anew with each commit, at most: as many as one answer has.
-const ROWS_LIVE_MAX: usize = 200;
 const BALANCES: &[&str] = &["Token", "#Available", "#Locked in orders"];
 const ORDERS: &[&str] =
     &["Order", "Time", "Market", "Side", "#Price", "#Quantity", "#Filled", "Status", "Transaction"];
@@ -29,17 +21,16 @@ const FILLS: &[&str] =
     &["Trade", "Time", "Market", "Side", "#Price", "#Quantity", "Role", "#Fee", "Batch"];
 const LEDGER: &[&str] = &["Time", "Type", "Token", "#Amount", "Details", "Batch"];
 
-pub fn account(state: State, key: String) -> View {
+pub fn account(context: Context, key: String) -> View {
     let path = format!("/v1/accounts/{key}");
     let of_account = path.clone();
-    let load = load(move || of_account.clone()).live(state);
-    let past = |what: &str| Past::new(format!("{path}/{what}")).live(state);
+    let load = load(move || of_account.clone()).live(context);
+    let past = |what: &str| Past::new(format!("{path}/{what}")).live(context);
     let (ledger, fills, orders) = (past("ledger"), past("fills"), past("orders"));
-    let evidence = Evidence::of_page();
     Box::new(move || {
-        let own = state.wallet.with(crate::wallet::Wallet::account);
+        let own = context.session.key();
         let subject = Subject::Balances(key.clone());
-        let mut tags = vec![button("Check", &key, move || evidence.check(subject.clone()))];
+        let mut tags = vec![button("Check", &key, move || context.evidence.check(subject.clone()))];
         if own.is_some_and(|own| own.to_string() == key) {
             tags.push(element("span", "tag", vec![text("yours")]));
         }
@@ -47,12 +38,13 @@ pub fn account(state: State, key: String) -> View {
         view.extend(load.show(|body: AccountBody| {
             let balances = body.balances.iter().map(balance).collect();
             let balances = parts::table("Balances", BALANCES, balances, "No tokens.");
-            let open = body.open_orders.iter().map(|one| order(state, one)).collect();
+            let open = body.open_orders.iter().map(|one| order(context, one)).collect();
             let empty = "No open orders.";
             let mut open = vec![parts::table("Open orders", ORDERS, open, empty)];
             if !body.open_orders.is_empty() {
                 let subject = Subject::Orders(key.clone());
-                let check = button("Check", "orders", move || evidence.check(subject.clone()));
+                let check =
+                    button("Check", "orders", move || context.evidence.check(subject.clone()));
                 let check = with(check, "aria-label", "Check open orders");
                 open.push(element("p", "actions", vec![check]));
             }
@@ -81,7 +73,7 @@ pub fn account(state: State, key: String) -> View {
                         "No fills yet. Trades of this account appear here with their batch.",
                         |page: &FillsResponse| {
                             (
-                                page.fills.iter().map(|one| fill(state, one)).collect(),
+                                page.fills.iter().map(|one| fill(context, one)).collect(),
                                 page.fills.last().map(|fill| fill.trade.id.clone()),
                             )
                         },
@@ -95,7 +87,7 @@ pub fn account(state: State, key: String) -> View {
                         "No past orders. Filled and cancelled orders appear here.",
                         |page: &OrdersResponse| {
                             (
-                                page.orders.iter().map(|one| order(state, one)).collect(),
+                                page.orders.iter().map(|one| order(context, one)).collect(),
                                 page.orders.last().map(|order| order.id.clone()),
                             )
                         },
@@ -108,148 +100,13 @@ pub fn account(state: State, key: String) -> View {
     })
 }
 
-/// An answer, and for how many rows it was asked.
-struct Page {
-    text: String,
-    rows: usize,
-}
-
-/// What is asked for page by page, newest first.
-#[derive(Clone, Copy)]
-struct Past {
-    path: StoredValue<String>,
-    pages: RwSignal<Vec<Page>>,
-    /// How often something was asked for.
-    asked: StoredValue<u32>,
-    /// Whether an answer is waited for.
-    waits: StoredValue<bool>,
-    /// Whether there was a commit since that was asked for.
-    is_old: StoredValue<bool>,
-    problem: RwSignal<Option<String>>,
-}
-
-impl Past {
-    fn new(path: String) -> Self {
-        let past = Self {
-            path: StoredValue::new(path),
-            pages: RwSignal::default(),
-            asked: StoredValue::default(),
-            waits: StoredValue::default(),
-            is_old: StoredValue::default(),
-            problem: RwSignal::default(),
-        };
-        past.ask(None, PAGE);
-        past
-    }
-
-    /// Asks anew for what is on show, and for what came since, with each commit of the replica.
-    fn live(self, state: State) -> Self {
-        let batch = Memo::new(move |_| {
-            state.status.with(|status| status.as_ref().map(|status| status.batch.clone()))
-        });
-        Effect::new(move |before: Option<Option<String>>| {
-            let now = batch.get();
-            if before.flatten().is_some_and(|before| Some(before) != now) {
-                self.refresh();
-            }
-            now
-        });
-        self
-    }
-
-    /// Asks for all that is on show anew; once for many commits, and never instead of what the reader asks for.
-    fn refresh(self) {
-        if self.waits.get_value() {
-            self.is_old.set_value(true);
-            return;
-        }
-        let shown: usize =
-            self.pages.with_untracked(|pages| pages.iter().map(|page| page.rows).sum());
-        if shown <= ROWS_LIVE_MAX {
-            self.ask(None, shown.max(PAGE));
-        }
-    }
-
-    /// Asks for so many rows before an id; for the newest, which take the place of all, without one.
-    fn ask(self, before: Option<String>, rows: usize) {
-        let is_all = before.is_none();
-        let before = before.map(|before| format!("&before={before}")).unwrap_or_default();
-        let path = format!("{}?limit={rows}{before}", self.path.get_value());
-        let asked = self.asked.get_value().wrapping_add(1);
-        self.asked.set_value(asked);
-        self.waits.set_value(true);
-        spawn_local(async move {
-            let answer = api::text(&path).await;
-            // A view that is gone takes nothing, and of two answers the one that was asked for later counts.
-            if self.asked.try_get_value() != Some(asked) {
-                return;
-            }
-            self.waits.set_value(false);
-            self.problem.set(answer.as_ref().err().map(ToString::to_string));
-            if let Ok(text) = answer {
-                self.pages.update(|pages| {
-                    if is_all {
-                        pages.clear();
-                    }
-                    pages.push(Page { text, rows });
-                });
-                if self.is_old.get_value() {
-                    self.is_old.set_value(false);
-                    self.refresh();
-                }
-            }
-        });
-    }
-
-    /// All pages that are there, in one table. `rows` are those of a page, with the last one's id.
-    fn show<T: DeserializeOwned>(
-        self,
-        caption: &str,
-        columns: &[&str],
-        empty: &str,
-        rows: impl Fn(&T) -> (Vec<Row>, Option<String>),
-    ) -> Vec<Node> {
-        let pages: Vec<ApiResult<T>> =
-            self.pages.with(|pages| pages.iter().map(|page| api::parse(&page.text)).collect());
-        let (mut all, mut oldest, mut is_more) = (Vec::new(), None, false);
-        let asked: Vec<usize> =
-            self.pages.with(|pages| pages.iter().map(|page| page.rows).collect());
-        for (page, asked) in pages.iter().zip(asked) {
-            let Ok(page) = page else { continue };
-            let (rows, last) = rows(page);
-            is_more = rows.len() == asked;
-            all.extend(rows);
-            oldest = last.or(oldest);
-        }
-        let mut view = Vec::new();
-        if !pages.is_empty() {
-            view.push(parts::table(caption, columns, all, empty));
-        }
-        let problem = self.problem.get();
-        let label = if problem.is_some() { "Try again" } else { "Older" };
-        let is_failed = problem.is_some();
-        view.extend(
-            problem
-                .map(|problem| with(element("p", "fault", vec![text(&problem)]), "role", "alert")),
-        );
-        if is_more || is_failed {
-            let value = oldest.clone().unwrap_or_default();
-            let button = button(label, &value, move || self.ask(oldest.clone(), PAGE));
-            let button =
-                with(button, "aria-label", &format!("{label}: {}", caption.to_ascii_lowercase()));
-            view.push(element("p", "actions", vec![button]));
-        }
-        view
-    }
-}
-
 fn balance(balance: &BalanceBody) -> Row {
     let (available, locked) = (&balance.available, &balance.locked);
     vec![text(&balance.token), parts::number(available), parts::number(locked)]
 }
 
-fn order(state: State, order: &OrderBody) -> Row {
-    let steps = state.steps(&order.market);
+fn order(context: Context, order: &OrderBody) -> Row {
+    let steps = context.markets.steps(&order.market);
     let became = match order.status {
         OrderStatus::Open => "open".to_string(),
         OrderStatus::Filled => "filled".into(),
@@ -300,8 +157,8 @@ fn session_key(key: &SessionKeyBody) -> Row {
     ]
 }
 
-fn fill(state: State, fill: &FillBody) -> Row {
-    let steps = state.steps(&fill.trade.market);
+fn fill(context: Context, fill: &FillBody) -> Row {
+    let steps = context.markets.steps(&fill.trade.market);
     let quote = fill.trade.market.split_once('/').map_or("", |(_, quote)| quote);
     vec![
         parts::number(&fill.trade.id),

@@ -5,12 +5,11 @@ use zellbook_core::wire::{
     BatchTradesResponse, ContentsBody, ElementBody, HeaderBody, ProofBody, TradeBody,
 };
 
-use super::View;
-use super::dom::{Node, button, element, text, with};
+use super::context::{Context, View};
 use super::load::load;
 use super::parts::{self, Row};
-use crate::format;
-use crate::state::State;
+use crate::platform::dom::{Node, button, element, text, with};
+use crate::platform::format;
 
 /// Elements, and trades, on show at once.
 const SHOWN: u64 = 50;
@@ -18,7 +17,7 @@ const ELEMENTS: &[&str] = &["Position", "Transaction", "Kind", "Account", "Detai
 const TRADES: &[&str] =
     &["Trade", "Market", "Taker", "#Price", "#Quantity", "#Maker order", "#Taker order"];
 
-pub fn batch(state: State, index: u64) -> View {
+pub fn batch(context: Context, index: u64) -> View {
     let from = RwSignal::new(0_u64);
     let path = move || format!("/v1/batches/{index}/contents?limit={SHOWN}&from={}", from.get());
     let contents = load(path);
@@ -38,7 +37,7 @@ pub fn batch(state: State, index: u64) -> View {
             with(element("nav", "steps-nav", neighbours), "aria-label", "Previous and next batch");
         let mut view = vec![parts::heading(&title, vec![nav])];
         view.extend(contents.show(|body: ContentsBody| {
-            let trades = trades.show(|body| trades_view(state, &body, trades_from));
+            let trades = trades.show(|body| trades_view(context, &body, trades_from));
             contents_view(&body, from, trades)
         }));
         view
@@ -69,8 +68,8 @@ fn ways(what: &str, from: RwSignal<u64>, total: &str) -> Vec<Node> {
     vec![element("p", "actions", ways)]
 }
 
-fn trades_view(state: State, body: &BatchTradesResponse, from: RwSignal<u64>) -> Vec<Node> {
-    let rows = body.trades.iter().map(|one| trade(state, one)).collect();
+fn trades_view(context: Context, body: &BatchTradesResponse, from: RwSignal<u64>) -> Vec<Node> {
+    let rows = body.trades.iter().map(|one| trade(context, one)).collect();
     let empty = "No trades in this batch.";
     let mut view = vec![parts::table("Trades of this batch", TRADES, rows, empty)];
     view.extend(ways("trades", from, &body.total));
@@ -146,8 +145,8 @@ fn proof(proof: &ProofBody) -> Vec<Node> {
     vec![parts::facts(facts), parts::note(said)]
 }
 
-fn trade(state: State, trade: &TradeBody) -> Row {
-    let steps = state.steps(&trade.market);
+fn trade(context: Context, trade: &TradeBody) -> Row {
+    let steps = context.markets.steps(&trade.market);
     vec![
         parts::number(&trade.id),
         parts::market_link(&trade.market),

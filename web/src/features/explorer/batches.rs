@@ -3,11 +3,10 @@
 use leptos::prelude::*;
 use zellbook_core::wire::{HeaderBody, HeadersResponse};
 
-use super::View;
-use super::dom::{Node, button, element, text};
+use super::context::{Context, View};
 use super::load::load;
 use super::parts::{self, Row};
-use crate::state::State;
+use crate::platform::dom::{Node, button, element, text};
 
 const SHOWN: u32 = 25;
 const COLUMNS: &[&str] =
@@ -32,14 +31,14 @@ fn row(header: &HeaderBody) -> Row {
     ]
 }
 
-pub fn batches(state: State) -> View {
+pub fn batches(context: Context) -> View {
     // None: the newest, as they come.
     let before = RwSignal::new(None::<u64>);
     let path = move || {
         let before = before.get().map(|index| format!("&before={index}")).unwrap_or_default();
         format!("/v1/headers?limit={SHOWN}{before}")
     };
-    let load = load(path).live(state);
+    let load = load(path).live(context);
     let list = move |body: HeadersResponse| -> Vec<Node> {
         let rows = body.headers.iter().map(row).collect();
         let table = parts::table("Batches, newest first", COLUMNS, rows, EMPTY);

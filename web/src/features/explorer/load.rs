@@ -1,27 +1,28 @@
-//! Asking the replica for what a view shows: a skeleton while it loads, and what went wrong if it fails.
+//! Requests for what a view shows, with a skeleton while they have no answer and an explanation when they fail.
 
 use leptos::leptos_dom::helpers::set_timeout;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use serde::de::DeserializeOwned;
 
-use super::dom::{Node, button, element, text, with};
+use super::context::Context;
 use super::parts;
-use crate::api::{self, ApiResult};
-use crate::state::State;
+use crate::platform::api::{self, ApiResult};
+use crate::platform::dom::{Node, button, element, text, with};
 
-/// How long a view waits after a commit, so that it asks once for many.
+/// How long a view waits after a commit, so that it asks once for many of them.
 const REFRESH_AFTER: std::time::Duration = std::time::Duration::from_millis(500);
 
-/// An answer that a view shows, as text: it is read where it is shown.
+/// A request and its answer as text. Each view reads it as the type that it shows.
 #[derive(Clone, Copy)]
 pub struct Load {
     answer: RwSignal<Option<ApiResult<String>>>,
     again: RwSignal<u32>,
 }
 
-/// Asks for a path now, and again when the path changes or [`Load::again`] says so.
+/// Asks for a path now, and again when the path changes or [`Load::again`] is called.
 pub fn load(path: impl Fn() -> String + 'static) -> Load {
+    // Boxed here, so that the code below is not made once for each caller.
     ask(Box::new(path))
 }
 
@@ -34,7 +35,7 @@ fn ask(path: Box<dyn Fn() -> String>) -> Load {
         let (asked, path) = (count.get_value(), path());
         spawn_local(async move {
             let answer = api::text(&path).await;
-            // A view that is gone takes nothing, and of two answers the one that was asked for later counts.
+            // The view may have been left, or something else may have been asked for meanwhile.
             if count.try_get_value() == Some(asked) {
                 let _ = load.answer.try_set(Some(answer));
             }
@@ -44,7 +45,7 @@ fn ask(path: Box<dyn Fn() -> String>) -> Load {
 }
 
 impl Load {
-    /// Asks again; what is there stays on show until then.
+    /// Asks again. The answer before stays on show until the new one arrives.
     pub fn again(self) {
         let _ = self.again.try_update(|count| *count = count.wrapping_add(1));
     }
@@ -54,11 +55,9 @@ impl Load {
         set_timeout(move || self.again(), time);
     }
 
-    /// Asks again after each commit of the replica, once for many.
-    pub fn live(self, state: State) -> Self {
-        let batch = Memo::new(move |_| {
-            state.status.with(|status| status.as_ref().map(|status| status.batch.clone()))
-        });
+    /// Asks again after commits of the replica, once for many of them.
+    pub fn live(self, context: Context) -> Self {
+        let batch = context.last_batch();
         let waits = StoredValue::new(false);
         Effect::new(move |before: Option<Option<String>>| {
             let now = batch.get();
@@ -76,7 +75,7 @@ impl Load {
         self
     }
 
-    /// The answer, read; none before the first.
+    /// The answer, or none before the first one arrives.
     pub fn read<T: DeserializeOwned>(self) -> Option<ApiResult<T>> {
         match self.answer.get()? {
             Ok(text) => Some(api::parse(&text)),
@@ -84,7 +83,7 @@ impl Load {
         }
     }
 
-    /// What shows the answer; or a skeleton, or what went wrong.
+    /// Shows the answer, or a skeleton, or the problem.
     pub fn show<T: DeserializeOwned>(self, view: impl FnOnce(T) -> Vec<Node>) -> Vec<Node> {
         match self.read() {
             None => vec![skeleton()],
@@ -103,7 +102,7 @@ impl Load {
     }
 }
 
-/// What went wrong, as a sentence: a replica says it as a part of one.
+/// A problem as a sentence. A replica's own messages are parts of sentences.
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
@@ -111,7 +110,7 @@ fn sentence(text: &str) -> String {
     format!("{first}{}{end}", letters.as_str())
 }
 
-/// Grey lines where text will stand.
+/// Grey lines in place of the text that will come.
 fn skeleton() -> Node {
     let mut lines = vec![element("span", "visually-hidden", vec![text("Loading")])];
     let widths = ["half", "whole-line", "most", "whole-line", "half", "most"];

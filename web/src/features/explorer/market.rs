@@ -6,13 +6,12 @@ use zellbook_core::wire::{
     BookBody, LevelBody, MarketBody, MarketsResponse, TradeBody, TradesResponse,
 };
 
-use super::View;
-use super::dom::{Node, button, element, text, with};
+use super::context::{Context, View};
 use super::load::{Load, load};
 use super::parts::{self, Row};
-use crate::format::{self, Steps};
-use crate::route::{self, Route};
-use crate::state::State;
+use crate::platform::dom::{Node, button, element, text, with};
+use crate::platform::format::{self, Steps};
+use crate::platform::route::Route;
 
 const DEPTH: usize = 10;
 const TRADES_SHOWN: usize = 25;
@@ -21,10 +20,10 @@ const MARKETS: &[&str] =
 const LEVELS: &[&str] = &["#Price", "#Quantity", "#Orders"];
 const TRADES: &[&str] = &["Trade", "Time", "Taker", "#Price", "#Quantity", "Batch"];
 
-pub fn markets(state: State) -> View {
-    let load = load(|| "/v1/markets".into()).live(state);
+pub fn markets(context: Context) -> View {
+    let load = load(|| "/v1/markets".into()).live(context);
     let row = move |market: &MarketBody| {
-        let steps = state.steps(&market.name);
+        let steps = context.markets.steps(&market.name);
         let price = |value: &Option<String>| {
             text(&value.as_ref().map_or_else(|| "–".into(), |value| steps.price(value)))
         };
@@ -49,7 +48,7 @@ pub fn markets(state: State) -> View {
     })
 }
 
-/// What a market's view asks for.
+/// The requests of a market's view.
 #[derive(Clone, Copy)]
 struct Asked {
     figures: Load,
@@ -57,12 +56,14 @@ struct Asked {
     trades: Load,
 }
 
-pub fn market(state: State, name: String) -> View {
+pub fn market(context: Context, name: String) -> View {
     let asked = StoredValue::new(None::<Asked>);
-    // Only a market of genesis has something to ask for.
+    // The replica is asked only about markets that exist.
     let of_genesis = {
         let name = name.clone();
-        Memo::new(move |_| state.listing.with(|listing| listing.as_ref()?.market(&name).cloned()))
+        Memo::new(move |_| {
+            context.markets.listing.with(|listing| listing.as_ref()?.market(&name).cloned())
+        })
     };
     let changed = RwSignal::new(());
     Effect::new(move || {
@@ -71,9 +72,9 @@ pub fn market(state: State, name: String) -> View {
         let (of_book, of_trades) =
             (format!("{path}/book?depth={DEPTH}"), format!("{path}/trades?limit={TRADES_SHOWN}"));
         asked.set_value(Some(Asked {
-            figures: load(|| "/v1/markets".into()).live(state),
-            book: load(move || of_book.clone()).live(state),
-            trades: load(move || of_trades.clone()).live(state),
+            figures: load(|| "/v1/markets".into()).live(context),
+            book: load(move || of_book.clone()).live(context),
+            trades: load(move || of_trades.clone()).live(context),
         }));
         changed.set(());
     });
@@ -81,7 +82,7 @@ pub fn market(state: State, name: String) -> View {
         changed.track();
         let (Some(market), Some(asked)) = (of_genesis.get(), asked.get_value()) else {
             let mut view = vec![parts::heading(&name, Vec::new())];
-            if let Some(listing) = &*state.listing.read() {
+            if let Some(listing) = &*context.markets.listing.read() {
                 let links = listing.markets.iter().map(|market| parts::market_link(&market.name));
                 let said = format!("There is no market {name}. Available markets:");
                 let said = vec![
@@ -95,16 +96,14 @@ pub fn market(state: State, name: String) -> View {
         let trade = {
             let name = name.clone();
             button("Trade", "", move || {
-                if state.market.with_untracked(|shown| *shown != name) {
-                    state.show_market(name.clone());
-                }
-                route::go(state.route, Route::Trade);
+                context.markets.show(name.clone());
+                context.router.go(Route::Trade);
             })
         };
         let mut view = vec![parts::heading(&name, vec![trade])];
         view.extend(asked.figures.show(|body: MarketsResponse| {
             let own = body.markets.iter().find(|body| body.name == name);
-            own.map(|own| figures(state.steps(&name), own)).into_iter().collect()
+            own.map(|own| figures(context.markets.steps(&name), own)).into_iter().collect()
         }));
         let book = asked.book.show(|body: BookBody| vec![book(&market, &body)]);
         view.push(parts::section("Order book", book));

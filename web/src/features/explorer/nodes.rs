@@ -7,11 +7,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use zellbook_core::wire::{ContentsBody, NetworkBody, ProofBody};
 
-use super::dom::{Node, element, text, with};
+use super::context::Context;
 use super::load::{Load, load};
 use super::parts::{self, Row};
-use crate::format;
-use crate::state::State;
+use crate::platform::dom::{Node, element, text, with};
+use crate::platform::format;
 
 const NODES: &[&str] =
     &["Node", "Address", "#Stake", "#Share", "Latest proof", "Public key (BLS, G2)"];
@@ -37,19 +37,22 @@ pub struct Nodes {
 }
 
 impl Nodes {
-    pub fn of(state: State) -> Self {
+    pub fn of(context: Context) -> Self {
         let last = RwSignal::new(None::<Load>);
         let has_batches = Memo::new(move |_| {
-            state.status.with(|status| status.as_ref().is_some_and(|it| it.batch != "0"))
+            context
+                .connection
+                .status
+                .with(|status| status.as_ref().is_some_and(|it| it.batch != "0"))
         });
         Effect::new(move || {
             if has_batches.get() {
                 let path = move || {
-                    let status = state.status.read_untracked();
+                    let status = context.connection.status.read_untracked();
                     let batch = status.as_ref().map_or("1", |status| &status.batch);
                     format!("/v1/batches/{batch}/contents?limit=1")
                 };
-                last.set(Some(load(path).live(state)));
+                last.set(Some(load(path).live(context)));
             }
         });
         // Where stakes change, each proof names the block at which they count.

@@ -2,9 +2,9 @@
 
 use zellbook_core::Side;
 
-use super::dom::{KEY, Node, element, text, with};
-use crate::format;
-use crate::route::HEADING;
+use crate::platform::dom::{KEY, Node, element, text, with};
+use crate::platform::format;
+use crate::platform::route::HEADING;
 
 /// The heading of a view, and what leads on from it.
 pub fn heading(title: &str, mut more: Vec<Node>) -> Node {

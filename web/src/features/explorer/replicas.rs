@@ -3,14 +3,13 @@
 use leptos::prelude::*;
 use zellbook_core::wire::{GatewayBody, ReplicaBody, ReplicaState, ReplicasResponse, StatusBody};
 
-use super::View;
-use super::dom::{Node, button, element, text};
+use super::context::{Context, View};
 use super::load::load;
 use super::nodes::Nodes;
 use super::parts::{self, Row};
-use crate::evidence::{Evidence, Subject};
-use crate::format;
-use crate::state::State;
+use crate::features::evidence::Subject;
+use crate::platform::dom::{Node, button, element, text};
+use crate::platform::format;
 
 const REPLICAS: &[&str] =
     &["Replica", "#Weight", "Last attested batch", "Root", "Clock", "Attested in batch"];
@@ -18,10 +17,9 @@ const GATEWAYS: &[&str] =
     &["Gateway", "Used for", "#Finalized", "#Failures", "#Invalid answers", "Last failure"];
 const LEAD: &str = "Replicas apply the same batches, and each signs the state root it computes. A root signed by replicas with more than two thirds of the weight is certified. A replica whose own root differs halts.";
 
-pub fn replicas(state: State) -> View {
-    let load = load(|| "/v1/replicas".into()).live(state);
-    let nodes = Nodes::of(state);
-    let evidence = Evidence::of_page();
+pub fn replicas(context: Context) -> View {
+    let load = load(|| "/v1/replicas".into()).live(context);
+    let nodes = Nodes::of(context);
     Box::new(move || {
         let table = load.show(|body: ReplicasResponse| {
             let weights = body.replicas.iter().filter_map(|one| one.weight.parse::<u64>().ok());
@@ -30,14 +28,14 @@ pub fn replicas(state: State) -> View {
             let caption = "Replicas named in genesis";
             vec![parts::table(caption, REPLICAS, rows, "No replicas named in genesis.")]
         });
-        let check = button("Check", "", move || evidence.check(Subject::LastBatch));
+        let check = button("Check", "", move || context.evidence.check(Subject::LastBatch));
         let mut view = vec![
             parts::heading("Replicas", vec![check]),
             parts::lead(LEAD),
             parts::section("Replicas named in genesis", table),
             parts::section("Sequencer nodes", nodes.show()),
         ];
-        if let Some(status) = &*state.status.read() {
+        if let Some(status) = &*context.connection.status.read() {
             let gateways = parts::table(
                 "Gateways",
                 GATEWAYS,

@@ -8,13 +8,12 @@ use zellbook_core::wire::{
     BatchTradesResponse, OrderBody, OrderStatus, SignedBody, Stage, TradeBody, TransactionStatus,
 };
 
-use super::View;
-use super::dom::{Node, button, element, text, with};
+use super::context::{Context, View};
 use super::load::load;
 use super::parts::{self, Row};
-use crate::evidence::{Evidence, Subject};
-use crate::format;
-use crate::state::State;
+use crate::features::evidence::Subject;
+use crate::platform::dom::{Node, button, element, text, with};
+use crate::platform::format;
 
 /// How often a transaction without an outcome is asked for.
 const POLL: Duration = Duration::from_millis(400);
@@ -22,7 +21,7 @@ const POLL: Duration = Duration::from_millis(400);
 const FILLS_SHOWN: usize = 200;
 const FILLS: &[&str] = &["Trade", "Market", "#Price", "#Quantity", "#With order"];
 
-pub fn transaction(state: State, hash: String) -> View {
+pub fn transaction(context: Context, hash: String) -> View {
     let path = format!("/v1/transactions/{hash}");
     let of_signed = format!("{path}/signed");
     let status = load(move || path.clone());
@@ -40,19 +39,18 @@ pub fn transaction(state: State, hash: String) -> View {
             traded.set(Some(load(move || path.clone())));
         }
     });
-    let checks = Evidence::of_page();
     Box::new(move || {
         let subject = Subject::Transaction(hash.clone());
-        let check = button("Check", &hash, move || checks.check(subject.clone()));
+        let check = button("Check", &hash, move || context.evidence.check(subject.clone()));
         let mut view = vec![parts::heading("Transaction", vec![check]), parts::lead_hash(&hash)];
         view.extend(status.show(|found: TransactionStatus| {
             let fills = || match traded.get() {
-                Some(load) => load.show(|body| fills(state, &body)),
+                Some(load) => load.show(|body| fills(context, &body)),
                 None => Vec::new(),
             };
             vec![
                 parts::section("Lifecycle", lifecycle(&found)),
-                parts::section("Outcome", outcome(state, &found, fills)),
+                parts::section("Outcome", outcome(context, &found, fills)),
                 parts::section("Signed message", signed.show(|body: SignedBody| evidence(&body))),
             ]
         }));
@@ -108,7 +106,7 @@ fn lifecycle(status: &TransactionStatus) -> Vec<Node> {
 
 /// What came of it: the reject and what would do, or the order with its fills.
 fn outcome(
-    state: State,
+    context: Context,
     status: &TransactionStatus,
     fills: impl FnOnce() -> Vec<Node>,
 ) -> Vec<Node> {
@@ -130,7 +128,7 @@ fn outcome(
         ),
         (Stage::Applied, _, Some(order)) => {
             let mut view = vec![
-                order_facts(state, order),
+                order_facts(context, order),
                 element("h3", "", vec![text("Filled immediately")]),
             ];
             view.extend(fills());
@@ -141,9 +139,9 @@ fn outcome(
     }
 }
 
-fn fills(state: State, body: &BatchTradesResponse) -> Vec<Node> {
+fn fills(context: Context, body: &BatchTradesResponse) -> Vec<Node> {
     let row = |trade: &TradeBody| -> Row {
-        let steps = state.steps(&trade.market);
+        let steps = context.markets.steps(&trade.market);
         vec![
             parts::number(&trade.id),
             parts::market_link(&trade.market),
@@ -163,8 +161,8 @@ fn fills(state: State, body: &BatchTradesResponse) -> Vec<Node> {
     view
 }
 
-fn order_facts(state: State, order: &OrderBody) -> Node {
-    let steps = state.steps(&order.market);
+fn order_facts(context: Context, order: &OrderBody) -> Node {
+    let steps = context.markets.steps(&order.market);
     let status = match order.status {
         OrderStatus::Open => "open".into(),
         OrderStatus::Filled => "filled".into(),

@@ -1,13 +1,14 @@
-//! What a market did in the last 24 hours.
+//! A market's last price and its figures of the last 24 hours.
 
 use leptos::prelude::*;
 use zellbook_core::wire::MarketBody;
 use zellbook_core::{Atoms, Decimal, Market};
 
-use crate::format;
-use crate::state::{ticks, use_state};
+use super::book::ticks;
+use super::state::use_markets;
+use crate::platform::format;
 
-/// The change of the last 24 hours in percent, with its sign, and the class of its colour.
+/// The class of the colour and the change of the last 24 hours in percent, with its sign.
 pub fn change(market: &Market, body: &MarketBody) -> Option<(&'static str, String)> {
     let open = ticks(market, body.open_24h.as_ref()?)?.0;
     let last = ticks(market, body.last.as_ref()?)?.0;
@@ -21,13 +22,12 @@ pub fn change(market: &Market, body: &MarketBody) -> Option<(&'static str, Strin
     Some((class, format!("{sign}{percent} %")))
 }
 
-/// Last price and the last 24 hours of the market on show.
 #[component]
 pub fn Figures() -> impl IntoView {
-    let state = use_state();
+    let markets = use_markets();
     let body = move || {
-        let name = state.market.get();
-        state.markets.with(|markets| {
+        let name = markets.shown.get();
+        markets.figures.with(|markets| {
             let markets = &markets.as_ref()?.markets;
             markets.iter().find(|market| market.name == name).cloned()
         })
@@ -39,7 +39,7 @@ pub fn Figures() -> impl IntoView {
                     <dt>{name}</dt>
                     <dd>
                         {move || {
-                            let tick = state.listed_market().map(|(_, market)| market.tick_size);
+                            let tick = markets.shown_market().map(|(_, market)| market.tick_size);
                             let value = body().and_then(|body| value(&body));
                             match (value, tick) {
                                 (Some(value), Some(tick)) => format::in_steps(&value, tick),
@@ -50,16 +50,16 @@ pub fn Figures() -> impl IntoView {
                 </div>
             }
         };
-    // The tape is newer than the figures, which are asked for every few seconds.
+    // Trades come with the feed, figures are asked for every few seconds.
     let last = move || {
-        let tape = state.trades.with(|trades| trades.first().map(|trade| trade.price.clone()));
+        let tape = markets.trades.with(|trades| trades.first().map(|trade| trade.price.clone()));
         tape.or_else(|| body()?.last)
     };
-    // The last price and whether it went up, so that what is new can flash.
+    // The last price and whether it went up (1) or down (-1), so that it can flash.
     let last_change = Memo::new(move |before: Option<&(Option<String>, i8)>| {
         let now = last();
         let (old, direction) = before.cloned().unwrap_or_default();
-        let listing = state.listed_market();
+        let listing = markets.shown_market();
         let number = |text: &Option<String>| ticks(&listing.as_ref()?.1, text.as_ref()?);
         let direction = match (number(&old), number(&now)) {
             (Some(old), Some(now)) if now > old => 1,
@@ -75,9 +75,9 @@ pub fn Figures() -> impl IntoView {
             -1 => "last ask flash-down",
             _ => "last",
         };
-        let shown = state.listed_market().zip(price);
+        let shown = markets.shown_market().zip(price);
         let shown = shown.map(|((_, market), price)| format::in_steps(&price, market.tick_size));
-        // Another element each time: it flashes once.
+        // A new element each time, so that it flashes once.
         view! { <dd class=class>{shown.unwrap_or_else(|| "–".into())}</dd> }
     };
     view! {
@@ -89,7 +89,7 @@ pub fn Figures() -> impl IntoView {
             <div class="wide">
                 <dt>"24 h change"</dt>
                 {move || {
-                    let change = body().zip(state.listed_market()).and_then(|(body, (_, market))| change(&market, &body));
+                    let change = body().zip(markets.shown_market()).and_then(|(body, (_, market))| change(&market, &body));
                     let (class, text) = change.unwrap_or_else(|| ("", "–".into()));
                     view! { <dd class=class>{text}</dd> }
                 }}
@@ -101,7 +101,7 @@ pub fn Figures() -> impl IntoView {
                 <dd>
                     {move || {
                         body()
-                            .zip(state.listed_market())
+                            .zip(markets.shown_market())
                             .map_or_else(
                                 || "–".into(),
                                 |(body, (_, market))| {

@@ -1,26 +1,23 @@
-//! Genesis as the page reads it: what is signed and checked goes by it. Before there is a key, the page
-//! does without, and shows the markets as the replica lists them.
+//! Genesis, by whose rules everything is signed and checked. A page without a wallet does without it and shows the
+//! markets as the replica lists them: reading genesis takes code that a first visit need not load.
 
 use std::sync::Arc;
 
 use leptos::prelude::*;
 use zellbook_core::{Genesis, Rules};
 
-use crate::api::{self, ApiResult, Problem};
-use crate::state::State;
+use super::state::Markets;
+use crate::platform::api::{self, ApiResult, Problem};
 
-/// The rules of this exchange, with the network id computed here. They are asked for once; from then on the
-/// page shows the markets by them.
-pub async fn rules(state: State) -> ApiResult<Arc<Rules>> {
-    if let Some(rules) = state.rules.get_untracked() {
+/// The rules of this exchange. They are asked for once, and the network id is computed here, not taken from the
+/// replica.
+pub async fn rules(markets: Markets) -> ApiResult<Arc<Rules>> {
+    if let Some(rules) = markets.rules.get_untracked() {
         return Ok(rules);
     }
     let genesis: Genesis = api::parse(&api::text("/v1/genesis").await?)?;
     let rules = genesis.check().map_err(|error| Problem::Refused(error.to_string()))?;
     let rules = Arc::new(rules);
-    if state.listing.with_untracked(|listing| listing.as_deref() != Some(&rules.listing)) {
-        state.listing.set(Some(Arc::new(rules.listing.clone())));
-    }
-    state.rules.set(Some(rules.clone()));
+    markets.set_rules(rules.clone());
     Ok(rules)
 }

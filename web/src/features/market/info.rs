@@ -1,14 +1,13 @@
-//! A market's rules and its last day, for where the header has no room for them.
+//! A market's rules and figures, for narrow pages whose header has no room for them.
 
 use leptos::prelude::*;
 
-use super::sign_sheet::lines_view;
-use crate::draft::Lines;
-use crate::format;
-use crate::state::{State, use_state};
+use super::state::{Markets, use_markets};
+use crate::platform::format;
+use crate::ui::lines::{Lines, lines_view};
 
-fn lines(state: State) -> Option<Lines> {
-    let (listing, market) = state.listed_market()?;
+fn lines(markets: Markets) -> Option<Lines> {
+    let (listing, market) = markets.shown_market()?;
     let symbol = |index| listing.token_at(index).map_or("", |token| token.symbol.as_str());
     let (base, quote) = (symbol(market.base), symbol(market.quote));
     let amount = |value: &str, unit: &str| format!("{} {unit}", format::number(value, 0));
@@ -20,9 +19,9 @@ fn lines(state: State) -> Option<Lines> {
         ("Maker fee", fee(market.maker_fee_bps)),
         ("Taker fee", fee(market.taker_fee_bps)),
     ];
-    let figures = state.markets.with(|markets| {
-        let markets = &markets.as_ref()?.markets;
-        markets.iter().find(|body| body.name == market.name).cloned()
+    let figures = markets.figures.with(|figures| {
+        let all = &figures.as_ref()?.markets;
+        all.iter().find(|body| body.name == market.name).cloned()
     });
     if let Some(figures) = figures {
         let price = |value: Option<String>| {
@@ -40,10 +39,9 @@ fn lines(state: State) -> Option<Lines> {
     Some(lines)
 }
 
-/// The market on show, in figures.
 #[component]
 pub fn MarketInfo() -> impl IntoView {
-    let state = use_state();
-    let lines = move || lines_view(lines(state).unwrap_or_default());
+    let markets = use_markets();
+    let lines = move || lines_view(lines(markets).unwrap_or_default());
     view! { <section aria-label="Market"><h2>"Market"</h2><dl class="cost">{lines}</dl></section> }
 }

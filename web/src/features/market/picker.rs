@@ -1,22 +1,22 @@
-//! The market on show, and the list of all to choose another from.
+//! The name of the market on show, and the list of all markets to choose from.
 
 use leptos::prelude::*;
 use zellbook_core::wire::MarketBody;
 
 use super::figures::change;
-use super::settings::sheet;
-use crate::format;
-use crate::later::{Later, MakeView, NotLoaded, wasm_split};
-use crate::state::{State, use_state};
+use super::state::{Markets, use_markets};
+use crate::platform::format;
+use crate::ui::later::{Later, MakeView, NotLoaded, wasm_split};
+use crate::ui::sheet::sheet;
 
-/// Whether the list is open.
+/// Whether the list is open. The list is loaded later and gets it from its context.
 #[derive(Clone, Copy)]
 struct IsOpen(RwSignal<bool>);
 
-/// A button with the market on show, which opens the list.
+/// A button with the name of the market on show. It opens the list.
 #[component]
 pub fn MarketPicker() -> impl IntoView {
-    let state = use_state();
+    let markets = use_markets();
     let is_open = RwSignal::new(false);
     provide_context(IsOpen(is_open));
     view! {
@@ -24,10 +24,10 @@ pub fn MarketPicker() -> impl IntoView {
             <button
                 type="button"
                 aria-haspopup="dialog"
-                aria-label=move || format!("Market {}, change market", state.market.get())
+                aria-label=move || format!("Market {}, change market", markets.shown.get())
                 on:click=move |_| is_open.set(true)
             >
-                {move || state.market.get()}
+                {move || markets.shown.get()}
                 <span aria-hidden="true">" ▾"</span>
             </button>
             {sheet(is_open, "Markets", || view! { <Later part=|| Box::pin(list()) /> }.into_any())}
@@ -35,12 +35,12 @@ pub fn MarketPicker() -> impl IntoView {
     }
 }
 
-/// Those whose name has what was typed.
-fn found(state: State, text: &str) -> Vec<MarketBody> {
+/// The markets whose names contain a text.
+fn found(markets: Markets, text: &str) -> Vec<MarketBody> {
     let text = text.trim().to_ascii_uppercase().replace('-', "/");
-    state.markets.with(|markets| {
-        let markets = markets.iter().flat_map(|markets| &markets.markets);
-        markets.filter(|market| market.name.contains(&text)).cloned().collect()
+    markets.figures.with(|figures| {
+        let all = figures.iter().flat_map(|figures| &figures.markets);
+        all.filter(|market| market.name.contains(&text)).cloned().collect()
     })
 }
 
@@ -51,23 +51,22 @@ fn list() -> Result<MakeView, NotLoaded> {
 
 #[component]
 fn List() -> impl IntoView {
-    let state = use_state();
+    let markets = use_markets();
     let IsOpen(is_open) = expect_context();
     let text = RwSignal::new(String::new());
     let choose = move |name: String| {
         is_open.set(false);
-        if state.market.with_untracked(|shown| *shown != name) {
-            state.show_market(name);
-        }
+        markets.show(name);
     };
     let first = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
-        if let Some(market) = untrack(|| text.with(|text| found(state, text))).into_iter().next() {
+        if let Some(market) = untrack(|| text.with(|text| found(markets, text))).into_iter().next()
+        {
             choose(market.name);
         }
     };
     let row = move |body: MarketBody| {
-        let listing = state.listing.get()?;
+        let listing = markets.listing.get()?;
         let market = listing.market(&body.name)?;
         let price = |value: &Option<String>| {
             let shown = value.as_ref().map(|value| format::in_steps(value, market.tick_size));
@@ -78,7 +77,7 @@ fn List() -> impl IntoView {
             format!("{} {}", format::in_steps(&body.volume_24h, market.lot_size), body.base);
         let (last, high, low) = (price(&body.last), price(&body.high_24h), price(&body.low_24h));
         let (name, shown) = (body.name.clone(), body.name.clone());
-        let is_current = move || state.market.with(|market| *market == shown).then_some("true");
+        let is_current = move || markets.shown.with(|market| *market == shown).then_some("true");
         Some(view! {
             <tr>
                 <th scope="row">
@@ -94,8 +93,8 @@ fn List() -> impl IntoView {
             </tr>
         })
     };
-    let rows = move || text.with(|text| found(state, text)).into_iter().map(row).collect_view();
-    let is_none = move || text.with(|text| found(state, text).is_empty());
+    let rows = move || text.with(|text| found(markets, text)).into_iter().map(row).collect_view();
+    let is_none = move || text.with(|text| found(markets, text).is_empty());
     view! {
         <form on:submit=first>
             <label class="field">

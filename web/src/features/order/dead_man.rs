@@ -1,86 +1,78 @@
-//! The dead-man's switch: all orders are cancelled at a time, which the page puts off for as long as it is
-//! open and the key is unlocked.
+//! The dead-man's switch: the exchange cancels all orders of the account at a given time. The page moves that time
+//! forward again and again for as long as it is open and the key is unlocked.
 
-use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use zellbook_core::Action;
 
-use crate::state::{SignRequest, State, use_state};
-use crate::wallet::Wallet;
-use crate::{clock, sending, trading_key};
+use crate::features::signing::{SignRequest, Signing, use_signing};
+use crate::features::wallet::{Session, Wallet, use_session};
+use crate::platform::clock;
 
 /// How often the countdown moves.
 const TICK_MS: u32 = 1000;
-/// Names and lengths to choose from. Half of it is the time that a lost connection may last unnoticed.
+/// Names and lengths to choose from. The switch is renewed when half of its length is left, so a connection may be lost
+/// for that long without any harm.
 const LENGTHS: [(&str, u64); 4] =
     [("2 min", 120_000), ("10 min", 600_000), ("1 hour", 3_600_000), ("8 hours", 28_800_000)];
 
-/// What the page does about the switch.
+/// What this page does about the switch.
 #[derive(Clone, Copy)]
 pub struct DeadMan {
-    /// What the user switched on in this page: it is renewed to this length.
+    /// The length to which this page renews the switch. None if the user did not switch it on here.
     length_ms: RwSignal<Option<u64>>,
-    /// Unix milliseconds, each second.
+    /// Unix milliseconds, updated each second for the countdown.
     now_ms: RwSignal<u64>,
 }
 
-/// When the replica says that the orders of the account are cancelled.
-fn due(state: State) -> Option<u64> {
-    state.account.with(|account| account.as_ref()?.switch_ms.as_ref()?.parse().ok())
+/// When the orders of the account are cancelled, as the replica reports it.
+fn due(session: Session) -> Option<u64> {
+    session.account.with(|account| account.as_ref()?.switch_ms.as_ref()?.parse().ok())
 }
 
 impl DeadMan {
-    /// One that is off.
     pub fn new() -> Self {
         Self { length_ms: RwSignal::new(None), now_ms: RwSignal::new(clock::now()) }
     }
 
-    fn renew(self, state: State, length: u64) {
-        let action = Action::CancelAllAfter { time: from_now(length) };
-        let signer = trading_key::usable(state, &action);
-        if signer.is_none() && !state.wallet.with_untracked(Wallet::signs_alone) {
-            return;
-        }
+    fn renew(self, signing: Signing, length: u64) {
         spawn_local(async move {
-            let transaction = sending::transaction(state, action, signer, None).await;
-            if let Ok(transaction) = transaction {
-                // What fails is tried again when the next one is due.
-                let _ = sending::sign_and_send(state, RENEWAL.into(), transaction).await;
-            }
+            let action = Action::CancelAllAfter { time: from_now(length) };
+            // A renewal that fails is tried again when the next one is due.
+            let _ = signing.sign_unattended(RENEWAL.into(), action).await;
         });
     }
 }
 
-/// Renews the switch while the page lives.
-pub fn keep_up(state: State, switch: DeadMan) {
+/// Renews the switch for as long as the page lives.
+pub fn keep_alive(session: Session, signing: Signing, switch: DeadMan) {
     spawn_local(async move {
         let mut renewed = 0_u64;
         loop {
-            TimeoutFuture::new(TICK_MS).await;
+            clock::sleep(TICK_MS).await;
             let now = clock::now();
             switch.now_ms.set(now);
             let length = switch.length_ms.get_untracked();
-            let (Some(length), Some(due)) = (length, untrack(|| due(state))) else { continue };
+            let (Some(length), Some(due)) = (length, untrack(|| due(session))) else { continue };
             let is_late = due < now.saturating_add(length / 2);
-            // One on its way is waited for.
+            // A renewal that is on its way gets a quarter of the length before the next one is sent.
             if is_late && renewed.saturating_add(length / 4) < now {
                 renewed = now;
-                switch.renew(state, length);
+                switch.renew(signing, length);
             }
         }
     });
 }
 
-/// What a renewal is called among what was sent.
+/// The title of a renewal in the list of transactions.
 pub const RENEWAL: &str = "Extend dead-man's switch";
 
-/// What turning it on is called, before its length.
+/// The title of turning the switch on, before its length.
 pub const TURN_ON: &str = "Turn on dead-man's switch";
 
 const TURN_OFF: &str = "Turn off dead-man's switch";
 
-/// So long from now, in whole seconds.
+/// The time after so many milliseconds from now, in whole seconds.
 fn from_now(length: u64) -> u64 {
     clock::now().next_multiple_of(1000).saturating_add(length)
 }
@@ -95,31 +87,32 @@ fn countdown(milliseconds: u64) -> String {
     }
 }
 
-fn request(state: State, title: String, line: String, time: u64) {
-    state.request.set(Some(SignRequest {
+fn request(signing: Signing, title: String, line: String, time: u64) {
+    let request = SignRequest {
         title,
         lines: vec![("Markets", "all".into()), ("Cancels all orders", line)],
         action: Action::CancelAllAfter { time },
-    }));
+    };
+    signing.sign(request, |_| ());
 }
 
 /// The switch, below the open orders.
 #[component]
 pub fn DeadManView() -> impl IntoView {
-    let state = use_state();
+    let (session, signing) = (use_session(), use_signing());
     let switch: DeadMan = expect_context();
     let length = RwSignal::new(LENGTHS[1]);
-    let due = Memo::new(move |_| due(state));
-    let is_locked = move || !state.wallet.with(Wallet::signs_alone);
+    let due = Memo::new(move |_| due(session));
+    let is_locked = move || !session.wallet.with(Wallet::signs_alone);
     let turn_on = move |_| {
         let (words, length) = length.get_untracked();
         switch.length_ms.set(Some(length));
         let line = format!("{words} after this page closes or its wallet locks");
-        request(state, format!("{TURN_ON} ({words})"), line, from_now(length));
+        request(signing, format!("{TURN_ON} ({words})"), line, from_now(length));
     };
     let turn_off = move |_| {
         switch.length_ms.set(None);
-        request(state, TURN_OFF.into(), "only when you do".into(), 0);
+        request(signing, TURN_OFF.into(), "only when you do".into(), 0);
     };
     let text = move || {
         let left = countdown(due.get()?.saturating_sub(switch.now_ms.get()));

@@ -1,22 +1,19 @@
-//! An order before it is signed: checked and simulated by the engine's own code, over the book that
-//! the page has.
+//! An order before it is signed: checked and simulated by the engine's own code, over the book on show.
 
 use std::sync::Arc;
 
 use leptos::prelude::*;
+use zellbook_core::{Action, Atoms, Listing, Lots, Market, Order, Side, Simulation, simulate};
 use zellbook_core::protocol::{CancelReason, Terms};
 use zellbook_core::simulation::Trader;
 use zellbook_core::types::TokenIndex;
-use zellbook_core::{
-    Action, Atoms, Decimal, Listing, Lots, Market, Order, Side, Simulation, simulate,
-};
 
-use crate::fault::{Fault, Field, check};
-use crate::format::{self, time_in_force_words, verb};
-use crate::state::{SignRequest, State, lots, ticks};
-
-/// Names and values, for the form and the signing sheet.
-pub type Lines = Vec<(&'static str, String)>;
+use super::form_error::{Field, FormError, check};
+use crate::features::market::{Markets, lots, ticks};
+use crate::features::signing::SignRequest;
+use crate::features::wallet::Session;
+use crate::platform::format::{self, time_in_force_words, verb};
+use crate::ui::lines::Lines;
 
 /// An order that genesis allows, and what it would do now.
 #[derive(Clone)]
@@ -26,40 +23,28 @@ pub struct Draft {
     pub order: Order,
     pub terms: Terms,
     simulation: Simulation,
-    /// Whether the simulation is over a book that is known.
+    /// Whether the book was known when the order was simulated.
     book_is_there: bool,
-    /// Whether its price is a bound of the form's and not the user's own.
+    /// Whether the price is the form's bound for a market order, and not the user's own.
     pub is_market: bool,
-}
-
-/// What the wallet's account has available of a token, with what is known to come free.
-pub fn available(
-    state: State,
-    listing: &Listing,
-    token: TokenIndex,
-    freed: Atoms,
-) -> Option<Atoms> {
-    let token = listing.token_at(token)?;
-    let available = state.available(&token.symbol)?;
-    let available = available.in_steps_of(Decimal::one_atom(token.decimals)).ok()?;
-    Atoms(available).checked_add(freed)
 }
 
 impl Draft {
     /// A new order.
-    pub fn new(state: State, order: Order) -> Result<Self, Fault> {
+    pub fn new(markets: Markets, session: Session, order: Order) -> Result<Self, FormError> {
         let (listing, market) =
-            state.listed_market().ok_or(Fault::new(Field::Whole, "The market is loading."))?;
+            markets.shown_market().ok_or(FormError::new(Field::Whole, "The market is loading."))?;
         let terms = check(&listing, &market, &order)?;
-        let trader = available(state, &listing, terms.cost_token, Atoms::ZERO).map(|available| {
-            Trader { available, open_orders: state.open_orders(&market.name).len() }
-        });
-        Ok(Self::simulated(state, listing, market, order, terms, trader))
+        let available = session.available_atoms(&listing, terms.cost_token);
+        let open_orders = session.open_orders(&market.name).len();
+        let trader = available.map(|available| Trader { available, open_orders });
+        Ok(Self::simulated(markets, session, listing, market, order, terms, trader))
     }
 
-    /// An order with these terms, over the book as the page has it.
+    /// An order with these terms, simulated over the book on show.
     pub fn simulated(
-        state: State,
+        markets: Markets,
+        session: Session,
         listing: Arc<Listing>,
         market: Market,
         order: Order,
@@ -67,27 +52,27 @@ impl Draft {
         trader: Option<Trader>,
     ) -> Self {
         let opposite = order.side.opposite();
-        let own = state.open_orders(&market.name);
+        let own = session.open_orders(&market.name);
         let own = own.iter().rev().filter(|order| order.side == opposite);
         let own: Vec<_> = own
             .filter_map(|order| {
                 Some((ticks(&market, &order.price)?, lots(&market, &order.remaining)?))
             })
             .collect();
-        let simulation = state.book.with(|book| {
+        let simulation = markets.book.with(|book| {
             let makers = book.makers(opposite, &own);
             simulate(&listing, &market, &terms, makers, trader)
         });
-        let book_is_there = state.book.with(|book| book.is_there);
+        let book_is_there = markets.book.with(|book| book.is_there);
         Self { listing, market, order, terms, simulation, book_is_there, is_market: false }
     }
 
     /// Why the engine would reject it now.
-    pub fn fault(&self) -> Option<Fault> {
+    pub fn error(&self) -> Option<FormError> {
         if !self.book_is_there {
-            return Some(Fault::new(Field::Whole, "The order book is loading."));
+            return Some(FormError::new(Field::Whole, "The order book is loading."));
         }
-        self.simulation.reject.as_ref().map(Fault::of)
+        self.simulation.reject.as_ref().map(FormError::of)
     }
 
     /// "Buy 1.5 ETH at 2,000", or "Buy 1.5 ETH at market (limit 2,010)".
@@ -120,8 +105,8 @@ impl Draft {
         format!("{} ({} %)", self.amount(self.market.quote, fee), format::number(&percent, 0))
     }
 
-    /// What a sale brings if all of it is filled, after the highest fee that it can have.
-    fn brings(&self) -> Option<Atoms> {
+    /// The least proceeds of a sale if all of it is filled: at its limit price, less the highest fee.
+    fn proceeds_min(&self) -> Option<Atoms> {
         let Terms { price, quantity, time_in_force, .. } = self.terms;
         let quote = self.market.quote_atoms(price, quantity)?;
         let with_fee = self.market.cost(Side::Buy, price, quantity, time_in_force)?;
@@ -129,7 +114,7 @@ impl Draft {
         Some(quote.checked_sub(fee).unwrap_or_default())
     }
 
-    /// What it would do now, and what it can cost at most.
+    /// What the order would do now, and the most that it can cost.
     pub fn lines(&self) -> Lines {
         let Self { market, terms, simulation, .. } = self;
         let mut lines = Vec::new();
@@ -138,13 +123,13 @@ impl Draft {
         }
         self.push_bounds(&mut lines, terms.cost);
         if terms.side == Side::Sell {
-            let brings = self.brings().unwrap_or_default();
-            lines.push(("Min. proceeds", self.amount(market.quote, brings)));
+            let proceeds = self.proceeds_min().unwrap_or_default();
+            lines.push(("Min. proceeds", self.amount(market.quote, proceeds)));
         }
         lines
     }
 
-    /// When it ends, and what it can cost.
+    /// Adds when the order expires and the most that it can cost.
     pub fn push_bounds(&self, lines: &mut Lines, cost: Atoms) {
         if let Some(expires) = self.terms.expires {
             lines.push(("Expires", format::date_time(&expires.to_string())));
@@ -200,7 +185,7 @@ impl Draft {
         }
     }
 
-    /// What to sign for a new order.
+    /// The request to sign a new order.
     pub fn request(&self) -> SignRequest {
         let mut lines = vec![
             ("Market", self.market.name.clone()),

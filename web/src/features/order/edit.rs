@@ -1,4 +1,4 @@
-//! Another price or quantity for an open order: what the engine's `replace` would do.
+//! A new price or quantity for an open order: what the engine's `replace` would do.
 
 use zellbook_core::protocol::{OrderRef, Terms};
 use zellbook_core::simulation::Trader;
@@ -6,20 +6,23 @@ use zellbook_core::types::SelfTrade;
 use zellbook_core::wire::OrderBody;
 use zellbook_core::{Action, Decimal, Lots, Order};
 
-use crate::draft::{Draft, Lines, available};
-use crate::fault::{Fault, Field, check};
-use crate::format;
-use crate::state::{SignRequest, State, lots, ticks};
+use super::draft::Draft;
+use super::form_error::{Field, FormError, check};
+use crate::features::market::{Markets, lots, ticks};
+use crate::features::signing::SignRequest;
+use crate::features::wallet::Session;
+use crate::platform::format;
+use crate::ui::lines::Lines;
 
-/// What becomes of an open order by a `replace`.
+/// What a `replace` does to the open order.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Effect {
-    /// As much as is wanted is filled already.
+    /// Cancels it: the new quantity is filled already.
     Cancels,
-    /// Less is left of it, at its price.
-    KeepsPlace,
-    /// It is cancelled and another takes its place.
-    PlacesAnew,
+    /// Reduces it at its price. It keeps its queue position.
+    Reduces,
+    /// Cancels it and places a new order.
+    PlacesNew,
 }
 
 /// An open order with another price or quantity.
@@ -28,21 +31,21 @@ pub struct Edit {
     id: u64,
     before: String,
     effect: Effect,
-    /// Its terms are of what would be left; its order, as `replace` has it, counts what is filled too.
+    /// The terms are of the quantity that would be left. The order, as `replace` takes it, includes what is filled.
     draft: Draft,
 }
 
 impl Edit {
-    /// An open order of the market on show with another price and quantity, as the engine's
-    /// `replace` would take it.
+    /// An open order of the market on show with a new price and quantity. The quantity includes what is filled.
     pub fn new(
-        state: State,
+        markets: Markets,
+        session: Session,
         open: &OrderBody,
         price: Decimal,
         quantity: Decimal,
-    ) -> Result<Self, Fault> {
-        let not_here = || Fault::new(Field::Whole, "The market is loading.");
-        let (listing, market) = state.listed_market().ok_or_else(not_here)?;
+    ) -> Result<Self, FormError> {
+        let not_here = || FormError::new(Field::Whole, "The market is loading.");
+        let (listing, market) = markets.shown_market().ok_or_else(not_here)?;
         let number = |text: &Option<String>| text.as_ref().and_then(|text| text.parse().ok());
         let order = Order {
             market: open.market.clone(),
@@ -52,7 +55,7 @@ impl Edit {
             time_in_force: open.time_in_force,
             expires: number(&open.expires_ms),
             self_trade: SelfTrade::default(),
-            // Without one the order keeps the one that it has.
+            // Without a client id the order keeps its own.
             client_id: None,
         };
         let lots = |text: &str| u64::try_from(lots(&market, text)?).ok().map(Lots);
@@ -65,42 +68,43 @@ impl Edit {
         let terms = check(&listing, &market, &order)?;
         let left = terms.quantity.checked_sub(filled).unwrap_or_default();
         if (terms.price, left) == (was_price, remaining) {
-            return Err(Fault::new(Field::Whole, "Change the price or quantity."));
+            return Err(FormError::new(Field::Whole, "Change the price or quantity."));
         }
         let effect = match left {
             Lots(0) => Effect::Cancels,
-            left if terms.price == was_price && left <= remaining => Effect::KeepsPlace,
-            _ => Effect::PlacesAnew,
+            left if terms.price == was_price && left <= remaining => Effect::Reduces,
+            _ => Effect::PlacesNew,
         };
         let cost = market.cost(terms.side, terms.price, left, terms.time_in_force);
         let terms = Terms { quantity: left, cost: cost.unwrap_or_default(), ..terms };
-        // What it came to rest with is not known here, which can matter to the fee by one atom.
+        // The quantity with which the order entered the book is not known here. The fee can be off by one atom.
         let lock = market.lock(open.side, was_price, remaining, remaining).unwrap_or_default();
-        let trader = available(state, &listing, terms.cost_token, lock)
-            .map(|available| Trader { available, open_orders: 0 });
+        let available = session.available_atoms(&listing, terms.cost_token);
+        let available = available.and_then(|available| available.checked_add(lock));
+        let trader = available.map(|available| Trader { available, open_orders: 0 });
         let before = format!(
             "{} at {}, {} filled",
             format::in_steps(&open.quantity, market.lot_size),
             format::in_steps(&open.price, market.tick_size),
             format::in_steps(&open.filled, market.lot_size)
         );
-        let draft = Draft::simulated(state, listing, market, order, terms, trader);
+        let draft = Draft::simulated(markets, session, listing, market, order, terms, trader);
         Ok(Self { id, before, effect, draft })
     }
 
     /// Why the engine would reject it now.
-    pub fn fault(&self) -> Option<Fault> {
-        self.draft.fault().filter(|_| self.effect == Effect::PlacesAnew)
+    pub fn error(&self) -> Option<FormError> {
+        self.draft.error().filter(|_| self.effect == Effect::PlacesNew)
     }
 
-    /// What it would do now, and what it can cost at most.
+    /// What the change would do now, and the most that the order can cost then.
     pub fn lines(&self) -> Lines {
         let Draft { market, terms, .. } = &self.draft;
         match self.effect {
             Effect::Cancels => {
                 vec![("Effect", "Cancels the rest: this quantity is already filled".into())]
             }
-            Effect::KeepsPlace => {
+            Effect::Reduces => {
                 let mut lines = vec![
                     ("Effect", "Keeps queue position".into()),
                     ("Stays in book", self.draft.quantity(terms.quantity)),
@@ -109,7 +113,7 @@ impl Edit {
                 self.draft.push_bounds(&mut lines, lock.unwrap_or_default());
                 lines
             }
-            Effect::PlacesAnew => {
+            Effect::PlacesNew => {
                 let mut lines = vec![("Effect", "Loses queue position; new ID".into())];
                 lines.extend(self.draft.lines());
                 lines
@@ -127,7 +131,7 @@ impl Edit {
         format!("Change to {}", self.words())
     }
 
-    /// What to sign.
+    /// The request to sign the change.
     pub fn request(&self) -> SignRequest {
         let mut lines = vec![
             ("Market", self.draft.order.market.clone()),

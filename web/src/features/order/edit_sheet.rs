@@ -3,57 +3,54 @@
 use leptos::html::Dialog;
 use leptos::prelude::*;
 
-use super::faults::{FaultLine, Faults};
+use super::edit::Edit;
+use super::form_error::{Field, FormError, read_number};
+use super::form_errors::{ErrorLine, FormErrors};
+use super::form_state::use_form;
 use super::number_field::NumberField;
-use super::sign_sheet::{ignore_held_enter, lines_view};
-use crate::edit::Edit;
-use crate::fault::{Fault, Field, read_number};
-use crate::format::verb;
-use crate::later::{Later, MakeView, NotLoaded, wasm_split};
-use crate::state::use_state;
+use crate::features::market::use_markets;
+use crate::features::signing::use_signing;
+use crate::features::wallet::use_session;
+use crate::platform::format::verb;
+use crate::ui::later::{Later, MakeView, NotLoaded, wasm_split};
+use crate::ui::lines::lines_view;
+use crate::ui::sheet::{ignore_held_enter, open_while};
 
 /// Opens whenever an order is edited.
 #[component]
 pub fn EditSheet() -> impl IntoView {
-    let state = use_state();
+    let form = use_form();
     let dialog: NodeRef<Dialog> = NodeRef::new();
-    Effect::new(move || {
-        let Some(dialog) = dialog.get() else { return };
-        if state.edited.with(Option::is_some) {
-            // It fails only where it is open already.
-            let _ = dialog.show_modal();
-        } else {
-            dialog.close();
-        }
-    });
+    open_while(dialog, move || form.edited.with(Option::is_some));
     view! {
         <dialog
             node_ref=dialog
             class="sheet"
             aria-labelledby="edit-title"
-            on:close=move |_| state.edited.set(None)
+            on:close=move |_| form.end_edit()
             on:keydown=ignore_held_enter
         >
-            {move || state.edited.get().map(|_| view! { <Later part=|| Box::pin(form()) /> })}
+            {move || form.edited.get().map(|_| view! { <Later part=|| Box::pin(edit_form()) /> })}
         </dialog>
     }
 }
 
 #[wasm_split(account, wasm_split_path = ::leptos::wasm_split, fallible)]
-fn form() -> Result<MakeView, NotLoaded> {
+fn edit_form() -> Result<MakeView, NotLoaded> {
     Ok(|| {
-        // It may be closed by now.
-        let id = use_state().edited.get_untracked();
+        // The sheet may be closed by the time that this part is loaded.
+        let id = use_form().edited.get_untracked();
         id.map(|id| view! { <EditForm id /> }).into_any()
     })
 }
 
 #[component]
 fn EditForm(id: String) -> impl IntoView {
-    let state = use_state();
+    let (markets, session) = (use_markets(), use_session());
+    let (signing, form) = (use_signing(), use_form());
     let title = format!("Edit order #{id}");
     let open = Memo::new(move |_| {
-        state.account.with(|account| {
+        session.account.with(|account| {
             let orders = &account.as_ref()?.open_orders;
             orders.iter().find(|order| order.id == id).cloned()
         })
@@ -65,38 +62,38 @@ fn EditForm(id: String) -> impl IntoView {
     }
     let edit = Memo::new_with_compare(
         move |_| {
-            let closed = Fault::new(Field::Whole, "This order is no longer open.");
+            let closed = FormError::new(Field::Whole, "This order is no longer open.");
             let open = open.get().ok_or(closed)?;
             let quantity = read_number(&quantity.get(), Field::Quantity, "quantity");
             let price = read_number(&price.get(), Field::Price, "price")?;
-            Edit::new(state, &open, price, quantity?)
+            Edit::new(markets, session, &open, price, quantity?)
         },
         |_, _| true,
     );
-    let fault =
-        move || edit.with(|edit| edit.as_ref().map_or_else(|f| Some(f.clone()), Edit::fault));
-    let faults = Faults::new(Signal::derive(fault), price, quantity);
+    let error =
+        move || edit.with(|edit| edit.as_ref().map_or_else(|f| Some(f.clone()), Edit::error));
+    let errors = FormErrors::new(Signal::derive(error), price, quantity);
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
-        faults.leave_all();
-        if untrack(move || faults.is_blocked()) {
+        errors.leave_all();
+        if untrack(move || errors.is_blocked()) {
             return;
         }
         if let Ok(edit) = edit.get_untracked() {
-            state.edited.set(None);
-            state.request.set(Some(edit.request()));
+            form.end_edit();
+            signing.sign(edit.request(), |_| ());
         }
     };
     let now = move || {
         open.get().map(|order| {
-            let filled = state.steps(&order.market).quantity(&order.filled);
+            let filled = markets.steps(&order.market).quantity(&order.filled);
             format!("{} {}, {filled} filled", verb(order.side), order.market)
         })
     };
-    let symbol = move |is_base| Signal::derive(move || state.symbol(is_base));
+    let symbol = move |is_base| Signal::derive(move || markets.symbol(is_base));
     let step = move |is_base: bool| {
         Signal::derive(move || {
-            let (_, market) = state.listed_market()?;
+            let (_, market) = markets.shown_market()?;
             Some(if is_base { market.lot_size } else { market.tick_size })
         })
     };
@@ -112,7 +109,7 @@ fn EditForm(id: String) -> impl IntoView {
                 label="Price"
                 unit=symbol(false)
                 value=price
-                faults
+                errors
                 field=Field::Price
                 step=step(false)
             />
@@ -121,18 +118,18 @@ fn EditForm(id: String) -> impl IntoView {
                 label="Total quantity (incl. filled)"
                 unit=symbol(true)
                 value=quantity
-                faults
+                errors
                 field=Field::Quantity
                 step=step(true)
             />
             <dl class="cost">{move || lines_view(lines())}</dl>
-            <FaultLine faults field=Field::Whole id="edit-reason" class="reason" />
+            <ErrorLine errors field=Field::Whole id="edit-reason" class="reason" />
             <div class="actions send">
-                <button type="button" class="quiet" on:click=move |_| state.edited.set(None)>"Close"</button>
+                <button type="button" class="quiet" on:click=move |_| form.end_edit()>"Close"</button>
                 <button
                     type="submit"
                     class="main"
-                    aria-disabled=move || faults.is_blocked().to_string()
+                    aria-disabled=move || errors.is_blocked().to_string()
                     aria-describedby="edit-reason"
                 >
                     {button}

@@ -2,11 +2,10 @@
 
 use leptos::prelude::*;
 
-use super::faults::{FaultLine, Faults};
-use crate::clock;
-use crate::fault::{Fault, Field};
-use crate::format;
-use crate::state::State;
+use super::form_error::{Field, FormError};
+use super::form_errors::{ErrorLine, FormErrors};
+use crate::features::replica::Connection;
+use crate::platform::{clock, format};
 
 const HOUR_MS: u64 = 3_600_000;
 /// Names and lengths of the lifetimes to choose from.
@@ -18,12 +17,12 @@ const LIFETIMES: [(&str, u64); 5] = [
     ("In 30 days", 30 * 24 * HOUR_MS),
 ];
 
-/// What the user chose.
+/// The user's choice.
 #[derive(Clone, Copy)]
 pub struct Expiry {
-    /// Milliseconds from the signature, or at `moment`.
+    /// Milliseconds from the signature. None is at `moment`.
     lifetime: RwSignal<Option<u64>>,
-    /// A date and time of the reader's own zone.
+    /// A date and time of the reader's own time zone.
     moment: RwSignal<String>,
 }
 
@@ -32,24 +31,22 @@ impl Expiry {
         Self { lifetime: RwSignal::new(Some(24 * HOUR_MS)), moment: RwSignal::default() }
     }
 
-    /// Whether it counts from the signature.
+    /// Whether the time counts from the signature.
     pub fn is_counted(self) -> bool {
         self.lifetime.with(Option::is_some)
     }
 
-    /// Unix milliseconds, in whole seconds so that people see all of it; later than the exchange's time.
-    pub fn time(self, state: State) -> Result<u64, Fault> {
-        let fault = |text: String| Fault::new(Field::Expires, text);
+    /// The time in Unix milliseconds: whole seconds, because no more is shown, and later than the exchange's time.
+    pub fn time(self, connection: Connection) -> Result<u64, FormError> {
+        let error = |text: String| FormError::new(Field::Expires, text);
         let time = match self.lifetime.get() {
             Some(lifetime) => clock::now().next_multiple_of(1000) + lifetime,
             None => clock::of_local(&self.moment.get())
-                .ok_or_else(|| fault("Choose a date and time.".into()))?,
+                .ok_or_else(|| error("Choose a date and time.".into()))?,
         };
-        let now = state.status.with(|status| status.as_ref().map(|status| status.time_ms.clone()));
-        let now = now.unwrap_or_default();
-        if now.parse().is_ok_and(|now: u64| time <= now) {
-            let now = format::date_time(&now);
-            return Err(fault(format!("The exchange's time is {now}; choose a later one.")));
+        if let Some(now) = connection.exchange_time().filter(|now| time <= *now) {
+            let now = format::date_time(&now.to_string());
+            return Err(error(format!("The exchange's time is {now}; choose a later one.")));
         }
         Ok(time)
     }
@@ -57,7 +54,7 @@ impl Expiry {
 
 /// The choice of an expiry.
 #[component]
-pub fn ExpiryField(expiry: Expiry, faults: Faults) -> impl IntoView {
+pub fn ExpiryField(expiry: Expiry, errors: FormErrors) -> impl IntoView {
     let option = |(name, lifetime): (&'static str, u64)| {
         let is_chosen = move || expiry.lifetime.get() == Some(lifetime);
         view! { <option value=lifetime.to_string() selected=is_chosen>{name}</option> }
@@ -79,15 +76,15 @@ pub fn ExpiryField(expiry: Expiry, faults: Faults) -> impl IntoView {
                             id="field-expires"
                             type="datetime-local"
                             prop:value=move || expiry.moment.get()
-                            aria-invalid=move || faults.at(Field::Expires).is_some().to_string()
+                            aria-invalid=move || errors.at(Field::Expires).is_some().to_string()
                             aria-describedby="field-expires-fault"
                             on:input=move |event| expiry.moment.set(event_target_value(&event))
-                            on:blur=move |_| faults.leave(Field::Expires)
+                            on:blur=move |_| errors.leave(Field::Expires)
                         />
                     </div>
                 </div>
             </Show>
-            <FaultLine faults field=Field::Expires id="field-expires-fault" class="fault" />
+            <ErrorLine errors field=Field::Expires id="field-expires-fault" class="fault" />
         </div>
     }
 }

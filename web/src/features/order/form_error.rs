@@ -3,36 +3,35 @@
 use zellbook_core::protocol::Terms;
 use zellbook_core::{Decimal, Listing, Market, Order, Reject};
 
-/// Where a fault shows.
+/// Where an error is shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Field {
     Price,
     Quantity,
     Expires,
+    /// Beside the button that sends the form.
     Whole,
 }
 
 /// Why an order cannot be sent as it is.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// Where it shows.
+pub struct FormError {
     pub field: Field,
     /// A sentence.
     pub text: String,
-    /// What would do instead.
-    pub fix: Option<Fix>,
+    pub suggestion: Option<Suggestion>,
 }
 
-/// The nearest values that the market takes, where they are others.
+/// The values nearest to the order's that the market takes. None for a value that is fine as it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Fix {
+pub struct Suggestion {
     pub price: Option<Decimal>,
     pub quantity: Option<Decimal>,
 }
 
-impl Fault {
+impl FormError {
     pub fn new(field: Field, text: impl Into<String>) -> Self {
-        Self { field, text: text.into(), fix: None }
+        Self { field, text: text.into(), suggestion: None }
     }
 
     /// The engine's own reason, as a sentence.
@@ -55,8 +54,8 @@ impl Fault {
     }
 }
 
-impl Fix {
-    /// Where a market would take a price and quantity near the order's, these.
+impl Suggestion {
+    /// None for a reject that has nothing to do with the order's price and quantity.
     fn of(reject: &Reject, market: &Market, order: &Order) -> Option<Self> {
         if !matches!(
             reject,
@@ -74,20 +73,21 @@ impl Fix {
     }
 }
 
-/// A number as people type it: with needless zeros, if they like.
-pub fn read_number(text: &str, field: Field, name: &str) -> Result<Decimal, Fault> {
+/// Reads a number as people type it, for example with needless zeros.
+pub fn read_number(text: &str, field: Field, name: &str) -> Result<Decimal, FormError> {
     let text = text.trim();
     if text.is_empty() {
-        return Err(Fault::new(field, format!("Enter the {name}.")));
+        return Err(FormError::new(field, format!("Enter the {name}.")));
     }
     Decimal::parse_lenient(text).map_err(|_| {
-        Fault::new(field, format!("Enter the {name} as a number, for example 1500.25."))
+        FormError::new(field, format!("Enter the {name} as a number, for example 1500.25."))
     })
 }
 
-/// The terms of an order by genesis, or what is wrong with it and would do.
-pub fn check(listing: &Listing, market: &Market, order: &Order) -> Result<Terms, Fault> {
-    listing
-        .terms(order)
-        .map_err(|reject| Fault { fix: Fix::of(&reject, market, order), ..Fault::of(&reject) })
+/// Checks an order against the rules of genesis.
+pub fn check(listing: &Listing, market: &Market, order: &Order) -> Result<Terms, FormError> {
+    listing.terms(order).map_err(|reject| FormError {
+        suggestion: Suggestion::of(&reject, market, order),
+        ..FormError::of(&reject)
+    })
 }

@@ -1,32 +1,32 @@
-//! What is wrong with a form: below its field once the user has left that, never while it is first
-//! typed; else beside the button.
+//! Where a form shows its error: below the field once the user has left it, never while the user types there for the
+//! first time, and otherwise beside the button.
 
 use leptos::prelude::*;
-use wasm_bindgen::JsCast;
 
-use crate::fault::{Fault, Field, Fix};
-use crate::format;
-use crate::state::use_state;
+use super::form_error::{Field, FormError, Suggestion};
+use crate::features::wallet::use_session;
+use crate::platform::focus::focus_submit_of;
+use crate::platform::format;
 
-/// The fault of a form with price and quantity, and where it shows.
+/// The error of a form with price and quantity, and the fields that the user has left.
 #[derive(Clone, Copy)]
-pub struct Faults {
-    fault: Signal<Option<Fault>>,
+pub struct FormErrors {
+    error: Signal<Option<FormError>>,
     price: RwSignal<String>,
     quantity: RwSignal<String>,
     left: RwSignal<Vec<Field>>,
 }
 
-impl Faults {
+impl FormErrors {
     pub fn new(
-        fault: Signal<Option<Fault>>,
+        error: Signal<Option<FormError>>,
         price: RwSignal<String>,
         quantity: RwSignal<String>,
     ) -> Self {
-        Self { fault, price, quantity, left: RwSignal::default() }
+        Self { error, price, quantity, left: RwSignal::default() }
     }
 
-    /// The user has left a field.
+    /// Notes that the user has left a field.
     pub fn leave(self, field: Field) {
         self.left.update(|left| {
             if !left.contains(&field) {
@@ -35,38 +35,40 @@ impl Faults {
         });
     }
 
-    /// The user wants to send it.
+    /// Notes that the user tried to send the form.
     pub fn leave_all(self) {
         self.left.set(vec![Field::Price, Field::Quantity, Field::Expires]);
     }
 
-    /// What the user left does not count any more: the form begins anew.
+    /// Forgets which fields the user has left: the form is used again from the start.
     pub fn forget(self) {
-        self.left.set(Vec::new());
+        // The form may have been removed while its request was on the sheet.
+        let _ = self.left.try_set(Vec::new());
     }
 
-    /// The fault below a field.
-    pub fn at(self, field: Field) -> Option<Fault> {
+    /// The error to show below a field.
+    pub fn at(self, field: Field) -> Option<FormError> {
         let is_left = self.left.with(|left| left.contains(&field));
-        self.fault.get().filter(|fault| is_left && fault.field == field)
+        self.error.get().filter(|error| is_left && error.field == field)
     }
 
-    /// What no field says.
-    fn beside_button(self) -> Option<Fault> {
-        let has_key = use_state().wallet.with(|wallet| wallet.account().is_some());
+    /// The error to show beside the button.
+    fn beside_button(self) -> Option<FormError> {
+        let has_key = use_session().key().is_some();
         if !has_key {
-            return Some(Fault::new(Field::Whole, "Create or import a wallet first."));
+            return Some(FormError::new(Field::Whole, "Create or import a wallet first."));
         }
-        self.fault.get().filter(|fault| self.at(fault.field).is_none())
+        self.error.get().filter(|error| self.at(error.field).is_none())
     }
 
-    /// Whether it cannot be sent.
+    /// Whether the form cannot be sent.
     pub fn is_blocked(self) -> bool {
-        self.fault.with(Option::is_some) || self.beside_button().is_some()
+        self.error.with(Option::is_some) || self.beside_button().is_some()
     }
 
-    fn apply(self, fix: Fix) {
-        for (field, value) in [(self.price, fix.price), (self.quantity, fix.quantity)] {
+    fn apply(self, suggestion: Suggestion) {
+        for (field, value) in [(self.price, suggestion.price), (self.quantity, suggestion.quantity)]
+        {
             if let Some(value) = value {
                 field.set(value.to_string());
             }
@@ -74,57 +76,47 @@ impl Faults {
     }
 }
 
-/// The values that would do, as the button that takes them says.
-fn words(fix: Fix) -> String {
+/// The text of the button that takes a suggestion.
+fn words(suggestion: Suggestion) -> String {
     let shown = |value: zellbook_core::Decimal| format::number(&value.to_string(), 0);
-    match (fix.quantity.map(shown), fix.price.map(shown)) {
+    match (suggestion.quantity.map(shown), suggestion.price.map(shown)) {
         (Some(quantity), Some(price)) => format!("Use {quantity} at {price}"),
         (Some(value), None) | (None, Some(value)) => format!("Use {value}"),
         (None, None) => "Use".into(),
     }
 }
 
-/// The button goes with the fault, so the focus moves on to what sends the form.
-fn focus_main(event: &leptos::ev::MouseEvent) {
-    let button = event_target::<web_sys::Element>(event)
-        .closest("form")
-        .ok()
-        .flatten()
-        .and_then(|form| form.query_selector("button[type=submit]").ok()?);
-    if let Some(button) = button.and_then(|button| button.dyn_into::<web_sys::HtmlElement>().ok()) {
-        let _ = button.focus();
-    }
-}
-
-/// A fault, with the nearest values that would do. [`Field::Whole`] is beside the button.
+/// A error, with the nearest values that would do. [`Field::Whole`] is beside the button.
 #[component]
-pub fn FaultLine(
-    faults: Faults,
+pub fn ErrorLine(
+    errors: FormErrors,
     field: Field,
     #[prop(into)] id: String,
     class: &'static str,
 ) -> impl IntoView {
-    let fault = Memo::new(move |_| match field {
-        Field::Whole => faults.beside_button(),
-        _ => faults.at(field),
+    let error = Memo::new(move |_| match field {
+        Field::Whole => errors.beside_button(),
+        _ => errors.at(field),
     });
     let button = move || {
-        let fix = fault.get()?.fix?;
+        let suggestion = error.get()?.suggestion?;
         Some(view! {
             " "
             <button
                 type="button"
                 class="small"
-                // The field keeps the focus: the fault must not move away from under the pointer.
+                // The field keeps the focus. Leaving it would show other errors and move this button away from under
+                // the pointer.
                 on:mousedown=|event| event.prevent_default()
                 on:click=move |event| {
-                    focus_main(&event);
-                    faults.apply(fix);
+                    // This button disappears with the error, so the focus moves on to the one that sends the form.
+                    focus_submit_of(&event);
+                    errors.apply(suggestion);
                 }
             >
-                {words(fix)}
+                {words(suggestion)}
             </button>
         })
     };
-    view! { <p class=class id=id>{move || fault.get().map(|fault| fault.text)} {button}</p> }
+    view! { <p class=class id=id>{move || error.get().map(|error| error.text)} {button}</p> }
 }

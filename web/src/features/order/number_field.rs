@@ -1,10 +1,10 @@
-//! A number with its unit inside, stepped by the arrow keys, with its fault below.
+//! A number field with its unit inside, stepped by the arrow keys, with its error below.
 
 use leptos::prelude::*;
 use zellbook_core::Decimal;
 
-use super::faults::{FaultLine, Faults};
-use crate::fault::Field;
+use super::form_error::Field;
+use super::form_errors::{ErrorLine, FormErrors};
 
 /// A field for a price or a quantity.
 #[component]
@@ -13,11 +13,11 @@ pub fn NumberField(
     label: &'static str,
     #[prop(into)] unit: Signal<Option<String>>,
     value: RwSignal<String>,
-    faults: Faults,
+    errors: FormErrors,
     field: Field,
     #[prop(into)] step: Signal<Option<Decimal>>,
 ) -> impl IntoView {
-    let fault_id = format!("{id}-fault");
+    let error_id = format!("{id}-fault");
     let move_by = move |is_up: bool| {
         let Some(step) = step.get_untracked() else { return };
         let now = Decimal::parse_lenient(value.get_untracked().trim()).unwrap_or(Decimal::ZERO);
@@ -52,10 +52,10 @@ pub fn NumberField(
                     inputmode="decimal"
                     autocomplete="off"
                     prop:value=move || value.get()
-                    aria-invalid=move || faults.at(field).is_some().to_string()
-                    aria-describedby=fault_id.clone()
+                    aria-invalid=move || errors.at(field).is_some().to_string()
+                    aria-describedby=error_id.clone()
                     on:input=move |event| value.set(event_target_value(&event))
-                    on:blur=move |_| faults.leave(field)
+                    on:blur=move |_| errors.leave(field)
                     on:keydown=on_key
                 />
                 <span class="unit">{move || unit.get()}</span>
@@ -67,7 +67,7 @@ pub fn NumberField(
                     "+"
                 </button>
             </div>
-            <FaultLine faults field id=fault_id class="fault" />
+            <ErrorLine errors field id=error_id class="fault" />
         </div>
     }
 }

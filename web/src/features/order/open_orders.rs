@@ -6,22 +6,24 @@ use zellbook_core::wire::OrderBody;
 use zellbook_core::{Action, Side};
 
 use super::dead_man::DeadManView;
-use crate::evidence::{Known, Subject};
-use crate::format::{self, verb};
-use crate::state::{SignRequest, State, use_state};
+use super::form_state::{FormState, use_form};
+use crate::features::evidence::{Known, Subject};
+use crate::features::market::{Markets, use_markets};
+use crate::features::signing::{SignRequest, Signing, use_signing};
+use crate::features::wallet::use_session;
+use crate::platform::format::{self, verb};
 
-/// A cell with a side.
 fn side_view(side: Side) -> impl IntoView {
     let class = if side == Side::Buy { "bid" } else { "ask" };
     view! { <td role="cell" class=class data-label="Side">{verb(side)}</td> }
 }
 
-/// Has the cancel of an order signed.
-pub fn request_cancel(state: State, order: &OrderBody) {
+/// Asks for a signature that cancels an order.
+pub fn request_cancel(markets: Markets, signing: Signing, order: &OrderBody) {
     let Ok(id) = order.id.parse() else { return };
-    let steps = untrack(|| state.steps(&order.market));
+    let steps = untrack(|| markets.steps(&order.market));
     let (remaining, price) = (steps.quantity(&order.remaining), steps.price(&order.price));
-    state.request.set(Some(SignRequest {
+    let request = SignRequest {
         title: format!("Cancel order #{}", order.id),
         lines: vec![
             ("Market", order.market.clone()),
@@ -29,31 +31,31 @@ pub fn request_cancel(state: State, order: &OrderBody) {
             ("Open", format!("{remaining} at {price}")),
         ],
         action: Action::Cancel(OrderRef::Id(id)),
-    }));
+    };
+    signing.sign(request, |_| ());
 }
 
-/// Has the cancel of all orders signed, of one market or of all.
-fn request_cancel_all(state: State, market: Option<String>) {
+/// Asks for a signature that cancels all orders, of one market or of all.
+fn request_cancel_all(signing: Signing, market: Option<String>) {
     let on = market.as_ref().map(|market| format!(" on {market}")).unwrap_or_default();
-    state.request.set(Some(SignRequest {
+    let request = SignRequest {
         title: format!("Cancel all orders{on}"),
         lines: vec![("Markets", market.clone().unwrap_or_else(|| "all".into()))],
         action: Action::CancelAll { market },
-    }));
+    };
+    signing.sign(request, |_| ());
 }
 
-/// Shows the order's market, whose book says what a change would do.
-fn edit(state: State, order: &OrderBody) {
-    if state.market.with_untracked(|market| *market != order.market) {
-        state.show_market(order.market.clone());
-    }
-    state.edited.set(Some(order.id.clone()));
+/// Opens the sheet that edits an order, with the order's market on show: its book says what a change would do.
+fn edit(markets: Markets, form: FormState, order: &OrderBody) {
+    markets.show(order.market.clone());
+    form.edit(order.id.clone());
 }
 
-fn order_cells(state: State, before: &[OrderBody], order: &OrderBody) -> impl IntoView + use<> {
+fn order_cells(markets: Markets, before: &[OrderBody], order: &OrderBody) -> impl IntoView + use<> {
     let is_filled = |before: &OrderBody| before.id == order.id && before.filled != order.filled;
     let filled = if before.iter().any(is_filled) { "flash-up" } else { "" };
-    let steps = state.steps(&order.market);
+    let steps = markets.steps(&order.market);
     view! {
         <td role="cell" data-label="Time" title=format::utc(&order.time_ms)>{format::time(&order.time_ms)}</td>
         <td role="cell" data-label="Market">{order.market.clone()}</td>
@@ -71,14 +73,20 @@ fn order_head(more: Vec<&'static str>) -> impl IntoView {
     view! { <thead role="rowgroup"><tr role="row">{columns}</tr></thead> }
 }
 
-/// Open orders; expiry and client id have a column while an order has one.
-fn open_table(state: State, before: &[OrderBody], orders: Vec<OrderBody>) -> impl IntoView + use<> {
+/// The table of open orders. Expiry and client id have a column only while an order has one.
+fn open_table(
+    markets: Markets,
+    signing: Signing,
+    form: FormState,
+    before: &[OrderBody],
+    orders: Vec<OrderBody>,
+) -> impl IntoView + use<> {
     let has_expiry = orders.iter().any(|order| order.expires_ms.is_some());
     let has_client_id = orders.iter().any(|order| order.client_id.is_some());
     let more = [(has_expiry, "Expires"), (has_client_id, "Client ID"), (true, "")];
     let more = more.into_iter().filter_map(|(is_there, name)| is_there.then_some(name)).collect();
     let row = |order: OrderBody| {
-        let cells = order_cells(state, before, &order);
+        let cells = order_cells(markets, before, &order);
         let expiry = has_expiry.then(|| {
             let time = order.expires_ms.as_ref();
             view! { <td role="cell" data-label="Expires" title=time.map(|time| format::utc(time))>{time.map(|time| format::date_time(time))}</td> }
@@ -99,7 +107,7 @@ fn open_table(state: State, before: &[OrderBody], orders: Vec<OrderBody>) -> imp
                         type="button"
                         class="small"
                         aria-label=edit_label
-                        on:click=move |_| edit(state, &edited)
+                        on:click=move |_| edit(markets, form, &edited)
                     >
                         "Edit"
                     </button>
@@ -107,7 +115,7 @@ fn open_table(state: State, before: &[OrderBody], orders: Vec<OrderBody>) -> imp
                         type="button"
                         class="small"
                         aria-label=cancel_label
-                        on:click=move |_| request_cancel(state, &order)
+                        on:click=move |_| request_cancel(markets, signing, &order)
                     >
                         "Cancel"
                     </button>
@@ -126,11 +134,13 @@ fn open_table(state: State, before: &[OrderBody], orders: Vec<OrderBody>) -> imp
 /// The open orders, of all markets or of one.
 #[component]
 pub fn OpenOrders() -> impl IntoView {
-    let state = use_state();
+    let (markets, session) = (use_markets(), use_session());
+    let (signing, form) = (use_signing(), use_form());
     let market: RwSignal<Option<String>> = RwSignal::new(None);
-    // Only a change of the orders themselves shows them anew, and takes the focus from their buttons.
+    // The account changes with each batch. The rows are made again, which takes the focus from their buttons, only when
+    // the orders themselves change.
     let all = Memo::new(move |_| {
-        state.account.with(|account| {
+        session.account.with(|account| {
             account.as_ref().map(|account| account.open_orders.clone()).unwrap_or_default()
         })
     });
@@ -146,7 +156,7 @@ pub fn OpenOrders() -> impl IntoView {
         view! { <option value=value selected=is_chosen>{name}</option> }
     };
     let options = move || {
-        let listing = state.listing.get();
+        let listing = markets.listing.get();
         let markets = listing.iter().flat_map(|listing| &listing.markets);
         markets.map(|market| option(market.name.clone())).collect_view()
     };
@@ -154,7 +164,7 @@ pub fn OpenOrders() -> impl IntoView {
         market.set(Some(event_target_value(&event)).filter(|name| !name.is_empty()));
     };
     let subject = Signal::derive(move || {
-        let account = state.wallet.with(crate::wallet::Wallet::account)?;
+        let account = session.key()?;
         Some(Subject::Orders(account.to_string()))
     });
     let shown = StoredValue::new(Vec::new());
@@ -162,7 +172,7 @@ pub fn OpenOrders() -> impl IntoView {
         let now = orders.get();
         let before = shown.get_value();
         shown.set_value(now.clone());
-        open_table(state, &before, now)
+        open_table(markets, signing, form, &before, now)
     };
     let cancel_all = move || match market.get() {
         Some(market) => format!("Cancel all on {market}"),
@@ -182,7 +192,7 @@ pub fn OpenOrders() -> impl IntoView {
                     </select>
                 </label>
                 <Show when=move || orders.with(|orders| !orders.is_empty())>
-                    <button type="button" on:click=move |_| request_cancel_all(state, market.get_untracked())>
+                    <button type="button" on:click=move |_| request_cancel_all(signing, market.get_untracked())>
                         {cancel_all}
                     </button>
                 </Show>
@@ -195,7 +205,7 @@ pub fn OpenOrders() -> impl IntoView {
                 <p class="note">"Source: " <Known subject of="Open orders" /></p>
             </Show>
         </Show>
-        <Show when=move || state.wallet.with(|wallet| wallet.account().is_some())>
+        <Show when=move || session.key().is_some()>
             <DeadManView />
         </Show>
     }

@@ -1,41 +1,43 @@
-//! How much of what the balance pays for an order takes, in quarters.
+//! Order-size slider: share of the available balance, in 25 % steps.
 
 use leptos::prelude::*;
-use zellbook_core::{Atoms, Decimal, Lots, Side, TimeInForce};
+use zellbook_core::{Decimal, Lots, Market, Side, Ticks, TimeInForce};
 
-use crate::draft::available;
-use crate::format;
-use crate::state::{State, lots};
+use crate::features::market::{Markets, lots};
+use crate::features::wallet::Session;
+use crate::platform::format;
 
-/// The largest order that the available balance pays for, its fee included.
+/// The largest order that the available balance pays for, including its fee.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Largest {
-    market: zellbook_core::Market,
+    market: Market,
     symbol: String,
     lots: u64,
 }
 
-/// The largest order of the form's side at a price. A sale needs none.
+/// The largest order of a side at a price. A sale costs the same at every price.
 pub fn largest(
-    state: State,
+    markets: Markets,
+    session: Session,
+    side: Side,
     price: Option<Decimal>,
     time_in_force: TimeInForce,
 ) -> Option<Largest> {
-    let (listing, market) = state.listed_market()?;
-    let side = state.side.get();
-    let available = available(state, &listing, market.cost_token(side), Atoms::ZERO)?;
+    let (listing, market) = markets.shown_market()?;
+    let available = session.available_atoms(&listing, market.cost_token(side))?;
     let price = match side {
         Side::Buy => {
             let ticks = price?.in_steps_of(market.tick_size).ok()?;
-            zellbook_core::Ticks(u64::try_from(ticks).ok().filter(|ticks| *ticks > 0)?)
+            Ticks(u64::try_from(ticks).ok().filter(|ticks| *ticks > 0)?)
         }
-        Side::Sell => zellbook_core::Ticks(1),
+        Side::Sell => Ticks(1),
     };
     let is_paid = |lots: u64| {
         let cost = market.cost(side, price, Lots(lots), time_in_force);
         cost.is_some_and(|cost| cost <= available)
     };
-    // The cost grows with the lots: halves what is in question until one number is left.
+    // The cost grows with the lots, so bisection finds the largest order. A formula would have to invert the rounding
+    // of the fee.
     let (mut low, mut high) = (0_u64, u64::MAX);
     while low < high {
         let middle = high - (high - low) / 2;
@@ -50,20 +52,20 @@ pub fn largest(
 }
 
 impl Largest {
-    /// A share of it in whole lots.
+    /// A share of the largest order, rounded down to whole lots.
     fn share(&self, percent: u64) -> String {
         let lots = u128::from(self.lots) * u128::from(percent) / 100;
         self.market.format_quantity(lots)
     }
 
-    /// What percentage a quantity is, 100 at most.
+    /// A quantity in percent of the largest order, at most 100.
     fn percent(&self, quantity: &str) -> Option<u128> {
         let lots = lots(&self.market, quantity)?;
         Some((lots.checked_mul(100)?.checked_div(u128::from(self.lots))?).min(100))
     }
 }
 
-/// The slider, with what it stands for.
+/// The slider, with the share and the amount in words.
 #[component]
 pub fn SizeSlider(quantity: RwSignal<String>, largest: Memo<Option<Largest>>) -> impl IntoView {
     let percent = move || largest.with(|largest| largest.as_ref()?.percent(quantity.get().trim()));

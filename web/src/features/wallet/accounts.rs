@@ -1,25 +1,30 @@
 //! The accounts of this browser: which one acts, and what can be done with them.
 
 use leptos::prelude::*;
+use zellbook_vault::Source;
 
+use super::attempt::attempt;
 use super::backup::{Backup, Removal};
 use super::begin::Import;
-use super::ethereum::EthereumWallets;
-use super::settings::SettingsForm;
-use super::{Shown, attempt};
-use crate::format;
-use crate::state::use_state;
-use crate::wallet::{self, Account, Source, Wallet};
+use super::ethereum_wallets::EthereumWallets;
+use super::keys;
+use super::phrase::ShownPhrase;
+use super::session::use_session;
+use super::settings_form::SettingsForm;
+use super::stored::{Account, Wallet};
+use crate::platform::format;
+use crate::ui::interface::use_interface;
 
 /// The wallet that has keys.
 #[component]
-pub fn Accounts(phrase: Shown) -> impl IntoView {
-    let state = use_state();
-    let accounts = Memo::new(move |_| state.wallet.with(Wallet::accounts));
-    let acting = Memo::new(move |_| state.wallet.with(Wallet::account));
-    let is_unlocked = Memo::new(move |_| state.wallet.with(|wallet| wallet.is_unlocked));
-    let has_keys = Memo::new(move |_| state.wallet.with(|wallet| wallet.lock.is_some()));
-    let has_next = Memo::new(move |_| state.wallet.with(|wallet| wallet.next().is_some()));
+pub fn Accounts(phrase: ShownPhrase) -> impl IntoView {
+    let session = use_session();
+    let interface = use_interface();
+    let accounts = Memo::new(move |_| session.wallet.with(Wallet::accounts));
+    let acting = Memo::new(move |_| session.key());
+    let is_unlocked = Memo::new(move |_| session.wallet.with(|wallet| wallet.is_unlocked));
+    let has_keys = Memo::new(move |_| session.wallet.with(|wallet| wallet.lock.is_some()));
+    let has_next = Memo::new(move |_| session.wallet.with(|wallet| wallet.next().is_some()));
     let choice = move |account: Account| {
         let key = account.key;
         view! {
@@ -28,7 +33,7 @@ pub fn Accounts(phrase: Shown) -> impl IntoView {
                     type="radio"
                     name="account"
                     prop:checked=move || acting.get() == Some(key)
-                    on:change=move |_| attempt(wallet::set(state.wallet, move |settings| settings.selected = Some(key)))
+                    on:change=move |_| attempt(interface, keys::set(session, move |settings| settings.selected = Some(key)))
                 />
                 <span>{account.name}</span>
                 <span class="hash">{format::short(&key.to_string())}</span>
@@ -47,10 +52,10 @@ pub fn Accounts(phrase: Shown) -> impl IntoView {
         })
     };
     let add_next = move |_| {
-        if let Some((phrase, index)) = state.wallet.with_untracked(Wallet::next) {
-            attempt(async move {
+        if let Some((phrase, index)) = session.wallet.with_untracked(Wallet::next) {
+            attempt(interface, async move {
                 let next = Source::Next { phrase, index };
-                wallet::add(state.wallet, next, String::new()).await.map(drop)
+                keys::add(session, next, String::new()).await.map(drop)
             });
         }
     };
@@ -63,7 +68,7 @@ pub fn Accounts(phrase: Shown) -> impl IntoView {
                 <Show when=move || has_next.get()>
                     <button type="button" on:click=add_next>"Add account"</button>
                 </Show>
-                <button type="button" on:click=move |_| wallet::lock(state.wallet)>"Lock"</button>
+                <button type="button" on:click=move |_| keys::lock(session)>"Lock"</button>
             </Show>
         </p>
         <Show when=move || has_keys.get()>

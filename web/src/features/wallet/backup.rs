@@ -2,25 +2,16 @@
 //! removing them.
 
 use leptos::prelude::*;
-use wasm_bindgen::{JsCast, JsValue};
 use zeroize::Zeroizing;
 
+use super::attempt::attempt;
+use super::keys;
 use super::passphrase::PassphraseForm;
-use super::{Shown, attempt};
-use crate::state::use_state;
-use crate::wallet::{self, Wallet};
-
-/// Offers a text as a file to save.
-fn save_file(name: &str, text: &str) -> Result<(), JsValue> {
-    let parts = js_sys::Array::of1(&text.into());
-    let blob = web_sys::Blob::new_with_str_sequence(&parts)?;
-    let url = web_sys::Url::create_object_url_with_blob(&blob)?;
-    let link: web_sys::HtmlAnchorElement = document().create_element("a")?.unchecked_into();
-    link.set_href(&url);
-    link.set_download(name);
-    link.click();
-    web_sys::Url::revoke_object_url(&url)
-}
+use super::phrase::ShownPhrase;
+use super::session::use_session;
+use super::stored::Wallet;
+use crate::platform::files;
+use crate::ui::interface::use_interface;
 
 /// What is shown behind the passphrase.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,8 +23,9 @@ enum Secret {
 /// Says that the phrase is nowhere else, until it is; `children` say or do what would help.
 #[component]
 pub fn Reminder(children: ChildrenFn) -> impl IntoView {
-    let state = use_state();
-    let is_backed_up = Memo::new(move |_| state.wallet.with(|wallet| wallet.settings.is_backed_up));
+    let session = use_session();
+    let is_backed_up =
+        Memo::new(move |_| session.wallet.with(|wallet| wallet.settings.is_backed_up));
     let children = StoredValue::new(children);
     view! {
         <Show when=move || !is_backed_up.get()>
@@ -47,34 +39,34 @@ pub fn Reminder(children: ChildrenFn) -> impl IntoView {
 
 /// The reminder and the ways out.
 #[component]
-pub fn Backup(phrase: Shown) -> impl IntoView {
-    let state = use_state();
+pub fn Backup(phrase: ShownPhrase) -> impl IntoView {
+    let (session, interface) = (use_session(), use_interface());
     let asked = RwSignal::new(None::<Secret>);
     let secret = RwSignal::new(None::<Zeroizing<String>>);
     let has = move |is_phrase| {
         Memo::new(move |_| {
-            state.wallet.with(|wallet| {
+            session.wallet.with(|wallet| {
                 wallet.account().and_then(|account| wallet.record(account, is_phrase)).is_some()
             })
         })
     };
     let (has_phrase, has_key) = (has(true), has(false));
     let export = move |_| {
-        let file = state.wallet.with_untracked(Wallet::file);
-        let account = state.wallet.with_untracked(Wallet::account);
+        let file = session.wallet.with_untracked(Wallet::file);
+        let account = session.key_untracked();
         if let (Some(file), Some(account)) = (file, account) {
             let name = format!("zellbook-{}.json", &account.to_string()[..10]);
-            if save_file(&name, &file.to_json()).is_ok() {
-                attempt(wallet::set(state.wallet, |settings| settings.is_backed_up = true));
+            if files::save(&name, &file.to_json()).is_ok() {
+                attempt(interface, keys::set(session, |settings| settings.is_backed_up = true));
             } else {
-                state.problem.set(Some("The browser blocked the download. Allow downloads from this page, then try again.".into()));
+                interface.report("The browser blocked the download. Allow downloads from this page, then try again.");
             }
         }
     };
     let reveal = async move |passphrase| {
-        let Some(account) = state.wallet.with_untracked(Wallet::account) else { return Ok(()) };
+        let Some(account) = session.key_untracked() else { return Ok(()) };
         let is_phrase = asked.get_untracked() == Some(Secret::Phrase);
-        let shown = wallet::reveal(state.wallet, account, is_phrase, passphrase).await?;
+        let shown = keys::reveal(session, account, is_phrase, passphrase).await?;
         asked.set(None);
         if is_phrase {
             phrase.set(Some(shown));
@@ -116,18 +108,18 @@ pub fn Backup(phrase: Shown) -> impl IntoView {
 /// Takes an account, or the whole wallet, out of the browser.
 #[component]
 pub fn Removal() -> impl IntoView {
-    let state = use_state();
+    let (session, interface) = (use_session(), use_interface());
     let is_asking = RwSignal::new(false);
-    let several = Memo::new(move |_| state.wallet.with(|wallet| wallet.accounts().len() > 1));
+    let several = Memo::new(move |_| session.wallet.with(|wallet| wallet.accounts().len() > 1));
     let remove_one = move |_| {
         is_asking.set(false);
-        if let Some(account) = state.wallet.with_untracked(Wallet::account) {
-            attempt(wallet::remove(state.wallet, account));
+        if let Some(account) = session.key_untracked() {
+            attempt(interface, keys::remove(session, account));
         }
     };
     let remove_all = move |_| {
         is_asking.set(false);
-        attempt(wallet::clear(state.wallet));
+        attempt(interface, keys::clear(session));
     };
     view! {
         <p class="actions">

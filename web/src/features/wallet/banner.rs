@@ -1,52 +1,62 @@
-//! What somebody with a key is told before anything is signed: that the Ethereum wallet shows another account, and
-//! that the replica tells another network.
+//! Warnings before anything is signed: the replica serves another network than before, or the Ethereum wallet shows
+//! another account.
 
 use leptos::prelude::*;
 use zellbook_core::PublicKey;
 
-use super::attempt;
-use crate::format::short;
-use crate::state::{State, use_state};
-use crate::wallet::{self, EthereumAccount, Wallet, ethereum};
+use super::attempt::attempt;
+use super::keys;
+use super::session::{Session, use_session};
+use crate::features::market::{Markets, use_markets};
+use crate::features::replica::{Connection, use_connection};
+use crate::platform::ethereum::{self, EthereumAccount};
+use crate::platform::format::short;
+use crate::ui::interface::{Interface, use_interface};
 
-/// The network that the replica says it serves now; before it said anything, the one that the page was loaded with.
-fn told(state: State) -> Option<String> {
-    let told = state.status.with(|status| status.as_ref().map(|status| status.network.clone()));
-    told.or_else(|| state.rules.with(|rules| rules.as_ref().map(|rules| rules.network.to_string())))
+/// The id of the network that the replica serves now, or of the one that the page was loaded with while the replica has
+/// reported none.
+fn served_network(markets: Markets, connection: Connection) -> Option<String> {
+    let reported = connection.status.with(|status| Some(status.as_ref()?.network.clone()));
+    reported.or_else(|| markets.rules.with(|rules| Some(rules.as_ref()?.network.to_string())))
 }
 
-/// An account and two networks: the one that it is used on, and the other one that the replica tells.
+/// An account that was used on another network than the one that the replica serves now.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OtherNetwork {
     account: PublicKey,
     used: String,
-    told: String,
+    served: String,
 }
 
 impl OtherNetwork {
-    /// Whether an account meets another network than before.
-    pub fn of(state: State, account: PublicKey) -> Option<Self> {
-        let told = told(state)?;
-        let used = state.wallet.with(|wallet| {
-            wallet.settings.network(&account).filter(|used| *used != told).map(Into::into)
+    /// None if the account is used on the network that the replica serves.
+    pub fn of(
+        markets: Markets,
+        session: Session,
+        connection: Connection,
+        account: PublicKey,
+    ) -> Option<Self> {
+        let served = served_network(markets, connection)?;
+        let used = session.wallet.with(|wallet| {
+            wallet.settings.network(&account).filter(|used| *used != served).map(Into::into)
         });
-        Some(Self { account, used: used?, told })
+        Some(Self { account, used: used?, served })
     }
 
-    /// Uses the account on the network that the replica tells.
-    fn accept(self, state: State) {
-        let Self { account, told, .. } = self;
-        let is_loaded = state.rules.with_untracked(|rules| {
-            rules.as_ref().is_some_and(|rules| rules.network.to_string() == told)
+    /// Uses the account on the network that the replica serves.
+    fn accept(self, markets: Markets, session: Session, interface: Interface) {
+        let Self { account, served, .. } = self;
+        let is_loaded = markets.rules.with_untracked(|rules| {
+            rules.as_ref().is_some_and(|rules| rules.network.to_string() == served)
         });
-        attempt(async move {
-            wallet::set(state.wallet, move |settings| {
+        attempt(interface, async move {
+            keys::set(session, move |settings| {
                 settings.networks.retain(|(known, _)| *known != account);
-                settings.networks.push((account, told));
+                settings.networks.push((account, served));
             })
             .await?;
             if !is_loaded {
-                // Rules and markets on show are those of the other network. Where the browser refuses, the user reloads.
+                // The rules and markets on show are those of the other network.
                 let _ = window().location().reload();
             }
             Ok(())
@@ -54,27 +64,27 @@ impl OtherNetwork {
     }
 }
 
-/// What another network means, and the way to accept it.
+/// Explains what another network means, with a button to accept it.
 #[component]
 pub fn OtherNetworkNote(#[prop(into)] other: Signal<Option<OtherNetwork>>) -> impl IntoView {
-    let state = use_state();
+    let (markets, session, interface) = (use_markets(), use_session(), use_interface());
     let text = move || {
-        let OtherNetwork { used, told, .. } = other.get()?;
+        let OtherNetwork { used, served, .. } = other.get()?;
         Some(format!(
             "Different network: this address now serves {}, but you used your account on {}. Its balances and orders there are not here. If this change was not announced, sign nothing and ask the operator.",
-            short(&told),
+            short(&served),
             short(&used),
         ))
     };
     let title = move || {
         other.with(|other| {
-            let OtherNetwork { used, told, .. } = other.as_ref()?;
-            Some(format!("Now {told}\nUsed on {used}"))
+            let OtherNetwork { used, served, .. } = other.as_ref()?;
+            Some(format!("Now {served}\nUsed on {used}"))
         })
     };
     let accept = move |_| {
         if let Some(other) = other.get_untracked() {
-            other.accept(state);
+            other.accept(markets, session, interface);
         }
     };
     view! {
@@ -83,22 +93,22 @@ pub fn OtherNetworkNote(#[prop(into)] other: Signal<Option<OtherNetwork>>) -> im
     }
 }
 
-/// An account whose wallet shows others, or none.
+/// An account that its Ethereum wallet does not show to this page.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Hidden {
+pub struct HiddenAccount {
     account: EthereumAccount,
     shown: Vec<String>,
 }
 
-impl Hidden {
-    /// Whether the wallet of an account is known not to show it.
-    pub fn of(state: State, account: PublicKey) -> Option<Self> {
-        let account = state.wallet.with(|wallet| wallet.ethereum_of(account).cloned())?;
+impl HiddenAccount {
+    /// None unless the account's wallet is known not to show it.
+    pub fn of(session: Session, account: PublicKey) -> Option<Self> {
+        let account = session.wallet.with(|wallet| wallet.ethereum_of(account).cloned())?;
         let shown = ethereum::shown_instead(&account)?;
         Some(Self { account, shown })
     }
 
-    /// What is the matter, and what to do in the wallet.
+    /// Explains what is wrong and what to do in the wallet.
     pub fn text(&self) -> String {
         let Self { account: EthereumAccount { name, address, .. }, shown } = self;
         let address = short(address);
@@ -113,23 +123,23 @@ impl Hidden {
         }
     }
 
-    /// Goes on with the account that the wallet shows, or has it show one.
-    fn connect(self, state: State) {
+    /// Goes on with the account that the wallet shows, or asks the wallet to show one.
+    fn connect(self, session: Session, interface: Interface) {
         let Self { account: EthereumAccount { wallet: id, .. }, shown } = self;
-        let known = state.wallet.with_untracked(|wallet| {
+        let known = session.wallet.with_untracked(|wallet| {
             let mut known = wallet.settings.ethereum.iter();
             let is_shown = |known: &&EthereumAccount| {
                 known.wallet == id && shown.first() == Some(&known.address)
             };
             known.find(is_shown).map(|known| known.account)
         });
-        attempt(async move {
+        attempt(interface, async move {
             match known {
                 Some(known) => {
-                    wallet::set(state.wallet, move |settings| settings.selected = Some(known)).await
+                    keys::set(session, move |settings| settings.selected = Some(known)).await
                 }
                 None if shown.is_empty() => ethereum::addresses(&id).await.map(drop),
-                None => wallet::connect(state.wallet, &id).await,
+                None => keys::connect(session, &id).await,
             }
         });
     }
@@ -142,39 +152,43 @@ impl Hidden {
     }
 }
 
-/// The lines across the page. Also follows the Ethereum wallet of the account that acts, and notes the network
-/// that an account is first used on.
+/// The warnings across the page. Also follows the active account's Ethereum wallet, and stores the network that an
+/// account is first used on.
 #[component]
 pub fn AccountBanner() -> impl IntoView {
-    let state = use_state();
-    let account = Memo::new(move |_| state.wallet.with(Wallet::account));
-    let told = Memo::new(move |_| told(state));
+    let (markets, session) = (use_markets(), use_session());
+    let (connection, interface) = (use_connection(), use_interface());
+    let account = Memo::new(move |_| session.key());
+    let served = Memo::new(move |_| served_network(markets, connection));
     Effect::new(move || {
-        let (Some(account), Some(told)) = (account.get(), told.get()) else { return };
-        if state.wallet.with(|wallet| wallet.settings.network(&account).is_none()) {
-            attempt(wallet::set(state.wallet, move |settings| {
-                // Another tab may have noted it meanwhile.
-                if settings.network(&account).is_none() {
-                    settings.networks.push((account, told));
-                }
-            }));
+        let (Some(account), Some(served)) = (account.get(), served.get()) else { return };
+        if session.wallet.with(|wallet| wallet.settings.network(&account).is_none()) {
+            attempt(
+                interface,
+                keys::set(session, move |settings| {
+                    // Another tab may have stored it meanwhile.
+                    if settings.network(&account).is_none() {
+                        settings.networks.push((account, served));
+                    }
+                }),
+            );
         }
     });
     let provider = Memo::new(move |_| {
-        state.wallet.with(|wallet| wallet.ethereum().map(|account| account.wallet.clone()))
+        session.wallet.with(|wallet| wallet.ethereum().map(|account| account.wallet.clone()))
     });
     Effect::new(move || {
-        // It may announce itself later than it is known to be needed.
+        // The wallet may announce itself after the account is loaded.
         let announced = ethereum::announced();
         if let Some(id) = provider.get().filter(|id| announced.iter().any(|it| it.id == *id)) {
             ethereum::watch(&id);
         }
     });
-    let other = Memo::new(move |_| OtherNetwork::of(state, account.get()?));
-    let hidden = Memo::new(move |_| Hidden::of(state, account.get()?));
+    let other = Memo::new(move |_| OtherNetwork::of(markets, session, connection, account.get()?));
+    let hidden = Memo::new(move |_| HiddenAccount::of(session, account.get()?));
     let connect = move |_| {
         if let Some(hidden) = hidden.get_untracked() {
-            hidden.connect(state);
+            hidden.connect(session, interface);
         }
     };
     view! {
@@ -185,9 +199,9 @@ pub fn AccountBanner() -> impl IntoView {
         </Show>
         <Show when=move || hidden.with(Option::is_some)>
             <p class="banner" role="alert">
-                <span>{move || hidden.with(|hidden| hidden.as_ref().map(Hidden::text))}</span>
+                <span>{move || hidden.with(|hidden| hidden.as_ref().map(HiddenAccount::text))}</span>
                 <button type="button" class="small" on:click=connect>
-                    {move || hidden.with(|hidden| hidden.as_ref().map(Hidden::button))}
+                    {move || hidden.with(|hidden| hidden.as_ref().map(HiddenAccount::button))}
                 </button>
             </p>
         </Show>

@@ -2,13 +2,18 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use zellbook_vault::{PASSPHRASE_LENGTH_MIN, Source, VaultError, WalletFile};
 
-use super::ethereum::EthereumWallets;
+use super::ethereum_wallets::EthereumWallets;
+use super::keys::{self, Added};
 use super::passphrase::PassphraseForm;
-use super::{Refused, Shown};
-use crate::later::take_focus;
-use crate::state::{State, use_state};
-use crate::wallet::{self, Added, PASSPHRASE_LENGTH_MIN, Source, VaultError, WalletFile};
+use super::phrase::ShownPhrase;
+use super::session::{Session, use_session};
+use crate::platform::files;
+use crate::platform::focus::focus_open_sheet;
+
+/// Why no wallet was created. The form that asked is gone when another tab was faster, so the dialog shows it.
+pub type Refused = RwSignal<Option<String>>;
 
 /// What somebody brings: an exported file, a key, or a phrase.
 fn source(text: &str) -> Result<Source, VaultError> {
@@ -24,12 +29,12 @@ fn source(text: &str) -> Result<Source, VaultError> {
 
 /// Adds a key. Where another tab began a wallet meanwhile, the dialog says so in place of the form.
 async fn add(
-    state: State,
+    session: Session,
     refused: Refused,
     source: Source,
     passphrase: String,
 ) -> Result<Added, VaultError> {
-    let outcome = wallet::add(state.wallet, source, passphrase).await;
+    let outcome = keys::add(session, source, passphrase).await;
     if let Err(VaultError::Occupied) = outcome {
         // The dialog may be closed.
         drop(refused.try_set(Some(VaultError::Occupied.to_string())));
@@ -39,10 +44,10 @@ async fn add(
 
 /// The first visit to the wallet.
 #[component]
-pub fn Begin(phrase: Shown) -> impl IntoView {
-    let state = use_state();
+pub fn Begin(phrase: ShownPhrase) -> impl IntoView {
+    let session = use_session();
     let refused: Refused = expect_context();
-    request_animation_frame(take_focus);
+    request_animation_frame(focus_open_sheet);
     view! {
         <h3>"Create wallet"</h3>
         <p class="note">
@@ -56,7 +61,7 @@ pub fn Begin(phrase: Shown) -> impl IntoView {
             autocomplete="new-password"
             autofocus=true
             work=async move |passphrase| {
-                let added = add(state, refused, Source::NewPhrase, passphrase).await?;
+                let added = add(session, refused, Source::NewPhrase, passphrase).await?;
                 phrase.set(added.phrase);
                 Ok(())
             }
@@ -75,17 +80,13 @@ pub fn Begin(phrase: Shown) -> impl IntoView {
 /// Brings keys from elsewhere.
 #[component]
 pub fn Import(is_first: bool) -> impl IntoView {
-    let state = use_state();
+    let session = use_session();
     let refused: Refused = expect_context();
     let imported = RwSignal::new(String::new());
     let on_file = move |event: leptos::ev::Event| {
-        let input: web_sys::HtmlInputElement = event_target(&event);
-        let Some(file) = input.files().and_then(|files| files.get(0)) else { return };
-        spawn_local(async move {
-            let text = wasm_bindgen_futures::JsFuture::from(file.text()).await;
-            let text = text.ok().and_then(|text| text.as_string()).unwrap_or_default();
-            drop(imported.try_set(text));
-        });
+        if let Some(text) = files::chosen(&event) {
+            spawn_local(async move { drop(imported.try_set(text.await)) });
+        }
     };
     let label = if is_first {
         "Passphrase (of the file, or a new one)"
@@ -100,7 +101,7 @@ pub fn Import(is_first: bool) -> impl IntoView {
             label
             work=async move |passphrase| {
                 let source = source(&imported.get_untracked())?;
-                add(state, refused, source, passphrase).await?;
+                add(session, refused, source, passphrase).await?;
                 drop(imported.try_set(String::new()));
                 Ok(())
             }

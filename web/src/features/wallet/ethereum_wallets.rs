@@ -3,14 +3,14 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use crate::state::use_state;
-use crate::wallet;
-use crate::wallet::ethereum::{Announced, announced};
+use super::keys;
+use super::session::use_session;
+use crate::platform::ethereum::{Announced, announced};
 
 /// Each wallet that announced itself, with a button.
 #[component]
 pub fn EthereumWallets() -> impl IntoView {
-    let state = use_state();
+    let session = use_session();
     let (busy, fault) = (RwSignal::new(false), RwSignal::new(None::<String>));
     let connect = move |id: String| {
         if busy.get_untracked() {
@@ -19,7 +19,7 @@ pub fn EthereumWallets() -> impl IntoView {
         busy.set(true);
         fault.set(None);
         spawn_local(async move {
-            let outcome = wallet::connect(state.wallet, &id).await;
+            let outcome = keys::connect(session, &id).await;
             // It may be gone with what was done.
             let _ = busy.try_set(false);
             drop(fault.try_set(outcome.err().map(|error| error.to_string())));

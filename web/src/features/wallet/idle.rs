@@ -1,59 +1,50 @@
-//! Locking by itself, when the user has not been at work in any tab for a while.
+//! Locks the keys when the user has not been active in any tab for a while.
 
 use std::cell::Cell;
 
-use gloo_timers::future::TimeoutFuture;
-use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wasm_bindgen::JsCast;
-use wasm_bindgen::prelude::Closure;
 
-use super::tabs::{self, News};
-use super::{Wallet, lock};
-use crate::clock;
+use crate::platform::tabs::{self, Message};
+use crate::platform::{clock, user_activity};
 
 const MINUTE_MS: u64 = 60_000;
-/// How often it is looked whether the time has come.
-const LOOK_MS: u32 = 5_000;
-/// How often other tabs are told that the user is at work.
+/// How often the time since the last activity is looked at.
+const CHECK_MS: u32 = 5_000;
+/// How often, at most, the other tabs are told that the user is active.
 const TELL_MS: u64 = 5_000;
 
 thread_local! {
+    /// When the user was last active in any tab, Unix milliseconds.
     static LAST: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The user is at work.
-pub fn note() {
+/// The user is active.
+pub fn note_activity() {
     LAST.set(clock::now());
 }
 
-/// Watches for as long as the page lives.
-pub fn start(wallet: RwSignal<Wallet>) {
-    note();
-    let on_event = Closure::<dyn Fn()>::new(|| {
-        let told = LAST.get();
-        if clock::now().abs_diff(told) >= TELL_MS {
-            tabs::tell(News::Active);
-            note();
+/// Watches for as long as the page lives. `setting` returns whether the keys are unlocked, and after how many minutes
+/// they lock; 0 is never.
+pub fn start(setting: impl Fn() -> (bool, u32) + 'static, lock: impl Fn() + 'static) {
+    note_activity();
+    user_activity::listen(|| {
+        // Noted as seldom as it is told: a press within these seconds counts as the one before.
+        if clock::now().abs_diff(LAST.get()) >= TELL_MS {
+            tabs::send(Message::Active);
+            note_activity();
         }
     });
-    for name in ["pointerdown", "keydown", "wheel"] {
-        // It fails for no event and no function that there are.
-        let _ = window().add_event_listener_with_callback(name, on_event.as_ref().unchecked_ref());
-    }
-    on_event.forget();
     spawn_local(async move {
         loop {
-            TimeoutFuture::new(LOOK_MS).await;
-            let (is_unlocked, minutes) = wallet
-                .with_untracked(|wallet| (wallet.is_unlocked, wallet.settings.auto_lock_minutes));
-            // The clock may have been set back meanwhile: then it counts from now.
+            clock::sleep(CHECK_MS).await;
+            let (is_unlocked, minutes) = setting();
+            // If the clock was set back meanwhile, the time counts from now.
             if clock::now() < LAST.get() {
-                note();
+                note_activity();
             }
             let idle = clock::now() - LAST.get();
             if is_unlocked && minutes > 0 && idle >= u64::from(minutes) * MINUTE_MS {
-                lock(wallet);
+                lock();
             }
         }
     });

@@ -1,77 +1,78 @@
-//! The wallet: accounts of this browser, encrypted at rest, and in the vault's memory while they are unlocked.
-
-pub mod ethereum;
-mod idle;
-mod kept;
-pub mod nonce;
-pub mod store;
-mod tabs;
-mod vault;
+//! Everything that can be done with the wallet: adding, unlocking, signing, locking, removing.
+//!
+//! What is stored is written before the page shows it, and the other tabs are told of each change. Locking ends the
+//! vault's worker.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use zellbook_core::PublicKey;
 use zellbook_core::types::{Scheme, Signature};
-use zellbook_vault::{Answer, Origin, Request};
-pub use zellbook_vault::{PASSPHRASE_LENGTH_MIN, Source, VaultError, WalletFile};
+use zellbook_vault::{Answer, Origin, Request, Source, VaultError};
 use zeroize::Zeroizing;
 
-pub use kept::{Account, EthereumAccount, Settings, Wallet};
-pub use store::DATABASE;
-pub use tabs::CHANNEL;
-use tabs::News;
+use super::idle;
+use super::session::Session;
+use super::stored::{self, Settings, Wallet};
+use crate::platform::tabs::{self, Message};
+use crate::platform::{database, ethereum, vault_worker as vault};
 
-/// Reads what is stored, and follows what other tabs do.
-pub fn start(wallet: RwSignal<Wallet>) {
-    spawn_local(async move { reload(wallet).await });
-    tabs::listen(move |news| match news {
-        News::Locked => forget(wallet),
-        News::Changed => spawn_local(async move { reload(wallet).await }),
-        News::Active => idle::note(),
+/// Reads what is stored, and follows what other tabs do, for as long as the page lives.
+pub fn start(session: Session) {
+    spawn_local(async move { reload(session).await });
+    tabs::listen(move |message| match message {
+        Message::Locked => forget(session),
+        Message::Changed => spawn_local(async move { reload(session).await }),
+        Message::Active => idle::note_activity(),
     });
-    idle::start(wallet);
+    idle::start(
+        move || {
+            session
+                .wallet
+                .with_untracked(|wallet| (wallet.is_unlocked, wallet.settings.auto_lock_minutes))
+        },
+        move || lock(session),
+    );
     ethereum::discover();
 }
 
-/// Reads what is stored. Where the wallet is unlocked it stays so, with what is new in it.
-async fn reload(wallet: RwSignal<Wallet>) {
+/// Reads what is stored. An unlocked wallet stays unlocked, with the keys that another tab added.
+async fn reload(session: Session) {
     let Ok(mut stored) = Wallet::load().await else {
-        // Without storage there is no wallet; who makes one is told.
-        wallet.update(|wallet| wallet.is_loaded = true);
+        // Without storage there is no wallet, and creating one fails with a message.
+        session.write_wallet.update(|wallet| wallet.is_loaded = true);
         return;
     };
-    if wallet.with_untracked(|wallet| wallet.is_unlocked) {
+    if session.wallet.with_untracked(|wallet| wallet.is_unlocked) {
         let load = vault::ask_loaded(Request::Load(stored.records.clone())).await;
         stored.is_unlocked = stored.lock.is_some() && load == Answer::Done;
         if !stored.is_unlocked {
             vault::lock();
         }
     }
-    if wallet.with_untracked(|wallet| *wallet != stored) {
-        wallet.set(stored);
+    if session.wallet.with_untracked(|wallet| *wallet != stored) {
+        session.write_wallet.set(stored);
     }
 }
 
-async fn changed(wallet: RwSignal<Wallet>) {
-    tabs::tell(News::Changed);
-    reload(wallet).await;
+async fn changed(session: Session) {
+    tabs::send(Message::Changed);
+    reload(session).await;
 }
 
-/// What was added.
 pub struct Added {
     /// The first new key.
     pub key: PublicKey,
-    /// A phrase that was made now.
+    /// The recovery phrase, if a new one was made.
     pub phrase: Option<Zeroizing<String>>,
 }
 
-/// Adds a key. Where there is no wallet yet, one begins under the passphrase.
+/// Adds a key. If there is no wallet yet, creates one under the passphrase.
 pub async fn add(
-    wallet: RwSignal<Wallet>,
+    session: Session,
     source: Source,
     passphrase: String,
 ) -> Result<Added, VaultError> {
-    if wallet.with_untracked(Wallet::is_locked) {
+    if session.wallet.with_untracked(Wallet::is_locked) {
         return Err(VaultError::Locked);
     }
     let is_new_phrase = matches!(source, Source::NewPhrase);
@@ -91,19 +92,18 @@ pub async fn add(
             settings.is_backed_up = false;
         }
     };
-    if let Err(error) = kept::add(lock.as_ref(), records, set).await {
-        // The vault has what is not stored.
-        forget(wallet);
-        reload(wallet).await;
+    if let Err(error) = stored::add(lock.as_ref(), records, set).await {
+        // The vault now has a key that is not stored: what the user sees must be what a reload brings back.
+        forget(session);
+        reload(session).await;
         return Err(error);
     }
-    wallet.update(|wallet| wallet.is_unlocked = true);
-    changed(wallet).await;
-    store::persist().await;
+    session.write_wallet.update(|wallet| wallet.is_unlocked = true);
+    changed(session).await;
+    database::persist().await;
     Ok(Added { key, phrase })
 }
 
-/// Why the vault did not do it.
 fn refusal(answer: &Answer) -> VaultError {
     match answer {
         Answer::Refused(error) => error.clone(),
@@ -111,31 +111,30 @@ fn refusal(answer: &Answer) -> VaultError {
     }
 }
 
-/// Unlocks the wallet.
-pub async fn unlock(wallet: RwSignal<Wallet>, passphrase: String) -> Result<(), VaultError> {
-    let Some(file) = wallet.with_untracked(Wallet::whole) else { return Ok(()) };
+pub async fn unlock(session: Session, passphrase: String) -> Result<(), VaultError> {
+    let Some(file) = session.wallet.with_untracked(Wallet::whole) else { return Ok(()) };
     let lock = file.lock.clone();
     match vault::ask(Request::Unlock { file, passphrase }).await {
         Answer::Done => {}
         answer => return Err(refusal(&answer)),
     }
-    // Another tab may have removed it, or put another in its place, meanwhile.
-    if wallet.with_untracked(|wallet| wallet.lock.as_ref() == Some(&lock)) {
-        idle::note();
-        wallet.update(|wallet| wallet.is_unlocked = true);
+    // Meanwhile another tab may have removed the wallet or put another one in its place.
+    if session.wallet.with_untracked(|wallet| wallet.lock.as_ref() == Some(&lock)) {
+        idle::note_activity();
+        session.write_wallet.update(|wallet| wallet.is_unlocked = true);
     } else {
-        forget(wallet);
+        forget(session);
     }
     Ok(())
 }
 
-/// Signs a text with a session key or an account.
+/// Signs a text with the key of an account or with a session key. Never returns another key's signature.
 pub async fn sign(
-    wallet: RwSignal<Wallet>,
+    session: Session,
     key: PublicKey,
     text: &str,
 ) -> Result<(Scheme, Signature), VaultError> {
-    let external = wallet.with_untracked(|wallet| wallet.ethereum_of(key).cloned());
+    let external = session.wallet.with_untracked(|wallet| wallet.ethereum_of(key).cloned());
     let (scheme, answer) = match external {
         Some(external) => {
             let signature = ethereum::sign(&external, text).await?;
@@ -154,8 +153,8 @@ pub async fn sign(
     Ok((scheme, signature))
 }
 
-/// Connects an account of an Ethereum wallet: its key is the one that its signature gives.
-pub async fn connect(wallet: RwSignal<Wallet>, provider: &str) -> Result<(), VaultError> {
+/// Connects an account of an Ethereum wallet. Its public key is recovered from a signature.
+pub async fn connect(session: Session, provider: &str) -> Result<(), VaultError> {
     let (connected, text, signature) = ethereum::connect(provider).await?;
     let account = match &vault::ask(Request::Recover { text, signature }).await {
         Answer::Recovered { account, address, .. } if *address == connected.address => {
@@ -164,7 +163,7 @@ pub async fn connect(wallet: RwSignal<Wallet>, provider: &str) -> Result<(), Vau
         Answer::Recovered { .. } => return Err(VaultError::OtherSigner),
         answer => return Err(refusal(answer)),
     };
-    set(wallet, move |settings| {
+    set(session, move |settings| {
         settings.selected = Some(account.account);
         settings.ethereum.retain(|known| known.account != account.account);
         settings.ethereum.push(account);
@@ -174,22 +173,22 @@ pub async fn connect(wallet: RwSignal<Wallet>, provider: &str) -> Result<(), Vau
 
 /// Changes the settings, in every tab.
 pub async fn set(
-    wallet: RwSignal<Wallet>,
+    session: Session,
     change: impl FnOnce(&mut Settings) + 'static,
 ) -> Result<(), VaultError> {
-    kept::set(change).await?;
-    changed(wallet).await;
+    stored::set(change).await?;
+    changed(session).await;
     Ok(())
 }
 
-/// A secret for the user to see: an account's key, or its phrase.
+/// Returns a secret for the user to see: an account's secret key, or its recovery phrase.
 pub async fn reveal(
-    wallet: RwSignal<Wallet>,
+    session: Session,
     account: PublicKey,
     is_phrase: bool,
     passphrase: String,
 ) -> Result<Zeroizing<String>, VaultError> {
-    let known = wallet.with_untracked(|wallet| {
+    let known = session.wallet.with_untracked(|wallet| {
         Some((wallet.record(account, is_phrase)?.clone(), wallet.lock.clone()?))
     });
     let (record, lock) = known.ok_or(VaultError::Locked)?;
@@ -202,45 +201,47 @@ pub async fn reveal(
 
 /// Puts the wallet under another passphrase.
 pub async fn change_passphrase(
-    wallet: RwSignal<Wallet>,
+    session: Session,
     passphrase: String,
     new_passphrase: String,
 ) -> Result<(), VaultError> {
-    let lock = wallet.with_untracked(|wallet| wallet.lock.clone()).ok_or(VaultError::Locked)?;
+    let lock =
+        session.wallet.with_untracked(|wallet| wallet.lock.clone()).ok_or(VaultError::Locked)?;
     let before = lock.clone();
     let answer = vault::ask(Request::Rewrap { lock, passphrase, new_passphrase }).await;
     let Answer::Stored { lock: Some(lock), .. } = &answer else { return Err(refusal(&answer)) };
-    kept::relock(&before, lock).await?;
-    changed(wallet).await;
+    stored::relock(&before, lock).await?;
+    changed(session).await;
     Ok(())
 }
 
-/// Locks the wallet in every tab; it stays, encrypted, in the browser.
-pub fn lock(wallet: RwSignal<Wallet>) {
-    tabs::tell(News::Locked);
-    forget(wallet);
+/// Locks the wallet in every tab. It stays in the browser, encrypted.
+pub fn lock(session: Session) {
+    tabs::send(Message::Locked);
+    forget(session);
 }
 
-/// Forgets the keys in the memory of this tab.
-fn forget(wallet: RwSignal<Wallet>) {
+/// Forgets the keys that this tab holds in memory.
+fn forget(session: Session) {
     vault::lock();
-    if wallet.with_untracked(|wallet| wallet.is_unlocked) {
-        wallet.update(|wallet| wallet.is_unlocked = false);
+    if session.wallet.with_untracked(|wallet| wallet.is_unlocked) {
+        session.write_wallet.update(|wallet| wallet.is_unlocked = false);
     }
 }
 
 /// Removes one account, or a session key.
-pub async fn remove(wallet: RwSignal<Wallet>, key: PublicKey) -> Result<(), VaultError> {
-    if let Some(record) = wallet.with_untracked(|wallet| wallet.record(key, false).cloned()) {
-        kept::remove(&record).await?;
+pub async fn remove(session: Session, key: PublicKey) -> Result<(), VaultError> {
+    if let Some(record) = session.wallet.with_untracked(|wallet| wallet.record(key, false).cloned())
+    {
+        stored::remove(&record).await?;
     }
-    set(wallet, move |settings| settings.ethereum.retain(|account| account.account != key)).await
+    set(session, move |settings| settings.ethereum.retain(|account| account.account != key)).await
 }
 
-/// Removes the whole wallet from the browser for good.
-pub async fn clear(wallet: RwSignal<Wallet>) -> Result<(), VaultError> {
-    lock(wallet);
-    kept::clear().await?;
-    changed(wallet).await;
+/// Removes the whole wallet from this browser.
+pub async fn clear(session: Session) -> Result<(), VaultError> {
+    lock(session);
+    stored::clear().await?;
+    changed(session).await;
     Ok(())
 }

@@ -1,19 +1,19 @@
-//! Nonces: Unix milliseconds, and for one signing key never the same number twice in this browser, in whichever
-//! tab, nor a lower one after the clock was set back.
+//! Nonces: the clock in milliseconds, but always above the last one of the same key, also when several tabs sign or the
+//! clock is set back.
 
 use zellbook_core::PublicKey;
 use zellbook_vault::VaultError;
 
-use super::store::{self, Change, NONCES};
-use crate::clock;
+use crate::platform::clock;
+use crate::platform::database::{self, Change, NONCES};
 
-/// The next nonce of a signing key. It is on disk before anything is signed with it.
+/// The next nonce of a signing key. It is stored before anything is signed with it, so that no nonce is used twice.
 pub async fn next(key: PublicKey) -> Result<u64, VaultError> {
     let name = key.to_string();
-    store::alone("zellbook nonce", async move {
-        let last: Option<u64> = store::get(NONCES, &name).await?.and_then(|text| text.parse().ok());
+    database::alone("zellbook nonce", async move {
+        let last = database::get(NONCES, &name).await?.and_then(|text| text.parse::<u64>().ok());
         let nonce = last.map_or(0, |last| last.saturating_add(1)).max(clock::now());
-        store::write(vec![Change::Put(NONCES, name, nonce.to_string())]).await?;
+        database::write(vec![Change::Put(NONCES, name, nonce.to_string())]).await?;
         Ok(nonce)
     })
     .await

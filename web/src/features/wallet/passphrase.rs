@@ -2,10 +2,11 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use zellbook_vault::VaultError;
 
-use crate::later::take_focus;
-use crate::state::use_state;
-use crate::wallet::{self, VaultError};
+use super::keys;
+use super::session::use_session;
+use crate::platform::focus::focus_open_sheet;
 
 /// A field whose text nobody reads over a shoulder.
 #[component]
@@ -80,8 +81,8 @@ pub fn PassphraseForm(
 /// Unlocks the wallet of this browser.
 #[component]
 pub fn UnlockForm(note: &'static str) -> impl IntoView {
-    let state = use_state();
-    request_animation_frame(take_focus);
+    let session = use_session();
+    request_animation_frame(focus_open_sheet);
     view! {
         <p class="note">{note}</p>
         <PassphraseForm
@@ -89,7 +90,7 @@ pub fn UnlockForm(note: &'static str) -> impl IntoView {
             button="Unlock"
             autocomplete="current-password"
             autofocus=true
-            work=async move |passphrase| wallet::unlock(state.wallet, passphrase).await
+            work=async move |passphrase| keys::unlock(session, passphrase).await
         />
     }
 }

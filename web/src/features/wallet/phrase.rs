@@ -1,11 +1,17 @@
 //! A phrase on show, to be written down, and the check that it was.
 
 use leptos::prelude::*;
+use zeroize::Zeroizing;
 
-use super::{Shown, attempt};
-use crate::later::take_focus;
-use crate::state::use_state;
-use crate::wallet;
+use super::attempt::attempt;
+use super::keys;
+use super::session::use_session;
+use crate::platform::focus::focus_open_sheet;
+use crate::platform::random;
+use crate::ui::interface::use_interface;
+
+/// The phrase that is on show, while one is.
+pub type ShownPhrase = RwSignal<Option<Zeroizing<String>>>;
 
 /// Words that are asked back.
 const ASKED: usize = 3;
@@ -14,24 +20,22 @@ const ASKED: usize = 3;
 fn choose(count: usize) -> Vec<usize> {
     let mut left: Vec<usize> = (0..count).collect();
     while left.len() > ASKED {
-        // Which words are asked is no secret.
-        let at = (js_sys::Math::random() * left.len() as f64) as usize;
-        left.remove(at.min(left.len() - 1));
+        left.remove(random::below(left.len()));
     }
     left
 }
 
 /// The words, then the check.
 #[component]
-pub fn PhraseView(phrase: Shown) -> impl IntoView {
+pub fn PhraseView(phrase: ShownPhrase) -> impl IntoView {
     let is_checking = RwSignal::new(false);
-    let state = use_state();
+    let interface = use_interface();
     let later = move |_| {
         phrase.set(None);
-        state.wallet_open.set(false);
+        interface.close_wallet();
     };
     // What had the focus before is gone.
-    request_animation_frame(take_focus);
+    request_animation_frame(focus_open_sheet);
     let words = move || {
         let text = phrase.get().unwrap_or_default();
         text.split(' ').map(|word| view! { <li>{word.to_string()}</li> }).collect_view()
@@ -62,8 +66,8 @@ pub fn PhraseView(phrase: Shown) -> impl IntoView {
 
 /// Asks for some of the words.
 #[component]
-fn Check(phrase: Shown, is_checking: RwSignal<bool>) -> impl IntoView {
-    let state = use_state();
+fn Check(phrase: ShownPhrase, is_checking: RwSignal<bool>) -> impl IntoView {
+    let (session, interface) = (use_session(), use_interface());
     let count =
         phrase.with_untracked(|phrase| phrase.iter().flat_map(|text| text.split(' ')).count());
     let asked: Vec<_> =
@@ -87,11 +91,11 @@ fn Check(phrase: Shown, is_checking: RwSignal<bool>) -> impl IntoView {
             }
             None => {
                 phrase.set(None);
-                attempt(wallet::set(state.wallet, |settings| settings.is_backed_up = true));
+                attempt(interface, keys::set(session, |settings| settings.is_backed_up = true));
             }
         }
     };
-    request_animation_frame(take_focus);
+    request_animation_frame(focus_open_sheet);
     let field = move |(at, text): (usize, RwSignal<String>)| {
         let id = format!("word-{}", at + 1);
         view! {

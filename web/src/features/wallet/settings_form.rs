@@ -2,10 +2,11 @@
 
 use leptos::prelude::*;
 
-use super::attempt;
+use super::attempt::attempt;
+use super::keys;
 use super::passphrase::{PassphraseForm, SecretField};
-use crate::state::use_state;
-use crate::wallet;
+use super::session::use_session;
+use crate::ui::interface::use_interface;
 
 /// Minutes to choose from; 0 is never.
 const MINUTES: [(u32, &str); 5] = [
@@ -19,8 +20,10 @@ const MINUTES: [(u32, &str); 5] = [
 /// What can be set.
 #[component]
 pub fn SettingsForm() -> impl IntoView {
-    let state = use_state();
-    let minutes = Memo::new(move |_| state.wallet.with(|wallet| wallet.settings.auto_lock_minutes));
+    let session = use_session();
+    let interface = use_interface();
+    let minutes =
+        Memo::new(move |_| session.wallet.with(|wallet| wallet.settings.auto_lock_minutes));
     let new_passphrase = RwSignal::new(String::new());
     let is_changed = RwSignal::new(false);
     let option = move |(value, name): (u32, &'static str)| {
@@ -28,15 +31,16 @@ pub fn SettingsForm() -> impl IntoView {
     };
     let set_minutes = move |event| {
         if let Ok(minutes) = event_target_value(&event).parse() {
-            attempt(wallet::set(state.wallet, move |settings| {
-                settings.auto_lock_minutes = minutes
-            }));
+            attempt(
+                interface,
+                keys::set(session, move |settings| settings.auto_lock_minutes = minutes),
+            );
         }
     };
     let change = async move |passphrase| {
         is_changed.set(false);
         let new = new_passphrase.get_untracked();
-        wallet::change_passphrase(state.wallet, passphrase, new).await?;
+        keys::change_passphrase(session, passphrase, new).await?;
         drop(new_passphrase.try_set(String::new()));
         let _ = is_changed.try_set(true);
         Ok(())

@@ -1,46 +1,36 @@
-//! The wallet as it is kept: which accounts there are, and what the user set. No key is in it unencrypted.
+//! The wallet as this browser stores it: its accounts and settings. No key in it is unencrypted.
 
 use serde::{Deserialize, Serialize};
 use zellbook_core::PublicKey;
 use zellbook_vault::{Origin, Record, SealedKey, VaultError, WalletFile};
 
-use super::store::{self, Change, RECORDS, WALLET};
+use crate::platform::database::{self, Change, RECORDS, WALLET};
+use crate::platform::ethereum::EthereumAccount;
+use crate::platform::format::short;
 
-/// Names in the store of the wallet.
+/// Names in the wallet's store.
 const LOCK: &str = "lock";
 const SETTINGS: &str = "settings";
 
-/// An account of an Ethereum wallet of the browser.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EthereumAccount {
-    /// The account: the public key that its first signature gave.
-    pub account: PublicKey,
-    /// `0x` and 40 lower-case hex digits.
-    pub address: String,
-    /// The wallet's identifier (EIP-6963 `rdns`).
-    pub wallet: String,
-    /// The wallet's name.
-    pub name: String,
-}
-
-/// What the user set, and what is no secret.
+/// The part of the wallet that is no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
-    /// The account that acts.
+    /// The active account, unless it was removed.
     pub selected: Option<PublicKey>,
-    /// Whether phrase or file is known to be elsewhere too.
+    /// Whether the user has the phrase or the exported file somewhere else too.
     pub is_backed_up: bool,
-    /// Minutes without the user until the keys are locked; 0 for never.
+    /// Minutes without activity until the keys are locked; 0 is never.
     pub auto_lock_minutes: u32,
     /// Accounts whose keys are in other wallets.
     pub ethereum: Vec<EthereumAccount>,
-    /// The network that each account is used on, by its id.
+    /// The id of the network that each account was first used on. A replica that serves another network cannot make
+    /// the user sign for it unnoticed.
     #[serde(default)]
     pub networks: Vec<(PublicKey, String)>,
 }
 
 impl Settings {
-    /// The network that an account is used on, once it is known.
+    /// The id of the network that an account is used on, once it is known.
     pub fn network(&self, account: &PublicKey) -> Option<&str> {
         self.networks.iter().find(|(known, _)| known == account).map(|(_, id)| id.as_str())
     }
@@ -61,35 +51,31 @@ impl Default for Settings {
 /// The wallet of this browser.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wallet {
-    /// Whether it has been read: before, nothing can be said of it.
+    /// Whether it has been read. Before that it looks empty, but may not be.
     pub is_loaded: bool,
     /// Whether the vault has its keys.
     pub is_unlocked: bool,
-    /// Its data key under the passphrase, if it has begun.
+    /// The wallet's data key, encrypted under the passphrase. None if there is no wallet, or only accounts of Ethereum
+    /// wallets.
     pub lock: Option<SealedKey>,
-    /// Its secrets, encrypted.
+    /// Encrypted secrets: phrases, keys, session keys.
     pub records: Vec<Record>,
-    /// The rest.
     pub settings: Settings,
 }
 
-/// An account to choose.
+/// An account of the wallet, for a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Its public key.
     pub key: PublicKey,
-    /// For people.
     pub name: String,
-    /// Whether an Ethereum wallet signs for it.
-    pub is_ethereum: bool,
 }
 
 impl Wallet {
-    /// What is stored.
+    /// Reads what is stored. The wallet is locked then.
     pub async fn load() -> Result<Self, VaultError> {
-        let lock = store::get(WALLET, LOCK).await?;
+        let lock = database::get(WALLET, LOCK).await?;
         let settings = settings().await?;
-        let records = store::all(RECORDS).await?;
+        let records = database::all(RECORDS).await?;
         let mut records: Vec<Record> =
             records.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
         records.sort_by_key(|record| match record.origin {
@@ -107,7 +93,7 @@ impl Wallet {
         })
     }
 
-    /// The accounts, in a fixed order.
+    /// The accounts in a fixed order.
     pub fn accounts(&self) -> Vec<Account> {
         let several =
             self.records.iter().filter(|record| record.origin == Origin::Phrase).count() > 1;
@@ -115,50 +101,48 @@ impl Wallet {
             let name = match record.origin {
                 Origin::Derived { phrase, index } if several => {
                     let phrase = phrase.to_string();
-                    format!("Account {} of {}", index + 1, crate::format::short(&phrase))
+                    format!("Account {} of {}", index + 1, short(&phrase))
                 }
                 Origin::Derived { index, .. } => format!("Account {}", index + 1),
                 Origin::Imported => "Imported key".into(),
                 Origin::Phrase | Origin::Session { .. } => return None,
             };
-            Some(Account { key: record.key, name, is_ethereum: false })
+            Some(Account { key: record.key, name })
         };
         let ethereum = self.settings.ethereum.iter().map(|account| Account {
             key: account.account,
-            name: format!("{} {}", account.name, crate::format::short(&account.address)),
-            is_ethereum: true,
+            name: format!("{} {}", account.name, short(&account.address)),
         });
         self.records.iter().filter_map(named).chain(ethereum).collect()
     }
 
-    /// The account that acts.
+    /// The active account.
     pub fn account(&self) -> Option<PublicKey> {
         let keys = || self.accounts().into_iter().map(|account| account.key);
         let selected = self.settings.selected;
         selected.filter(|selected| keys().any(|key| key == *selected)).or_else(|| keys().next())
     }
 
-    /// The account that acts, if an Ethereum wallet signs for it.
+    /// The active account, if an Ethereum wallet signs for it.
     pub fn ethereum(&self) -> Option<&EthereumAccount> {
         self.ethereum_of(self.account()?)
     }
 
-    /// An account, if an Ethereum wallet signs for it.
     pub fn ethereum_of(&self, account: PublicKey) -> Option<&EthereumAccount> {
         self.settings.ethereum.iter().find(|ethereum| ethereum.account == account)
     }
 
-    /// Whether the account that acts can sign without the passphrase.
+    /// Whether the active account can sign without the passphrase.
     pub fn is_ready(&self) -> bool {
         self.is_unlocked || self.ethereum().is_some()
     }
 
-    /// Whether the account that acts signs without asking anybody.
+    /// Whether the active account signs without asking anybody.
     pub fn signs_alone(&self) -> bool {
         self.is_unlocked && self.ethereum().is_none()
     }
 
-    /// Whether a passphrase would open something.
+    /// Whether a passphrase would unlock something.
     pub const fn is_locked(&self) -> bool {
         self.lock.is_some() && !self.is_unlocked
     }
@@ -174,7 +158,7 @@ impl Wallet {
         self.records.iter().filter(move |record| record.origin == origin).map(|record| record.key)
     }
 
-    /// The record of an account, or of its phrase.
+    /// The record of an account's key, or of the phrase that the key was derived from.
     pub fn record(&self, account: PublicKey, is_phrase: bool) -> Option<&Record> {
         let own = |record: &&Record| record.key == account && record.origin != Origin::Phrase;
         let own = self.records.iter().find(own)?;
@@ -187,7 +171,7 @@ impl Wallet {
         }
     }
 
-    /// The phrase that further accounts come of, and the next index.
+    /// The phrase from which further accounts are derived, and the next index.
     pub fn next(&self) -> Option<(PublicKey, u32)> {
         let account = self.account();
         let phrase_of = |record: &Record| match record.origin {
@@ -200,14 +184,14 @@ impl Wallet {
         Some((*phrase, used.max()? + 1))
     }
 
-    /// What is exported: session keys stay where they are.
+    /// The file to export. Session keys stay in this browser: a file that trades without a prompt is a risk.
     pub fn file(&self) -> Option<WalletFile> {
         let is_kept = |record: &&Record| !matches!(record.origin, Origin::Session { .. });
         let records = self.records.iter().filter(is_kept).cloned().collect();
         Some(WalletFile::new(self.lock.clone()?, records))
     }
 
-    /// All of it, to be unlocked.
+    /// All records, to be unlocked.
     pub fn whole(&self) -> Option<WalletFile> {
         Some(WalletFile::new(self.lock.clone()?, self.records.clone()))
     }
@@ -217,28 +201,27 @@ fn json(value: &impl Serialize) -> Result<String, VaultError> {
     serde_json::to_string(value).map_err(|_| VaultError::Storage)
 }
 
-/// What the user set.
 async fn settings() -> Result<Settings, VaultError> {
-    let text = store::get(WALLET, SETTINGS).await?;
+    let text = database::get(WALLET, SETTINGS).await?;
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
 }
 
-/// Changes the settings as they are stored, with all other changes or not at all, while no other tab does.
+/// Changes the stored settings together with other changes, or nothing, while no other tab does.
 async fn change(
     mut changes: Vec<Change>,
     set: impl FnOnce(&mut Settings) + 'static,
 ) -> Result<(), VaultError> {
-    store::alone("zellbook wallet", async move {
+    database::alone("zellbook wallet", async move {
         let mut settings = settings().await?;
         set(&mut settings);
         changes.push(Change::Put(WALLET, SETTINGS.into(), json(&settings)?));
-        store::write(changes).await
+        database::write(changes).await
     })
     .await
 }
 
-/// Adds secrets, and the lock of a wallet that begins, and changes the settings with them. What is there is never
-/// overwritten: then nothing is changed.
+/// Adds secrets, and the lock of a new wallet, and changes the settings with them. Never overwrites: if a lock or
+/// secret is there already, nothing changes.
 pub async fn add(
     lock: Option<&SealedKey>,
     records: &[Record],
@@ -254,29 +237,27 @@ pub async fn add(
     change(changes, set).await
 }
 
-/// Puts the lock under another passphrase in the place of the one that is known here.
+/// Replaces the lock by one under another passphrase, unless another tab has replaced it already.
 pub async fn relock(before: &SealedKey, lock: &SealedKey) -> Result<(), VaultError> {
     let (before, lock) = (json(before)?, json(lock)?);
-    store::alone("zellbook wallet", async move {
-        if store::get(WALLET, LOCK).await? != Some(before) {
+    database::alone("zellbook wallet", async move {
+        if database::get(WALLET, LOCK).await? != Some(before) {
             return Err(VaultError::Occupied);
         }
-        store::write(vec![Change::Put(WALLET, LOCK.into(), lock)]).await
+        database::write(vec![Change::Put(WALLET, LOCK.into(), lock)]).await
     })
     .await
 }
 
-/// Changes the settings.
 pub async fn set(set: impl FnOnce(&mut Settings) + 'static) -> Result<(), VaultError> {
     change(Vec::new(), set).await
 }
 
-/// Removes one secret.
 pub async fn remove(record: &Record) -> Result<(), VaultError> {
-    store::write(vec![Change::Delete(RECORDS, record.id())]).await
+    database::write(vec![Change::Delete(RECORDS, record.id())]).await
 }
 
-/// Removes everything but the nonces: a key that is imported again goes on where it was.
+/// Removes everything but the nonces. A key that is imported again must not use one twice.
 pub async fn clear() -> Result<(), VaultError> {
-    store::write(vec![Change::Clear(WALLET), Change::Clear(RECORDS)]).await
+    database::write(vec![Change::Clear(WALLET), Change::Clear(RECORDS)]).await
 }

@@ -1,4 +1,4 @@
-//! The lists of an account's past: what their rows and files have.
+//! The lists of an account's past: their columns, rows and files.
 
 use zellbook_core::Side;
 use zellbook_core::wire::{
@@ -6,20 +6,20 @@ use zellbook_core::wire::{
     OrdersResponse,
 };
 
-use crate::api::{self, ApiResult};
-use crate::format::{self, verb};
-use crate::state::State;
+use crate::features::market::Markets;
+use crate::platform::api::{self, ApiResult};
+use crate::platform::format::{self, verb};
 
-/// A list of an account.
+/// A list of an account's past.
 pub struct Past {
-    /// The last part of its path.
+    /// The last part of its path in the API.
     pub(super) path: &'static str,
     pub(super) columns: &'static [&'static str],
-    /// What stands where there is nothing.
+    /// The text of an empty list.
     pub(super) empty: &'static str,
-    /// The columns of its file; none where there is no file.
+    /// The columns of the file. Empty if the list cannot be saved.
     pub(super) file: &'static [&'static str],
-    pub(super) read: fn(State, &str) -> ApiResult<Vec<Entry>>,
+    pub(super) read: fn(Markets, &str) -> ApiResult<Vec<Entry>>,
 }
 
 /// A row.
@@ -27,11 +27,10 @@ pub struct Past {
 pub struct Entry {
     pub(super) number: u64,
     pub(super) cells: Vec<Cell>,
-    /// What stands in the file.
+    /// The values in the file, exactly as the replica writes them.
     pub(super) values: Vec<String>,
 }
 
-/// A cell: text, and more of it on hover.
 #[derive(Clone, Default)]
 pub struct Cell {
     pub(super) text: String,
@@ -64,20 +63,20 @@ fn batch(index: &str) -> Cell {
     Cell { link: Some(format!("/batches/{index}")), ..number(index) }
 }
 
-/// Orders that are not open any more.
+/// Orders that are filled or cancelled.
 pub const HISTORY: Past = Past {
     path: "orders",
     columns: &["Time", "Market", "Side", "Price", "Quantity", "Filled", "Status"],
     empty: "No past orders. Filled and cancelled orders appear here.",
     file: &[],
-    read: |state, json| {
+    read: |markets, json| {
         let orders = api::parse::<OrdersResponse>(json)?.orders;
-        Ok(orders.iter().map(|body| order(state, body)).collect())
+        Ok(orders.iter().map(|body| order(markets, body)).collect())
     },
 };
 
-fn order(state: State, order: &OrderBody) -> Entry {
-    let steps = state.steps(&order.market);
+fn order(markets: Markets, order: &OrderBody) -> Entry {
+    let steps = markets.steps(&order.market);
     let outcome = match (order.status, order.reason.as_deref()) {
         (OrderStatus::Cancelled, Some(reason)) if reason != "requested" => {
             Cell { title: Some(reason.replace('_', " ")), ..Cell::from("cancelled".to_string()) }
@@ -116,15 +115,15 @@ pub const FILLS: Past = Past {
         "order",
         "batch",
     ],
-    read: |state, json| {
+    read: |markets, json| {
         let fills = api::parse::<FillsResponse>(json)?.fills;
-        Ok(fills.iter().map(|body| fill(state, body)).collect())
+        Ok(fills.iter().map(|body| fill(markets, body)).collect())
     },
 };
 
-fn fill(state: State, fill: &FillBody) -> Entry {
+fn fill(markets: Markets, fill: &FillBody) -> Entry {
     let trade = &fill.trade;
-    let steps = state.steps(&trade.market);
+    let steps = markets.steps(&trade.market);
     let quote = trade.market.split_once('/').map_or("", |(_, quote)| quote);
     let role = if fill.is_maker { "maker" } else { "taker" };
     let cells = vec![
@@ -153,7 +152,7 @@ fn fill(state: State, fill: &FillBody) -> Entry {
     Entry { number: trade.id.parse().unwrap_or(0), cells, values }
 }
 
-/// What came and left without trades.
+/// Deposits, withdrawals and transfers.
 pub const LEDGER: Past = Past {
     path: "ledger",
     columns: &["Time", "Type", "Token", "Amount", "Details", "Batch"],

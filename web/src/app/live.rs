@@ -1,0 +1,114 @@
+//! Keeps the page up to date: the feed's messages, and the markets' figures, which the feed does not have. Only this
+//! module has the writers of what the replica reports.
+
+use leptos::prelude::*;
+use zellbook_core::Listing;
+use zellbook_core::wire::{Channel, MarketsResponse};
+
+use crate::features::market::{Markets, MarketsWriter};
+use crate::features::replica::ConnectionWriter;
+use crate::features::wallet::{AccountWriter, Session};
+use crate::platform::feed::{Feed, Listener, News};
+use crate::platform::{api, clock};
+use crate::ui::interface::Interface;
+
+/// How often the markets' figures are asked for.
+const FIGURES_EVERY_MS: u32 = 5000;
+
+/// The wait before the markets are asked for again while none are known.
+const RETRY_MS: u32 = 2000;
+
+/// The states that the replica's reports go to.
+#[derive(Clone, Copy)]
+pub struct Live {
+    pub markets: Markets,
+    pub session: Session,
+    pub interface: Interface,
+    pub write_markets: MarketsWriter,
+    pub write_connection: ConnectionWriter,
+    pub write_account: AccountWriter,
+}
+
+impl Listener for Live {
+    fn wanted(&self) -> Vec<Channel> {
+        let mut channels = vec![Channel::Status];
+        let market = self.markets.shown.get_untracked();
+        if !market.is_empty() {
+            channels.push(Channel::Book { market: market.clone() });
+            channels.push(Channel::Trades { market });
+        }
+        let account = self.session.key_untracked();
+        channels.extend(account.map(|account| Channel::Account { account: account.to_string() }));
+        channels
+    }
+
+    fn set_connected(&self, is_connected: bool) {
+        self.write_connection.set_connected(is_connected);
+    }
+
+    fn closing(&self, reason: Option<String>) {
+        self.write_connection.set_close_reason(reason);
+    }
+
+    fn failed(&self, problem: Option<String>) {
+        if let Some(problem) = problem {
+            self.interface.report(problem);
+        }
+    }
+
+    /// Changes each signal at most once, however many messages there were.
+    fn show(&self, news: News) {
+        self.write_markets.apply_books(&news.books);
+        if news.has_tape || !news.trades.is_empty() {
+            self.write_markets.add_trades(news.trades, news.has_tape);
+        }
+        if let Some(account) = news.account {
+            self.write_account.set(account);
+        }
+        if let Some(status) = news.status {
+            self.write_connection.set_status(status);
+        }
+    }
+}
+
+impl Live {
+    /// Follows the market and the account on show, for as long as the page lives.
+    pub fn follow_feed(self) {
+        let feed = Feed::start(self);
+        Effect::new(move || {
+            self.markets.shown.track();
+            self.session.wallet.track();
+            self.write_account.forget_if_other();
+            feed.subscribe();
+        });
+    }
+
+    /// Loads the markets until they are there, then keeps their figures up to date.
+    pub async fn follow_markets(self) {
+        loop {
+            let has_listing = self.markets.listing.with_untracked(Option::is_some);
+            match api::markets().await {
+                Ok(markets) => {
+                    if !has_listing {
+                        self.show_listing(&markets);
+                    }
+                    self.write_markets.set_figures(markets);
+                }
+                Err(problem) if !has_listing => self.interface.report(problem.to_string()),
+                // The page has figures already, and says itself that they may be old.
+                Err(_) => {}
+            }
+            let has_listing = self.markets.listing.with_untracked(Option::is_some);
+            clock::sleep(if has_listing { FIGURES_EVERY_MS } else { RETRY_MS }).await;
+        }
+    }
+
+    fn show_listing(self, markets: &MarketsResponse) {
+        let Some(listing) = markets.listing() else {
+            let text = "The replica sent a list of markets that this page cannot read.";
+            return self.interface.report(text);
+        };
+        self.write_markets.set_listing(listing);
+        self.interface.dismiss();
+    }
+}

@@ -1,0 +1,79 @@
+//! The replica behind this page: whether the page hears it, and its status.
+
+use leptos::prelude::*;
+use zellbook_core::wire::{ReplicaState, StatusBody};
+
+/// The connection to the replica.
+#[derive(Clone, Copy)]
+pub struct Connection {
+    /// The last status that the replica reported.
+    pub status: ReadSignal<Option<StatusBody>>,
+    pub is_connected: ReadSignal<bool>,
+    /// Why the replica closed the last connection, if it gave a reason.
+    pub close_reason: ReadSignal<Option<String>>,
+}
+
+/// Writes the state of the connection.
+#[derive(Clone, Copy)]
+pub struct ConnectionWriter {
+    status: WriteSignal<Option<StatusBody>>,
+    is_connected: WriteSignal<bool>,
+    close_reason: WriteSignal<Option<String>>,
+    connection: Connection,
+}
+
+impl Connection {
+    pub fn new() -> (Self, ConnectionWriter) {
+        let (status, set_status) = signal(None);
+        let (is_connected, set_is_connected) = signal(false);
+        let (close_reason, set_close_reason) = signal(None);
+        let connection = Self { status, is_connected, close_reason };
+        let writer = ConnectionWriter {
+            status: set_status,
+            is_connected: set_is_connected,
+            close_reason: set_close_reason,
+            connection,
+        };
+        (connection, writer)
+    }
+
+    /// Whether the numbers on show may be old, or must not be trusted any more.
+    pub fn is_stale(self) -> bool {
+        let is_halted = |status: &StatusBody| status.state == ReplicaState::Halted;
+        !self.is_connected.get() || self.status.with(|it| it.as_ref().is_some_and(is_halted))
+    }
+
+    /// Whether this replica gives test tokens.
+    pub fn has_faucet(self) -> bool {
+        self.status.with(|status| status.as_ref().is_some_and(|status| status.faucet))
+    }
+
+    /// The exchange's time in Unix milliseconds, as of the last status.
+    pub fn exchange_time(self) -> Option<u64> {
+        self.status.with(|status| status.as_ref()?.time_ms.parse().ok())
+    }
+}
+
+impl ConnectionWriter {
+    pub fn set_status(self, status: StatusBody) {
+        self.status.set(Some(status));
+    }
+
+    pub fn set_connected(self, is_connected: bool) {
+        if self.connection.is_connected.get_untracked() == is_connected {
+            return;
+        }
+        self.is_connected.set(is_connected);
+        if is_connected {
+            self.close_reason.set(None);
+        }
+    }
+
+    pub fn set_close_reason(self, reason: Option<String>) {
+        self.close_reason.set(reason);
+    }
+}
+
+pub fn use_connection() -> Connection {
+    expect_context()
+}

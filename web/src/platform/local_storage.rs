@@ -1,0 +1,22 @@
+//! Small choices of the reader that this browser remembers (Web Storage), one text per name.
+
+use leptos::prelude::window;
+
+fn storage() -> Option<web_sys::Storage> {
+    window().local_storage().ok()?
+}
+
+pub fn get(name: &str) -> Option<String> {
+    storage()?.get_item(name).ok()?
+}
+
+/// Remembers a value, or removes the name where there is none. A browser that stores nothing for this page (a private
+/// window, a policy) is no error: the choice then lasts until the page is closed.
+pub fn set(name: &str, value: Option<&str>) {
+    if let Some(storage) = storage() {
+        let _ = match value {
+            Some(value) => storage.set_item(name, value),
+            None => storage.remove_item(name),
+        };
+    }
+}

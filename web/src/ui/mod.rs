@@ -1,0 +1,8 @@
+//! Parts that several features share: sheets, lists of names and values, parts of the page that are loaded later, and
+//! what is on show above everything else.
+
+pub mod flash;
+pub mod interface;
+pub mod later;
+pub mod lines;
+pub mod sheet;
