@@ -65,7 +65,7 @@ for (const [name, options] of SIZES) {
     const refused = async (text, why) => {
       await amount.fill(text);
       await amount.blur();
-      await form.locator("#funds-amount-fault").getByText(why).waitFor();
+      await form.locator("#funds-amount-error").getByText(why).waitFor();
       assert.equal(await form.locator("button[type=submit]").getAttribute("aria-disabled"), "true");
     };
     await refused("0", "Amount is zero");

@@ -45,7 +45,7 @@ for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["
     await alice.outcome("applied");
     // The form clears the field after signing, and that shows no error.
     assert.equal(await form.getByLabel("Quantity").inputValue(), "");
-    assert.equal(await form.locator("#field-quantity-fault").textContent(), "");
+    assert.equal(await form.locator("#field-quantity-error").textContent(), "");
     await alice.tab("Fills");
     await alice.page.getByRole("row", { name: /Buy 2,005.00 0.5000 taker/ }).waitFor();
     await alice.page.getByRole("row", { name: /Buy 2,000.00 0.5000 taker/ }).waitFor();

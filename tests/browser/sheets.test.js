@@ -132,7 +132,7 @@ const WALK = [
 
   ["the form with an error", async (person) => {
     await person.fill("Buy", "0.00001", "1999.999");
-    await person.page.locator("#order-form .fault:not(:empty)").first().waitFor();
+    await person.page.locator("#order-form .error:not(:empty)").first().waitFor();
   }],
   ["the form of a market order", async (person) => {
     const form = await person.fill("Buy", "0.5", "2000");

@@ -91,11 +91,11 @@ for (const [name, look] of LOOKS) {
       await form.locator("button[type=submit]").click({ force: true });
       assert.equal(await page.getByText("You're signing this message").isVisible(), false);
     };
-    await refused("Buy", "1", "2000.003", "#field-price-fault", "not a multiple of the tick size 0.01; the nearest valid values are 2000 and 2000.01");
-    await refused("Buy", "0.00005", "2000", "#field-quantity-fault", "not a multiple of the lot size 0.0001");
-    await refused("Buy", "1", "two", "#field-price-fault", "as a number, for example 1500.25");
-    await refused("Buy", "0", "2000", "#field-quantity-fault", "Quantity is zero; the minimum is 0.0001");
-    await refused("Buy", "0.0001", "1", "#field-quantity-fault", "the minimum in this market is 1 USDT");
+    await refused("Buy", "1", "2000.003", "#field-price-error", "not a multiple of the tick size 0.01; the nearest valid values are 2000 and 2000.01");
+    await refused("Buy", "0.00005", "2000", "#field-quantity-error", "not a multiple of the lot size 0.0001");
+    await refused("Buy", "1", "two", "#field-price-error", "as a number, for example 1500.25");
+    await refused("Buy", "0", "2000", "#field-quantity-error", "Quantity is zero; the minimum is 0.0001");
+    await refused("Buy", "0.0001", "1", "#field-quantity-error", "the minimum in this market is 1 USDT");
     await refused("Buy", "100", "2000", "#order-reason", "needs 200000 USDT, but only 50000 USDT is available");
     await refused("Sell", "11", "2000", "#order-reason", "needs 11 ETH, but only 10 ETH is available");
 
@@ -108,7 +108,7 @@ for (const [name, look] of LOOKS) {
     await alice.outcome("applied");
     await alice.fill("Buy", "1", "2000");
     await form.getByLabel("Time in force").selectOption("post_only");
-    await refused("Buy", "1", "2000", "#field-price-fault", "the best ask is 2000");
+    await refused("Buy", "1", "2000", "#field-price-error", "the best ask is 2000");
   });
 }
 
@@ -117,13 +117,13 @@ for (const [name, look] of LOOKS) {
     await scene.open();
     const alice = await scene.trader(look);
     const form = await alice.fill("Buy", "1", "2000.006");
-    await form.locator("#field-price-fault").getByRole("button", { name: "Use 2,000.01" }).click();
+    await form.locator("#field-price-error").getByRole("button", { name: "Use 2,000.01" }).click();
     assert.equal(await form.locator("#field-price").inputValue(), "2000.01");
     await alice.fill("Buy", "0.00051", "2000");
-    await form.locator("#field-quantity-fault").getByRole("button", { name: "Use 0.0005" }).click();
+    await form.locator("#field-quantity-error").getByRole("button", { name: "Use 0.0005" }).click();
     // Below the minimum order value of 1 USDT.
     await alice.fill("Buy", "0.0001", "2000");
-    await form.locator("#field-quantity-fault").getByRole("button", { name: "Use 0.0005" }).click();
+    await form.locator("#field-quantity-error").getByRole("button", { name: "Use 0.0005" }).click();
     assert.equal(await form.locator("#field-quantity").inputValue(), "0.0005");
     // Both values at once, beside the main button, while the user is still typing.
     await alice.fill("Sell", "0.00051", "1999.003");
@@ -185,7 +185,7 @@ for (const [name, look] of LOOKS) {
       "Min. proceeds": "2,001.998499 USDT",
     });
     await form.getByLabel("Time in force").selectOption("post_only");
-    await form.locator("#field-price-fault").getByText("the best bid is 2003").waitFor();
+    await form.locator("#field-price-error").getByText("the best bid is 2003").waitFor();
   });
 }
 
@@ -233,7 +233,7 @@ for (const [name, look] of LOOKS) {
     await form.getByText("Choose a date and time.").waitFor();
     await form.locator("#field-expires").fill("2020-01-31T15:45");
     await form.locator("#field-expires").blur();
-    await form.locator("#field-expires-fault").getByText("choose a later one").waitFor();
+    await form.locator("#field-expires-error").getByText("choose a later one").waitFor();
     assert.equal(await form.locator("button[type=submit]").getAttribute("aria-disabled"), "true");
     await form.locator("#field-expires").fill("2099-01-31T15:45");
     await form.locator("button[type=submit]").click();
@@ -286,7 +286,7 @@ for (const [name, look] of LOOKS) {
     await alice.page.getByRole("button", { name: "1,999.00, use this bid price" }).waitFor();
     sheet = await alice.edit("1", { price: "1998.996" });
     await sheet.locator("#edit-price").blur();
-    await sheet.locator("#edit-price-fault").getByRole("button", { name: "Use 1,999" }).click();
+    await sheet.locator("#edit-price-error").getByRole("button", { name: "Use 1,999" }).click();
     assert.deepEqual(await lines(sheet), {
       Effect: "Loses queue position; new ID",
       "Fills now": "0.1 ETH at 1 level",

@@ -6,7 +6,7 @@ use crate::platform::focus;
 use crate::platform::route::{Route, use_router};
 
 const FIELD: &str = "search";
-const ERROR: &str = "search-fault";
+const ERROR: &str = "search-error";
 
 /// A view's path and name, and whether a route is that view or belongs to it.
 type View = (&'static str, &'static str, fn(&Route) -> bool);
@@ -57,7 +57,7 @@ pub fn Nav() -> impl IntoView {
 #[component]
 fn Search() -> impl IntoView {
     let router = use_router();
-    let fault = RwSignal::new(None::<String>);
+    let message = RwSignal::new(None::<String>);
     let field = NodeRef::<leptos::html::Input>::new();
     let find = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
@@ -65,16 +65,16 @@ fn Search() -> impl IntoView {
         let text = field.value();
         match Route::search(&text) {
             Some(to) => {
-                fault.set(None);
+                message.set(None);
                 field.set_value("");
                 router.go(to);
             }
             None if text.trim().is_empty() => {
-                fault.set(Some("Enter something to search for.".into()));
+                message.set(Some("Enter something to search for.".into()));
             }
             None => {
                 let text: String = text.trim().chars().take(24).collect();
-                fault.set(Some(format!(
+                message.set(Some(format!(
                     "“{text}” cannot be searched for. Enter a batch number (12), a transaction hash (64 hex digits), an account’s public key (66 hex digits that start with 02 or 03) or a market (ETH/USDT)."
                 )));
             }
@@ -82,7 +82,7 @@ fn Search() -> impl IntoView {
     };
     let leave = move |event: leptos::ev::FocusEvent| {
         if !focus::is_within(event.related_target(), ".search") {
-            fault.set(None);
+            message.set(None);
         }
     };
     view! {
@@ -97,10 +97,10 @@ fn Search() -> impl IntoView {
                 spellcheck="false"
                 placeholder="Search"
                 aria-describedby=ERROR
-                aria-invalid=move || fault.with(Option::is_some).to_string()
+                aria-invalid=move || message.with(Option::is_some).to_string()
                 node_ref=field
             />
-            <p class="search-fault" id=ERROR role="alert">{move || fault.get()}</p>
+            <p class="search-error" id=ERROR role="alert">{move || message.get()}</p>
         </form>
     }
 }

@@ -101,7 +101,7 @@ fn Content() -> impl IntoView {
             view! { <Begin phrase /> }.into_any()
         } else if is_locked.get() {
             view! {
-                <p class="fault" role="alert">{move || refused.get()}</p>
+                <p class="error" role="alert">{move || refused.get()}</p>
                 <UnlockForm note="Your keys are stored in this browser. Enter your passphrase to unlock them." />
                 <Accounts phrase />
             }

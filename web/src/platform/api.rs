@@ -5,12 +5,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use zellbook_core::wire::{MarketsResponse, SubmitResponse, TransactionStatus};
 
-/// Why a request brought nothing. Its text is for the user.
+/// Why a request failed. Its text is for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// No answer: the same can be asked again.
+    /// There was no answer. The same request can be made again.
     Unreachable,
-    /// An answer that says no, and why.
+    /// The replica answered with an error, or in a form that this page cannot read.
     Refused(String),
 }
 
@@ -25,7 +25,7 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// What the page reads of an error answer.
+/// The part of an error answer that the page reads.
 #[derive(Deserialize)]
 struct Refusal {
     error: Reason,
@@ -36,7 +36,6 @@ struct Reason {
     message: String,
 }
 
-/// What a request brought.
 pub type ApiResult<T> = Result<T, Problem>;
 
 async fn read(sent: Result<Response, gloo_net::Error>) -> ApiResult<String> {
@@ -52,14 +51,13 @@ async fn read(sent: Result<Response, gloo_net::Error>) -> ApiResult<String> {
     )))
 }
 
-/// Reads an answer.
 pub fn parse<T: DeserializeOwned>(text: &str) -> ApiResult<T> {
     serde_json::from_str(text).map_err(|error| {
         Problem::Refused(format!("The replica sent an answer that this page cannot read: {error}"))
     })
 }
 
-/// The answer at a path, as it is.
+/// The answer at a path, unread.
 pub async fn text(path: &str) -> ApiResult<String> {
     read(Request::get(path).send().await).await
 }
@@ -74,22 +72,20 @@ async fn post<T: DeserializeOwned>(path: &str, body: String) -> ApiResult<T> {
     parse(&read(request.send().await).await?)
 }
 
-/// Tokens and markets with their figures of the last day.
+/// Tokens and markets with their figures of the last 24 hours.
 pub async fn markets() -> ApiResult<MarketsResponse> {
     get("/v1/markets").await
 }
 
-/// Hands a signed transaction in.
+/// Sends a signed transaction.
 pub async fn submit(json: String) -> ApiResult<SubmitResponse> {
     post("/v1/transactions", json).await
 }
 
-/// How far a transaction has come.
 pub async fn transaction(hash: &str) -> ApiResult<TransactionStatus> {
     get(&format!("/v1/transactions/{hash}")).await
 }
 
-/// Asks for test tokens.
 pub async fn faucet(account: &str) -> ApiResult<SubmitResponse> {
     post("/v1/faucet", format!("{{\"account\":\"{account}\"}}")).await
 }

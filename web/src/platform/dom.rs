@@ -1,7 +1,8 @@
-//! Elements made by hand. A Leptos view is a type of its own with code of its own; the explorer has many
-//! views that are seldom open, and their code would be a quarter of the page. So its views are plain
-//! elements, made anew when what they show changes; only what differs replaces what is there, so that
-//! focus and selection stay.
+//! Elements that are made without Leptos. Each Leptos view is a type of its own with code of its own, and the many views
+//! of the explorer, which are seldom open, would be a quarter of the page's code.
+//!
+//! So the explorer makes a view's elements again whenever something in it changes, and [`put`] replaces only those that
+//! differ from the ones on show. All others stay, with the reader's focus and selection.
 
 use leptos::prelude::document;
 use wasm_bindgen::JsCast;
@@ -9,14 +10,13 @@ use wasm_bindgen::closure::Closure;
 use web_sys::Element;
 pub use web_sys::Node;
 
-/// Text.
 pub fn text(text: &str) -> Node {
     document().create_text_node(text).into()
 }
 
-/// An element with what is in it.
+/// An element with a class and children.
 pub fn element(tag: &str, class: &str, children: Vec<Node>) -> Node {
-    // Only a name with characters that no name has fails.
+    // The call fails only for a tag with invalid characters.
     let Ok(element) = document().create_element(tag) else { return text("") };
     if !class.is_empty() {
         element.set_class_name(class);
@@ -27,7 +27,7 @@ pub fn element(tag: &str, class: &str, children: Vec<Node>) -> Node {
     element.into()
 }
 
-/// The element, with an attribute.
+/// The same element with an attribute.
 pub fn with(node: Node, name: &str, value: &str) -> Node {
     if let Some(element) = node.dyn_ref::<Element>() {
         let _ = element.set_attribute(name, value);
@@ -35,30 +35,30 @@ pub fn with(node: Node, name: &str, value: &str) -> Node {
     node
 }
 
-/// A button that does something with a value; one with another value is another button.
+/// A button that acts on a value. Buttons with different values are different buttons: the one on show is replaced.
 pub fn button(label: &str, value: &str, act: impl FnMut() + 'static) -> Node {
     let button = with(element("button", "", vec![text(label)]), "type", "button");
     let button = if value.is_empty() { button } else { with(button, "value", value) };
-    // It lives as long as the element does.
+    // The browser frees the closure together with the element.
     let act = Closure::<dyn FnMut()>::new(act).into_js_value();
     let _ = button.add_event_listener_with_callback("click", act.unchecked_ref());
     button
 }
 
-/// What is replaced as a whole, for a part of it alone means nothing.
+/// Elements that are replaced as a whole. Changing only a part of them could mix old and new values.
 const WHOLE: [&str; 6] = ["TD", "LI", "A", "BUTTON", "DD", "PRE"];
 
-/// The attribute that tells the rows of a table apart.
+/// The attribute that identifies a row of a table.
 pub const KEY: &str = "data-key";
 
-/// Whether two elements are alike but for what is in them, so that one can become the other.
+/// Whether two elements differ only in their children, so that the new children can be put into the old element.
 fn is_alike(old: &Node, new: &Node) -> bool {
     let (Some(old_element), Some(new_element)) =
         (old.dyn_ref::<Element>(), new.dyn_ref::<Element>())
     else {
         return false;
     };
-    // The reader has opened it.
+    // The reader has opened these details.
     if old_element.has_attribute("open") {
         let _ = new_element.set_attribute("open", "");
     }
@@ -67,7 +67,7 @@ fn is_alike(old: &Node, new: &Node) -> bool {
         && bare(old).zip(bare(new)).is_some_and(|(old, new)| old.is_equal_node(Some(&new)))
 }
 
-/// The first of these siblings that will do.
+/// The first of these siblings for which `will_do` holds.
 fn find(first: Option<Node>, will_do: impl Fn(&Node) -> bool) -> Option<Node> {
     let mut found = first;
     while let Some(node) = found {
@@ -79,7 +79,7 @@ fn find(first: Option<Node>, will_do: impl Fn(&Node) -> bool) -> Option<Node> {
     None
 }
 
-/// Takes out all that is in an element.
+/// Removes all children of an element and returns them.
 fn take_children(node: &Node) -> Vec<Node> {
     let mut children = Vec::new();
     while let Some(child) = node.first_child() {
@@ -89,13 +89,14 @@ fn take_children(node: &Node) -> Vec<Node> {
     children
 }
 
-/// Puts children into an element, and leaves those that are there already.
+/// Gives an element these children. Children that are there already and equal stay in place, so that they keep focus and
+/// selection.
 pub fn put(parent: &Node, children: Vec<Node>) {
     let mut next = parent.first_child();
     for child in children {
         let has_key = child.dyn_ref::<Element>().is_some_and(|child| child.has_attribute(KEY));
         let same = find(next.clone(), |old| old.is_equal_node(Some(&child)));
-        // What has no key is known by its place only.
+        // A child without a key is compared with the one at its position only.
         let alike = || match &next {
             Some(_) if has_key => find(next.clone(), |old| is_alike(old, &child)),
             Some(old) if is_alike(old, &child) => Some(old.clone()),

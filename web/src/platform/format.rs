@@ -1,10 +1,11 @@
-//! Numbers, keys, times and names as people read them.
+//! Numbers, keys, times and names as people read them, in the reader's own locale.
 
 use js_sys::{Date, Intl, Object};
 use wasm_bindgen::JsValue;
 use zellbook_core::{Atoms, Decimal, Market, Side, TimeInForce};
 
-/// The reader's separators: between groups of three digits, and before the fraction.
+/// The reader's separators of groups of three digits and of the fraction. They are read off numbers that the browser
+/// formats. Formatting every number that way would take floats, which cannot hold all amounts.
 fn separators() -> (String, String) {
     thread_local! {
         static SEPARATORS: (String, String) = {
@@ -21,7 +22,7 @@ fn separators() -> (String, String) {
     SEPARATORS.with(Clone::clone)
 }
 
-/// A decimal text in the reader's form, with at least so many decimals.
+/// A decimal text in the reader's form, with at least `decimals_min` decimals.
 pub fn number(text: &str, decimals_min: usize) -> String {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let (group, point) = separators();
@@ -40,13 +41,13 @@ pub fn number(text: &str, decimals_min: usize) -> String {
     shown
 }
 
-/// A number in steps of a tick or lot: all decimals of the step, so that columns line up.
+/// A price or quantity with all decimals of its tick or lot, so that columns line up.
 pub fn in_steps(text: &str, step: Decimal) -> String {
     number(text, usize::from(step.scale()))
 }
 
-/// How many decimals prices and quantities of a market have: those of its tick and lot. Of none, numbers stand as
-/// they come.
+/// How many decimals the prices and quantities of a market have: those of its tick and lot. By default numbers are
+/// shown as they are.
 #[derive(Clone, Copy, Default)]
 pub struct Steps {
     tick: usize,
@@ -54,7 +55,6 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// Those of a market.
     pub fn of(market: &Market) -> Self {
         let decimals = |step: Decimal| usize::from(step.scale());
         Self { tick: decimals(market.tick_size), lot: decimals(market.lot_size) }
@@ -77,7 +77,7 @@ pub fn short(text: &str) -> String {
     }
 }
 
-/// Unix milliseconds as a date of the browser; none for what is no number.
+/// Unix milliseconds as a date of the browser. None for a text that is not a number.
 fn date(milliseconds: &str) -> Option<Date> {
     let time = js_sys::Number::parse_float(milliseconds);
     time.is_finite().then(|| Date::new(&time.into()))
@@ -99,12 +99,11 @@ pub fn utc(milliseconds: &str) -> String {
     date(milliseconds).map_or_else(String::new, |date| date.to_iso_string().into())
 }
 
-/// Basis points in percent, as decimal text: `0.05`.
+/// Basis points in percent, as a decimal text: `0.05` for 5.
 pub fn percent_of_bps(bps: u16) -> String {
     Decimal::of_atoms(Atoms(u128::from(bps)), 2).to_string()
 }
 
-/// A time in force in words.
 pub const fn time_in_force_words(time_in_force: TimeInForce) -> &'static str {
     match time_in_force {
         TimeInForce::Gtc => "Good till cancelled (GTC)",
@@ -115,7 +114,6 @@ pub const fn time_in_force_words(time_in_force: TimeInForce) -> &'static str {
     }
 }
 
-/// A side in one word.
 pub const fn verb(side: Side) -> &'static str {
     match side {
         Side::Buy => "Buy",

@@ -111,7 +111,7 @@ impl Route {
         market_name(text).map(Self::Market)
     }
 
-    /// The view that the address bar names; the trading page where it names none.
+    /// The view that the address bar names, or the trading page if it names none.
     fn of_window() -> Self {
         let path = window().location().pathname().ok();
         path.and_then(|path| Self::parse(&path)).unwrap_or(Self::Trade)

@@ -16,7 +16,7 @@ use wasm_bindgen_futures::JsFuture;
 use zellbook_vault::{Answer, Request, VaultError};
 use zeroize::Zeroizing;
 
-/// By the number of each request without an answer, the function that settles its promise.
+/// The function that settles the promise of each request without an answer, by the request's number.
 type Waiting = Rc<RefCell<BTreeMap<u32, Function>>>;
 
 struct Worker {
@@ -102,7 +102,7 @@ impl Worker {
         let settles = waiting.clone();
         let on_message = Closure::new(move |event: web_sys::MessageEvent| {
             let data = Array::from(&event.data());
-            // Numbers of requests are small and whole.
+            // Request numbers are small whole numbers.
             let Some(number) = data.get(0).as_f64().map(|number| number as u32) else { return };
             let settle = settles.borrow_mut().remove(&number);
             if let Some(settle) = settle {

@@ -99,8 +99,8 @@ fn SentView(sent: Sent) -> impl IntoView {
                 <button type="button" class="known" aria-label=format!("Check {}", sent.title) on:click=check>"check"</button>
             </div>
             <ol class="steps">{steps(&sent).into_iter().map(step).collect_view()}</ol>
-            {rejection.map(|text| view! { <p class="fault">"Rejected: " {text} "."</p> })}
-            {sent.problem.clone().map(|text| view! { <p class="fault">{text}</p> })}
+            {rejection.map(|text| view! { <p class="error">"Rejected: " {text} "."</p> })}
+            {sent.problem.clone().map(|text| view! { <p class="error">{text}</p> })}
             {(!sent.text.is_empty())
                 .then(|| view! { <details><summary>"Signed message"</summary><pre class="text">{sent.text.clone()}</pre></details> })}
         </li>

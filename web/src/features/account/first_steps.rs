@@ -1,4 +1,4 @@
-//! The way from nothing to the first trade.
+//! The steps to the first trade.
 
 use leptos::prelude::*;
 use zellbook_core::{Decimal, Lots, Side};

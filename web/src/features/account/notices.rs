@@ -198,7 +198,7 @@ fn filled(fill: &FillBody, order: Option<&OrderBody>) -> Notice {
     Notice::new(Tone::Good, if is_whole { "Filled" } else { "Partially filled" }, text)
 }
 
-/// By how much a balance grew, locked or not, if it did.
+/// By how much a balance grew, available and locked together. None if it did not.
 fn received(listing: &Listing, before: &[BalanceBody], now: &BalanceBody) -> Option<String> {
     let (_, token) = listing.token(&now.token)?;
     let atom = Decimal::of_atoms(Atoms(1), token.decimals);

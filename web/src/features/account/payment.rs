@@ -10,7 +10,6 @@ use crate::features::signing::{SignRequest, use_signing};
 use crate::features::wallet::{Session, use_session};
 use crate::platform::format;
 
-/// What is done with a token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Deposit,
@@ -30,11 +29,10 @@ impl Kind {
     }
 }
 
-/// What the user wants to do.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Funds {
     pub kind: Kind,
-    /// The token's symbol.
+    /// The symbol of the token.
     pub token: String,
 }
 
@@ -157,7 +155,7 @@ pub fn Payment(funds: Funds, asked: RwSignal<Option<Funds>>) -> impl IntoView {
                         autofocus
                         prop:value=move || value.get()
                         aria-invalid=move || amount_error().is_some().to_string()
-                        aria-describedby="funds-amount-fault"
+                        aria-describedby="funds-amount-error"
                         on:input=move |event| value.set(event_target_value(&event))
                         on:blur=move |_| left_value.set(true)
                     />
@@ -165,7 +163,7 @@ pub fn Payment(funds: Funds, asked: RwSignal<Option<Funds>>) -> impl IntoView {
                     <button type="button" class="small" on:click=move |_| value.set(all.clone())>"Max"</button>
                 </div>
                 <p class="note">{format!("{} {token} available", format::number(&most, 0))}</p>
-                <p class="fault" id="funds-amount-fault">{amount_error}</p>
+                <p class="error" id="funds-amount-error">{amount_error}</p>
             </div>
             <div class="field">
                 <label for="funds-to">{to_label}</label>
@@ -176,11 +174,11 @@ pub fn Payment(funds: Funds, asked: RwSignal<Option<Funds>>) -> impl IntoView {
                     spellcheck="false"
                     prop:value=move || to.get()
                     aria-invalid=move || to_error().is_some().to_string()
-                    aria-describedby="funds-to-fault"
+                    aria-describedby="funds-to-error"
                     on:input=move |event| to.set(event_target_value(&event))
                     on:blur=move |_| left_to.set(true)
                 />
-                <p class="fault" id="funds-to-fault">{to_error}</p>
+                <p class="error" id="funds-to-error">{to_error}</p>
             </div>
             <Show when=move || kind == Kind::Withdraw>
                 <p class="note">

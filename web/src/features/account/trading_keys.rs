@@ -1,4 +1,4 @@
-//! Trading keys: session keys that sign orders without a prompt, until a time and within a limit.
+//! Trading keys: session keys that sign orders without a prompt, until they expire and within a spending limit.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -26,7 +26,7 @@ struct Form {
     market: RwSignal<String>,
     token: RwSignal<String>,
     limit: RwSignal<String>,
-    /// For a wallet that is created with this key.
+    /// The passphrase of the wallet that is created together with the key, if there is none yet.
     passphrase: RwSignal<String>,
 }
 
@@ -157,25 +157,25 @@ fn KeyForm() -> impl IntoView {
         limit: RwSignal::default(),
         passphrase: RwSignal::default(),
     };
-    let (busy, fault) = (RwSignal::new(false), RwSignal::new(None::<String>));
+    let (busy, message) = (RwSignal::new(false), RwSignal::new(None::<String>));
     let needs_passphrase = Memo::new(move |_| session.wallet.with(|wallet| wallet.lock.is_none()));
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         let spend = match spend(markets, form) {
             Ok(spend) => spend,
-            Err(text) => return fault.set(Some(text)),
+            Err(text) => return message.set(Some(text)),
         };
         if busy.get_untracked() {
             return;
         }
         busy.set(true);
-        fault.set(None);
+        message.set(None);
         spawn_local(async move {
             let made = secret(session, form.passphrase.get_untracked()).await;
             busy.set(false);
             match made {
                 Ok(key) => signing.sign(request(signing, form, key, spend), |_| ()),
-                Err(error) => fault.set(Some(error.to_string())),
+                Err(error) => message.set(Some(error.to_string())),
             }
         });
     };
@@ -238,7 +238,7 @@ fn KeyForm() -> impl IntoView {
             <Show when=move || needs_passphrase.get()>
                 <SecretField id="key-passphrase" label="Passphrase to encrypt the key" autocomplete="new-password" value=form.passphrase />
             </Show>
-            <p class="fault" id="key-passphrase-fault" role="alert">{move || fault.get()}</p>
+            <p class="error" id="key-passphrase-error" role="alert">{move || message.get()}</p>
             <button type="submit" class="main" disabled=move || busy.get()>
                 {move || if busy.get() { "Working…" } else { "Create trading key" }}
             </button>

@@ -45,7 +45,7 @@ fn rows(market: &Market, candles: &[Candle]) -> Vec<f64> {
     candles.iter().flat_map(row).collect()
 }
 
-/// What is on show.
+/// The chart's state.
 #[derive(Clone, Copy)]
 struct Shown {
     markets: Markets,
@@ -137,7 +137,7 @@ impl Shown {
         self.draw_marks();
     }
 
-    /// Marks the account's fills.
+    /// Marks the account's fills below and above the candles.
     fn draw_marks(self) {
         self.draw(|chart, candles| {
             let first = candles.list.first().map_or(u64::MAX, |candle| candle.start_ms);
@@ -186,7 +186,6 @@ impl Shown {
     }
 }
 
-/// The chart of candles, a part of its own: it comes with the chart library.
 #[wasm_split(chart, wasm_split_path = ::leptos::wasm_split, fallible)]
 pub fn candle_chart() -> Result<MakeView, NotLoaded> {
     Ok(|| view! { <CandleChart /> }.into_any())

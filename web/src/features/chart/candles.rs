@@ -14,9 +14,9 @@ const TAPE_MIN: usize = 50;
 /// The length of a candle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interval {
-    /// Its name in the API.
+    /// The name in the API.
     pub name: &'static str,
-    /// Its name for people.
+    /// The name for people.
     pub words: &'static str,
     pub length_ms: u64,
 }
@@ -78,7 +78,7 @@ pub struct Candles {
     pub list: Vec<Candle>,
     /// The last batch whose trades are included.
     batch: u64,
-    /// Whether the market may have traded before the first.
+    /// Whether the market may have traded before the first candle.
     pub has_older: bool,
 }
 

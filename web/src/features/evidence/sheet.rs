@@ -114,7 +114,7 @@ fn Sheet() -> impl IntoView {
             }
             Some(TrustLevel::Proven) => "All checks that this page can make have passed.",
         };
-        view! { <p class="verdict" class:fault=level.get() == Some(TrustLevel::False)>{said}</p> }
+        view! { <p class="verdict" class:error=level.get() == Some(TrustLevel::False)>{said}</p> }
     };
     view! {
         <dialog

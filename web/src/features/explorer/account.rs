@@ -1,4 +1,4 @@
-//! One account: balances, orders, session keys, and its past page by page.
+//! One account: balances, open orders, session keys, and its past page by page.
 
 use zellbook_core::wire::{
     AccountBody, BalanceBody, FillBody, FillsResponse, LedgerEntryBody, LedgerKind, LedgerResponse,

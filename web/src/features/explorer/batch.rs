@@ -1,4 +1,4 @@
-//! One batch: where it stands, what proves it, and what it did.
+//! One batch: its place in the chain, its finality proof, and what it did.
 
 use leptos::prelude::*;
 use zellbook_core::wire::{
@@ -11,7 +11,7 @@ use super::parts::{self, Row};
 use crate::platform::dom::{Node, button, element, text, with};
 use crate::platform::format;
 
-/// Elements, and trades, on show at once.
+/// The elements, and the trades, of one page.
 const SHOWN: u64 = 50;
 const ELEMENTS: &[&str] = &["Position", "Transaction", "Kind", "Account", "Details", "Outcome"];
 const TRADES: &[&str] =
@@ -44,7 +44,7 @@ pub fn batch(context: Context, index: u64) -> View {
     })
 }
 
-/// What leads to the rows before and after those on show; nothing, where all are.
+/// Buttons that lead to the rows before and after those on show. None if all rows are on show.
 fn ways(what: &str, from: RwSignal<u64>, total: &str) -> Vec<Node> {
     let total: u64 = total.parse().unwrap_or(0);
     if total <= SHOWN {
@@ -179,7 +179,7 @@ fn row(element: &ElementBody) -> Row {
     ]
 }
 
-/// What a transaction says, in short.
+/// A transaction's fields in a few words.
 fn says(fields: &[(String, String)]) -> String {
     let value = |name: &str| {
         let field = fields.iter().find(|(field, _)| field == name)?;

@@ -1,4 +1,4 @@
-//! The last batches, as they come, and pages of those before.
+//! The latest batches, kept up to date, and pages of earlier ones.
 
 use leptos::prelude::*;
 use zellbook_core::wire::{HeaderBody, HeadersResponse};
@@ -32,7 +32,7 @@ fn row(header: &HeaderBody) -> Row {
 }
 
 pub fn batches(context: Context) -> View {
-    // None: the newest, as they come.
+    // None shows the latest batches.
     let before = RwSignal::new(None::<u64>);
     let path = move || {
         let before = before.get().map(|index| format!("&before={index}")).unwrap_or_default();

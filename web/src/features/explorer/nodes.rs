@@ -1,4 +1,4 @@
-//! The nodes of the sequencer: keys, stakes, and who of them signed last.
+//! The nodes of the sequencer: their keys and stakes, and which of them signed last.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::platform::format;
 const NODES: &[&str] =
     &["Node", "Address", "#Stake", "#Share", "Latest proof", "Public key (BLS, G2)"];
 
-/// A node of a network file. Its numbers are longer than a browser counts, so they stay text.
+/// A node of a network file. Its numbers are too long for a number of JavaScript, so they stay text.
 #[derive(Deserialize)]
 struct NodeEntry<'a> {
     #[serde(borrow, rename = "pubkeyG2_X")]
@@ -28,10 +28,10 @@ struct NodeEntry<'a> {
     stake: &'a RawValue,
 }
 
-/// What is asked for to show them.
+/// The requests of this section.
 #[derive(Clone, Copy)]
 pub struct Nodes {
-    /// The last batch, for the proof that covers it; none before the first.
+    /// The last batch, for its finality proof. None before the first batch.
     last: RwSignal<Option<Load>>,
     network: Load,
 }
@@ -55,7 +55,7 @@ impl Nodes {
                 last.set(Some(load(path).live(context)));
             }
         });
-        // Where stakes change, each proof names the block at which they count.
+        // If stakes change, each proof names the Ethereum block whose stakes count.
         let tag = Memo::new(move |_| {
             let contents = last.get()?.read::<ContentsBody>()?.ok()?;
             Some(contents.proof.tag)
@@ -80,7 +80,7 @@ impl Nodes {
     }
 }
 
-/// So many of all, in percent with one decimal.
+/// A part of `all` in percent, with one decimal.
 fn share(part: u128, all: u128) -> String {
     let tenths = part.saturating_mul(1000).checked_div(all).unwrap_or(0);
     format!("{} %", format::number(&format!("{}.{}", tenths / 10, tenths % 10), 1))
@@ -139,7 +139,7 @@ fn table(
     view
 }
 
-/// The keys in full: two numbers each of x and y, the imaginary part first.
+/// The keys in full: two numbers each for x and y, the imaginary part first.
 fn keys(entries: &BTreeMap<String, NodeEntry<'_>>) -> Node {
     let line = |(id, entry): (&String, &NodeEntry<'_>)| {
         let [x, y] = [entry.x, entry.y].map(|parts| parts.map(RawValue::get).join(", "));

@@ -6,7 +6,7 @@ use crate::platform::dom::{KEY, Node, element, text, with};
 use crate::platform::format;
 use crate::platform::route::HEADING;
 
-/// The heading of a view, and what leads on from it.
+/// The heading of a view, and the buttons or links beside it.
 pub fn heading(title: &str, mut more: Vec<Node>) -> Node {
     let title = with(element("h1", "", vec![text(title)]), "id", HEADING);
     more.insert(0, with(title, "tabindex", "-1"));
@@ -23,13 +23,12 @@ pub fn lead_hash(hash: &str) -> Node {
     element("p", "lead", vec![whole(hash)])
 }
 
-/// A part of a view under a name.
+/// A section of a view.
 pub fn section(name: &str, mut body: Vec<Node>) -> Node {
     body.insert(0, element("h2", "", vec![text(name)]));
     with(element("section", "panel", body), "aria-label", name)
 }
 
-/// Names and values.
 pub fn facts(facts: Vec<(&str, Node)>) -> Node {
     let fact = |(name, value)| {
         let name = element("dt", "", vec![text(name)]);
@@ -41,9 +40,8 @@ pub fn facts(facts: Vec<(&str, Node)>) -> Node {
 /// The cells of a row.
 pub type Row = Vec<Node>;
 
-/// A table, or what is said where it would have no rows. A column whose name begins with `#` has
-/// numbers. Where the page is narrow, each row stands as a list of names and values; the roles say that
-/// it is a table all the same.
+/// A table, or the text `empty` if it has no rows. A column whose name begins with `#` has numbers. A narrow page lays
+/// each row out as a list of names and values; the roles say that it is a table all the same.
 pub fn table(caption: &str, columns: &[&str], rows: Vec<Row>, empty: &str) -> Node {
     if rows.is_empty() {
         return element("p", "empty", vec![text(empty)]);
@@ -59,7 +57,7 @@ pub fn table(caption: &str, columns: &[&str], rows: Vec<Row>, empty: &str) -> No
         role(with(cell, "data-label", name.trim_start_matches('#')), "cell")
     };
     let row = |cells: Row| {
-        // The first cell says what the row is of.
+        // The first cell identifies the row.
         let key = cells.first().and_then(|cell| cell.text_content()).unwrap_or_default();
         let cells = columns.iter().zip(cells).map(cell).collect();
         role(with(element("tr", "", cells), KEY, &key), "row")
@@ -73,12 +71,11 @@ pub fn table(caption: &str, columns: &[&str], rows: Vec<Row>, empty: &str) -> No
     role(element("table", "rows", parts), "table")
 }
 
-/// A remark.
 pub fn note(said: &str) -> Node {
     element("p", "note", vec![text(said)])
 }
 
-/// Several things as one.
+/// Several nodes as one.
 pub fn all(parts: Vec<Node>) -> Node {
     element("span", "", parts)
 }
@@ -93,17 +90,17 @@ pub fn amount(digits: &str, unit: &str) -> Node {
     text(&format!("{} {unit}", format::number(digits, 0)))
 }
 
-/// What shows a value, or a dash where there is none.
+/// A value, or a dash if there is none.
 pub fn or_dash(value: Option<&String>, shown: fn(&str) -> Node) -> Node {
     value.map_or_else(|| text("–"), |value| shown(value))
 }
 
-/// A hash or key in full, which one click selects.
+/// A hash or key in full. One click selects it.
 pub fn whole(hash: &str) -> Node {
     element("span", "hash whole", vec![text(hash)])
 }
 
-/// A hash in short; the whole is its title.
+/// A shortened hash with the whole hash as its title.
 pub fn short(hash: &str) -> Node {
     with(element("span", "hash", vec![text(&format::short(hash))]), "title", hash)
 }
@@ -113,7 +110,7 @@ pub fn link(path: &str, label: &str) -> Node {
     with(element("a", "", vec![text(label)]), "href", path)
 }
 
-/// A link to what the replica answers, in a window of its own.
+/// A link to an answer of the API, in a window of its own.
 pub fn raw_link(path: &str, label: &str) -> Node {
     with(with(link(path, label), "target", "_blank"), "rel", "noreferrer")
 }
@@ -126,7 +123,7 @@ pub fn market_link(name: &str) -> Node {
     link(&format!("/markets/{}", name.replacen('/', "-", 1)), name)
 }
 
-/// A link whose text is a key or hash in short; the whole is its title.
+/// A link whose text is a shortened key or hash, with the whole one as its title.
 fn hash_link(kind: &str, hash: &str) -> Node {
     let link = link(&format!("/{kind}/{hash}"), &format::short(hash));
     with(with(link, "class", "hash"), "title", hash)
@@ -147,13 +144,12 @@ pub fn time(milliseconds: &str) -> Node {
     with(with(time, "datetime", &utc), "title", &utc)
 }
 
-/// A side in one word.
 pub fn side(side: Side) -> Node {
     let class = if side == Side::Buy { "bid" } else { "ask" };
     element("span", class, vec![text(format::verb(side))])
 }
 
-/// A word with a sign, green or red.
+/// A word with a green check mark or a red cross.
 pub fn mark(is_good: bool, word: &str) -> Node {
     let (class, sign) = if is_good { ("bid", "✓ ") } else { ("ask", "✕ ") };
     let sign = with(element("span", "", vec![text(sign)]), "aria-hidden", "true");

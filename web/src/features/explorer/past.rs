@@ -136,7 +136,7 @@ impl Past {
         let is_failed = problem.is_some();
         view.extend(
             problem
-                .map(|problem| with(element("p", "fault", vec![text(&problem)]), "role", "alert")),
+                .map(|problem| with(element("p", "error", vec![text(&problem)]), "role", "alert")),
         );
         if is_more || is_failed {
             let value = oldest.clone().unwrap_or_default();

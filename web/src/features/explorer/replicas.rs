@@ -1,4 +1,4 @@
-//! The replicas of genesis, what they agree on, and how the one behind this page is.
+//! The replicas of genesis, the root that they agree on, and the state of the replica behind this page.
 
 use leptos::prelude::*;
 use zellbook_core::wire::{GatewayBody, ReplicaBody, ReplicaState, ReplicasResponse, StatusBody};
@@ -62,7 +62,7 @@ fn replica(replica: &ReplicaBody, total: u64) -> Row {
     }
     let batch = match replica.attested_batch.as_deref() {
         None => text("none yet"),
-        // The state of genesis, which no batch made.
+        // The state of genesis, before the first batch.
         Some("0") => text("0 (genesis)"),
         Some(batch) => parts::batch_link(batch),
     };
@@ -102,7 +102,7 @@ fn this(status: &StatusBody) -> Node {
         "0" => "the first batch".into(),
         start => format!("a snapshot of batch {}", format::number(start, 0)),
     };
-    // Batch 0 and time 0 are those of genesis.
+    // Batch 0 and time 0 stand for genesis.
     let or = |value: &str, none: &str, shown: fn(&str) -> Node| {
         if value == "0" { text(none) } else { shown(value) }
     };

@@ -1,4 +1,4 @@
-//! One transaction: its way, what was signed, and what came of it.
+//! One transaction: its steps, its outcome, and what was signed.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::platform::format;
 
 /// How often a transaction without an outcome is asked for.
 const POLL: Duration = Duration::from_millis(400);
-/// Fills on show: as many as one answer has.
+/// The most fills that are shown: as many as one answer has.
 const FILLS_SHOWN: usize = 200;
 const FILLS: &[&str] = &["Trade", "Market", "#Price", "#Quantity", "#With order"];
 
@@ -26,7 +26,7 @@ pub fn transaction(context: Context, hash: String) -> View {
     let of_signed = format!("{path}/signed");
     let status = load(move || path.clone());
     let signed = load(move || of_signed.clone());
-    // What it traded when it came stands in its batch.
+    // An order's fills as a taker are trades of its batch.
     let traded = RwSignal::new(None);
     Effect::new(move || {
         let Some(Ok(found)) = status.read::<TransactionStatus>() else { return };
@@ -104,7 +104,7 @@ fn lifecycle(status: &TransactionStatus) -> Vec<Node> {
     view
 }
 
-/// What came of it: the reject and what would do, or the order with its fills.
+/// The outcome: the reject with an explanation, or the order with its fills.
 fn outcome(
     context: Context,
     status: &TransactionStatus,
@@ -113,7 +113,7 @@ fn outcome(
     let said = |said: &str| vec![element("p", "", vec![text(said)])];
     match (status.status, &status.reject, &status.order) {
         (Stage::Rejected, Some(reject), _) => {
-            let what = element("p", "fault", vec![text(&format!("{}.", reject.message))]);
+            let what = element("p", "error", vec![text(&format!("{}.", reject.message))]);
             let means = format!(
                 "Reject code {} ({}). The transaction had no effect, except that its nonce may be used up. To try again, sign a new, corrected transaction.",
                 reject.code, reject.name
@@ -185,7 +185,7 @@ fn order_facts(context: Context, order: &OrderBody) -> Node {
 }
 
 fn evidence(body: &SignedBody) -> Vec<Node> {
-    // Computed in this page: a replica that shows another text is found out.
+    // The hash is computed in this page, so a replica cannot show a different text.
     let check = if body.scheme == "guide" {
         text("guide format: the hash covers key and signature")
     } else if TransactionHash::of_text(&body.text).to_string() == body.hash {

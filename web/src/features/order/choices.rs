@@ -65,7 +65,7 @@ impl Choices {
         connection: Connection,
         form: FormState,
     ) -> Result<Draft, FormError> {
-        // All fields are read before one of them fails, so that each is followed.
+        // Of several errors the one of the price is reported first, then that of the quantity, as on the form.
         let quantity = read_number(&form.quantity.get(), Field::Quantity, "quantity");
         let price = self.price(markets, form)?;
         let time_in_force = self.time_in_force();
@@ -89,7 +89,7 @@ impl Choices {
     }
 }
 
-/// The worst price of a market order: so many basis points from the best price, rounded towards it.
+/// The worst price of a market order: `slippage_bps` basis points from the best price, rounded towards it.
 fn bound(best: Ticks, side: Side, slippage_bps: u16) -> Ticks {
     let most = u128::from(best.0) * u128::from(slippage_bps) / 10_000;
     let most = u64::try_from(most).unwrap_or(u64::MAX);

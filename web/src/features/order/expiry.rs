@@ -77,14 +77,14 @@ pub fn ExpiryField(expiry: Expiry, errors: FormErrors) -> impl IntoView {
                             type="datetime-local"
                             prop:value=move || expiry.moment.get()
                             aria-invalid=move || errors.at(Field::Expires).is_some().to_string()
-                            aria-describedby="field-expires-fault"
+                            aria-describedby="field-expires-error"
                             on:input=move |event| expiry.moment.set(event_target_value(&event))
                             on:blur=move |_| errors.leave(Field::Expires)
                         />
                     </div>
                 </div>
             </Show>
-            <ErrorLine errors field=Field::Expires id="field-expires-fault" class="fault" />
+            <ErrorLine errors field=Field::Expires id="field-expires-error" class="error" />
         </div>
     }
 }

@@ -86,7 +86,8 @@ fn words(suggestion: Suggestion) -> String {
     }
 }
 
-/// A error, with the nearest values that would do. [`Field::Whole`] is beside the button.
+/// An error with the button that takes its suggestion. [`Field::Whole`] is the one beside the button that sends the
+/// form.
 #[component]
 pub fn ErrorLine(
     errors: FormErrors,

@@ -9,7 +9,7 @@ use crate::features::market::Markets;
 #[derive(Clone, Copy)]
 pub struct FormState {
     pub side: ReadSignal<Side>,
-    /// Whether the form is open, where the page is too narrow to show it always.
+    /// Whether the form is open on a page that is too narrow to show it always.
     pub is_open: ReadSignal<bool>,
     /// Id of the open order that is being edited.
     pub edited: ReadSignal<Option<String>>,

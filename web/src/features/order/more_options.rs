@@ -1,4 +1,4 @@
-//! What few people need of the order form: self-trade prevention, and the exact text before anything is signed.
+//! The advanced part of the order form: self-trade prevention, and the exact text before anything is signed.
 
 use leptos::prelude::*;
 use zellbook_core::{Action, TimeInForce, Transaction};
@@ -40,7 +40,7 @@ fn text_to_sign(
 #[component]
 pub fn MoreOptions(choices: Choices, draft: Memo<Result<Draft, FormError>>) -> impl IntoView {
     let (markets, session) = (use_markets(), use_session());
-    // The list is made again whenever a post-only order was chosen between, so it must say what is chosen.
+    // The list is removed for post-only orders and made again afterwards, so it must say what is chosen.
     let self_trade_option = move |(value, words): (SelfTrade, &'static str)| {
         let is_chosen = move || choices.self_trade.get() == value;
         view! { <option value=value.name() selected=is_chosen>{words}</option> }

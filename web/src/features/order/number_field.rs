@@ -17,7 +17,7 @@ pub fn NumberField(
     field: Field,
     #[prop(into)] step: Signal<Option<Decimal>>,
 ) -> impl IntoView {
-    let error_id = format!("{id}-fault");
+    let error_id = format!("{id}-error");
     let move_by = move |is_up: bool| {
         let Some(step) = step.get_untracked() else { return };
         let now = Decimal::parse_lenient(value.get_untracked().trim()).unwrap_or(Decimal::ZERO);
@@ -67,7 +67,7 @@ pub fn NumberField(
                     "+"
                 </button>
             </div>
-            <ErrorLine errors field id=error_id class="fault" />
+            <ErrorLine errors field id=error_id class="error" />
         </div>
     }
 }

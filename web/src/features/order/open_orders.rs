@@ -1,4 +1,4 @@
-//! Open orders of the account, to be changed or cancelled.
+//! The account's open orders, to edit and cancel.
 
 use leptos::prelude::*;
 use zellbook_core::protocol::OrderRef;
@@ -131,7 +131,7 @@ fn open_table(
     }
 }
 
-/// The open orders, of all markets or of one.
+/// The open orders of all markets or of one.
 #[component]
 pub fn OpenOrders() -> impl IntoView {
     let (markets, session) = (use_markets(), use_session());

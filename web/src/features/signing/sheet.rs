@@ -53,7 +53,7 @@ fn Sheet() -> impl IntoView {
     let signing = use_signing();
     let (markets, session, connection) = (signing.markets, signing.session, signing.connection);
     let on_sheet = signing.on_sheet;
-    let (busy, fault) = (RwSignal::new(false), RwSignal::new(None::<String>));
+    let (busy, message) = (RwSignal::new(false), RwSignal::new(None::<String>));
     let is_ready = Memo::new(move |_| session.wallet.with(Wallet::is_ready));
     let is_ethereum = Memo::new(move |_| session.wallet.with(|wallet| wallet.ethereum().is_some()));
     let account = Memo::new(move |_| {
@@ -87,12 +87,12 @@ fn Sheet() -> impl IntoView {
             return;
         }
         busy.set(true);
-        fault.set(None);
+        message.set(None);
         spawn_local(async move {
             if let Err(error) = signing.confirm().await {
                 // If the sheet was closed, nobody waits for this.
                 let _ = busy.try_set(false);
-                drop(fault.try_set(Some(error.to_string())));
+                drop(message.try_set(Some(error.to_string())));
             }
         });
     };
@@ -140,7 +140,7 @@ fn Sheet() -> impl IntoView {
         </label>
         <p class="note">"You're signing this message:"</p>
         <pre class="text" tabindex="0">{text}</pre>
-        <p class="fault" role="alert">{move || fault.get()}</p>
+        <p class="error" role="alert">{move || message.get()}</p>
         <Show
             when=move || is_ready.get()
             fallback=move || {

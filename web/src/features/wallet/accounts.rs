@@ -1,4 +1,4 @@
-//! The accounts of this browser: which one acts, and what can be done with them.
+//! The wallet's dialog once there is a wallet: the active account, and what can be done with the accounts.
 
 use leptos::prelude::*;
 use zellbook_vault::Source;
@@ -15,7 +15,6 @@ use super::stored::{Account, Wallet};
 use crate::platform::format;
 use crate::ui::interface::use_interface;
 
-/// The wallet that has keys.
 #[component]
 pub fn Accounts(phrase: ShownPhrase) -> impl IntoView {
     let session = use_session();
@@ -74,7 +73,7 @@ pub fn Accounts(phrase: ShownPhrase) -> impl IntoView {
         <Show when=move || has_keys.get()>
             <Backup phrase />
         </Show>
-        // Without a wallet of this page's own, importing begins one, and it needs to be unlocked otherwise.
+        // Importing adds to an unlocked wallet. With accounts of Ethereum wallets only, it creates a wallet.
         <Show when=move || is_unlocked.get() || !has_keys.get()>
             <details>
                 <summary>"Import private key, recovery phrase or file"</summary>

@@ -1,5 +1,4 @@
-//! Getting keys out of the browser: the reminder, the encrypted file, phrase and key behind the passphrase; and
-//! removing them.
+//! Backing up: the reminder, the encrypted file, and the phrase or secret key after the passphrase. Also removing keys.
 
 use leptos::prelude::*;
 use zeroize::Zeroizing;
@@ -13,14 +12,14 @@ use super::stored::Wallet;
 use crate::platform::files;
 use crate::ui::interface::use_interface;
 
-/// What is shown behind the passphrase.
+/// A secret that is shown after the passphrase.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Secret {
     Phrase,
     Key,
 }
 
-/// Says that the phrase is nowhere else, until it is; `children` say or do what would help.
+/// A reminder that the wallet is not backed up, until it is. `children` say or do what helps.
 #[component]
 pub fn Reminder(children: ChildrenFn) -> impl IntoView {
     let session = use_session();
@@ -37,7 +36,7 @@ pub fn Reminder(children: ChildrenFn) -> impl IntoView {
     }
 }
 
-/// The reminder and the ways out.
+/// The reminder and the ways to back up.
 #[component]
 pub fn Backup(phrase: ShownPhrase) -> impl IntoView {
     let (session, interface) = (use_session(), use_interface());
@@ -105,7 +104,7 @@ pub fn Backup(phrase: ShownPhrase) -> impl IntoView {
     }
 }
 
-/// Takes an account, or the whole wallet, out of the browser.
+/// Removes an account, or the whole wallet, from this browser.
 #[component]
 pub fn Removal() -> impl IntoView {
     let (session, interface) = (use_session(), use_interface());
@@ -126,7 +125,7 @@ pub fn Removal() -> impl IntoView {
             <button type="button" class="quiet" on:click=move |_| is_asking.set(true)>"Remove from this browser"</button>
         </p>
         <Show when=move || is_asking.get()>
-            <p class="fault">"Without the recovery phrase or an exported file, the keys and everything they control are lost forever."</p>
+            <p class="error">"Without the recovery phrase or an exported file, the keys and everything they control are lost forever."</p>
             <p class="actions">
                 <button type="button" on:click=move |_| is_asking.set(false)>"Keep wallet"</button>
                 <Show when=move || several.get()>

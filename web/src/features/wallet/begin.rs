@@ -1,4 +1,4 @@
-//! Where no key is: make one, import one, or connect a wallet.
+//! The wallet's dialog while there is no wallet: create one, import one, or connect an Ethereum wallet.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -15,7 +15,7 @@ use crate::platform::focus::focus_open_sheet;
 /// Why no wallet was created. The form that asked is gone when another tab was faster, so the dialog shows it.
 pub type Refused = RwSignal<Option<String>>;
 
-/// What somebody brings: an exported file, a key, or a phrase.
+/// Reads what somebody imports: an exported file, a secret key, or a phrase.
 fn source(text: &str) -> Result<Source, VaultError> {
     let text = text.trim();
     if text.starts_with('{') {
@@ -27,7 +27,7 @@ fn source(text: &str) -> Result<Source, VaultError> {
     }
 }
 
-/// Adds a key. Where another tab began a wallet meanwhile, the dialog says so in place of the form.
+/// Adds a key. If another tab has created a wallet meanwhile, the dialog says so in place of this form.
 async fn add(
     session: Session,
     refused: Refused,
@@ -36,13 +36,12 @@ async fn add(
 ) -> Result<Added, VaultError> {
     let outcome = keys::add(session, source, passphrase).await;
     if let Err(VaultError::Occupied) = outcome {
-        // The dialog may be closed.
+        // The dialog may be closed by now.
         drop(refused.try_set(Some(VaultError::Occupied.to_string())));
     }
     outcome
 }
 
-/// The first visit to the wallet.
 #[component]
 pub fn Begin(phrase: ShownPhrase) -> impl IntoView {
     let session = use_session();
@@ -77,7 +76,7 @@ pub fn Begin(phrase: ShownPhrase) -> impl IntoView {
     }
 }
 
-/// Brings keys from elsewhere.
+/// The form that imports keys.
 #[component]
 pub fn Import(is_first: bool) -> impl IntoView {
     let session = use_session();

@@ -1,4 +1,4 @@
-//! The Ethereum wallets of the browser, to be connected.
+//! The list of the browser's Ethereum wallets, to connect one.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -7,22 +7,21 @@ use super::keys;
 use super::session::use_session;
 use crate::platform::ethereum::{Announced, announced};
 
-/// Each wallet that announced itself, with a button.
 #[component]
 pub fn EthereumWallets() -> impl IntoView {
     let session = use_session();
-    let (busy, fault) = (RwSignal::new(false), RwSignal::new(None::<String>));
+    let (busy, message) = (RwSignal::new(false), RwSignal::new(None::<String>));
     let connect = move |id: String| {
         if busy.get_untracked() {
             return;
         }
         busy.set(true);
-        fault.set(None);
+        message.set(None);
         spawn_local(async move {
             let outcome = keys::connect(session, &id).await;
-            // It may be gone with what was done.
+            // Connecting may have replaced this list by something else.
             let _ = busy.try_set(false);
-            drop(fault.try_set(outcome.err().map(|error| error.to_string())));
+            drop(message.try_set(outcome.err().map(|error| error.to_string())));
         });
     };
     let button = move |wallet: Announced| {
@@ -52,6 +51,6 @@ pub fn EthereumWallets() -> impl IntoView {
         <Show when=move || busy.get()>
             <p class="note" role="status">"Confirm in your wallet…"</p>
         </Show>
-        <p class="fault" role="alert">{move || fault.get()}</p>
+        <p class="error" role="alert">{move || message.get()}</p>
     }
 }

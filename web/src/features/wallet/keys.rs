@@ -1,7 +1,6 @@
 //! Everything that can be done with the wallet: adding, unlocking, signing, locking, removing.
 //!
-//! What is stored is written before the page shows it, and the other tabs are told of each change. Locking ends the
-//! vault's worker.
+//! Each change is stored before the page shows it, and announced to the other tabs. Locking ends the vault's worker.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;

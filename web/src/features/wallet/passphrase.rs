@@ -1,4 +1,4 @@
-//! Forms that ask for a passphrase, and unlocking by one.
+//! Forms that ask for a passphrase.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -8,7 +8,7 @@ use super::keys;
 use super::session::use_session;
 use crate::platform::focus::focus_open_sheet;
 
-/// A field whose text nobody reads over a shoulder.
+/// A field whose text is hidden.
 #[component]
 pub fn SecretField(
     id: &'static str,
@@ -26,7 +26,7 @@ pub fn SecretField(
                     type="password"
                     autocomplete=autocomplete
                     autofocus=autofocus
-                    aria-describedby=format!("{id}-fault")
+                    aria-describedby=format!("{id}-error")
                     prop:value=move || value.get()
                     on:input=move |event| value.set(event_target_value(&event))
                 />
@@ -35,7 +35,7 @@ pub fn SecretField(
     }
 }
 
-/// A passphrase field and a button, with what stands between them.
+/// A passphrase field with a button that does some work, and `children` above the field.
 #[component]
 pub fn PassphraseForm(
     id: &'static str,
@@ -47,7 +47,7 @@ pub fn PassphraseForm(
     #[prop(optional)] children: Option<Children>,
 ) -> impl IntoView {
     let passphrase = RwSignal::new(String::new());
-    let (busy, fault) = (RwSignal::new(false), RwSignal::new(None::<String>));
+    let (busy, message) = (RwSignal::new(false), RwSignal::new(None::<String>));
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         event.stop_propagation();
@@ -58,11 +58,11 @@ pub fn PassphraseForm(
         let (work, text) = (work.clone(), passphrase.get_untracked());
         spawn_local(async move {
             let outcome = work(text).await;
-            // The form may be gone with what was done.
+            // The work may have replaced this form by something else.
             let _ = busy.try_set(false);
             match outcome {
                 Ok(()) => drop(passphrase.try_set(String::new())),
-                Err(error) => drop(fault.try_set(Some(error.to_string()))),
+                Err(error) => drop(message.try_set(Some(error.to_string()))),
             }
         });
     };
@@ -70,7 +70,7 @@ pub fn PassphraseForm(
         <form on:submit=submit>
             {children.map(|children| children())}
             <SecretField id label autocomplete value=passphrase autofocus />
-            <p class="fault" id=format!("{id}-fault") role="alert">{move || fault.get()}</p>
+            <p class="error" id=format!("{id}-error") role="alert">{move || message.get()}</p>
             <button type="submit" class="main" disabled=move || busy.get()>
                 {move || if busy.get() { "Working…" } else { button }}
             </button>
@@ -78,7 +78,7 @@ pub fn PassphraseForm(
     }
 }
 
-/// Unlocks the wallet of this browser.
+/// The form that unlocks the wallet.
 #[component]
 pub fn UnlockForm(note: &'static str) -> impl IntoView {
     let session = use_session();

@@ -1,4 +1,4 @@
-//! A phrase on show, to be written down, and the check that it was.
+//! The recovery phrase, to be written down, and the check that it was.
 
 use leptos::prelude::*;
 use zeroize::Zeroizing;
@@ -13,10 +13,10 @@ use crate::ui::interface::use_interface;
 /// The phrase that is on show, while one is.
 pub type ShownPhrase = RwSignal<Option<Zeroizing<String>>>;
 
-/// Words that are asked back.
+/// The number of words that are asked for in the check.
 const ASKED: usize = 3;
 
-/// So many different numbers below `count`, ascending, another choice each time.
+/// [`ASKED`] different numbers below `count`, ascending, chosen at random.
 fn choose(count: usize) -> Vec<usize> {
     let mut left: Vec<usize> = (0..count).collect();
     while left.len() > ASKED {
@@ -25,7 +25,6 @@ fn choose(count: usize) -> Vec<usize> {
     left
 }
 
-/// The words, then the check.
 #[component]
 pub fn PhraseView(phrase: ShownPhrase) -> impl IntoView {
     let is_checking = RwSignal::new(false);
@@ -34,7 +33,7 @@ pub fn PhraseView(phrase: ShownPhrase) -> impl IntoView {
         phrase.set(None);
         interface.close_wallet();
     };
-    // What had the focus before is gone.
+    // The form that had the focus is gone.
     request_animation_frame(focus_open_sheet);
     let words = move || {
         let text = phrase.get().unwrap_or_default();
@@ -64,7 +63,7 @@ pub fn PhraseView(phrase: ShownPhrase) -> impl IntoView {
     }
 }
 
-/// Asks for some of the words.
+/// The check, which asks for some of the words.
 #[component]
 fn Check(phrase: ShownPhrase, is_checking: RwSignal<bool>) -> impl IntoView {
     let (session, interface) = (use_session(), use_interface());
@@ -72,7 +71,7 @@ fn Check(phrase: ShownPhrase, is_checking: RwSignal<bool>) -> impl IntoView {
         phrase.with_untracked(|phrase| phrase.iter().flat_map(|text| text.split(' ')).count());
     let asked: Vec<_> =
         choose(count).into_iter().map(|at| (at, RwSignal::new(String::new()))).collect();
-    let fault = RwSignal::new(None::<String>);
+    let message = RwSignal::new(None::<String>);
     let fields = asked.clone();
     let first = asked.first().map(|(at, _)| *at);
     let submit = move |event: leptos::ev::SubmitEvent| {
@@ -87,7 +86,7 @@ fn Check(phrase: ShownPhrase, is_checking: RwSignal<bool>) -> impl IntoView {
         });
         match wrong {
             Some(number) => {
-                fault.set(Some(format!("Word {number} is wrong. Check what you wrote down.")));
+                message.set(Some(format!("Word {number} is wrong. Check what you wrote down.")));
             }
             None => {
                 phrase.set(None);
@@ -118,7 +117,7 @@ fn Check(phrase: ShownPhrase, is_checking: RwSignal<bool>) -> impl IntoView {
         <h3>"Confirm your recovery phrase"</h3>
         <form on:submit=submit>
             <div class="words">{fields.into_iter().map(field).collect_view()}</div>
-            <p class="fault" role="alert">{move || fault.get()}</p>
+            <p class="error" role="alert">{move || message.get()}</p>
             <p class="actions">
                 <button type="button" class="quiet" on:click=move |_| is_checking.set(false)>"Show the words again"</button>
                 <button type="submit" class="main">"Confirm"</button>

@@ -31,7 +31,7 @@ impl Session {
         (session, AccountWriter { session, account: set_account })
     }
 
-    /// Notes that this browser has no wallet. It is known to without loading the code of the wallet.
+    /// Notes that this browser has no wallet. This is known without loading the wallet's code.
     pub fn begin_without_wallet(self) {
         self.write_wallet.update(|wallet| wallet.is_loaded = true);
     }
@@ -80,8 +80,8 @@ impl AccountWriter {
         self.account.set(Some(account));
     }
 
-    /// Forgets the account if it is another one than the wallet's: its balances and orders must not bear on what the
-    /// order form says.
+    /// Forgets the account if it is no longer the active one: the order form must not count with the balances and orders
+    /// of another account.
     pub fn forget_if_other(self) {
         let active = self.session.key_untracked().map(|key| key.to_string());
         let is_other = |body: &AccountBody| Some(&body.account) != active.as_ref();

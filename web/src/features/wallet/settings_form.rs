@@ -1,4 +1,4 @@
-//! When the keys lock by themselves, and another passphrase.
+//! The wallet's settings: when it locks by itself, and a new passphrase.
 
 use leptos::prelude::*;
 
@@ -8,7 +8,7 @@ use super::passphrase::{PassphraseForm, SecretField};
 use super::session::use_session;
 use crate::ui::interface::use_interface;
 
-/// Minutes to choose from; 0 is never.
+/// Minutes until the wallet locks by itself, to choose from; 0 is never.
 const MINUTES: [(u32, &str); 5] = [
     (1, "After 1 minute"),
     (5, "After 5 minutes"),
@@ -17,7 +17,6 @@ const MINUTES: [(u32, &str); 5] = [
     (0, "Never"),
 ];
 
-/// What can be set.
 #[component]
 pub fn SettingsForm() -> impl IntoView {
     let session = use_session();
