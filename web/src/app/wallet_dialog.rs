@@ -102,7 +102,7 @@ fn Content() -> impl IntoView {
         } else if is_locked.get() {
             view! {
                 <p class="error" role="alert">{move || refused.get()}</p>
-                <UnlockForm note="Your keys are stored in this browser. Enter your passphrase to unlock them." />
+                <UnlockForm note="The keys are stored in this browser. Enter your passphrase to unlock them." />
                 <Accounts phrase />
             }
             .into_any()

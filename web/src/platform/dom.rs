@@ -7,11 +7,32 @@
 use leptos::prelude::document;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
-use web_sys::Element;
-pub use web_sys::Node;
+use web_sys::{Element, HtmlElement};
+
+/// An element or a text.
+#[derive(Clone)]
+pub struct Node(web_sys::Node);
+
+impl Node {
+    /// The text of the node and everything in it.
+    pub fn text_content(&self) -> Option<String> {
+        self.0.text_content()
+    }
+
+    /// Removes everything in the node.
+    pub fn clear(&self) {
+        self.0.set_text_content(None);
+    }
+}
+
+impl From<HtmlElement> for Node {
+    fn from(element: HtmlElement) -> Self {
+        Self(element.into())
+    }
+}
 
 pub fn text(text: &str) -> Node {
-    document().create_text_node(text).into()
+    Node(document().create_text_node(text).into())
 }
 
 /// An element with a class and children.
@@ -22,14 +43,14 @@ pub fn element(tag: &str, class: &str, children: Vec<Node>) -> Node {
         element.set_class_name(class);
     }
     for child in children {
-        let _ = element.append_child(&child);
+        let _ = element.append_child(&child.0);
     }
-    element.into()
+    Node(element.into())
 }
 
 /// The same element with an attribute.
 pub fn with(node: Node, name: &str, value: &str) -> Node {
-    if let Some(element) = node.dyn_ref::<Element>() {
+    if let Some(element) = node.0.dyn_ref::<Element>() {
         let _ = element.set_attribute(name, value);
     }
     node
@@ -41,7 +62,7 @@ pub fn button(label: &str, value: &str, act: impl FnMut() + 'static) -> Node {
     let button = if value.is_empty() { button } else { with(button, "value", value) };
     // The browser frees the closure together with the element.
     let act = Closure::<dyn FnMut()>::new(act).into_js_value();
-    let _ = button.add_event_listener_with_callback("click", act.unchecked_ref());
+    let _ = button.0.add_event_listener_with_callback("click", act.unchecked_ref());
     button
 }
 
@@ -52,7 +73,7 @@ const WHOLE: [&str; 6] = ["TD", "LI", "A", "BUTTON", "DD", "PRE"];
 pub const KEY: &str = "data-key";
 
 /// Whether two elements differ only in their children, so that the new children can be put into the old element.
-fn is_alike(old: &Node, new: &Node) -> bool {
+fn is_alike(old: &web_sys::Node, new: &web_sys::Node) -> bool {
     let (Some(old_element), Some(new_element)) =
         (old.dyn_ref::<Element>(), new.dyn_ref::<Element>())
     else {
@@ -62,13 +83,16 @@ fn is_alike(old: &Node, new: &Node) -> bool {
     if old_element.has_attribute("open") {
         let _ = new_element.set_attribute("open", "");
     }
-    let bare = |node: &Node| node.clone_node_with_deep(false).ok();
+    let bare = |node: &web_sys::Node| node.clone_node_with_deep(false).ok();
     !WHOLE.contains(&old_element.tag_name().as_str())
         && bare(old).zip(bare(new)).is_some_and(|(old, new)| old.is_equal_node(Some(&new)))
 }
 
 /// The first of these siblings for which `will_do` holds.
-fn find(first: Option<Node>, will_do: impl Fn(&Node) -> bool) -> Option<Node> {
+fn find(
+    first: Option<web_sys::Node>,
+    will_do: impl Fn(&web_sys::Node) -> bool,
+) -> Option<web_sys::Node> {
     let mut found = first;
     while let Some(node) = found {
         if will_do(&node) {
@@ -80,7 +104,7 @@ fn find(first: Option<Node>, will_do: impl Fn(&Node) -> bool) -> Option<Node> {
 }
 
 /// Removes all children of an element and returns them.
-fn take_children(node: &Node) -> Vec<Node> {
+fn take_children(node: &web_sys::Node) -> Vec<web_sys::Node> {
     let mut children = Vec::new();
     while let Some(child) = node.first_child() {
         let _ = node.remove_child(&child);
@@ -92,6 +116,10 @@ fn take_children(node: &Node) -> Vec<Node> {
 /// Gives an element these children. Children that are there already and equal stay in place, so that they keep focus and
 /// selection.
 pub fn put(parent: &Node, children: Vec<Node>) {
+    put_raw(&parent.0, children.into_iter().map(|child| child.0).collect());
+}
+
+fn put_raw(parent: &web_sys::Node, children: Vec<web_sys::Node>) {
     let mut next = parent.first_child();
     for child in children {
         let has_key = child.dyn_ref::<Element>().is_some_and(|child| child.has_attribute(KEY));
@@ -112,7 +140,7 @@ pub fn put(parent: &Node, children: Vec<Node>) {
             let _ = parent.remove_child(&old);
         }
         if !is_same {
-            put(&kept, take_children(&child));
+            put_raw(&kept, take_children(&child));
         }
         next = kept.next_sibling();
     }

@@ -70,7 +70,7 @@ impl Context {
 type Done = [bool; 4];
 
 const STEPS: [&str; 4] = [
-    "Create or import a wallet, or connect an Ethereum wallet. Your keys stay in this browser.",
+    "Create or import a wallet, or connect an Ethereum wallet. The keys stay in this browser.",
     "Get test tokens to trade with.",
     "Place an order. The form shows what it costs before you sign.",
     "Now or later: write down your recovery phrase. Nobody else can restore your wallet.",

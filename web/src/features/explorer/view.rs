@@ -36,7 +36,7 @@ fn Explorer() -> impl IntoView {
         let Some(place) = place.get() else { return };
         let place: Node = place.into();
         // Each view starts empty. Within a view, elements that stay the same are left in place.
-        place.set_text_content(None);
+        place.clear();
         let view = view(context, route);
         // This effect is owned by the outer one, so it ends with the view.
         Effect::new(move || {
