@@ -2,7 +2,6 @@
 //! module has the writers of what the replica reports.
 
 use leptos::prelude::*;
-use zellbook_core::Listing;
 use zellbook_core::wire::{Channel, MarketsResponse};
 
 use crate::features::market::{Markets, MarketsWriter};

@@ -1,8 +1,8 @@
 //! Paying tokens out, or sending them to another account.
 
 use leptos::prelude::*;
-use zellbook_core::{Action, Decimal, PublicKey};
 use zellbook_core::types::limits::DESTINATION_LENGTH_MAX;
+use zellbook_core::{Action, Decimal, PublicKey};
 
 use crate::features::market::{Markets, use_markets};
 use crate::features::order::{Field, FormError, read_number};

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use zellbook_core::protocol::KeyGrant;
 use zellbook_core::wire::SessionKeyBody;
+use zellbook_core::{Action, Decimal, PublicKey};
 use zellbook_vault::{Source, VaultError};
 
 use crate::features::market::{Markets, use_markets};

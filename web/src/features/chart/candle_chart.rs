@@ -3,8 +3,8 @@
 use leptos::html::Div;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use zellbook_core::{Market, Side};
 use zellbook_core::wire::CandlesResponse;
+use zellbook_core::{Market, Side};
 
 use super::candle_table::{readout, table};
 use super::candles::{Candle, Candles, Change, ChosenInterval, DAY_MS, INTERVALS, Interval};

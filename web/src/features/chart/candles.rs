@@ -1,8 +1,8 @@
 //! Candles: those that the replica reported, with the trades that came after.
 
 use leptos::prelude::RwSignal;
-use zellbook_core::{Market, Ticks};
 use zellbook_core::wire::{CandleBody, CandlesResponse, TradeBody};
+use zellbook_core::{Market, Ticks};
 
 use crate::features::market::{lots, ticks};
 

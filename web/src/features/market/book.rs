@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use zellbook_core::{Decimal, Market, Side, Ticks};
 use zellbook_core::engine::Maker;
 use zellbook_core::wire::{BookBody, LevelBody};
+use zellbook_core::{Decimal, Market, Side, Ticks};
 
 /// The most levels that are stored for each side. It is more than a replica sends, so that no replica can fill the
 /// memory of this page.

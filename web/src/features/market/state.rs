@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use zellbook_core::{Listing, Market, Rules};
 use zellbook_core::wire::{BookBody, MarketsResponse, TradeBody};
+use zellbook_core::{Listing, Market, Rules};
 
 use super::book::Book;
 use crate::platform::format::Steps;

@@ -1,8 +1,8 @@
 //! What the order form has beside side, price and quantity, and the draft that all of it makes.
 
 use leptos::prelude::*;
-use zellbook_core::{Decimal, Order, Side, Ticks, TimeInForce};
 use zellbook_core::types::SelfTrade;
+use zellbook_core::{Decimal, Order, Side, Ticks, TimeInForce};
 
 use super::draft::Draft;
 use super::expiry::Expiry;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use zellbook_core::{Action, Atoms, Listing, Lots, Market, Order, Side, Simulation, simulate};
 use zellbook_core::protocol::{CancelReason, Terms};
 use zellbook_core::simulation::Trader;
 use zellbook_core::types::TokenIndex;
+use zellbook_core::{Action, Atoms, Listing, Lots, Market, Order, Side, Simulation, simulate};
 
 use super::form_error::{Field, FormError, check};
 use crate::features::market::{Markets, lots, ticks};

@@ -65,10 +65,10 @@ impl Suggestion {
         ) {
             return None;
         }
-        let nearest = market.suggest(order)?;
+        let suggested = market.suggest(order)?;
         Some(Self {
-            price: Some(nearest.price).filter(|price| *price != order.price),
-            quantity: Some(nearest.quantity).filter(|quantity| *quantity != order.quantity),
+            price: Some(suggested.price).filter(|price| *price != order.price),
+            quantity: Some(suggested.quantity).filter(|quantity| *quantity != order.quantity),
         })
     }
 }

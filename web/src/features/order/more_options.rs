@@ -1,8 +1,8 @@
 //! The advanced part of the order form: self-trade prevention, and the exact text before anything is signed.
 
 use leptos::prelude::*;
-use zellbook_core::{Action, TimeInForce, Transaction};
 use zellbook_core::types::SelfTrade;
+use zellbook_core::{Action, TimeInForce, Transaction};
 
 use super::choices::Choices;
 use super::draft::Draft;

@@ -1,9 +1,9 @@
 //! Who uses this page: the wallet of this browser, and the account that it acts for as the replica reports it.
 
 use leptos::prelude::*;
-use zellbook_core::{Atoms, Decimal, Listing, PublicKey};
 use zellbook_core::types::TokenIndex;
 use zellbook_core::wire::{AccountBody, OrderBody};
+use zellbook_core::{Atoms, Decimal, Listing, PublicKey};
 
 use super::stored::Wallet;
 
