@@ -18,8 +18,9 @@ use crate::evidence;
 use crate::outbox::{Outbox, OutboxOptions, OutboxParts, OutboxTask};
 use crate::published::Watch;
 use crate::replica::{Halt, Parts, Replica};
-use crate::sequencer::{Sequencer, VerifierWatch};
+use crate::sequencer::Sequencer;
 use crate::store::{Loaded, Reader, Store, StoreError};
+use zellular::client::VerifierWatch;
 
 /// The files of a replica.
 #[derive(Clone, Debug)]

@@ -17,6 +17,12 @@
 //! - [`Walker`]: keeps the chain over pages and lets batches out only up to a signature that verifies.
 //! - [`bls`]: BLS signatures on BN254 as the network makes them.
 //!
+//! # With the feature `client`
+//!
+//! The module `client` has an async client on tokio: it posts batches, reads finalized ones only as far as
+//! they are proven, chooses and changes gateways, resumes from an index and hash, and reads the operator sets
+//! of networks that EigenLayer keeps on a chain. `examples/follow.rs` prints an app's proven batches.
+//!
 //! # Example
 //!
 //! A page of a real network, proven:
@@ -56,7 +62,7 @@
 //! 0.2.10, as captured from a running network in `tests/vectors`. Where the Python SDK is open to
 //! forgery, this crate is stricter; each place says so.
 
-#![cfg_attr(not(test), no_std)]
+#![cfg_attr(not(any(feature = "client", test)), no_std)]
 #![warn(missing_docs)]
 #![cfg_attr(
     not(test),
@@ -77,6 +83,8 @@ extern crate alloc;
 pub mod bls;
 mod bounded;
 mod chain;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod limits;
 mod nodes;
 mod page;

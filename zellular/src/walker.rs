@@ -150,7 +150,7 @@ impl Walker {
 
     /// Checks that the first hash continues our history. Without this check a fork would only show at
     /// the next signature, which does not tell where it begins.
-    fn check_first(&self, page: &Page) -> Result<(), PageError> {
+    pub(crate) fn check_first(&self, page: &Page) -> Result<(), PageError> {
         let first = page.batches.first().ok_or(PageError::Empty)?;
         let previous = self.pending.back();
         let previous = previous.map_or(&self.proven.chaining_hash, |batch| &batch.chaining_hash);

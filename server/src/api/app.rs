@@ -12,9 +12,9 @@ use super::page::Page;
 use crate::clock::Clock;
 use crate::outbox::Outbox;
 use crate::published::Watch;
-use crate::sequencer::VerifierWatch;
 use crate::snapshots::Snapshots;
 use crate::store::Reader;
+use zellular::client::VerifierWatch;
 
 /// The most WebSockets that may be open at once.
 pub const SOCKETS_MAX: usize = 512;

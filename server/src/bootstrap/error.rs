@@ -2,8 +2,8 @@ use thiserror::Error;
 
 use crate::config::ConfigError;
 use crate::replica::Halt;
-use crate::sequencer::GatewayError;
 use crate::store::StoreError;
+use zellular::client::GatewayError;
 
 /// Why catching up from another replica failed.
 #[derive(Debug, Error)]

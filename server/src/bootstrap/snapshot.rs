@@ -30,8 +30,9 @@ use super::log::page_of;
 use super::peer::Peer;
 use crate::config::{ConfigError, io_error, move_file};
 use crate::evidence::finality_signature;
-use crate::sequencer::{Sequencer, VerifierWatch};
+use crate::sequencer::Sequencer;
 use crate::store::Store;
+use zellular::client::VerifierWatch;
 
 /// The working folder in the data directory.
 pub const FOLDER_NAME: &str = "bootstrap";

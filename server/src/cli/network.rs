@@ -13,15 +13,16 @@ use fastrand::Rng;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use zellbook_core::Rules;
-use zellular::{Membership, Node, NodeList, Threshold, Verifier};
+use zellular::{Membership, NodeList, Threshold, Verifier};
 
 use super::failure::Failure;
-use crate::clock::Clock;
 use crate::config::{DataDir, io_error, write_file};
 use crate::listen;
 use crate::sequencer::embedded::{Embedded, EmbeddedOptions};
-use crate::sequencer::{
-    EigenLayer, GatewayAddress, HttpTransport, VerifierWatch, Zellular, fixed, is_address,
+use crate::sequencer::interface;
+use zellular::client::eigenlayer::{EigenLayerNetwork, Operators};
+use zellular::client::{
+    GatewayAddress, HttpTransport, NetworkClient, VerifierWatch, fixed, is_http_url,
 };
 
 /// The node list of the data directory's network.
@@ -43,7 +44,7 @@ pub enum NetworkSource {
 pub fn parse_source(text: &str) -> Result<NetworkSource, String> {
     match text.strip_prefix("eigenlayer:") {
         None => Ok(NetworkSource::File(text.into())),
-        Some(url) if is_address(url) => Ok(NetworkSource::EigenLayer(url.into())),
+        Some(url) if is_http_url(url) => Ok(NetworkSource::EigenLayer(url.into())),
         Some(_) => Err("eigenlayer: must be followed by the URL of a subgraph without a user name, for example eigenlayer:https://example.org/subgraphs/name/zellular".into()),
     }
 }
@@ -71,14 +72,14 @@ impl Given {
             Some(NetworkSource::EigenLayer(url)) => Some(Outside::EigenLayer(url.clone())),
         };
         let node_sockets = match &network {
-            Some(Outside::Fixed(nodes)) if gateways.is_empty() => gateways_of(nodes),
+            Some(Outside::Fixed(nodes)) if gateways.is_empty() => GatewayAddress::of_nodes(nodes),
             _ => Vec::new(),
         };
         // The stake behind these gateways is unknown, so their reports count equally.
         let given = gateways.iter().map(|url| GatewayAddress { url: url.clone(), stake: 1 });
         for GatewayAddress { url, .. } in given.clone().chain(node_sockets) {
             // The status endpoint shows these addresses to everyone, so they must not contain a password.
-            if !is_address(&url) {
+            if !is_http_url(&url) {
                 let example = "use a URL like http://127.0.0.1:6001, without a user name";
                 return Err(format!("invalid gateway address {url}: {example}").into());
             }
@@ -118,11 +119,6 @@ impl Given {
     }
 }
 
-fn gateways_of(nodes: &NodeList) -> Vec<GatewayAddress> {
-    let address = |node: &Node| GatewayAddress { url: node.socket.clone(), stake: node.stake };
-    nodes.nodes().map(address).collect()
-}
-
 pub fn read_nodes(path: &Path) -> Result<NodeList, Failure> {
     let json = fs::read(path).map_err(io_error(path))?;
     NodeList::read(&json).map_err(|error| format!("{}: {error}", path.display()).into())
@@ -130,7 +126,7 @@ pub fn read_nodes(path: &Path) -> Result<NodeList, Failure> {
 
 /// A connection to the replica's sequencer.
 pub struct Network {
-    pub sequencer: Arc<Zellular<HttpTransport>>,
+    pub sequencer: Arc<NetworkClient<HttpTransport>>,
     /// Checks finality proofs with the network's current nodes.
     pub verifier: VerifierWatch,
     /// Receives the error that stopped the embedded sequencer, if one runs.
@@ -145,13 +141,12 @@ impl Network {
         data: &DataDir,
         rules: &Rules,
         threshold: Threshold,
-        clock: Clock,
         stop: watch::Receiver<bool>,
     ) -> Result<Self, Failure> {
         let app_name = rules.genesis.app_name.clone();
         let transport = HttpTransport::new(Handle::current())?;
         let client = |gateways: Vec<GatewayAddress>| {
-            Zellular::new(transport.clone(), &app_name, gateways, Rng::new())
+            NetworkClient::new(transport.clone(), &app_name, gateways, Rng::new())
         };
         let verifier =
             |nodes: Membership| Verifier { app_name: app_name.clone(), nodes, threshold };
@@ -159,7 +154,8 @@ impl Network {
         match given.network {
             Some(Outside::Fixed(nodes)) => {
                 write_file(&data.file(NODES_FILE), nodes.to_json().as_bytes(), 0o644)?;
-                let gateways = if is_given { given.gateways } else { gateways_of(&nodes) };
+                let gateways =
+                    if is_given { given.gateways } else { GatewayAddress::of_nodes(&nodes) };
                 Ok(Self {
                     sequencer: Arc::new(client(gateways)),
                     verifier: fixed(verifier(Membership::Fixed(nodes))),
@@ -171,9 +167,9 @@ impl Network {
                 let folder = data.file(OPERATORS_FOLDER);
                 let none = verifier(Membership::ByBlock(Default::default()));
                 let transport = transport.clone();
-                let (operators, verifier) =
-                    EigenLayer::open(transport, url.clone(), folder, none, clock)
-                        .map_err(|error| format!("the stored operator lists: {error}"))?;
+                let network = EigenLayerNetwork::ZELLULAR.with_subgraph(url.clone());
+                let (operators, verifier) = Operators::open(transport, network, Some(folder), none)
+                    .map_err(|error| format!("the stored operator lists: {error}"))?;
                 let gateways = if is_given {
                     given.gateways
                 } else {
@@ -194,7 +190,7 @@ impl Network {
                 let (embedded, nodes, failure) =
                     start_embedded(data, &app_name, address, EmbeddedOptions::default())?;
                 tracing::info!("embedded sequencer listening at http://{address}");
-                tokio::spawn(listen::serve(listener, embedded.router(), stop));
+                tokio::spawn(listen::serve(listener, interface::router(embedded.node()), stop));
                 let gateways = vec![GatewayAddress { url: format!("http://{address}"), stake: 1 }];
                 Ok(Self {
                     sequencer: Arc::new(client(gateways)),

@@ -25,8 +25,8 @@ use super::network::{OPERATORS_FOLDER, read_nodes};
 use super::output::Output;
 use crate::bootstrap::page_of;
 use crate::config::{io_error, read_genesis};
-use crate::sequencer::read_lists;
 use crate::store::Reader;
+use zellular::client::eigenlayer::read_lists;
 
 /// Bodies are read from a store in chunks of about so many bytes, so that memory stays bounded.
 const CHUNK_BYTES: usize = 4 << 20;

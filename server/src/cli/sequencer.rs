@@ -12,6 +12,7 @@ use super::network::{NODES_FILE, failed, start_embedded};
 use crate::config::DataDir;
 use crate::listen;
 use crate::sequencer::embedded::EmbeddedOptions;
+use crate::sequencer::interface;
 
 #[derive(Args)]
 pub struct SequencerArguments {
@@ -42,7 +43,8 @@ pub fn sequencer(arguments: SequencerArguments) -> Result<(), Failure> {
             data.file(NODES_FILE).display()
         );
         let (stopper, stop) = watch::channel(false);
-        let mut serving = tokio::spawn(listen::serve(listener, embedded.router(), stop));
+        let mut serving =
+            tokio::spawn(listen::serve(listener, interface::router(embedded.node()), stop));
         tokio::select! {
             () = listen::stop_signal() => {}
             error = failed(failure) => return Err(Failure::halted(error)),

@@ -18,7 +18,7 @@ use super::disk::{Changes, ENDED_MAX};
 use super::entry::{Ended, Entry, Hash, Progress, Reason, Validity};
 use super::lanes::{self, Lanes};
 use super::latency::Latency;
-use crate::sequencer::LANES_MAX;
+use zellular::client::LANES_MAX;
 
 /// The outbox is full with so many transactions, or with so many bytes of them.
 pub const ENTRIES_MAX: usize = 100_000;

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use zellbook_core::PublicKey;
 
-use crate::sequencer::LANES_MAX;
+use zellular::client::LANES_MAX;
 
 /// The lanes of the accounts that have transactions under way: handed to a gateway, and neither seen in a
 /// finalized batch nor due again.

@@ -6,13 +6,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::sleep;
-use zellbook_core::wire::{GatewayBody, Stage};
+use zellbook_core::wire::Stage;
 use zellbook_core::{Action, Transaction};
 use zellular::{FinalitySignature, Page};
 
 use super::tests::{Bench, key};
 use super::*;
-use crate::sequencer::{Fault, GatewayError, Sequencer, Way};
+use crate::sequencer::Sequencer;
+use zellular::client::{GatewayError, GatewayFailure, GatewayStatus, Route};
 
 const GATEWAYS: usize = 4;
 const ACCOUNTS: usize = 24;
@@ -66,8 +67,8 @@ impl Sequencer for Gateways {
         Ok(None)
     }
 
-    async fn post(&self, bodies: &[String], way: Way) -> Result<Arc<str>, GatewayError> {
-        let Way::Lane(lane) = way else { return Err(GatewayError::RateLimited) };
+    async fn post(&self, bodies: &[String], route: Route) -> Result<Arc<str>, GatewayError> {
+        let Route::Lane(lane) = route else { return Err(GatewayError::RateLimited) };
         if self.silent == Some(lane) {
             std::future::pending::<()>().await;
         }
@@ -86,9 +87,9 @@ impl Sequencer for Gateways {
 
     fn unseen(&self, _gateway: &str) {}
 
-    fn report(&self, _fault: Fault) {}
+    fn report(&self, _failure: GatewayFailure) {}
 
-    fn gateways(&self) -> Vec<GatewayBody> {
+    fn gateways(&self) -> Vec<GatewayStatus> {
         Vec::new()
     }
 }

@@ -1,9 +1,9 @@
 //! The task of the outbox: writes submissions to disk, posts what is due, and gives up transactions that
 //! can have no effect any more.
 //!
-//! On every tick it asks the entries which bodies are due, and posts them on each way that is not busy: one
-//! way for each lane, for fresh transactions in order, and one for reposts. A way posts one call after the
-//! other, so that its order is kept. All ways run concurrently with each other and with the disk.
+//! On every tick it asks the entries which bodies are due, and posts them on each route that is not busy: one
+//! route for each lane, for fresh transactions in order, and one for reposts. A route posts one call after the
+//! other, so that its order is kept. All routes run concurrently with each other and with the disk.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -30,8 +30,9 @@ use crate::backoff::{Backoff, jitter};
 use crate::clock::Clock;
 use crate::published::Health;
 use crate::published::Published;
-use crate::sequencer::{GatewayError, LANES_MAX, Sequencer, Way};
+use crate::sequencer::Sequencer;
 use crate::store::{QueryError, Reader, StoreError, View};
+use zellular::client::{GatewayError, LANES_MAX, Route};
 
 /// The most submissions in one commit.
 const SUBMITS_PER_COMMIT: usize = 1000;
@@ -93,7 +94,7 @@ impl OutboxTask {
                 // In this order, so that a flood of submissions cannot keep the outbox from posting.
                 biased;
                 Some(round) = rounds.next() => {
-                    *busy.of(round.way) = false;
+                    *busy.of(round.route) = false;
                     if self.settle(&round) {
                         not_before = Instant::now() + jitter(retry.fail(), &mut self.random);
                     } else {
@@ -122,9 +123,9 @@ impl OutboxTask {
                             self.give_up(&overdue, time_ms)?;
                             report_unseen(&overdue, &*sequencer);
                         }
-                        for (way, bodies) in self.due(&busy, sequencer.lanes(), attester.as_mut()) {
-                            *busy.of(way) = true;
-                            let round = self.post(Arc::clone(&sequencer), way, bodies);
+                        for (route, bodies) in self.due(&busy, sequencer.lanes(), attester.as_mut()) {
+                            *busy.of(route) = true;
+                            let round = self.post(Arc::clone(&sequencer), route, bodies);
                             rounds.push(Box::pin(round));
                         }
                     }
@@ -203,14 +204,14 @@ impl OutboxTask {
         Ok(())
     }
 
-    /// The bodies that are due on the ways that are not busy. An attestation always goes last on the first
+    /// The bodies that are due on the routes that are not busy. An attestation always goes last on the first
     /// lane, so that a later one, with a later clock, cannot overtake it.
     fn due(
         &self,
         busy: &Busy,
         lanes: usize,
         attester: Option<&mut Attester>,
-    ) -> Vec<(Way, Vec<Body>)> {
+    ) -> Vec<(Route, Vec<Body>)> {
         let bytes_max = self.limit.bytes_max();
         let mut entries = lock(&self.entries);
         let again = if busy.again { Vec::new() } else { entries.again(bytes_max, AGAIN_PER_ROUND) };
@@ -226,37 +227,42 @@ impl OutboxTask {
                 None => first.push(Body::new(&element)),
             }
         }
-        let lanes = new.into_iter().enumerate().map(|(lane, bodies)| (Way::Lane(lane), bodies));
-        let mut due: Vec<_> = [(Way::Again, again)].into_iter().chain(lanes).collect();
+        let lanes = new.into_iter().enumerate().map(|(lane, bodies)| (Route::Lane(lane), bodies));
+        let mut due: Vec<_> = [(Route::Repost, again)].into_iter().chain(lanes).collect();
         due.retain(|(_, bodies)| !bodies.is_empty());
         due
     }
 
-    /// Posts bodies on a way, one call after the other to keep their order, until a call fails. A body that
+    /// Posts bodies on a route, one call after the other to keep their order, until a call fails. A body that
     /// is too large does not stop the others.
     fn post<S: Sequencer>(
         &mut self,
         sequencer: Arc<S>,
-        way: Way,
+        route: Route,
         mut bodies: Vec<Body>,
     ) -> impl Future<Output = Round> + Send + use<S> {
         let (entries, posted, clock) =
             (Arc::clone(&self.entries), Arc::clone(&self.posted), self.clock);
         let (mut random, known_good) = (self.random.fork(), self.limit.known_good());
         async move {
-            let mut round =
-                Round { way, has_failed: false, taken: 0, left: Vec::new(), too_large: Vec::new() };
+            let mut round = Round {
+                route,
+                has_failed: false,
+                taken: 0,
+                left: Vec::new(),
+                too_large: Vec::new(),
+            };
             for body in &mut bodies {
                 body.text.push(']');
             }
             // Reposts use single calls, each to a different gateway: the previous one may have been at
             // fault.
-            let known_good = if way == Way::Again { 0 } else { known_good };
+            let known_good = if route == Route::Repost { 0 } else { known_good };
             let mut calls = calls(bodies, known_good).into_iter();
             for call in calls.by_ref() {
                 let texts: Vec<String> = call.iter().map(|body| body.text.clone()).collect();
                 let longest = texts.iter().map(String::len).max().unwrap_or(0);
-                match sequencer.post(&texts, way).await {
+                match sequencer.post(&texts, route).await {
                     Ok(gateway) => {
                         let mut entries = lock(&entries);
                         for body in &call {
@@ -293,7 +299,7 @@ impl OutboxTask {
     fn settle(&mut self, round: &Round) -> bool {
         self.limit.takes(round.taken);
         let mut entries = lock(&self.entries);
-        if round.way != Way::Again {
+        if round.route != Route::Repost {
             round.left.iter().for_each(|body| entries.take_back(body));
         }
         for (bytes, alone) in &round.too_large {
@@ -344,7 +350,7 @@ fn calls(bodies: Vec<Body>, known_good: usize) -> Vec<Vec<Body>> {
     calls
 }
 
-/// The ways on which a round is in progress.
+/// The routes on which a round is in progress.
 #[derive(Clone, Copy, Debug, Default)]
 struct Busy {
     lanes: [bool; LANES_MAX],
@@ -352,10 +358,10 @@ struct Busy {
 }
 
 impl Busy {
-    const fn of(&mut self, way: Way) -> &mut bool {
-        match way {
-            Way::Lane(lane) => &mut self.lanes[lane],
-            Way::Again => &mut self.again,
+    const fn of(&mut self, route: Route) -> &mut bool {
+        match route {
+            Route::Lane(lane) => &mut self.lanes[lane],
+            Route::Repost => &mut self.again,
         }
     }
 }
@@ -363,7 +369,7 @@ impl Busy {
 /// The result of a round of posts.
 #[derive(Debug)]
 struct Round {
-    way: Way,
+    route: Route,
     has_failed: bool,
     /// The bodies that no gateway accepted.
     left: Vec<Body>,

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::sync::watch;
-use zellbook_core::wire::{GatewayBody, ReplicaState, Stage};
+use zellbook_core::wire::{ReplicaState, Stage};
 use zellbook_core::{Action, Batch, Exchange, SecretKey, Transaction};
 use zellular::{FinalitySignature, Page};
 
@@ -12,8 +12,9 @@ use crate::config::test_rules;
 use crate::published::Attestable;
 use crate::published::Health;
 use crate::published::Published;
-use crate::sequencer::{Fault, GatewayError, Sequencer, Way};
+use crate::sequencer::Sequencer;
 use crate::store::{AppliedBatch, Proof, Storage, Store, rows_of};
+use zellular::client::{GatewayError, GatewayFailure, GatewayStatus, Route};
 
 /// Fails posts as its script says, then accepts all of them and records them.
 #[derive(Default)]
@@ -38,11 +39,11 @@ impl Sequencer for Network {
         Ok(None)
     }
 
-    async fn post(&self, bodies: &[String], way: Way) -> Result<Arc<str>, GatewayError> {
+    async fn post(&self, bodies: &[String], route: Route) -> Result<Arc<str>, GatewayError> {
         if let Some(error) = self.script.lock().unwrap().pop_front() {
             return Err(error);
         }
-        self.posts.lock().unwrap().push((bodies.to_vec(), way == Way::Again));
+        self.posts.lock().unwrap().push((bodies.to_vec(), route == Route::Repost));
         Ok("gateway".into())
     }
 
@@ -54,9 +55,9 @@ impl Sequencer for Network {
         self.unseen.lock().unwrap().push(gateway.into());
     }
 
-    fn report(&self, _fault: Fault) {}
+    fn report(&self, _failure: GatewayFailure) {}
 
-    fn gateways(&self) -> Vec<GatewayBody> {
+    fn gateways(&self) -> Vec<GatewayStatus> {
         Vec::new()
     }
 }

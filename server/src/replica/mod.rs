@@ -32,8 +32,9 @@ use crate::metrics::Counts;
 use crate::outbox::Outbox;
 use crate::prover::{Questions, prover};
 use crate::published::{Attestable, Health, Published, Ticker, Update, Watch};
-use crate::sequencer::{Fault, Sequencer, VerifierWatch};
+use crate::sequencer::Sequencer;
 use crate::store::{Loaded, QueryError, Reader, Storage, StoreError};
+use zellular::client::{GatewayFailure, VerifierWatch};
 
 use fork::Fork;
 pub use halt::Halt;
@@ -162,7 +163,7 @@ impl<S: Storage> Replica<S> {
                         .walker
                         .take_nothing()
                         .err()
-                        .map(|error| Fault::Fails(error.to_string()));
+                        .map(|error| GatewayFailure::Unavailable(error.to_string()));
                     if found.is_none() && last_asked.is_none_or(|at| at.elapsed() > LAST_EVERY) {
                         let verifier = self.verifier.borrow().clone();
                         let asked = check_last(&*sequencer, &verifier, &self.counts, after);
@@ -200,7 +201,7 @@ impl<S: Storage> Replica<S> {
                             {
                                 return self.halt_at(fork);
                             }
-                            sequencer.report(Fault::Lies(error.to_string()));
+                            sequencer.report(GatewayFailure::Dishonest(error.to_string()));
                             Some(error.to_string())
                         }
                         Ok(None) => {
@@ -326,10 +327,10 @@ async fn check_last<Q: Sequencer>(
     verifier: &Verifier,
     counts: &Counts,
     ours: u64,
-) -> Option<Fault> {
+) -> Option<GatewayFailure> {
     let last = match sequencer.last_finalized().await {
         Ok(last) => last,
-        Err(error) => return Some(Fault::Fails(error.to_string())),
+        Err(error) => return Some(GatewayFailure::Unavailable(error.to_string())),
     };
     let theirs = last.as_ref().map_or(0, |last| last.index);
     if let Some(last) = &last {
@@ -339,14 +340,14 @@ async fn check_last<Q: Sequencer>(
             // The operator list of that block arrives with the next page.
             Err(ProofError::UnknownTag(_)) => {}
             Err(error) => {
-                return Some(Fault::Lies(format!(
+                return Some(GatewayFailure::Dishonest(format!(
                     "the signature over its last batch, {theirs}, is invalid: {error}"
                 )));
             }
         }
     }
     (theirs < ours).then(|| {
-        Fault::Fails(format!(
+        GatewayFailure::Unavailable(format!(
             "its last finalized batch is {theirs}, but we have a proof of batch {ours}: it lags, or lost its history"
         ))
     })

@@ -6,7 +6,6 @@ use std::sync::Mutex;
 use tempfile::TempDir;
 use zellbook_core::certificate::Certifiers;
 use zellbook_core::types::ReplicaIndex;
-use zellbook_core::wire::GatewayBody;
 use zellbook_core::{Action, Batch, Hash, Rules, SecretKey, Transaction};
 use zellular::bls::BlsSecretKey;
 use zellular::{
@@ -18,9 +17,9 @@ use super::*;
 use crate::config::test_rules;
 use crate::evidence::Finding;
 use crate::outbox::{OutboxOptions, OutboxParts};
-use crate::sequencer::transport::TransportError;
-use crate::sequencer::{GatewayError, Way, fixed};
 use crate::store::{AppliedBatch, Proof, Store};
+use zellular::client::transport::TransportError;
+use zellular::client::{GatewayError, GatewayStatus, Route, fixed};
 
 fn bls_key() -> BlsSecretKey {
     BlsSecretKey::from_random(&[5; 48]).unwrap()
@@ -94,7 +93,7 @@ impl Sequencer for Script {
         Ok((index > 0).then(|| signature(index, "00")))
     }
 
-    async fn post(&self, _bodies: &[String], _way: Way) -> Result<Arc<str>, GatewayError> {
+    async fn post(&self, _bodies: &[String], _route: Route) -> Result<Arc<str>, GatewayError> {
         Ok("script".into())
     }
 
@@ -104,12 +103,12 @@ impl Sequencer for Script {
 
     fn unseen(&self, _gateway: &str) {}
 
-    fn report(&self, fault: Fault) {
-        let (Fault::Fails(text) | Fault::Lies(text)) = fault;
+    fn report(&self, failure: GatewayFailure) {
+        let (GatewayFailure::Unavailable(text) | GatewayFailure::Dishonest(text)) = failure;
         self.reports.lock().unwrap().push(text);
     }
 
-    fn gateways(&self) -> Vec<GatewayBody> {
+    fn gateways(&self) -> Vec<GatewayStatus> {
         Vec::new()
     }
 }

@@ -1,13 +1,14 @@
 //! The embedded sequencer: a network of one node, with the HTTP interface of Zellular's nodes.
 //!
-//! Batches are on disk before they are answered, which the network does not promise.
+//! A replica uses it when no network is configured, so that one machine runs the whole exchange by the same
+//! protocol: the replica posts over HTTP and checks proofs as it does with a real network. One difference is
+//! deliberate: a batch is on disk before it is answered, so here a batch that was taken is never lost.
 
 use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 use zellbook_core::types::limits::BATCH_BYTES_DEFAULT;
@@ -15,22 +16,22 @@ use zellular::NodeList;
 use zellular::bls::{BlsPublicKey, BlsSecretKey};
 
 use super::embedded_store::{Put, Sequence, SequenceReader, cost};
-use super::interface::{self, VERSION};
+use super::interface::VERSION;
 use super::node::{Indexes, LastBatch, LastState, Node, NodePage, NodeStatus, Refusal};
 use crate::store::StoreError;
 
-/// How a sequencer of one node behaves.
+/// The limits and the pace of an embedded sequencer.
 #[derive(Clone, Copy, Debug)]
 pub struct EmbeddedOptions {
-    /// Bytes of UTF-8 in a batch, at most.
+    /// The largest batch, in bytes of UTF-8.
     pub batch_bytes_max: usize,
-    /// Bytes of bodies in one answer, at most (the network: bandwidth per window / nodes).
+    /// The largest sum of bodies in one answer, in bytes. A network has its bandwidth per window divided by the
+    /// number of nodes.
     pub page_bytes_max: usize,
-    /// Bytes of bodies that are taken in a window, at most.
+    /// The largest sum of bodies that are taken in a window, in bytes.
     pub window_bytes_max: usize,
-    /// The window.
     pub window: Duration,
-    /// How often what is new is finalized.
+    /// The time between two finality signatures while there is something new.
     pub interval: Duration,
 }
 
@@ -46,7 +47,7 @@ impl Default for EmbeddedOptions {
     }
 }
 
-/// A running sequencer. It stops when it and all of its routers are dropped.
+/// A running sequencer. It stops when this and all clones of its node are dropped.
 pub struct Embedded {
     node: Arc<NodeState>,
 }
@@ -62,8 +63,8 @@ struct NodeState {
 }
 
 impl Embedded {
-    /// Opens or makes the sequence at a path and starts numbering. The receiver is told if the disk
-    /// fails; then the sequencer is dead and its process must end.
+    /// Opens or creates the sequence at a path and starts the thread that numbers bodies. If the disk fails, the
+    /// receiver gets the error; the sequencer is then dead and the process must end.
     pub fn start(
         path: &Path,
         app_name: &str,
@@ -76,7 +77,7 @@ impl Embedded {
         let (failed, failure) = oneshot::channel();
         std::thread::spawn(move || {
             if let Err(error) = sequence.run(&receiver, options.interval) {
-                // Nothing was answered that is not on disk; without its disk it cannot go on.
+                // Everything that was answered is on disk, so a restart on a good disk loses nothing.
                 let _ = failed.send(error.to_string());
             }
         });
@@ -92,7 +93,7 @@ impl Embedded {
         Ok((Self { node }, failure))
     }
 
-    /// The node list of this network of one, at an address.
+    /// Returns the node list of this network of one node, which listens at `socket`.
     pub fn nodes(&self, socket: &str) -> NodeList {
         let node = zellular::Node {
             id: self.node.id.clone(),
@@ -104,13 +105,13 @@ impl Embedded {
             .unwrap_or_else(|error| unreachable!("one node with stake is a list: {error}"))
     }
 
-    /// The HTTP interface.
-    pub fn router(&self) -> Router {
-        interface::router(Arc::clone(&self.node))
+    /// Returns the node, for the HTTP interface.
+    pub fn node(&self) -> Arc<impl Node + use<>> {
+        Arc::clone(&self.node)
     }
 }
 
-/// The first 20 bytes of SHA-256 over the key's coordinates, as an Ethereum-like address.
+/// Makes the node's id from its key: 20 bytes, because the ids of networks are Ethereum addresses.
 fn node_id(key: &BlsPublicKey) -> String {
     let (x, y) = key.to_decimal();
     let digest = Sha256::digest(format!("{} {} {} {}", x[0], x[1], y[0], y[1]));
@@ -122,7 +123,7 @@ fn broken(error: impl std::fmt::Display) -> Refusal {
 }
 
 impl NodeState {
-    /// Whether so many bytes still fit this window.
+    /// Counts bytes in the current window. Returns whether they fit.
     fn take_bandwidth(&self, bytes: usize) -> bool {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         if window.0.elapsed() >= self.options.window {
@@ -132,10 +133,10 @@ impl NodeState {
         window.1 <= self.options.window_bytes_max
     }
 
-    /// Runs a query of the sequence on a thread that may block.
+    /// Runs a query on a thread that may block.
     async fn read<T: Send + 'static>(
         &self,
-        query: impl FnOnce(&SequenceReader) -> rusqlite::Result<T> + Send + 'static,
+        query: impl FnOnce(&SequenceReader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Refusal> {
         let reader = self.reader.clone();
         let result = tokio::task::spawn_blocking(move || query(&reader)).await;
@@ -156,7 +157,7 @@ impl Node for NodeState {
         app == self.app_name
     }
 
-    /// Numbers bodies; returns when they are on disk.
+    /// Numbers bodies. Returns when they are on disk.
     async fn put(&self, batches: Vec<(String, String)>) -> Result<(), Refusal> {
         let bodies: Vec<String> = batches.into_iter().map(|(_, body)| body).collect();
         if !self.take_bandwidth(bodies.iter().map(|body| cost(body)).sum()) {

@@ -1,5 +1,8 @@
-//! The embedded sequencer's sequence: one thread that numbers bodies, makes them durable, and then
-//! finalizes them in groups.
+//! The embedded sequencer's sequence on disk.
+//!
+//! One thread numbers bodies. It takes all puts that wait, writes their bodies in one SQLite transaction, and
+//! only then answers them, so one sync of the disk serves many clients. Once per interval it signs the last
+//! body, which finalizes all before it. Readers open connections of their own and never wait for the writer.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,23 +17,25 @@ use zellular::{SignedState, bls_message, chain, message};
 use super::node::{Aggregated, LastBatch, NodePage, SignedBatch};
 use crate::store::{StoreError, open_durable};
 
-/// Bodies to be numbered, and where to say that they are durable.
+/// Bodies to be numbered, and the channel that tells when they are durable.
 pub(super) struct Put {
     pub bodies: Vec<String>,
     pub done: oneshot::Sender<()>,
 }
 
-/// Batches of one answer, at most.
+/// The largest number of batches in one answer.
 const PAGE_BATCHES_MAX: usize = 10_000;
-/// Batches that one signature covers, at most, so that a page never ends without one for long.
+/// The largest number of batches that one signature covers. Readers release batches only at a signature, so
+/// none of them should hold back many pages.
 const GROUP_MAX: u64 = 1000;
 
-/// What a body counts against limits of bytes: an empty one is not free.
+/// Returns what a body counts against limits of bytes. Empty bodies count too, or a flood of them would be
+/// free.
 pub(super) const fn cost(body: &str) -> usize {
     body.len() + 64
 }
 
-/// Puts that one commit takes together, at most.
+/// The largest number of puts that one commit takes.
 const PUTS_PER_COMMIT: usize = 1000;
 
 const SCHEMA: &str = "
@@ -58,7 +63,7 @@ impl Sequence {
         let sqlite = |error| StoreError::Sqlite { path: path.to_path_buf(), error };
         let connection = open_durable(path)?;
         connection.execute_batch(SCHEMA).map_err(sqlite)?;
-        // The history belongs to one app and is signed by one key.
+        // One history belongs to one app and one key: readers would find a mixture unproven.
         let (x, y) = key.public_key().to_decimal();
         let public_key = [x, y].concat().join(" ");
         for (name, value) in [("app_name", app_name), ("public_key", &public_key)] {
@@ -101,7 +106,7 @@ impl Sequence {
         })
     }
 
-    /// Takes puts until their senders are gone. Finalizes what is new once an interval.
+    /// Takes puts until all senders are dropped. Finalizes what is new once per interval.
     pub fn run(mut self, puts: &Receiver<Put>, interval: Duration) -> rusqlite::Result<()> {
         let mut finalized_at = Instant::now();
         loop {
@@ -126,7 +131,7 @@ impl Sequence {
         }
     }
 
-    /// Numbers the bodies and makes them durable, then answers.
+    /// Numbers bodies, makes them durable, and then answers.
     fn append(&mut self, puts: Vec<Put>) -> rusqlite::Result<()> {
         let (mut index, mut chaining_hash) = (self.last_index, self.chaining_hash.clone());
         let transaction = self.connection.transaction()?;
@@ -142,13 +147,13 @@ impl Sequence {
         transaction.commit()?;
         (self.last_index, self.chaining_hash) = (index, chaining_hash);
         for put in puts {
-            // A client that went away needs no answer.
+            // The client may have gone away.
             let _ = put.done.send(());
         }
         Ok(())
     }
 
-    /// Signs the last batch as a network does: a lock, then finality, over the group since the
+    /// Signs the last batch as a network does, with a lock and with finality. That covers all batches since the
     /// last finalized one.
     fn finalize(&mut self) -> rusqlite::Result<()> {
         let parent = self.finalized_index;
@@ -161,7 +166,7 @@ impl Sequence {
             SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         let sign = |state, timestamp| {
             let text = message(&self.app_name, state, index, parent, timestamp, &chaining_hash);
-            // No message is without a point; see hash_to_g1.
+            // `sign` fails only for a message that has no hash, which will never be met.
             self.key.sign(bls_message(&text).as_bytes()).map_or_else(String::new, |s| s.to_string())
         };
         self.connection
@@ -179,7 +184,7 @@ impl Sequence {
     }
 }
 
-/// The reading side: a connection for each request.
+/// The reading side. Each request opens a connection.
 #[derive(Clone, Debug)]
 pub(super) struct SequenceReader {
     pub path: PathBuf,
@@ -198,6 +203,10 @@ fn signed(row: &rusqlite::Row<'_>) -> rusqlite::Result<Arc<SignedBatch>> {
 }
 
 impl SequenceReader {
+    fn error(&self, error: rusqlite::Error) -> StoreError {
+        StoreError::Sqlite { path: self.path.clone(), error }
+    }
+
     fn open(&self) -> rusqlite::Result<Connection> {
         let connection =
             Connection::open_with_flags(&self.path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
@@ -205,8 +214,23 @@ impl SequenceReader {
         Ok(connection)
     }
 
-    /// Finalized bodies after an index, cut where they pass so many bytes; `None` if there are none.
-    pub fn page(&self, after: u64, bytes_max: usize) -> rusqlite::Result<Option<NodePage>> {
+    /// Returns the finalized bodies after an index, up to `bytes_max` bytes but at least one. `None` if there are
+    /// none.
+    pub fn page(&self, after: u64, bytes_max: usize) -> Result<Option<NodePage>, StoreError> {
+        self.query_page(after, bytes_max).map_err(|error| self.error(error))
+    }
+
+    /// Returns the last signature with the body that it is over.
+    pub fn last(&self) -> Result<Option<LastBatch>, StoreError> {
+        self.query_last().map_err(|error| self.error(error))
+    }
+
+    /// Returns the last index in sequence, and the last finalized one.
+    pub fn indexes(&self) -> Result<(u64, u64), StoreError> {
+        self.query_indexes().map_err(|error| self.error(error))
+    }
+
+    fn query_page(&self, after: u64, bytes_max: usize) -> rusqlite::Result<Option<NodePage>> {
         let connection = self.open()?;
         let connection = connection.unchecked_transaction()?;
         let after = i64::try_from(after).unwrap_or(i64::MAX);
@@ -236,8 +260,7 @@ impl SequenceReader {
         Ok(Some(NodePage { bodies, first_chaining_hash, signatures }))
     }
 
-    /// The last signature, with the body that it is over.
-    pub fn last(&self) -> rusqlite::Result<Option<LastBatch>> {
+    fn query_last(&self) -> rusqlite::Result<Option<LastBatch>> {
         let connection = self.open()?;
         let last = connection
             .query_row(
@@ -250,8 +273,7 @@ impl SequenceReader {
         Ok(last)
     }
 
-    /// The last index in sequence, and the last that is finalized.
-    pub fn indexes(&self) -> rusqlite::Result<(u64, u64)> {
+    fn query_indexes(&self) -> rusqlite::Result<(u64, u64)> {
         self.open()?.query_row(
             "SELECT (SELECT coalesce(max(idx), 0) FROM batches),
                     (SELECT coalesce(max(idx), 0) FROM signatures)",

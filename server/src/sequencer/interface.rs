@@ -1,8 +1,8 @@
-//! The HTTP interface of a node of the Zellular network: one implementation, behind which stand the
-//! embedded sequencer and the nodes of the emulated network.
+//! The HTTP interface of a node of a Zellular network, for the embedded sequencer and the emulated network.
 //!
-//! Statuses, headers, bodies and limits are those captured from the reference sequencer v0.1.7
-//! (`zellular/tests/vectors`); `devnet/conformance.rs` compares them.
+//! Statuses, headers, bodies and limits are those of the reference sequencer v0.1.7, down to the wording of
+//! errors, so that clients of real nodes work unchanged. They were captured in `zellular/tests/vectors`; the
+//! test `conformance` of the emulated network compares them.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -19,9 +19,9 @@ use serde_json::{Value, json};
 
 use super::node::{Indexes, LastBatch, LastState, Node, NodeStatus, Refusal, SignedBatch};
 
-/// The version of the interface.
+/// The version of the interface. Requests that name another one are refused.
 pub const VERSION: &str = "v0.1.7";
-/// Bytes of a request; the bulk call can carry many batches.
+/// The largest request, in bytes. The bulk call can carry many batches.
 const REQUEST_BYTES_MAX: usize = 16 << 20;
 
 impl IntoResponse for Refusal {
@@ -48,7 +48,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// The routes of a node.
+/// Returns the routes of a node.
 pub fn router<N: Node>(node: Arc<N>) -> Router {
     let redirect =
         || async { (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, "/node/state")]) };
@@ -67,7 +67,7 @@ pub fn router<N: Node>(node: Arc<N>) -> Router {
         .layer(middleware::map_response(name_server))
 }
 
-/// What every captured answer says of its server.
+/// Adds the server name that the reference implementation sends.
 async fn name_server(mut response: Response) -> Response {
     response.headers_mut().insert(header::SERVER, HeaderValue::from_static("uvicorn"));
     response
@@ -98,14 +98,15 @@ fn failure(status: StatusCode, code: &str, message: &str) -> Response {
     (status, ok_raw(json)).into_response()
 }
 
-/// A validation error as FastAPI words it. `fields` is the inside of the detail object.
+/// Returns a validation error in the words of FastAPI, the framework of the reference sequencer. `fields` is
+/// the content of the detail object.
 fn unprocessable(fields: &str) -> Response {
     (StatusCode::UNPROCESSABLE_ENTITY, ok_raw(format!(r#"{{"detail":[{{{fields}}}]}}"#)))
         .into_response()
 }
 
 fn internal(error: &dyn Display) -> Response {
-    tracing::error!("a node failed: {error}");
+    tracing::error!("request to the sequencer node failed: {error}");
     let text = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
     (StatusCode::INTERNAL_SERVER_ERROR, text, "Internal Server Error").into_response()
 }
@@ -126,7 +127,8 @@ async fn ready<N: Node>(State(node): State<Arc<N>>) -> Result<Response, Refusal>
     Ok(ok_raw(r#"{"status":true}"#.into()))
 }
 
-/// The body of a PUT as a text: as it is, or a JSON string if the content type is JSON or absent.
+/// Returns the body of a PUT as text. It is a JSON string if the content type is JSON or missing, and plain text
+/// otherwise.
 fn batch_text(headers: &HeaderMap, body: &Bytes) -> Result<String, Response> {
     if body.is_empty() {
         return Err(unprocessable(
@@ -191,8 +193,8 @@ async fn put_batch<N: Node>(
     Ok(received("The batch is received successfully."))
 }
 
-/// Batches of several apps. An unknown app and a batch that is too large are dropped silently, as
-/// the network does.
+/// Takes batches of several apps. Like the reference sequencer, it drops batches of unknown apps and batches
+/// that are too large without an error.
 async fn put_bulk<N: Node>(State(node): State<Arc<N>>, body: Bytes) -> Result<Response, Response> {
     node.may_post().map_err(Refusal::into_response)?;
     let apps = match parse_json(&body)? {
@@ -245,7 +247,8 @@ async fn batches<N: Node>(
     }
     let after = after(query.as_deref().unwrap_or_default())?;
     check_app(&*node, &app)?;
-    // Other states can still vanish; nobody should read them, and unknown ones are null too.
+    // Batches in other states can still be lost, so the reference sequencer returns null, also for unknown
+    // states.
     if state != "finalized" {
         return Ok(success(&Value::Null));
     }
@@ -276,7 +279,7 @@ fn finality(signed: &SignedBatch) -> Option<Value> {
     }))
 }
 
-/// The `after` of a query, as FastAPI reads it.
+/// Reads the `after` of a query, with FastAPI's errors.
 fn after(query: &str) -> Result<u64, Response> {
     let value = query.split('&').find_map(|pair| pair.strip_prefix("after="));
     let Some(value) = value else {

@@ -1,113 +1,113 @@
-//! A node of the Zellular network, as its HTTP interface needs it: what it does, and what it answers.
+//! What the HTTP interface needs from a node of a Zellular network.
+//!
+//! The embedded sequencer and the nodes of the emulated network implement it, so both speak one interface that
+//! is compared with the captured answers of real nodes.
 
 use std::future::Future;
 use std::sync::Arc;
 
 use zellular::bls::BlsPublicKey;
 
-/// What a node does behind its HTTP interface.
+/// A node of a Zellular network.
 pub trait Node: Send + Sync + 'static {
-    /// Whether the node takes part in the network now.
+    /// Fails if the node does not take part in the network now.
     fn ready(&self) -> Result<(), Refusal>;
 
-    /// Whether it takes batches now.
+    /// Fails if the node takes no batches now.
     fn may_post(&self) -> Result<(), Refusal> {
         self.ready()
     }
 
-    /// Bytes of UTF-8 in a batch, at most.
+    /// The largest batch, in bytes of UTF-8.
     fn batch_bytes_max(&self) -> usize;
 
     /// Whether an app is registered with the network.
     fn has_app(&self, app: &str) -> bool;
 
-    /// Takes batches with their apps, which are registered, and none of which is too large.
+    /// Takes batches with the names of their apps. The caller has checked that the apps are registered and no
+    /// batch is too large.
     fn put(
         &self,
         batches: Vec<(String, String)>,
     ) -> impl Future<Output = Result<(), Refusal>> + Send;
 
-    /// The finalized batches after an index, as many as one answer holds; `None` if there are none.
+    /// Returns the finalized batches after an index, as many as one answer holds. `None` if there are none.
     fn page(
         &self,
         app: &str,
         after: u64,
     ) -> impl Future<Output = Result<Option<NodePage>, Refusal>> + Send;
 
-    /// The last signed batch in a state; `None` if there is none.
+    /// Returns the last signed batch in a state. `None` if there is none.
     fn last(
         &self,
         app: &str,
         state: LastState,
     ) -> impl Future<Output = Result<Option<LastBatch>, Refusal>> + Send;
 
-    /// What the node says of itself.
+    /// Returns what the node reports about itself.
     fn status(&self) -> impl Future<Output = Result<NodeStatus, Refusal>> + Send;
 }
 
-/// Why a node does not do what it is asked.
+/// Why a node refuses a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It has not exchanged anything with the leader yet.
+    /// The node has not exchanged anything with the leader yet.
     NotSynced,
-    /// The leader is being changed.
+    /// The network is changing its leader.
     Paused,
-    /// It has no posting role.
+    /// The node does not have the posting role.
     NotPosting,
     /// The leader takes no more bytes in this window.
     LimitExceeded,
-    /// It failed; the reason stays here.
+    /// The node failed. The reason goes into the log, not into the answer.
     Broken(String),
 }
 
-/// An aggregated signature, with who is not in it.
+/// An aggregated signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aggregated {
     /// `1 x y`.
     pub signature: String,
-    /// Ids of nodes.
+    /// The ids of the nodes that did not sign.
     pub nonsigners: Vec<String>,
 }
 
 /// A batch that the network signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedBatch {
-    /// Its index.
     pub index: u64,
     /// The finalized index before it.
     pub parent_index: u64,
-    /// Unix seconds of its finality.
+    /// When it became final, in Unix seconds.
     pub timestamp: u64,
     /// The chaining hash at the index.
     pub chaining_hash: String,
-    /// The lock.
+    /// The aggregate of the first round of signatures.
     pub locked: Aggregated,
-    /// Finality, if it is there yet.
+    /// The aggregate of the second round, once it exists.
     pub finalized: Option<Aggregated>,
 }
 
-/// What a `finalized` answer is made of.
+/// The content of a `finalized` answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodePage {
-    /// Bodies.
     pub bodies: Vec<Arc<str>>,
-    /// The chaining hash of the first.
+    /// The chaining hash of the first body.
     pub first_chaining_hash: String,
-    /// Finality of some of them, in order.
+    /// The signed ones among the batches, in ascending order.
     pub signatures: Vec<Arc<SignedBatch>>,
 }
 
-/// The states that `last` can be asked for.
+/// The states for which a `last` request can ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LastState {
-    /// Locked.
     Locked,
-    /// Finalized.
     Finalized,
 }
 
 impl LastState {
-    /// Its name on the wire.
+    /// Its name in URLs and answers.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Locked => "locked",
@@ -116,37 +116,29 @@ impl LastState {
     }
 }
 
-/// A `last` answer.
+/// The content of a `last` answer.
 #[derive(Clone, Debug)]
 pub struct LastBatch {
-    /// Its signatures.
     pub signed: Arc<SignedBatch>,
-    /// The body at its index.
     pub body: Arc<str>,
 }
 
-/// How far a node is with an app.
+/// The last indexes of an app at a node.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Indexes {
-    /// The last batch in sequence.
     pub sequenced: u64,
-    /// The last one under a lock.
     pub locked: u64,
-    /// The last one that is final.
     pub finalized: u64,
 }
 
-/// A `state` answer.
+/// The content of a `state` answer.
 #[derive(Clone, Debug)]
 pub struct NodeStatus {
-    /// The version that it claims.
     pub version: String,
-    /// The leader that it follows.
+    /// The id of the leader that it follows.
     pub leader_id: String,
-    /// Its id.
     pub id: String,
-    /// Its key.
     pub public_key: BlsPublicKey,
-    /// How far it is, by app.
+    /// The last indexes of each app, by name.
     pub apps: Vec<(String, Indexes)>,
 }

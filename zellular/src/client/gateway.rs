@@ -1,107 +1,133 @@
-//! One gateway: what is known of it, and what speaks against it.
+//! One gateway: what is known about it, and how it ranks.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long a gateway is avoided after a fault: doubled with each in a row, from the first to the last.
-pub const FAULT_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// The same after a lie that is proven.
-pub const LIE_WAIT: (Duration, Duration) = (Duration::from_secs(300), Duration::from_secs(3600));
+use crate::nodes::{Node, NodeList};
 
-/// After which time without a refusal earlier ones are forgotten.
-pub const REFUSALS_LAST: Duration = Duration::from_secs(60);
+/// How long a gateway is avoided after it was unavailable: the first time, and at most. Each failure in a
+/// row doubles the time.
+pub(super) const UNAVAILABLE_WAIT: (Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_secs(30));
+/// The same after it was dishonest. An honest node is never found dishonest, so this is long; it is not
+/// forever, because an operator list that is out of date makes honest nodes look so.
+pub(super) const DISHONEST_WAIT: (Duration, Duration) =
+    (Duration::from_secs(300), Duration::from_secs(3600));
+/// The time without a refused post after which earlier refusals are forgotten.
+pub(super) const REFUSALS_LAST: Duration = Duration::from_secs(60);
 
-/// A gateway and the stake behind it.
+/// The address of a gateway, with the stake of its node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatewayAddress {
-    /// Such as `http://127.0.0.1:6001`.
+    /// The base URL, for example `http://127.0.0.1:6001`.
     pub url: String,
-    /// The node's stake; what it says of the network counts by it.
+    /// The node's stake. Its claims about the network weigh by it.
     pub stake: u64,
 }
 
-/// What a node says of itself at `/node/state`.
+impl GatewayAddress {
+    /// Returns the addresses of all nodes in a list.
+    pub fn of_nodes(nodes: &NodeList) -> Vec<Self> {
+        let address = |node: &Node| Self { url: node.socket.clone(), stake: node.stake };
+        nodes.nodes().map(address).collect()
+    }
+}
+
+/// What a node claims about itself at `/node/state`. Nothing proves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NodeClaim {
-    /// Whether it is the leader, which is better left to its work.
+pub(super) struct NodeClaim {
     pub is_leader: bool,
     /// The last index that it has seen finalized.
     pub finalized: u64,
 }
 
-/// What was wrong with a gateway.
+/// Why a gateway is avoided for a while. The text tells what happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// It did not answer, refused, or is behind: what can befall an honest node.
-    Fails(String),
-    /// It sent what no honest node sends.
-    Lies(String),
+pub enum GatewayFailure {
+    /// It did not answer, refused, or is behind: all of that can happen to an honest node.
+    Unavailable(String),
+    /// It sent something that no honest node sends.
+    Dishonest(String),
 }
 
-impl Fault {
-    /// What it was.
+impl GatewayFailure {
+    /// Returns what happened.
     pub fn text(&self) -> &str {
-        let (Self::Fails(text) | Self::Lies(text)) = self;
+        let (Self::Unavailable(text) | Self::Dishonest(text)) = self;
         text
     }
 }
 
-/// What a gateway is for.
+/// The state of a gateway, for status pages and metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayStatus {
+    /// The base URL.
+    pub url: String,
+    /// Whether batches are read from it now.
+    pub is_read_from: bool,
+    /// Whether a lane leads to it now.
+    pub is_posted_to: bool,
+    /// Whether it claims to be the leader.
+    pub is_leader: bool,
+    /// The last finalized index that it claims; `None` if it did not answer.
+    pub finalized: Option<u64>,
+    /// Whether it is behind what the network had one survey earlier.
+    pub lags: bool,
+    /// The number of failures since the client started, dishonest answers included.
+    pub failures: u64,
+    /// The number of dishonest answers since the client started.
+    pub dishonest_answers: u32,
+    /// What last happened, until it answers well again.
+    pub last_failure: Option<String>,
+}
+
+/// What a gateway is chosen for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Use {
-    /// Reading what is finalized.
+pub(super) enum Use {
     Reading,
-    /// Posting batches.
     Posting,
 }
 
-/// What is known of a gateway.
 #[derive(Debug)]
-pub struct Gateway {
-    /// Where it is.
+pub(super) struct Gateway {
     pub address: GatewayAddress,
-    /// What it said when it was asked last; `None` if it did not answer.
+    /// The claim of the last survey; `None` if it did not answer.
     pub claim: Option<NodeClaim>,
-    /// What it said when it was asked before that.
+    /// The claim of the survey before.
     pub claim_before: Option<NodeClaim>,
-    /// Whether it has not even reached what the network had one survey earlier.
+    /// Whether it is behind what the network had one survey earlier. Compared with the same survey, every
+    /// node that answers a moment earlier than others would lag.
     pub lags: bool,
-    /// Faults in a row.
-    pub faults: u32,
-    /// Faults since the start.
-    pub faults_ever: u64,
-    /// Proven lies since the start.
-    pub lies: u32,
-    /// Posts in a row that it did not take.
+    /// Failures in a row.
+    pub failures: u32,
+    pub failures_total: u64,
+    pub dishonest_answers: u32,
+    /// Refused posts in a row.
     pub refusals: u32,
-    /// Until when it is avoided.
     pub avoided_until: Option<Instant>,
-    /// Until when it is not posted to.
     pub no_posts_until: Option<Instant>,
-    /// What was last wrong with it.
-    pub fault: Option<String>,
+    pub last_failure: Option<String>,
 }
 
 impl Gateway {
-    /// One of which nothing is known yet.
     pub const fn new(address: GatewayAddress) -> Self {
         Self {
             address,
             claim: None,
             claim_before: None,
             lags: false,
-            faults: 0,
-            faults_ever: 0,
-            lies: 0,
+            failures: 0,
+            failures_total: 0,
+            dishonest_answers: 0,
             refusals: 0,
             avoided_until: None,
             no_posts_until: None,
-            fault: None,
+            last_failure: None,
         }
     }
 
-    /// What speaks against it; the least is taken.
+    /// Ranks it for a use: the gateway with the lowest rank is the best.
     pub fn demerits(&self, what: Use, now: Instant, was_surveyed: bool) -> Demerits {
         let posts = self.no_posts_until.filter(|_| what == Use::Posting);
         Demerits {
@@ -113,16 +139,17 @@ impl Gateway {
     }
 }
 
-/// What speaks against a gateway, the worst first.
+/// The reasons against a gateway. The order of the fields is the order in which they count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Demerits {
+pub(super) struct Demerits {
     avoided_until: Option<Instant>,
     is_silent: bool,
     lags: bool,
+    /// The leader works for the whole network already.
     is_leader: bool,
 }
 
-/// The wait after so many in a row.
-pub fn doubled((first, most): (Duration, Duration), times: u32) -> Duration {
+/// Returns the wait after a number of failures in a row.
+pub(super) fn doubled((first, most): (Duration, Duration), times: u32) -> Duration {
     first.saturating_mul(1 << times.saturating_sub(1).min(16)).min(most)
 }

@@ -1,7 +1,11 @@
-//! Which gateway to read from and which to post to. What nodes say of themselves only ever demotes: a
-//! liar with a huge index gains nothing, and the index to measure lag by is the median by stake.
+//! Chooses the gateway to read from and those to post to.
+//!
+//! A *survey* asks all nodes for their state every few seconds. Their claims are not proven, so they are
+//! only ever used against a node: whoever claims a huge index gains nothing by it. A node lags if its
+//! index is below the median of the previous survey, weighted by stake; to move that median above what
+//! honest nodes say, more than half of the stake must lie. Among the gateways with the fewest reasons
+//! against them, the choice is random, which spreads many readers over the network.
 
-mod gateway;
 #[cfg(test)]
 mod tests;
 
@@ -9,40 +13,40 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use tokio::time::Instant;
-use zellbook_core::wire::GatewayBody;
 
-use super::{LANES_MAX, Way};
-use gateway::{FAULT_WAIT, Gateway, LIE_WAIT, REFUSALS_LAST, doubled};
+use super::gateway::{
+    DISHONEST_WAIT, Gateway, GatewayAddress, GatewayFailure, GatewayStatus, NodeClaim,
+    REFUSALS_LAST, UNAVAILABLE_WAIT, Use, doubled,
+};
+use super::lane::{LANES_MAX, Route};
 
-pub use gateway::{Fault, GatewayAddress, NodeClaim, Use};
-
-/// After which time without a post a lane's gateway is chosen anew: by then nothing that it took is
-/// still under way.
+/// The time without a post after which a lane may change to a better gateway. By then everything that the
+/// old one took is finalized or lost, so no order of posts can be broken.
 const LANE_LASTS: Duration = Duration::from_secs(300);
 
-/// Where what takes a lane is posted to, and when something last did.
+/// The gateway that a lane leads to, and when it was last used.
 #[derive(Clone, Copy, Debug, Default)]
 struct Lane {
     gateway: Option<usize>,
     used: Option<Instant>,
 }
 
-/// The gateways of a network, with a cursor for reading and one a lane for posting.
+/// The gateways of a network, with the one that is read from and one per lane for posting.
 #[derive(Debug)]
-pub struct Gateways {
+pub(super) struct Gateways {
     list: Vec<Gateway>,
     reading: Option<usize>,
     lanes: [Lane; LANES_MAX],
-    /// The one that gave the last answer to a read.
+    /// The position of the gateway that gave the last answer to a read.
     answered: usize,
     was_surveyed: bool,
-    /// The network's last index by the survey before the last.
+    /// The network's last finalized index by the latest survey.
     median: Option<u64>,
     rng: Rng,
 }
 
 impl Gateways {
-    /// Of these addresses; one that is there twice counts once.
+    /// Takes some addresses. Repeated ones count once.
     pub fn new(addresses: Vec<GatewayAddress>, rng: Rng) -> Self {
         let mut gateways = Self {
             list: Vec::new(),
@@ -57,7 +61,8 @@ impl Gateways {
         gateways
     }
 
-    /// Puts other addresses in the place of these. Of those that stay, what is known stays too.
+    /// Replaces the addresses. What is known about those that stay is kept, so that a dishonest gateway
+    /// does not get a clean record by each change of the operators.
     pub fn set(&mut self, addresses: Vec<GatewayAddress>) {
         let url_of = |cursor: Option<usize>| {
             cursor.and_then(|at| self.list.get(at)).map(|gateway| gateway.address.url.clone())
@@ -88,20 +93,20 @@ impl Gateways {
         self.answered = self.reading.unwrap_or(usize::MAX);
     }
 
-    /// The addresses, or as many of them at random.
-    pub fn sample(&mut self, most: usize) -> Vec<String> {
+    /// Returns the addresses, or a random `count_max` of them if there are more.
+    pub fn sample(&mut self, count_max: usize) -> Vec<String> {
         let urls = self.list.iter().map(|gateway| gateway.address.url.clone());
-        self.rng.choose_multiple(urls, most)
+        self.rng.choose_multiple(urls, count_max)
     }
 
-    /// The address of the gateway at a position.
+    /// Returns the address of the gateway at a position.
     pub fn url(&self, position: usize) -> String {
         self.list.get(position).map_or_else(String::new, |gateway| gateway.address.url.clone())
     }
 
-    /// One of the gateways with the fewest demerits, apart from some; if all are avoided, the one that is
-    /// avoided for the shortest time. To post to, one that the fewest lanes lead to, and if that can be
-    /// helped not the one that is read: one that is bad does not do all the harm.
+    /// Chooses one of the best gateways, without those in `except`. If all are avoided, it is the one that
+    /// is avoided for the shortest time. For posting it is one that the fewest lanes lead to and, if there
+    /// is another, not the one that is read from: a bad gateway should not harm both.
     pub fn choose(&mut self, what: Use, except: &[usize]) -> Option<usize> {
         let now = Instant::now();
         let ranked =
@@ -120,7 +125,7 @@ impl Gateways {
         self.rng.choice(candidates).map(|(_, position)| position)
     }
 
-    /// The gateway to read from. It stays the same until something speaks against it.
+    /// Returns the gateway to read from. It stays the same until something speaks against it.
     pub fn reading(&mut self) -> Option<usize> {
         if self.reading.is_none() {
             self.reading = self.choose(Use::Reading, &[]);
@@ -128,7 +133,7 @@ impl Gateways {
         self.reading
     }
 
-    /// The gateway that a lane leads to. It stays the same until something speaks against it.
+    /// Returns the gateway that a lane leads to. It stays the same until something speaks against it.
     pub fn posting(&mut self, lane: usize) -> Option<usize> {
         let Lane { gateway, .. } = *self.lanes.get(lane)?;
         let gateway = gateway.or_else(|| self.choose(Use::Posting, &[]));
@@ -136,12 +141,12 @@ impl Gateways {
         gateway
     }
 
-    /// How many lanes lead to a gateway.
+    /// The number of lanes that lead to a gateway.
     fn lanes_to(&self, position: usize) -> usize {
         self.lanes.iter().filter(|lane| lane.gateway == Some(position)).count()
     }
 
-    /// How many gateways there are to post to with the fewest demerits, of which none is better.
+    /// The number of gateways that are equally good to post to and better than all others.
     pub fn lanes(&self) -> usize {
         let now = Instant::now();
         let demerits = |gateway: &Gateway| gateway.demerits(Use::Posting, now, self.was_surveyed);
@@ -150,23 +155,23 @@ impl Gateways {
         good.clamp(1, LANES_MAX)
     }
 
-    /// After an answer that there is nothing after an index: leaves a gateway that withholds what it says
-    /// it has, or that others say they have, and one that has become worse than others. Only then is
-    /// nothing held that only this gateway could prove.
+    /// Notes the answer that there is nothing after an index. Changes to another gateway if this one
+    /// withholds batches that it claims to have, if others claim to have more, or if another has become
+    /// better. This is the right moment to change: no batches are held that only this gateway can prove.
     pub fn nothing_after(&mut self, index: u64) {
         let Some(reading) = self.reading else { return };
-        // What it said a survey ago is not too new to be there.
+        // The last claim may be newer than the answer, so the one before it is used.
         let has_more =
             |gateway: &Gateway| gateway.claim_before.filter(|claim| claim.finalized > index);
         if let Some(claim) = self.list.get(reading).and_then(has_more) {
             let last = claim.finalized;
-            let fault =
-                format!("it says that batch {last} is finalized, but has nothing after {index}");
-            self.fault(&self.url(reading), &Fault::Fails(fault));
+            let text =
+                format!("it claims that batch {last} is finalized, but has nothing after {index}");
+            self.fails(&self.url(reading), &GatewayFailure::Unavailable(text));
             return;
         }
         self.read_well();
-        // To believe one costs a question: it has to prove it.
+        // Following a false claim costs one request: the claimant must then prove its batches.
         let others: Vec<usize> = (0..self.list.len())
             .filter(|position| self.list.get(*position).and_then(has_more).is_none())
             .collect();
@@ -181,7 +186,7 @@ impl Gateways {
         };
     }
 
-    /// The same gateway, or a better one.
+    /// Returns the same gateway, or a better one.
     fn reconsidered(&mut self, what: Use, cursor: Option<usize>) -> Option<usize> {
         let now = Instant::now();
         let demerits = |gateway: &Gateway| gateway.demerits(what, now, self.was_surveyed);
@@ -197,10 +202,10 @@ impl Gateways {
         }
     }
 
-    /// Notes that a gateway took a post. What takes the same lane follows it there.
-    pub fn takes(&mut self, url: &str, way: Way) {
+    /// Notes that a gateway took a post. The next posts on the same lane follow it there.
+    pub fn takes(&mut self, url: &str, route: Route) {
         let Some(position) = self.position(url) else { return };
-        if let Way::Lane(lane) = way
+        if let Route::Lane(lane) = route
             && let Some(lane) = self.lanes.get_mut(lane)
         {
             lane.gateway = Some(position);
@@ -212,44 +217,45 @@ impl Gateways {
         }
     }
 
-    /// Notes that the answer to the last read was what is to be expected.
+    /// Notes that the answer to the last read was one of a good gateway.
     pub fn read_well(&mut self) {
         let now = Instant::now();
         let Some(gateway) = self.list.get_mut(self.answered) else { return };
-        gateway.faults = 0;
+        gateway.failures = 0;
         if gateway.avoided_until.is_none_or(|until| until <= now) {
-            gateway.fault = None;
+            gateway.last_failure = None;
         }
     }
 
-    /// Notes a fault of the gateway that gave the last answer to a read.
-    pub fn report(&mut self, fault: &Fault) {
+    /// Notes a failure of the gateway that gave the last answer to a read.
+    pub fn report(&mut self, failure: &GatewayFailure) {
         let url = self.url(self.answered);
-        self.fault(&url, fault);
+        self.fails(&url, failure);
     }
 
-    /// Notes a fault. It is avoided for a while, and what was at it goes elsewhere.
-    pub fn fault(&mut self, url: &str, fault: &Fault) {
+    /// Notes a failure. The gateway is avoided for a while, for reading and on all lanes.
+    pub fn fails(&mut self, url: &str, failure: &GatewayFailure) {
         let Some(position) = self.position(url) else { return };
         let jitter = 0.5 + self.rng.f64() / 2.0;
         let Some(gateway) = self.list.get_mut(position) else { return };
-        if gateway.fault.as_deref() != Some(fault.text()) {
-            tracing::warn!("gateway {url}: {}", fault.text());
+        // Once, not at every retry.
+        if gateway.last_failure.as_deref() != Some(failure.text()) {
+            tracing::warn!("gateway {url}: {}", failure.text());
         }
-        gateway.fault = Some(fault.text().to_string());
-        gateway.faults_ever += 1;
-        let wait = match fault {
-            Fault::Fails(_) => {
-                gateway.faults = gateway.faults.saturating_add(1);
-                doubled(FAULT_WAIT, gateway.faults)
+        gateway.last_failure = Some(failure.text().to_string());
+        gateway.failures_total += 1;
+        let wait = match failure {
+            GatewayFailure::Unavailable(_) => {
+                gateway.failures = gateway.failures.saturating_add(1);
+                doubled(UNAVAILABLE_WAIT, gateway.failures)
             }
-            Fault::Lies(_) => {
-                gateway.lies = gateway.lies.saturating_add(1);
-                doubled(LIE_WAIT, gateway.lies)
+            GatewayFailure::Dishonest(_) => {
+                gateway.dishonest_answers = gateway.dishonest_answers.saturating_add(1);
+                doubled(DISHONEST_WAIT, gateway.dishonest_answers)
             }
         };
         let until = Instant::now() + wait.mul_f64(jitter);
-        // A fault does not shorten what a lie earned.
+        // Being unavailable must not shorten the wait for a dishonest answer.
         gateway.avoided_until = gateway.avoided_until.max(Some(until));
         if self.reading == Some(position) {
             self.reading = None;
@@ -257,22 +263,22 @@ impl Gateways {
         self.leave(position);
     }
 
-    /// Lets the lanes that lead to a gateway lead elsewhere.
+    /// Takes all lanes away from a gateway.
     fn leave(&mut self, position: usize) {
         for lane in self.lanes.iter_mut().filter(|lane| lane.gateway == Some(position)) {
             lane.gateway = None;
         }
     }
 
-    /// Notes that it did not take a post. It is read all the same: while the network has no leader, all
-    /// of its nodes refuse.
+    /// Notes that a gateway did not take a post. Reading goes on: while the network has no leader, all of
+    /// its nodes refuse posts and still answer reads.
     pub fn refuses(&mut self, url: &str, why: &str) {
         let Some(position) = self.position(url) else { return };
         let jitter = 0.5 + self.rng.f64() / 2.0;
         let Some(gateway) = self.list.get_mut(position) else { return };
-        tracing::debug!("gateway {url} takes no posts: {why}");
+        tracing::debug!("gateway {url} refused a post: {why}");
         gateway.refusals = gateway.refusals.saturating_add(1);
-        let wait = doubled(FAULT_WAIT, gateway.refusals).mul_f64(jitter);
+        let wait = doubled(UNAVAILABLE_WAIT, gateway.refusals).mul_f64(jitter);
         gateway.no_posts_until = Some(Instant::now() + wait);
         self.leave(position);
     }
@@ -281,7 +287,7 @@ impl Gateways {
         self.list.iter().position(|gateway| gateway.address.url == url)
     }
 
-    /// Takes what the nodes said when all were asked, by address.
+    /// Takes the claims of a survey, by address.
     pub fn take_survey(&mut self, claims: &[(String, Option<NodeClaim>)]) {
         for (url, claim) in claims {
             if let Some(gateway) = self.list.iter_mut().find(|known| known.address.url == *url) {
@@ -295,17 +301,21 @@ impl Gateways {
             gateway.lags =
                 before.zip(gateway.claim).is_some_and(|(before, claim)| claim.finalized < before);
         }
-        for place in 0..LANES_MAX {
-            let lane = self.lanes[place];
-            // It may lead to another's gateway, where there was no better one.
-            let is_idle = place > 0 && lane.used.is_none_or(|used| used.elapsed() > LANE_LASTS);
+        let lanes = self.lanes;
+        for (number, lane) in lanes.into_iter().enumerate() {
+            // An idle lane may lead to a gateway that it shares with another lane, because no better one was
+            // there at the time. The first lane is never idle for long and keeps its gateway.
+            let is_idle = number > 0 && lane.used.is_none_or(|used| used.elapsed() > LANE_LASTS);
             let cursor = lane.gateway.filter(|_| !is_idle);
-            self.lanes[place].gateway = self.reconsidered(Use::Posting, cursor);
+            let gateway = self.reconsidered(Use::Posting, cursor);
+            if let Some(lane) = self.lanes.get_mut(number) {
+                lane.gateway = gateway;
+            }
         }
     }
 
-    /// The median by stake of the last finalized indexes that nodes say they have; of two the lower.
-    /// Liars need more than half of the stake that answered to raise it above what honest nodes say.
+    /// Returns the median, weighted by stake, of the finalized indexes that nodes claim; of two, the lower.
+    /// To raise it above what honest nodes claim takes more than half of the stake that answered.
     fn weighted_median(&self) -> Option<u64> {
         let mut claims: Vec<(u64, u128)> = self
             .list
@@ -324,19 +334,19 @@ impl Gateways {
         })
     }
 
-    /// The gateways as the status shows them.
-    pub fn bodies(&self) -> Vec<GatewayBody> {
-        let bodies = self.list.iter().enumerate().map(|(position, gateway)| GatewayBody {
+    /// Returns the state of all gateways.
+    pub fn statuses(&self) -> Vec<GatewayStatus> {
+        let statuses = self.list.iter().enumerate().map(|(position, gateway)| GatewayStatus {
             url: gateway.address.url.clone(),
-            in_use: self.reading == Some(position),
+            is_read_from: self.reading == Some(position),
             is_posted_to: self.lanes_to(position) > 0,
             is_leader: gateway.claim.is_some_and(|claim| claim.is_leader),
-            finalized: gateway.claim.map(|claim| claim.finalized.to_string()),
+            finalized: gateway.claim.map(|claim| claim.finalized),
             lags: gateway.lags,
-            faults: gateway.faults_ever.to_string(),
-            lies: gateway.lies.to_string(),
-            fault: gateway.fault.clone(),
+            failures: gateway.failures_total,
+            dishonest_answers: gateway.dishonest_answers,
+            last_failure: gateway.last_failure.clone(),
         });
-        bodies.collect()
+        statuses.collect()
     }
 }

@@ -1,4 +1,4 @@
-//! The transport over real sockets.
+//! HTTP over the system's sockets.
 
 use std::error::Error;
 use std::time::Duration;
@@ -13,21 +13,28 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::transport::{Answer, Bounds, Method, Request, SILENCE_MAX, Transport, TransportError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// What is a bearable pace, in bytes a second, after the grace.
+/// The slowest pace of an answer after [`SILENCE_MAX`], in bytes per second.
 const PACE_MIN: u64 = 64 << 10;
 
-/// HTTP by the system's sockets.
+/// HTTP over the system's sockets, with TLS for `https` addresses.
 #[derive(Clone, Debug)]
 pub struct HttpTransport {
     client: Client,
-    /// Where connections live: those who ask may have runtimes of their own, which block at times.
+    /// Where connections live. Callers may have runtimes of their own that block at times, for example
+    /// while they apply a batch; connections there would time out.
     runtime: Handle,
 }
 
 impl HttpTransport {
-    /// A transport whose connections live in a runtime that never blocks.
+    /// Makes a transport whose connections live in a runtime that never blocks.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the system's TLS roots cannot be loaded.
     pub fn new(runtime: Handle) -> Result<Self, reqwest::Error> {
-        // Redirects would let one node speak for another; a proxy would see all.
+        // An app that has chosen a TLS provider keeps it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        // A redirect would let one node answer for another, and a proxy would see every request.
         let client = Client::builder()
             .redirect(Policy::none())
             .no_proxy()
@@ -45,16 +52,16 @@ impl Transport for HttpTransport {
             let answer = timeout(time_max, exchange).await;
             answer.unwrap_or(Err(TransportError::TimedOut(time_max)))
         };
-        let mut task = Ended(self.runtime.spawn(bounded));
+        let mut task = AbortOnDrop(self.runtime.spawn(bounded));
         let answer = (&mut task.0).await;
-        answer.unwrap_or_else(|_| Err(TransportError::Connection("it was broken off".into())))
+        answer.unwrap_or_else(|_| Err(TransportError::Connection("the request was aborted".into())))
     }
 }
 
-/// A task that ends when nobody waits for it any more.
-struct Ended<T>(JoinHandle<T>);
+/// A task that is aborted when its caller no longer waits for it.
+struct AbortOnDrop<T>(JoinHandle<T>);
 
-impl<T> Drop for Ended<T> {
+impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -75,8 +82,8 @@ async fn exchange(
         builder = builder.header(CONTENT_TYPE, kind).body(request.body);
     }
     let started = Instant::now();
-    // A node that is frozen, or far behind a broken link, would hold up its reader for as long as the
-    // largest answer may take.
+    // The time limit of a large answer is long. Without this shorter one, a frozen node would hold up its
+    // reader for all of it.
     let response = timeout_at(started + SILENCE_MAX, builder.send()).await;
     let response = response.map_err(|_| TransportError::TimedOut(SILENCE_MAX))?;
     let response = response.map_err(connection)?;
@@ -87,20 +94,22 @@ async fn exchange(
     Ok(Answer { status, content_type, body })
 }
 
-/// Reads a body that is not too large and does not trickle.
+/// Reads a body. Fails if it is too large or comes too slowly.
 async fn read(
     mut response: Response,
     bytes_max: usize,
     started: Instant,
 ) -> Result<Vec<u8>, TransportError> {
-    // What it says of its own length is not believed, but may be refused.
-    if response.content_length().is_some_and(|length| length > bytes_max as u64) {
+    // The announced length is not trusted, but saves reading an answer that will be refused.
+    let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX);
+    if response.content_length().is_some_and(|length| length > limit) {
         return Err(TransportError::TooLarge(bytes_max));
     }
     let mut bytes = Vec::new();
     loop {
-        let bearable = Duration::from_secs(bytes.len() as u64 / PACE_MIN);
-        let chunk = timeout_at(started + SILENCE_MAX + bearable, response.chunk()).await;
+        let earned = u64::try_from(bytes.len()).unwrap_or(u64::MAX) / PACE_MIN;
+        let deadline = started + SILENCE_MAX + Duration::from_secs(earned);
+        let chunk = timeout_at(deadline, response.chunk()).await;
         let chunk = chunk.map_err(|_| TransportError::TooSlow(PACE_MIN))?;
         let Some(chunk) = chunk.map_err(connection)? else { return Ok(bytes) };
         if bytes.len() + chunk.len() > bytes_max {
@@ -111,7 +120,7 @@ async fn read(
 }
 
 fn connection(error: reqwest::Error) -> TransportError {
-    // The cause says what happened; the outer message repeats the address.
+    // The innermost cause tells what happened. The outer messages repeat the address.
     let mut cause: &dyn Error = &error;
     while let Some(inner) = cause.source() {
         cause = inner;

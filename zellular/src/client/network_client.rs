@@ -1,4 +1,8 @@
-//! A Zellular network over HTTP: what is asked of its nodes, how, and what their answers mean.
+//! The requests to the nodes of a network, and what their answers mean.
+//!
+//! This layer proves nothing. It asks the gateway that is read from, keeps record of how each gateway
+//! does, and hands pages to a [`Walker`](crate::Walker), whose verdict comes back by
+//! [`NetworkClient::report`].
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,46 +11,51 @@ use fastrand::Rng;
 use futures_util::future::join_all;
 use serde::Deserialize;
 use serde_json::json;
-use zellbook_core::wire::GatewayBody;
-use zellular::limits::PAGE_BYTES_MAX;
-use zellular::{FinalitySignature, Page, PageError, read_last};
 
-use super::eigenlayer::{EigenLayer, OperatorsError};
-use super::gateways::{Fault, GatewayAddress, Gateways, NodeClaim, Use};
-use super::transport::{Answer, Bounds, Method, Request, Transport, TransportError};
-use super::{GatewayError, Sequencer, Way};
+use super::eigenlayer::Operators;
+use super::error::GatewayError;
+use super::gateway::{GatewayAddress, GatewayFailure, GatewayStatus, NodeClaim, Use};
+use super::gateways::Gateways;
+use super::lane::Route;
+use super::transport::{Answer, Bounds, Method, Request, Transport};
+use crate::limits::PAGE_BYTES_MAX;
+use crate::page::{Page, read_last};
+use crate::page_error::PageError;
+use crate::proof::FinalitySignature;
 
-/// Of a page of batches.
+/// The limits of a page of batches.
 const PAGE: Bounds = Bounds { bytes_max: PAGE_BYTES_MAX, time_max: Duration::from_secs(60) };
-/// Of a `finalized/last` answer: a batch, and what is known of it.
+/// The limits of a `finalized/last` answer: one batch with its signatures.
 const LAST: Bounds = Bounds { bytes_max: 8 << 20, time_max: Duration::from_secs(15) };
-/// Of an answer to a PUT.
+/// The limits of an answer to a PUT.
 const PUT: Bounds = Bounds { bytes_max: 64 << 10, time_max: Duration::from_secs(15) };
-/// Of an answer to `/node/state`.
+/// The limits of an answer to `/node/state`.
 const STATE: Bounds = Bounds { bytes_max: 256 << 10, time_max: Duration::from_secs(3) };
-/// Gateways that are tried with one body before its poster waits.
+/// The number of gateways that one post tries before it fails.
 const TRIES_MAX: usize = 5;
-/// Nodes that are asked in one survey, at most.
+/// The largest number of nodes that one survey asks.
 const SURVEYED_MAX: usize = 64;
-/// The time between the first two surveys, and between others.
-const SURVEYS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+/// The time between the first two surveys, and between later ones. Lag needs two surveys to show, so the
+/// second one follows soon.
+const SURVEY_INTERVALS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
-/// How often the operators are asked for, where they can change.
-const OPERATORS_EVERY: Duration = Duration::from_secs(120);
+/// The time between two requests for the current operators, on networks that keep them on a chain.
+const OPERATORS_INTERVAL: Duration = Duration::from_secs(120);
 
-/// A client of a Zellular network.
+/// A client of one app on a network: posts batches, asks for pages, and chooses gateways. It does not
+/// check proofs; [`Client`](crate::client::Client) does.
 #[derive(Debug)]
-pub struct Zellular<T> {
+pub struct NetworkClient<T> {
     transport: T,
     app_name: String,
     gateways: Mutex<Gateways>,
-    /// Where the operators are kept on a chain.
-    operators: Option<EigenLayer<T>>,
+    /// The operators, on networks that keep them on a chain.
+    operators: Option<Operators<T>>,
     operators_are_gateways: bool,
 }
 
-impl<T: Transport> Zellular<T> {
-    /// A client of these gateways.
+impl<T: Transport> NetworkClient<T> {
+    /// Makes a client of some gateways. `rng` decides between gateways that are equally good.
     pub fn new(transport: T, app_name: &str, gateways: Vec<GatewayAddress>, rng: Rng) -> Self {
         let gateways = Mutex::new(Gateways::new(gateways, rng));
         Self {
@@ -58,23 +67,25 @@ impl<T: Transport> Zellular<T> {
         }
     }
 
-    /// With operators that are kept on a chain and can change, and whether their sockets are the gateways.
-    pub fn with_operators(mut self, operators: EigenLayer<T>, are_gateways: bool) -> Self {
+    /// Adds operators that are kept on a chain and can change. If `are_gateways`, their addresses become
+    /// the gateways at each change.
+    pub fn with_operators(mut self, operators: Operators<T>, are_gateways: bool) -> Self {
         (self.operators, self.operators_are_gateways) = (Some(operators), are_gateways);
         self
     }
 
-    /// Asks for the network's operators, again and again, if they can change.
-    pub async fn keep_operators(self: Arc<Self>) {
+    /// Asks for the network's current operators every two minutes. Returns at once if they cannot change.
+    /// Run it as a task of its own.
+    pub async fn refresh_operators(self: Arc<Self>) {
         let Some(operators) = &self.operators else { return };
         loop {
-            tokio::time::sleep(OPERATORS_EVERY).await;
+            tokio::time::sleep(OPERATORS_INTERVAL).await;
             match operators.gateways().await {
                 Ok(addresses) if self.operators_are_gateways => {
                     self.with_gateways(|gateways| gateways.set(addresses));
                 }
                 Ok(_) => {}
-                Err(error) => tracing::warn!("the network's operators: {error}"),
+                Err(error) => tracing::warn!("asking for the network's operators failed: {error}"),
             }
         }
     }
@@ -83,13 +94,14 @@ impl<T: Transport> Zellular<T> {
         act(&mut self.gateways.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Asks all nodes for their state, again and again, so that there is something to choose by.
-    pub async fn keep_surveyed(self: Arc<Self>) {
-        let mut wait = SURVEYS.0;
+    /// Asks all nodes for their state every ten seconds, to choose gateways by. Never returns: run it as a
+    /// task of its own.
+    pub async fn survey_nodes(self: Arc<Self>) {
+        let mut wait = SURVEY_INTERVALS.0;
         loop {
             self.survey().await;
             tokio::time::sleep(wait).await;
-            wait = SURVEYS.1;
+            wait = SURVEY_INTERVALS.1;
         }
     }
 
@@ -132,7 +144,7 @@ impl<T: Transport> Zellular<T> {
         if answer.status == 200 { Ok(()) } else { Err(refusal(&answer)) }
     }
 
-    /// Asks the gateway that is read, and notes whether it answered well.
+    /// Asks the gateway that is read from, and records whether it answered well.
     async fn ask<R>(
         &self,
         path: &str,
@@ -146,13 +158,16 @@ impl<T: Transport> Zellular<T> {
         let result = bytes.and_then(|bytes| Ok(take(&bytes)?));
         self.with_gateways(|gateways| match &result {
             Ok(_) => gateways.answers(&url),
-            Err(error) => gateways.fault(&url, &Fault::Fails(error.to_string())),
+            Err(error) => {
+                gateways.fails(&url, &GatewayFailure::Unavailable(error.to_string()));
+            }
         });
         result
     }
 }
 
-/// What a refusal means.
+/// Tells what a refusal means. The network uses status 429 for a batch that is too large, too; only the
+/// error code in the body tells the two apart.
 fn refusal(answer: &Answer) -> GatewayError {
     let message: String = String::from_utf8_lossy(&answer.body).chars().take(200).collect();
     let says = |name: &str| message.contains(name);
@@ -164,7 +179,7 @@ fn refusal(answer: &Answer) -> GatewayError {
     }
 }
 
-/// The part of a `/node/state` answer that is read.
+/// The parts of a `/node/state` answer that are read.
 #[derive(Deserialize)]
 struct StateAnswer<'a> {
     #[serde(borrow)]
@@ -190,30 +205,55 @@ fn read_claim(json: &[u8], app_name: &str) -> Option<NodeClaim> {
     Some(NodeClaim { is_leader, finalized: app.last_finalized_index })
 }
 
-impl<T: Transport> Sequencer for Zellular<T> {
-    async fn finalized(&self, after: u64) -> Result<Option<Page>, GatewayError> {
+/// What an app does with a network.
+impl<T: Transport> NetworkClient<T> {
+    /// Asks for the finalized batches after an index. Returns `None` if there is nothing new. By asking, the
+    /// caller states that all signatures up to `after` were valid.
+    ///
+    /// After an error, and after [`NetworkClient::report`], the next call may ask another gateway. Drop the
+    /// batches that are not proven by then.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the gateway gave no page. The failure is recorded already.
+    pub async fn finalized(&self, after: u64) -> Result<Option<Page>, GatewayError> {
         let page = self.ask(&format!("?after={after}"), PAGE, Page::read).await?;
-        if page.is_some() {
-            self.with_gateways(Gateways::read_well);
-        }
-        let known = |error: OperatorsError| GatewayError::Operators(error.to_string());
-        match (page, &self.operators) {
-            (Some(page), _) => self.admit(after, page).await.map(Some),
-            (None, operators) => {
+        match page {
+            Some(page) => {
+                self.with_gateways(Gateways::read_well);
+                self.admit(after, page).await.map(Some)
+            }
+            None => {
                 self.with_gateways(|gateways| gateways.nothing_after(after));
-                operators.as_ref().map_or(Ok(()), |kept| kept.proven(after)).map_err(known)?;
+                if let Some(operators) = &self.operators {
+                    operators.proven(after)?;
+                }
                 Ok(None)
             }
         }
     }
 
-    async fn admit(&self, after: u64, page: Page) -> Result<Page, GatewayError> {
-        let Some(operators) = &self.operators else { return Ok(page) };
-        let admitted = operators.admit(after, page).await;
-        admitted.map_err(|error| GatewayError::Operators(error.to_string()))
+    /// Prepares a page that is not from a gateway for verification, as [`NetworkClient::finalized`] does
+    /// with those of gateways: on networks that keep their operators on a chain, it learns the operators
+    /// at the blocks that the signatures name. `page` is an answer to `?after=` `after`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the operators are not known.
+    pub async fn admit(&self, after: u64, page: Page) -> Result<Page, GatewayError> {
+        match &self.operators {
+            Some(operators) => Ok(operators.admit(after, page).await?),
+            None => Ok(page),
+        }
     }
 
-    async fn last_finalized(&self) -> Result<Option<FinalitySignature>, GatewayError> {
+    /// Asks for the signature over the gateway's last batch, with the chaining hash that it claims. It is
+    /// not checked. Returns `None` if the app has no batch yet.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the gateway gave no such answer. The failure is recorded already.
+    pub async fn last_finalized(&self) -> Result<Option<FinalitySignature>, GatewayError> {
         let mut last = self.ask("/last", LAST, read_last).await?;
         if let (Some(operators), Some(last)) = (&self.operators, &mut last) {
             last.tag = operators.at_least(last.tag);
@@ -221,16 +261,25 @@ impl<T: Transport> Sequencer for Zellular<T> {
         Ok(last)
     }
 
-    async fn post(&self, bodies: &[String], way: Way) -> Result<Arc<str>, GatewayError> {
+    /// Posts batches: one by the single call, several by the bulk call. The bulk call drops batches that are
+    /// too large without a word. Returns the URL of the gateway that took them. That is no promise: a batch
+    /// is safe only once it is seen finalized, so keep it until then.
+    ///
+    /// # Errors
+    ///
+    /// Fails if none of up to five gateways took them; [`GatewayError::BatchTooLarge`] if all of those said
+    /// so.
+    pub async fn post(&self, bodies: &[String], route: Route) -> Result<Arc<str>, GatewayError> {
         let mut tried = Vec::new();
         let mut last = GatewayError::NoGateway;
-        // Those that find it too large: one alone may say so to make our batches small.
+        // A single dishonest gateway may call every batch too large to make an app's batches small, so this
+        // counts only if all gateways agree.
         let mut found_large: Vec<String> = Vec::new();
         while tried.len() < TRIES_MAX {
             let chosen = self.with_gateways(|gateways| {
-                let position = match way {
-                    Way::Lane(lane) if tried.is_empty() => gateways.posting(lane),
-                    Way::Lane(_) | Way::Again => gateways.choose(Use::Posting, &tried),
+                let position = match route {
+                    Route::Lane(lane) if tried.is_empty() => gateways.posting(lane),
+                    Route::Lane(_) | Route::Repost => gateways.choose(Use::Posting, &tried),
                 };
                 position.map(|position| (position, gateways.url(position)))
             });
@@ -239,14 +288,14 @@ impl<T: Transport> Sequencer for Zellular<T> {
             let result = self.put(&url, bodies).await;
             self.with_gateways(|gateways| match &result {
                 Ok(()) => {
-                    gateways.takes(&url, way);
+                    gateways.takes(&url, route);
                     for url in &found_large {
-                        gateways.refuses(url, "it finds too large what others take");
+                        gateways.refuses(url, "it calls a batch too large that others take");
                     }
                 }
                 Err(GatewayError::BatchTooLarge) => found_large.push(url.clone()),
                 Err(error @ GatewayError::Transport(_)) => {
-                    gateways.fault(&url, &Fault::Fails(error.to_string()));
+                    gateways.fails(&url, &GatewayFailure::Unavailable(error.to_string()));
                 }
                 Err(error) => gateways.refuses(&url, &error.to_string()),
             });
@@ -261,27 +310,26 @@ impl<T: Transport> Sequencer for Zellular<T> {
         Err(last)
     }
 
-    fn lanes(&self) -> usize {
+    /// The number of gateways that are good to post to, from 1 to [`LANES_MAX`](crate::client::LANES_MAX). As
+    /// many lanes, from the first on, lead to different gateways.
+    pub fn lanes(&self) -> usize {
         self.with_gateways(|gateways| gateways.lanes())
     }
 
-    fn unseen(&self, gateway: &str) {
+    /// Reports that a batch that a gateway took was not seen finalized in time.
+    pub fn unseen(&self, gateway: &str) {
         self.with_gateways(|gateways| {
-            gateways.refuses(gateway, "what it took was not seen finalized in time");
+            gateways.refuses(gateway, "a batch that it took was not finalized in time");
         });
     }
 
-    fn report(&self, fault: Fault) {
-        self.with_gateways(|gateways| gateways.report(&fault));
+    /// Reports what was wrong with the last answer to a read, and changes to another gateway.
+    pub fn report(&self, failure: &GatewayFailure) {
+        self.with_gateways(|gateways| gateways.report(failure));
     }
 
-    fn gateways(&self) -> Vec<GatewayBody> {
-        self.with_gateways(|gateways| gateways.bodies())
-    }
-}
-
-impl From<TransportError> for GatewayError {
-    fn from(error: TransportError) -> Self {
-        Self::Transport(error)
+    /// Returns the state of all gateways.
+    pub fn gateways(&self) -> Vec<GatewayStatus> {
+        self.with_gateways(|gateways| gateways.statuses())
     }
 }

@@ -1,15 +1,16 @@
-//! How the client of the network reaches a node: one small exchange over HTTP, bounded in bytes and
-//! time. A simulation answers it in memory.
+//! How the client reaches a node: one HTTP exchange, bounded in bytes and time.
+//!
+//! It is a trait, so that tests can answer from memory, in virtual time, without sockets.
 
 use std::future::Future;
 use std::time::Duration;
 
 use thiserror::Error;
 
-/// How long a node may say nothing, and then how long it may take before it must send at a bearable pace.
+/// How long a node may send nothing. After this time it must also keep a minimum pace.
 pub const SILENCE_MAX: Duration = Duration::from_secs(8);
 
-/// What is done at an address.
+/// An HTTP method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// GET.
@@ -20,26 +21,26 @@ pub enum Method {
     Put,
 }
 
-/// A request.
+/// An HTTP request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// What is done.
+    /// The method.
     pub method: Method,
-    /// Where, such as `http://127.0.0.1:6001/node/state`.
+    /// The absolute URL, for example `http://127.0.0.1:6001/node/state`.
     pub url: String,
-    /// What the body is, if there is one.
+    /// The content type of the body, if there is one.
     pub content_type: Option<&'static str>,
-    /// Empty for none.
+    /// The body; empty if there is none.
     pub body: Vec<u8>,
 }
 
 impl Request {
-    /// A GET.
+    /// Makes a GET request.
     pub const fn get(url: String) -> Self {
         Self { method: Method::Get, url, content_type: None, body: Vec::new() }
     }
 
-    /// With a body.
+    /// Makes a request with a body.
     pub const fn with_body(
         method: Method,
         url: String,
@@ -50,46 +51,46 @@ impl Request {
     }
 }
 
-/// What an answer may take, at most.
+/// The limits of one answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Bytes of its body.
+    /// The largest body, in bytes.
     pub bytes_max: usize,
-    /// From the first byte sent to the last byte received.
+    /// The longest time from the first byte sent to the last byte received.
     pub time_max: Duration,
 }
 
-/// An answer.
+/// An HTTP answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// What the body claims to be.
+    /// The content type that the sender claims.
     pub content_type: Option<String>,
-    /// Its body.
+    /// The body.
     pub body: Vec<u8>,
 }
 
 /// Why there is no answer.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum TransportError {
-    /// No connection, or one that broke, or no HTTP.
+    /// There was no connection, or it broke, or the other side does not speak HTTP.
     #[error("{0}")]
     Connection(String),
-    /// It took too long.
-    #[error("no whole answer within {} ms", .0.as_millis())]
+    /// The answer was not complete in time.
+    #[error("no complete answer within {} ms", .0.as_millis())]
     TimedOut(Duration),
-    /// It sends slower than is bearable.
-    #[error("it sends less than {0} bytes a second")]
+    /// The answer came too slowly: the number is the minimum, in bytes per second.
+    #[error("the answer came slower than {0} bytes per second")]
     TooSlow(u64),
-    /// The body is larger than an honest one can be.
+    /// The body is larger than the limit, in bytes.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
 }
 
 /// Carries requests to nodes.
 pub trait Transport: Send + Sync + 'static {
-    /// Sends a request and reads the whole answer. A redirect is an answer like any other.
+    /// Sends a request and reads the whole answer. A redirect is returned like any other answer.
     fn send(
         &self,
         request: Request,

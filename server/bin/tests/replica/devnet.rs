@@ -10,7 +10,7 @@ use zellbook_core::{Action, Genesis, Transaction};
 
 use crate::harness::{TIMEOUT, client, key, now_ms, order, program, run, text};
 
-struct Devnet {
+pub struct Devnet {
     child: Child,
     /// The JSON that it printed.
     printed: Value,
@@ -18,7 +18,7 @@ struct Devnet {
 
 impl Devnet {
     /// Starts it and waits until it has printed all addresses.
-    fn start(arguments: &[&str]) -> Self {
+    pub fn start(arguments: &[&str]) -> Self {
         let mut child = program()
             .args(["devnet", "--json", "--port", "0", "--node-port", "0"])
             .args(arguments)
@@ -32,7 +32,7 @@ impl Devnet {
         Self { child, printed }
     }
 
-    fn urls(&self, name: &str) -> Vec<String> {
+    pub fn urls(&self, name: &str) -> Vec<String> {
         let urls = self.printed[name].as_array().unwrap();
         urls.iter().map(|url| url.as_str().unwrap().to_string()).collect()
     }

@@ -15,6 +15,7 @@ mod halt;
 mod harness;
 mod hostile;
 mod outbox;
+mod sdk;
 mod sequencer;
 mod time;
 mod two_replicas;

@@ -22,7 +22,7 @@ use crate::config::DataDir;
 use crate::listen;
 use crate::outbox::OutboxOptions;
 use crate::replica::Halt;
-use crate::sequencer::Sequencer;
+use crate::sequencer::gateway_bodies;
 use crate::snapshots::{self, Snapshots};
 use crate::store::{Storage, Store, StoreError};
 
@@ -52,7 +52,7 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let (stopper, stop) = watch::channel(false);
     let clock = Clock::system();
     let Network { sequencer, verifier, failure } =
-        Network::connect(given, &data, &rules, arguments.threshold, clock, stop.clone()).await?;
+        Network::connect(given, &data, &rules, arguments.threshold, stop.clone()).await?;
 
     let files = Files::in_folder(data.path());
     let damage = |error: StoreError| {
@@ -103,7 +103,7 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
         reader: reader.clone(),
         outbox: outbox.clone(),
         watch: watch.clone(),
-        gateways: Box::new(move || gateways.gateways()),
+        gateways: Box::new(move || gateway_bodies(gateways.gateways())),
         start,
         snapshots,
         page,
@@ -116,8 +116,8 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let (follow, post) = assembled.into_tasks();
     let following = on_own_thread("replica", follow, stopper.subscribe())?;
     let posting = on_own_thread("outbox", post, stopper.subscribe())?;
-    tokio::spawn(Arc::clone(&sequencer).keep_surveyed());
-    tokio::spawn(sequencer.keep_operators());
+    tokio::spawn(Arc::clone(&sequencer).survey_nodes());
+    tokio::spawn(sequencer.refresh_operators());
     tracing::info!("serving at http://{address}");
     let mut running = Running { serving, following, posting };
     let result = running.wait_for_end(failure).await;

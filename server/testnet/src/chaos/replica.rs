@@ -17,8 +17,8 @@ use zellbook_server::assemble::{Assembled, Assembly, Files, assemble};
 use zellbook_server::clock::Clock;
 use zellbook_server::outbox::{Outbox, OutboxOptions, Progress};
 use zellbook_server::published::{Published, Watch};
-use zellbook_server::sequencer::{GatewayAddress, Zellular};
 use zellbook_server::store::{Reader, Store};
+use zellular::client::{GatewayAddress, NetworkClient};
 
 /// What all replicas share.
 pub struct Common {
@@ -66,7 +66,7 @@ impl TestedReplica {
         let transport = MemoryTransport { links: Arc::clone(&common.links), replica: self.index };
         let app_name = &rules.genesis.app_name;
         let gateways = common.gateways.clone();
-        let sequencer = Arc::new(Zellular::new(transport, app_name, gateways, derive(rng)));
+        let sequencer = Arc::new(NetworkClient::new(transport, app_name, gateways, derive(rng)));
         let assembled = assemble(Assembly {
             rules,
             files: &files,
@@ -93,7 +93,7 @@ impl TestedReplica {
             tokio::spawn(async move { format!("it halted: {}", follow.await) }),
             tokio::spawn(async move { format!("its outbox stopped: {:?}", post.await) }),
             tokio::spawn(async move {
-                sequencer.keep_surveyed().await;
+                sequencer.survey_nodes().await;
                 "its survey of gateways stopped".into()
             }),
             tokio::spawn(async move { ledger.watch(index, published, reader).await }),

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
 use crate::network::Network;
-use zellbook_server::sequencer::transport::{
+use zellular::client::transport::{
     Answer, Bounds, Method, Request, SILENCE_MAX, Transport, TransportError,
 };
 

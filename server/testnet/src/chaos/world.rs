@@ -17,7 +17,7 @@ use zellular::{Threshold, Verifier};
 
 use zellbook_server::clock::Clock;
 use zellbook_server::config::{Fees, development_genesis};
-use zellbook_server::sequencer::GatewayAddress;
+use zellular::client::GatewayAddress;
 
 use super::check::Judge;
 use super::disturbance::Disturbance;
@@ -98,10 +98,7 @@ impl<'a> World<'a> {
         let network = network.map_err(|error| error.to_string())?;
         let urls: Vec<String> = (0..network.len()).map(Links::url).collect();
         let nodes = network.node_list(&urls).map_err(|error| error.to_string())?;
-        let gateways = nodes
-            .nodes()
-            .map(|node| GatewayAddress { url: node.socket.clone(), stake: node.stake });
-        let gateways = gateways.collect();
+        let gateways = GatewayAddress::of_nodes(&nodes);
         let verifier = Verifier { app_name, nodes: nodes.into(), threshold: Threshold::DEFAULT };
         let common = Common {
             verifier: watch::channel(Arc::new(verifier)).1,

@@ -18,11 +18,11 @@ fn survey(gateways: &mut Gateways, finalized: &[Option<u64>]) {
     gateways.take_survey(&claims);
 }
 
-fn fails() -> Fault {
-    Fault::Fails("x".into())
+fn unavailable() -> GatewayFailure {
+    GatewayFailure::Unavailable("x".into())
 }
 
-/// How often each is chosen of many times.
+/// Counts how often each is chosen in 1000 choices.
 fn chosen(gateways: &mut Gateways, what: Use) -> Vec<usize> {
     let mut counts = vec![0; gateways.list.len()];
     for _ in 0..1000 {
@@ -42,7 +42,7 @@ async fn a_claim_above_all_others_gains_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_most_of_the_stake_had_a_survey_ago_is_lag() {
+async fn a_node_lags_below_what_half_of_the_stake_had_a_survey_ago() {
     let mut gateways = gateways(&[10, 10, 10, 10]);
     survey(&mut gateways, &[Some(100), Some(101), Some(40), None]);
     assert!(gateways.list.iter().all(|gateway| !gateway.lags), "nothing to compare with yet");
@@ -64,30 +64,31 @@ async fn liars_need_more_than_half_of_the_stake_to_move_the_median() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_leader_is_left_to_its_work_while_another_is_there() {
+async fn the_leader_is_posted_to_only_when_no_other_node_is_usable() {
     let mut gateways = gateways(&[10, 10]);
     let claim = |is_leader| Some(NodeClaim { is_leader, finalized: 7 });
     let claims = [("http://0".into(), claim(true)), ("http://1".into(), claim(false))];
     gateways.take_survey(&claims);
     assert_eq!(chosen(&mut gateways, Use::Posting), [0, 1000]);
-    gateways.fault("http://1", &fails());
+    gateways.fails("http://1", &unavailable());
     assert_eq!(chosen(&mut gateways, Use::Posting), [1000, 0]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fault_is_forgiven_soon_and_later_each_time_and_a_lie_much_later() {
+async fn an_unavailable_gateway_is_avoided_twice_as_long_each_time_and_a_dishonest_one_much_longer()
+{
     let mut gateways = gateways(&[1, 1]);
-    let mut avoided_for = |fault: &Fault| {
-        gateways.fault("http://0", fault);
+    let mut avoided_for = |failure: &GatewayFailure| {
+        gateways.fails("http://0", failure);
         assert_eq!(chosen(&mut gateways, Use::Reading), [0, 1000]);
         let until = gateways.list[0].avoided_until.take().unwrap();
         until - Instant::now()
     };
-    let waits: Vec<Duration> = (0..8).map(|_| avoided_for(&fails())).collect();
-    assert!(waits[0] <= FAULT_WAIT.0 && waits[0] >= FAULT_WAIT.0 / 2, "{waits:?}");
-    assert!(waits[7] > waits[0] * 8 && waits[7] <= FAULT_WAIT.1, "{waits:?}");
-    let lie = avoided_for(&Fault::Lies("y".into()));
-    assert!(lie >= LIE_WAIT.0 / 2, "{lie:?}");
+    let waits: Vec<Duration> = (0..8).map(|_| avoided_for(&unavailable())).collect();
+    assert!(waits[0] <= UNAVAILABLE_WAIT.0 && waits[0] >= UNAVAILABLE_WAIT.0 / 2, "{waits:?}");
+    assert!(waits[7] > waits[0] * 8 && waits[7] <= UNAVAILABLE_WAIT.1, "{waits:?}");
+    let lie = avoided_for(&GatewayFailure::Dishonest("y".into()));
+    assert!(lie >= DISHONEST_WAIT.0 / 2, "{lie:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -99,7 +100,7 @@ async fn a_node_that_takes_no_posts_is_still_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reading_and_posting_are_apart_and_stay_where_all_is_well() {
+async fn reading_and_posting_use_different_gateways_and_keep_them_while_all_is_well() {
     let mut gateways = gateways(&[1, 1, 1]);
     let (reading, posting) = (gateways.reading(), gateways.posting(0));
     assert_ne!(reading, posting);
@@ -109,12 +110,12 @@ async fn reading_and_posting_are_apart_and_stay_where_all_is_well() {
         assert_eq!((gateways.reading(), gateways.posting(0)), (reading, posting));
     }
     let url = gateways.url(reading.unwrap());
-    gateways.fault(&url, &fails());
+    gateways.fails(&url, &unavailable());
     assert_ne!(gateways.reading(), reading);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_gateway_that_withholds_is_left_for_one_that_claims_more() {
+async fn a_gateway_that_withholds_batches_is_left_for_one_that_claims_more() {
     let mut gateways = gateways(&[1, 1]);
     let reading = gateways.reading().unwrap();
     let mut claims = [Some(10), Some(10)];
@@ -123,11 +124,11 @@ async fn a_gateway_that_withholds_is_left_for_one_that_claims_more() {
     survey(&mut gateways, &claims);
     gateways.nothing_after(5);
     assert_eq!(gateways.reading(), Some(1 - reading));
-    // It withholds too: that is a fault, and the first is back.
+    // The other one withholds too: it has failed, and the first is read again.
     gateways.nothing_after(5);
     assert!(
         gateways.list[1 - reading]
-            .fault
+            .last_failure
             .as_deref()
             .is_some_and(|text| text.contains("nothing after 5"))
     );
@@ -135,19 +136,20 @@ async fn a_gateway_that_withholds_is_left_for_one_that_claims_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_known_of_a_gateway_stays_when_the_operators_change() {
+async fn a_gateway_keeps_its_record_when_the_operators_change() {
     let mut gateways = gateways(&[1, 1]);
-    gateways.fault("http://1", &Fault::Lies("y".into()));
+    gateways.fails("http://1", &GatewayFailure::Dishonest("y".into()));
     let address = |number: u8| GatewayAddress { url: format!("http://{number}/"), stake: 1 };
     gateways.set(vec![address(1), address(2), address(2)]);
-    let bodies = gateways.bodies();
-    let known: Vec<_> = bodies.iter().map(|body| (body.url.as_str(), body.lies.as_str())).collect();
-    assert_eq!(known, [("http://1", "1"), ("http://2", "0")]);
+    let statuses = gateways.statuses();
+    let known: Vec<_> =
+        statuses.iter().map(|status| (status.url.as_str(), status.dishonest_answers)).collect();
+    assert_eq!(known, [("http://1", 1), ("http://2", 0)]);
     assert_eq!(gateways.reading(), Some(1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn lanes_lead_to_different_gateways_of_the_best_and_stay_there() {
+async fn lanes_lead_to_different_good_gateways_and_keep_them() {
     let mut gateways = gateways(&[1, 1, 1, 1, 1]);
     let survey = |gateways: &mut Gateways, index| {
         let claim = |number| Some(NodeClaim { is_leader: number == 0, finalized: index });
@@ -156,8 +158,8 @@ async fn lanes_lead_to_different_gateways_of_the_best_and_stay_there() {
         gateways.take_survey(&claims);
     };
     survey(&mut gateways, 1);
-    gateways.fault("http://4", &Fault::Lies("y".into()));
-    assert_eq!(gateways.lanes(), 3, "neither the leader nor the liar");
+    gateways.fails("http://4", &GatewayFailure::Dishonest("y".into()));
+    assert_eq!(gateways.lanes(), 3, "neither the leader nor the dishonest one");
     let lanes = |gateways: &mut Gateways| [0, 1, 2].map(|lane| gateways.posting(lane).unwrap());
     let before = lanes(&mut gateways);
     let mut all = before;
@@ -165,16 +167,17 @@ async fn lanes_lead_to_different_gateways_of_the_best_and_stay_there() {
     assert_eq!(all, [1, 2, 3]);
     survey(&mut gateways, 2);
     assert_eq!(lanes(&mut gateways), before);
-    let posted_to: Vec<bool> = gateways.bodies().iter().map(|body| body.is_posted_to).collect();
+    let posted_to: Vec<bool> =
+        gateways.statuses().iter().map(|status| status.is_posted_to).collect();
     assert_eq!(posted_to, [false, true, true, true, false]);
-    // Where one ends the others go on as before, and what took its lane takes the way of another.
-    gateways.fault(&format!("http://{}", before[1]), &fails());
+    // When one fails, the other lanes stay, and its lane leads to the gateway of another.
+    gateways.fails(&format!("http://{}", before[1]), &unavailable());
     assert_eq!(gateways.lanes(), 2);
     let after = lanes(&mut gateways);
     assert_eq!([after[0], after[2]], [before[0], before[2]]);
     assert!(after[1] == before[0] || after[1] == before[2], "{after:?}");
-    // When it is back, what is under way is not torn apart.
-    tokio::time::advance(FAULT_WAIT.1).await;
+    // When it is back, a lane that was used lately stays, to keep the order of its posts.
+    tokio::time::advance(UNAVAILABLE_WAIT.1).await;
     survey(&mut gateways, 3);
     assert_eq!((gateways.lanes(), lanes(&mut gateways)), (3, after));
     tokio::time::advance(LANE_LASTS * 2).await;
@@ -185,12 +188,12 @@ async fn lanes_lead_to_different_gateways_of_the_best_and_stay_there() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_takes_a_lane_follows_to_the_gateway_that_took_what_was_before_it() {
+async fn posts_on_a_lane_follow_to_the_gateway_that_took_the_last_one() {
     let mut gateways = gateways(&[1, 1, 1]);
     let first = gateways.posting(0).unwrap();
     for other in (0..3).filter(|other| *other != first) {
         gateways.refuses(&gateways.url(first), "IsPausedError");
-        gateways.takes(&gateways.url(other), Way::Lane(0));
+        gateways.takes(&gateways.url(other), Route::Lane(0));
         assert_eq!(gateways.posting(0), Some(other));
     }
 }
