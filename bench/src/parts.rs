@@ -35,7 +35,7 @@ fn rules() -> Arc<Rules> {
         "markets":[{{"base":"ETH","quote":"USDT","tick_size":"0.01","lot_size":"0.0001",
             "notional_min":"0.000001","maker_fee_bps":2,"taker_fee_bps":5}}],
         "fee_account":"{key}",
-        "limits":{{"open_orders_per_account":5000,"makers_per_order":1000,
+        "limits":{{"open_orders_per_account_and_market":5000,"makers_per_order":1000,
             "session_keys_per_account":64}},
         "replicas":[{{"public_key":"{key}","weight":1}}]}}"#
     );

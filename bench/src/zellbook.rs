@@ -81,7 +81,7 @@ fn rules(fee_bps: u16) -> Rules {
         "markets":[{{"base":"BASE","quote":"QUOTE","tick_size":"1","lot_size":"1",
             "notional_min":"1","maker_fee_bps":{fee_bps},"taker_fee_bps":{fee_bps}}}],
         "fee_account":"{key}",
-        "limits":{{"open_orders_per_account":5000,"makers_per_order":1000,
+        "limits":{{"open_orders_per_account_and_market":5000,"makers_per_order":1000,
             "session_keys_per_account":0}},
         "replicas":[{{"public_key":"{key}","weight":1}}]}}"#
     );

@@ -27,7 +27,7 @@ fn rules() -> Rules {
         "markets": [{"base": "ETH", "quote": "USDT", "tick_size": "0.01", "lot_size": "0.0001",
             "notional_min": "1", "maker_fee_bps": 2, "taker_fee_bps": 5}],
         "fee_account": fees,
-        "limits": {"open_orders_per_account": 200, "makers_per_order": 100,
+        "limits": {"open_orders_per_account_and_market": 200, "makers_per_order": 100,
             "session_keys_per_account": 16},
         "replicas": [{"public_key": replica, "weight": 1}],
     });

@@ -217,7 +217,9 @@ impl Count {
             assert!(self.asks.get(market).is_none_or(|ask| bid < ask), "a crossed book");
         }
         let limits = &rules.genesis.limits;
-        assert!(self.open.values().all(|count| *count <= limits.open_orders_per_account));
+        assert!(
+            self.open.values().all(|count| *count <= limits.open_orders_per_account_and_market)
+        );
         assert!(self.keys.values().all(|count| *count <= limits.session_keys_per_account));
         assert_eq!(self.withdrawals, self.withdrawal);
         assert!(self.certified.len() <= 64 && self.own_votes.values().all(|count| *count <= 32));

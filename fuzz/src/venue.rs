@@ -131,7 +131,7 @@ pub fn genesis(number: usize) -> Arc<Rules> {
         "markets": markets.collect::<Vec<_>>(),
         "fee_account": fees,
         "limits": {
-            "open_orders_per_account": limits[0],
+            "open_orders_per_account_and_market": limits[0],
             "makers_per_order": limits[1],
             "session_keys_per_account": limits[2],
         },
@@ -185,7 +185,7 @@ impl Builder {
     /// Places an order, if the account may have one more.
     fn place(&mut self, account: PublicKey, signer: PublicKey, is_guide: bool, order: Order) {
         let rules = self.exchange.rules();
-        let limit = rules.genesis.limits.open_orders_per_account as usize;
+        let limit = rules.genesis.limits.open_orders_per_account_and_market as usize;
         let index = rules.listing.market(&order.market).unwrap().index;
         let open = self.exchange.account(&account).unwrap().open_orders_in(index);
         if open < limit {

@@ -277,7 +277,7 @@ pub fn development_genesis(
         markets: vec![market("ETH", "0.01", "0.0001"), market("BTC", "0.1", "0.00001")],
         fee_account: fees.account,
         limits: GenesisLimits {
-            open_orders_per_account: 200,
+            open_orders_per_account_and_market: 200,
             makers_per_order: 200,
             session_keys_per_account: 16,
         },

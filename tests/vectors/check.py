@@ -51,7 +51,7 @@ GENESIS = {
     ],
     "tokens": ["symbol", "decimals", "issuer", "[faucet]"],
     "markets": ["base", "quote", "tick_size", "lot_size", "notional_min", "maker_fee_bps", "taker_fee_bps"],
-    "limits": ["open_orders_per_account", "makers_per_order", "session_keys_per_account"],
+    "limits": ["open_orders_per_account_and_market", "makers_per_order", "session_keys_per_account"],
     "replicas": ["public_key", "weight"],
 }
 

@@ -118,7 +118,7 @@ impl Engine {
     fn recount_account(&self, rules: &Rules, account: &Account) -> Result<(), String> {
         let key = account.key;
         let mut locks: BTreeMap<TokenIndex, u128> = BTreeMap::new();
-        let most = rules.genesis.limits.open_orders_per_account;
+        let most = rules.genesis.limits.open_orders_per_account_and_market;
         for orders in account.open_orders() {
             if orders.count() > usize::try_from(most).unwrap_or(usize::MAX) {
                 return Err(format!("I10: {key} has too many open orders"));

@@ -129,7 +129,7 @@ pub fn check_open_orders(
     terms: &Terms,
     open_orders: usize,
 ) -> Result<(), Reject> {
-    let most = listing.limits.open_orders_per_account;
+    let most = listing.limits.open_orders_per_account_and_market;
     let is_full = open_orders >= usize::try_from(most).unwrap_or(usize::MAX);
     if is_full && !matches!(terms.time_in_force, TimeInForce::Ioc | TimeInForce::Fok) {
         return Err(Reject::TooManyOrders { market: market.name.clone(), most });

@@ -101,11 +101,12 @@ impl Genesis {
 
     fn check_limits(&self) -> Result<(), GenesisError> {
         let limits = &self.limits;
-        let open_orders = usize::try_from(limits.open_orders_per_account).unwrap_or(usize::MAX);
+        let open_orders =
+            usize::try_from(limits.open_orders_per_account_and_market).unwrap_or(usize::MAX);
         let in_all = open_orders.saturating_mul(self.markets.len());
         if in_all == 0 || !u32::try_from(in_all).is_ok_and(|in_all| in_all <= OPEN_ORDERS_MAX) {
             let valid = "use 1 or more, and at most 5000 divided by the number of markets";
-            return Err(range("limits.open_orders_per_account", &open_orders, valid));
+            return Err(range("limits.open_orders_per_account_and_market", &open_orders, valid));
         }
         if !(1..=MAKERS_PER_ORDER_MAX).contains(&limits.makers_per_order) {
             return Err(range(
@@ -224,7 +225,7 @@ mod tests {
             "markets": [{"base": "ETH", "quote": "USDT", "tick_size": "0.01",
                 "lot_size": "0.0001", "notional_min": "1", "maker_fee_bps": 0, "taker_fee_bps": 5}],
             "fee_account": issuer,
-            "limits": {"open_orders_per_account": 200, "makers_per_order": 100,
+            "limits": {"open_orders_per_account_and_market": 200, "makers_per_order": 100,
                 "session_keys_per_account": 8},
             "replicas": [{"public_key": issuer, "weight": 1}],
         })
@@ -281,8 +282,16 @@ mod tests {
         check("/markets/0/notional_min", json!("0.0000001"), "markets[0].notional_min");
         check("/markets/0/notional_min", json!("0"), "markets[0].notional_min: 0");
         check("/tokens/0/faucet", json!("9".repeat(38)), "tokens[0].faucet");
-        check("/limits/open_orders_per_account", json!(0), "limits.open_orders_per_account: 0");
-        check("/limits/open_orders_per_account", json!(5001), "5000 divided by the number");
+        check(
+            "/limits/open_orders_per_account_and_market",
+            json!(0),
+            "limits.open_orders_per_account_and_market: 0",
+        );
+        check(
+            "/limits/open_orders_per_account_and_market",
+            json!(5001),
+            "5000 divided by the number",
+        );
         check("/limits/makers_per_order", json!(0), "limits.makers_per_order: 0");
         check("/limits/makers_per_order", json!(1001), "limits.makers_per_order: 1001");
         check("/limits/session_keys_per_account", json!(65), "session_keys_per_account: 65");

@@ -74,7 +74,7 @@ pub struct MarketSpec {
 pub struct GenesisLimits {
     /// Open orders of one account in one market, at most. 1 or more; times the number of markets at
     /// most 5,000.
-    pub open_orders_per_account: u32,
+    pub open_orders_per_account_and_market: u32,
     /// Resting orders that one order may meet, at most; 1 to 1,000. Its rest is cancelled then.
     pub makers_per_order: u32,
     /// Session keys of one account, at most; 0 to 64.

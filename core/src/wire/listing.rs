@@ -16,7 +16,11 @@ impl MarketsResponse {
             tokens.push(ListedToken { symbol: token.symbol.clone(), decimals });
         }
         let limits = GenesisLimits {
-            open_orders_per_account: self.limits.open_orders_per_account.parse().ok()?,
+            open_orders_per_account_and_market: self
+                .limits
+                .open_orders_per_account_and_market
+                .parse()
+                .ok()?,
             makers_per_order: self.limits.makers_per_order.parse().ok()?,
             session_keys_per_account: self.limits.session_keys_per_account.parse().ok()?,
         };
@@ -79,7 +83,7 @@ mod tests {
             volume_24h: "0".into(),
         };
         let limits = LimitsBody {
-            open_orders_per_account: "200".into(),
+            open_orders_per_account_and_market: "200".into(),
             makers_per_order: "100".into(),
             session_keys_per_account: "16".into(),
         };
@@ -111,7 +115,7 @@ mod tests {
             assert_eq!(body.listing(), None, "{body:?}");
         };
         refuse(|body| body.tokens[0].decimals = "many".into());
-        refuse(|body| body.limits.open_orders_per_account = String::new());
+        refuse(|body| body.limits.open_orders_per_account_and_market = String::new());
         refuse(|body| body.limits.makers_per_order = "-1".into());
         refuse(|body| body.limits.session_keys_per_account = "1.5".into());
         refuse(|body| body.markets[0].tick_size = "0".into());

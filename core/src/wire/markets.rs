@@ -59,7 +59,7 @@ pub struct MarketBody {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitsBody {
     /// Open orders of one account in one market, at most.
-    pub open_orders_per_account: String,
+    pub open_orders_per_account_and_market: String,
     /// Resting orders that one order may meet, at most.
     pub makers_per_order: String,
     /// Session keys of one account, at most.

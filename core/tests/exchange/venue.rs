@@ -50,7 +50,7 @@ pub fn rules_with_fees(maker: u16, taker: u16) -> Arc<Rules> {
         "markets":[{{"base":"ETH","quote":"USDT","tick_size":"0.5","lot_size":"0.01","notional_min":"1",{fees}}},
             {{"base":"BTC","quote":"USDT","tick_size":"1","lot_size":"0.0001","notional_min":"0.0001",{fees}}}],
         "fee_account":"{fee_account}",
-        "limits":{{"open_orders_per_account":4,"makers_per_order":3,"session_keys_per_account":2}},
+        "limits":{{"open_orders_per_account_and_market":4,"makers_per_order":3,"session_keys_per_account":2}},
         "replicas":[{{"public_key":"{one}","weight":1}},{{"public_key":"{two}","weight":1}},
             {{"public_key":"{three}","weight":1}}]}}"#
     );

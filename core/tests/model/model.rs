@@ -129,7 +129,7 @@ impl Genesis {
             concat!(
                 r#"{{"version":1,"name":"Model","app_name":"model","guide_orders":true,"#,
                 r#""tokens":[{}],"markets":[{}],"fee_account":"{}","#,
-                r#""limits":{{"open_orders_per_account":{},"makers_per_order":{},"#,
+                r#""limits":{{"open_orders_per_account_and_market":{},"makers_per_order":{},"#,
                 r#""session_keys_per_account":{}}},"replicas":[{}]}}"#
             ),
             tokens.collect::<Vec<_>>().join(","),

@@ -108,7 +108,7 @@ pub async fn list(State(app): Shared) -> Json<MarketsResponse> {
     });
     let limits = &app.rules.genesis.limits;
     let limits = LimitsBody {
-        open_orders_per_account: limits.open_orders_per_account.to_string(),
+        open_orders_per_account_and_market: limits.open_orders_per_account_and_market.to_string(),
         makers_per_order: limits.makers_per_order.to_string(),
         session_keys_per_account: limits.session_keys_per_account.to_string(),
     };
