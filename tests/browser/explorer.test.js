@@ -208,13 +208,13 @@ for (const viewport of [WIDE, NARROW]) {
     assert.equal(new URL(page.url()).pathname, "/markets/ETH-USDT");
     // Valid input that this replica does not have: the view says so.
     await search(person, "999999");
-    await page.getByRole("alert").getByText("this replica has no batch 999999; its last is").waitFor();
+    await page.getByRole("alert").getByText("this replica has no batch 999999; its last batch is").waitFor();
     await search(person, "ab".repeat(32));
-    await page.getByRole("alert").getByText("this replica has not seen this transaction").waitFor();
+    await page.getByRole("alert").getByText("this replica does not know this transaction").waitFor();
     await search(person, "DOGE/USDT");
     await page.getByRole("alert").getByText("There is no market DOGE/USDT").waitFor();
     await search(person, `02${"ff".repeat(32)}`);
-    await page.getByRole("alert").getByText("no account").waitFor();
+    await page.getByRole("alert").getByText("invalid account").waitFor();
   });
 }
 

@@ -77,7 +77,7 @@ for (const [name, viewport] of [["1440", WIDE], ["360", NARROW]]) {
     const welcome = page.locator(".welcome");
     await newcomer.click(welcome.getByRole("button", { name: "Get test tokens" }));
     await newcomer.click(welcome.getByRole("button", { name: "Suggest an order" }));
-    // The suggested order trades at once: at the best ask, for a hundredth of the balance.
+    // The suggested order fills immediately: at the best ask, for a hundredth of the balance.
     const form = page.locator("#order-form");
     await form.getByText("Fills now").waitFor();
     const button = form.locator("button[type=submit]");

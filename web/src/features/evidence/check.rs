@@ -146,8 +146,8 @@ fn finality(proof: &ProofBody, network: &NetworkBody, hash: &str) -> Result<Stri
         signature: &proof.signature,
         tag: &proof.tag,
     };
-    let signature =
-        FinalitySignature::try_from(signature).map_err(|error| format!("The proof is unreadable: {error}."))?;
+    let signature = FinalitySignature::try_from(signature)
+        .map_err(|error| format!("The proof is unreadable: {error}."))?;
     let threshold: Threshold =
         network.threshold.parse().map_err(|_| "The replica sent no threshold.")?;
     let nodes = NodeList::read(network.nodes.get().as_bytes())

@@ -144,16 +144,17 @@ fn session_keys(body: &AccountBody) -> Vec<Node> {
 }
 
 fn session_key(key: &SessionKeyBody) -> Row {
-    let amount = |amount: &Option<String>| match (amount, &key.spend_token) {
+    // A key without a spending limit has no spent amount either.
+    let amount = |amount: &Option<String>, without_limit: &str| match (amount, &key.spend_token) {
         (Some(amount), Some(token)) => parts::amount(amount, token),
-        _ => text("any"),
+        _ => text(without_limit),
     };
     vec![
         parts::whole(&key.key),
         parts::time(&key.expires_ms),
         key.market.as_ref().map_or_else(|| text("all"), |market| parts::market_link(market)),
-        amount(&key.spent),
-        amount(&key.spend_limit),
+        amount(&key.spent, "–"),
+        amount(&key.spend_limit, "none"),
     ]
 }
 

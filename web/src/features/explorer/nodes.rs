@@ -112,7 +112,7 @@ fn table(
         ]
     };
     let rows = entries.iter().map(row).collect();
-    let mut view = vec![parts::table("Nodes of the sequencer", NODES, rows, "No nodes.")];
+    let mut view = vec![parts::table("Sequencer nodes", NODES, rows, "No nodes.")];
     let mut facts = Vec::new();
     if let Some(proof) = proof {
         let is_quorum = |(id, _): &(&String, &NodeEntry<'_>)| signed(id) == Some(true);

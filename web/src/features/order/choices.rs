@@ -18,7 +18,7 @@ pub struct Choices {
     pub time_in_force: RwSignal<TimeInForce>,
     pub expiry: Expiry,
     pub self_trade: RwSignal<SelfTrade>,
-    /// Whether the order trades at once at the best prices, up to `slippage_bps` worse, and does not rest.
+    /// Whether the order fills immediately at the best prices, up to `slippage_bps` worse, and does not rest.
     pub is_market: RwSignal<bool>,
     /// The most that a market order may trade worse than the best price, in basis points.
     pub slippage_bps: RwSignal<u16>,
