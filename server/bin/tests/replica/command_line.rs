@@ -6,10 +6,10 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use zellbook_core::PublicKey;
 use zellbook_core::types::{Scheme, Signature};
+use zellbook_core::{Action, Genesis, PublicKey, Transaction};
 
-use crate::harness::{Replica, network_vectors, new_key, now_ms, number, run, text};
+use crate::harness::{Replica, key, network_vectors, new_key, now_ms, number, run, text};
 
 fn stdout_json(arguments: &[&str]) -> Value {
     let output = run(arguments);
@@ -230,6 +230,39 @@ fn bodies_without_proofs_replay_to_the_golden_root_and_dump_everything() {
     let output = run(&arguments);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("line 2: not a JSON string"));
+}
+
+#[test]
+fn another_certified_root_ends_a_replay_at_that_batch_without_a_dump() {
+    let folder = TempDir::new().unwrap();
+    let (genesis, bodies, dump) =
+        (path(&folder, "genesis.json"), path(&folder, "bodies.jsonl"), path(&folder, "out.json"));
+    let json = golden()["genesis"].to_string();
+    fs::write(&genesis, &json).unwrap();
+    let network = Genesis::read(json.as_bytes()).unwrap().network;
+    // All three replicas of genesis attest a root of batch 1 that it does not have.
+    let attestations: Vec<String> = [201, 202, 203]
+        .map(|seed| {
+            let action = Action::Attest { batch: 1, root: [0x5a; 32], clock: 1 };
+            let account = key(seed).public_key();
+            let transaction =
+                Transaction { account, signer: None, nonce: 1, valid_until: None, action };
+            transaction.sign(&network, &key(seed)).to_json()
+        })
+        .into();
+    let certifying = Value::from(format!("[{}]", attestations.join(",")));
+    // The last line would be an error if it were read.
+    fs::write(&bodies, format!("\"[]\"\n{certifying}\nnot json\n")).unwrap();
+    let arguments =
+        ["replay", "--bodies", &bodies, "--genesis", &genesis, "--unproven", "--dump", &dump];
+    let output = run(&arguments);
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{message}");
+    assert!(message.contains(&"5a".repeat(32)) && message.contains("batch 2"), "{message}");
+    assert!(!Path::new(&dump).exists());
+    fs::write(&dump, "as it was").unwrap();
+    assert_eq!(run(&arguments).status.code(), Some(3));
+    assert_eq!(fs::read_to_string(&dump).unwrap(), "as it was");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
