@@ -31,7 +31,7 @@ impl Engine {
         }
         let index = self.counters.batch;
         if batch >= index {
-            return Err(Reject::AttestationAhead { batch, index }.into());
+            return Err(Reject::AttestationInFuture { batch, index }.into());
         }
         self.attestations.latest.insert(replica, Latest { batch, clock });
         self.touch(LeafKey::Replica(replica));

@@ -181,7 +181,7 @@ pub enum Reject {
     #[error(
         "an attestation in batch {index} cannot be for batch {batch}; attest to an earlier batch"
     )]
-    AttestationAhead {
+    AttestationInFuture {
         /// The batch of the transaction.
         batch: u64,
         /// The batch that holds the transaction.
@@ -306,7 +306,7 @@ impl Reject {
             Self::TransferToSelf => 22,
             Self::NotReplica => 23,
             Self::AttestationStale { .. } => 24,
-            Self::AttestationAhead { .. } => 25,
+            Self::AttestationInFuture { .. } => 25,
             Self::TooManyKeys { .. } => 26,
             Self::UnknownKey { .. } => 27,
             Self::UnknownOrder { .. } => 30,
@@ -343,7 +343,7 @@ impl Reject {
             Self::TransferToSelf => "transfer_to_self",
             Self::NotReplica => "not_replica",
             Self::AttestationStale { .. } => "attestation_stale",
-            Self::AttestationAhead { .. } => "attestation_ahead",
+            Self::AttestationInFuture { .. } => "attestation_in_future",
             Self::TooManyKeys { .. } => "too_many_keys",
             Self::UnknownKey { .. } => "unknown_key",
             Self::UnknownOrder { .. } => "unknown_order",

@@ -127,10 +127,10 @@ pub struct SimulationBody {
     pub cost: Option<String>,
     /// The token of `cost` and `locked`.
     pub cost_token: Option<String>,
-    /// The nearest price that the market takes.
-    pub nearest_price: Option<String>,
-    /// The nearest quantity that the market takes at that price.
-    pub nearest_quantity: Option<String>,
+    /// The closest price that the market accepts.
+    pub suggested_price: Option<String>,
+    /// The closest quantity that the market accepts at that price.
+    pub suggested_quantity: Option<String>,
 }
 
 /// Answer to `GET /v1/transactions/{hash}/signed`: what was signed, and the signature.

@@ -530,7 +530,7 @@ fn rejects() -> Vec<Reject> {
         Reject::TransferToSelf,
         Reject::NotReplica,
         Reject::AttestationStale { batch: 1, last: 2 },
-        Reject::AttestationAhead { batch: 2, index: 1 },
+        Reject::AttestationInFuture { batch: 2, index: 1 },
         Reject::TooManyKeys { most: 1 },
         Reject::UnknownKey { key },
         Reject::UnknownOrder { order: OrderRef::Id(1) },

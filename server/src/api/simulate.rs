@@ -116,7 +116,7 @@ fn check_names(
 
 /// The response before the book is looked at: nothing is filled or posted.
 fn empty(rules: &Rules, order: &Order) -> SimulationBody {
-    let nearest = rules.listing.market(&order.market).and_then(|market| market.suggest(order));
+    let suggested = rules.listing.market(&order.market).and_then(|market| market.suggest(order));
     let zero = || "0".to_string();
     SimulationBody {
         batch: zero(),
@@ -131,8 +131,8 @@ fn empty(rules: &Rules, order: &Order) -> SimulationBody {
         cancelled: zero(),
         cost: None,
         cost_token: None,
-        nearest_price: nearest.map(|nearest| nearest.price.to_string()),
-        nearest_quantity: nearest.map(|nearest| nearest.quantity.to_string()),
+        suggested_price: suggested.map(|suggested| suggested.price.to_string()),
+        suggested_quantity: suggested.map(|suggested| suggested.quantity.to_string()),
     }
 }
 

@@ -129,7 +129,7 @@ impl From<Refused> for ApiError {
             Refused::Reject(reject) => Self::from(&reject),
             Refused::NonceInFuture { nonce, max } => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
-                "nonce_ahead",
+                "nonce_in_future",
                 format!(
                     "nonce {nonce} is more than a day in the future of this replica's clock, in milliseconds; use at most {max}"
                 ),

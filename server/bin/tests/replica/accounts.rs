@@ -296,7 +296,7 @@ async fn an_order_does_what_its_simulation_showed() {
     // An invalid value is named, with a valid suggestion.
     let off = simulate(buy("0.00004", "2000.004", "gtc")).await;
     assert_eq!(off["reject"]["name"], "price_off_tick");
-    assert_eq!([&off["nearest_price"], &off["nearest_quantity"]], ["2000", "0.0005"]);
+    assert_eq!([&off["suggested_price"], &off["suggested_quantity"]], ["2000", "0.0005"]);
     let mut unknown = buy("1", "1", "gtc");
     unknown["market"] = json!("DOGE/USDT");
     assert_eq!(simulate(unknown).await["reject"]["name"], "unknown_market");

@@ -234,7 +234,7 @@ async fn every_error_response_states_what_would_be_right() {
         transactions,
         &future,
         422,
-        "nonce_ahead",
+        "nonce_in_future",
         "more than a day in the future",
     )
     .await;
