@@ -113,7 +113,7 @@ test("the wallet locks by itself when no tab is in use", async () => {
   await alice.createWallet();
   const dialog = await alice.openWallet();
   await dialog.getByText("Auto-lock and passphrase").click();
-  await dialog.getByLabel("Auto-lock", { exact: true }).selectOption("5");
+  await dialog.getByRole("combobox", { name: "Auto-lock" }).selectOption("5");
   await alice.closeWallet();
   await page.clock.fastForward("04:30");
   await page.clock.runFor(6000);
