@@ -51,7 +51,7 @@ pub struct HistoryQuery {
 
 type History = Result<Query<HistoryQuery>, QueryRejection>;
 
-/// A reader of an account's rows before a number, newest first, at most so many.
+/// Reads rows of an account that are older than a row number, newest first, up to a limit.
 type ReadRows<T> = fn(&View<'_>, &PublicKey, u64, u32) -> Result<Vec<T>, QueryError>;
 
 /// Reads a page of an account's history, and the last batch that it includes.

@@ -12,7 +12,7 @@ use super::error::ApiError;
 use super::markets::{bounded, parameters};
 use crate::evidence::signed_attestations;
 
-/// A response ends with the batch with which its bodies reach so many bytes.
+/// The maximum length of all bodies in a response, which has at least one batch.
 const BODY_BYTES: usize = 1 << 20;
 /// The most headers in one response.
 const HEADERS_MAX: u32 = 100;

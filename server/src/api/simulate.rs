@@ -114,7 +114,7 @@ fn check_names(
     Ok(None)
 }
 
-/// The response before the book is looked at: nothing is filled or posted.
+/// The response before the book is examined, with nothing filled or posted.
 fn empty(rules: &Rules, order: &Order) -> SimulationBody {
     let suggested = rules.listing.market(&order.market).and_then(|market| market.suggest(order));
     let zero = || "0".to_string();

@@ -35,7 +35,7 @@ const MESSAGE_BYTES_MAX: usize = 4096;
 /// How long a client may take to receive a message before it counts as too slow.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 const PING_EVERY: Duration = Duration::from_secs(20);
-/// After so long without any message, not even an answer to a ping, the connection is dead.
+/// A connection without any message for this long, not even a response to a ping, is dead.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// The number of trades in a snapshot of the channel `trades`.
 const TRADES: u32 = 50;

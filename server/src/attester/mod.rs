@@ -29,7 +29,7 @@ const FLIGHT_FIRST: Duration = Duration::from_secs(2);
 const WAIT_MAX: Duration = Duration::from_secs(300);
 /// Further posts of one vote do not make its wait longer.
 const TRIES_MAX: u32 = 7;
-/// If no root was certified for so many times the flight time, the votes are stuck.
+/// The votes are stuck if no root is certified for this many flight times.
 const STUCK_AFTER_FLIGHTS: u32 = 8;
 
 /// An attestation that was posted but is not in the state yet.
@@ -147,7 +147,7 @@ impl Attester {
         now - since > self.flight.max(EVERY) * STUCK_AFTER_FLIGHTS
     }
 
-    /// The wait after so many posts of the same vote. It doubles each time, and is random so that replicas
+    /// The wait after this many posts of the same vote. It doubles each time, and is random so that replicas
     /// do not repeat their votes in step.
     fn wait(&mut self, tries: u32) -> Duration {
         let backoff = Backoff::new(self.flight.max(EVERY) * 2, WAIT_MAX);

@@ -17,7 +17,7 @@ use super::error::BootstrapError;
 use super::peer::Peer;
 use crate::config::io_error;
 
-/// The download fails after so many tries in a row that brought no bytes.
+/// The download fails after this many tries in a row without progress.
 const TRIES: u32 = 4;
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// The interval over which the pace is measured.

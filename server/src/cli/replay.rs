@@ -28,7 +28,7 @@ use crate::config::{io_error, read_genesis};
 use crate::store::Reader;
 use zellular::client::eigenlayer::read_lists;
 
-/// Bodies are read from a store in chunks of about so many bytes, so that memory stays bounded.
+/// Bodies are read from a store in chunks of about this size, so that memory stays bounded.
 const CHUNK_BYTES: usize = 4 << 20;
 
 #[derive(Args)]

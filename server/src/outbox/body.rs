@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 /// How long a refusal counts.
 const REFUSAL_LASTS: Duration = Duration::from_secs(600);
-/// The bisection stops when the bounds are so many bytes apart.
+/// The bisection stops when the distance of the bounds is at most this.
 const CLOSE_ENOUGH: usize = 64;
 
 /// A batch body, complete or still being filled.

@@ -20,10 +20,10 @@ use super::lanes::{self, Lanes};
 use super::latency::Latency;
 use zellular::client::LANES_MAX;
 
-/// The outbox is full with so many transactions, or with so many bytes of them.
+/// The outbox is full when it reaches this number of transactions, or the number of bytes below.
 pub const ENTRIES_MAX: usize = 100_000;
 pub const BYTES_MAX: usize = 64 << 20;
-/// For so many applied transactions it stays known when they were received and posted.
+/// The number of applied transactions whose times of receipt and posting are remembered.
 const RECENT_MAX: usize = 10_000;
 
 /// How much longer to wait before posting again while this replica does not see all finalized batches: the
@@ -156,7 +156,8 @@ impl Entries {
             .or_else(|| self.ended.by_hash.get(hash).map(ended))
     }
 
-    /// Adds a transaction that is on disk. Returns when it was taken: one that is there already stays.
+    /// Adds a transaction that is on disk, and returns when it was received. One that is already here stays as
+    /// it is.
     pub fn insert(
         &mut self,
         hash: Hash,

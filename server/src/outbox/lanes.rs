@@ -52,7 +52,7 @@ impl Lanes {
     }
 }
 
-/// The number of lanes to use for a backlog of so many bytes: one for each full body, up to `lanes`.
+/// The number of lanes to use for a backlog of this many bytes: one for each full body, up to `lanes`.
 pub fn used(backlog: usize, bytes_max: usize, lanes: usize) -> usize {
     (backlog / bytes_max.max(1)).clamp(1, lanes.clamp(1, LANES_MAX))
 }

@@ -74,7 +74,7 @@ impl Latency {
         wait.clamp(WAIT_MIN.min(self.first), WAIT_MAX)
     }
 
-    /// The wait after so many posts. It doubles with each, because copies would slow a congested network
+    /// The wait after this many posts. It doubles with each, because copies would slow a congested network
     /// down even more.
     pub fn wait_after(&self, posts: u32) -> Duration {
         Backoff::new(self.wait(), WAIT_MAX).after(posts.min(POSTS_MAX))

@@ -10,7 +10,7 @@ use crate::harness::{
     Given, Process, Replica, TIMEOUT, balance, check_replay, key, now_ms, number, order,
 };
 
-/// An exchange is idle if it had no batch for so long. Replicas would attest once a second.
+/// An exchange is idle if it had no batch for this long. Replicas would attest once a second.
 const IDLE: Duration = Duration::from_millis(2500);
 
 /// Waits until the exchange is idle, and returns the last batch.

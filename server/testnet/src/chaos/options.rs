@@ -20,7 +20,7 @@ pub struct Options {
     pub replicas: usize,
     /// The number of nodes, unless the scenario sets it.
     pub nodes: usize,
-    /// The faults end once so many batches are finalized.
+    /// The number of batches to finalize before the faults end.
     pub batches: u64,
     /// The kinds of node faults in the scenario `Chaos`.
     pub faults: Vec<FaultKind>,

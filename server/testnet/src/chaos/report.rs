@@ -16,7 +16,7 @@ pub struct Report {
     pub given_up: usize,
     /// The number of transactions that were sequenced more than once.
     pub copies: usize,
-    /// The number of reposts by outboxes. They cause at most so many of the copies; faults of nodes cause
+    /// The number of reposts by outboxes. At most this many copies come from outboxes; faults of nodes cause
     /// the others.
     pub posted_again: u64,
     pub leader_changes: u64,

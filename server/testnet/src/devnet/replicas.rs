@@ -20,9 +20,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const START_STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// The wait before a replica is restarted.
 const RESTART_AFTER: Duration = Duration::from_secs(1);
-/// A replica that exits so soon after its start counts as failed to start.
+/// A replica that exits within this time after its start counts as failed to start.
 const SOON: Duration = Duration::from_secs(10);
-/// After so many failed starts in a row a replica is not restarted any more.
+/// A replica is given up after this many failed starts in a row.
 const STARTS_MAX: u32 = 3;
 
 pub struct Replicas(Vec<Replica>);

@@ -23,7 +23,7 @@ const REPEATED_MAX: usize = 4;
 pub(super) struct Protocol {
     /// The percentage of the stake that must sign.
     pub threshold_percent: u64,
-    /// A leader that is silent for so long is changed.
+    /// A leader that is silent for this long is changed.
     pub dispute_after: Duration,
     /// How long the nodes pause for a leader change.
     pub pause: Duration,
