@@ -90,18 +90,21 @@ const GATEWAY_METRICS: [GatewayMetric; 5] = [
     ("gateway_in_use", "gauge", "Whether the replica reads from the gateway.", |gateway| {
         flag(gateway.in_use)
     }),
-    ("gateway_faulty", "gauge", "Whether the gateway failed or lied last.", |gateway| {
-        flag(gateway.fault.is_some())
+    ("gateway_failed", "gauge", "Whether the gateway failed or was dishonest last.", |gateway| {
+        flag(gateway.last_failure.is_some())
     }),
     ("gateway_lags", "gauge", "Whether the gateway is behind the others.", |gateway| {
         flag(gateway.lags)
     }),
-    ("gateway_faults_total", "counter", "Failures of the gateway.", |gateway| {
-        gateway.faults.clone()
+    ("gateway_failures_total", "counter", "Failures of the gateway.", |gateway| {
+        gateway.failures.clone()
     }),
-    ("gateway_lies_total", "counter", "Proven lies of the gateway.", |gateway| {
-        gateway.lies.clone()
-    }),
+    (
+        "gateway_dishonest_answers_total",
+        "counter",
+        "Answers of the gateway that are proven false.",
+        |gateway| gateway.dishonest_answers.clone(),
+    ),
 ];
 
 fn flag(is_set: bool) -> String {

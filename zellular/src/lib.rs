@@ -100,3 +100,8 @@ pub use page_error::PageError;
 pub use proof::{DecimalProof, FinalitySignature, InvalidNumber, ProofError, Verifier};
 pub use threshold::{InvalidThreshold, Threshold};
 pub use walker::{Position, ProvenBatch, ProvenGroup, Walker};
+
+/// The example of the README, which the tests compile.
+#[cfg(all(doctest, feature = "client"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

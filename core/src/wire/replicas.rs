@@ -127,7 +127,7 @@ pub struct StatusBody {
     pub outbox: String,
     /// What the outbox did since this replica started.
     pub posting: PostingBody,
-    /// The sequencer gateways, and the last fault of each.
+    /// The sequencer gateways, and the last failure of each.
     pub gateways: Vec<GatewayBody>,
     /// Whether `POST /v1/faucet` works here.
     pub faucet: bool,
@@ -170,9 +170,9 @@ pub struct GatewayBody {
     /// Whether it is behind what most of the network claims.
     pub lags: bool,
     /// Faults since this replica started.
-    pub faults: String,
-    /// Proven lies since this replica started.
-    pub lies: String,
+    pub failures: String,
+    /// The number of dishonest answers since this replica started: ones that are proven false.
+    pub dishonest_answers: String,
     /// The last thing that went wrong with it.
-    pub fault: Option<String>,
+    pub last_failure: Option<String>,
 }

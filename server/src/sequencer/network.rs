@@ -99,9 +99,9 @@ pub fn gateway_bodies(gateways: Vec<GatewayStatus>) -> Vec<GatewayBody> {
         is_leader: gateway.is_leader,
         finalized: gateway.finalized.map(|index| index.to_string()),
         lags: gateway.lags,
-        faults: gateway.failures.to_string(),
-        lies: gateway.dishonest_answers.to_string(),
-        fault: gateway.last_failure,
+        failures: gateway.failures.to_string(),
+        dishonest_answers: gateway.dishonest_answers.to_string(),
+        last_failure: gateway.last_failure,
     };
     gateways.into_iter().map(body).collect()
 }

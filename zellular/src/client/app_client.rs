@@ -172,6 +172,9 @@ impl<T: Transport> Client<T> {
 
     /// Follows the app's batches after a position: [`Position::start`], or one that was proven and stored
     /// before.
+    ///
+    /// Have one follower at a time on a network of [`Network::EigenLayer`]: which operator lists have proven
+    /// something is recorded once per client, by the position of the follower.
     pub fn follow(&self, from: Position) -> Follower<T> {
         Follower::new(Arc::clone(&self.network), self.verifier.clone(), from)
     }

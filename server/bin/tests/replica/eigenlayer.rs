@@ -130,10 +130,12 @@ async fn batches_signed_by_other_keys_than_the_operators_are_not_applied() {
         .send()
         .await
         .unwrap();
-    let status = replica.until("/v1/status", |status| status["gateways"][0]["lies"] != "0").await;
+    let status = replica
+        .until("/v1/status", |status| status["gateways"][0]["dishonest_answers"] != "0")
+        .await;
     assert_eq!(status["batch"], "0");
-    let fault = status["gateways"][0]["fault"].as_str().unwrap();
-    assert!(fault.contains("proves nothing"), "{fault}");
+    let failure = status["gateways"][0]["last_failure"].as_str().unwrap();
+    assert!(failure.contains("proves nothing"), "{failure}");
 }
 
 #[tokio::test]

@@ -54,8 +54,8 @@ async fn a_lying_gateway_is_reported_and_avoided_and_its_batches_are_not_applied
     let status = replica.status().await;
     assert_eq!(status["batch"], "0");
     assert_eq!(status["gateways"][0]["in_use"], false);
-    let fault = status["gateways"][0]["fault"].as_str().unwrap();
-    assert!(fault.contains("proves nothing"), "{fault}");
+    let failure = status["gateways"][0]["last_failure"].as_str().unwrap();
+    assert!(failure.contains("proves nothing"), "{failure}");
     // Orders are applied through the honest one.
     let alice = key(1);
     replica.fund(&[alice.public_key()]).await;

@@ -137,8 +137,8 @@ fn gateway(gateway: &GatewayBody) -> Row {
         text(&gateway.url),
         text(&uses),
         gateway.finalized.as_ref().map_or_else(|| text("no answer"), |index| parts::number(index)),
-        parts::number(&gateway.faults),
-        parts::number(&gateway.lies),
-        text(gateway.fault.as_deref().unwrap_or("none")),
+        parts::number(&gateway.failures),
+        parts::number(&gateway.dishonest_answers),
+        text(gateway.last_failure.as_deref().unwrap_or("none")),
     ]
 }

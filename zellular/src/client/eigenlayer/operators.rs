@@ -249,10 +249,11 @@ impl<T: Transport> Operators<T> {
             }
             let before = state.lists.range(..tag).next_back().map(|(_, list)| Arc::clone(list));
             let list = state.lists.get(&tag).map(Arc::clone);
-            if let Some(list) = list.filter(|list| before.as_ref() != Some(list)) {
-                if let Some(folder) = &self.folder {
-                    write_list(folder, tag, &list)?;
-                }
+            // A list that equals the one before it needs no file: it applies until the next one.
+            if let Some(list) = list.filter(|list| before.as_ref() != Some(list))
+                && let Some(folder) = &self.folder
+            {
+                write_list(folder, tag, &list)?;
             }
             state.floor = state.floor.max(tag);
         }

@@ -11,17 +11,17 @@ const JSON: &str = "content-type: application/json\r\n";
 /// The order of the base field of BN254.
 const FIELD: &str = "21888242871839275222246405745257275088696311157297823662689037894645226208583";
 
-fn case(name: &str, fault: &'static str, attack: Attack) -> Case {
-    Case { name: name.into(), attack, proven: 0, fault }
+fn case(name: &str, failure: &'static str, attack: Attack) -> Case {
+    Case { name: name.into(), attack, proven: 0, failure }
 }
 
 /// Sends these bytes instead of every page.
-fn raw(name: &str, fault: &'static str, bytes: impl Into<Vec<u8>>) -> Case {
-    case(name, fault, Attack::on_pages(Sent::Raw(bytes.into())))
+fn raw(name: &str, failure: &'static str, bytes: impl Into<Vec<u8>>) -> Case {
+    case(name, failure, Attack::on_pages(Sent::Raw(bytes.into())))
 }
 
-fn answer(name: &str, fault: &'static str, status: u16, headers: &str, body: Vec<u8>) -> Case {
-    case(name, fault, Attack::on_pages(Sent::Answer(status, headers.into(), body)))
+fn answer(name: &str, failure: &'static str, status: u16, headers: &str, body: Vec<u8>) -> Case {
+    case(name, failure, Attack::on_pages(Sent::Answer(status, headers.into(), body)))
 }
 
 fn head(lines: &str) -> String {
@@ -31,8 +31,8 @@ fn head(lines: &str) -> String {
 /// Responses that try to stall, flood or confuse the client.
 pub fn of_connections() -> Vec<Case> {
     let chunked = head("transfer-encoding: chunked\r\n");
-    let endless = |name, fault, first: String, again: Vec<u8>| {
-        case(name, fault, Attack::on_pages(Sent::Endless(first.into(), again)))
+    let endless = |name, failure, first: String, again: Vec<u8>| {
+        case(name, failure, Attack::on_pages(Sent::Endless(first.into(), again)))
     };
     let trickle = |name, first: String| {
         case(name, "", Attack::on_pages(Sent::Trickle(first.into(), b"x".to_vec())))
@@ -98,16 +98,16 @@ pub fn of_connections() -> Vec<Case> {
 }
 
 /// A page with its text changed.
-fn text_case(name: &str, fault: &'static str, change: impl Fn(String) -> String) -> Case {
+fn text_case(name: &str, failure: &'static str, change: impl Fn(String) -> String) -> Case {
     let body = change(page(0).to_string()).into_bytes();
-    answer(name, fault, 200, JSON, body)
+    answer(name, failure, 200, JSON, body)
 }
 
 /// A page with its `data` changed.
-fn data_case(name: &str, fault: &'static str, change: impl FnOnce(&mut Value)) -> Case {
+fn data_case(name: &str, failure: &'static str, change: impl FnOnce(&mut Value)) -> Case {
     let mut page = page(0);
     change(&mut page["data"]);
-    answer(name, fault, 200, JSON, page.to_string().into_bytes())
+    answer(name, failure, 200, JSON, page.to_string().into_bytes())
 }
 
 fn replaced(from: &'static str, to: &'static str) -> impl Fn(String) -> String {
@@ -174,14 +174,10 @@ pub fn of_pages() -> Vec<Case> {
         ),
         text_case(
             "an index of 2^64 - 1",
-            "but the answer ends at 14",
+            "but the answer ends at batch 14",
             replaced("\"index\":3,", "\"index\":18446744073709551615,"),
         ),
-        text_case(
-            "an index of 0",
-            "does not belong here",
-            replaced("\"index\":3,", "\"index\":0,"),
-        ),
+        text_case("an index of 0", "out of order", replaced("\"index\":3,", "\"index\":0,")),
         data_case("bodies by name", BAD, |data| data["batches"] = json!({"1": "[]"})),
         data_case("a body that is a number", BAD, |data| data["batches"][1] = json!(7)),
         data_case("a body that is null", BAD, |data| data["batches"][1] = Value::Null),
@@ -200,12 +196,12 @@ pub fn of_pages() -> Vec<Case> {
 }
 
 /// A page with its first signature changed.
-fn signature_case(name: &str, fault: &'static str, change: impl FnOnce(&mut Value)) -> Case {
-    data_case(name, fault, |data| change(&mut data["finalized_signatures"][0]))
+fn signature_case(name: &str, failure: &'static str, change: impl FnOnce(&mut Value)) -> Case {
+    data_case(name, failure, |data| change(&mut data["finalized_signatures"][0]))
 }
 
-fn point(name: &str, fault: &'static str, change: impl FnOnce(&str, &str) -> String) -> Case {
-    signature_case(name, fault, |signature| {
+fn point(name: &str, failure: &'static str, change: impl FnOnce(&str, &str) -> String) -> Case {
+    signature_case(name, failure, |signature| {
         let text = signature["signature"].as_str().unwrap().to_string();
         let mut numbers = text.split(' ').skip(1);
         let (x, y) = (numbers.next().unwrap(), numbers.next().unwrap());
@@ -327,10 +323,9 @@ pub fn of_proofs() -> Vec<Case> {
         }),
     ];
     let first = page(0)["data"]["finalized_signatures"][0].clone();
-    let mut repeated =
-        data_case("the same signature a thousand times", "does not belong here", |data| {
-            data["finalized_signatures"] = Value::from(vec![first; 1000]);
-        });
+    let mut repeated = data_case("the same signature a thousand times", "out of order", |data| {
+        data["finalized_signatures"] = Value::from(vec![first; 1000]);
+    });
     repeated.proven = 3;
     let mut third = data_case("a bad third signature", NOTHING, |data| {
         data["finalized_signatures"][2]["timestamp"] = json!(1);
@@ -341,14 +336,14 @@ pub fn of_proofs() -> Vec<Case> {
 }
 
 /// A node that has no batches, and makes a claim about itself.
-fn claim_case(name: &str, fault: &'static str, state: Sent) -> Case {
+fn claim_case(name: &str, failure: &'static str, state: Sent) -> Case {
     let attack = Attack::by(move |asked, _| match asked {
         Asked::State => Some(state.clone()),
         Asked::Page(_) => Some(Sent::json(page(u64::MAX))),
         Asked::Last => Some(Sent::json(json!({"status": "success", "data": null}))),
         Asked::Other => None,
     });
-    case(name, fault, attack)
+    case(name, failure, attack)
 }
 
 /// Nodes that try to be chosen by their claims, and then withhold batches.
@@ -391,13 +386,13 @@ pub fn of_claims() -> Vec<Case> {
             Sent::Answer(307, "location: {url}/elsewhere\r\n".into(), vec![]),
         ),
     ];
-    let last = |name: &str, fault, sent: Sent| {
+    let last = |name: &str, failure, sent: Sent| {
         let attack = Attack::by(move |asked, _| match asked {
             Asked::Last => Some(sent.clone()),
             Asked::Page(_) => Some(Sent::json(page(u64::MAX))),
             _ => None,
         });
-        case(name, fault, attack)
+        case(name, failure, attack)
     };
     let with_index = |index: Value| {
         let mut last = captured("equal4/last_finalized.json");

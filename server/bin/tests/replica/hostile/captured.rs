@@ -33,19 +33,19 @@ fn expectation(name: &str) -> (u64, &'static str) {
         "honest_from_0" | "honest_resume_mid" | "honest_resume_at_signed_index" => (14, ""),
         // The state field is ignored: only finality is ever checked.
         "tampered_sig_state_field" => (14, ""),
-        "forged_tail_after_last_signature" => (14, "last signature is over 14"),
-        "missing_last_signature" => (13, "last signature is over 13"),
-        "no_signatures" => (0, "last signature is over 0"),
+        "forged_tail_after_last_signature" => (14, "last signature is over batch 14"),
+        "missing_last_signature" => (13, "last signature is over batch 13"),
+        "no_signatures" => (0, "last signature is over batch 0"),
         "swapped_bodies" | "dropped_body" | "inserted_body" => (0, ""),
         "tampered_first_chaining_hash_resume" => (0, "first_chaining_hash"),
         "tampered_sig_chaining_hash_field" => (0, "for chaining hash"),
         "tampered_sig_timestamp" => (0, "proves nothing"),
-        "signatures_in_reverse_order" => (14, "does not belong here"),
-        "duplicate_signature_entry" => (3, "does not belong here"),
+        "signatures_in_reverse_order" => (14, "out of order"),
+        "duplicate_signature_entry" => (3, "out of order"),
         "invalid_signature_in_middle" => (5, "proves nothing"),
         "page_shifted_by_one" | "page_replayed_from_0" => (3, "first_chaining_hash"),
         "null_data" => (0, ""),
-        "status_error_200" => (0, "not success"),
+        "status_error_200" => (0, "reports an error"),
         "http_500_text" => (0, "status 500"),
         "not_json" | "truncated_json" => (0, "not valid JSON"),
         "redirect" => (0, "status 307"),
@@ -74,7 +74,7 @@ pub fn cases() -> Vec<Case> {
         }
         // The SDK, for which the case was captured, requests the last known index again when it continues.
         let after = case["after"].as_u64().unwrap().saturating_sub(1);
-        let (proven, fault) = expectation(name);
+        let (proven, failure) = expectation(name);
         assert!(allows(case["expected"].as_str().unwrap(), proven, 14), "{name}");
         let response = case["response"].clone();
         let attack = Attack::by(move |asked, _| match asked {
@@ -85,15 +85,15 @@ pub fn cases() -> Vec<Case> {
             Asked::Page(_) => Some(Sent::json(page(u64::MAX))),
             _ => None,
         });
-        cases.push(Case { name: name.into(), attack, proven, fault });
+        cases.push(Case { name: name.into(), attack, proven, failure });
     }
     let last = captured("negative_last.json");
     for case in last["cases"].as_array().unwrap() {
         let name = case["name"].as_str().unwrap();
         // The body is ignored, because nothing proves it.
-        let fault = match name {
+        let failure = match name {
             "honest" | "null" | "tampered_body" => "",
-            "status_error" => "not success",
+            "status_error" => "reports an error",
             "finalized_signature_null" => "not valid JSON",
             _ => "over its last batch",
         };
@@ -103,7 +103,7 @@ pub fn cases() -> Vec<Case> {
             Asked::Page(_) => Some(Sent::json(page(u64::MAX))),
             _ => None,
         });
-        cases.push(Case { name: format!("last_{name}"), attack, proven: 0, fault });
+        cases.push(Case { name: format!("last_{name}"), attack, proven: 0, failure });
     }
     cases
 }

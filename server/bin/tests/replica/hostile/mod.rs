@@ -30,7 +30,7 @@ pub struct Case {
     /// The number of batches that the hostile node proves all the same.
     pub proven: u64,
     /// A part of the error that the status shows for the gateway; empty for no error.
-    pub fault: &'static str,
+    pub failure: &'static str,
 }
 
 /// A genesis with the app name of the captured network.
@@ -71,27 +71,28 @@ async fn true_roots(genesis: &str) -> Vec<Value> {
 /// Runs a replica against the attack, with an honest gateway that responds only later. Returns the memory
 /// that it used.
 async fn check(case: Case, genesis: &str, roots: &[Value]) -> u64 {
-    let Case { name, attack, proven, fault } = case;
+    let Case { name, attack, proven, failure } = case;
     let folder = TempDir::new().unwrap();
     let hostile = Node::start(attack).await;
     let honest = Node::start_closed().await;
     let started = Instant::now();
     let replica = replica(&folder, genesis, &[&hostile.url, &honest.url]).await;
     // The status shows an error only until the gateway's next good response, so look in the log too.
-    let was_logged = || {
-        let gateway = format!("gateway {}: ", hostile.url);
-        replica
-            .process
-            .log()
-            .lines()
-            .any(|line| line.split_once(&gateway).is_some_and(|(_, text)| text.contains(fault)))
-    };
+    let was_logged =
+        || {
+            let gateway = format!("gateway {}: ", hostile.url);
+            replica.process.log().lines().any(|line| {
+                line.split_once(&gateway).is_some_and(|(_, text)| text.contains(failure))
+            })
+        };
     let is_seen = |status: &Value| {
-        let has_fault = fault.is_empty()
-            || status["gateways"][0]["fault"].as_str().is_some_and(|text| text.contains(fault))
+        let has_failure = failure.is_empty()
+            || status["gateways"][0]["last_failure"]
+                .as_str()
+                .is_some_and(|text| text.contains(failure))
             || was_logged();
         let is_read = number(&status["batch"]) >= proven;
-        has_fault && is_read && hostile.attacks.load(Ordering::SeqCst) >= 1
+        has_failure && is_read && hostile.attacks.load(Ordering::SeqCst) >= 1
     };
     let status = replica.until("/v1/status", is_seen).await;
     assert_eq!(status["batch"], proven.to_string(), "{name}: {status}");
