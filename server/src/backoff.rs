@@ -1,7 +1,6 @@
-//! Waiting between tries that fail: each wait is twice as long as the one before, up to a longest.
+//! Exponential backoff: the wait doubles with each failure in a row, up to a maximum.
 //!
-//! Whoever waits adds jitter where several replicas could otherwise try in step, and so overload together
-//! what they wait for.
+//! Callers add jitter where several replicas could otherwise retry in step and overload a gateway together.
 
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ impl Backoff {
         Self { first, longest, failures: 0 }
     }
 
-    /// The wait after a number of failures in a row: the first wait after one.
+    /// The wait after this many failures in a row.
     pub fn after(&self, failures: u32) -> Duration {
         let factor = 1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX);
         self.first.saturating_mul(factor).min(self.longest)
@@ -31,7 +30,7 @@ impl Backoff {
         self.after(self.failures)
     }
 
-    /// Ends a row of failures.
+    /// Starts from the first wait again, after a success.
     pub fn reset(&mut self) {
         self.failures = 0;
     }

@@ -1,4 +1,4 @@
-//! The crate `zellular` as another app would use it, against `zellbook devnet`.
+//! Tests of the crate `zellular` as another app would use it, on the network of `zellbook devnet`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use zellular::{NodeList, PageError, Position, ProofError};
 use super::devnet::Devnet;
 use crate::harness::{TIMEOUT, network_vectors};
 
-/// The app's name in the genesis that a devnet makes.
+/// The app name in the genesis of a devnet.
 const APP: &str = "zellbook";
 
 fn nodes(path: &Path) -> NodeList {
     NodeList::read(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// Waits for a batch, and checks on the way that batches come without a gap.
+/// Waits for a batch with this body, and checks that the batches up to it have no gap.
 async fn wait_for(follower: &mut Follower<HttpTransport>, body: &str) {
     let found = timeout(TIMEOUT, async {
         loop {
