@@ -1,13 +1,12 @@
 //! The state machine: the rules of genesis, the engine, and the authenticated tree over all of its
 //! state.
 
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use sha2::{Digest, Sha256};
 
-use crate::engine::{Engine, Footprint, StoredOrder};
+use crate::engine::{BrokenInvariant, Engine, Footprint, StoredOrder};
 use crate::protocol::{Batch, Changes, Event, Outcome, TransactionOutcome};
 use crate::rules::Rules;
 use crate::state::{Account, Balance, Counters, LeafKey, Proof, StateTree};
@@ -157,7 +156,7 @@ impl Exchange {
     }
 
     /// Checks I1 to I6, I9 and I10 by counting everything again.
-    pub fn recount(&self) -> Result<(), String> {
+    pub fn recount(&self) -> Result<(), BrokenInvariant> {
         self.engine().recount(self.rules())
     }
 }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use thiserror::Error;
 
+use crate::engine::BrokenInvariant;
 use crate::exchange::{Exchange, Restore};
 use crate::rules::Rules;
 use crate::types::limits::LEAF_PART_BYTES_MAX;
@@ -44,7 +45,7 @@ pub enum SnapshotError {
     },
     /// No sequence of batches leads to this state.
     #[error("this snapshot holds a state that cannot be: {0}")]
-    Invariant(String),
+    Invariant(BrokenInvariant),
 }
 
 /// What a snapshot of so many leaves begins with.

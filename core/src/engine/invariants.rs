@@ -5,6 +5,8 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 
+use thiserror::Error;
+
 use super::engine::Engine;
 use crate::protocol::{parse_client_id, parse_destination, parse_reference};
 use crate::rules::{Market, Rules};
@@ -12,8 +14,22 @@ use crate::state::{Account, Counters, RestingOrder, Timer};
 use crate::types::limits::{CERTIFIED_KEPT, NONCES_KEPT, SUPPLY_MAX, VOTES_KEPT};
 use crate::types::{Corrupt, Lots, Side, Ticks, TokenIndex};
 
+/// An invariant that the state breaks.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("I{number}: {problem}")]
+pub struct BrokenInvariant {
+    /// The number of the invariant, as the first page of this crate lists them.
+    pub number: u8,
+    /// What breaks it.
+    pub problem: String,
+}
+
+fn broken(number: u8, problem: impl Into<String>) -> BrokenInvariant {
+    BrokenInvariant { number, problem: problem.into() }
+}
+
 impl Engine {
-    pub(crate) fn recount(&self, rules: &Rules) -> Result<(), String> {
+    pub(crate) fn recount(&self, rules: &Rules) -> Result<(), BrokenInvariant> {
         self.recount_books(rules)?;
         self.recount_supply(rules)?;
         for account in self.ledger.accounts() {
@@ -25,14 +41,17 @@ impl Engine {
     }
 
     /// I3 to I6: the books, their levels and queues.
-    fn recount_books(&self, rules: &Rules) -> Result<(), String> {
+    fn recount_books(&self, rules: &Rules) -> Result<(), BrokenInvariant> {
         let mut counted = 0_usize;
         for market in &rules.listing.markets {
-            let book = self.book(market.index).ok_or("a market has no book")?;
+            let book = self.book(market.index).ok_or_else(|| broken(6, "a market has no book"))?;
             if let (Some(bid), Some(ask)) = (book.best(Side::Buy), book.best(Side::Sell))
                 && bid >= ask
             {
-                return Err(format!("I3: {} is crossed: bid {bid:?}, ask {ask:?}", market.name));
+                return Err(broken(
+                    3,
+                    format!("{} is crossed: bid {bid:?}, ask {ask:?}", market.name),
+                ));
             }
             for side in [Side::Buy, Side::Sell] {
                 counted = counted.wrapping_add(self.recount_side(market, side)?);
@@ -45,13 +64,13 @@ impl Engine {
             .map(|orders| orders.count())
             .sum();
         if counted != listed {
-            return Err(format!("I6: {counted} orders in books, {listed} in accounts"));
+            return Err(broken(6, format!("{counted} orders in books, {listed} in accounts")));
         }
         Ok(())
     }
 
-    fn recount_side(&self, market: &Market, side: Side) -> Result<usize, String> {
-        let book = self.book(market.index).ok_or("a market has no book")?;
+    fn recount_side(&self, market: &Market, side: Side) -> Result<usize, BrokenInvariant> {
+        let book = self.book(market.index).ok_or_else(|| broken(6, "a market has no book"))?;
         let mut counted = 0_usize;
         for level in book.levels(side) {
             let price = level.price;
@@ -70,20 +89,20 @@ impl Engine {
                     && market.is_countable(order.price, order.quantity)
                     && listed.any(|listed| listed == (market.index, slot));
                 if !is_whole {
-                    return Err(format!("I6: order {} is not as it should be", order.id));
+                    return Err(broken(6, format!("order {} is not as it should be", order.id)));
                 }
                 if order.id <= previous {
-                    return Err(format!("I4: order {} is before {previous}", order.id));
+                    return Err(broken(4, format!("order {} is before {previous}", order.id)));
                 }
                 previous = order.id;
                 quantity = quantity.wrapping_add(u128::from(order.remaining.0));
                 orders = orders.wrapping_add(1);
             }
             if orders == 0 {
-                return Err(format!("I5: the level {price:?} of {} is empty", market.name));
+                return Err(broken(5, format!("the level {price:?} of {} is empty", market.name)));
             }
             if (quantity, orders) != (level.quantity, level.orders) {
-                return Err(format!("I5: the level {price:?} of {} miscounts", market.name));
+                return Err(broken(5, format!("the level {price:?} of {} miscounts", market.name)));
             }
             counted = counted.wrapping_add(usize::try_from(orders).unwrap_or(usize::MAX));
         }
@@ -91,89 +110,105 @@ impl Engine {
     }
 
     /// I1: conservation.
-    fn recount_supply(&self, rules: &Rules) -> Result<(), String> {
+    fn recount_supply(&self, rules: &Rules) -> Result<(), BrokenInvariant> {
         for (index, token) in (0_u16..).zip(&rules.genesis.tokens) {
             let index = TokenIndex(index);
             let mut sum = 0_u128;
             for account in self.ledger.accounts() {
                 let balance = account.balance(index);
                 let total = balance.available.checked_add(balance.locked);
-                let total = total.ok_or("I1: a balance overflows")?;
-                sum = sum.checked_add(total.0).ok_or("I1: a sum of balances overflows")?;
+                let total = total.ok_or_else(|| broken(1, "a balance overflows"))?;
+                sum = sum
+                    .checked_add(total.0)
+                    .ok_or_else(|| broken(1, "a sum of balances overflows"))?;
             }
             let supply = self.ledger.supply(index).0;
             if sum != supply || sum > SUPPLY_MAX {
                 let symbol = &token.symbol;
-                return Err(format!("I1: {symbol} has a supply of {supply}, balances of {sum}"));
+                return Err(broken(
+                    1,
+                    format!("{symbol} has a supply of {supply}, balances of {sum}"),
+                ));
             }
         }
         let withdrawals = u64::try_from(self.withdrawals.len()).unwrap_or(u64::MAX);
         if withdrawals != self.counters.withdrawal {
-            return Err(format!("I1: {withdrawals} withdrawals are there, not all"));
+            return Err(broken(1, format!("{withdrawals} withdrawals are there, not all")));
         }
         Ok(())
     }
 
     /// I2, I9 and I10: one account's locks, nonces and bounds.
-    fn recount_account(&self, rules: &Rules, account: &Account) -> Result<(), String> {
+    fn recount_account(&self, rules: &Rules, account: &Account) -> Result<(), BrokenInvariant> {
         let key = account.key;
         let mut locks: BTreeMap<TokenIndex, u128> = BTreeMap::new();
         let most = rules.genesis.limits.open_orders_per_account_and_market;
         for orders in account.open_orders() {
             if orders.count() > usize::try_from(most).unwrap_or(usize::MAX) {
-                return Err(format!("I10: {key} has too many open orders"));
+                return Err(broken(10, format!("{key} has too many open orders")));
             }
-            let market =
-                rules.listing.market_at(orders.market).ok_or("a market is not in genesis")?;
+            let market = rules
+                .listing
+                .market_at(orders.market)
+                .ok_or_else(|| broken(6, "a market is not in genesis"))?;
             for slot in orders.slots() {
                 let found = self.book(orders.market).and_then(|book| book.order(slot));
                 let found = found.filter(|order| {
                     self.ledger.get(order.account).is_some_and(|owner| owner.key == key)
                 });
-                let order = found.ok_or("I6: an open order is in no book")?;
+                let order = found.ok_or_else(|| broken(6, "an open order is in no book"))?;
                 let lock = market.lock(order.side, order.price, order.rested, order.remaining);
-                let lock = lock.ok_or("I2: a lock overflows")?;
+                let lock = lock.ok_or_else(|| broken(2, "a lock overflows"))?;
                 let slot = locks.entry(market.cost_token(order.side)).or_default();
-                *slot = slot.checked_add(lock.0).ok_or("I2: locks overflow")?;
+                *slot = slot.checked_add(lock.0).ok_or_else(|| broken(2, "locks overflow"))?;
             }
         }
         for (token, balance) in account.balances() {
             let (locked, needed) = (balance.locked.0, locks.remove(&token).unwrap_or(0));
             if locked != needed {
-                return Err(format!("I2: {key} has {locked} locked, its orders need {needed}"));
+                return Err(broken(
+                    2,
+                    format!("{key} has {locked} locked, its orders need {needed}"),
+                ));
             }
         }
         if locks.values().any(|lock| *lock > 0) {
-            return Err(format!("I2: orders of {key} have nothing locked"));
+            return Err(broken(2, format!("orders of {key} have nothing locked")));
         }
         let nonces = account.nonces();
         if nonces.len() > NONCES_KEPT || !nonces.is_sorted_by(|a, b| a < b) {
-            return Err(format!("I9: the nonces of {key} are out of order"));
+            return Err(broken(9, format!("the nonces of {key} are out of order")));
         }
         Ok(())
     }
 
     /// I6 and I10: every client id and timer leads to what has it, and no timer is due.
-    fn recount_timers(&self, rules: &Rules) -> Result<(), String> {
+    fn recount_timers(&self, rules: &Rules) -> Result<(), BrokenInvariant> {
         let mut timers = 0_usize;
         let mut client_ids = 0_usize;
         for account in self.ledger.accounts() {
-            let index = self.ledger.index(&account.key).ok_or("an account has no index")?;
+            let index = self
+                .ledger
+                .index(&account.key)
+                .ok_or_else(|| broken(6, "an account has no index"))?;
             let open = self.open_orders(account, None);
             for (.., RestingOrder { id, .. }) in
-                open.map_err(|Corrupt(error)| String::from(error))?
+                open.map_err(|Corrupt(problem)| broken(6, problem))?
             {
                 let details = self.details(id);
                 if let Some(time) = details.expires {
                     timers = timers.wrapping_add(1);
                     if !self.timers.has(time, Timer::Order(id, index)) {
-                        return Err(format!("I6: order {id} has no timer"));
+                        return Err(broken(6, format!("order {id} has no timer")));
                     }
                 }
                 if let Some(client_id) = details.client_id {
                     client_ids = client_ids.wrapping_add(1);
                     if self.client_ids.get(&(index, client_id)) != Some(&id) {
-                        return Err(format!("I6: the client id of order {id} leads elsewhere"));
+                        return Err(broken(
+                            6,
+                            format!("the client id of order {id} leads elsewhere"),
+                        ));
                     }
                 }
             }
@@ -185,10 +220,10 @@ impl Engine {
             let before = if of_account.0 == Some(account) { of_account.1 } else { 0 };
             of_account = (Some(account), before.wrapping_add(1));
             if of_account.1 > most {
-                return Err(format!("I10: {account} has too many session keys"));
+                return Err(broken(10, format!("{account} has too many session keys")));
             }
             if !self.timers.has(session.expires, Timer::SessionKey(*account, *key)) {
-                return Err(format!("I6: session key {key} has no timer"));
+                return Err(broken(6, format!("session key {key} has no timer")));
             }
             let is_known =
                 session.market.is_none_or(|market| rules.listing.market_at(market).is_some())
@@ -197,70 +232,73 @@ impl Engine {
                             && spending.spent <= spending.limit
                     });
             if !is_known || account == key {
-                return Err(format!("I10: session key {key} is not as it should be"));
+                return Err(broken(10, format!("session key {key} is not as it should be")));
             }
         }
         for (account, time) in &self.switches {
             timers = timers.wrapping_add(1);
             if !self.timers.has(*time, Timer::Switch(*account)) {
-                return Err(format!("I6: the switch of {account} has no timer"));
+                return Err(broken(6, format!("the switch of {account} has no timer")));
             }
         }
         if timers != self.timers.count() || client_ids != self.client_ids.len() {
-            return Err("I6: a timer or client id leads to nothing".into());
+            return Err(broken(6, "a timer or client id leads to nothing"));
         }
         if self.timers.first().is_some_and(|time| time <= self.counters.time) {
-            return Err("I10: something is there whose time has come".into());
+            return Err(broken(10, "something is there whose time has come"));
         }
         Ok(())
     }
 
     /// I10: what only a state that was loaded could have wrong: texts, numbers out of range, a
     /// beginning that is none.
-    fn recount_records(&self, rules: &Rules) -> Result<(), String> {
+    fn recount_records(&self, rules: &Rules) -> Result<(), BrokenInvariant> {
         let is_amount = |amount: u128| (1..=SUPPLY_MAX).contains(&amount);
         for withdrawal in &self.withdrawals {
             if !is_amount(withdrawal.amount.0)
                 || rules.listing.token_at(withdrawal.token).is_none()
                 || parse_destination(&withdrawal.destination).is_err()
             {
-                return Err(format!("I10: a withdrawal of {} cannot be", withdrawal.account));
+                return Err(broken(
+                    10,
+                    format!("a withdrawal of {} cannot be", withdrawal.account),
+                ));
             }
         }
         for (token, reference) in &self.references {
             if rules.listing.token_at(*token).is_none() || parse_reference(reference).is_err() {
-                return Err("I10: a deposit reference cannot be".into());
+                return Err(broken(10, "a deposit reference cannot be"));
             }
         }
         if self.client_ids.keys().any(|(_, client_id)| parse_client_id(client_id).is_err()) {
-            return Err("I10: a client id cannot be".into());
+            return Err(broken(10, "a client id cannot be"));
         }
         let limits = self.session_keys.values().filter_map(|session| session.spending);
         if limits.into_iter().any(|spending| !is_amount(spending.limit.0)) {
-            return Err("I10: the limit of a session key cannot be".into());
+            return Err(broken(10, "the limit of a session key cannot be"));
         }
         if !self.guide_signatures.is_empty() && !rules.genesis.guide_orders {
-            return Err("I10: orders in the guide's format are not accepted here".into());
+            return Err(broken(10, "orders in the guide's format are not accepted here"));
         }
         let Counters { batch, body_chain, order, trade, withdrawal, time } = self.counters;
         let is_first = body_chain == rules.network.0
             && [order, trade, withdrawal, time] == [0; 4]
             && self.leaves().len() == 1;
         if batch == 0 && !is_first {
-            return Err("I12: something happened before the first batch".into());
+            return Err(broken(12, "something happened before the first batch"));
         }
         Ok(())
     }
 
     /// I10: attestations.
-    fn recount_attestations(&self, rules: &Rules) -> Result<(), String> {
+    fn recount_attestations(&self, rules: &Rules) -> Result<(), BrokenInvariant> {
         let attestations = &self.attestations;
         let certified = attestations.last_certified().map_or(0, |(batch, _)| batch);
         if attestations.certified.len() > CERTIFIED_KEPT
             || (certified > 0 && certified >= self.counters.batch)
             || attestations.certified(0).is_some()
         {
-            return Err("I10: certified roots are not as they should be".into());
+            return Err(broken(10, "certified roots are not as they should be"));
         }
         let replicas = rules.genesis.replicas.len();
         for (replica, latest) in &attestations.latest {
@@ -269,18 +307,21 @@ impl Engine {
                 || latest.batch >= self.counters.batch
                 || own.count() > VOTES_KEPT
             {
-                return Err(format!("I10: replica {} is not as it should be", replica.0));
+                return Err(broken(10, format!("replica {} is not as it should be", replica.0)));
             }
         }
         for (batch, replica) in attestations.votes.keys() {
             let latest = attestations.latest(*replica);
             if latest.is_none_or(|latest| *batch > latest.batch) || *batch <= certified {
-                return Err(format!("I10: a vote on batch {batch} should not be there"));
+                return Err(broken(10, format!("a vote on batch {batch} should not be there")));
             }
         }
         for ((batch, _), root) in &attestations.votes {
             if attestations.decides(rules, *batch, root) {
-                return Err(format!("I10: a decided root of batch {batch} is not certified"));
+                return Err(broken(
+                    10,
+                    format!("a decided root of batch {batch} is not certified"),
+                ));
             }
         }
         Ok(())

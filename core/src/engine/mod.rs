@@ -23,6 +23,7 @@ mod touched;
 
 pub use engine::Engine;
 pub use failure::Failure;
+pub use invariants::BrokenInvariant;
 pub use note::Note;
 pub use placing::Placing;
 pub use plan::{

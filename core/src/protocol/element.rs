@@ -2,11 +2,11 @@
 
 use alloc::borrow::ToOwned;
 
-use super::fields::Fields;
+use super::fields::{Fields, parse_name};
 use super::guide::GuideOrder;
 use super::reject::Reject;
 use super::transaction::{SignedTransaction, Transaction};
-use crate::types::{Scheme, Signature};
+use crate::types::Signature;
 
 /// One element of a batch body, read but with its signature not checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,11 +27,9 @@ impl Element {
             return Ok(Self::Guide(order));
         }
         let transaction = Transaction::read(&mut fields, None, None)?;
-        let scheme = fields.required("scheme", |text| {
-            text.parse::<Scheme>().map_err(|()| "must be raw or eip191".to_owned())
-        })?;
+        let scheme = fields.required("scheme", parse_name)?;
         let signature = fields.required("signature", |text| {
-            text.parse::<Signature>().map_err(|()| "must be 130 lower-case hex digits".to_owned())
+            text.parse::<Signature>().map_err(|_| "must be 130 lower-case hex digits".to_owned())
         })?;
         fields.finish()?;
         Ok(Self::Signed(SignedTransaction { transaction, scheme, signature }))
@@ -218,7 +216,10 @@ mod tests {
             |map| drop(map.insert("valid_until".into(), "-1".into())),
             "field `valid_until` must",
         );
-        check(|map| drop(map.insert("scheme".into(), "rot13".into())), "raw or eip191");
+        check(
+            |map| drop(map.insert("scheme".into(), "rot13".into())),
+            "must be one of raw, eip191",
+        );
         check(|map| drop(map.insert("signature".into(), "00".into())), "130 lower-case hex");
         check(|map| drop(map.insert("x".repeat(5000), "".into())), "at most 4096");
         check(

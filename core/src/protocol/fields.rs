@@ -16,7 +16,7 @@ use crate::types::limits::{
     CLIENT_ID_LENGTH_MAX, DESTINATION_LENGTH_MAX, FIELDS_MAX, REFERENCE_LENGTH_MAX,
     SYMBOL_LENGTH_MAX, TRANSACTION_BYTES_MAX,
 };
-use crate::types::{Decimal, Hash, PublicKey, decode_hex};
+use crate::types::{Decimal, Hash, PublicKey, UnknownName, decode_hex};
 
 /// A flat JSON object of texts, with each key at most once.
 pub(crate) struct Fields(Vec<(String, String)>);
@@ -120,8 +120,8 @@ pub(crate) fn parse_public_key(text: &str) -> Result<PublicKey, String> {
     text.parse().map_err(|error| format!("is no account: {error}"))
 }
 
-pub(crate) fn parse_name<T: FromStr<Err = String>>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|known| format!("must be one of {known}"))
+pub(crate) fn parse_name<T: FromStr<Err = UnknownName>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: UnknownName| error.to_string())
 }
 
 pub(crate) fn parse_symbol(text: &str) -> Result<String, String> {

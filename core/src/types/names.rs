@@ -1,6 +1,31 @@
-//! Enums that the wire names in text.
+//! Enums with names on the wire.
+//!
+//! The signed text, the JSON of the API and the error messages must agree on each name, so a macro derives both
+//! directions from one list.
 
-/// Gives an enum its names on the wire, both ways.
+use core::fmt;
+
+/// A text that names no value of an enum.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("must be one of {}", Joined(.known))]
+pub struct UnknownName {
+    /// The names that are valid.
+    pub known: &'static [&'static str],
+}
+
+struct Joined<'a>(&'a [&'static str]);
+
+impl fmt::Display for Joined<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, name) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(f, "{separator}{name}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Gives an enum `name`, `Display` and `FromStr` with these names.
 macro_rules! names {
     ($type:ty { $($variant:ident = $name:literal),* $(,)? }) => {
         impl $type {
@@ -10,11 +35,11 @@ macro_rules! names {
             }
         }
         impl core::str::FromStr for $type {
-            type Err = alloc::string::String;
+            type Err = $crate::types::UnknownName;
             fn from_str(name: &str) -> Result<Self, Self::Err> {
                 match name {
                     $($name => Ok(Self::$variant),)*
-                    _ => Err([$($name),*].join(", ")),
+                    _ => Err($crate::types::UnknownName { known: &[$($name),*] }),
                 }
             }
         }

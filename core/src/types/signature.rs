@@ -6,8 +6,10 @@ use core::str::FromStr;
 
 use k256::ecdsa::{RecoveryId, Signature as Ecdsa, VerifyingKey};
 use sha2::{Digest, Sha256};
+use thiserror::Error;
 
 use super::hex::decode_hex;
+use super::names::names;
 use super::public_key::PublicKey;
 
 /// How the text of a transaction becomes the digest that is signed.
@@ -20,14 +22,6 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// The name on the wire.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Raw => "raw",
-            Self::Eip191 => "eip191",
-        }
-    }
-
     /// The digest of a text.
     pub fn digest(self, text: &str) -> [u8; 32] {
         match self {
@@ -43,17 +37,7 @@ impl Scheme {
     }
 }
 
-impl FromStr for Scheme {
-    type Err = ();
-
-    fn from_str(name: &str) -> Result<Self, ()> {
-        match name {
-            "raw" => Ok(Self::Raw),
-            "eip191" => Ok(Self::Eip191),
-            _ => Err(()),
-        }
-    }
-}
+names!(Scheme { Raw = "raw", Eip191 = "eip191" });
 
 /// A signature on the wire: `r || s || v`, big endian, low-s, v the recovery id (0 or 1).
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -88,10 +72,15 @@ impl fmt::Debug for Signature {
     }
 }
 
-impl FromStr for Signature {
-    type Err = ();
+/// The text is no signature.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("a signature is 130 lower-case hex digits: r, s and the recovery id")]
+pub struct SignatureError;
 
-    fn from_str(text: &str) -> Result<Self, ()> {
-        decode_hex(text).map(Self).ok_or(())
+impl FromStr for Signature {
+    type Err = SignatureError;
+
+    fn from_str(text: &str) -> Result<Self, SignatureError> {
+        decode_hex(text).map(Self).ok_or(SignatureError)
     }
 }

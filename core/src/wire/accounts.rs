@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::markets::TradeBody;
-use crate::types::{Side, TimeInForce};
+use crate::types::{Side, TimeInForce, names};
 
 /// An order of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -241,23 +241,9 @@ pub enum LedgerKind {
     TransferIn,
 }
 
-impl LedgerKind {
-    /// Its name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Deposit => "deposit",
-            Self::Withdrawal => "withdrawal",
-            Self::TransferOut => "transfer_out",
-            Self::TransferIn => "transfer_in",
-        }
-    }
-}
-
-impl core::str::FromStr for LedgerKind {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let all = [Self::Deposit, Self::Withdrawal, Self::TransferOut, Self::TransferIn];
-        all.into_iter().find(|kind| kind.name() == text).ok_or(())
-    }
-}
+names!(LedgerKind {
+    Deposit = "deposit",
+    Withdrawal = "withdrawal",
+    TransferOut = "transfer_out",
+    TransferIn = "transfer_in",
+});

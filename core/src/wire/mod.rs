@@ -118,6 +118,7 @@ mod tests {
             assert_eq!(kind.name().parse(), Ok(kind));
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
         }
-        assert_eq!("deposits".parse::<LedgerKind>(), Err(()));
+        let error = "deposits".parse::<LedgerKind>().unwrap_err().to_string();
+        assert_eq!(error, "must be one of deposit, withdrawal, transfer_out, transfer_in");
     }
 }

@@ -27,7 +27,7 @@ impl ReceiptBody {
         let signature: Signature = self
             .signature
             .parse()
-            .map_err(|()| ReceiptError::Form("signature", "130 lower-case hex digits"))?;
+            .map_err(|_| ReceiptError::Form("signature", "130 lower-case hex digits"))?;
         Ok(SignedReceipt { receipt, replica, signature })
     }
 
