@@ -1,37 +1,108 @@
-//! Everything that Zellbook replicas agree on: numbers, keys, signatures, transactions, matching,
-//! balances and the state root.
+//! The rules of Zellbook, a limit-order-book exchange: everything that its replicas must agree on.
 //!
-//! Promises: no I/O, no clock, no randomness, no floats, no iteration in an order that depends on
-//! hashing, no panics; the same bits on every platform. What bytes in a batch say ends in an outcome
-//! or a numbered [`Reject`]; what our own reasoning excludes is [`Corrupt`].
+//! The sequencer network puts transactions in one order and certifies it. Each replica feeds the same batches
+//! to this crate and gets the same orders, trades, balances and state root. The crate is a pure function of
+//! those bytes: no I/O, no clock, no randomness, no floats, no iteration in hash order, no panics.
+//!
+//! # Example
+//!
+//! A genesis, a deposit, and a proof of the balance that a light client can check with the root alone:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use zellbook_core::types::TokenIndex;
+//! use zellbook_core::{Action, Batch, Exchange, Genesis, LeafKey, SecretKey, Transaction};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let issuer = SecretKey::from_bytes(&[1; 32])?;
+//! let alice = SecretKey::from_bytes(&[2; 32])?.public_key();
+//! let rules = Arc::new(Genesis::development(issuer.public_key()).check()?);
+//!
+//! // Sign: a signature is valid for one network only.
+//! let deposit = Transaction {
+//!     account: issuer.public_key(),
+//!     signer: None,
+//!     nonce: 1_795_910_400_000,
+//!     valid_until: None,
+//!     action: Action::Deposit {
+//!         token: "USDT".into(),
+//!         to: alice,
+//!         amount: "2500.5".parse()?,
+//!         reference: "bank:1".into(),
+//!     },
+//! };
+//! let signed = deposit.sign(&rules.network, &issuer);
+//!
+//! // Apply: the body of a batch is a JSON array of signed transactions.
+//! let mut exchange = Exchange::new(Arc::clone(&rules));
+//! let body = format!("[{}]", signed.to_json());
+//! let outcome = exchange.apply(&Batch::check(&rules, 1, body.as_bytes()))?;
+//! assert!(outcome.transactions[0].result.is_ok());
+//!
+//! // Prove: the key, the value and the proof are all that a reader of the root needs.
+//! let usdt = TokenIndex(2);
+//! let key = LeafKey::Balance(alice, usdt);
+//! let (value, proof) = exchange.prove(&key);
+//! proof.verify(&outcome.root, &key.to_bytes(), value.as_deref())?;
+//! assert_eq!(rules.listing.format_amount(usdt, exchange.balance(&alice, usdt).available), "2500.5");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/replay.rs` replays the batches of a running exchange.
+//!
+//! # Rooms
+//!
+//! A module uses only modules above it in this list.
+//!
+//! | module | contents |
+//! | --- | --- |
+//! | [`types`] | numbers, ids, hashes, keys, signatures; every limit of the protocol |
+//! | [`rules`] | the genesis file and what follows from it: tokens, markets, fees |
+//! | [`protocol`] | transactions and batches; outcomes, events and rejects; receipts |
+//! | [`state`] | order books, accounts, timers, session keys, attestations; the tree over all leaves |
+//! | [`engine`] | what transactions and time do to the state |
+//! | [`exchange`] | the state machine: rules, engine and tree |
+//! | [`snapshot`] | a complete state as bytes |
+//! | [`simulation`] | what an order would do now |
+//! | [`certificate`] | attestations that certify a root, for light clients |
+//! | [`wire`] | the JSON of the API |
+//!
+//! # Two kinds of failure
+//!
+//! Bytes in a batch can be anything. Whatever they say ends in an outcome or in a numbered [`Reject`], which is
+//! part of consensus. An error that our own reasoning excludes is [`Corrupt`]: this replica is broken, commits
+//! nothing and stops. The two are never mixed.
 //!
 //! # Invariants
 //!
-//! [`Exchange::recount`] recounts I1 to I6, I9 and I10; tests hold the engine to the others.
+//! [`Exchange::recount`] checks I1 to I6, I9 and I10 by counting everything again; tests check the others.
 //!
-//! - **I1** For each token, deposits less withdrawals = the sum of all available and locked balances,
-//!   the fee account's among them.
-//! - **I2** What an account has locked = what its open orders need.
+//! - **I1** For each token, deposits less withdrawals equal the sum of all available and locked balances,
+//!   including the fee account's.
+//! - **I2** The locked balance of an account is what its open orders need.
 //! - **I3** No book is crossed.
-//! - **I4** Within a price level, orders stand in the order in which they were accepted.
-//! - **I5** No price level is empty, and each counts its orders and quantity rightly.
+//! - **I4** Within a price level, orders are in the order in which they were accepted.
+//! - **I5** No price level is empty, and each level counts its orders and its quantity correctly.
 //! - **I6** An open order is in exactly one book and in its account's list, with
-//!   0 < remaining ≤ rested ≤ quantity; its client id and timer lead to it, and nothing else does.
-//! - **I7** A fill is at the maker's price, within the taker's limit, and never between orders of
-//!   one account.
-//! - **I8** Filled + remaining + cancelled (+ taken off by `replace`) = the quantity of the order.
+//!   0 < remaining ≤ rested ≤ quantity. Its client id and its timer lead to it, and nothing else does.
+//! - **I7** A fill is at the maker's price, within the taker's limit, and never between two orders of one
+//!   account.
+//! - **I8** Filled, remaining and cancelled quantity, and what `replace` took off, add up to the quantity of the
+//!   order.
 //! - **I9** A nonce of a signing key is used at most once.
-//! - **I10** Open orders, session keys, votes and certified roots keep to their bounds; nothing is
-//!   there whose time has come.
-//! - **I11** A rejected transaction changes nothing but its nonce (in the guide's format: its used
-//!   signature), and not that if the signature or the nonce itself is bad.
-//! - **I12** Each batch continues the chain over all bodies, and no batch is passed over.
-//! - **I13** The root of a replayed, a live, a reloaded state, and of a snapshot with the batches after
-//!   it, is the same.
-//! - **I14** When every order is cancelled and every balance withdrawn, nothing exists and nothing is
-//!   locked.
+//! - **I10** Open orders, session keys, votes and certified roots stay within their limits; nothing whose time
+//!   has come is left.
+//! - **I11** A rejected transaction changes nothing but its nonce (in the guide's format: its used signature),
+//!   and not even that if the signature or the nonce itself is invalid.
+//! - **I12** Each batch extends the chain over all bodies, and no batch is skipped.
+//! - **I13** The root is the same for a replayed state, a live one, one restored from its leaves, and a snapshot
+//!   with the batches after it.
+//! - **I14** When every order is cancelled and every balance is withdrawn, no tokens exist and none are locked.
 
 #![no_std]
+#![warn(missing_docs)]
 #![cfg_attr(
     not(test),
     deny(

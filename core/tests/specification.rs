@@ -174,12 +174,11 @@ fn corrected(document: &str) -> String {
         document.0 = document.0.replace(old_chain, &chain).replace(old_root, &root);
     }
     let written = leaves(
-        &document
+        document
             .between("The leaves after batch 4", "```\n\n## 19")
             .split_once("```text\n")
             .unwrap()
-            .1
-            .to_string(),
+            .1,
     );
     let stored = exchange.engine().leaves();
     let stored = stored.iter().map(|(key, value)| (hex(key), hex(value))).collect();

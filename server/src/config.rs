@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
-use zellbook_core::rules::{GenesisError, GenesisLimits, MarketSpec, ReplicaSpec, Token};
+use zellbook_core::rules::{GenesisError, ReplicaSpec};
 use zellbook_core::{Decimal, Genesis, PublicKey, Rules, SecretKey};
 use zellular::bls::BlsSecretKey;
 use zeroize::Zeroizing;
@@ -252,37 +252,17 @@ pub fn development_genesis(
     replicas: Vec<ReplicaSpec>,
     fees: Fees,
 ) -> Result<Rules, GenesisError> {
-    let decimal = |text: &str| Decimal::parse(text).unwrap_or(Decimal::ZERO);
-    let token = |symbol: &str, decimals, amount: &str| Token {
-        symbol: symbol.into(),
-        decimals,
-        issuer,
-        faucet: faucet.then(|| decimal(amount)),
-    };
-    let market = |base: &str, tick: &str, lot: &str| MarketSpec {
-        base: base.into(),
-        quote: "USDT".into(),
-        tick_size: decimal(tick),
-        lot_size: decimal(lot),
-        notional_min: decimal("1"),
-        maker_fee_bps: fees.maker_bps,
-        taker_fee_bps: fees.taker_bps,
-    };
-    let genesis = Genesis {
-        version: 1,
-        name: "Zellbook development".into(),
-        app_name: "zellbook".into(),
-        guide_orders: true,
-        tokens: vec![token("ETH", 18, "10"), token("BTC", 8, "1"), token("USDT", 6, "50000")],
-        markets: vec![market("ETH", "0.01", "0.0001"), market("BTC", "0.1", "0.00001")],
-        fee_account: fees.account,
-        limits: GenesisLimits {
-            open_orders_per_account_and_market: 200,
-            makers_per_order: 200,
-            session_keys_per_account: 16,
-        },
-        replicas,
-    };
+    let mut genesis = Genesis::development(issuer);
+    if faucet {
+        for (token, amount) in genesis.tokens.iter_mut().zip(["10", "1", "50000"]) {
+            token.faucet = Decimal::parse(amount).ok();
+        }
+    }
+    for market in &mut genesis.markets {
+        (market.maker_fee_bps, market.taker_fee_bps) = (fees.maker_bps, fees.taker_bps);
+    }
+    genesis.fee_account = fees.account;
+    genesis.replicas = replicas;
     genesis.check()
 }
 

@@ -3,7 +3,6 @@
 //!
 //! The command line is here too. The program `zellbook` (`server/bin`) combines it with the emulated network
 //! of `zellbook-testnet`, for which some modules are public; no other crate should depend on this one.
-#![allow(missing_docs, reason = "only the two crates of this repository use what is public here")]
 
 mod api;
 pub mod assemble;

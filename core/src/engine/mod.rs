@@ -5,6 +5,7 @@ mod cancel;
 mod commit;
 mod dispatch;
 mod due;
+#[expect(clippy::module_inception, reason = "the struct that this module is about")]
 mod engine;
 mod failure;
 mod funds;

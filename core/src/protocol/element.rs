@@ -47,7 +47,7 @@ mod tests {
     use super::*;
     use crate::protocol::{Action, KeyGrant, Order, OrderRef};
     use crate::types::{
-        Decimal, NetworkId, SecretKey, SelfTrade, Side, TimeInForce, TransactionHash,
+        Decimal, NetworkId, Scheme, SecretKey, SelfTrade, Side, TimeInForce, TransactionHash,
     };
 
     const NETWORK: NetworkId = NetworkId([0xab; 32]);

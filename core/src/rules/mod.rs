@@ -1,6 +1,7 @@
 //! The rules of one exchange: its genesis, and what is derived from it.
 
 mod check;
+mod development;
 mod genesis;
 mod genesis_error;
 mod listing;

@@ -195,7 +195,8 @@ fn the_pairs_of_a_replacement() {
 
 #[test]
 fn a_replacement_is_checked_as_a_whole_even_when_it_then_only_cancels() {
-    let changes: [(fn(&mut Order), u16); 6] =
+    type Change = fn(&mut Order);
+    let changes: [(Change, u16); 6] =
         [(huge, 16), (dust, 17), (past, 18), (off_tick, 13), (off_lot, 14), (zero, 12)];
     for (change, first) in changes {
         let mut venue = Venue::funded();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
-use zellbook_core::types::{Scheme, decode_hex};
+use zellbook_core::types::{Scheme, UnknownName, decode_hex};
 use zellbook_core::{NetworkId, PublicKey, SignedTransaction, Transaction};
 
 use super::client::Client;
@@ -50,7 +50,7 @@ fn parse_network(text: &str) -> Result<NetworkId, String> {
 }
 
 fn parse_scheme(text: &str) -> Result<Scheme, String> {
-    text.parse().map_err(|()| "the scheme must be raw or eip191".into())
+    text.parse().map_err(|error: UnknownName| format!("the scheme {error}"))
 }
 
 pub fn sign(arguments: SignArguments, output: Output) -> Result<(), Failure> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 use zellbook_core::Corrupt;
+use zellbook_core::engine::BrokenInvariant;
 
 /// The schema version of all databases, stored in `user_version`. A file with another version is refused:
 /// its content can be fetched again from the sequencer.
@@ -30,7 +31,7 @@ pub enum StoreError {
     Root { path: PathBuf, batch: u64, found: String, expected: String },
     /// The state breaks an invariant.
     #[error("{}: {error}; the file is damaged: move it away and let the replica catch up again", path.display())]
-    Invariant { path: PathBuf, error: String },
+    Invariant { path: PathBuf, error: BrokenInvariant },
     /// Replicas certified another root than the stored one.
     #[error("{}: replicas with more than two thirds of the weight certified the root {certified} for batch {batch}, but the stored root is {ours}; either this replica or the others are wrong: keep the file as evidence and run zellbook replay to find out", path.display())]
     Certified { path: PathBuf, batch: u64, ours: String, certified: String },

@@ -3,7 +3,6 @@
 //! The command `devnet` runs them for developers: the nodes listen on ports, and each replica is a process.
 //! The command `chaos` is a test: it runs replicas on failing nodes, in virtual time on one thread, and
 //! checks the result.
-#![allow(missing_docs, reason = "only the program uses what is public here")]
 
 mod chaos;
 mod devnet;
