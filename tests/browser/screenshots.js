@@ -50,45 +50,47 @@ const visit = async (person, route) => {
 let seed = 7;
 const random = (below) => {
   seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
-  return seed % below;
+  return (seed >>> 16) % below; // The low bits repeat too soon.
 };
 
 // A maker on both sides around a price that wanders, and takers of both sides. `market` remembers where the price is.
 const market = { middle: 8000 };
-const trade = async (minutes) => {
+const trade = async (minutes, step) => {
   market.maker ??= await Trader.arrive(exchange);
   market.taker ??= await Trader.arrive(exchange);
   const { maker, taker } = market;
   const end = Date.now() + minutes * 60_000;
-  let [turn, isBuy, quantity] = [0, true, 0];
   do {
-    market.middle += random(17) - 8 + Math.round((8000 - market.middle) / 100);
+    market.middle += random(2 * step + 1) - step + Math.round((8000 - market.middle) / 100);
     const at = (steps) => (market.middle + steps) / 4;
     const orders = [maker.sign("cancel_all", {})];
     // More is on offer further from the best price, as in any book.
     for (let level = 1; level <= 24; level += 1) {
-      const size = () => (2 + random(10 + 2 * level)) / 100;
+      const size = () => (4 + random(14 + 2 * level)) / 100;
       orders.push(maker.order("sell", size(), at(level + random(2))));
       orders.push(maker.order("buy", size(), at(-level - random(2))));
     }
     await maker.execute(...orders);
-    // As much is bought as sold, two by two in either order, so that neither runs out of a token.
-    if (turn % 2 === 0) [isBuy, quantity] = [random(2) === 1, (1 + random(12)) / 100];
-    else isBuy = !isBuy;
-    const [side, price] = isBuy ? ["buy", at(20)] : ["sell", at(-20)];
-    await taker.execute(taker.order(side, quantity, price, { timeInForce: "ioc" }));
-    turn += 1;
+    // As much is bought as sold, so that neither runs out of a token.
+    const trades = [];
+    for (const isFirst of [random(2) === 1, random(2) === 1]) {
+      const quantity = (2 + random(30)) / 100;
+      for (const isBuy of [isFirst, !isFirst]) {
+        trades.push(taker.order(isBuy ? "buy" : "sell", quantity, at(isBuy ? 20 : -20), { timeInForce: "ioc" }));
+      }
+    }
+    await taker.execute(...trades);
     await sleep(200);
   } while (Date.now() < end);
 };
 
 try {
-  await trade(MINUTES - 0.1);
+  await trade(MINUTES - 0.1, 7);
   if (environment) {
     await exchange.terminate();
     await exchange.run();
   }
-  await trade(0.1);
+  await trade(0.1, 1);
   const { maker, middle } = { ...market, middle: market.middle / 4 };
 
   const newcomer = await Person.arrive(browser, exchange, { viewport: WIDE });
@@ -107,7 +109,7 @@ try {
   await shoot(alice, "wallet");
   await alice.closeWallet();
   await alice.getTokens();
-  const orders = [["Buy", "0.1", middle + 6], ["Sell", "1.2", middle + 4], ["Sell", "0.5", middle + 2], ["Buy", "0.8", middle - 3], ["Buy", "0.25", middle - 1.5]];
+  const orders = [["Buy", "0.1", middle + 2.5], ["Sell", "1.2", middle + 4], ["Sell", "0.5", middle + 2], ["Buy", "0.8", middle - 3], ["Buy", "0.25", middle - 1.5]];
   for (const [side, quantity, price] of orders) {
     await alice.order(side, quantity, String(price));
     await alice.outcome("applied");
