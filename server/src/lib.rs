@@ -7,7 +7,6 @@
 mod api;
 pub mod assemble;
 mod attester;
-mod backoff;
 mod bootstrap;
 pub mod cli;
 pub mod clock;

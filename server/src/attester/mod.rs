@@ -16,8 +16,8 @@ use tokio::time::Instant;
 use zellbook_core::types::ReplicaIndex;
 use zellbook_core::wire::ReplicaState;
 use zellbook_core::{Action, Rules, SecretKey, Transaction};
+use zellular::client::{Backoff, jitter};
 
-use crate::backoff::{Backoff, jitter};
 use crate::clock::Clock;
 use crate::published::{Attestable, Health, Published, Vote, Watch};
 

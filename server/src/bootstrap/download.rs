@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use sha2::{Digest, Sha256};
-use tokio::time::Instant;
+use zellular::client::Pace;
 
 use super::error::BootstrapError;
 use super::peer::Peer;
@@ -20,8 +20,8 @@ use crate::config::io_error;
 /// The download fails after this many tries in a row without progress.
 const TRIES: u32 = 4;
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// The interval over which the pace is measured.
-const PACE_OVER: Duration = Duration::from_secs(20);
+/// How far the other replica may fall behind the minimum pace.
+const PACE_SLACK: Duration = Duration::from_secs(20);
 /// The minimum pace, in bytes per second.
 const PACE_MIN: u64 = 8 << 10;
 
@@ -99,7 +99,7 @@ async fn piecewise(peer: &Peer, path: &str, file: &Path, bytes: u64) -> Result<(
     }
     let mut out =
         OpenOptions::new().append(true).create(true).open(file).map_err(io_error(file))?;
-    let (mut since, mut got) = (Instant::now(), 0_u64);
+    let mut pace = Pace::new(PACE_MIN, PACE_SLACK);
     while let Some(piece) = peer.piece(&mut response).await? {
         let count = u64::try_from(piece.len()).unwrap_or(u64::MAX);
         from = from.saturating_add(count);
@@ -110,14 +110,10 @@ async fn piecewise(peer: &Peer, path: &str, file: &Path, bytes: u64) -> Result<(
                 .lie(format!("its snapshot is longer than the {bytes} bytes that it announced")));
         }
         out.write_all(&piece).map_err(io_error(file))?;
-        got += count;
-        if since.elapsed() >= PACE_OVER {
-            if got < PACE_MIN * PACE_OVER.as_secs() {
-                return Err(peer.lie(format!(
-                    "it sent only {got} bytes of its snapshot in {PACE_OVER:?}, slower than any link"
-                )));
-            }
-            (since, got) = (Instant::now(), 0);
+        if !pace.take(piece.len()) {
+            return Err(peer.lie(format!(
+                "it sent its snapshot at less than {PACE_MIN} bytes per second, slower than any link"
+            )));
         }
     }
     out.sync_all().map_err(io_error(file))?;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::backoff::Backoff;
+use zellular::client::Backoff;
 
 const WAIT_MAX: Duration = Duration::from_secs(300);
 /// The shortest wait, unless the configured first wait is shorter. With less, every short delay of the

@@ -18,6 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use zellbook_core::LeafKey;
 use zellbook_core::types::limits::NONCES_KEPT;
 use zellbook_core::wire::ReplicaState;
+use zellular::client::{Backoff, jitter};
 
 use super::body::{Body, BodyLimit};
 use super::disk::{Changes, Disk};
@@ -26,7 +27,6 @@ use super::entry::{Entry, Reason, Validity};
 use super::options::OutboxOptions;
 use super::submission::Submission;
 use crate::attester::Attester;
-use crate::backoff::{Backoff, jitter};
 use crate::clock::Clock;
 use crate::published::Health;
 use crate::published::Published;

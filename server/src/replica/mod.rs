@@ -23,9 +23,9 @@ use tokio::time::Instant;
 use zellbook_core::Exchange;
 use zellbook_core::types::ReplicaIndex;
 use zellbook_core::wire::ReplicaState;
+use zellular::client::{Backoff, jitter};
 use zellular::{PageError, ProofError, SignedState, Verifier, Walker};
 
-use crate::backoff::{Backoff, jitter};
 use crate::clock::Clock;
 use crate::evidence::{self, Contradiction, Evidence};
 use crate::metrics::Counts;

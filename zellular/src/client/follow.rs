@@ -7,6 +7,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use thiserror::Error;
 
+use super::backoff::{Backoff, jitter};
 use super::error::GatewayError;
 use super::gateway::GatewayFailure;
 use super::network_client::NetworkClient;
@@ -17,9 +18,9 @@ use crate::page_error::PageError;
 use crate::walker::{Position, ProvenGroup, Walker};
 
 /// The wait before the next question when nothing is new: at first, and at most.
-const IDLE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+const IDLE: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
 /// The wait before the next question after a failure: at first, and at most.
-const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+const RETRY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
 
 /// Why a step of a [`Follower`] returned no batch.
 #[derive(Debug, Error)]
@@ -88,26 +89,22 @@ impl<T: Transport> Follower<T> {
     ///
     /// Fails only if there is a fork ([`FollowError::Fork`]). The app must then stop and tell its operator.
     pub async fn next(&mut self) -> Result<ProvenGroup, FollowError> {
-        let (mut idle, mut retry) = (IDLE.0, RETRY.0);
+        let (mut idle, mut retry) = (IDLE, RETRY);
         loop {
             let wait = match self.step().await {
                 Ok(Some(group)) => return Ok(group),
                 Ok(None) => {
-                    let wait = idle;
-                    idle = (idle * 2).min(IDLE.1);
-                    retry = RETRY.0;
-                    wait
+                    retry.reset();
+                    idle.fail()
                 }
                 Err(fork @ FollowError::Fork { .. }) => return Err(fork),
                 Err(error) => {
                     tracing::warn!("following the sequence failed, will retry: {error}");
-                    let wait = retry;
-                    retry = (retry * 2).min(RETRY.1);
-                    wait
+                    retry.fail()
                 }
             };
             // Random, so that many followers do not ask in step.
-            tokio::time::sleep(wait.mul_f64(0.5 + self.rng.f64() / 2.0)).await;
+            tokio::time::sleep(jitter(wait, &mut self.rng)).await;
         }
     }
 

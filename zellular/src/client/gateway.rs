@@ -6,14 +6,16 @@ use tokio::time::Instant;
 
 use crate::nodes::{Node, NodeList};
 
+use super::backoff::Backoff;
+
 /// How long a gateway is avoided after it was unavailable: the first time, and at most. Each failure in a
 /// row doubles the time.
-pub(super) const UNAVAILABLE_WAIT: (Duration, Duration) =
-    (Duration::from_secs(1), Duration::from_secs(30));
+pub(super) const UNAVAILABLE_WAIT: Backoff =
+    Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
 /// The same after it was dishonest. An honest node is never found dishonest, so this is long; it is not
 /// forever, because an operator list that is out of date makes honest nodes look so.
-pub(super) const DISHONEST_WAIT: (Duration, Duration) =
-    (Duration::from_secs(300), Duration::from_secs(3600));
+pub(super) const DISHONEST_WAIT: Backoff =
+    Backoff::new(Duration::from_secs(300), Duration::from_secs(3600));
 /// The time without a refused post after which earlier refusals are forgotten.
 pub(super) const REFUSALS_LAST: Duration = Duration::from_secs(60);
 
@@ -147,9 +149,4 @@ pub(super) struct Demerits {
     lags: bool,
     /// The leader works for the whole network already.
     is_leader: bool,
-}
-
-/// Returns the wait after a number of failures in a row.
-pub(super) fn doubled((first, most): (Duration, Duration), times: u32) -> Duration {
-    first.saturating_mul(1 << times.saturating_sub(1).min(16)).min(most)
 }

@@ -14,9 +14,10 @@ use std::time::Duration;
 use fastrand::Rng;
 use tokio::time::Instant;
 
+use super::backoff::jitter;
 use super::gateway::{
     DISHONEST_WAIT, Gateway, GatewayAddress, GatewayFailure, GatewayStatus, NodeClaim,
-    REFUSALS_LAST, UNAVAILABLE_WAIT, Use, doubled,
+    REFUSALS_LAST, UNAVAILABLE_WAIT, Use,
 };
 use super::lane::{LANES_MAX, Route};
 
@@ -236,7 +237,6 @@ impl Gateways {
     /// Notes a failure. The gateway is avoided for a while, for reading and on all lanes.
     pub fn fails(&mut self, url: &str, failure: &GatewayFailure) {
         let Some(position) = self.position(url) else { return };
-        let jitter = 0.5 + self.rng.f64() / 2.0;
         let Some(gateway) = self.list.get_mut(position) else { return };
         // Once, not at every retry.
         if gateway.last_failure.as_deref() != Some(failure.text()) {
@@ -247,14 +247,14 @@ impl Gateways {
         let wait = match failure {
             GatewayFailure::Unavailable(_) => {
                 gateway.failures = gateway.failures.saturating_add(1);
-                doubled(UNAVAILABLE_WAIT, gateway.failures)
+                UNAVAILABLE_WAIT.after(gateway.failures)
             }
             GatewayFailure::Dishonest(_) => {
                 gateway.dishonest_answers = gateway.dishonest_answers.saturating_add(1);
-                doubled(DISHONEST_WAIT, gateway.dishonest_answers)
+                DISHONEST_WAIT.after(gateway.dishonest_answers)
             }
         };
-        let until = Instant::now() + wait.mul_f64(jitter);
+        let until = Instant::now() + jitter(wait, &mut self.rng);
         // Being unavailable must not shorten the wait for a dishonest answer.
         gateway.avoided_until = gateway.avoided_until.max(Some(until));
         if self.reading == Some(position) {
@@ -274,11 +274,10 @@ impl Gateways {
     /// its nodes refuse posts and still answer reads.
     pub fn refuses(&mut self, url: &str, why: &str) {
         let Some(position) = self.position(url) else { return };
-        let jitter = 0.5 + self.rng.f64() / 2.0;
         let Some(gateway) = self.list.get_mut(position) else { return };
         tracing::debug!("gateway {url} refused a post: {why}");
         gateway.refusals = gateway.refusals.saturating_add(1);
-        let wait = doubled(UNAVAILABLE_WAIT, gateway.refusals).mul_f64(jitter);
+        let wait = jitter(UNAVAILABLE_WAIT.after(gateway.refusals), &mut self.rng);
         gateway.no_posts_until = Some(Instant::now() + wait);
         self.leave(position);
     }

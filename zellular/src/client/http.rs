@@ -8,8 +8,9 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{timeout, timeout_at};
 
+use super::pace::Pace;
 use super::transport::{Answer, Bounds, Method, Request, SILENCE_MAX, Transport, TransportError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -81,16 +82,16 @@ async fn exchange(
     if let Some(kind) = request.content_type {
         builder = builder.header(CONTENT_TYPE, kind).body(request.body);
     }
-    let started = Instant::now();
+    let pace = Pace::new(PACE_MIN, SILENCE_MAX);
     // The time limit of a large answer is long. Without this shorter one, a frozen node would hold up its
     // reader for all of it.
-    let response = timeout_at(started + SILENCE_MAX, builder.send()).await;
+    let response = timeout_at(pace.deadline(), builder.send()).await;
     let response = response.map_err(|_| TransportError::TimedOut(SILENCE_MAX))?;
     let response = response.map_err(connection)?;
     let status = response.status().as_u16();
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let content_type = kind.map(Into::into);
-    let body = read(response, bytes_max, started).await?;
+    let body = read(response, bytes_max, pace).await?;
     Ok(Answer { status, content_type, body })
 }
 
@@ -98,7 +99,7 @@ async fn exchange(
 async fn read(
     mut response: Response,
     bytes_max: usize,
-    started: Instant,
+    mut pace: Pace,
 ) -> Result<Vec<u8>, TransportError> {
     // The announced length is not trusted, but saves reading an answer that will be refused.
     let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX);
@@ -107,14 +108,14 @@ async fn read(
     }
     let mut bytes = Vec::new();
     loop {
-        let earned = u64::try_from(bytes.len()).unwrap_or(u64::MAX) / PACE_MIN;
-        let deadline = started + SILENCE_MAX + Duration::from_secs(earned);
-        let chunk = timeout_at(deadline, response.chunk()).await;
+        let chunk = timeout_at(pace.deadline(), response.chunk()).await;
         let chunk = chunk.map_err(|_| TransportError::TooSlow(PACE_MIN))?;
         let Some(chunk) = chunk.map_err(connection)? else { return Ok(bytes) };
         if bytes.len() + chunk.len() > bytes_max {
             return Err(TransportError::TooLarge(bytes_max));
         }
+        // In time, as it came before the deadline.
+        let _ = pace.take(chunk.len());
         bytes.extend_from_slice(&chunk);
     }
 }

@@ -37,6 +37,7 @@
 )]
 
 mod app_client;
+mod backoff;
 pub mod eigenlayer;
 mod error;
 mod follow;
@@ -45,17 +46,20 @@ mod gateways;
 mod http;
 mod lane;
 mod network_client;
+mod pace;
 
 pub mod transport;
 mod url;
 mod verifier;
 
 pub use app_client::{Client, ClientError, ClientOptions, Network};
+pub use backoff::{Backoff, jitter};
 pub use error::GatewayError;
 pub use follow::{FollowError, Follower};
 pub use gateway::{GatewayAddress, GatewayFailure, GatewayStatus};
 pub use http::HttpTransport;
 pub use lane::{LANES_MAX, Route};
 pub use network_client::NetworkClient;
+pub use pace::Pace;
 pub use url::is_http_url;
 pub use verifier::{VerifierWatch, fixed};

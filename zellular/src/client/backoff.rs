@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+/// The waits of one row of failures.
 #[derive(Clone, Copy, Debug)]
 pub struct Backoff {
     first: Duration,
@@ -14,17 +15,19 @@ pub struct Backoff {
 }
 
 impl Backoff {
+    /// Makes the waits from `first` to `longest`, before any failure.
     pub const fn new(first: Duration, longest: Duration) -> Self {
         Self { first, longest, failures: 0 }
     }
 
-    /// The wait after this many failures in a row.
+    /// Returns the wait after this many failures in a row.
+    #[must_use]
     pub fn after(&self, failures: u32) -> Duration {
         let factor = 1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX);
         self.first.saturating_mul(factor).min(self.longest)
     }
 
-    /// Counts a failure and returns the wait after it.
+    /// Counts a failure, and returns the wait after it.
     pub fn fail(&mut self) -> Duration {
         self.failures = self.failures.saturating_add(1);
         self.after(self.failures)
@@ -36,7 +39,8 @@ impl Backoff {
     }
 }
 
-/// A random time between half of a wait and all of it.
+/// Returns a random time between half of `wait` and all of it.
+#[must_use]
 pub fn jitter(wait: Duration, random: &mut Rng) -> Duration {
     wait.mul_f64(0.5 + random.f64() / 2.0)
 }
