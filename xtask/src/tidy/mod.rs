@@ -33,7 +33,7 @@ pub fn tidy(root: &Path, tasks: &[&str]) -> Result<(), String> {
             eprintln!("tidy: no violations in {files} Rust files");
             Ok(())
         }
-        count => Err(format!("tidy found {count} violations")),
+        count => Err(format!("violations found by tidy: {count}")),
     }
 }
 
@@ -155,6 +155,6 @@ mod tests {
         assert_eq!(tidy(root, &["run"]), Ok(()));
         write("core/src/types/mod.rs", "pub struct Hash(crate::Root);");
         write("core/src/lib.rs", "pub mod types; pub struct Root(types::Hash);");
-        assert_eq!(tidy(root, &["run"]), Err("tidy found 2 violations".into()));
+        assert_eq!(tidy(root, &["run"]), Err("violations found by tidy: 2".into()));
     }
 }
