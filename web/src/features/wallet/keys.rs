@@ -148,7 +148,7 @@ pub async fn sign(
         Answer::Recovered { .. } => return Err(VaultError::OtherSigner),
         answer => return Err(refusal(answer)),
     };
-    let signature = signature.parse().map_err(|()| VaultError::Unavailable)?;
+    let signature = signature.parse().map_err(|_| VaultError::Unavailable)?;
     Ok((scheme, signature))
 }
 
