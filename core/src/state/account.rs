@@ -1,4 +1,9 @@
 //! An account: its balances, used nonces and open orders.
+//!
+//! With many accounts, matching mostly waits for memory. An account is therefore aligned to cache
+//! lines, and what a trade needs is in its first two: two balances and the open orders of one
+//! market, without a pointer to follow. Most accounts hold two tokens and trade in one market;
+//! further tokens and markets are behind one pointer.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -14,32 +19,29 @@ use crate::types::{Atoms, Corrupt, MarketIndex, PublicKey, TokenIndex};
 /// A balance of one token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Balance {
-    /// What can be spent.
+    /// The amount that can be spent.
     pub available: Atoms,
-    /// What open orders hold (I2).
+    /// The amount reserved for open orders (I2).
     pub locked: Atoms,
 }
 
 /// An account.
-///
-/// What matching needs lies in the first two lines of memory, without a pointer to follow for two
-/// tokens and one market: with many accounts, memory is what matching waits for.
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub struct Account {
     balances: [Balance; 2],
-    /// The tokens of `balances`, [`TokenIndex::NONE`] where there is none yet.
+    /// The tokens of `balances`; [`TokenIndex::NONE`] where a place is free.
     tokens: [TokenIndex; 2],
-    /// In the market where it first had any.
+    /// The open orders in the first market that the account traded in.
     open_orders: OpenOrders,
     others: Option<Box<Others>>,
-    /// The highest nonces used, ascending, at most 64 (I9).
+    /// The highest used nonces in ascending order, at most 64 (I9).
     nonces: Vec<u64>,
-    /// Its key.
+    /// The public key, which names the account on the wire.
     pub key: PublicKey,
 }
 
-/// What most accounts do not have: more tokens and more markets.
+/// Balances and open orders beyond those in the account itself.
 #[derive(Clone, Debug, Default)]
 struct Others {
     balances: Vec<(TokenIndex, Balance)>,
@@ -72,7 +74,7 @@ impl Account {
         }
     }
 
-    /// Its balance of a token.
+    /// The balance of a token; zero if the account never had any.
     pub fn balance(&self, token: TokenIndex) -> Balance {
         let [first, second] = self.balances;
         match self.tokens {
@@ -85,7 +87,8 @@ impl Account {
         }
     }
 
-    /// Its balances of the tokens that it ever had, in the order in which it first had them.
+    /// The balances of all tokens that the account ever had, in the order in which it first had
+    /// them.
     pub fn balances(&self) -> impl Iterator<Item = (TokenIndex, Balance)> {
         let first = self.tokens.into_iter().zip(self.balances);
         let first = first.filter(|(token, _)| *token != TokenIndex::NONE);
@@ -109,29 +112,31 @@ impl Account {
         }
     }
 
-    /// Asks for what matching needs of it.
+    /// Prefetches what matching needs of the account.
     pub(crate) fn prefetch(&self) {
         let Self { balances: [balance, _], open_orders, .. } = self;
         prefetch(&balance.available);
         prefetch(&open_orders.market);
     }
 
-    /// Asks for where its next order in its first market will be listed.
+    /// Prefetches the end of the order list of the first market, where a new order is added.
     pub(crate) fn prefetch_end_of_orders(&self) {
         self.open_orders.prefetch_end();
     }
 
-    /// Asks for where an order of its own in its first market is listed.
+    /// Prefetches the entry of an order in the list of the first market.
     pub(crate) fn prefetch_order(&self, id: u64) {
         self.open_orders.prefetch_order(id);
     }
 
-    /// The nonces that are remembered, ascending.
+    /// The stored nonces in ascending order.
     pub fn nonces(&self) -> &[u64] {
         &self.nonces
     }
 
-    /// Whether a nonce may be used now.
+    /// Whether a nonce can be used: rejects 3 and 4. Once 64 nonces are stored, those below the
+    /// lowest are refused although nothing shows that they were used: the memory for each key is
+    /// bounded, and clients count upwards.
     pub fn check_nonce(&self, nonce: u64) -> Result<(), Reject> {
         if self.nonces.binary_search(&nonce).is_ok() {
             return Err(Reject::NonceUsed);
@@ -144,7 +149,7 @@ impl Account {
         }
     }
 
-    /// Remembers a nonce that was checked.
+    /// Stores a nonce that [`Self::check_nonce`] allowed.
     pub fn use_nonce(&mut self, nonce: u64) {
         if let Err(position) = self.nonces.binary_search(&nonce) {
             self.nonces.insert(position, nonce);
@@ -154,7 +159,7 @@ impl Account {
         }
     }
 
-    /// Its open orders, a list for each market where it ever had any, in the order of its first ones.
+    /// The open orders: one list for each market in which the account ever had any.
     pub fn open_orders(&self) -> impl Iterator<Item = &OpenOrders> {
         let first = Some(&self.open_orders).filter(|orders| orders.market != MarketIndex::NONE);
         let others = self.others.iter().flat_map(|others| &others.open_orders);
@@ -169,7 +174,7 @@ impl Account {
         others.iter_mut().find(|orders| orders.market == market)
     }
 
-    /// How many open orders it has in a market.
+    /// The number of open orders in a market.
     pub fn open_orders_in(&self, market: MarketIndex) -> usize {
         if self.open_orders.market == market {
             return self.open_orders.count();
@@ -178,20 +183,20 @@ impl Account {
         orders.map_or(0, OpenOrders::count)
     }
 
-    /// Where the open order with this id most likely lies, if it is in its first market. Only its book
-    /// knows.
+    /// The likely market and slot of an open order, if it is in the first market. Only the book can
+    /// confirm it, since the lists store half of each id.
     pub fn likely_order(&self, id: u64) -> Option<(MarketIndex, Slot)> {
         Some((self.open_orders.market, self.open_orders.likely(id)?))
     }
 
-    /// Where its open orders lie whose id is this, or has the same low half.
+    /// The markets and slots of the open orders whose id has the same low half as this one.
     pub fn orders_with_low_half_of(&self, id: u64) -> impl Iterator<Item = (MarketIndex, Slot)> {
         self.open_orders().flat_map(move |orders| {
             orders.with_low_half_of(id).map(move |slot| (orders.market, slot))
         })
     }
 
-    /// Notes that an order of its own is in a book.
+    /// Adds an order that entered a book to the list of its market.
     pub fn add_order(&mut self, market: MarketIndex, id: u64, slot: Slot) {
         if let Some(orders) = self.open_orders_mut(market) {
             return orders.push(id, slot);
@@ -205,7 +210,7 @@ impl Account {
         }
     }
 
-    /// Notes that an order of its own left its book.
+    /// Removes an order that left its book.
     pub fn remove_order(
         &mut self,
         market: MarketIndex,
@@ -217,14 +222,14 @@ impl Account {
         if orders.remove(id, slot) { Ok(()) } else { Err(MISSING) }
     }
 
-    /// Notes that all orders of its own leave the book of a market.
+    /// Removes all orders in one market.
     pub fn remove_orders(&mut self, market: MarketIndex) {
         if let Some(orders) = self.open_orders_mut(market) {
             orders.clear();
         }
     }
 
-    /// Bytes of memory that the lists of its open orders hold.
+    /// Bytes of memory of the open-order lists.
     pub fn open_orders_memory(&self) -> usize {
         self.open_orders().fold(0, |sum, orders| sum.wrapping_add(orders.memory()))
     }

@@ -1,5 +1,14 @@
-//! What replicas say they have seen: roots, which are certified once enough agree, and clocks, whose
-//! weighted median is the state's time.
+//! Attestations of the replicas: votes on state roots, and clocks.
+//!
+//! Each replica of genesis regularly signs the root after a batch together with its own clock.
+//!
+//! - **Roots.** The first vote of a replica on a batch counts. A root is certified once replicas with more than two thirds
+//!   of the weight voted for it: fewer than a third can be dishonest, so two different roots of one batch are never
+//!   both certified. Votes on a certified batch and on earlier ones are then dropped. The newest certified roots are kept
+//!   in the state, so that a root also proves the roots certified before it.
+//! - **Time.** The state time is the weighted median of the last clocks: the latest time that replicas with more than half
+//!   of the weight have reached. Less than half of the weight can neither hold it back nor push it ahead of every honest
+//!   clock.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -7,22 +16,23 @@ use alloc::vec::Vec;
 use crate::rules::Rules;
 use crate::types::{Hash, ReplicaIndex};
 
-/// The last that a replica said.
+/// The last attestation of a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Latest {
-    /// Index of the batch that it attested to.
+    /// Index of the batch whose root it attested to.
     pub batch: u64,
-    /// Its clock in Unix milliseconds.
+    /// The replica's clock in Unix milliseconds.
     pub clock: u64,
 }
 
-/// All that the state keeps of attestations.
+/// The attestations that the state stores.
 #[derive(Clone, Debug, Default)]
 pub struct Attestations {
     pub(crate) latest: BTreeMap<ReplicaIndex, Latest>,
-    /// Roots by batch and replica, of batches after the last certified one.
+    /// Votes: the root by batch and replica, for batches after the last certified one. At most 32
+    /// of each replica.
     pub(crate) votes: BTreeMap<(u64, ReplicaIndex), Hash>,
-    /// Certified roots by batch, the last 64.
+    /// The last 64 certified roots, by batch.
     pub(crate) certified: BTreeMap<u64, Hash>,
 }
 
@@ -37,17 +47,17 @@ impl Attestations {
         self.certified.get(&batch)
     }
 
-    /// The last certified batch with its root.
+    /// The last certified batch and its root.
     pub fn last_certified(&self) -> Option<(u64, &Hash)> {
         self.certified.last_key_value().map(|(batch, root)| (*batch, root))
     }
 
-    /// The open votes: batch, who voted, and for which root, in ascending order of batches.
+    /// The open votes in ascending order of batches: batch, replica and root.
     pub fn votes(&self) -> impl Iterator<Item = (u64, ReplicaIndex, &Hash)> {
         self.votes.iter().map(|((batch, replica), root)| (*batch, *replica, root))
     }
 
-    /// Whether votes of more than two thirds of the weight are for this root of a batch.
+    /// Whether replicas with more than two thirds of the weight voted for this root of a batch.
     pub(crate) fn decides(&self, rules: &Rules, batch: u64, root: &Hash) -> bool {
         let replicas = &rules.genesis.replicas;
         let total: u64 = replicas.iter().map(|replica| u64::from(replica.weight)).sum();
@@ -60,8 +70,8 @@ impl Attestations {
         agreeing.saturating_mul(3) > total.saturating_mul(2)
     }
 
-    /// The weighted median of the replicas' clocks: the latest time that replicas of more than half of
-    /// the weight have reached; 0 while so many have not attested.
+    /// The weighted median of the replicas' clocks; 0 until replicas with more than half of the
+    /// weight have attested.
     pub(crate) fn time(&self, rules: &Rules) -> u64 {
         let replicas = &rules.genesis.replicas;
         let total: u64 = replicas.iter().map(|replica| u64::from(replica.weight)).sum();
@@ -72,6 +82,7 @@ impl Attestations {
                 Some((latest.clock, u64::from(replica.weight)))
             })
             .collect();
+        // The latest clock first: go down until more than half of the weight has reached this time.
         clocks.sort_unstable_by(|a, b| b.cmp(a));
         let mut reached = 0_u64;
         for (clock, weight) in clocks {

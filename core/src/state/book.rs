@@ -1,9 +1,14 @@
-//! The order book of one market: price levels of orders in arrival order.
+//! The order book of one market: price levels, each a queue of orders in order of arrival
+//! (price-time priority).
 //!
-//! Orders and levels lie in two slabs. An order is linked to its neighbours in its level and to the
-//! level itself, so that filling or cancelling it needs no search. Maps from price to level keep the
-//! levels in order; they change only when a level comes or goes, and are asked only where a hint does
-//! not lead to the level of a price.
+//! Orders and levels are in two arrays, and a removed entry is used again for the next one. An
+//! order is linked to its neighbours in the queue and to its level, so filling or cancelling it
+//! needs no search. For each side, a map from price to level keeps the levels in order. The map
+//! only changes when a level appears or disappears. An order that arrives usually finds its level
+//! without the map: a table of hints, indexed by the low bits of the price, points to the level
+//! that last had such a price. A hint can be stale, so whoever follows it checks that the level
+//! there has this price and side and is not empty. The best price of each side is stored beside the
+//! map, since every order is compared with it.
 
 use alloc::collections::BTreeMap;
 use alloc::collections::btree_map::Entry;
@@ -14,7 +19,8 @@ use zellbook_prefetch::prefetch;
 
 use crate::types::{AccountIndex, Corrupt, Lots, Side, Ticks};
 
-/// Where an order lies in its book's memory.
+/// The place of an order in the memory of its book. Not part of the state: replicas may use
+/// different slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(NonZeroU32);
 
@@ -29,36 +35,38 @@ impl Slot {
     }
 }
 
-/// Where a level lies in its book's memory.
+/// The place of a level in the memory of its book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct LevelSlot(NonZeroU32);
 
-/// The first bytes of the hash of the transaction that placed an order.
+/// The first bytes of the hash of the transaction that placed an order: enough to tell an account's
+/// open orders apart.
 pub type HashPrefix = [u8; 8];
 
-/// An order in the book.
+/// An order in the book, with the price and side of its level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RestingOrder {
-    /// Its id: the sequence of acceptance, so arrival order within a level (I4).
+    /// The order id. Ids count accepted orders, so their order is the order of arrival (I4).
     pub id: u64,
-    /// Whose.
+    /// The account that placed the order.
     pub account: AccountIndex,
-    /// Side.
+    /// Buy or sell.
     pub side: Side,
-    /// Limit price.
+    /// The limit price, which is also the price of its trades.
     pub price: Ticks,
-    /// All that it was accepted with, less what a `replace` took off.
+    /// The quantity of the order: what it was accepted with, less what a `replace` took off.
     pub quantity: Lots,
-    /// What of the quantity came to rest; its maker fee counts from there.
+    /// Quantity when the order entered the book. The maker fee is charged on this part only: what
+    /// was filled before paid the taker fee.
     pub rested: Lots,
-    /// What is left of it; more than zero.
+    /// The unfilled part of `rested`; more than zero.
     pub remaining: Lots,
-    /// Of the transaction that placed it.
+    /// The first bytes of the hash of the transaction that placed the order.
     pub hash: HashPrefix,
 }
 
-/// A resting order in memory: 56 bytes. Side and price stand in its level. Vacant if nothing
-/// remains; `next` is then the next vacant one.
+/// A resting order in memory: 56 bytes. Side and price are in the level. A node with nothing
+/// remaining is vacant, and its `next` is the next vacant node.
 #[derive(Clone, Debug)]
 struct Node {
     id: u64,
@@ -74,14 +82,15 @@ struct Node {
 
 const _: () = assert!(size_of::<Node>() == 56);
 
-/// The orders of one side at one price. Never empty (I5).
+/// The orders of one side at one price. A level in the book is never empty (I5).
 #[derive(Clone, Copy, Debug)]
 pub struct Level {
-    /// What is left of its orders, all told. A `u128`, since each may be near 2^64.
+    /// The sum of what remains of its orders, in lots. A `u128`, since each order can be close to
+    /// 2^64.
     pub quantity: u128,
     /// The price of its orders.
     pub price: Ticks,
-    /// How many orders it has.
+    /// The number of its orders.
     pub orders: u32,
     /// The side of its orders.
     pub side: Side,
@@ -93,10 +102,10 @@ pub struct Level {
 #[derive(Clone, Debug, Default)]
 struct Levels {
     by_price: BTreeMap<Ticks, LevelSlot>,
-    /// The best price.
+    /// The best price: the highest of the bids, the lowest of the asks.
     best: Option<Ticks>,
-    /// Where the level of a price may be, by the low bits of the price. Never wrong for long: whoever
-    /// follows a hint looks whether the level is that of the price. A power of two of them.
+    /// For the low bits of a price, the level that was last set for such a price. May be stale. The
+    /// length is a power of two, at least twice the number of levels when a level is added.
     hints: Vec<Option<LevelSlot>>,
 }
 
@@ -117,7 +126,7 @@ impl Levels {
         }
     }
 
-    /// Notes a level that is new in `by_price`.
+    /// Updates the best price and the hints for a level that was added to `by_price`.
     fn added(&mut self, side: Side, price: Ticks, slot: LevelSlot) {
         if self.best.is_none_or(|best| crosses(side, price, best)) {
             self.best = Some(price);
@@ -166,12 +175,12 @@ const MISSING: Corrupt = Corrupt("an order is missing from its book");
 
 const BELOW_ZERO: Corrupt = Corrupt("a level's quantity went below zero");
 
-/// The index of the slot with this number, which counts from one.
+/// The array index of a slot. Slots count from 1, so that an optional slot takes no extra memory.
 fn index(number: NonZeroU32) -> Option<usize> {
     usize::try_from(number.get().wrapping_sub(1)).ok()
 }
 
-/// The number of the slot that is pushed next.
+/// The number of the slot that is pushed next onto an array of this length.
 fn number(length: usize) -> Result<NonZeroU32, Corrupt> {
     u32::try_from(length)
         .ok()
@@ -224,20 +233,20 @@ impl Book {
         }
     }
 
-    /// The order at a slot.
+    /// The order at a slot; `None` if the slot is vacant.
     pub fn order(&self, slot: Slot) -> Option<RestingOrder> {
         let node = self.node(slot).filter(|node| node.remaining > Lots(0))?;
         Some(self.view(node, self.level_at(node.level)?))
     }
 
-    /// Asks for an order's memory; for looking ahead.
+    /// Prefetches an order.
     pub(crate) fn prefetch(&self, slot: Slot) {
         if let Some(node) = self.node(slot) {
             prefetch(node);
         }
     }
 
-    /// Asks for what changes in the neighbours of an order when it leaves.
+    /// Prefetches the links that change in the neighbours of an order when it leaves.
     pub(crate) fn prefetch_neighbours(&self, slot: Slot) {
         let beside = self.node(slot).map_or([None; 2], |node| [node.previous, node.next]);
         for node in beside.into_iter().flatten().filter_map(|slot| self.node(slot)) {
@@ -245,7 +254,7 @@ impl Book {
         }
     }
 
-    /// Asks for what changes in the last order of a level when one comes behind it.
+    /// Prefetches the link that changes in the last order of a level when another one arrives.
     pub(crate) fn prefetch_tail(&self, side: Side, price: Ticks) {
         let level = self.hinted(side, price).and_then(|slot| self.level_at(slot));
         let tail = level.and_then(|level| level.tail).and_then(|slot| self.node(slot));
@@ -254,7 +263,7 @@ impl Book {
         }
     }
 
-    /// The price levels of a side, best first.
+    /// The price levels of a side, the best price first.
     pub fn levels(&self, side: Side) -> impl Iterator<Item = &Level> {
         let map = &self.side(side).by_price;
         let (bids, asks) = match side {
@@ -270,13 +279,13 @@ impl Book {
         self.level_at(self.find(side, price)?)
     }
 
-    /// Where the level of a side at a price lies.
+    /// The slot of the level of a side at a price.
     fn find(&self, side: Side, price: Ticks) -> Option<LevelSlot> {
         let found = || self.side(side).by_price.get(&price).copied();
         self.hinted(side, price).or_else(found)
     }
 
-    /// The same where its hint is right.
+    /// The same, if the hint for the price is right.
     fn hinted(&self, side: Side, price: Ticks) -> Option<LevelSlot> {
         let hint = self.side(side).hint(price)?;
         let level = self.level_at(hint)?;
@@ -289,15 +298,15 @@ impl Book {
         self.levels(side).flat_map(|level| self.queue(level)).map(|(_, order)| order)
     }
 
-    /// The orders of one level in arrival order, with their slots.
+    /// The orders of one level in order of arrival, with their slots.
     pub fn queue(&self, level: &Level) -> impl Iterator<Item = (Slot, RestingOrder)> {
         let next = |slot: Option<Slot>| slot.and_then(|slot| Some((slot, self.node(slot)?)));
         core::iter::successors(next(level.head), move |(_, node)| next(node.next))
             .map(move |(slot, node)| (slot, self.view(node, level)))
     }
 
-    /// The orders of a side in priority order that an order of the other side with this limit
-    /// would meet, with their slots.
+    /// The orders of a side, in priority order and with their slots, that an order of the other
+    /// side with this limit would trade with.
     pub fn crossing(&self, side: Side, limit: Ticks) -> impl Iterator<Item = (Slot, RestingOrder)> {
         self.levels(side)
             .take_while(move |level| crosses(side, level.price, limit))
@@ -309,7 +318,7 @@ impl Book {
         self.side(side).best
     }
 
-    /// Adds an order behind those of its price.
+    /// Adds an order at the end of the queue of its price.
     pub fn insert(&mut self, order: &RestingOrder) -> Result<Slot, Corrupt> {
         let level = match self.hinted(order.side, order.price) {
             Some(level) => level,
@@ -351,7 +360,7 @@ impl Book {
         }
         let slot = Slot(number(self.nodes.len())?);
         if self.nodes.len() == self.nodes.capacity() {
-            // By a sixteenth, not twofold: books are large, and most of their memory is this.
+            // Grow by a sixteenth instead of doubling: this array is most of a book's memory.
             self.nodes.reserve_exact((self.nodes.len() >> 4).max(64));
         }
         self.nodes.push(node);
@@ -385,8 +394,8 @@ impl Book {
         Ok(slot)
     }
 
-    /// Takes a filled quantity off an order, which stays in its place, or leaves if nothing is left.
-    /// Returns what is left.
+    /// Takes a filled quantity off an order. The order keeps its queue position, or leaves the book
+    /// if nothing remains. Returns what remains.
     pub fn fill(&mut self, slot: Slot, filled: Lots) -> Result<Lots, Corrupt> {
         let node = self.node_mut(slot)?;
         let remaining =
@@ -402,8 +411,8 @@ impl Book {
         Ok(remaining)
     }
 
-    /// Takes so many lots off the quantity of an order, which keeps its place. Less than what is
-    /// left of it.
+    /// Reduces the quantity of an order by less than what remains of it. The order keeps its queue
+    /// position: giving up quantity harms nobody behind it.
     pub fn reduce(&mut self, slot: Slot, by: Lots) -> Result<(), Corrupt> {
         let less = |lots: Lots| lots.checked_sub(by).filter(|lots| *lots > Lots(0)).ok_or(MISSING);
         let node = self.node_mut(slot)?;
@@ -416,7 +425,7 @@ impl Book {
         Ok(())
     }
 
-    /// Takes an order out.
+    /// Removes an order.
     pub fn remove(&mut self, slot: Slot) -> Result<(), Corrupt> {
         let vacant = self.vacant.replace(slot);
         let node = self.node_mut(slot)?;
@@ -451,7 +460,7 @@ impl Book {
         Ok(())
     }
 
-    /// Bytes of memory that the book holds for its orders and levels.
+    /// Bytes of memory that the book allocated for orders, levels and hints.
     pub fn memory(&self) -> usize {
         let nodes = self.nodes.capacity().wrapping_mul(size_of::<Node>());
         let levels = self.levels.capacity().wrapping_mul(size_of::<Level>());
@@ -461,7 +470,8 @@ impl Book {
     }
 }
 
-/// Whether an order that rests on `side` at `price` meets one of the other side with this limit.
+/// Whether an order that rests on `side` at `price` would trade with an order of the other side
+/// with this limit. On one side, the same test says whether `price` is at least as good as `limit`.
 pub fn crosses(side: Side, price: Ticks, limit: Ticks) -> bool {
     match side {
         Side::Buy => price >= limit,

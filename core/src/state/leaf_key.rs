@@ -1,38 +1,43 @@
-//! The keys of the state's leaves, in bytes.
+//! The keys of the state's leaves.
+//!
+//! The first byte of a key is the kind of leaf, and the rest names the leaf. Numbers are
+//! big-endian, so keys of one kind are in ascending order of their numbers. See *State* in
+//! `docs/protocol.md`.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::types::{ByteReader, Corrupt, PublicKey, ReplicaIndex, TokenIndex, TransactionHash};
 
-/// Which leaf.
+/// The key of a leaf. Each variant shows the key's bytes, then the value of the leaf.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LeafKey {
     /// `0`: batch, body chain, last order, last trade, last withdrawal, time.
     Counters,
-    /// `1 token`: what exists of it.
+    /// `1 token`: the supply of a token.
     Supply(TokenIndex),
-    /// `2 account token`: available and locked. Gone when both are zero.
+    /// `2 account token`: available and locked balance. No leaf when both are zero.
     Balance(PublicKey, TokenIndex),
-    /// `3 key`: the nonces kept, ascending.
+    /// `3 key`: the stored nonces of a signing key, ascending.
     Nonces(PublicKey),
     /// `4 account id`: an open order.
     Order(PublicKey, u64),
-    /// `5 token reference`: a deposit that was credited. Its value is empty.
+    /// `5 token reference`: a deposit reference that was credited. The value is empty.
     Reference(TokenIndex, String),
-    /// `6 hash`: a signature in the guide's format that was used. Its value is empty.
+    /// `6 hash`: a used signature in the guide's format. The value is empty.
     GuideSignature(TransactionHash),
-    /// `7 account key`: what a session key may do.
+    /// `7 account key`: the limits of a session key.
     SessionKey(PublicKey, PublicKey),
     /// `8 number`: a withdrawal.
     Withdrawal(u64),
-    /// `9 replica`: the last batch that it attested to, and its clock.
+    /// `9 replica`: the last batch that the replica attested to, and its clock.
     Replica(ReplicaIndex),
-    /// `10 batch replica`: a root that it attested to, of a batch that is not certified.
+    /// `10 batch replica`: the root that the replica attested to, for a batch after the last
+    /// certified one.
     Vote(u64, ReplicaIndex),
-    /// `11 batch`: a certified root.
+    /// `11 batch`: the certified root of a batch.
     Certified(u64),
-    /// `12 account`: when all its orders are cancelled.
+    /// `12 account`: the time at which the dead-man's switch cancels all orders of the account.
     Switch(PublicKey),
 }
 
@@ -65,7 +70,7 @@ impl LeafKey {
         }
     }
 
-    /// Reads a key back.
+    /// Reads a key. Fails if the bytes are not exactly what [`Self::to_bytes`] writes for some key.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Corrupt> {
         let mut reader = ByteReader(bytes);
         let key = match reader.u8()? {

@@ -1,4 +1,8 @@
-//! All accounts, and how much of each token exists.
+//! All accounts, and the supply of each token.
+//!
+//! Every method that moves an amount assumes that the amount was checked: a balance that would go
+//! below zero or above the supply limit means that this replica is broken, never that a transaction
+//! is wrong.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -10,17 +14,17 @@ const BELOW_ZERO: Corrupt = Corrupt("a balance went below zero");
 
 const ABOVE_SUPPLY: Corrupt = Corrupt("a balance exceeds what can exist");
 
-/// All accounts, and what exists of each token.
+/// All accounts, and the supply of each token.
 #[derive(Clone, Debug)]
 pub struct Ledger {
     index: BTreeMap<PublicKey, AccountIndex>,
     accounts: Vec<Account>,
-    /// Deposits of each token less withdrawals (I1).
+    /// For each token: deposits less withdrawals (I1).
     supply: Vec<Atoms>,
 }
 
 impl Ledger {
-    /// Nothing of so many tokens, and one account, which gets the index 0.
+    /// A ledger with no supply of any of this many tokens, and one account, which gets the index 0.
     pub fn new(tokens: usize, first: &PublicKey) -> Self {
         Self {
             index: BTreeMap::from([(*first, AccountIndex(0))]),
@@ -29,17 +33,17 @@ impl Ledger {
         }
     }
 
-    /// The account with this key, if it was ever touched.
+    /// The account with this key, if the ledger has it.
     pub fn find(&self, key: &PublicKey) -> Option<&Account> {
         self.index.get(key).and_then(|index| self.get(*index))
     }
 
-    /// Where the account with this key stands, if it was ever touched.
+    /// The index of the account with this key, if the ledger has it.
     pub fn index(&self, key: &PublicKey) -> Option<AccountIndex> {
         self.index.get(key).copied()
     }
 
-    /// The account with this key, made if need be.
+    /// The index of the account with this key; adds the account if it is new.
     pub fn intern(&mut self, key: &PublicKey) -> Result<AccountIndex, Corrupt> {
         if let Some(index) = self.index.get(key) {
             return Ok(*index);
@@ -52,7 +56,7 @@ impl Ledger {
         Ok(index)
     }
 
-    /// The account at an index.
+    /// The account with an index.
     pub fn get(&self, index: AccountIndex) -> Option<&Account> {
         self.accounts.get(usize::try_from(index.0).ok()?)
     }
@@ -70,29 +74,29 @@ impl Ledger {
             .ok_or(Corrupt("an account is missing"))
     }
 
-    /// All accounts, by key.
+    /// All accounts in ascending order of their keys.
     pub fn accounts(&self) -> impl Iterator<Item = &Account> {
         self.index.values().filter_map(|index| self.get(*index))
     }
 
-    /// How many tokens genesis has.
+    /// The number of tokens in genesis.
     pub fn tokens(&self) -> u16 {
         u16::try_from(self.supply.len()).unwrap_or(u16::MAX)
     }
 
-    /// What exists of a token.
+    /// The supply of a token.
     pub fn supply(&self, token: TokenIndex) -> Atoms {
         self.supply.get(usize::from(token.0)).copied().unwrap_or_default()
     }
 
-    /// Sets what exists of a token.
+    /// Sets the supply of a token.
     pub fn set_supply(&mut self, token: TokenIndex, supply: Atoms) -> Result<(), Corrupt> {
         let slot = self.supply.get_mut(usize::from(token.0));
         *slot.ok_or(Corrupt("a token is not in genesis"))? = supply;
         Ok(())
     }
 
-    /// Sets a balance, when state is loaded.
+    /// Sets a balance when a state is restored.
     pub fn set_balance(
         &mut self,
         index: AccountIndex,
@@ -106,7 +110,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Adds to the available balance.
+    /// Adds an amount to the available balance.
     pub fn credit(
         &mut self,
         index: AccountIndex,
@@ -118,7 +122,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Takes from the available balance, which was checked to cover it.
+    /// Takes an amount from the available balance, which was checked to cover it.
     pub fn debit(
         &mut self,
         index: AccountIndex,
@@ -130,7 +134,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Moves from available to locked. The available balance was checked to cover it.
+    /// Moves an amount from available to locked. The available balance was checked to cover it.
     pub fn lock(
         &mut self,
         index: AccountIndex,
@@ -143,7 +147,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Takes from the locked balance.
+    /// Takes an amount from the locked balance.
     pub fn take_locked(
         &mut self,
         index: AccountIndex,
@@ -155,7 +159,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Moves from locked back to available.
+    /// Moves an amount from locked to available.
     pub fn unlock(
         &mut self,
         index: AccountIndex,

@@ -1,4 +1,16 @@
-//! The open orders of an account, as the account knows them: where they lie in their books.
+//! The open orders of an account in one market: where each of them is in the book.
+//!
+//! A list must be small, since there are millions, and must find an order by its id without a
+//! search through memory. A short list (at most 32 entries) is unordered and without gaps: it is
+//! searched from the end, and the last entry fills a gap. A long list is in ascending order of ids
+//! and marks a removed order as gone instead of moving the others; when more than half of it is
+//! gone, the gaps are closed. Since an account's orders arrive at a roughly steady rate, the
+//! position of an id in a long list is guessed by interpolation between the first and the last id,
+//! and two cache lines around the guess are searched first.
+//!
+//! An entry stores the low half of the id (4 bytes) and the slot (4 bytes). Two open orders of one
+//! account may share the low half if their ids differ by a multiple of 2^32, so a match is only
+//! likely: the caller asks the book for the whole id.
 
 use alloc::vec::Vec;
 
@@ -7,36 +19,31 @@ use zellbook_prefetch::prefetch;
 use super::book::Slot;
 use crate::types::MarketIndex;
 
-/// The open orders of one account in one market where it ever had any.
-///
-/// A short list has them in no order and without gaps. A long one has them by ascending id, and in the
-/// places of those that went lately nothing yet: so taking one out moves nothing, and where one stands
-/// can be guessed from its id, for orders come at a steady rate.
+/// The open orders of one account in one market.
 #[derive(Clone, Debug)]
 pub struct OpenOrders {
     /// The market.
     pub market: MarketIndex,
-    /// How many are open.
+    /// The number of entries that are not gone.
     open: u32,
-    /// The low half of the first id, in a long list.
+    /// In a long list, the low half of the first id.
     oldest: u32,
-    /// The low half of the last id that came.
+    /// The low half of the last id that was added.
     newest: u32,
     orders: Vec<OpenOrder>,
 }
 
-/// 8 bytes an order. Half of an id tells the orders of one account apart but for the rarest cases, in
-/// which the book must be asked.
+/// One order in 8 bytes. `slot` is `None` for an order that is gone from a long list.
 #[derive(Clone, Copy, Debug)]
 struct OpenOrder {
     low: u32,
     slot: Option<Slot>,
 }
 
-/// Entries of a short list, at most.
+/// The maximum length of a short list.
 const SHORT: usize = 32;
 
-/// How far from its guessed place an order is looked for first, in entries: two lines of memory.
+/// Entries on each side of the guessed position that are searched first: together two cache lines.
 const NEAR: usize = 16;
 
 #[expect(clippy::as_conversions, reason = "the low half of a number")]
@@ -49,22 +56,22 @@ impl OpenOrders {
         Self { market, open: 0, oldest: 0, newest: 0, orders: Vec::new() }
     }
 
-    /// How many there are.
+    /// The number of open orders.
     pub fn count(&self) -> usize {
         usize::try_from(self.open).unwrap_or(usize::MAX)
     }
 
-    /// Where they lie, in no order of meaning.
+    /// The slots of all open orders, in no particular order.
     pub fn slots(&self) -> impl Iterator<Item = Slot> {
         self.orders.iter().filter_map(|order| order.slot)
     }
 
-    /// Where the order with this id most likely lies. Only its book knows.
+    /// The likely slot of the order with this id. Only the book can confirm it.
     pub fn likely(&self, id: u64) -> Option<Slot> {
         self.orders.get(self.search(low_half(id))?)?.slot
     }
 
-    /// Where those lie whose id is this, or has the same low half.
+    /// The slots of the orders whose id has the same low half as this one.
     pub fn with_low_half_of(&self, id: u64) -> impl Iterator<Item = Slot> {
         let low = low_half(id);
         self.orders.iter().filter(move |order| order.low == low).filter_map(|order| order.slot)
@@ -74,8 +81,8 @@ impl OpenOrders {
         self.orders.len() <= SHORT
     }
 
-    /// The position of an order whose id has this low half. In a long list it may miss one if the ids
-    /// there are not within 2^32 of each other.
+    /// The position of an order whose id has this low half. In a long list it can miss an order if
+    /// the ids in the list span more than 2^32; the callers then search the whole list.
     fn search(&self, low: u32) -> Option<usize> {
         if self.is_short() {
             return self.orders.iter().rposition(|order| order.low == low);
@@ -94,7 +101,7 @@ impl OpenOrders {
         self.orders.binary_search_by_key(&after(low), |order| after(order.low)).ok()
     }
 
-    /// About where an order stands in a long list whose id has this low half.
+    /// The position in a long list at which an id with this low half is expected, by interpolation.
     fn guess(&self, low: u32) -> usize {
         let after = |low: u32| u128::from(low.wrapping_sub(self.oldest));
         let last = u128::try_from(self.orders.len().saturating_sub(1)).unwrap_or(0);
@@ -102,7 +109,7 @@ impl OpenOrders {
         usize::try_from(share.min(last)).unwrap_or(0)
     }
 
-    /// Adds an order, whose id is above all others.
+    /// Adds an order. Its id is above all others in the list.
     pub(crate) fn push(&mut self, id: u64, slot: Slot) {
         if self.orders.len() == self.orders.capacity() {
             self.drop_gone();
@@ -111,14 +118,15 @@ impl OpenOrders {
         self.orders.push(OpenOrder { low: self.newest, slot: Some(slot) });
         self.open = self.open.saturating_add(1);
         if self.orders.len() == SHORT + 1 {
-            // It is long from now on.
+            // The list becomes long. The newest id is the highest, so ids are ordered by how far
+            // they are before it, which is also right where the low half wrapped around.
             let newest = self.newest;
             self.orders.sort_unstable_by_key(|order| !newest.wrapping_sub(order.low));
             self.oldest = self.orders.first().map_or(0, |order| order.low);
         }
     }
 
-    /// Takes out the order at a slot. Returns whether it was there.
+    /// Removes the order at a slot. Returns whether the list had it.
     pub(crate) fn remove(&mut self, id: u64, slot: Slot) -> bool {
         let is_it = |order: &OpenOrder| order.slot == Some(slot);
         if self.is_short() {
@@ -138,7 +146,7 @@ impl OpenOrders {
         true
     }
 
-    /// Closes the gaps of a long list.
+    /// Removes the entries of orders that are gone.
     fn drop_gone(&mut self) {
         if self.count() < self.orders.len() {
             self.orders.retain(|order| order.slot.is_some());
@@ -146,22 +154,22 @@ impl OpenOrders {
         }
     }
 
-    /// Takes all out; the memory is given back.
+    /// Removes all orders and frees the memory.
     pub(crate) fn clear(&mut self) {
         *self = Self::new(self.market);
     }
 
-    /// Bytes of memory that the list holds.
+    /// Bytes of memory that the list allocated.
     pub const fn memory(&self) -> usize {
         self.orders.capacity().wrapping_mul(size_of::<OpenOrder>())
     }
 
-    /// Asks for the end of the list, where the next order will be added; for looking ahead.
+    /// Prefetches the end of the list, where the next order is added.
     pub(crate) fn prefetch_end(&self) {
         self.orders.last().into_iter().for_each(|order| prefetch(&order.low));
     }
 
-    /// Asks for where an order stands in the list.
+    /// Prefetches the entries among which an order with this id is searched.
     pub(crate) fn prefetch_order(&self, id: u64) {
         const LINE: usize = 64 / size_of::<OpenOrder>();
         let [.., last] = self.orders.as_slice() else { return };
@@ -201,14 +209,15 @@ mod tests {
         assert_eq!(orders.count(), 1);
     }
 
-    /// Orders come with growing ids and go at random, in lists that grow long and short again.
+    /// Adds orders with growing ids and removes them at random, so that the list becomes long and
+    /// short again.
     fn live(first: u64, steps: &[u64]) {
         let mut orders = OpenOrders::new(MarketIndex(0));
         let mut open: BTreeMap<u64, Slot> = BTreeMap::new();
         let (mut id, mut random) = (first, 1_u64);
         for round in 0..4000_u32 {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            // For a thousand rounds more come than go, then more go than come.
+            // For a thousand rounds more orders are added than removed, then the other way round.
             let comes = (random >> 33) % 10 < if (round / 1000) % 2 == 0 { 7 } else { 3 };
             if comes || open.is_empty() {
                 id += steps[(random >> 40) as usize % steps.len()];
@@ -233,7 +242,8 @@ mod tests {
                     assert!(orders.with_low_half_of(*id).any(|found| found == *slot), "{id}");
                 }
                 assert_eq!(orders.with_low_half_of(id + 1).count(), 0);
-                // Where ids are near each other the likely one is the right one, and long lists ascend.
+                // If ids are close together, the likely slot is the right one, and long lists
+                // ascend.
                 if steps.iter().all(|step| *step < 1000) {
                     assert!(open.iter().all(|(id, slot)| orders.likely(*id) == Some(*slot)));
                     let oldest = orders.oldest;
@@ -241,7 +251,7 @@ mod tests {
                     assert!(orders.is_short() || orders.orders.is_sorted_by_key(after));
                 }
             }
-            // There are no more gaps than orders.
+            // A list never has more gaps than orders.
             assert!(orders.orders.len() <= (2 * open.len()).max(SHORT) + 1);
         }
         orders.clear();

@@ -1,12 +1,13 @@
-//! What few open orders have.
+//! Optional properties of an open order. Few orders have any, so they are stored apart from the
+//! book, whose memory is what matching waits for.
 
 use alloc::string::String;
 
-/// What few orders have, and is therefore not in the book.
+/// Optional properties of an open order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OrderDetails {
-    /// When it is cancelled, in Unix milliseconds.
+    /// The state time at which the order is cancelled, in Unix milliseconds.
     pub expires: Option<u64>,
-    /// The trader's own name for it.
+    /// The trader's own name for the order, unique among the account's open orders.
     pub client_id: Option<String>,
 }

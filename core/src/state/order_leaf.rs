@@ -1,35 +1,36 @@
-//! The value of an open order's leaf, for those who hold it against a proof.
+//! The value of an open order's leaf, for readers who check it against an inclusion proof.
 
 use alloc::string::String;
 
 use super::book::HashPrefix;
 use crate::types::{ByteReader, Corrupt, Lots, MarketIndex, Side, Ticks};
 
-/// An open order, as its leaf has it. Whose it is and its id stand in the leaf's key.
+/// An open order as its leaf stores it. The account and the order id are in the leaf's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderLeaf {
-    /// In which market.
+    /// The market, as an index into the markets of genesis.
     pub market: MarketIndex,
-    /// Side.
+    /// Buy or sell.
     pub side: Side,
-    /// Limit price.
+    /// The limit price.
     pub price: Ticks,
-    /// All that it was accepted with, less what a `replace` took off.
+    /// The quantity of the order: what it was accepted with, less what a `replace` took off.
     pub quantity: Lots,
-    /// What of the quantity came to rest.
+    /// Quantity when the order entered the book.
     pub rested: Lots,
-    /// What is left of it.
+    /// The unfilled part of `rested`.
     pub remaining: Lots,
-    /// Of the transaction that placed it.
+    /// The first bytes of the hash of the transaction that placed the order.
     pub hash: HashPrefix,
-    /// When it is cancelled, Unix milliseconds; never, if there is none.
+    /// The state time at which the order is cancelled, in Unix milliseconds; `None` if it does not
+    /// expire.
     pub expires: Option<u64>,
-    /// The name that its owner gave it.
+    /// The trader's own name for the order.
     pub client_id: Option<String>,
 }
 
 impl OrderLeaf {
-    /// Reads a leaf's value.
+    /// Reads the value of an order's leaf.
     pub fn read(value: &[u8]) -> Result<Self, Corrupt> {
         let mut reader = ByteReader(value);
         Ok(Self {

@@ -1,4 +1,13 @@
-//! Inclusion proofs: that a root commits to a key's value, or to its absence.
+//! Inclusion proofs: evidence that a root commits to the value of a key, or to the absence of the
+//! key.
+//!
+//! A proof has the hashes of the subtrees beside the path from the root to the place of the key,
+//! and what is at that place: the key's own leaf, nothing, or a single other leaf. With the key and
+//! the value the verifier computes the hash at that place and then goes up: at each level it
+//! combines the running hash with the next sibling, on the side that the bit of the key's path
+//! names. If the last hash is the root, the statement holds. Absence can be proved because the tree
+//! has exactly one shape for each set of leaves: where a subtree is empty, or holds only another
+//! leaf, no leaf of this key can be. See *Inclusion proofs* in `docs/protocol.md`.
 
 use alloc::vec::Vec;
 
@@ -7,54 +16,55 @@ use thiserror::Error;
 
 use crate::types::{ByteReader, Corrupt, Hash};
 
-/// The root of a subtree without leaves.
+/// The hash of a subtree without leaves.
 pub(super) const EMPTY: Hash = [0; 32];
 
-/// Bits of a path: branches are no deeper.
+/// Bits of a path, and so the maximum depth of a branch.
 const DEPTH_MAX: usize = 256;
 
-/// What stands where the path of a key ends in the tree.
+/// What is at the place of the key in the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProofEnd {
     /// Nothing: the key is absent.
     Empty,
     /// The key's leaf.
     Leaf,
-    /// The leaf of another key, alone in its subtree: the key is absent.
+    /// The leaf of another key, which is alone in its subtree: the key is absent.
     OtherLeaf {
-        /// Its path.
+        /// The path of the other leaf.
         path: Hash,
-        /// SHA-256 of its value.
+        /// SHA-256 of the other leaf's value.
         value: Hash,
     },
 }
 
-/// A proof that a root commits to a key's value, or to its absence. In a state of a million leaves it
-/// has some 20 siblings, 700 bytes.
+/// A proof that a root commits to the value of a key, or to its absence. In a state with a million
+/// leaves a proof has about 20 siblings and 700 bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proof {
-    /// Roots of the subtrees beside the path, from the top; at most 256.
+    /// The hashes of the subtrees beside the path, from the root downwards; at most 256.
     pub siblings: Vec<Hash>,
-    /// Where the path ends.
+    /// What is at the end of the path.
     pub end: ProofEnd,
 }
 
-/// Why a proof does not hold.
+/// Why a proof is not accepted.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum ProofError {
-    /// The bytes are no proof.
+    /// The bytes are not a proof in its only valid form.
     #[error("these bytes are no proof")]
     Form,
-    /// It proves the value of a key that is said to be absent, or the other way round.
+    /// The proof is of a value, but absence was to be proved, or the other way round.
     #[error("this is a proof of another answer: of a value for absence, or of absence for a value")]
     Kind,
-    /// It leads to another root.
+    /// The proof leads to another root.
     #[error("this proof does not lead to the root")]
     Root,
 }
 
 impl Proof {
-    /// The proof in bytes: see *Proofs* in `docs/protocol.md`.
+    /// The proof in bytes, as *Inclusion proofs* in `docs/protocol.md` defines them. Empty siblings
+    /// are one bit each.
     pub fn to_bytes(&self) -> Vec<u8> {
         let depth = u16::try_from(self.siblings.len()).unwrap_or(u16::MAX);
         let mut bytes = depth.to_be_bytes().to_vec();
@@ -77,11 +87,12 @@ impl Proof {
         bytes
     }
 
-    /// Reads a proof in the one form that [`Self::to_bytes`] writes.
+    /// Reads a proof. A proof has one form, the one that [`Self::to_bytes`] writes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ProofError> {
         let mut reader = ByteReader(bytes);
         let proof = Self::read(&mut reader).map_err(|_| ProofError::Form)?;
-        // Bits beyond the depth, siblings that are written though empty, and trailing bytes.
+        // Comparing with what would be written also refuses unused bits that are set, empty
+        // siblings that are written out, and trailing bytes.
         if proof.siblings.len() > DEPTH_MAX || proof.to_bytes() != bytes {
             return Err(ProofError::Form);
         }
@@ -105,14 +116,21 @@ impl Proof {
         Ok(Self { siblings, end })
     }
 
-    /// Whether a root commits to this value of a key, or with `None` to the key's absence.
+    /// Checks that the root commits to this value of the key, or, with `None`, to the absence of
+    /// the key.
+    ///
+    /// # Errors
+    ///
+    /// [`ProofError::Kind`] if the proof is of the other statement, [`ProofError::Root`] if it
+    /// leads to another root.
     pub fn verify(&self, root: &Hash, key: &[u8], value: Option<&[u8]>) -> Result<(), ProofError> {
         let path: Hash = Sha256::digest(key).into();
         let mut hash = match (&self.end, value) {
             (ProofEnd::Leaf, Some(value)) => leaf_hash(&path, &Sha256::digest(value).into()),
             (ProofEnd::Empty, None) => EMPTY,
             (ProofEnd::OtherLeaf { path: other, value }, None) if *other != path => {
-                // It must lie where the key would: else it says nothing about the key.
+                // The other leaf must be where the key's leaf would be. A leaf elsewhere proves
+                // nothing about the key.
                 let agrees = (0..=u8::MAX).take(self.siblings.len());
                 if agrees.into_iter().any(|depth| bit(other, depth) != bit(&path, depth)) {
                     return Err(ProofError::Root);
@@ -151,7 +169,7 @@ pub(super) fn branch_hash(left: &Hash, right: &Hash) -> Hash {
     hasher.finalize().into()
 }
 
-/// The bit of a path that decides at a depth; `false` is left.
+/// The bit of a path that decides between left (`false`) and right at this depth.
 pub(super) fn bit(path: &Hash, depth: u8) -> bool {
     let byte = path.get(usize::from(depth >> 3)).copied().unwrap_or(0);
     (byte << (depth & 7)) & 0x80 != 0

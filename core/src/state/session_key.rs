@@ -1,30 +1,37 @@
-//! Session keys: keys that trade for an account, within bounds, and never move its funds.
+//! Session keys: keys that trade for an account within limits and can never move its funds.
+//!
+//! A session key is meant for a browser or a bot, where it can be stolen. What a thief could take
+//! is limited by what the key may do: it only places and cancels orders, in one market if it is
+//! bound to one, until it expires, and with a spending limit its orders cannot give away more than
+//! that.
 
 use alloc::vec::Vec;
 
 use crate::types::limits::NO_INDEX;
 use crate::types::{Atoms, ByteReader, Corrupt, MarketIndex, TokenIndex};
 
-/// What a session key may do.
+/// The limits of a session key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionKey {
-    /// When it ends, in Unix milliseconds.
+    /// The state time at which the key ends, in Unix milliseconds.
     pub expires: u64,
-    /// The one market that it may trade in, or all.
+    /// The only market that the key may trade in; `None` for all markets.
     pub market: Option<MarketIndex>,
-    /// The bound on what its orders give away.
+    /// The spending limit, if the key has one.
     pub spending: Option<Spending>,
 }
 
-/// A bound on what a session key's orders give away, all told, so on what it can lose. It may spend
-/// one token only: buying, it spends quote; selling, base.
+/// A limit on what the orders of a session key give away in total, and so on what it can lose. Such
+/// a key may spend one token only: a buy spends the quote token, a sell the base token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spending {
-    /// The one token that it may spend.
+    /// The only token that the key may spend.
     pub token: TokenIndex,
-    /// The most that its orders may give away, fees apart.
+    /// The maximum that its orders may give away in total, without fees.
     pub limit: Atoms,
-    /// What they gave away so far, less what was cancelled at once; at most `limit`.
+    /// What its orders gave away so far; at most `limit`. An order counts in full when it is
+    /// accepted, less the part that is cancelled immediately. A later cancellation gives nothing
+    /// back: the state does not record which key placed an open order.
     pub spent: Atoms,
 }
 

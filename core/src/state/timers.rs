@@ -1,21 +1,25 @@
-//! Timers: what waits for a time.
+//! Timers: the orders, session keys and dead-man's switches that end at a state time.
+//!
+//! The set is derived from the leaves and is not a leaf itself. All timers of one moment are
+//! processed in the order of the [`Timer`] enum, which is part of consensus: orders expire first,
+//! then session keys end, then switches cancel what is left.
 
 use alloc::collections::BTreeSet;
 
 use crate::types::{AccountIndex, PublicKey};
 
-/// Something that waits for a time. In the order in which what is due at one time happens.
+/// Something that ends at a time. Timers that are due at the same time are processed in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Timer {
-    /// An order expires: its id, and whose it is.
+    /// An order expires: its id and its account.
     Order(u64, AccountIndex),
-    /// A session key ends: the account, and the key.
+    /// A session key ends: the account and the key.
     SessionKey(PublicKey, PublicKey),
-    /// All orders of an account are cancelled.
+    /// The dead-man's switch of an account cancels all of its orders.
     Switch(PublicKey),
 }
 
-/// All timers, by time. Derived from the orders, session keys and switches.
+/// All timers, the earliest first.
 #[derive(Clone, Debug, Default)]
 pub struct Timers(BTreeSet<(u64, Timer)>);
 
@@ -28,12 +32,12 @@ impl Timers {
         self.0.remove(&(time, timer));
     }
 
-    /// The earliest, if it is due.
+    /// The earliest timer, if it is due at this time.
     pub(crate) fn due(&self, time: u64) -> Option<(u64, Timer)> {
         self.0.first().copied().filter(|(due, _)| *due <= time)
     }
 
-    /// The earliest time that something waits for.
+    /// The time of the earliest timer.
     pub fn first(&self) -> Option<u64> {
         self.0.first().map(|(time, _)| *time)
     }
@@ -42,7 +46,7 @@ impl Timers {
         self.0.contains(&(time, timer))
     }
 
-    /// How many there are.
+    /// The number of timers.
     pub fn count(&self) -> usize {
         self.0.len()
     }

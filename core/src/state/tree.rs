@@ -1,13 +1,22 @@
-//! The authenticated map: a root that commits to every leaf of the state.
+//! The state tree: an authenticated map whose root commits to every leaf of the state.
 //!
-//! A binary Merkle tree over the 256-bit paths `SHA-256(key)`, in which a subtree with one leaf is
-//! that leaf and a subtree with none is 32 zero bytes (the form of Diem's sparse Merkle tree). Its
-//! shape depends on the set of leaves alone, never on the order of changes.
+//! A binary Merkle tree over the 256-bit paths `SHA-256(key)`. A subtree with one leaf is that
+//! leaf, and a subtree without leaves has 32 zero bytes as its hash (the form of Diem's sparse
+//! Merkle tree). So a path is only as long as needed to tell the leaves apart: about 20 levels for
+//! a million leaves instead of 256.
 //!
 //! ```text
 //! leaf   = SHA-256(0x00 || path || SHA-256(value))
 //! branch = SHA-256(0x01 || left || right)
 //! ```
+//!
+//! The different first bytes prevent that a branch is presented as a leaf. The shape depends only
+//! on the set of leaves, never on the order of changes: inserting splits a lone leaf at the first
+//! bit where two paths differ, and removing merges a branch with one leaf left back into that leaf.
+//! Equal states therefore have equal roots (I13).
+//!
+//! A change only clears the stored hashes on its path. The root hashes what was cleared, once for
+//! each batch, so a branch above many changed leaves is hashed once.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -18,14 +27,14 @@ use zellbook_prefetch::prefetch;
 use super::proof::{EMPTY, Proof, ProofEnd, bit, branch_hash, leaf_hash};
 use crate::types::Hash;
 
-/// A subtree as its parent holds it: a lone leaf needs no memory of its own, and what a branch hashes
-/// lies together.
+/// A subtree, stored in its parent: a lone leaf needs no allocation, and the two hashes that a
+/// branch combines are next to each other in memory.
 #[derive(Clone, Debug, Default)]
 enum Subtree {
     #[default]
     Empty,
     Leaf(Leaf),
-    /// Two leaves or more. The hash is forgotten when something below changes.
+    /// Two leaves or more. `hash` is `None` after a change below.
     Branch {
         children: Box<[Subtree; 2]>,
         hash: Option<Hash>,
@@ -40,19 +49,19 @@ struct Leaf {
     hash: Hash,
 }
 
-/// The map's tree. It keeps hashes only; the values live with their owners.
+/// The tree. It stores hashes only; the values are in the engine.
 #[derive(Clone, Debug, Default)]
 pub struct StateTree {
     root: Subtree,
 }
 
 impl StateTree {
-    /// Sets the value of a key, or removes it.
+    /// Sets the value of a key, or removes the key.
     pub fn set(&mut self, key: &[u8], value: Option<&[u8]>) {
         self.set_at(Sha256::digest(key).into(), value);
     }
 
-    /// The same for many keys, which is faster than one by one.
+    /// Sets or removes many keys, which is faster than one after the other.
     pub fn set_all<'a>(
         &mut self,
         changes: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> + Clone,
@@ -65,8 +74,7 @@ impl StateTree {
         }
     }
 
-    /// Has the branches on the way to many paths brought from memory, a level of all of them at a time,
-    /// so that the waits overlap.
+    /// Prefetches the branches on many paths, level by level, so that the waits for memory overlap.
     fn prefetch_paths(&self, paths: &[Hash]) {
         let mut ways: Vec<(&Hash, &Subtree)> =
             paths.iter().map(|path| (path, &self.root)).collect();
@@ -99,7 +107,7 @@ impl StateTree {
         }
     }
 
-    /// Whether a key has a value.
+    /// Whether a key has exactly this value.
     pub(crate) fn has(&self, key: &[u8], value: &[u8]) -> bool {
         let path: Hash = Sha256::digest(key).into();
         let mut subtree = &self.root;
@@ -112,12 +120,12 @@ impl StateTree {
         leaf.path == path && leaf.value == Hash::from(Sha256::digest(value))
     }
 
-    /// The root, computed again where something changed. 32 zero bytes for no leaves.
+    /// The root; 32 zero bytes if there are no leaves. Hashes again what changed.
     pub fn root(&mut self) -> Hash {
         hash(&mut self.root)
     }
 
-    /// A proof of a key's value or absence against the present root.
+    /// A proof of the value of a key, or of its absence, against the current root.
     pub fn prove(&mut self, key: &[u8]) -> Proof {
         let path: Hash = Sha256::digest(key).into();
         let mut siblings = Vec::new();
@@ -136,7 +144,7 @@ impl StateTree {
                         if bit(&path, depth) { (right, left) } else { (left, right) };
                     siblings.push(hash(sibling));
                     subtree = child;
-                    // Branches are no deeper than paths have bits.
+                    // Cannot overflow: branches are no deeper than paths have bits.
                     depth = depth.wrapping_add(1);
                 }
             }
@@ -150,7 +158,8 @@ fn insert(subtree: &mut Subtree, leaf: Leaf, depth: u8) {
         Subtree::Empty => *subtree = Subtree::Leaf(leaf),
         Subtree::Leaf(other) if other.path == leaf.path => *other = leaf,
         Subtree::Leaf(other) => {
-            // Two leaves: a branch with the old one below, then the new one into it.
+            // Two leaves in one place: make a branch that holds the old one, then insert the new
+            // one into it.
             let old = Subtree::Leaf(*other);
             let children =
                 if bit(&other.path, depth) { [Subtree::Empty, old] } else { [old, Subtree::Empty] };
@@ -161,7 +170,7 @@ fn insert(subtree: &mut Subtree, leaf: Leaf, depth: u8) {
             *hash = None;
             let [left, right] = &mut **children;
             let child = if bit(&leaf.path, depth) { right } else { left };
-            // Paths of 256 bits part before the depth overflows, or they are equal.
+            // Cannot overflow: two different paths of 256 bits differ at some depth up to 255.
             insert(child, leaf, depth.wrapping_add(1));
         }
     }
@@ -176,7 +185,8 @@ fn remove(subtree: &mut Subtree, path: &Hash, depth: u8) {
             *hash = None;
             let [left, right] = &mut **children;
             remove(if bit(path, depth) { right } else { left }, path, depth.wrapping_add(1));
-            // A branch that is left with one leaf becomes that leaf.
+            // A branch with only one leaf left becomes that leaf, or the shape would depend on
+            // history.
             let [left, right] = &**children;
             match (left, right) {
                 (Subtree::Leaf(leaf), Subtree::Empty) | (Subtree::Empty, Subtree::Leaf(leaf)) => {
@@ -207,7 +217,7 @@ mod tests {
 
     use super::*;
 
-    /// The root by the definition, from sorted (path, leaf hash) pairs.
+    /// The root by definition, from sorted pairs of path and leaf hash.
     fn naive(leaves: &[(Hash, Hash)], depth: u8) -> Hash {
         match leaves {
             [] => EMPTY,

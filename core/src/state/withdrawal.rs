@@ -1,18 +1,19 @@
-//! Withdrawals.
+//! A withdrawal: the record that tells the issuer of a token what to pay outside the exchange.
 
 use alloc::string::String;
 
 use crate::types::{Atoms, PublicKey, TokenIndex};
 
-/// An amount that left the exchange, which the issuer pays outside. It stays in the state for ever.
+/// An amount that left the exchange. The record is never deleted: the issuer may pay it at any
+/// later time, and must be able to prove that it was requested.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Withdrawal {
-    /// Whose it was.
+    /// The account that withdrew.
     pub account: PublicKey,
-    /// Of what.
+    /// The token that was withdrawn.
     pub token: TokenIndex,
-    /// How much.
+    /// The amount in atoms of that token; more than zero.
     pub amount: Atoms,
-    /// Where the issuer pays it.
+    /// Where the issuer pays it, in the issuer's own format: 1 to 128 of `A-Za-z0-9._:/@+-`.
     pub destination: String,
 }
