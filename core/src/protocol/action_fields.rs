@@ -1,4 +1,8 @@
-//! The fields of each action: how they are written into, and read from, a transaction.
+//! The fields of each action, written to and read from a transaction.
+//!
+//! `write` and `read` of one type stand next to each other because they must mirror each other: the order in which
+//! `write` emits the fields is the order of the lines in the signed text, and therefore part of consensus. `read`
+//! takes the fields by name, so their order in the JSON does not matter.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -13,12 +17,13 @@ use super::fields::{
 use super::reject::Reject;
 use crate::types::{TimeInForce, TransactionHash};
 
-/// A transaction's names and values, in order.
+/// The fields of a transaction as (name, value), in the order of the signed text.
 pub(super) type Named = Vec<(&'static str, String)>;
 
-/// The names of the three ways to name an open order, in `cancel` and in `replace`.
+/// Field names for the three variants of [`OrderRef`] in a `cancel`.
 const CANCELS: [&str; 3] = ["order", "transaction", "client_id"];
 
+/// The same in a `replace`, with a prefix because a `replace` already has a `client_id`: that of the new order.
 const REPLACES: [&str; 3] = ["replaces_order", "replaces_transaction", "replaces_client_id"];
 
 impl OrderRef {
@@ -77,6 +82,7 @@ impl Order {
             self_trade: fields.required("self_trade", parse_name)?,
             client_id: fields.optional("client_id", parse_client_id)?,
         };
+        // A `gtc` order with a time would look as if it expired, and a `gtd` order without one never would.
         if order.expires.is_some() != (order.time_in_force == TimeInForce::Gtd) {
             return Err(malformed("field `expires` must be given with gtd and only then".into()));
         }
@@ -99,6 +105,7 @@ impl KeyGrant {
         let market = fields.optional("market", parse_market)?;
         let token = fields.optional("spend_token", parse_symbol)?;
         let limit = fields.optional("spend_limit", parse_decimal)?;
+        // Half of a limit must not be read as no limit: the key could then spend everything.
         let spend = match (token, limit) {
             (Some(token), Some(limit)) => Some((token, limit)),
             (None, None) => None,
@@ -111,7 +118,6 @@ impl KeyGrant {
     }
 }
 
-/// The fields of an action, by its kind.
 impl Action {
     pub(super) fn write(&self, fields: &mut Named) {
         match self {
@@ -151,6 +157,8 @@ impl Action {
         }
     }
 
+    /// Reads `kind` and the fields of that kind. Fields that the kind does not have stay in `fields`;
+    /// [`Fields::finish`] then reports them.
     pub(super) fn read(fields: &mut Fields) -> Result<Self, Reject> {
         let kind = fields.required("kind", |text| Ok(text.to_owned()))?;
         Ok(match kind.as_str() {

@@ -1,5 +1,8 @@
-//! A finalized batch, read and with its signatures checked: all of `apply` that needs no state,
-//! so that it can be done ahead and in parallel.
+//! A finalized batch after parsing and signature checks.
+//!
+//! This is the part of applying a batch that needs no state. It is also the expensive part: one recovery of a public
+//! key for each transaction. A replica can therefore check several batches in parallel while an earlier one is being
+//! applied, and the result is the same.
 
 use alloc::vec::Vec;
 
@@ -11,21 +14,25 @@ use crate::rules::Rules;
 use crate::types::Hash;
 use crate::types::limits::{BODY_BYTES_MAX, ELEMENTS_MAX};
 
-/// A batch that is ready to be applied.
+/// A batch that is ready for [`crate::Exchange::apply`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// Its index in the sequence, from 1.
+    /// Index in the sequence, from 1.
     pub index: u64,
-    /// SHA-256 of its body.
+    /// SHA-256 of the body's bytes. It extends the chain over all bodies even where the body holds no transactions,
+    /// so the root commits to every byte that was sequenced.
     pub body_hash: Hash,
-    /// One for each element. Empty if the body is no JSON array.
+    /// One entry for each element of the body, in order. Empty if the body is not a valid array.
     pub transactions: Vec<Result<CheckedTransaction, Invalid>>,
 }
 
 impl Batch {
-    /// Reads a body. Total: what is no JSON array of at most 1 MiB and 4,096 elements has no
-    /// transactions.
+    /// Reads a body and checks every signature. It never fails: anyone can post any bytes to the sequencer, and all
+    /// replicas must go on in the same way. A body that is not a JSON array, has more than 1 MiB or more than 4,096
+    /// elements is a batch without transactions.
     pub fn check(rules: &Rules, index: u64, body: &[u8]) -> Self {
+        // Raw values: the array's grammar is checked here, each element's own rules when it is read. So one bad
+        // element is rejected alone.
         let mut elements: Vec<&RawValue> = Vec::new();
         if body.len() <= BODY_BYTES_MAX {
             elements = serde_json::from_slice(body).unwrap_or_default();

@@ -1,4 +1,8 @@
-//! Transactions whose signature was checked.
+//! Transactions after the checks that need only genesis: their form and their signature.
+//!
+//! Both formats, our own and the guide's, end in the same [`CheckedTransaction`], so the engine does not know which
+//! one a transaction came in. A transaction that fails here has no effect at all, not even on a nonce: nobody's
+//! signature stands behind it.
 
 use super::action::Action;
 use super::element::Element;
@@ -7,39 +11,40 @@ use super::transaction::Transaction;
 use crate::rules::Rules;
 use crate::types::{PublicKey, TransactionHash};
 
-/// What keeps a transaction from being applied twice.
+/// What prevents a transaction from being applied twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplayGuard {
-    /// The signing key's nonce.
+    /// The signing key's nonce, which it can use once.
     Nonce(u64),
-    /// An order in the guide's format has no nonce: its signature counts once.
+    /// The transaction's hash, which covers the signature. Orders in the guide's format have no nonce.
     Signature,
 }
 
-/// A transaction whose signature is good.
+/// A transaction whose signature is valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckedTransaction {
-    /// What it is known by.
+    /// The hash by which clients and the API identify the transaction.
     pub hash: TransactionHash,
-    /// Whose it is.
+    /// The account that the transaction acts for.
     pub account: PublicKey,
-    /// Who signed: the account, or what claims to be a session key of it.
+    /// The key that signed: the account, or a key that claims to be a session key of it. Only the state knows
+    /// whether the claim is true.
     pub signer: PublicKey,
-    /// What keeps it from being applied twice.
+    /// What prevents a second application.
     pub replay_guard: ReplayGuard,
-    /// The state's time in Unix milliseconds at which it is too late.
+    /// The transaction is rejected once the state time, in Unix milliseconds, reaches this.
     pub valid_until: Option<u64>,
-    /// What it does.
+    /// What the transaction asks for.
     pub action: Action,
 }
 
 impl CheckedTransaction {
-    /// The session key that signed, if it was not the account's own.
+    /// The session key that signed, or `None` if the account itself signed.
     pub fn session_key(&self) -> Option<PublicKey> {
         Some(self.signer).filter(|signer| *signer != self.account)
     }
 
-    /// The kind, as outcomes name it.
+    /// The kind that outcomes report: the action's, or `guide_order` for the guide's format.
     pub const fn kind(&self) -> &'static str {
         match self.replay_guard {
             ReplayGuard::Nonce(_) => self.action.kind(),
@@ -48,22 +53,24 @@ impl CheckedTransaction {
     }
 }
 
-/// An element that is no transaction, or whose signature is not its account's.
+/// An element that is not a transaction or whose signature is not valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invalid {
-    /// Its kind, if it could be read.
+    /// The kind, or `None` if the element is malformed.
     pub kind: Option<&'static str>,
-    /// `Malformed` or `BadSignature`.
+    /// [`Reject::Malformed`] or [`Reject::BadSignature`].
     pub reject: Reject,
 }
 
-/// Reads one element and checks its signature.
+/// Reads one element of a body and checks its signature against the key that it names as signer.
 pub fn check_element(rules: &Rules, json: &str) -> Result<CheckedTransaction, Invalid> {
     match Element::read(json, rules.genesis.guide_orders) {
         Err(reject) => Err(Invalid { kind: None, reject }),
         Ok(Element::Signed(signed)) => {
             let Transaction { account, nonce, valid_until, .. } = signed.transaction;
             let signer = signed.transaction.signing_key();
+            // The text is built again from the fields instead of taken from the wire: what was signed is exactly
+            // what will be applied.
             let text = signed.transaction.text(&rules.network);
             let digest = signed.scheme.digest(&text);
             if !signed.signature.is_valid(&digest, &signer) {

@@ -1,4 +1,7 @@
 //! An element of a batch body: a signed transaction, or an order in the guide's format.
+//!
+//! The two formats share one array, so the keys of an object decide which one it is: an object with `order_type` and
+//! without `kind` is in the guide's format. Every transaction of our own has a `kind`, so no object fits both.
 
 use alloc::borrow::ToOwned;
 
@@ -8,7 +11,7 @@ use super::reject::Reject;
 use super::transaction::{SignedTransaction, Transaction};
 use crate::types::Signature;
 
-/// One element of a batch body, read but with its signature not checked.
+/// One element of a batch body. Its signature is not checked yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Element {
     /// A transaction of this protocol.
@@ -18,7 +21,9 @@ pub enum Element {
 }
 
 impl Element {
-    /// Reads one JSON object. `guide_orders` says whether genesis accepts the guide's format.
+    /// Reads one JSON object. `guide_orders` is the setting of genesis: without it, the guide's format is malformed.
+    ///
+    /// Fails with [`Reject::Malformed`], which names the field.
     pub fn read(json: &str, guide_orders: bool) -> Result<Self, Reject> {
         let mut fields = Fields::read(json)?;
         if guide_orders && !fields.has("kind") && fields.has("order_type") {
@@ -26,6 +31,7 @@ impl Element {
             fields.finish()?;
             return Ok(Self::Guide(order));
         }
+        // No defaults here: on the wire every transaction states its account and its nonce.
         let transaction = Transaction::read(&mut fields, None, None)?;
         let scheme = fields.required("scheme", parse_name)?;
         let signature = fields.required("signature", |text| {
@@ -80,7 +86,7 @@ mod tests {
         signed.signature.is_valid(&digest, &signed.transaction.account)
     }
 
-    /// Every kind, with and without what is optional.
+    /// Transactions of every kind, with and without each optional field.
     fn all_kinds() -> Vec<Transaction> {
         let to = SecretKey::from_bytes(&[8; 32]).unwrap().public_key();
         let amount: Decimal = "0.5".parse().unwrap();
@@ -142,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_signed_text_is_a_domain_line_and_a_line_for_each_field() {
+    fn signed_text_is_a_domain_line_followed_by_one_line_for_each_field() {
         expect![[r#"
             Zellbook 1 abababababababababababababababababababababababababababababababab
             kind: order
@@ -158,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_reads_back_from_its_json_and_verifies() {
+    fn every_kind_reads_back_from_its_json_and_verifies_for_its_own_network_only() {
         for transaction in all_kinds() {
             let signed = transaction.sign(&NETWORK, &key());
             let read = Element::read(&signed.to_json(), false).unwrap();
@@ -187,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn every_malformed_field_is_named() {
+    fn a_malformed_transaction_is_rejected_with_the_name_of_the_field() {
         check(|map| drop(map.remove("price")), "field `price` is missing");
         check(|map| drop(map.insert("colour".into(), "red".into())), "unknown field `colour`");
         check(
@@ -235,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_exclude_or_need_each_other_are_malformed_otherwise() {
+    fn fields_that_exclude_or_require_each_other_are_checked_together() {
         let key = key().public_key();
         let one = "exactly one of `order`, `transaction` and `client_id`";
         check_unsigned(r#"{"kind":"cancel"}"#, one);
@@ -257,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn other_json_is_malformed() {
+    fn json_that_is_not_an_object_of_unique_texts_is_malformed() {
         for json in [
             "",
             "null",

@@ -1,4 +1,8 @@
-//! What a batch did: an outcome for each transaction, and the events behind it.
+//! What a batch did: one outcome for each element, and the events that describe its effects.
+//!
+//! Events are for readers: the store, the feeds and the page are built from them. They are not part of the state and
+//! no root commits to them, but they follow from the state and the batch alone, so every replica produces the same
+//! events. Amounts are in engine units; the reader formats them with the listing.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,7 +13,8 @@ use crate::types::{
     TransactionHash,
 };
 
-/// Leaves that were touched, keys in ascending order: the value now, or `None` where there is none.
+/// The state's leaves that a batch touched, as (key, value), with ascending keys. `None` means that the leaf no
+/// longer exists.
 pub type Changes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 
 /// What a batch did.
@@ -17,168 +22,170 @@ pub type Changes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 pub struct Outcome {
     /// Index of the batch.
     pub index: u64,
-    /// The state root after it.
+    /// The state root after the batch.
     pub root: Hash,
-    /// What came due before the first transaction: expired orders, switches.
+    /// What happened because time advanced, before the first transaction: expired orders and session keys, and
+    /// dead-man's switches that fired.
     pub due: Vec<Event>,
-    /// One for each element of the body, in order.
+    /// One outcome for each element of the body, in order.
     pub transactions: Vec<TransactionOutcome>,
-    /// The state's leaves that were touched, by key: the value now, or `None` where there is none.
+    /// The leaves that changed. A store needs only these to keep a copy of the state.
     pub changes: Changes,
 }
 
-/// The one outcome of one element of a batch.
+/// The outcome of one element of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransactionOutcome {
-    /// The hash, where the signature was good: else anyone could speak in another's name.
+    /// The transaction's hash, if the signature is valid. Without a valid signature there is none: otherwise anyone
+    /// could make another account's transaction appear rejected.
     pub hash: Option<TransactionHash>,
-    /// Whose it is, where the signature was good.
+    /// The account, if the signature is valid; for the same reason.
     pub account: Option<PublicKey>,
-    /// The kind on the wire, where the element could be read; `guide_order` for the guide's format.
+    /// The kind, if the element could be read: as on the wire, or `guide_order` for the guide's format.
     pub kind: Option<&'static str>,
-    /// What it did, in sequence, or why it did nothing.
+    /// The effects in the order in which they happened, or why there were none.
     pub result: Result<Vec<Event>, Reject>,
 }
 
-/// One thing that a transaction did.
+/// One effect of a transaction or of time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The issuer credited an amount.
     Deposited {
-        /// Credited account.
+        /// The account that received the amount.
         account: PublicKey,
-        /// Token.
+        /// The token of the amount.
         token: TokenIndex,
-        /// Amount.
+        /// The amount credited; never zero.
         amount: Atoms,
-        /// The issuer's reference.
+        /// The issuer's reference, unique for this token.
         reference: String,
     },
-    /// An amount moved.
+    /// An amount moved between two accounts.
     Transferred {
-        /// Sender.
+        /// The sending account.
         from: PublicKey,
-        /// Receiver.
+        /// The receiving account; never the sender.
         to: PublicKey,
-        /// Token.
+        /// The token of the amount.
         token: TokenIndex,
-        /// Amount.
+        /// The amount moved; never zero.
         amount: Atoms,
     },
-    /// An amount left the exchange.
+    /// An amount left the exchange. Its issuer now owes it outside.
     Withdrawn {
-        /// Number of the withdrawal, from 1, over all accounts.
+        /// Number of the withdrawal, counted from 1 over all accounts and tokens.
         withdrawal: u64,
-        /// Whose.
+        /// The account that the amount was debited from.
         account: PublicKey,
-        /// Token.
+        /// The token of the amount.
         token: TokenIndex,
-        /// Amount.
+        /// The amount withdrawn; never zero.
         amount: Atoms,
-        /// Where the issuer pays it.
+        /// Where the issuer pays the amount.
         destination: String,
     },
-    /// A session key may trade for an account, or may on other terms.
+    /// A session key was authorized, or an active one received new terms.
     KeyAuthorized {
-        /// Whose.
+        /// The account that the key may trade for.
         account: PublicKey,
         /// The session key.
         key: PublicKey,
-        /// Until when, in Unix milliseconds.
+        /// When the key expires, in Unix milliseconds of the state time.
         expires: u64,
     },
-    /// A session key ended.
+    /// A session key can no longer sign for an account.
     KeyEnded {
-        /// Whose.
+        /// The account that the key could trade for.
         account: PublicKey,
         /// The session key.
         key: PublicKey,
-        /// Whether it was revoked; else its time came.
+        /// `true` if the account revoked the key, `false` if the key expired.
         is_revoked: bool,
     },
-    /// An account's orders are to be cancelled at a time; or, without one, no more.
+    /// A dead-man's switch was set, moved or turned off.
     SwitchSet {
-        /// Whose.
+        /// The account of the switch.
         account: PublicKey,
-        /// In Unix milliseconds.
+        /// When the switch fires, in Unix milliseconds of the state time; `None` if it was turned off.
         time: Option<u64>,
     },
-    /// The time of an account's switch came; its cancelled orders follow.
+    /// A dead-man's switch fired. One [`Event::Cancelled`] follows for each order that it cancelled.
     SwitchFired {
-        /// Whose.
+        /// The account of the switch.
         account: PublicKey,
     },
-    /// A replica said what it has seen.
+    /// A replica attested to a root and reported its clock.
     Attested {
-        /// Its place in genesis.
+        /// Index of the replica in genesis.
         replica: ReplicaIndex,
-        /// Index of a batch.
+        /// Index of the batch that the root belongs to.
         batch: u64,
-        /// The state root after it.
+        /// The state root after that batch, according to the replica.
         root: Hash,
-        /// The replica's clock.
+        /// The replica's clock in Unix milliseconds.
         clock: u64,
     },
-    /// More than two thirds of the replicas' weight agree on a root.
+    /// A root became certified: replicas with more than two thirds of the weight attested to it.
     Certified {
-        /// Index of the batch.
+        /// Index of the batch that the root belongs to.
         batch: u64,
-        /// The state root after it.
+        /// The certified state root after that batch.
         root: Hash,
     },
-    /// An order was accepted; fills and a cancellation of its rest may follow.
+    /// An order was accepted. Its fills follow, and its cancellation if the rest does not enter the book.
     Accepted {
-        /// Its id.
+        /// The order id, counted from 1 over all markets.
         order: u64,
-        /// Whose.
+        /// The account of the order.
         account: PublicKey,
-        /// Market.
+        /// The market of the order.
         market: MarketIndex,
-        /// Side.
+        /// Buy or sell.
         side: Side,
         /// Limit price.
         price: Ticks,
-        /// Quantity.
+        /// Quantity before any fill.
         quantity: Lots,
-        /// Time in force.
+        /// What happens to the part that does not fill immediately.
         time_in_force: TimeInForce,
-        /// The trader's own name for it.
+        /// The trader's own name for the order.
         client_id: Option<String>,
     },
-    /// The quantity of an open order went down; it keeps its place.
+    /// A `replace` reduced the quantity of an open order, which keeps its id and its queue position.
     Reduced {
-        /// Its id.
+        /// The order id.
         order: u64,
-        /// Whose.
+        /// The account of the order.
         account: PublicKey,
-        /// Market.
+        /// The market of the order.
         market: MarketIndex,
-        /// Side.
+        /// Buy or sell.
         side: Side,
-        /// Limit price.
+        /// Limit price; unchanged.
         price: Ticks,
-        /// Its quantity now, with what is filled.
+        /// The new total quantity, including what is filled.
         quantity: Lots,
-        /// What is left of it.
+        /// The new unfilled quantity.
         remaining: Lots,
     },
     /// Two orders traded.
     Filled(Fill),
-    /// The rest of an order left the book, or never reached it.
+    /// The unfilled part of an order was cancelled, whether it was in the book or never entered it.
     Cancelled {
-        /// Its id.
+        /// The order id.
         order: u64,
-        /// Whose.
+        /// The account of the order.
         account: PublicKey,
-        /// Market.
+        /// The market of the order.
         market: MarketIndex,
-        /// Side.
+        /// Buy or sell.
         side: Side,
         /// Limit price.
         price: Ticks,
-        /// What was left of it.
+        /// The quantity that was cancelled.
         remaining: Lots,
-        /// Why.
+        /// The cause of the cancellation.
         reason: CancelReason,
     },
 }
@@ -186,13 +193,13 @@ pub enum Event {
 /// A trade between a resting order and an incoming one, at the resting order's price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fill {
-    /// Sequence number of the trade, from 1, over all markets.
+    /// Number of the trade, counted from 1 over all markets.
     pub trade: u64,
-    /// Market.
+    /// The market of both orders.
     pub market: MarketIndex,
-    /// The maker's price.
+    /// The price of the trade, which is always the maker's.
     pub price: Ticks,
-    /// Quantity.
+    /// The quantity that changed hands.
     pub quantity: Lots,
     /// Id of the resting order.
     pub maker_order: u64,
@@ -204,33 +211,33 @@ pub struct Fill {
     pub taker: PublicKey,
     /// Side of the incoming order.
     pub taker_side: Side,
-    /// What the maker pays, in quote.
+    /// The maker's fee in quote atoms, on either side.
     pub maker_fee: Atoms,
-    /// What the taker pays, in quote.
+    /// The taker's fee in quote atoms, on either side.
     pub taker_fee: Atoms,
 }
 
-/// Why an order's rest was cancelled.
+/// Why the unfilled part of an order was cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CancelReason {
-    /// Its account asked.
+    /// The account cancelled it.
     Requested,
-    /// An `ioc` order's rest.
+    /// An `ioc` order never rests.
     ImmediateOrCancel,
-    /// It met an order of its own account.
+    /// Self-trade prevention: it met, or was met by, an order of the same account.
     SelfTrade,
-    /// It met as many resting orders as one order may.
+    /// It met the maximum number of resting orders. Genesis sets this bound so that one order has a bounded cost.
     MakerLimit,
-    /// Its time came.
+    /// The state time reached its `expires`.
     Expired,
-    /// Another order takes its place.
+    /// A `replace` cancelled it.
     Replaced,
-    /// The account's switch fired.
+    /// The account's dead-man's switch fired.
     Switch,
 }
 
 impl CancelReason {
-    /// The name on the wire.
+    /// The value of `reason` in the API.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Requested => "requested",

@@ -1,5 +1,16 @@
-//! Strict reading of a transaction's JSON: a flat object of texts, each name at most once, and what
-//! each text may be.
+//! Strict parsing of a transaction's JSON: a flat object of texts with unique names.
+//!
+//! Every value has exactly one valid text and every name appears exactly once. This matters for two reasons. All
+//! replicas, also those written by others, must agree on which bytes are a transaction, and general JSON leaves that
+//! open: parsers differ in repeated keys, in large numbers and in escapes. And the signed text is rebuilt from the
+//! parsed values, so a value with two texts would have two signatures.
+//!
+//! Parsing has two steps. [`Fields::read`] checks the shape: sizes, unique names, all values texts. Then the kind
+//! takes the fields that it knows, each with a parser that checks its form, and [`Fields::finish`] fails if one is
+//! left. An unknown field is an error because whoever sent it expects it to have an effect.
+//!
+//! The order of these checks does not matter to consensus: each failure is the same reject 1. See *Strict reading* in
+//! `docs/protocol.md`.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -18,7 +29,8 @@ use crate::types::limits::{
 };
 use crate::types::{Decimal, Hash, PublicKey, UnknownName, decode_hex};
 
-/// A flat JSON object of texts, with each key at most once.
+/// The fields of a flat JSON object as (name, value), without those already taken. A list, because a transaction has
+/// at most 16 fields.
 pub(crate) struct Fields(Vec<(String, String)>);
 
 impl<'de> Deserialize<'de> for Fields {
@@ -33,6 +45,7 @@ impl<'de> Deserialize<'de> for Fields {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
                 let mut fields: Vec<(String, String)> = Vec::new();
+                // A map type would silently use the last of two values with one name.
                 while let Some(name) = map.next_key::<String>()? {
                     if fields.iter().any(|(other, _)| *other == name) {
                         return Err(serde::de::Error::custom(format!("field `{name}` twice")));
@@ -54,6 +67,7 @@ impl<'de> Deserialize<'de> for Fields {
 
 impl Fields {
     pub fn read(json: &str) -> Result<Self, Reject> {
+        // Before parsing, so that the work for one element is bounded.
         if json.len() > TRANSACTION_BYTES_MAX {
             let bytes = json.len();
             return Err(malformed(format!(
@@ -67,6 +81,7 @@ impl Fields {
         self.0.iter().any(|(other, _)| other == name)
     }
 
+    /// Takes a field and parses its value; `None` if there is no such field.
     pub fn optional<T>(
         &mut self,
         name: &'static str,
@@ -79,6 +94,7 @@ impl Fields {
         parse(&value).map(Some).map_err(|error| malformed(format!("field `{name}` {error}")))
     }
 
+    /// Takes a field and parses its value; fails if there is no such field.
     pub fn required<T>(
         &mut self,
         name: &'static str,
@@ -87,10 +103,11 @@ impl Fields {
         self.optional(name, parse)?.ok_or_else(|| malformed(format!("field `{name}` is missing")))
     }
 
-    /// Every field must have been taken.
+    /// Fails if a field was not taken.
     pub fn finish(&self) -> Result<(), Reject> {
         match self.0.first() {
             Some((name, _)) => {
+                // The sender chose the name, so the message quotes only its beginning.
                 let name: String = name.chars().take(32).collect();
                 Err(malformed(format!("unknown field `{name}`")))
             }
@@ -107,8 +124,9 @@ pub(crate) fn parse_decimal(text: &str) -> Result<Decimal, String> {
     Decimal::parse(text).map_err(|error| format!("is no number: {error}"))
 }
 
-/// A whole number without leading zeros.
+/// Parses a `u64` in decimal digits without leading zeros.
 pub(crate) fn parse_integer(text: &str) -> Result<u64, String> {
+    // Rust's own parser also accepts `+1` and `01`.
     let is_canonical = text.bytes().all(|byte| byte.is_ascii_digit())
         && (text.len() == 1 || !text.starts_with('0'));
     text.parse::<u64>().ok().filter(|_| is_canonical).ok_or_else(|| {
@@ -120,6 +138,7 @@ pub(crate) fn parse_public_key(text: &str) -> Result<PublicKey, String> {
     text.parse().map_err(|error| format!("is no account: {error}"))
 }
 
+/// Parses a value of an enum by its name on the wire.
 pub(crate) fn parse_name<T: FromStr<Err = UnknownName>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error: UnknownName| error.to_string())
 }
@@ -133,6 +152,7 @@ pub(crate) fn parse_symbol(text: &str) -> Result<String, String> {
     }
 }
 
+/// Checks the form only. Whether genesis has the market is a different reject (10), and it costs the nonce.
 pub(crate) fn parse_market(text: &str) -> Result<String, String> {
     let error = || "must be a market's name, like ETH/USDT".to_owned();
     let (base, quote) = text.split_once('/').ok_or_else(error)?;
@@ -140,8 +160,8 @@ pub(crate) fn parse_market(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// A text of 1 to `most` letters, digits and `marks`: nothing that could be mistaken in the signed
-/// text, or needs an escape in JSON.
+/// Parses 1 to `most` ASCII letters, digits and `marks`. This excludes line breaks, which could imitate another line
+/// of the signed text, everything that JSON must escape, and letters that only look like ASCII.
 fn parse_plain(text: &str, most: usize, marks: &str) -> Result<String, String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || marks.contains(c);
     if text.chars().all(is_plain) && (1..=most).contains(&text.len()) {

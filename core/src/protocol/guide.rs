@@ -1,8 +1,15 @@
-//! Orders in the format of the integration guide that Zellbook grew out of.
+//! Orders in the format of the integration guide that Zellbook grew out of, so that the guide's client still works.
 //!
-//! Seven texts; the signature (64 bytes, any s) is ECDSA over the SHA-1 digest of
-//! `order_type,base_token,quote_token,quantity,price`, as python-ecdsa signs by default. There is
-//! no nonce, so such a signature counts once, whichever of its two s it carries.
+//! Such an order is a JSON object of seven texts. The signed text is
+//! `order_type,base_token,quote_token,quantity,price` with the values exactly as in the JSON. The signature is plain
+//! ECDSA (secp256k1, 64 bytes `r || s`, low or high `s`, no recovery id) over the SHA-1 digest of that text, which is
+//! what python-ecdsa makes by default.
+//!
+//! The format is weaker than our own, and genesis can turn it off. SHA-1 is not collision resistant. The text names
+//! no network, so an order is valid on every exchange that accepts the format. It has no nonce, so two equal orders
+//! of one key differ only in their signatures, and each signature counts once. For that, a signature is remembered
+//! by a hash over its lower `s`: anybody can compute the signature with the other `s` from the first one, and must
+//! not be able to place the order again with it.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -17,14 +24,14 @@ use super::fields::{Fields, malformed, parse_symbol};
 use super::reject::Reject;
 use crate::types::{Decimal, PublicKey, SelfTrade, Side, TimeInForce, TransactionHash};
 
-/// An order in the guide's format, with its signature not checked yet.
+/// An order in the guide's format. Its signature is not checked yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GuideOrder {
-    /// Who signed.
+    /// The account, which is also the signing key: the format has no session keys.
     pub account: PublicKey,
-    /// The plain `gtc` order that it is.
+    /// The same order in our own terms: `gtc`, with `cancel_newest` and without a client id.
     pub order: Order,
-    /// `order_type,base_token,quote_token,quantity,price`, as signed.
+    /// The signed text. It is stored because the numbers may have needless zeros, which `order` no longer has.
     message: String,
     signature: [u8; 64],
 }
@@ -38,11 +45,12 @@ impl GuideOrder {
             "sell" => Side::Sell,
             _ => return Err(malformed("field `order_type` must be buy or sell".to_string())),
         };
-        // Symbols and numbers hold no commas, so a message reads in one way only.
+        // Symbols and numbers contain no commas, so two different orders never have the same text.
         let base = fields.required("base_token", parse_symbol)?;
         let quote = fields.required("quote_token", parse_symbol)?;
         let quantity = fields.required("quantity", text)?;
         let price = fields.required("price", text)?;
+        // Lenient: the guide's client writes needless zeros, like 2000.0.
         let number = |name: &str, text: &str| {
             Decimal::parse_lenient(text)
                 .map_err(|error| malformed(format!("field `{name}` is no number: {error}")))
@@ -59,6 +67,7 @@ impl GuideOrder {
         };
         let account = fields.required("public_key", parse_public_key)?;
         let signature = fields.required("signature", |text| {
+            // Larger than needed: `try_into` below checks the length.
             let mut buffer = [0; 66];
             let bytes = Base64::decode(text, &mut buffer).ok();
             bytes
@@ -69,28 +78,29 @@ impl GuideOrder {
         Ok(Self { account, order, message, signature })
     }
 
-    /// The text that was signed.
+    /// The signed text: `order_type,base_token,quote_token,quantity,price`.
     pub fn text(&self) -> &str {
         &self.message
     }
 
-    /// The signature: r and s.
+    /// The signature as `r || s`, each 32 bytes big endian.
     pub const fn signature(&self) -> &[u8; 64] {
         &self.signature
     }
 
-    /// Whether the signature is the account's.
+    /// Whether the signature is valid for the account.
     pub fn verify(&self) -> bool {
         let mut digest = [0; 32];
         let sha1 = Sha1::digest(self.message.as_bytes());
-        // A digest shorter than the group order stands for a number: zeros in front.
+        // ECDSA reads the digest as a number. SHA-1 has 20 bytes, so the 12 in front of it are zero.
         digest.iter_mut().skip(12).zip(sha1).for_each(|(to, from)| *to = from);
         self.account.verify_any_s(&digest, &self.signature)
     }
 
-    /// What a used signature is remembered by, and the transaction's hash:
-    /// SHA-256 of `zellbook guide order`, the account, r and the lower s.
+    /// The transaction's hash, by which its signature is also remembered as used:
+    /// `SHA-256("zellbook guide order" || account || r || min(s, n - s))`.
     pub fn hash(&self) -> TransactionHash {
+        // `r` or `s` out of range: there is no other `s`, and the signature is never valid.
         let normal = Ecdsa::from_slice(&self.signature)
             .map_or(self.signature, |signature| signature.normalize_s().to_bytes().into());
         let mut hasher = Sha256::new();
@@ -101,9 +111,10 @@ impl GuideOrder {
     }
 }
 
-/// 33 or 65 bytes as in SEC1, or the 64 bytes x and y.
+/// Parses base64 of a SEC1 point (33 or 65 bytes), or of its x and y alone (64 bytes), as python-ecdsa writes it.
 fn parse_public_key(text: &str) -> Result<PublicKey, String> {
     let error = "must be a secp256k1 public key of 33, 64 or 65 bytes in base64";
+    // Larger than needed: `from_sec1` checks the length.
     let mut buffer = [0; 69];
     let bytes = Base64::decode(text, &mut buffer).map_err(|_| error.to_string())?;
     let mut uncompressed = [4; 65];

@@ -1,4 +1,11 @@
-//! Why a transaction had no effect.
+//! Why a transaction had no effect: the reject codes and their order.
+//!
+//! Several rules can be broken at once, and every replica must then report the same code. So the order is fixed: the
+//! checks run in the order of the code numbers, and the first that fails decides. Codes 1 to 4 leave the nonce
+//! unused, because without a valid signature and a good nonce nothing shows that the account sent the transaction
+//! now. Every later reject uses the nonce up, so a rejected transaction can never be applied later. Codes 10 to 17
+//! depend on genesis alone ([`super::Terms`]), except that 16 also bounds the supply of a token; the other codes
+//! depend on the state.
 
 use alloc::string::String;
 
@@ -8,15 +15,15 @@ use super::action::OrderRef;
 use crate::types::limits::NONCES_KEPT;
 use crate::types::{Decimal, PublicKey};
 
-/// Why a transaction had no effect. The code is part of consensus: never renumber, never reuse.
-/// In the order in which they are checked; the first that applies is the answer. The message
-/// says what was wrong and what would be right; it is not part of consensus.
+/// Why a transaction had no effect, in the order in which the rules are checked. The code is part of consensus:
+/// never renumber, never reuse. The message says what was wrong and what would be right. It is not part of
+/// consensus, and neither are the fields.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Reject {
-    /// The element is no transaction of this protocol.
+    /// The element is not a transaction of this protocol. The text names the field and its valid form.
     #[error("malformed transaction: {0}")]
     Malformed(String),
-    /// The signature is not the signing key's over this transaction's text.
+    /// The signature is not one of the signing key over this transaction's text.
     #[error(
         "the signature of {signer} does not match this transaction's text; sign the text again for this network"
     )]
@@ -27,25 +34,26 @@ pub enum Reject {
     /// This nonce, or this signature in the guide's format, was used before.
     #[error("this nonce was already used; use a higher one, for example the time in milliseconds")]
     NonceUsed,
-    /// The nonce is below the lowest of the 64 that are kept.
+    /// The nonce is below the lowest of the 64 that are stored for the signing key. It may have been used and
+    /// forgotten, so it cannot be accepted.
     #[error(
         "nonce {nonce} is too low: the lowest of the {NONCES_KEPT} nonces stored for this key is {lowest}; use a higher one"
     )]
     NonceTooOld {
         /// The nonce of the transaction.
         nonce: u64,
-        /// The lowest that is kept.
+        /// The lowest nonce that is stored.
         lowest: u64,
     },
-    /// The state's time has reached the transaction's `valid_until`.
+    /// The state time has reached the transaction's `valid_until`.
     #[error("this transaction was valid until {valid_until}, but the exchange's time is {time}")]
     Expired {
-        /// What the transaction says, in Unix milliseconds.
+        /// The limit that the transaction states, in Unix milliseconds.
         valid_until: u64,
-        /// The state's time.
+        /// The state time in Unix milliseconds.
         time: u64,
     },
-    /// The signer is no session key of the account.
+    /// The signer is not an active session key of the account: never authorized, revoked, or expired.
     #[error(
         "{signer} is not an active session key of this account; authorize it first, or sign with the account's own key"
     )]
@@ -53,123 +61,123 @@ pub enum Reject {
         /// The key that signed.
         signer: PublicKey,
     },
-    /// A session key signed what it may not do.
+    /// The session key's terms do not allow this action.
     #[error("{problem}; sign with the account's own key")]
     KeyNotAllowed {
-        /// What it may not do.
+        /// A sentence that says what the key may not do.
         problem: String,
     },
-    /// There is no such market in genesis.
+    /// Genesis has no market of this name.
     #[error("there is no market {market}; the markets are {known}")]
     UnknownMarket {
-        /// What the transaction names.
+        /// The name in the transaction.
         market: String,
-        /// The markets of genesis.
+        /// The first markets of genesis, joined by commas.
         known: String,
     },
-    /// There is no such token in genesis.
+    /// Genesis has no token with this symbol.
     #[error("there is no token {token}; the tokens are {known}")]
     UnknownToken {
-        /// What the transaction names.
+        /// The symbol in the transaction.
         token: String,
-        /// The tokens of genesis.
+        /// The first tokens of genesis, joined by commas.
         known: String,
     },
-    /// A price, quantity or amount of zero.
+    /// A price, quantity or amount is zero.
     #[error("{field} is zero; the minimum is {least}")]
     NotPositive {
         /// The field: `price`, `quantity` or `amount`.
         field: &'static str,
-        /// The least that is valid.
+        /// The smallest valid value: one tick, lot or atom.
         least: Decimal,
     },
-    /// The price is between two ticks.
+    /// The price is not a multiple of the tick size.
     #[error("price {price} is not a multiple of the tick size {tick_size}{suggestion}")]
     PriceOffTick {
         /// The price of the order.
         price: Decimal,
         /// The tick size of the market.
         tick_size: Decimal,
-        /// `; the nearest valid prices are …`, or nothing.
+        /// The valid prices just below and above.
         suggestion: Suggestion,
     },
-    /// The quantity is between two lots.
+    /// The quantity is not a multiple of the lot size.
     #[error("quantity {quantity} is not a multiple of the lot size {lot_size}{suggestion}")]
     QuantityOffLot {
         /// The quantity of the order.
         quantity: Decimal,
         /// The lot size of the market.
         lot_size: Decimal,
-        /// `; the nearest valid quantities are …`, or nothing.
+        /// The valid quantities just below and above.
         suggestion: Suggestion,
     },
-    /// The amount is no whole number of atoms.
+    /// The amount is not a whole number of atoms.
     #[error("amount {amount} has too many decimals; {token} has {decimals}")]
     AmountOffAtom {
         /// The amount of the transaction.
         amount: Decimal,
         /// The symbol of the token.
         token: String,
-        /// The decimals of the token.
+        /// The number of digits after the point that an amount of the token can have.
         decimals: u8,
     },
-    /// A number is larger than the engine counts.
+    /// A number is larger than the engine can count: 2^64 - 1 ticks or lots, 10^38 - 1 atoms.
     #[error("{field} {value} is too large; the maximum is {largest}")]
     TooLarge {
-        /// The field: `price`, `quantity`, `amount` or `price times quantity`.
+        /// The field, or the product that is too large, as in `price times quantity`.
         field: &'static str,
         /// The value of the transaction.
         value: String,
-        /// The largest that is valid.
+        /// The largest valid value.
         largest: String,
     },
-    /// Price times quantity is less than the market's least notional.
+    /// The order value is below the market's minimum. The minimum keeps tiny orders from filling the book.
     #[error(
         "the order value (price times quantity) is {notional} {quote}; the minimum in this market is {notional_min} {quote}"
     )]
     NotionalTooSmall {
-        /// Price times quantity.
+        /// Price times quantity, in quote, without any fee.
         notional: Decimal,
-        /// The market's least.
+        /// The market's minimum, in quote.
         notional_min: Decimal,
         /// Symbol of the quote token.
         quote: String,
     },
-    /// A time that must be ahead is not.
+    /// A time that must be in the future is not.
     #[error("{field} is {value}, but the exchange's time is already {time}; use a later time")]
     TimePassed {
         /// The field: `expires` or `time`.
         field: &'static str,
-        /// What the transaction says, in Unix milliseconds.
+        /// The time that the transaction states, in Unix milliseconds.
         value: u64,
-        /// The state's time.
+        /// The state time in Unix milliseconds.
         time: u64,
     },
-    /// Only the issuer in genesis signs deposits.
+    /// The deposit is not signed by the token's issuer.
     #[error("only the issuer of {token}, {issuer}, can sign its deposits")]
     NotIssuer {
         /// The symbol of the token.
         token: String,
-        /// Its issuer.
+        /// The account that genesis names as the token's issuer.
         issuer: PublicKey,
     },
-    /// This deposit reference was credited before.
+    /// A deposit of this token with this reference was already credited.
     #[error(
         "deposit {reference} of {token} was already credited; a reference can be credited only once"
     )]
     ReferenceUsed {
         /// The symbol of the token.
         token: String,
-        /// The reference.
+        /// The issuer's reference.
         reference: String,
     },
-    /// A transfer to its own sender.
+    /// A transfer names its sender as receiver.
     #[error("the sender and the recipient are the same account; name another recipient")]
     TransferToSelf,
-    /// Only replicas of genesis attest.
+    /// The account that attests is not a replica of genesis.
     #[error("only a replica named in genesis can attest")]
     NotReplica,
-    /// The replica attested to a later batch before.
+    /// The replica already attested to a later batch.
     #[error("this replica already attested to batch {last}; batch {batch} is older")]
     AttestationStale {
         /// The batch of the transaction.
@@ -177,95 +185,96 @@ pub enum Reject {
         /// The last batch that the replica attested to.
         last: u64,
     },
-    /// The batch is not applied yet.
+    /// The attestation is for the batch that contains it or a later one. No replica can have that root yet.
     #[error(
         "an attestation in batch {index} cannot be for batch {batch}; attest to an earlier batch"
     )]
     AttestationInFuture {
         /// The batch of the transaction.
         batch: u64,
-        /// The batch that holds the transaction.
+        /// The batch that contains the transaction.
         index: u64,
     },
-    /// The account has as many session keys as genesis allows.
+    /// The account already has as many session keys as genesis allows.
     #[error("the account already has the maximum of {most} session keys; revoke one first")]
     TooManyKeys {
-        /// The bound.
+        /// The maximum in genesis.
         most: u32,
     },
-    /// There is no such session key to revoke.
+    /// The key to revoke is not a session key of the account.
     #[error("{key} is not a session key of this account")]
     UnknownKey {
-        /// What the transaction names.
+        /// The key that the transaction names.
         key: PublicKey,
     },
-    /// No open order of this account is so named.
+    /// The account has no such open order, or it is in another market or on another side than the transaction says.
     #[error("the account has no open order {order} here; it may already be filled or cancelled")]
     UnknownOrder {
-        /// What the transaction names.
+        /// The order as the transaction names it.
         order: OrderRef,
     },
-    /// Another open order has this client id.
+    /// Another open order of the account, in any market, has this client id.
     #[error(
         "client id {client_id} is already used by open order {order} of this account; use another one"
     )]
     ClientIdUsed {
         /// The client id.
         client_id: String,
-        /// The order that has it.
+        /// The id of the open order that has it.
         order: u64,
     },
-    /// A post-only order would take.
+    /// A post-only order would trade immediately.
     #[error("this post-only order would trade immediately: the best {side} is {best}")]
     WouldCross {
-        /// `ask` or `bid`: the other side.
+        /// The opposite side: `ask` or `bid`.
         side: &'static str,
-        /// The best price there.
+        /// The best price of that side.
         best: Decimal,
     },
-    /// The account has as many open orders in the market as genesis allows.
+    /// The account already has as many open orders in the market as genesis allows.
     #[error(
         "the account already has the maximum of {most} open orders in {market}; cancel one first"
     )]
     TooManyOrders {
-        /// The market.
+        /// The market's name.
         market: String,
-        /// The bound.
+        /// The maximum in genesis.
         most: u32,
     },
-    /// A fill-or-kill order would not fill.
+    /// A fill-or-kill order would not fill completely.
     #[error("this fill-or-kill order would fill only {filled} of {quantity}")]
     CannotFill {
-        /// What would fill now.
+        /// The quantity that would fill now.
         filled: Decimal,
         /// The quantity of the order.
         quantity: Decimal,
     },
-    /// The session key's spending limit does not cover it.
+    /// The order would exceed the session key's spending limit.
     #[error(
         "this order can spend {needed} {token}, but only {left} {token} of the session key's limit is left"
     )]
     KeyLimit {
         /// The symbol of the token.
         token: String,
-        /// What the order gives away.
+        /// The amount that the order can spend, without its fee.
         needed: Decimal,
-        /// What is left of the limit.
+        /// The unspent part of the limit.
         left: Decimal,
     },
-    /// The available balance does not cover it.
+    /// The available balance is too low.
     #[error("this needs {needed} {token}, but only {available} {token} is available")]
     BalanceTooLow {
         /// The symbol of the token.
         token: String,
-        /// What would be debited or locked.
+        /// The amount that would be debited or locked.
         needed: Decimal,
-        /// What is available.
+        /// The available balance.
         available: Decimal,
     },
 }
 
-/// The two nearest valid values, where they exist.
+/// The valid values just below and just above an invalid one; `None` if a `u128` cannot hold them. Zero below means
+/// that only the value above is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Suggestion(pub Option<(Decimal, Decimal)>);
 
@@ -282,7 +291,7 @@ impl core::fmt::Display for Suggestion {
 }
 
 impl Reject {
-    /// The number on the wire.
+    /// The code: the number that identifies this reject in the protocol and the API.
     pub const fn code(&self) -> u16 {
         match self {
             Self::Malformed(_) => 1,
@@ -319,7 +328,7 @@ impl Reject {
         }
     }
 
-    /// The name on the wire, in snake case.
+    /// The name of the code in the API, in snake case.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Malformed(_) => "malformed",

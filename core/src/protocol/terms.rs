@@ -1,4 +1,11 @@
-//! Checks of orders and amounts against genesis alone, shared by the engine, the API and the page.
+//! Checks of orders and amounts against genesis alone, and their conversion to engine units.
+//!
+//! An order arrives with decimal numbers. Its terms are the same order in ticks, lots and atoms, with the maximum
+//! that it can cost. Genesis guarantees that one tick times one lot is a whole number of quote atoms, so nothing here
+//! is rounded except the fee, which is rounded up. The checks run in the order of the reject codes 10 to 17.
+//!
+//! The same code runs in the engine, in the API before it accepts a transaction, and in the page while a user types.
+//! So all three give the same answer.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -11,31 +18,34 @@ use crate::types::{
     Atoms, Decimal, Lots, MarketIndex, SelfTrade, Side, StepError, Ticks, TimeInForce, TokenIndex,
 };
 
-/// An order in its market's units, with what it locks.
+/// An order in the units of its market, with the most that it can cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
-    /// The market.
+    /// The market's index in genesis.
     pub market: MarketIndex,
     /// Buy or sell.
     pub side: Side,
-    /// The limit; more than zero.
+    /// Limit price; more than zero.
     pub price: Ticks,
-    /// More than zero.
+    /// Quantity; more than zero.
     pub quantity: Lots,
-    /// How long it stands.
+    /// What happens to the part that does not fill immediately.
     pub time_in_force: TimeInForce,
-    /// With `gtd` only: when it is cancelled, in Unix milliseconds.
+    /// When the order expires, in Unix milliseconds of the state time; with `gtd` only.
     pub expires: Option<u64>,
-    /// Self-trade prevention.
+    /// What happens when the order meets another order of the same account.
     pub self_trade: SelfTrade,
-    /// The token that it costs: quote for a buy, base for a sell.
+    /// The token that the order costs: quote for a buy, base for a sell.
     pub cost_token: TokenIndex,
-    /// What it can cost at most, with its fee.
+    /// The available balance that the order needs: for a buy the quote amount at the limit price and the largest
+    /// possible fee, for a sell the quantity.
     pub cost: Atoms,
 }
 
 impl Listing {
-    /// An order in its market's units, or the first rule of genesis that it breaks.
+    /// Converts an order to the units of its market.
+    ///
+    /// Fails with the first reject of the codes 10 to 17 that applies.
     pub fn terms(&self, order: &Order) -> Result<Terms, Reject> {
         let market =
             self.market(&order.market).ok_or_else(|| self.unknown_market(&order.market))?;
@@ -61,6 +71,8 @@ impl Listing {
                 suggestion: Suggestion(order.quantity.neighbours(market.lot_size)),
             });
         }
+        // A value can be too large to tell whether it is on a step. It then counts as too large (code 16), which is
+        // checked only after both steps (13 and 14).
         let in_u64 =
             |steps: Result<u128, StepError>| steps.ok().and_then(|n| u64::try_from(n).ok());
         let price = in_u64(ticks).map(Ticks).ok_or_else(|| Reject::TooLarge {
@@ -80,6 +92,8 @@ impl Listing {
                 largest: self.format_amount(token, Atoms(SUPPLY_MAX)),
             })
         };
+        // Buys and sells are checked alike, also for amounts that their own side does not lock: a sell that rests
+        // fixes what its buyer pays, so its notional must be countable too.
         let notional =
             value("price times quantity", market.quote_atoms(price, quantity), market.quote)?;
         let base = value("quantity", market.base_atoms(quantity), market.base)?;
@@ -110,8 +124,10 @@ impl Listing {
         })
     }
 
-    /// What genesis alone says of a transaction: the first of its rules that the transaction breaks.
-    /// A replica refuses such a transaction before it costs a nonce.
+    /// Checks an action against genesis alone.
+    ///
+    /// Fails with the first reject that applies. No later state can change that, so a replica refuses such a
+    /// transaction instead of posting it, and its nonce stays unused.
     pub fn check_action(&self, action: &Action) -> Result<(), Reject> {
         let check_market = |market: &Option<String>| match market {
             Some(name) if self.market(name).is_none() => Err(self.unknown_market(name)),
@@ -137,7 +153,9 @@ impl Listing {
         }
     }
 
-    /// A token and an amount of it in atoms, or the first rule of genesis that they break.
+    /// Converts an amount of a token to atoms.
+    ///
+    /// Fails with the first reject of the codes 11, 12, 15 and 16 that applies.
     pub fn amount(
         &self,
         symbol: &str,
@@ -174,7 +192,7 @@ impl Listing {
         Reject::TooLarge { field: "amount", value, largest }
     }
 
-    /// The reject for a market that genesis does not have.
+    /// Builds the reject for a market that genesis does not have.
     pub fn unknown_market(&self, market: &str) -> Reject {
         Reject::UnknownMarket {
             market: market.to_string(),
@@ -182,7 +200,7 @@ impl Listing {
         }
     }
 
-    /// The reject for a debit that the available balance does not cover.
+    /// Builds the reject for a debit that the available balance does not cover.
     pub fn balance_too_low(&self, token: TokenIndex, needed: Atoms, available: Atoms) -> Reject {
         let (symbol, decimals) = self
             .token_at(token)
@@ -195,7 +213,7 @@ impl Listing {
     }
 }
 
-/// The first names of a list, for a message.
+/// Joins the first names of a list for a message. A genesis can have 256 of them.
 fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
     const NAMED: usize = 8;
     let mut names: Vec<&str> = names.take(NAMED.wrapping_add(1)).collect();

@@ -1,7 +1,13 @@
-//! Transactions: their JSON on the wire, the text that is signed, and strict parsing.
+//! Transactions: their JSON on the wire, and the text that is signed.
 //!
-//! A transaction is a flat list of named texts. The same list, in the same order, makes the lines
-//! of the signed text and the keys of the JSON object, so the two cannot differ.
+//! A transaction is a flat list of named texts. The same list makes the signed text and the JSON object, so the two
+//! cannot differ. The signed text is a first line, `Zellbook 1 <network id>`, and then one line `name: value` for
+//! each field in the order of [`Transaction::fields`]. A wallet can show it as it is, and people can read what they
+//! sign. The first line binds the signature to this protocol and to one genesis, so it is worthless on another
+//! exchange.
+//!
+//! The text is not sent: a reader parses the JSON and writes the text again. This works because every value has only
+//! one valid text (see `fields.rs`), and no value can contain a line break.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -17,31 +23,33 @@ use crate::types::{NetworkId, PublicKey, Scheme, SecretKey, Signature, Transacti
 /// A transaction before it is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transaction {
-    /// Whose it is.
+    /// The account that the transaction acts for.
     pub account: PublicKey,
-    /// The session key that signs, if it is not the account's own.
+    /// The session key that signs; `None` if the account itself signs.
     pub signer: Option<PublicKey>,
-    /// Used once by the signing key; by convention the client's clock in milliseconds.
+    /// A number that the signing key uses once; by convention the client's clock in Unix milliseconds. Nonces need
+    /// not be consecutive, and transactions of one key may arrive out of order, up to a window of 64.
     pub nonce: u64,
-    /// The state's time in Unix milliseconds at which it is too late.
+    /// The transaction is rejected once the state time, in Unix milliseconds, reaches this. It lets a client be sure
+    /// that a delayed transaction can no longer have an effect.
     pub valid_until: Option<u64>,
-    /// What it does.
+    /// What the transaction asks for.
     pub action: Action,
 }
 
-/// A transaction with its signature, which is not checked yet.
+/// A transaction with a signature that is not checked yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedTransaction {
-    /// What was signed.
+    /// The transaction that was signed.
     pub transaction: Transaction,
-    /// How the text became a digest.
+    /// How the signed text became the digest.
     pub scheme: Scheme,
     /// The signature over the digest.
     pub signature: Signature,
 }
 
 impl Transaction {
-    /// Names and values in the one order that text and JSON share.
+    /// The fields as (name, value), in the order that the signed text and the JSON share.
     pub fn fields(&self) -> Named {
         let mut fields = alloc::vec![
             ("kind", self.action.kind().to_string()),
@@ -54,12 +62,12 @@ impl Transaction {
         fields
     }
 
-    /// The key that signs.
+    /// The key that signs: the session key if there is one, otherwise the account.
     pub fn signing_key(&self) -> PublicKey {
         self.signer.unwrap_or(self.account)
     }
 
-    /// Reads all fields but scheme and signature.
+    /// Takes all fields except `scheme` and `signature`. `account` and `nonce` are defaults for missing fields.
     pub(super) fn read(
         fields: &mut Fields,
         account: Option<PublicKey>,
@@ -73,6 +81,7 @@ impl Transaction {
         let nonce = fields.optional("nonce", parse_integer)?.or(nonce);
         let nonce = nonce.ok_or_else(|| missing("nonce"))?;
         let valid_until = fields.optional("valid_until", parse_integer)?;
+        // Otherwise one transaction would have two texts, with and without the needless line.
         if signer == Some(account) {
             let message = "field `signer` must be left out where the account itself signs";
             return Err(malformed(message.into()));
@@ -82,13 +91,14 @@ impl Transaction {
             Action::RevokeKey { key } => Some(*key),
             _ => None,
         };
+        // An account's own key needs no permission, and must not be thought to be limited or revoked by one.
         if session_key == Some(account) {
             return Err(malformed("field `key` must be another key than the account".into()));
         }
         Ok(Self { account, signer, nonce, valid_until, action })
     }
 
-    /// The text that is signed: a domain line, then one `name: value` line for each field.
+    /// The signed text: a line that names the protocol and the network, then one line `name: value` for each field.
     pub fn text(&self, network: &NetworkId) -> String {
         let mut text = format!("Zellbook 1 {network}");
         for (name, value) in self.fields() {
@@ -98,19 +108,22 @@ impl Transaction {
         text
     }
 
-    /// The hash that a transaction is known by.
+    /// The hash by which the transaction is identified: SHA-256 of [`Self::text`]. It does not cover the signature,
+    /// so it is known before signing, and a transaction has the same hash with either scheme.
     pub fn hash(&self, network: &NetworkId) -> TransactionHash {
         TransactionHash::of_text(&self.text(network))
     }
 
-    /// Signs the text for a network with the `raw` scheme.
+    /// Signs the text for a network with the scheme `raw`. `key` must be the one of [`Self::signing_key`].
     pub fn sign(self, network: &NetworkId, key: &SecretKey) -> SignedTransaction {
         let signature = key.sign(Scheme::Raw, &self.text(network));
         SignedTransaction { transaction: self, scheme: Scheme::Raw, signature }
     }
 
-    /// Reads a transaction that is not signed yet: the same JSON without `scheme` and
-    /// `signature`. `nonce` and `account` are given as defaults for where they are absent.
+    /// Reads a transaction that is not signed yet: the same JSON without `scheme` and `signature`. `account` and
+    /// `nonce` are used if the JSON does not have them.
+    ///
+    /// Fails with [`Reject::Malformed`], which names the field.
     pub fn from_json_unsigned(json: &str, account: PublicKey, nonce: u64) -> Result<Self, Reject> {
         let mut fields = Fields::read(json)?;
         let transaction = Self::read(&mut fields, Some(account), Some(nonce))?;
@@ -120,7 +133,7 @@ impl Transaction {
 }
 
 impl SignedTransaction {
-    /// The JSON object on the wire.
+    /// The JSON object that is sent: one element of a batch body.
     pub fn to_json(&self) -> String {
         let mut fields = self.transaction.fields();
         fields.push(("scheme", self.scheme.name().to_string()));
