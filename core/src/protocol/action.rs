@@ -37,8 +37,8 @@ pub struct Order {
 pub enum OrderRef {
     /// By the id that the exchange assigned when it accepted the order.
     Id(u64),
-    /// By the hash of the transaction that placed it. A client knows this before the order is in a batch, so it can
-    /// cancel an order whose id it does not know yet.
+    /// By the hash of the transaction that placed it. A client knows this before the order is in a batch, so it
+    /// can cancel an order whose id it does not know yet.
     Transaction(TransactionHash),
     /// By the client id that the order was placed with.
     ClientId(String),
@@ -63,8 +63,8 @@ pub struct KeyGrant {
     pub expires: u64,
     /// The only market that the key may trade in; `None` for all markets.
     pub market: Option<String>,
-    /// The only token that the key may spend, and the total that its orders may spend, in whole tokens; `None` for
-    /// no limit. The total never recovers: a cancelled order gives nothing back to it.
+    /// The only token that the key may spend, and the total that its orders may spend, in whole tokens; `None`
+    /// for no limit. The total never recovers: a cancelled order gives nothing back to it.
     pub spend: Option<(String, Decimal)>,
 }
 
@@ -78,8 +78,9 @@ pub enum Action {
     Replace {
         /// The open order to change.
         target: OrderRef,
-        /// The order as it should be afterwards. Its quantity is the total, including what is already filled: so a
-        /// fill that happens while the transaction travels cannot make the account trade more than it intended.
+        /// The order as it should be afterwards. Its quantity is the total, including what is already filled:
+        /// so a fill that happens while the transaction travels cannot make the account trade more than it
+        /// intended.
         order: Order,
     },
     /// Cancels one open order of the account.
@@ -132,8 +133,8 @@ pub enum Action {
         /// The session key.
         key: PublicKey,
     },
-    /// A replica's statement of the root it computed and of its clock. Certified roots and the state time come from
-    /// these statements.
+    /// A replica's statement of the root it computed and of its clock. Certified roots and the state time come
+    /// from these statements.
     Attest {
         /// Index of the batch that the root belongs to.
         batch: u64,

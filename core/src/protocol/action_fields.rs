@@ -1,8 +1,8 @@
 //! The fields of each action, written to and read from a transaction.
 //!
-//! `write` and `read` of one type stand next to each other because they must mirror each other: the order in which
-//! `write` emits the fields is the order of the lines in the signed text, and therefore part of consensus. `read`
-//! takes the fields by name, so their order in the JSON does not matter.
+//! `write` and `read` of one type stand next to each other because they must mirror each other: the order in
+//! which `write` emits the fields is the order of the lines in the signed text, and therefore part of
+//! consensus. `read` takes the fields by name, so their order in the JSON does not matter.
 
 use alloc::borrow::ToOwned;
 use alloc::format;

@@ -1,8 +1,8 @@
 //! A finalized batch after parsing and signature checks.
 //!
-//! This is the part of applying a batch that needs no state. It is also the expensive part: one recovery of a public
-//! key for each transaction. A replica can therefore check several batches in parallel while an earlier one is being
-//! applied, and the result is the same.
+//! This is the part of applying a batch that needs no state. It is also the expensive part: one recovery of a
+//! public key for each transaction. A replica can therefore check several batches in parallel while an earlier
+//! one is being applied, and the result is the same.
 
 use alloc::vec::Vec;
 
@@ -19,17 +19,17 @@ use crate::types::limits::{BODY_BYTES_MAX, ELEMENTS_MAX};
 pub struct Batch {
     /// Index in the sequence, from 1.
     pub index: u64,
-    /// SHA-256 of the body's bytes. It extends the chain over all bodies even where the body holds no transactions,
-    /// so the root commits to every byte that was sequenced.
+    /// SHA-256 of the body's bytes. It extends the chain over all bodies even where the body holds no
+    /// transactions, so the root commits to every byte that was sequenced.
     pub body_hash: Hash,
     /// One entry for each element of the body, in order. Empty if the body is not a valid array.
     pub transactions: Vec<Result<CheckedTransaction, Invalid>>,
 }
 
 impl Batch {
-    /// Reads a body and checks every signature. It never fails: anyone can post any bytes to the sequencer, and all
-    /// replicas must go on in the same way. A body that is not a JSON array, has more than 1 MiB or more than 4,096
-    /// elements is a batch without transactions.
+    /// Reads a body and checks every signature. It never fails: anyone can post any bytes to the sequencer, and
+    /// all replicas must go on in the same way. A body that is not a JSON array, has more than 1 MiB or more
+    /// than 4,096 elements is a batch without transactions.
     pub fn check(rules: &Rules, index: u64, body: &[u8]) -> Self {
         // Raw values: the array's grammar is checked here, each element's own rules when it is read. So one bad
         // element is rejected alone.

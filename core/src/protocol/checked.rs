@@ -1,8 +1,8 @@
 //! Transactions after the checks that need only genesis: their form and their signature.
 //!
-//! Both formats, our own and the guide's, end in the same [`CheckedTransaction`], so the engine does not know which
-//! one a transaction came in. A transaction that fails here has no effect at all, not even on a nonce: nobody's
-//! signature stands behind it.
+//! Both formats, our own and the guide's, end in the same [`CheckedTransaction`], so the engine does not know
+//! which one a transaction came in. A transaction that fails here has no effect at all, not even on a nonce:
+//! nobody's signature stands behind it.
 
 use super::action::Action;
 use super::element::Element;

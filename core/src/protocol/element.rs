@@ -1,7 +1,8 @@
 //! An element of a batch body: a signed transaction, or an order in the guide's format.
 //!
-//! The two formats share one array, so the keys of an object decide which one it is: an object with `order_type` and
-//! without `kind` is in the guide's format. Every transaction of our own has a `kind`, so no object fits both.
+//! The two formats share one array, so the keys of an object decide which one it is: an object with
+//! `order_type` and without `kind` is in the guide's format. Every transaction of our own has a `kind`, so no
+//! object fits both.
 
 use alloc::borrow::ToOwned;
 
@@ -21,7 +22,8 @@ pub enum Element {
 }
 
 impl Element {
-    /// Reads one JSON object. `guide_orders` is the setting of genesis: without it, the guide's format is malformed.
+    /// Reads one JSON object. `guide_orders` is the setting of genesis: without it, the guide's format is
+    /// malformed.
     ///
     /// Fails with [`Reject::Malformed`], which names the field.
     pub fn read(json: &str, guide_orders: bool) -> Result<Self, Reject> {

@@ -1,8 +1,8 @@
 //! What a batch did: one outcome for each element, and the events that describe its effects.
 //!
-//! Events are for readers: the store, the feeds and the page are built from them. They are not part of the state and
-//! no root commits to them, but they follow from the state and the batch alone, so every replica produces the same
-//! events. Amounts are in engine units; the reader formats them with the listing.
+//! Events are for readers: the store, the feeds and the page are built from them. They are not part of the
+//! state and no root commits to them, but they follow from the state and the batch alone, so every replica
+//! produces the same events. Amounts are in engine units; the reader formats them with the listing.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -36,8 +36,8 @@ pub struct Outcome {
 /// The outcome of one element of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransactionOutcome {
-    /// The transaction's hash, if the signature is valid. Without a valid signature there is none: otherwise anyone
-    /// could make another account's transaction appear rejected.
+    /// The transaction's hash, if the signature is valid. Without a valid signature there is none: otherwise
+    /// anyone could make another account's transaction appear rejected.
     pub hash: Option<TransactionHash>,
     /// The account, if the signature is valid; for the same reason.
     pub account: Option<PublicKey>,

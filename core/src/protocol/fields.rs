@@ -1,16 +1,16 @@
 //! Strict parsing of a transaction's JSON: a flat object of texts with unique names.
 //!
-//! Every value has exactly one valid text and every name appears exactly once. This matters for two reasons. All
-//! replicas, also those written by others, must agree on which bytes are a transaction, and general JSON leaves that
-//! open: parsers differ in repeated keys, in large numbers and in escapes. And the signed text is rebuilt from the
-//! parsed values, so a value with two texts would have two signatures.
+//! Every value has exactly one valid text and every name appears exactly once. This matters for two reasons.
+//! All replicas, also those written by others, must agree on which bytes are a transaction, and general JSON
+//! leaves that open: parsers differ in repeated keys, in large numbers and in escapes. And the signed text is
+//! rebuilt from the parsed values, so a value with two texts would have two signatures.
 //!
-//! Parsing has two steps. [`Fields::read`] checks the shape: sizes, unique names, all values texts. Then the kind
-//! takes the fields that it knows, each with a parser that checks its form, and [`Fields::finish`] fails if one is
-//! left. An unknown field is an error because whoever sent it expects it to have an effect.
+//! Parsing has two steps. [`Fields::read`] checks the shape: sizes, unique names, all values texts. Then the
+//! kind takes the fields that it knows, each with a parser that checks its form, and [`Fields::finish`] fails
+//! if one is left. An unknown field is an error because whoever sent it expects it to have an effect.
 //!
-//! The order of these checks does not matter to consensus: each failure is the same reject 1. See *Strict reading* in
-//! `docs/protocol.md`.
+//! The order of these checks does not matter to consensus: each failure is the same reject 1. See *Strict
+//! reading* in `docs/protocol.md`.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -29,8 +29,8 @@ use crate::types::limits::{
 };
 use crate::types::{Decimal, Hash, PublicKey, UnknownName, decode_hex};
 
-/// The fields of a flat JSON object as (name, value), without those already taken. A list, because a transaction has
-/// at most 16 fields.
+/// The fields of a flat JSON object as (name, value), without those already taken. A list, because a
+/// transaction has at most 16 fields.
 pub(crate) struct Fields(Vec<(String, String)>);
 
 impl<'de> Deserialize<'de> for Fields {
@@ -160,8 +160,8 @@ pub(crate) fn parse_market(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Parses 1 to `most` ASCII letters, digits and `marks`. This excludes line breaks, which could imitate another line
-/// of the signed text, everything that JSON must escape, and letters that only look like ASCII.
+/// Parses 1 to `most` ASCII letters, digits and `marks`. This excludes line breaks, which could imitate another
+/// line of the signed text, everything that JSON must escape, and letters that only look like ASCII.
 fn parse_plain(text: &str, most: usize, marks: &str) -> Result<String, String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || marks.contains(c);
     if text.chars().all(is_plain) && (1..=most).contains(&text.len()) {

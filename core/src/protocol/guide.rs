@@ -1,15 +1,16 @@
-//! Orders in the format of the integration guide that Zellbook grew out of, so that the guide's client still works.
+//! Orders in the format of the integration guide that Zellbook grew out of, so that the guide's client still
+//! works.
 //!
 //! Such an order is a JSON object of seven texts. The signed text is
-//! `order_type,base_token,quote_token,quantity,price` with the values exactly as in the JSON. The signature is plain
-//! ECDSA (secp256k1, 64 bytes `r || s`, low or high `s`, no recovery id) over the SHA-1 digest of that text, which is
-//! what python-ecdsa makes by default.
+//! `order_type,base_token,quote_token,quantity,price` with the values exactly as in the JSON. The signature is
+//! plain ECDSA (secp256k1, 64 bytes `r || s`, low or high `s`, no recovery id) over the SHA-1 digest of that
+//! text, which is what python-ecdsa makes by default.
 //!
-//! The format is weaker than our own, and genesis can turn it off. SHA-1 is not collision resistant. The text names
-//! no network, so an order is valid on every exchange that accepts the format. It has no nonce, so two equal orders
-//! of one key differ only in their signatures, and each signature counts once. For that, a signature is remembered
-//! by a hash over its lower `s`: anybody can compute the signature with the other `s` from the first one, and must
-//! not be able to place the order again with it.
+//! The format is weaker than our own, and genesis can turn it off. SHA-1 is not collision resistant. The text
+//! names no network, so an order is valid on every exchange that accepts the format. It has no nonce, so two
+//! equal orders of one key differ only in their signatures, and each signature counts once. For that, a
+//! signature is remembered by a hash over its lower `s`: anybody can compute the signature with the other `s`
+//! from the first one, and must not be able to place the order again with it.
 
 use alloc::format;
 use alloc::string::{String, ToString};

@@ -1,9 +1,9 @@
 //! What clients and replicas exchange: transactions, batches, receipts, and the outcomes, events and rejects that
 //! result from them.
 //!
-//! A batch body is parsed into elements ([`Element`]), whose signatures are checked ([`CheckedTransaction`]). Orders
-//! and amounts are then checked against genesis ([`Terms`]). Everything in this module depends on the bytes and on
-//! genesis only, never on the state.
+//! A batch body is parsed into elements ([`Element`]), whose signatures are checked ([`CheckedTransaction`]).
+//! Orders and amounts are then checked against genesis ([`Terms`]). Everything in this module depends on the
+//! bytes and on genesis only, never on the state.
 
 mod action;
 mod action_fields;

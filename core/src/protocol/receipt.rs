@@ -1,8 +1,8 @@
 //! Receipts: a replica's signed statement that it accepted a transaction at a certain time.
 //!
-//! A replica could accept a transaction and never post it. With a receipt its client can prove that to anyone: the
-//! transaction was handed in, could have had an effect, and is in no batch long afterwards. The receipt promises no
-//! outcome. It does not show whether the replica or the sequencer network is to blame.
+//! A replica could accept a transaction and never post it. With a receipt its client can prove that to anyone:
+//! the transaction was handed in, could have had an effect, and is in no batch long afterwards. The receipt
+//! promises no outcome. It does not show whether the replica or the sequencer network is to blame.
 
 use alloc::format;
 use alloc::string::String;
@@ -34,8 +34,8 @@ pub enum ReceiptError {
 }
 
 impl Receipt {
-    /// The signed text. Its first line differs from that of every transaction, so that a replica's signature on one
-    /// can never be used as a signature on the other.
+    /// The signed text. Its first line differs from that of every transaction, so that a replica's signature on
+    /// one can never be used as a signature on the other.
     pub fn text(&self) -> String {
         let Self { network, transaction, received_ms } = self;
         format!("Zellbook receipt 1 {network}\ntransaction: {transaction}\nreceived: {received_ms}")
@@ -63,8 +63,8 @@ pub struct SignedReceipt {
 }
 
 impl SignedReceipt {
-    /// Checks the signature against the key in [`Self::replica`]. The caller must check that this is the key of the
-    /// replica that it sent the transaction to: anybody can sign a receipt with a key of their own.
+    /// Checks the signature against the key in [`Self::replica`]. The caller must check that this is the key of
+    /// the replica that it sent the transaction to: anybody can sign a receipt with a key of their own.
     pub fn verify(&self) -> Result<(), ReceiptError> {
         let digest = Scheme::Raw.digest(&self.receipt.text());
         if self.signature.is_valid(&digest, &self.replica) {

@@ -1,11 +1,11 @@
 //! Why a transaction had no effect: the reject codes and their order.
 //!
-//! Several rules can be broken at once, and every replica must then report the same code. So the order is fixed: the
-//! checks run in the order of the code numbers, and the first that fails decides. Codes 1 to 4 leave the nonce
-//! unused, because without a valid signature and a good nonce nothing shows that the account sent the transaction
-//! now. Every later reject uses the nonce up, so a rejected transaction can never be applied later. Codes 10 to 17
-//! depend on genesis alone ([`super::Terms`]), except that 16 also bounds the supply of a token; the other codes
-//! depend on the state.
+//! Several rules can be broken at once, and every replica must then report the same code. So the order is
+//! fixed: the checks run in the order of the code numbers, and the first that fails decides. Codes 1 to 4 leave
+//! the nonce unused, because without a valid signature and a good nonce nothing shows that the account sent the
+//! transaction now. Every later reject uses the nonce up, so a rejected transaction can never be applied later.
+//! Codes 10 to 17 depend on genesis alone ([`super::Terms`]), except that 16 also bounds the supply of a token;
+//! the other codes depend on the state.
 
 use alloc::string::String;
 
@@ -207,7 +207,8 @@ pub enum Reject {
         /// The key that the transaction names.
         key: PublicKey,
     },
-    /// The account has no such open order, or it is in another market or on another side than the transaction says.
+    /// The account has no such open order, or it is in another market or on another side than the transaction
+    /// says.
     #[error("the account has no open order {order} here; it may already be filled or cancelled")]
     UnknownOrder {
         /// The order as the transaction names it.
@@ -273,8 +274,8 @@ pub enum Reject {
     },
 }
 
-/// The valid values just below and just above an invalid one; `None` if a `u128` cannot hold them. Zero below means
-/// that only the value above is valid.
+/// The valid values just below and just above an invalid one; `None` if a `u128` cannot hold them. Zero below
+/// means that only the value above is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Suggestion(pub Option<(Decimal, Decimal)>);
 

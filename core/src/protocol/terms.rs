@@ -1,11 +1,12 @@
 //! Checks of orders and amounts against genesis alone, and their conversion to engine units.
 //!
-//! An order arrives with decimal numbers. Its terms are the same order in ticks, lots and atoms, with the maximum
-//! that it can cost. Genesis guarantees that one tick times one lot is a whole number of quote atoms, so nothing here
-//! is rounded except the fee, which is rounded up. The checks run in the order of the reject codes 10 to 17.
+//! An order arrives with decimal numbers. Its terms are the same order in ticks, lots and atoms, with the
+//! maximum that it can cost. Genesis guarantees that one tick times one lot is a whole number of quote atoms,
+//! so nothing here is rounded except the fee, which is rounded up. The checks run in the order of the reject
+//! codes 10 to 17.
 //!
-//! The same code runs in the engine, in the API before it accepts a transaction, and in the page while a user types.
-//! So all three give the same answer.
+//! The same code runs in the engine, in the API before it accepts a transaction, and in the page while a user
+//! types. So all three give the same answer.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -71,8 +72,8 @@ impl Listing {
                 suggestion: Suggestion(order.quantity.neighbours(market.lot_size)),
             });
         }
-        // A value can be too large to tell whether it is on a step. It then counts as too large (code 16), which is
-        // checked only after both steps (13 and 14).
+        // A value can be too large to tell whether it is on a step. It then counts as too large (code 16),
+        // which is checked only after both steps (13 and 14).
         let in_u64 =
             |steps: Result<u128, StepError>| steps.ok().and_then(|n| u64::try_from(n).ok());
         let price = in_u64(ticks).map(Ticks).ok_or_else(|| Reject::TooLarge {

@@ -1,13 +1,13 @@
 //! Transactions: their JSON on the wire, and the text that is signed.
 //!
-//! A transaction is a flat list of named texts. The same list makes the signed text and the JSON object, so the two
-//! cannot differ. The signed text is a first line, `Zellbook 1 <network id>`, and then one line `name: value` for
-//! each field in the order of [`Transaction::fields`]. A wallet can show it as it is, and people can read what they
-//! sign. The first line binds the signature to this protocol and to one genesis, so it is worthless on another
-//! exchange.
+//! A transaction is a flat list of named texts. The same list makes the signed text and the JSON object, so the
+//! two cannot differ. The signed text is a first line, `Zellbook 1 <network id>`, and then one line `name:
+//! value` for each field in the order of [`Transaction::fields`]. A wallet can show it as it is, and people can
+//! read what they sign. The first line binds the signature to this protocol and to one genesis, so it is
+//! worthless on another exchange.
 //!
-//! The text is not sent: a reader parses the JSON and writes the text again. This works because every value has only
-//! one valid text (see `fields.rs`), and no value can contain a line break.
+//! The text is not sent: a reader parses the JSON and writes the text again. This works because every value has
+//! only one valid text (see `fields.rs`), and no value can contain a line break.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -27,11 +27,11 @@ pub struct Transaction {
     pub account: PublicKey,
     /// The session key that signs; `None` if the account itself signs.
     pub signer: Option<PublicKey>,
-    /// A number that the signing key uses once; by convention the client's clock in Unix milliseconds. Nonces need
-    /// not be consecutive, and transactions of one key may arrive out of order, up to a window of 64.
+    /// A number that the signing key uses once; by convention the client's clock in Unix milliseconds. Nonces
+    /// need not be consecutive, and transactions of one key may arrive out of order, up to a window of 64.
     pub nonce: u64,
-    /// The transaction is rejected once the state time, in Unix milliseconds, reaches this. It lets a client be sure
-    /// that a delayed transaction can no longer have an effect.
+    /// The transaction is rejected once the state time, in Unix milliseconds, reaches this. It lets a client be
+    /// sure that a delayed transaction can no longer have an effect.
     pub valid_until: Option<u64>,
     /// What the transaction asks for.
     pub action: Action,
@@ -98,7 +98,8 @@ impl Transaction {
         Ok(Self { account, signer, nonce, valid_until, action })
     }
 
-    /// The signed text: a line that names the protocol and the network, then one line `name: value` for each field.
+    /// The signed text: a line that names the protocol and the network, then one line `name: value` for each
+    /// field.
     pub fn text(&self, network: &NetworkId) -> String {
         let mut text = format!("Zellbook 1 {network}");
         for (name, value) in self.fields() {
@@ -108,8 +109,8 @@ impl Transaction {
         text
     }
 
-    /// The hash by which the transaction is identified: SHA-256 of [`Self::text`]. It does not cover the signature,
-    /// so it is known before signing, and a transaction has the same hash with either scheme.
+    /// The hash by which the transaction is identified: SHA-256 of [`Self::text`]. It does not cover the
+    /// signature, so it is known before signing, and a transaction has the same hash with either scheme.
     pub fn hash(&self, network: &NetworkId) -> TransactionHash {
         TransactionHash::of_text(&self.text(network))
     }

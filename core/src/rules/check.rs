@@ -1,4 +1,8 @@
-//! Checks a genesis and derives from it what the engine needs.
+//! Checks a genesis and derives what the engine needs from it.
+//!
+//! All checks happen here, once, so that the engine can rely on them: every index fits its type, every price
+//! times quantity is a whole number of quote atoms, and the work for one transaction is bounded. The first
+//! problem is reported with its place in the file, what was found there and what would be valid.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -12,19 +16,21 @@ use crate::types::limits::{
 };
 use crate::types::{Decimal, NetworkId, PublicKey, TokenIndex};
 
-/// A genesis that was checked.
+/// A checked genesis, with everything that is derived from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// The genesis itself.
+    /// The genesis as it was read.
     pub genesis: Genesis,
-    /// Its hash.
+    /// The hash of the genesis. Every signature names it.
     pub network: NetworkId,
-    /// Its tokens and markets, with what is derived from them.
+    /// The tokens and markets, with the conversion factors between decimals and engine units.
     pub listing: Listing,
 }
 
 impl Genesis {
-    /// Reads and checks a genesis file.
+    /// Reads and checks a genesis file of at most 1 MiB.
+    ///
+    /// Fails if the file is not JSON of this shape, has an unknown key, or breaks a rule of [`Self::check`].
     pub fn read(json: &[u8]) -> Result<Rules, GenesisError> {
         if json.len() > GENESIS_BYTES_MAX {
             return Err(GenesisError::TooLarge(json.len()));
@@ -34,7 +40,9 @@ impl Genesis {
         genesis.check()
     }
 
-    /// Checks every rule of a genesis and derives what the engine needs.
+    /// Checks every rule of a genesis and derives what the engine needs: see *Genesis* in `docs/protocol.md`.
+    ///
+    /// Fails with the first rule that is broken.
     pub fn check(self) -> Result<Rules, GenesisError> {
         if self.version != 1 {
             return Err(GenesisError::Version(self.version));
@@ -57,6 +65,7 @@ impl Genesis {
             self.check_token(index, token)?;
         }
         for (index, replica) in self.replicas.iter().enumerate() {
+            // A replica without weight could never influence a certified root or the time.
             if replica.weight == 0 {
                 return Err(range(
                     &alloc::format!("replicas[{index}].weight"),
@@ -76,6 +85,8 @@ impl Genesis {
         Ok(Rules { network: self.network_id(), genesis: self, listing })
     }
 
+    /// Builds the listing. A market is checked while it is derived, because its rules are about the derived
+    /// numbers.
     fn list(&self) -> Result<Listing, GenesisError> {
         let listed =
             |token: &Token| ListedToken { symbol: token.symbol.clone(), decimals: token.decimals };
@@ -101,6 +112,8 @@ impl Genesis {
 
     fn check_limits(&self) -> Result<(), GenesisError> {
         let limits = &self.limits;
+        // Genesis bounds orders by market, but one `cancel_all` cancels those of all markets: so the product
+        // counts.
         let open_orders =
             usize::try_from(limits.open_orders_per_account_and_market).unwrap_or(usize::MAX);
         let in_all = open_orders.saturating_mul(self.markets.len());
@@ -148,7 +161,7 @@ impl Genesis {
         Ok(())
     }
 
-    /// What is wrong with a market, in words.
+    /// Describes an invalid market with its place in the file, which the listing does not know.
     fn market_error(&self, index: usize, spec: &MarketSpec, fault: InvalidMarket) -> GenesisError {
         let place = |field: &str| alloc::format!("markets[{index}].{field}");
         let decimals = |symbol: &str| {
@@ -201,7 +214,7 @@ impl Genesis {
 }
 
 impl Rules {
-    /// The key that signs deposits of a token.
+    /// The key that signs deposits of a token; `None` if genesis has no such token.
     pub fn issuer(&self, token: TokenIndex) -> Option<PublicKey> {
         self.genesis.tokens.get(usize::from(token.0)).map(|token| token.issuer)
     }
@@ -239,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_valid_genesis_derives_whole_numbers_of_atoms() {
+    fn conversion_factors_of_a_valid_genesis_are_whole_numbers_of_atoms() {
         let rules = Genesis::read(valid().to_string().as_bytes()).unwrap();
         let market = rules.listing.market("ETH/USDT").unwrap();
         assert_eq!(market.atoms_per_lot, 10_u128.pow(14));
@@ -248,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn the_network_id_does_not_depend_on_white_space_but_on_every_value() {
+    fn network_id_depends_on_values_but_not_on_white_space() {
         let compact = Genesis::read(valid().to_string().as_bytes()).unwrap();
         let pretty = serde_json::to_string_pretty(&compact.genesis).unwrap();
         assert_eq!(Genesis::read(pretty.as_bytes()).unwrap().network, compact.network);
@@ -258,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_value_is_named_with_its_place() {
+    fn an_invalid_value_is_reported_with_its_place_in_the_file() {
         check("/version", json!(2), "version 2; this program reads version 1");
         check("/name", json!(""), "name: 0");
         check("/app_name", json!("Zell book"), "app_name");
@@ -305,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_keys_and_repeated_markets_and_replicas_are_refused() {
+    fn unknown_keys_repeated_entries_and_oversized_files_are_refused() {
         let mut genesis = valid();
         genesis["colour"] = json!("red");
         let error = Genesis::read(genesis.to_string().as_bytes()).unwrap_err().to_string();

@@ -1,14 +1,14 @@
-//! The genesis that a developer starts from.
+//! A ready-made genesis for development and examples.
 
 use super::genesis::{Genesis, GenesisLimits, MarketSpec, ReplicaSpec, Token};
 use crate::types::{Atoms, Decimal, PublicKey};
 
 impl Genesis {
-    /// ETH, BTC and USDT with the markets ETH/USDT and BTC/USDT, without fees and without a faucet. One
-    /// key is everything: the issuer of all tokens, the fee account and the only replica. Change what
-    /// should be different before [`Self::check`].
+    /// A genesis with ETH, BTC and USDT and the markets ETH/USDT and BTC/USDT, without fees and without a
+    /// faucet. `key` has every role: issuer of all tokens, fee account and only replica. All fields are public:
+    /// change what should be different before [`Self::check`].
     pub fn development(key: PublicKey) -> Self {
-        // The digits after the point say how fine a step is: 2 for 0.01.
+        // A step with this many digits after the point: 2 for 0.01.
         let step = |digits| Decimal::of_atoms(Atoms(1), digits);
         let token = |symbol: &str, decimals| Token {
             symbol: symbol.into(),

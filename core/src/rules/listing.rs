@@ -1,5 +1,8 @@
-//! What is listed: tokens, markets, and the bounds that an order meets. It is what an order's terms
-//! depend on, whoever signs it.
+//! The listing: tokens, markets, and the limits that apply to orders.
+//!
+//! It is the part of the rules that an order's terms depend on. It is separate from them because a page does
+//! not need genesis: it derives the same listing from what a replica reports (`wire`), and then checks and
+//! converts orders with the engine's own code.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -9,57 +12,57 @@ use super::market::Market;
 use crate::types::limits::{FEE_BPS_MAX, STEP_MAX};
 use crate::types::{Atoms, Decimal, MarketIndex, TokenIndex};
 
-/// A token, as amounts need it.
+/// A token, reduced to what is needed to convert and show amounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedToken {
-    /// 1 to 12 of `A-Z0-9`.
+    /// The symbol: 1 to 12 of `A-Z0-9`.
     pub symbol: String,
-    /// Digits after the point; an atom is `10^-decimals`. 0 to 18.
+    /// The digits after the point, 0 to 18. One atom is `10^-decimals` tokens.
     pub decimals: u8,
 }
 
-/// Tokens and markets, each by its index.
+/// The tokens and markets of an exchange, each at its index in genesis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
-    /// The tokens.
+    /// The tokens by [`TokenIndex`].
     pub tokens: Vec<ListedToken>,
-    /// The markets.
+    /// The markets by [`MarketIndex`].
     pub markets: Vec<Market>,
-    /// Bounds that the exchange chose.
+    /// The limits that the exchange chose.
     pub limits: GenesisLimits,
 }
 
 /// Why a market cannot be listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidMarket {
-    /// Its base is no token.
+    /// No token has the symbol of the base.
     UnknownBase,
-    /// Its quote is no token.
+    /// No token has the symbol of the quote.
     UnknownQuote,
-    /// Base and quote are one token.
+    /// Base and quote are the same token.
     OneToken,
-    /// The tick size is zero or too long.
+    /// The tick size is zero, or more than 2^64 - 1 without its point.
     TickSize,
-    /// The lot size is zero or too long.
+    /// The lot size is zero, or more than 2^64 - 1 without its point.
     LotSize,
-    /// A lot is no whole number of base atoms.
+    /// One lot is not a whole number of base atoms.
     LotNotWhole,
-    /// One tick times one lot is no whole number of quote atoms, so trades would round.
+    /// One tick times one lot is not a whole number of quote atoms.
     TickTimesLot,
-    /// The least notional is no whole number of quote atoms.
+    /// The minimum order value is not a whole number of quote atoms.
     NotionalMinNotWhole,
-    /// The least notional is zero.
+    /// The minimum order value is zero.
     NoNotionalMin,
     /// The maker fee is more than 1,000 basis points.
     MakerFee,
     /// The taker fee is more than 1,000 basis points.
     TakerFee,
-    /// More markets than have an index.
+    /// The market's index does not fit its type.
     TooMany,
 }
 
 impl Listing {
-    /// The token with this symbol and its index.
+    /// The token with this symbol, and its index.
     pub fn token(&self, symbol: &str) -> Option<(TokenIndex, &ListedToken)> {
         let index = self.tokens.iter().position(|token| token.symbol == symbol)?;
         Some((TokenIndex(u16::try_from(index).ok()?), self.tokens.get(index)?))
@@ -80,13 +83,13 @@ impl Listing {
         self.markets.get(usize::from(index.0))
     }
 
-    /// An amount with its token's decimals, as text: `1.5`. Empty for an unknown token.
+    /// Formats an amount as decimal text in whole tokens, like `1.5`. Empty for an unknown token.
     pub fn format_amount(&self, token: TokenIndex, amount: Atoms) -> String {
         self.token_at(token)
             .map_or_else(String::new, |token| Decimal::of_atoms(amount, token.decimals).to_string())
     }
 
-    /// A market with what follows from its specification and its tokens.
+    /// Checks the specification of a market and derives its conversion factors.
     pub(crate) fn derive_market(
         &self,
         index: usize,
@@ -106,6 +109,7 @@ impl Listing {
             .lot_size
             .in_steps_of(Decimal::one_atom(base.decimals))
             .map_err(|_| InvalidMarket::LotNotWhole)?;
+        // The rule that makes every trade exact: price times quantity is always a whole number of quote atoms.
         let atoms_per_tick_lot = spec
             .tick_size
             .product_in_atoms(spec.lot_size, quote.decimals)
@@ -114,6 +118,7 @@ impl Listing {
             .notional_min
             .in_steps_of(Decimal::one_atom(quote.decimals))
             .map_err(|_| InvalidMarket::NotionalMinNotWhole)?;
+        // Without a minimum, an account could fill the book with orders that are worth nothing.
         require(notional_min_atoms > 0, InvalidMarket::NoNotionalMin)?;
         require(is_fee(spec.maker_fee_bps), InvalidMarket::MakerFee)?;
         require(is_fee(spec.taker_fee_bps), InvalidMarket::TakerFee)?;

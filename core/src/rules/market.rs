@@ -1,26 +1,39 @@
-//! A market of the listing, and what its orders cost, lock and pay.
+//! A market of the listing, and the arithmetic of its orders: what they cost, lock and pay.
+//!
+//! Prices are whole ticks, quantities whole lots. One lot at a price of one tick is worth `atoms_per_tick_lot`
+//! quote atoms, a whole number, so the value of a trade is exact. Only fees are rounded: up, to the next quote
+//! atom.
+//!
+//! To keep rounding from adding up over many small trades, an order pays on totals. A maker's fee on a trade is
+//! the fee on everything filled since the order entered the book, minus the fee on what was filled before this
+//! trade. So the fees of one order add up to the fee on its total, rounded once, however many trades it takes.
+//! A taker's fees work the same way within its transaction. An order that takes and then rests rounds twice,
+//! once in each role.
+//!
+//! The lock of a resting buy is computed by the same rule, so it always equals exactly what the order can still
+//! pay. Every function returns `None` instead of overflowing.
 
 use alloc::string::{String, ToString};
 
 use crate::types::limits::{BPS, SUPPLY_MAX};
 use crate::types::{Atoms, Decimal, Lots, MarketIndex, Side, Ticks, TimeInForce, TokenIndex};
 
-/// A market with what is derived from its specification.
+/// A market with the conversion factors derived from its specification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Market {
-    /// Its place in genesis.
+    /// The market's index in genesis.
     pub index: MarketIndex,
-    /// `ETH/USDT`.
+    /// Base and quote symbol, like `ETH/USDT`.
     pub name: String,
     /// The token that is bought and sold.
     pub base: TokenIndex,
     /// The token that prices are in.
     pub quote: TokenIndex,
-    /// The price step.
+    /// The price step, in quote per base.
     pub tick_size: Decimal,
-    /// The quantity step.
+    /// The quantity step, in base.
     pub lot_size: Decimal,
-    /// The least notional of an order, in quote.
+    /// The minimum order value (price times quantity), in quote.
     pub notional_min: Decimal,
     /// Base atoms in one lot.
     pub atoms_per_lot: u128,
@@ -28,14 +41,14 @@ pub struct Market {
     pub atoms_per_tick_lot: u128,
     /// `notional_min` in quote atoms.
     pub notional_min_atoms: Atoms,
-    /// What a maker pays, in basis points of the quote amount.
+    /// The maker's fee in basis points of the quote amount.
     pub maker_fee_bps: u16,
-    /// What a taker pays, in basis points of the quote amount.
+    /// The taker's fee in basis points of the quote amount.
     pub taker_fee_bps: u16,
 }
 
 impl Market {
-    /// Quote atoms of so many lots at a price, or `None` if a `u128` cannot hold them.
+    /// The value of a quantity at a price, in quote atoms; `None` if a `u128` cannot hold it.
     #[inline]
     pub fn quote_atoms(&self, price: Ticks, quantity: Lots) -> Option<Atoms> {
         u128::from(price.0)
@@ -44,14 +57,14 @@ impl Market {
             .map(Atoms)
     }
 
-    /// Base atoms of so many lots, or `None` if a `u128` cannot hold them.
+    /// A quantity in base atoms; `None` if a `u128` cannot hold it.
     #[inline]
     pub fn base_atoms(&self, quantity: Lots) -> Option<Atoms> {
         u128::from(quantity.0).checked_mul(self.atoms_per_lot).map(Atoms)
     }
 
-    /// What an order can cost at most before it is placed: quote atoms with the fee for a buy, base
-    /// atoms for a sell. A seller's fee comes out of what it gets.
+    /// The maximum that an order can cost: quote atoms with the largest possible fee for a buy, base atoms for
+    /// a sell. A seller needs no balance for its fee, which is taken from the quote amount that it receives.
     #[inline]
     pub fn cost(
         &self,
@@ -68,8 +81,8 @@ impl Market {
         let fee = match time_in_force {
             TimeInForce::PostOnly => resting,
             TimeInForce::Ioc | TimeInForce::Fok => taking,
-            // A part that takes and a part that rests are each rounded up, which can make one atom
-            // more than rounding the whole.
+            // The part that takes and the part that rests each have their fee rounded up, which can make one
+            // atom more than rounding once.
             TimeInForce::Gtc | TimeInForce::Gtd => {
                 let both = taking > Atoms::ZERO && resting > Atoms::ZERO;
                 taking.max(resting).checked_add(Atoms(u128::from(both)))?
@@ -78,8 +91,8 @@ impl Market {
         quote.checked_add(fee)
     }
 
-    /// What an order locks while it rests (I2): quote atoms with the maker's fee for a buy, base atoms
-    /// for a sell. `rested` is with what it came to rest, `remaining` what is left of that.
+    /// The balance that a resting order locks (I2): quote atoms with the maker's fee for a buy, base atoms for
+    /// a sell. `rested` is the quantity when the order entered the book, `remaining` its unfilled part.
     pub fn lock(&self, side: Side, price: Ticks, rested: Lots, remaining: Lots) -> Option<Atoms> {
         if side == Side::Sell {
             return self.base_atoms(remaining);
@@ -88,19 +101,20 @@ impl Market {
         self.quote_atoms(price, remaining)?.checked_add(fees)
     }
 
-    /// What a maker of `rested` lots will have paid when all is filled, less what it has paid while
-    /// `remaining` is left.
+    /// The maker's fee that is still to be paid: the fee on all of `rested`, minus the fee on the part that is
+    /// filled.
     pub fn maker_fee(&self, price: Ticks, rested: Lots, remaining: Lots) -> Option<Atoms> {
         if self.maker_fee_bps == 0 {
             return Some(Atoms::ZERO);
         }
+        // Not the fee on `remaining`: rounded up for each part, the parts would add up to more than the whole.
         let filled = rested.checked_sub(remaining)?;
         let total = fee(self.quote_atoms(price, rested)?, self.maker_fee_bps)?;
         total.checked_sub(fee(self.quote_atoms(price, filled)?, self.maker_fee_bps)?)
     }
 
-    /// What an order gives away, its fee apart: quote atoms at its limit for a buy, base atoms for a
-    /// sell.
+    /// The amount that an order spends, without its fee: quote atoms at the limit price for a buy, base atoms
+    /// for a sell. A session key's spending limit counts these.
     pub fn spends(&self, side: Side, price: Ticks, quantity: Lots) -> Option<Atoms> {
         match side {
             Side::Buy => self.quote_atoms(price, quantity),
@@ -108,7 +122,7 @@ impl Market {
         }
     }
 
-    /// The token that an order of this side costs and locks.
+    /// The token that an order on this side costs and locks: quote for a buy, base for a sell.
     pub const fn cost_token(&self, side: Side) -> TokenIndex {
         match side {
             Side::Buy => self.quote,
@@ -116,26 +130,27 @@ impl Market {
         }
     }
 
-    /// Whether so many lots at a price are within what can exist, in quote and in base.
+    /// Whether a quantity at a price is within the maximum supply of a token, both in quote and in base.
     pub(crate) fn is_countable(&self, price: Ticks, quantity: Lots) -> bool {
         let is_there = |atoms: Option<Atoms>| atoms.is_some_and(|atoms| atoms.0 <= SUPPLY_MAX);
         is_there(self.quote_atoms(price, quantity)) && is_there(self.base_atoms(quantity))
     }
 
-    /// A price as text.
+    /// Formats a price in quote per base, like `2000.5`. Empty if the number is too large to write.
     pub fn format_price(&self, price: Ticks) -> String {
         Decimal::of_steps(u128::from(price.0), self.tick_size)
             .map_or_else(String::new, |price| price.to_string())
     }
 
-    /// A quantity as text.
+    /// Formats a number of lots in base, like `1.5`. It is a `u128` because a sum over orders can exceed
+    /// [`Lots`]. Empty if the number is too large to write.
     pub fn format_quantity(&self, quantity: u128) -> String {
         Decimal::of_steps(quantity, self.lot_size)
             .map_or_else(String::new, |quantity| quantity.to_string())
     }
 
-    /// The mean price of so many lots that cost so many quote atoms, rounded down to a millionth of a
-    /// tick.
+    /// The average price of a quantity that cost `quote` atoms, rounded down to a millionth of a tick. `None`
+    /// for a quantity of zero.
     pub fn average_price(&self, quote: Atoms, quantity: Lots) -> Option<Decimal> {
         const FINER: u8 = 6;
         let lots = u128::from(quantity.0);
@@ -148,13 +163,15 @@ impl Market {
     }
 }
 
-/// The fee on an amount: rounded up, for the payer. `None` if a `u128` cannot hold it.
+/// The fee on an amount of quote atoms, rounded up: `ceil(amount × bps / 10,000)`. `None` if a `u128` cannot
+/// hold it.
 #[inline]
 pub fn fee(amount: Atoms, bps: u16) -> Option<Atoms> {
     if bps == 0 {
         return Some(Atoms::ZERO);
     }
-    // Whole ten thousands apart, so that the product stays small.
+    // Whole multiples of 10,000 and the remainder separately: `amount × bps` could exceed a `u128` where the
+    // fee does not.
     let bps = u128::from(bps);
     let whole = amount.0.checked_div(BPS)?.checked_mul(bps)?;
     let rest = amount.0.checked_rem(BPS)?.checked_mul(bps)?.div_ceil(BPS);

@@ -1,4 +1,8 @@
-//! The rules of one exchange: its genesis, and what is derived from it.
+//! The rules of one exchange: its genesis file, and what is derived from it.
+//!
+//! [`Genesis`] is the file as an operator writes it. [`Genesis::check`] turns it into [`Rules`]: the same
+//! genesis, its hash, and a [`Listing`] of tokens and markets with the conversion factors that the engine
+//! computes with. Rules never change: another genesis is another exchange with another network id.
 
 mod check;
 mod development;
