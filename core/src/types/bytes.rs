@@ -1,4 +1,6 @@
-//! Reading stored bytes.
+//! Reading the binary values of the state's leaves.
+//!
+//! These bytes were written by this program, so a value that cannot be read is [`Corrupt`] and not a reject.
 
 use alloc::string::String;
 
@@ -6,7 +8,7 @@ use super::corrupt::Corrupt;
 use super::public_key::PublicKey;
 use super::units::Atoms;
 
-/// Reads big-endian numbers off the front of bytes.
+/// The bytes that are not read yet. Numbers are big endian.
 pub(crate) struct ByteReader<'a>(pub &'a [u8]);
 
 impl<'a> ByteReader<'a> {
@@ -48,12 +50,13 @@ impl<'a> ByteReader<'a> {
         PublicKey::from_sec1(&self.array::<33>()?).map_err(|_| Corrupt("a stored key is no point"))
     }
 
-    /// All the rest, as text.
+    /// Reads all remaining bytes as text. A text is always the last part of a value, so it needs no length.
     pub fn text(&mut self) -> Result<String, Corrupt> {
         let text = core::str::from_utf8(core::mem::take(&mut self.0));
         text.map(Into::into).map_err(|_| Corrupt("a stored name is no text"))
     }
 
+    /// Fails if bytes are left: a value has exactly one encoding, because the root commits to the bytes.
     pub fn finish(&self) -> Result<(), Corrupt> {
         if self.0.is_empty() { Ok(()) } else { Err(Corrupt("stored bytes are too long")) }
     }

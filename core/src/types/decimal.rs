@@ -1,4 +1,12 @@
-//! Decimal numbers, as they are written on the wire.
+//! Decimal numbers as they are written on the wire.
+//!
+//! Prices, quantities and amounts are decimal texts of at most 38 digits, without sign and exponent: see
+//! *Decimal text* in `docs/protocol.md`. JSON numbers are not used, because many parsers read them as floats,
+//! which cannot hold 18 decimals. Each number has one canonical text, so a signed text can be rebuilt from the
+//! parsed values.
+//!
+//! The engine does not compute with decimals. It converts them to whole multiples of a step (a tick, a lot, an
+//! atom), and fails if there is a remainder: nothing is ever rounded to fit.
 
 use alloc::string::String;
 use core::fmt;
@@ -10,38 +18,38 @@ use thiserror::Error;
 use super::limits::DECIMAL_DIGITS_MAX;
 use super::units::Atoms;
 
-/// A number that is not negative, in decimal: `digits / 10^scale`, with no trailing zero after
-/// the point, so that equal numbers are equal values and have one text.
+/// A decimal number that is not negative: `digits / 10^scale`. It never has a trailing zero after the point, so
+/// equal numbers are equal values and have the same text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decimal {
     digits: u128,
     scale: u8,
 }
 
-/// Why a text is no decimal.
+/// Why a text is not a decimal number.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum DecimalError {
-    /// No digits at all, or none before or after the point.
+    /// There are no digits before the point, or none after it.
     #[error("a number needs digits before the point, and after it if there is one, like 0.5")]
     Empty,
-    /// A character that is no digit and not the one point.
+    /// There is a character other than digits and one point.
     #[error("only digits and one point may stand in a number, like 1500.25")]
     Character,
-    /// More than 38 digits.
+    /// There are more than 38 digits.
     #[error("a number has at most {DECIMAL_DIGITS_MAX} digits")]
     TooLong,
-    /// Leading zeros, or zeros at the end of the fraction.
+    /// There are needless zeros at the beginning, or at the end of the fraction.
     #[error("write the number without needless zeros: 1.5, not 01.50")]
     NotCanonical,
 }
 
-/// Why a decimal is no whole number of steps.
+/// Why a decimal number is not a whole number of steps.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum StepError {
-    /// It lies between two multiples of the step.
+    /// The number lies between two multiples of the step.
     #[error("not a multiple of the step")]
     OffStep,
-    /// It has more steps than the type holds.
+    /// The number of steps does not fit a `u128`.
     #[error("too large")]
     TooLarge,
 }
@@ -50,7 +58,7 @@ impl Decimal {
     /// Zero.
     pub const ZERO: Self = Self { digits: 0, scale: 0 };
 
-    /// `10^-decimals`: one atom of a token with so many decimals (at most 38).
+    /// One atom of a token: `10^-decimals`. `decimals` must be at most 38.
     pub const fn one_atom(decimals: u8) -> Self {
         Self { digits: 1, scale: decimals }
     }
@@ -60,7 +68,7 @@ impl Decimal {
         self.digits
     }
 
-    /// How many digits stand after the point.
+    /// The number of digits after the point.
     pub const fn scale(self) -> u8 {
         self.scale
     }
@@ -70,8 +78,8 @@ impl Decimal {
         self.digits == 0
     }
 
-    /// Reads a number that may have needless zeros (`01.50`), as people and the guide's client
-    /// write them. No sign, no exponent, no white space, at most 38 digits.
+    /// Reads a number that may have needless zeros, like `01.50`, as people and the guide's client write them.
+    /// It has at most 38 digits, no sign, no exponent and no white space.
     pub fn parse_lenient(text: &str) -> Result<Self, DecimalError> {
         let (whole, fraction) = match text.split_once('.') {
             Some((_, "")) => return Err(DecimalError::Empty),
@@ -101,9 +109,10 @@ impl Decimal {
         Ok(Self::reduced(digits, scale))
     }
 
-    /// Reads a number in its one canonical form: see *Decimal text* in `docs/protocol.md`.
+    /// Reads a number in its canonical form: see *Decimal text* in `docs/protocol.md`.
     pub fn parse(text: &str) -> Result<Self, DecimalError> {
         let number = Self::parse_lenient(text)?;
+        // Reading dropped zeros at the end of the fraction, so a shorter scale means that there were some.
         let fraction = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
         let needless = text.len() > 1 && text.starts_with('0') && !text.starts_with("0.");
         if needless || fraction != usize::from(number.scale) {
@@ -112,6 +121,7 @@ impl Decimal {
         Ok(number)
     }
 
+    /// Removes trailing zeros after the point.
     fn reduced(mut digits: u128, mut scale: u8) -> Self {
         while scale > 0 && digits.is_multiple_of(10) {
             digits = digits.checked_div(10).unwrap_or(0);
@@ -120,7 +130,7 @@ impl Decimal {
         Self { digits, scale }
     }
 
-    /// How many times `step` goes into this number, if that is a whole number.
+    /// Divides this number by `step`. Fails if the result is not a whole number or does not fit a `u128`.
     pub fn in_steps_of(self, step: Self) -> Result<u128, StepError> {
         // A multiple of the step has no more decimals than the step.
         let shift = step.scale.checked_sub(self.scale).ok_or(StepError::OffStep)?;
@@ -133,7 +143,8 @@ impl Decimal {
         }
     }
 
-    /// The largest multiple of `step` that is not above this number, and the next one.
+    /// The largest multiple of `step` that is not above this number, and the multiple after it. `None` if a
+    /// `u128` cannot hold their digits.
     pub fn neighbours(self, step: Self) -> Option<(Self, Self)> {
         let scale = self.scale.max(step.scale);
         let value = self.digits.checked_mul(pow10(scale.checked_sub(self.scale)?)?)?;
@@ -143,7 +154,7 @@ impl Decimal {
         Some((Self::reduced(below, scale), Self::reduced(above, scale)))
     }
 
-    /// The nearest multiple of `step` that is not zero; the lower one if two are equally near.
+    /// The multiple of `step` closest to this number, except zero; the lower one if two are equally close.
     pub fn nearest(self, step: Self) -> Option<Self> {
         let (below, above) = self.neighbours(step)?;
         if below == self {
@@ -156,24 +167,24 @@ impl Decimal {
         Some(if is_nearer_below && !below.is_zero() { below } else { above })
     }
 
-    /// The number divided by `10^digits`, or `None` if it would have more than 38 digits after the
-    /// point.
+    /// Divides by `10^digits`. `None` if the result could have more than 38 digits after the point.
     pub fn shifted(self, digits: u8) -> Option<Self> {
         let scale = self.scale.checked_add(digits)?;
         (usize::from(scale) <= DECIMAL_DIGITS_MAX).then(|| Self::reduced(self.digits, scale))
     }
 
-    /// `count` steps as a decimal, or `None` if a `u128` cannot hold its digits.
+    /// `count` times `step`. `None` if a `u128` cannot hold the digits.
     pub fn of_steps(count: u128, step: Self) -> Option<Self> {
         Some(Self::reduced(count.checked_mul(step.digits)?, step.scale))
     }
 
-    /// An amount of a token with so many decimals.
+    /// An amount in whole tokens, for a token with this number of decimals.
     pub fn of_atoms(amount: Atoms, decimals: u8) -> Self {
         Self::reduced(amount.0, decimals)
     }
 
-    /// The product, if it is a whole number of `10^-decimals`; `None` otherwise or if it is too large.
+    /// The product in atoms of a token with this number of decimals. `None` if that is not a whole number or
+    /// does not fit a `u128`.
     pub fn product_in_atoms(self, other: Self, decimals: u8) -> Option<u128> {
         let digits = self.digits.checked_mul(other.digits)?;
         let scale = self.scale.checked_add(other.scale)?;
@@ -228,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn canonical_text_reads_back_as_itself() {
+    fn canonical_text_is_written_as_it_was_read() {
         for text in ["0", "1", "10", "0.5", "0.000000000000000001", "2000.5", "123456789.01"] {
             assert_eq!(Decimal::parse(text).unwrap().to_string(), text);
         }
@@ -237,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_text_is_refused() {
+    fn text_that_is_not_canonical_is_refused_with_its_reason() {
         let cases = [
             ("", DecimalError::Empty),
             (".", DecimalError::Empty),
@@ -262,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn lenient_reading_drops_needless_zeros() {
+    fn lenient_reading_ignores_needless_zeros() {
         assert_eq!(Decimal::parse_lenient("01.50"), Decimal::parse("1.5"));
         assert_eq!(Decimal::parse_lenient("2000.00"), Decimal::parse("2000"));
     }
@@ -272,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_a_whole_number_of_steps_or_refused() {
+    fn a_number_that_is_not_a_whole_number_of_steps_is_refused() {
         assert_eq!(steps("2000.5", "0.01"), Ok(200_050));
         assert_eq!(steps("1.5", "0.5"), Ok(3));
         assert_eq!(steps("100", "25"), Ok(4));
@@ -283,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_are_the_nearest_multiples() {
+    fn neighbours_are_the_multiples_below_and_above() {
         let (below, above) =
             Decimal::parse("100.003").unwrap().neighbours(Decimal::parse("0.01").unwrap()).unwrap();
         assert_eq!((below.to_string().as_str(), above.to_string().as_str()), ("100", "100.01"));

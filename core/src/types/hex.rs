@@ -1,6 +1,7 @@
-//! Lower-case hex of a fixed length.
+//! Lower-case hexadecimal text of a fixed length.
 
-/// Exactly `2 * N` lower-case hex digits as bytes.
+/// Decodes exactly `2 * N` lower-case hex digits. `None` for any other text: upper case is refused so that
+/// bytes have one text.
 pub fn decode_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return None;

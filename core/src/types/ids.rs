@@ -1,4 +1,7 @@
-//! Indices of what genesis lists and of accounts. They never travel: the wire has names and keys.
+//! Indexes of tokens, markets, replicas and accounts.
+//!
+//! The engine uses them instead of names and keys because they are small and address arrays directly.
+//! Transactions and the API never contain them: they use symbols, market names and public keys.
 
 use super::limits::NO_INDEX;
 
@@ -7,7 +10,7 @@ use super::limits::NO_INDEX;
 pub struct TokenIndex(pub u16);
 
 impl TokenIndex {
-    /// What stands for no token in memory.
+    /// Marks the absence of a token where an `Option` would take more memory.
     pub(crate) const NONE: Self = Self(NO_INDEX);
 }
 
@@ -16,7 +19,7 @@ impl TokenIndex {
 pub struct MarketIndex(pub u16);
 
 impl MarketIndex {
-    /// What stands for no market in memory.
+    /// Marks the absence of a market where an `Option` would take more memory.
     pub(crate) const NONE: Self = Self(NO_INDEX);
 }
 
@@ -24,7 +27,7 @@ impl MarketIndex {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReplicaIndex(pub u16);
 
-/// Where an account stands in this process's memory. Not part of the state: two replicas may number
-/// their accounts differently.
+/// Index of an account in this process's memory. It is not part of the state: two replicas may number their
+/// accounts differently, so nothing that consensus depends on may be ordered by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AccountIndex(pub u32);

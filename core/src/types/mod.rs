@@ -1,4 +1,4 @@
-//! The ground: numbers, keys, hashes and names. Nothing here knows of an exchange.
+//! The basic types: numbers and their units, ids, hashes, keys and signatures, and all limits of the protocol.
 
 mod bytes;
 mod corrupt;

@@ -9,7 +9,7 @@ use core::fmt;
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("must be one of {}", Joined(.known))]
 pub struct UnknownName {
-    /// The names that are valid.
+    /// All valid names.
     pub known: &'static [&'static str],
 }
 
@@ -25,7 +25,7 @@ impl fmt::Display for Joined<'_> {
     }
 }
 
-/// Gives an enum `name`, `Display` and `FromStr` with these names.
+/// Implements `name`, `Display` and `FromStr` for an enum. `FromStr` fails with [`UnknownName`].
 macro_rules! names {
     ($type:ty { $($variant:ident = $name:literal),* $(,)? }) => {
         impl $type {

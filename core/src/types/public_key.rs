@@ -1,4 +1,6 @@
-//! secp256k1 public keys, which are the accounts.
+//! secp256k1 public keys, which identify the accounts.
+//!
+//! An account needs no registration: it is the key itself, so everybody who has a key has an account.
 
 use alloc::string::String;
 use core::fmt;
@@ -10,15 +12,15 @@ use thiserror::Error;
 
 use super::hex::decode_hex;
 
-/// An account: a compressed SEC1 public key that is known to be a point of the curve. Its text is
-/// 66 lower-case hex digits.
+/// A compressed SEC1 public key (33 bytes) that was checked to be a point of secp256k1. Its text is 66
+/// lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey(pub(super) [u8; 33]);
 
-/// Why bytes or text are no public key.
+/// Why bytes or a text are not a public key.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum PublicKeyError {
-    /// The text is not 66 lower-case hex digits.
+    /// The length or the first byte is wrong, or the text is not lower-case hex.
     #[error("a public key is 66 lower-case hex digits that start with 02 or 03")]
     Form,
     /// No point of secp256k1 has this encoding.
@@ -27,12 +29,12 @@ pub enum PublicKeyError {
 }
 
 impl PublicKey {
-    /// Below every key, for ranges.
+    /// A value that sorts before every key, as the lower end of a range. It is not a point of the curve.
     pub(crate) const LOWEST: Self = Self([0; 33]);
 
-    /// Reads a SEC1 point, compressed (33 bytes) or not (65 bytes).
+    /// Reads a SEC1 point, compressed (33 bytes) or uncompressed (65 bytes), and checks that it is on the curve.
     pub fn from_sec1(bytes: &[u8]) -> Result<Self, PublicKeyError> {
-        // The library also knows a compact form (05), which would give one key two texts.
+        // The library also accepts the compact form (first byte 05), which would give one key two texts.
         if !matches!((bytes.len(), bytes.first()), (33, Some(2 | 3)) | (65, Some(4))) {
             return Err(PublicKeyError::Form);
         }
@@ -50,12 +52,13 @@ impl PublicKey {
         &self.0
     }
 
-    /// Whether the ECDSA signature `r || s` (any s in range) over a 32-byte digest is this key's.
-    /// For the guide's format only: nothing here binds the recovery id.
+    /// Whether an ECDSA signature `r || s` over a 32-byte digest is valid for this key. Both the low and the
+    /// high `s` are accepted. For the guide's format only, whose replay guard treats the two as one signature.
     pub fn verify_any_s(&self, digest: &[u8; 32], signature: &[u8; 64]) -> bool {
         use k256::ecdsa::signature::hazmat::PrehashVerifier;
         let Ok(signature) = Ecdsa::from_slice(signature) else { return false };
         let Ok(key) = VerifyingKey::from_sec1_bytes(&self.0) else { return false };
+        // `s` and `n - s` are valid for the same keys, but the library accepts only the lower one.
         key.verify_prehash(digest, &signature.normalize_s()).is_ok()
     }
 }

@@ -1,4 +1,4 @@
-//! secp256k1 secret keys.
+//! secp256k1 secret keys: signing, and import and export as hex.
 
 use alloc::string::String;
 use core::fmt;
@@ -10,22 +10,23 @@ use zeroize::Zeroizing;
 use super::public_key::PublicKey;
 use super::signature::{Scheme, Signature};
 
-/// A secret key. It is zeroized when dropped and never printed.
+/// A secret key. Its memory is overwritten with zeros when it is dropped, and `Debug` shows only the public key.
 #[derive(Clone)]
 pub struct SecretKey(SigningKey);
 
-/// The bytes are no secret key: zero, or not below the order of the group.
+/// The bytes are not a secret key: zero, or not below the order of the group.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("a secret key is 64 hex digits, not zero and below the order of secp256k1")]
 pub struct SecretKeyError;
 
 impl SecretKey {
-    /// From 32 random bytes. One value in 2^128 is refused; draw again then.
+    /// Makes a key of 32 random bytes, big endian. Fails if they are zero or not below the order of the group;
+    /// for random bytes the probability is about 2^-128, and the caller can draw again.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, SecretKeyError> {
         SigningKey::from_slice(bytes).map(Self).map_err(|_| SecretKeyError)
     }
 
-    /// From 64 hex digits, of either case, with or without `0x`.
+    /// Reads 64 hex digits of either case, with or without `0x`, as other wallets export them.
     pub fn from_hex(text: &str) -> Result<Self, SecretKeyError> {
         let digits = text.strip_prefix("0x").unwrap_or(text);
         let mut bytes = Zeroizing::new([0; 32]);
@@ -33,13 +34,13 @@ impl SecretKey {
         Self::from_bytes(&bytes)
     }
 
-    /// The 64 hex digits, for export and storage by the key's owner.
+    /// The key as 64 lower-case hex digits, for export and storage by its owner.
     pub fn to_hex(&self) -> Zeroizing<String> {
         let bytes = Zeroizing::new(self.0.to_bytes());
         Zeroizing::new(hex::encode(bytes.as_slice()))
     }
 
-    /// The account of this key.
+    /// The public key, which is the account of this key.
     pub fn public_key(&self) -> PublicKey {
         let point = self.0.verifying_key().to_sec1_point(true);
         let mut bytes = [0; 33];
@@ -47,7 +48,9 @@ impl SecretKey {
         PublicKey(bytes)
     }
 
-    /// Signs the digest of `text` (deterministic nonce, RFC 6979; low-s).
+    /// Signs the digest of `text` with the given scheme. The signature has a low `s`. ECDSA's secret number is
+    /// derived from key and digest (RFC 6979), so signing needs no randomness and gives the same signature each
+    /// time.
     pub fn sign(&self, scheme: Scheme, text: &str) -> Signature {
         let (signature, recovery_id) = self.0.sign_prehash_recoverable(&scheme.digest(text));
         let mut bytes = [0; 65];
@@ -77,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_is_valid_for_its_text_scheme_and_account_only() {
+    fn a_signature_is_valid_only_for_its_text_scheme_and_account() {
         for scheme in [Scheme::Raw, Scheme::Eip191] {
             let signature = key().sign(scheme, "text");
             let account = key().public_key();
@@ -91,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_recovery_id_must_be_the_right_one() {
+    fn only_the_recovery_id_of_the_signature_is_valid() {
         let digest = Scheme::Raw.digest("text");
         let signature = key().sign(Scheme::Raw, "text");
         for v in 0..=255 {
@@ -102,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_high_s_is_refused_with_either_recovery_id() {
+    fn a_high_s_is_refused_except_in_the_guides_format() {
         let digest = Scheme::Raw.digest("text");
         let signature = key().sign(Scheme::Raw, "text");
         let (r, s) = Ecdsa::from_slice(&signature.0[..64]).unwrap().split_scalars();
@@ -117,8 +120,8 @@ mod tests {
     }
 
     #[test]
-    fn eip191_digest_is_that_of_ethereum_wallets() {
-        // The digest that eth-account's encode_defunct(text="Hello World") hashes to.
+    fn the_eip191_digest_equals_that_of_ethereum_wallets() {
+        // Source: eth-account (Python), the hash of encode_defunct(text="Hello World").
         assert_eq!(
             hex::encode(Scheme::Eip191.digest("Hello World")),
             "a1de988600a42c4b4ab089b619297c17d53cffae5d5120d82d8a92d0bb3b78f2"
@@ -140,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_output_does_not_show_the_secret() {
+    fn debug_output_does_not_contain_the_secret() {
         assert!(!alloc::format!("{:?}", key()).contains("0707070707"));
     }
 }

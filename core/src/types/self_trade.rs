@@ -1,19 +1,21 @@
-//! Self-trade prevention.
+//! Self-trade prevention: an account never trades with itself, so that it cannot fake volume by accident or
+//! design.
 
 use serde::{Deserialize, Serialize};
 
 use super::names::names;
 
-/// What happens where an order would meet a resting order of its own account.
+/// What happens when an incoming order meets a resting order of the same account. The incoming order's setting
+/// applies; the resting order's is ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SelfTrade {
-    /// The rest of the incoming order is cancelled.
+    /// Matching ends, and the rest of the incoming order is cancelled.
     #[default]
     CancelNewest,
-    /// The resting order is cancelled and matching goes on.
+    /// The resting order is cancelled, and matching continues.
     CancelOldest,
-    /// Both are cancelled.
+    /// The resting order and the rest of the incoming order are cancelled.
     CancelBoth,
 }
 

@@ -8,9 +8,9 @@ use super::names::names;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
-    /// A bid.
+    /// Buys base for quote; in the book, a bid.
     Buy,
-    /// An ask.
+    /// Sells base for quote; in the book, an ask.
     Sell,
 }
 

@@ -1,4 +1,10 @@
-//! Signatures of texts: ECDSA over secp256k1, with two ways from a text to its digest.
+//! Signatures of texts: recoverable ECDSA over secp256k1, with two ways to compute the digest.
+//!
+//! A signature is checked by recovering the public key from it and comparing that with the expected key.
+//! Ethereum wallets sign in this form, so they need no second one. Each (text, scheme, key) has exactly one
+//! valid encoding for a given `r`: `s` must be the lower of its two values, and `v` must be the recovery id
+//! that belongs to it. Otherwise anybody could change a signature that they saw into another valid one. See
+//! *Keys and signatures* in `docs/protocol.md`.
 
 use alloc::string::ToString;
 use core::fmt;
@@ -15,20 +21,22 @@ use super::public_key::PublicKey;
 /// How the text of a transaction becomes the digest that is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// SHA-256 of the text.
+    /// SHA-256 of the text; for programs and for the page's own keys.
     Raw,
-    /// Keccak-256 of the text behind Ethereum's prefix (EIP-191 version 0x45, `personal_sign`).
+    /// Keccak-256 of the text after Ethereum's prefix, which is what a wallet signs for `personal_sign`. Source:
+    /// EIP-191, version 0x45.
     Eip191,
 }
 
 impl Scheme {
-    /// The digest of a text.
+    /// The digest of a text that is signed with this scheme.
     pub fn digest(self, text: &str) -> [u8; 32] {
         match self {
             Self::Raw => Sha256::digest(text.as_bytes()).into(),
             Self::Eip191 => {
                 let mut hasher = sha3::Keccak256::new();
                 hasher.update(b"\x19Ethereum Signed Message:\n");
+                // The length in bytes, as decimal digits.
                 hasher.update(text.len().to_string().as_bytes());
                 hasher.update(text.as_bytes());
                 hasher.finalize().into()
@@ -39,19 +47,24 @@ impl Scheme {
 
 names!(Scheme { Raw = "raw", Eip191 = "eip191" });
 
-/// A signature on the wire: `r || s || v`, big endian, low-s, v the recovery id (0 or 1).
+/// A signature: `r || s || v`. `r` and `s` have 32 bytes each, big endian; `v` is the recovery id. Any 65 bytes
+/// can be read; [`Self::is_valid`] checks them. The text is 130 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Signature(pub [u8; 65]);
 
 impl Signature {
-    /// Whether recovering from (digest, r, s, v) gives `account`, with s in the lower half.
+    /// Whether the signature is valid for `account`: `s` is at most half of the group's order, `v` is 0 or 1,
+    /// and the public key recovered from the digest and the signature is `account`.
     pub fn is_valid(&self, digest: &[u8; 32], account: &PublicKey) -> bool {
         let Some((v, rs)) = self.0.split_last() else { return false };
         let Ok(signature) = Ecdsa::from_slice(rs) else { return false };
         let is_high = signature.normalize_s() != signature;
+        // v of 2 or 3 would mean that the point's x is r + n. Such signatures practically never occur.
         if is_high || *v > 1 {
             return false;
         }
+        // 2 and 3 would mean that the point's x is r + n. Almost no signature needs them, and every wallet
+        // avoids them.
         let Ok(recovery_id) = RecoveryId::try_from(*v) else { return false };
         VerifyingKey::recover_from_prehash(digest, &signature, recovery_id)
             .ok()
@@ -72,7 +85,7 @@ impl fmt::Debug for Signature {
     }
 }
 
-/// The text is no signature.
+/// The text is not a signature.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("a signature is 130 lower-case hex digits: r, s and the recovery id")]
 pub struct SignatureError;

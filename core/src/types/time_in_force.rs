@@ -1,22 +1,22 @@
-//! How long an order stays.
+//! Time in force: what happens to the part of an order that does not fill immediately.
 
 use serde::{Deserialize, Serialize};
 
 use super::names::names;
 
-/// How long an order stands.
+/// What happens to the part of an order that does not fill immediately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TimeInForce {
-    /// Until it is filled or cancelled.
+    /// Good till cancelled: it rests until it is filled or cancelled.
     Gtc,
-    /// Until it is filled or cancelled, or its time comes.
+    /// Good till date: like `Gtc`, but it is cancelled when the state time reaches its `expires`.
     Gtd,
-    /// What does not fill at once is cancelled.
+    /// Immediate or cancel: it is cancelled. A market order is such an order with a wide limit.
     Ioc,
-    /// Filled in full at once, or rejected.
+    /// Fill or kill: there is none, because the order is rejected unless it fills completely.
     Fok,
-    /// Rejected if it would fill at once; then like `Gtc`.
+    /// Post only: the whole order rests, because it is rejected if any of it would fill immediately.
     PostOnly,
 }
 

@@ -1,4 +1,7 @@
-//! Units of the engine: whole ticks, lots and atoms. No operator mixes two of them.
+//! Units of the engine: whole ticks, lots and atoms.
+//!
+//! Each is a type of its own without arithmetic operators, so the compiler finds a price passed as a quantity,
+//! and no addition overflows unnoticed. Only a market (`rules/market.rs`) can convert one unit into another.
 
 /// A price: a whole number of the market's tick size. At a tick size of 0.01, 2000.5 is 200050.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,7 +16,7 @@ pub struct Lots(pub u64);
 pub struct Atoms(pub u128);
 
 impl Lots {
-    /// `self - other`, or `None` if that is below zero.
+    /// `self - other`; `None` if that is below zero.
     pub const fn checked_sub(self, other: Self) -> Option<Self> {
         match self.0.checked_sub(other.0) {
             Some(lots) => Some(Self(lots)),
@@ -23,10 +26,10 @@ impl Lots {
 }
 
 impl Atoms {
-    /// No atoms.
+    /// The amount zero.
     pub const ZERO: Self = Self(0);
 
-    /// `self + other`, or `None` if a `u128` cannot hold it.
+    /// `self + other`; `None` if a `u128` cannot hold it.
     pub const fn checked_add(self, other: Self) -> Option<Self> {
         match self.0.checked_add(other.0) {
             Some(atoms) => Some(Self(atoms)),
@@ -34,7 +37,7 @@ impl Atoms {
         }
     }
 
-    /// `self - other`, or `None` if that is below zero.
+    /// `self - other`; `None` if that is below zero.
     pub const fn checked_sub(self, other: Self) -> Option<Self> {
         match self.0.checked_sub(other.0) {
             Some(atoms) => Some(Self(atoms)),
