@@ -57,8 +57,8 @@ pub const VOTES_KEPT: usize = 32;
 /// The number of certified roots that the state stores, the newest.
 pub const CERTIFIED_KEPT: usize = 64;
 
-/// The maximum size of a leaf's key, and of its value, in bytes. A reader of a snapshot or a proof can rely on it
-/// before it allocates memory.
+/// The maximum size of a leaf's key, and of its value, in bytes. A reader of a snapshot relies on it before it
+/// allocates memory.
 pub const LEAF_PART_BYTES_MAX: usize = 1024;
 
 /// The maximum size of a batch body in bytes. A longer one counts as a batch without transactions.

@@ -1,5 +1,4 @@
-//! Self-trade prevention: an account never trades with itself, so that it cannot fake volume by accident or
-//! design.
+//! Self-trade prevention: an account never trades with itself, so its own orders alone cannot make trading volume.
 
 use serde::{Deserialize, Serialize};
 

@@ -59,12 +59,10 @@ impl Signature {
         let Some((v, rs)) = self.0.split_last() else { return false };
         let Ok(signature) = Ecdsa::from_slice(rs) else { return false };
         let is_high = signature.normalize_s() != signature;
-        // v of 2 or 3 would mean that the point's x is r + n. Such signatures practically never occur.
+        // A v of 2 or 3 would mean that the point's x is r + n. Such signatures practically never occur.
         if is_high || *v > 1 {
             return false;
         }
-        // 2 and 3 would mean that the point's x is r + n. Almost no signature needs them, and every wallet
-        // avoids them.
         let Ok(recovery_id) = RecoveryId::try_from(*v) else { return false };
         VerifyingKey::recover_from_prehash(digest, &signature, recovery_id)
             .ok()
