@@ -1,4 +1,5 @@
-//! Has the linker keep what the page is split by: which function calls which, and where addresses stand.
+//! Tells the linker to keep relocations. They say which function refers to which, and the page's program is split by them
+//! after it is linked (docs/decisions/0010-split-page.md).
 
 fn main() {
     if std::env::var("CARGO_CFG_TARGET_FAMILY").as_deref() == Ok("wasm") {

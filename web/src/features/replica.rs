@@ -1,4 +1,4 @@
-//! The replica behind this page: whether the page hears it, and its status.
+//! The replica behind this page: the connection to it, and its status.
 
 use leptos::prelude::*;
 use zellbook_core::wire::{ReplicaState, StatusBody};

@@ -131,18 +131,18 @@ fn put_raw(parent: &web_sys::Node, children: Vec<web_sys::Node>) {
             _ => None,
         };
         let is_same = same.is_some();
-        let Some(kept) = same.or_else(alike) else {
+        let Some(existing) = same.or_else(alike) else {
             let _ = parent.insert_before(&child, next.as_ref());
             continue;
         };
-        while let Some(old) = next.filter(|old| !old.is_same_node(Some(&kept))) {
+        while let Some(old) = next.filter(|old| !old.is_same_node(Some(&existing))) {
             next = old.next_sibling();
             let _ = parent.remove_child(&old);
         }
         if !is_same {
-            put_raw(&kept, take_children(&child));
+            put_raw(&existing, take_children(&child));
         }
-        next = kept.next_sibling();
+        next = existing.next_sibling();
     }
     while let Some(old) = next {
         next = old.next_sibling();

@@ -26,7 +26,7 @@ const RECONNECT_MS: (u32, u32) = (300, 10_000);
 pub trait Listener {
     /// The channels that the page needs now.
     fn wanted(&self) -> Vec<Channel>;
-    /// Whether the replica is heard.
+    /// Whether messages of the replica arrive.
     fn set_connected(&self, is_connected: bool);
     /// Why the replica is about to close the connection, in words for the reader.
     fn closing(&self, reason: Option<String>);

@@ -28,29 +28,29 @@ pub enum Outcome {
 pub struct Step {
     pub title: &'static str,
     pub outcome: Outcome,
-    pub said: String,
+    pub message: String,
 }
 
 impl Step {
-    pub fn new(title: &'static str, outcome: Outcome, said: impl Into<String>) -> Self {
-        Self { title, outcome, said: said.into() }
+    pub fn new(title: &'static str, outcome: Outcome, message: impl Into<String>) -> Self {
+        Self { title, outcome, message: message.into() }
     }
 
     fn of(title: &'static str, found: Result<String, String>) -> Self {
         match found {
-            Ok(said) => Self::new(title, Outcome::Holds, said),
-            Err(said) => Self::new(title, Outcome::Fails, said),
+            Ok(message) => Self::new(title, Outcome::Holds, message),
+            Err(message) => Self::new(title, Outcome::Fails, message),
         }
     }
 }
 
 /// Names the exchange that everything is about.
 pub fn network(rules: &Rules) -> Step {
-    let said = format!(
+    let message = format!(
         "The hash of genesis, computed in this page, is {}. Every signed message names it. This page cannot know whether it is the exchange you want: compare the hash with the one that its operators publish.",
         rules.network
     );
-    Step::new("Network", Outcome::Open, said)
+    Step::new("Network", Outcome::Open, message)
 }
 
 /// Checks that a transaction's text has its hash, and that the signature is the signer's.
@@ -175,13 +175,13 @@ pub fn certified(rules: &Rules, body: &CertifiedBody) -> Result<(u64, Hash, Stri
     let certifiers = certifiers(rules, batch, &root, signed)
         .map_err(|error| format!("The root {} is not certified: {error}.", body.root))?;
     let Certifiers { replicas, weight, total } = certifiers;
-    let said = format!(
+    let message = format!(
         "{} of {} replicas named in genesis, with {weight} of {total} weight, signed the root {} after batch {batch}.",
         replicas.len(),
         rules.genesis.replicas.len(),
         body.root
     );
-    Ok((batch, root, said))
+    Ok((batch, root, message))
 }
 
 /// Checks an inclusion proof. Returns the leaf's value, or none if the root commits to its absence.

@@ -93,14 +93,14 @@ impl Gathering {
         if let Some(body) = bodies.first() {
             self.add(check::in_body(body, position, &signed.element));
         }
-        let said = match &status.reject {
+        let message = match &status.reject {
             Some(reject) => format!("Rejected: {}.", reject.message),
             None => "Applied.".into(),
         };
-        let said = format!(
-            "{said} This outcome is reported by this replica. To verify it, replay all batches up to this one (zellbook replay)."
+        let message = format!(
+            "{message} This outcome is reported by this replica. To verify it, replay all batches up to this one (zellbook replay)."
         );
-        self.add(Step::new("Outcome", Outcome::Open, said));
+        self.add(Step::new("Outcome", Outcome::Open, message));
         self.agreed(batch, None).await?;
         Ok(TrustLevel::Proven)
     }
@@ -144,38 +144,39 @@ impl Gathering {
     async fn agreed(&mut self, batch: u64, root: Option<&str>) -> Result<bool, String> {
         const TITLE: &str = "Certified root";
         let Ok(body) = get::<CertifiedBody>(&format!("/v1/certified?from={batch}")).await else {
-            let said = format!(
+            let message = format!(
                 "No root of batch {batch} or a later batch is certified yet. Replicas attest about once per second while there are batches."
             );
-            self.add(Step::new(TITLE, Outcome::Open, said));
+            self.add(Step::new(TITLE, Outcome::Open, message));
             return Ok(false);
         };
-        let (of, _, said) = match check::certified(&self.rules, &body) {
+        let (of, _, message) = match check::certified(&self.rules, &body) {
             Ok(found) => found,
-            Err(said) => {
-                self.add(Step::new(TITLE, Outcome::Fails, said));
+            Err(message) => {
+                self.add(Step::new(TITLE, Outcome::Fails, message));
                 return Ok(false);
             }
         };
-        let (outcome, said) = match root {
+        let (outcome, message) = match root {
             Some(root) if of == batch && body.root != root => (
                 Outcome::Fails,
                 format!(
-                    "{said} This replica reports {root} for that batch, which contradicts them."
+                    "{message} This replica reports {root} for that batch, which contradicts them."
                 ),
             ),
             Some(_) if of > batch => (
                 Outcome::Open,
                 format!(
-                    "{said} The root of batch {batch} itself is only reported by this replica."
+                    "{message} The root of batch {batch} itself is only reported by this replica."
                 ),
             ),
-            _ if of < batch => {
-                (Outcome::Fails, format!("{said} But the page asked for batch {batch} or later."))
-            }
-            _ => (Outcome::Holds, said),
+            _ if of < batch => (
+                Outcome::Fails,
+                format!("{message} But the page asked for batch {batch} or later."),
+            ),
+            _ => (Outcome::Holds, message),
         };
-        self.add(Step::new(TITLE, outcome, said));
+        self.add(Step::new(TITLE, outcome, message));
         Ok(of == batch && outcome == Outcome::Holds)
     }
 
@@ -188,7 +189,7 @@ impl Gathering {
             let proof: BalanceProofBody = get(&path).await?;
             let found = check::balance(&self.rules, &key, shown, &proof);
             let outcome = if found.is_ok() { Outcome::Holds } else { Outcome::Fails };
-            self.add(Step::new("Balance", outcome, found.unwrap_or_else(|said| said)));
+            self.add(Step::new("Balance", outcome, found.unwrap_or_else(|message| message)));
             roots.insert(proof.root, proof.batch);
         }
         self.check_roots("balance", roots).await
@@ -203,7 +204,7 @@ impl Gathering {
             let proof: OrderProofBody = get(&path).await?;
             let found = check::order(&self.rules, &key, shown, &proof);
             let outcome = if found.is_ok() { Outcome::Holds } else { Outcome::Fails };
-            self.add(Step::new("Order", outcome, found.unwrap_or_else(|said| said)));
+            self.add(Step::new("Order", outcome, found.unwrap_or_else(|message| message)));
             roots.insert(proof.root, proof.batch);
         }
         if body.open_orders.is_empty() {
@@ -223,10 +224,10 @@ impl Gathering {
         let mut is_certified = true;
         for (root, batch) in roots {
             let each = if count == 1 { "each" } else { "at least one" };
-            let said = format!(
+            let message = format!(
                 "A Merkle proof links {each} {leaf} to the state root {root} after batch {batch}."
             );
-            self.add(Step::new("State root", Outcome::Holds, said));
+            self.add(Step::new("State root", Outcome::Holds, message));
             let batch = batch.parse().map_err(|_| "The replica sent no batch number.")?;
             is_certified &= self.agreed(batch, Some(&root)).await?;
         }
@@ -240,8 +241,8 @@ impl Gathering {
             return Err("There are no batches yet.".into());
         }
         self.proven(batch).await?;
-        let said = format!("This replica reports the root {} after batch {batch}.", status.root);
-        self.add(Step::new("State root", Outcome::Open, said));
+        let message = format!("This replica reports the root {} after batch {batch}.", status.root);
+        self.add(Step::new("State root", Outcome::Open, message));
         let from = status.certified_batch.as_ref().and_then(|batch| batch.parse().ok());
         let is_certified = match from {
             Some(from) => self.agreed(from, status.certified_root.as_deref()).await?,

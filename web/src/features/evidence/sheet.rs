@@ -80,7 +80,7 @@ fn Sheet() -> impl IntoView {
     check();
     let about = evidence.open.get_untracked().as_ref().map(about).unwrap_or_default();
     let step = |step: Step| {
-        let (class, sign, said) = match step.outcome {
+        let (class, sign, result) = match step.outcome {
             Outcome::Holds => ("done", "✓", "valid"),
             Outcome::Fails => ("bad", "✕", "invalid"),
             Outcome::Open => ("open", "○", "not checked here"),
@@ -90,9 +90,9 @@ fn Sheet() -> impl IntoView {
                 <h3>
                     <span aria-hidden="true">{sign}</span>
                     {step.title}
-                    <small>{said}</small>
+                    <small>{result}</small>
                 </h3>
-                <p>{step.said}</p>
+                <p>{step.message}</p>
             </li>
         }
     };
@@ -100,7 +100,7 @@ fn Sheet() -> impl IntoView {
         matches!(subject, Some(Subject::Balances(_) | Subject::Orders(_)))
     });
     let verdict = move || {
-        let said = match level.get() {
+        let message = match level.get() {
             None => "Checking…",
             Some(TrustLevel::False) => {
                 "At least one check failed. Do not rely on this replica; use another one."
@@ -114,7 +114,7 @@ fn Sheet() -> impl IntoView {
             }
             Some(TrustLevel::Proven) => "All checks that this page can make have passed.",
         };
-        view! { <p class="verdict" class:error=level.get() == Some(TrustLevel::False)>{said}</p> }
+        view! { <p class="verdict" class:error=level.get() == Some(TrustLevel::False)>{message}</p> }
     };
     view! {
         <dialog

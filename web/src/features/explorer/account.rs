@@ -133,12 +133,12 @@ fn session_keys(body: &AccountBody) -> Vec<Node> {
     let rows = body.session_keys.iter().map(session_key).collect();
     let mut view = vec![parts::table("Trading keys", KEYS, rows, empty)];
     if let Some(time) = &body.switch_ms {
-        let said = vec![
+        let message = vec![
             text("The dead-man’s switch cancels all orders at "),
             parts::time(time),
             text(", unless it is extended before then."),
         ];
-        view.push(element("p", "note", said));
+        view.push(element("p", "note", message));
     }
     view
 }

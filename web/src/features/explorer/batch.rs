@@ -52,13 +52,18 @@ fn ways(what: &str, from: RwSignal<u64>, total: &str) -> Vec<Node> {
     }
     let first = from.get_untracked();
     let next = first.saturating_add(SHOWN).min(total);
-    let place = |number: u64| format::number(&number.to_string(), 0);
-    let said = format!("{} to {} of {}", place(first.saturating_add(1)), place(next), place(total));
+    let position = |number: u64| format::number(&number.to_string(), 0);
+    let message = format!(
+        "{} to {} of {}",
+        position(first.saturating_add(1)),
+        position(next),
+        position(total)
+    );
     let way = |label: &str, to: u64| {
         let button = button(label, &to.to_string(), move || from.set(to));
         with(button, "aria-label", &format!("{label}: {what}"))
     };
-    let mut ways = vec![text(&said)];
+    let mut ways = vec![text(&message)];
     if first > 0 {
         ways.push(way("Previous", first.saturating_sub(SHOWN)));
     }
@@ -141,8 +146,8 @@ fn proof(proof: &ProofBody) -> Vec<Node> {
     if proof.tag != "0" {
         facts.push(("Stakes at block", parts::number(&proof.tag)));
     }
-    let said = "This replica checked the signature against the nodes’ keys and stakes before it applied the batch. The chaining hash covers all batch bodies up to this one.";
-    vec![parts::facts(facts), parts::note(said)]
+    let message = "This replica checked the signature against the nodes’ keys and stakes before it applied the batch. The chaining hash covers all batch bodies up to this one.";
+    vec![parts::facts(facts), parts::note(message)]
 }
 
 fn trade(context: Context, trade: &TradeBody) -> Row {

@@ -97,8 +97,8 @@ impl Load {
             button("Try again", "", move || self.again()),
             with(parts::link("/batches", "Latest batches"), "class", "button"),
         ];
-        let said = vec![element("p", "", vec![text(problem)]), element("p", "actions", ways)];
-        with(element("div", "panel problem", said), "role", "alert")
+        let message = vec![element("p", "", vec![text(problem)]), element("p", "actions", ways)];
+        with(element("div", "panel problem", message), "role", "alert")
     }
 }
 

@@ -84,12 +84,12 @@ pub fn market(context: Context, name: String) -> View {
             let mut view = vec![parts::heading(&name, Vec::new())];
             if let Some(listing) = &*context.markets.listing.read() {
                 let links = listing.markets.iter().map(|market| parts::market_link(&market.name));
-                let said = format!("There is no market {name}. Available markets:");
-                let said = vec![
-                    element("p", "", vec![text(&said)]),
+                let message = format!("There is no market {name}. Available markets:");
+                let message = vec![
+                    element("p", "", vec![text(&message)]),
                     element("p", "actions", links.collect()),
                 ];
-                view.push(with(element("div", "panel problem", said), "role", "alert"));
+                view.push(with(element("div", "panel problem", message), "role", "alert"));
             }
             return view;
         };

@@ -117,14 +117,16 @@ fn table(
     if let Some(proof) = proof {
         let is_quorum = |(id, _): &(&String, &NodeEntry<'_>)| signed(id) == Some(true);
         let quorum: u128 = entries.iter().filter(is_quorum).map(|(_, entry)| stake(entry)).sum();
-        let said = format!(
+        let message = format!(
             "{} of {} stake ({}) signed the batches up to ",
             format::number(&quorum.to_string(), 0),
             format::number(&total.to_string(), 0),
             share(quorum, total)
         );
-        facts
-            .push(("Latest proof", parts::all(vec![text(&said), parts::batch_link(&proof.index)])));
+        facts.push((
+            "Latest proof",
+            parts::all(vec![text(&message), parts::batch_link(&proof.index)]),
+        ));
     }
     facts.push(("Quorum", text(&format!("at least {} % of the stake", network.threshold))));
     facts.push(("App name", text(&network.app_name)));
@@ -134,8 +136,8 @@ fn table(
     view.push(element("h3", "", vec![text("Stake that signed")]));
     view.push(parts::facts(facts));
     view.push(keys(entries));
-    let said = "This replica checks each finality proof against these keys and stakes. The list comes from this replica: compare it with the network’s own.";
-    view.push(parts::note(said));
+    let message = "This replica checks each finality proof against these keys and stakes. The list comes from this replica: compare it with the network’s own.";
+    view.push(parts::note(message));
     view
 }
 

@@ -14,8 +14,8 @@ pub fn heading(title: &str, mut more: Vec<Node>) -> Node {
 }
 
 /// A sentence below the heading.
-pub fn lead(said: &str) -> Node {
-    element("p", "lead", vec![text(said)])
+pub fn lead(message: &str) -> Node {
+    element("p", "lead", vec![text(message)])
 }
 
 /// A hash or key below the heading.
@@ -71,8 +71,8 @@ pub fn table(caption: &str, columns: &[&str], rows: Vec<Row>, empty: &str) -> No
     role(element("table", "rows", parts), "table")
 }
 
-pub fn note(said: &str) -> Node {
-    element("p", "note", vec![text(said)])
+pub fn note(message: &str) -> Node {
+    element("p", "note", vec![text(message)])
 }
 
 /// Several nodes as one.

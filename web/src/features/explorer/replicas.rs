@@ -78,8 +78,8 @@ fn replica(replica: &ReplicaBody, total: u64) -> Row {
 
 fn certified(status: &StatusBody) -> Node {
     let (Some(batch), Some(root)) = (&status.certified_batch, &status.certified_root) else {
-        let said = "No root is certified yet. Certification needs attestations from replicas with more than two thirds of the weight; they come with the first batches.";
-        return element("p", "empty", vec![text(said)]);
+        let message = "No root is certified yet. Certification needs attestations from replicas with more than two thirds of the weight; they come with the first batches.";
+        return element("p", "empty", vec![text(message)]);
     };
     let path = format!("/v1/certified?from={batch}");
     parts::facts(vec![

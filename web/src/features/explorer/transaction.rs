@@ -94,8 +94,8 @@ fn lifecycle(status: &TransactionStatus) -> Vec<Node> {
     }
     let mut facts = Vec::new();
     if let (Some(batch), Some(position)) = (&status.batch, &status.position) {
-        let place = vec![parts::batch_link(batch), text(&format!(" at position {position}"))];
-        facts.push(("Batch", parts::all(place)));
+        let position = vec![parts::batch_link(batch), text(&format!(" at position {position}"))];
+        facts.push(("Batch", parts::all(position)));
     }
     facts.extend(status.kind.as_ref().map(|kind| ("Kind", text(&kind.replace('_', " ")))));
     facts.extend(status.account.as_ref().map(|account| ("Account", parts::account_link(account))));
@@ -110,7 +110,7 @@ fn outcome(
     status: &TransactionStatus,
     fills: impl FnOnce() -> Vec<Node>,
 ) -> Vec<Node> {
-    let said = |said: &str| vec![element("p", "", vec![text(said)])];
+    let message = |message: &str| vec![element("p", "", vec![text(message)])];
     match (status.status, &status.reject, &status.order) {
         (Stage::Rejected, Some(reject), _) => {
             let what = element("p", "error", vec![text(&format!("{}.", reject.message))]);
@@ -120,10 +120,10 @@ fn outcome(
             );
             vec![what, parts::note(&means)]
         }
-        (Stage::Expired, ..) => said(
+        (Stage::Expired, ..) => message(
             "It expired: it was in no batch before its valid_until. It will never have an effect. Sign a new transaction to try again.",
         ),
-        (Stage::Superseded, ..) => said(
+        (Stage::Superseded, ..) => message(
             "Another transaction used its nonce, or the nonce is now too old. It will never have an effect. Sign a new transaction to try again.",
         ),
         (Stage::Applied, _, Some(order)) => {
@@ -134,8 +134,8 @@ fn outcome(
             view.extend(fills());
             view
         }
-        (Stage::Applied, ..) => said("Applied. The effect is visible in the account."),
-        _ => said("No outcome yet. This page updates automatically."),
+        (Stage::Applied, ..) => message("Applied. The effect is visible in the account."),
+        _ => message("No outcome yet. This page updates automatically."),
     }
 }
 
@@ -154,9 +154,9 @@ fn fills(context: Context, body: &BatchTradesResponse) -> Vec<Node> {
     let rows = body.trades.iter().map(row).collect();
     let mut view = vec![parts::table("Fills as a taker", FILLS, rows, empty)];
     if body.total.parse().is_ok_and(|total: usize| total > body.trades.len()) {
-        let said =
+        let message =
             format!("Showing the first {FILLS_SHOWN} of {}.", format::number(&body.total, 0));
-        view.push(parts::note(&said));
+        view.push(parts::note(&message));
     }
     view
 }

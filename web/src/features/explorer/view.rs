@@ -30,19 +30,19 @@ pub fn explorer() -> Result<MakeView, NotLoaded> {
 #[component]
 fn Explorer() -> impl IntoView {
     let context = Context::of_page();
-    let place = NodeRef::<Main>::new();
+    let main = NodeRef::<Main>::new();
     Effect::new(move || {
         let route = context.router.route.get();
-        let Some(place) = place.get() else { return };
-        let place: Node = place.into();
+        let Some(main) = main.get() else { return };
+        let main: Node = main.into();
         // Each view starts empty. Within a view, elements that stay the same are left in place.
-        place.clear();
+        main.clear();
         let view = view(context, route);
         // This effect is owned by the outer one, so it ends with the view.
         Effect::new(move || {
-            dom::put(&place, view());
+            dom::put(&main, view());
             route::focus_heading();
         });
     });
-    view! { <main class="explorer" id="content" class:stale=move || context.connection.is_stale() node_ref=place></main> }
+    view! { <main class="explorer" id="content" class:stale=move || context.connection.is_stale() node_ref=main></main> }
 }

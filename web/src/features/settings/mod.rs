@@ -36,7 +36,9 @@ pub struct Settings {
     theme: RwSignal<Theme>,
     system_is_light: RwSignal<bool>,
     is_colour_blind: RwSignal<bool>,
-    pub has_shortcuts: RwSignal<bool>,
+    /// Whether single keys are shortcuts.
+    pub has_shortcuts: ReadSignal<bool>,
+    set_has_shortcuts: WriteSignal<bool>,
     /// Whether the settings are open.
     pub is_open: RwSignal<bool>,
     /// Whether the list of keyboard shortcuts is open.
@@ -51,11 +53,13 @@ impl Settings {
             Theme::ALL.into_iter().find(|(value, _)| theme.as_deref() == Some(value.name()));
         let system_is_light = RwSignal::new(false);
         system_is_light.set(style::prefers_light(move |is_light| system_is_light.set(is_light)));
+        let (has_shortcuts, set_has_shortcuts) = signal(local_storage::get(SHORTCUTS).is_none());
         let settings = Self {
             theme: RwSignal::new(theme.map_or(Theme::System, |(theme, _)| theme)),
             system_is_light,
             is_colour_blind: RwSignal::new(local_storage::get(COLOURS).is_some()),
-            has_shortcuts: RwSignal::new(local_storage::get(SHORTCUTS).is_none()),
+            has_shortcuts,
+            set_has_shortcuts,
             is_open: RwSignal::new(false),
             help_is_open: RwSignal::new(false),
         };
@@ -97,7 +101,7 @@ impl Settings {
 
     fn choose_shortcuts(self, has_shortcuts: bool) {
         local_storage::set(SHORTCUTS, (!has_shortcuts).then_some("off"));
-        self.has_shortcuts.set(has_shortcuts);
+        self.set_has_shortcuts.set(has_shortcuts);
     }
 }
 
