@@ -1,5 +1,9 @@
-//! What certifies a root to whoever has only signatures: attestations of replicas of genesis that have
-//! more than two thirds of the weight.
+//! How does a light client check a certified root?
+//!
+//! A light client has the genesis and the signed attestations of replicas, but no state. A root is
+//! certified if replicas with more than two thirds of the weight in genesis attested to it, so the
+//! client checks each signature, and adds up the weights of the replicas that signed this root of
+//! this batch with their own keys.
 
 use alloc::vec::Vec;
 
@@ -9,12 +13,12 @@ use crate::protocol::{Action, Reject, check_element};
 use crate::rules::Rules;
 use crate::types::{Hash, PublicKey, ReplicaIndex};
 
-/// Who signed a root.
+/// The replicas that signed a root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certifiers {
     /// The replicas, in the order of their first attestation; none twice.
     pub replicas: Vec<ReplicaIndex>,
-    /// Their weight.
+    /// The total weight of these replicas.
     pub weight: u64,
     /// The weight of all replicas of genesis.
     pub total: u64,
@@ -23,47 +27,48 @@ pub struct Certifiers {
 /// Why attestations do not certify a root.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum NotCertified {
-    /// One of them is none, or is for something else.
+    /// An attestation is not valid, or is for another batch or root.
     #[error("attestation {index}: {error}")]
     Attestation {
-        /// Which of them, from 0.
+        /// The position of the attestation, from 0.
         index: usize,
         /// What is wrong with it.
         error: InvalidAttestation,
     },
-    /// Too few replicas signed.
+    /// The replicas that signed do not have enough weight.
     #[error("replicas of weight {weight} of {total} signed; more than two thirds certify a root")]
     Weight {
-        /// Of those that signed.
+        /// The weight of the replicas that signed.
         weight: u64,
-        /// Of all.
+        /// The weight of all replicas.
         total: u64,
     },
 }
 
-/// What is wrong with an attestation.
+/// Why an attestation does not count.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum InvalidAttestation {
-    /// It is no signed transaction.
+    /// It is not a validly signed transaction.
     #[error("{0}")]
     Invalid(Reject),
-    /// It says something else.
+    /// It is another kind of transaction, or for another batch or root.
     #[error("it is not over this root of batch {0}")]
     OfAnother(u64),
-    /// Who signed is no replica.
+    /// The account is not a replica of genesis.
     #[error("{0} is no replica of genesis")]
     NoReplica(PublicKey),
-    /// A session key signed.
+    /// A session key signed. It may only trade.
     #[error("it is not signed by the replica's own key")]
     SessionKey,
 }
 
-/// Who of genesis signed the root of a batch. `attestations` are signed `attest` transactions, each as
-/// its batch has it.
+/// Returns the replicas that signed the root of a batch. `attestations` are signed `attest`
+/// transactions in JSON, each as it is in its batch.
 ///
 /// # Errors
 ///
-/// [`NotCertified`] at the first attestation that is not good, and where too few replicas signed.
+/// [`NotCertified`] for the first attestation that does not count, or if the replicas that signed
+/// do not have more than two thirds of the weight.
 pub fn certifiers<'a>(
     rules: &Rules,
     batch: u64,
@@ -76,7 +81,7 @@ pub fn certifiers<'a>(
     for (index, json) in attestations.into_iter().enumerate() {
         let (replica, weight) = attester(rules, batch, root, json)
             .map_err(|error| NotCertified::Attestation { index, error })?;
-        // Its first vote counts, and none twice.
+        // A replica counts once, however often it signed.
         if !certifiers.replicas.contains(&replica) {
             certifiers.replicas.push(replica);
             certifiers.weight = certifiers.weight.saturating_add(weight);

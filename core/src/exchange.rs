@@ -1,5 +1,8 @@
-//! The state machine: the rules of genesis, the engine, and the authenticated tree over all of its
-//! state.
+//! The state machine: the rules of genesis, the engine, and the state tree over all of its leaves.
+//!
+//! A batch is applied in two halves. [`Exchange::execute`] runs the transactions and notes which
+//! leaves they touched; [`Exchange::commit`] updates the tree with these leaves, once each, and
+//! computes the root. [`Exchange::apply`] does both.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -12,7 +15,7 @@ use crate::rules::Rules;
 use crate::state::{Account, Balance, Counters, LeafKey, Proof, StateTree};
 use crate::types::{Atoms, Corrupt, Hash, PublicKey, TokenIndex};
 
-/// Everything that replicas agree on.
+/// The state of one exchange: everything that its replicas agree on.
 #[derive(Clone, Debug)]
 pub struct Exchange {
     rules: Arc<Rules>,
@@ -20,12 +23,13 @@ pub struct Exchange {
     tree: StateTree,
 }
 
-/// What a batch did, before the tree is brought up to date.
+/// What a batch did, before the tree is updated.
 #[derive(Debug)]
 pub struct Executed {
-    /// What came due before the first transaction.
+    /// Events before the first transaction: expired orders, ended session keys, switches that
+    /// fired.
     pub due: Vec<Event>,
-    /// One for each element of the body, in order.
+    /// The outcome of each element of the body, in order.
     pub transactions: Vec<TransactionOutcome>,
 }
 
@@ -45,51 +49,59 @@ impl Exchange {
         &self.rules
     }
 
-    /// Books, balances and all else.
+    /// The books, balances and everything else.
     pub const fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    /// Sequence numbers, the time, and the body chain.
+    /// Sequence numbers, the state time and the chain over all bodies.
     pub const fn counters(&self) -> &Counters {
         &self.engine.counters
     }
 
-    /// The root of the present state.
+    /// The root of the current state.
     pub fn root(&mut self) -> Hash {
         self.tree.root()
     }
 
-    /// An account, if it was ever touched.
+    /// The account with this key, if it ever appeared in a transaction.
     pub fn account(&self, key: &PublicKey) -> Option<&Account> {
         self.engine.ledger.find(key)
     }
 
-    /// The balance of an account, zero if it was never touched.
+    /// The balance of an account; zero if the account never appeared.
     pub fn balance(&self, key: &PublicKey, token: TokenIndex) -> Balance {
         self.account(key).map(|account| account.balance(token)).unwrap_or_default()
     }
 
-    /// What exists of a token.
+    /// The supply of a token: deposits less withdrawals.
     pub fn supply(&self, token: TokenIndex) -> Atoms {
         self.engine.ledger.supply(token)
     }
 
-    /// The present value of a leaf with the proof that the root commits to it, or to its absence.
+    /// The current value of a leaf, and the proof that the root commits to it, or to its absence.
     pub fn prove(&mut self, key: &LeafKey) -> (Option<Vec<u8>>, Proof) {
         (self.engine.leaf_value(key), self.tree.prove(&key.to_bytes()))
     }
 
-    /// Applies the next batch. Total over all bytes of its body. `Err` means that this replica is
-    /// broken, or that the batch is not the next one: commit nothing and stop.
+    /// Applies the next batch. Any bytes of a body have an outcome.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`] if the batch is not the next one in sequence, or if this replica is broken. The
+    /// state must then be discarded: store nothing and stop.
     pub fn apply(&mut self, batch: &Batch) -> Result<Outcome, Corrupt> {
         let Executed { due, transactions } = self.execute(batch)?;
         let changes = self.commit()?;
         Ok(Outcome { index: batch.index, root: self.tree.root(), due, transactions, changes })
     }
 
-    /// The first half of [`Self::apply`]: everything but the tree. [`Self::commit`] must follow before
-    /// anything asks for a root or a proof.
+    /// The first half of [`Self::apply`]: everything except the tree. Call [`Self::commit`] before
+    /// asking for a root or a proof.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::apply`].
     pub fn execute(&mut self, batch: &Batch) -> Result<Executed, Corrupt> {
         let counters = &mut self.engine.counters;
         let next = counters.batch.checked_add(1).ok_or(Corrupt("batch indexes ran out"))?;
@@ -130,8 +142,12 @@ impl Exchange {
         Ok(Executed { due, transactions })
     }
 
-    /// The second half: brings the tree up to date and returns the leaves that were touched, keys in
-    /// ascending order.
+    /// The second half of [`Self::apply`]: updates the tree. Returns the touched leaves in
+    /// ascending order of their keys.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`] if this replica is broken.
     pub fn commit(&mut self) -> Result<Changes, Corrupt> {
         let touched = self.engine.take_touched()?;
         let mut changes: Changes =
@@ -143,7 +159,11 @@ impl Exchange {
         Ok(changes)
     }
 
-    /// Builds the state from all of its leaves: see [`Restore`].
+    /// Restores a state from all of its leaves, in ascending order of their keys: see [`Restore`].
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`] if the leaves are not those of any state.
     pub fn from_leaves<'a>(
         rules: Arc<Rules>,
         leaves: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
@@ -156,24 +176,28 @@ impl Exchange {
     }
 
     /// Checks I1 to I6, I9 and I10 by counting everything again.
+    ///
+    /// # Errors
+    ///
+    /// The first invariant that is broken.
     pub fn recount(&self) -> Result<(), BrokenInvariant> {
         self.engine().recount(self.rules())
     }
 }
 
-/// A state that is built from all of its leaves, one after the other, in ascending order of their keys,
-/// each key once and each in the one form that this program writes. The caller compares the root, which
-/// commits to every leaf.
+/// Restores a state from its leaves, one after the other. The keys must be in ascending order
+/// without repetition, and each leaf in the form that this program writes. Whether it is the state
+/// that was meant is for the caller to check, by comparing the root, which commits to every leaf.
 pub struct Restore {
     exchange: Exchange,
     orders: Vec<StoredOrder>,
-    /// The key before.
+    /// The key of the last leaf.
     previous: Vec<u8>,
     count: u64,
 }
 
 impl Restore {
-    /// With no leaf yet.
+    /// Starts a restore, with no leaf yet.
     pub fn new(rules: Arc<Rules>) -> Self {
         let engine = Engine::new(&rules);
         let exchange = Exchange { rules, engine, tree: StateTree::default() };
@@ -181,6 +205,10 @@ impl Restore {
     }
 
     /// Takes the next leaf.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`] if the leaf is out of order or cannot be read.
     pub fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
         if self.count > 0 && self.previous.as_slice() >= key {
             return Err(Corrupt("stored leaves are out of order or repeated"));
@@ -196,14 +224,19 @@ impl Restore {
         self.exchange.engine.load_leaf(leaf, value, &mut self.orders)
     }
 
-    /// The state, once all leaves are taken.
+    /// Returns the state after the last leaf.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`] if leaves are missing or not in their only form.
     pub fn finish(self) -> Result<Exchange, Corrupt> {
         let Self { mut exchange, orders, count, .. } = self;
         if count == 0 {
             return Err(Corrupt("the stored counters are missing"));
         }
         exchange.engine.open_stored(orders)?;
-        // What the state writes is what was read: as many, and each of them.
+        // The restored state must write exactly the leaves that were read. A leaf with a second
+        // form for the same content would lead to a root that no other replica has.
         let mut written = 0_u64;
         for (key, value) in exchange.engine.leaves_one_by_one() {
             written = written.wrapping_add(1);

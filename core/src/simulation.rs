@@ -1,5 +1,8 @@
-//! What an order would do now, worked out before it is signed: by the plan and the checks of the
-//! engine itself, over whatever is known of the book.
+//! Order simulation: what an order would do now, computed before it is signed.
+//!
+//! It uses the plan and the checks of the engine itself, over whatever the caller knows of the
+//! book: a replica knows every order, the page only knows price levels. The book can change before
+//! the order arrives, so the result is an estimate.
 
 use alloc::vec::Vec;
 
@@ -11,49 +14,52 @@ use crate::protocol::{CancelReason, Order, Reject, Terms};
 use crate::rules::{Listing, Market, fee};
 use crate::types::{Atoms, Decimal, Lots, Ticks};
 
-/// What is known of who would place the order.
+/// What is known of the account that would place the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trader {
-    /// What it has available of the token that the order costs.
+    /// The available balance of the token that the order costs.
     pub available: Atoms,
-    /// How many open orders it has in the market.
+    /// The number of its open orders in the market.
     pub open_orders: usize,
 }
 
 /// What an order would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Simulation {
-    /// Why it would be rejected, if it would. Nothing below would happen then.
+    /// The reject, if the order would be rejected. Then the other fields show what would happen
+    /// without it.
     pub reject: Option<Reject>,
-    /// What it would trade: price and quantity, in sequence.
+    /// The trades in sequence: price and quantity.
     pub fills: Vec<(Ticks, Lots)>,
-    /// All that it would trade.
+    /// The total quantity of the trades.
     pub filled: Lots,
-    /// What its trades are worth, in quote atoms.
+    /// The total value of the trades, in quote atoms.
     pub quote: Atoms,
-    /// What it would pay for them as a taker, in quote atoms.
+    /// The taker fee for the trades, in quote atoms.
     pub fee: Atoms,
-    /// The mean price of its trades, rounded down to a millionth of a tick; `None` without trades.
+    /// The average price of the trades, rounded down to a millionth of a tick; `None` without
+    /// trades.
     pub average_price: Option<Decimal>,
-    /// What would rest in the book.
+    /// The quantity that would rest in the book.
     pub rests: Lots,
-    /// What it would lock while it rests, of the token that it costs.
+    /// The amount that would be locked while it rests, in atoms of the token that the order costs.
     pub locked: Atoms,
-    /// What would be cancelled at once, and why.
+    /// The quantity that would be cancelled immediately, and why.
     pub cancelled: Option<(Lots, CancelReason)>,
 }
 
-/// The nearest price and quantity that a market takes.
+/// A valid price and quantity, close to those of an order that is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SuggestedOrder {
-    /// A multiple of the tick size, not zero.
+    /// A multiple of the tick size; not zero.
     pub price: Decimal,
-    /// A multiple of the lot size, and at that price not below the least notional.
+    /// A multiple of the lot size that reaches the minimum order value at that price.
     pub quantity: Decimal,
 }
 
-/// Simulates an order with these terms. `makers` are the orders or levels of the other side, best
-/// first, at least all that cross it; a level stands for all its orders.
+/// Simulates an order with these terms. `makers` are the orders or price levels of the other side,
+/// best first, at least all that cross the order. Without a trader, rejects 33 and 40 are not
+/// checked.
 pub fn simulate<T>(
     listing: &Listing,
     market: &Market,
@@ -113,7 +119,8 @@ pub fn simulate<T>(
 }
 
 impl Market {
-    /// The nearest price and quantity that the market takes, or `None` if they would be too large.
+    /// The valid price and quantity closest to those of an order; `None` if they would be too
+    /// large.
     pub fn suggest(&self, order: &Order) -> Option<SuggestedOrder> {
         let price = order.price.nearest(self.tick_size)?;
         let mut lots = order.quantity.nearest(self.lot_size)?.in_steps_of(self.lot_size).ok()?;

@@ -1,4 +1,10 @@
-//! The whole state in bytes, with its root. Equal states give equal bytes.
+//! State snapshots: the complete state in bytes, with its root. Equal states have equal snapshots.
+//!
+//! A snapshot is a header (format version, network id, root, number of leaves) and then all leaves
+//! in ascending order of their keys. Reading one restores the state, computes its root again and
+//! recounts all invariants, so a damaged or invented file is found out. Whether the root is the
+//! right one is a separate question: a reader compares it with a root that replicas certified, or
+//! applies the batches after it.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -12,43 +18,43 @@ use crate::rules::Rules;
 use crate::types::limits::LEAF_PART_BYTES_MAX;
 use crate::types::{ByteReader, Corrupt, Hash, NetworkId};
 
-/// What every snapshot begins with; the number is the version of the format.
+/// The first bytes of every snapshot. The number is the version of the format.
 const MAGIC: &[u8; 20] = b"ZELLBOOK SNAPSHOT 1\n";
 
-/// Bytes that are decoded at once where all are there.
+/// The number of bytes that are given to the decoder at once where all of them are in memory.
 const PIECE: usize = 1 << 16;
 
-/// Why bytes are no snapshot of this network's state.
+/// Why bytes are not a snapshot of a state of this network.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum SnapshotError {
-    /// It does not begin as a snapshot of this version does.
+    /// The first bytes are not those of a snapshot of version 1.
     #[error("this is no Zellbook snapshot of version 1")]
     Magic,
-    /// It is of another genesis.
+    /// The snapshot is of another network.
     #[error("this snapshot is of network {found}, not of {expected}")]
     Network {
-        /// What the snapshot says.
+        /// The network id in the snapshot.
         found: NetworkId,
-        /// The hash of our genesis.
+        /// The network id of the genesis that the decoder was given.
         expected: NetworkId,
     },
-    /// It ends early, goes on too long, or a leaf is not in its one form.
+    /// The snapshot is too short or too long, or a leaf is not in its only form.
     #[error("this snapshot is damaged: {0}")]
     Leaves(Corrupt),
-    /// Its leaves have another root than it says.
+    /// The root in the header is not that of the leaves.
     #[error("this snapshot says that its root is {said}, but its leaves have the root {found}")]
     Root {
-        /// What the snapshot says, in hex.
+        /// The root in the header, in hex.
         said: String,
-        /// What its leaves have, in hex.
+        /// The root of the leaves, in hex.
         found: String,
     },
-    /// No sequence of batches leads to this state.
+    /// The state breaks an invariant, so no sequence of batches leads to it.
     #[error("this snapshot holds a state that cannot be: {0}")]
     Invariant(BrokenInvariant),
 }
 
-/// What a snapshot of so many leaves begins with.
+/// The header of a snapshot with this number of leaves.
 pub fn header(network: NetworkId, root: &Hash, leaves: u64) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     bytes.extend_from_slice(&network.0);
@@ -57,34 +63,41 @@ pub fn header(network: NetworkId, root: &Hash, leaves: u64) -> Vec<u8> {
     bytes
 }
 
-/// Adds a leaf, of which each has a higher key than the one before.
+/// Appends a leaf. Each leaf must have a higher key than the one before.
 pub fn push_leaf(bytes: &mut Vec<u8>, key: &[u8], value: &[u8]) {
-    // Keys and values are short: texts in them are bounded.
+    // Keys and values are at most LEAF_PART_BYTES_MAX bytes long, since every text in them is
+    // bounded.
     bytes.extend_from_slice(&u16::try_from(key.len()).unwrap_or(u16::MAX).to_be_bytes());
     bytes.extend_from_slice(key);
     bytes.extend_from_slice(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_be_bytes());
     bytes.extend_from_slice(value);
 }
 
-/// Reads a snapshot piece by piece, as it comes from a file. Besides the state that it holds, no more
-/// than a piece and a leaf are in memory.
+/// Reads a snapshot piece by piece, as it arrives from a file or a connection. Besides the state,
+/// it keeps at most one piece and one leaf in memory.
 pub struct Decoder {
     restore: Restore,
     network: NetworkId,
-    /// The root that it says it has, and how many leaves are to come; not known yet at first.
+    /// The root in the header and the number of leaves that are still missing; `None` until the
+    /// header was read.
     said: Option<(Hash, u64)>,
-    /// What came and is no whole leaf yet.
+    /// The bytes of a leaf that is not complete yet.
     begun: Vec<u8>,
 }
 
 impl Decoder {
-    /// Of a snapshot of the network of these rules.
+    /// Starts to read a snapshot of the network of these rules.
     pub fn new(rules: Arc<Rules>) -> Self {
         let network = rules.network;
         Self { restore: Restore::new(rules), network, said: None, begun: Vec::new() }
     }
 
-    /// Takes the next bytes, as many as there are.
+    /// Takes the next bytes, in pieces of any size.
+    ///
+    /// # Errors
+    ///
+    /// [`SnapshotError`] as soon as the bytes cannot be the beginning of a snapshot of this
+    /// network.
     pub fn take(&mut self, piece: &[u8]) -> Result<(), SnapshotError> {
         self.begun.extend_from_slice(piece);
         let begun = core::mem::take(&mut self.begun);
@@ -96,7 +109,8 @@ impl Decoder {
         Ok(())
     }
 
-    /// Takes what stands first. Returns the rest, or `None` if that is not whole yet.
+    /// Takes the header or a leaf from the front. Returns the rest, or `None` if it is not complete
+    /// yet.
     fn next<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<&'a [u8]>, SnapshotError> {
         let Some((_, left)) = &mut self.said else {
             let start = bytes.get(..MAGIC.len()).unwrap_or(bytes);
@@ -130,8 +144,13 @@ impl Decoder {
         Ok(Some(reader.0))
     }
 
-    /// The state, once all bytes are taken. Its root is computed again, and all invariants recounted.
-    /// Whether the root is one to trust is for the caller to know.
+    /// Returns the state after the last bytes. Whether its root can be trusted is for the caller to
+    /// check.
+    ///
+    /// # Errors
+    ///
+    /// [`SnapshotError`] if bytes are missing, the root is not that of the leaves, or an invariant
+    /// is broken.
     pub fn finish(self) -> Result<Exchange, SnapshotError> {
         let said = match self.said {
             Some((said, 0)) => said,
@@ -149,14 +168,15 @@ impl Decoder {
     }
 }
 
-/// The length of a key or value, if any leaf has one so long.
+/// Checks the length of a key or value, so that a damaged length cannot make the decoder wait for
+/// gigabytes.
 fn within_bounds(length: impl TryInto<usize>) -> Result<usize, Corrupt> {
     let length = length.try_into().ok().filter(|length| *length <= LEAF_PART_BYTES_MAX);
     length.ok_or(Corrupt("a stored leaf is longer than any"))
 }
 
 impl Exchange {
-    /// The whole state in bytes: see *Snapshots* in `docs/protocol.md`.
+    /// The complete state in bytes: see *Snapshots* in `docs/protocol.md`.
     pub fn to_snapshot(&mut self) -> Vec<u8> {
         let leaves = self.engine().leaves();
         let count = u64::try_from(leaves.len()).unwrap_or(u64::MAX);
@@ -167,7 +187,11 @@ impl Exchange {
         bytes
     }
 
-    /// Reads a snapshot, as [`Decoder`] does.
+    /// Reads a snapshot that is in memory.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Decoder`].
     pub fn from_snapshot(rules: Arc<Rules>, bytes: &[u8]) -> Result<Self, SnapshotError> {
         let mut decoder = Decoder::new(rules);
         for piece in bytes.chunks(PIECE) {

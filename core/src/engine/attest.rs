@@ -1,4 +1,4 @@
-//! Attestations of replicas: clocks, votes and certified roots.
+//! Attestations: takes the votes and clocks of the replicas, and certifies roots.
 
 use alloc::vec::Vec;
 
@@ -43,7 +43,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Counts a vote, if it is the replica's first on the batch, and certifies the root if it decides.
+    /// Counts a vote if it is the replica's first on this batch, and certifies the root if the
+    /// votes suffice. Each replica has a bounded number of open votes, the newest ones, so that a
+    /// replica whose roots are never certified cannot grow the state.
     fn vote(
         &mut self,
         rules: &Rules,

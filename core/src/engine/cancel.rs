@@ -1,4 +1,4 @@
-//! Cancelling open orders.
+//! Cancels open orders: one, all, or all at a time (the dead-man's switch).
 
 use super::engine::{Engine, market_of};
 use super::failure::{Failure, TOO_MUCH};
@@ -9,7 +9,7 @@ use crate::state::{LeafKey, RestingOrder, Slot, Timer};
 use crate::types::{AccountIndex, Corrupt, MarketIndex};
 
 impl Engine {
-    /// Cancels an open order.
+    /// Cancels an open order and unlocks what it reserved.
     pub(crate) fn cancel_resting(
         &mut self,
         market: &Market,
@@ -21,7 +21,8 @@ impl Engine {
         self.take_off(market, slot, order, reason)
     }
 
-    /// Takes an open order, which its account has no more, out of its book and returns what it locks.
+    /// Takes an order that was removed from its account's records out of its book, and unlocks what
+    /// it reserved.
     fn take_off(
         &mut self,
         market: &Market,
@@ -47,7 +48,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Cancels one open order, in one market or in any.
+    /// Cancels one open order, in one market or in any: a session key for one market cannot cancel
+    /// in others.
     pub fn cancel(
         &mut self,
         rules: &Rules,
@@ -78,7 +80,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Cancels all open orders of an account, by market, then id, and says how many.
+    /// Cancels all open orders of an account in order of market and id. Returns the number of
+    /// orders.
     pub(crate) fn cancel_within(
         &mut self,
         rules: &Rules,
@@ -96,7 +99,9 @@ impl Engine {
         Ok(orders.len())
     }
 
-    /// Sets, renews or disarms the switch that cancels all orders of an account at a time.
+    /// Sets, renews or disarms the dead-man's switch, which cancels all orders of an account at a
+    /// time. A trading program renews it regularly, so that no orders are left if the program
+    /// stops.
     pub(crate) fn cancel_all_after(
         &mut self,
         account: AccountIndex,

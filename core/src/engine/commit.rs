@@ -1,4 +1,11 @@
-//! Commits a planned order, which cannot fail.
+//! Commits a planned order. Everything was checked, so a failure here means that this replica is
+//! broken.
+//!
+//! For each fill the maker is paid and charged at once, at its own price. The taker is settled
+//! once, after its last fill, with the sums: a taker with many fills touches its own balances only
+//! once. The fee of an order is always computed on the sum of its trades and rounded up once; a
+//! single fill is charged the difference to the sum before it. So the total fee does not depend on
+//! how many trades an order is split into.
 
 use alloc::string::{String, ToString};
 
@@ -12,22 +19,23 @@ use crate::rules::{Market, fee};
 use crate::state::{OrderDetails, RestingOrder, Slot};
 use crate::types::{AccountIndex, Atoms, Corrupt, Lots, Side};
 
-/// An order on its way through the book.
+/// An order while it goes through the book.
 struct Taker<'a> {
     market: &'a Market,
     terms: &'a Terms,
     id: u64,
     account: AccountIndex,
-    /// Lots that it traded.
+    /// The filled quantity so far.
     filled: Lots,
-    /// What its trades are worth, in quote.
+    /// The value of its trades so far, in quote atoms.
     quote: Atoms,
-    /// What it pays for them.
+    /// The taker fee on `quote`.
     fee: Atoms,
 }
 
 impl Engine {
-    /// Does what was planned and checked.
+    /// Carries out the plan: the replaced order is cancelled, then the order gets its id, trades,
+    /// and its rest enters the book or is cancelled.
     pub(super) fn commit_order(
         &mut self,
         market: &Market,
@@ -132,7 +140,7 @@ impl Engine {
         Ok(())
     }
 
-    /// One trade at the maker's price, the maker's part of it.
+    /// One trade at the maker's price (I7). Settles the maker and adds to the taker's sums.
     fn fill(
         &mut self,
         taker: &mut Taker<'_>,
@@ -192,7 +200,7 @@ impl Engine {
         Ok(())
     }
 
-    /// The taker's part of all its trades.
+    /// Settles the taker for all of its trades.
     fn settle(&mut self, taker: &Taker<'_>) -> Result<(), Corrupt> {
         let market = taker.market;
         let base = market.base_atoms(taker.filled).ok_or(TOO_MUCH)?;
@@ -213,7 +221,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Puts what is left of a taker into the book.
+    /// Puts the rest of the taker into the book and locks what it needs (I2).
     fn rest(
         &mut self,
         taker: &Taker<'_>,

@@ -1,4 +1,4 @@
-//! Applies one transaction: uses up its nonce, checks its signer, and calls what its kind does.
+//! Applies one transaction: uses up its nonce, checks its signer, and dispatches by kind.
 
 use alloc::vec::Vec;
 
@@ -11,7 +11,8 @@ use crate::state::LeafKey;
 use crate::types::Corrupt;
 
 impl Engine {
-    /// Applies one transaction, whose signature is good.
+    /// Applies one transaction, whose signature was checked. The inner result is its outcome; the
+    /// outer one fails only if this replica is broken.
     pub fn transact(
         &mut self,
         rules: &Rules,
@@ -20,8 +21,8 @@ impl Engine {
         if let Err(reject) = self.check_unused(transaction) {
             return Ok(Err(reject));
         }
-        // From here on the nonce is used up, also if the transaction is rejected: else anyone
-        // could post it again on the day that it would succeed (I9, I11).
+        // From here on the nonce is used up, even if the transaction is then rejected. Otherwise
+        // anyone could post the same bytes again later, when they would succeed (I9, I11).
         self.use_up(transaction)?;
         match self.act(rules, transaction) {
             Ok(()) => Ok(Ok(self.take_events()?)),

@@ -1,4 +1,11 @@
-//! What comes due between two batches.
+//! What happens by itself at the start of a batch: the state time advances, and what comes due is
+//! done.
+//!
+//! The state has no clock. Its time is the median of the clocks that the replicas attested to, and
+//! only changes between batches. All orders, session keys and switches whose time has come are
+//! processed before the first transaction of the batch. A batch does a bounded amount of this work:
+//! if more is due, the state time stops just before the next timer, and the following batch
+//! continues. So I10 holds after every batch: nothing is left whose time has come.
 
 use super::engine::{Engine, market_of};
 use crate::protocol::{CancelReason, Event};
@@ -8,18 +15,19 @@ use crate::types::limits::DUE_PER_BATCH_MAX;
 use crate::types::{AccountIndex, Corrupt};
 
 impl Engine {
-    /// The earliest time that an open order, a session key or a switch waits for.
+    /// The earliest time at which an open order, a session key or a switch ends.
     pub fn next_due(&self) -> Option<u64> {
         self.timers.first()
     }
 
-    /// Lets the state's time go on to what the replicas' clocks say, and does what comes due. After
-    /// so much of it that one batch may do no more, the time stops short of the next.
+    /// Advances the state time to the median of the replicas' clocks, and processes what comes due.
     pub(crate) fn advance(&mut self, rules: &Rules) -> Result<(), Corrupt> {
         let mut time = self.attestations.time(rules);
         let mut done = 0_usize;
         while let Some((due, timer)) = self.timers.due(time) {
             if done >= DUE_PER_BATCH_MAX {
+                // Enough for one batch. The time stays before this timer, which is then due in the
+                // next batch.
                 time = due.saturating_sub(1);
                 break;
             }

@@ -1,5 +1,5 @@
-//! The engine: books, balances and everything else that transactions change, without the
-//! authenticated tree over it. Each kind of transaction has its own module, which adds to [`Engine`].
+//! The struct that holds the state, without the tree over it. Each kind of transaction has its own
+//! file, which adds methods to [`Engine`].
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
@@ -16,35 +16,36 @@ use crate::state::{
 };
 use crate::types::{AccountIndex, Corrupt, MarketIndex, PublicKey, TokenIndex, TransactionHash};
 
-/// Everything that replicas agree on, but the rules of genesis and the tree.
+/// Everything that replicas agree on, except the rules of genesis and the tree.
 #[derive(Clone, Debug)]
 pub struct Engine {
     pub(crate) counters: Counters,
     pub(crate) ledger: Ledger,
     pub(crate) fee_account: AccountIndex,
     pub(crate) books: Vec<Book>,
-    /// Of the open orders that have any.
+    /// Optional properties by order id; only for the open orders that have any.
     pub(crate) details: BTreeMap<u64, OrderDetails>,
-    /// Open orders by their client ids.
+    /// Ids of the open orders that have a client id.
     pub(crate) client_ids: BTreeMap<(AccountIndex, String), u64>,
-    /// By account and session key.
+    /// The session keys by account and key.
     pub(crate) session_keys: BTreeMap<(PublicKey, PublicKey), SessionKey>,
-    /// When all orders of an account are cancelled.
+    /// The dead-man's switches: when all orders of an account are cancelled.
     pub(crate) switches: BTreeMap<PublicKey, u64>,
     pub(crate) timers: Timers,
     pub(crate) attestations: Attestations,
-    /// Number n is at n - 1.
+    /// All withdrawals. Number n is at index n - 1.
     pub(crate) withdrawals: Vec<Withdrawal>,
     /// Deposit references that were credited.
     pub(crate) references: BTreeSet<(TokenIndex, String)>,
-    /// Signatures in the guide's format that were used.
+    /// Used signatures in the guide's format.
     pub(crate) guide_signatures: BTreeSet<TransactionHash>,
     pub(crate) touched: Touched,
-    /// What the present transaction did so far.
+    /// What the current transaction did so far.
     pub(crate) notes: Vec<Note>,
-    /// Those of its events that are kept apart.
+    /// The events of `notes` that need memory of their own.
     others: Vec<Event>,
-    /// Room for what an incoming order meets, kept from one order to the next.
+    /// The plan of the current order. Kept from one order to the next, so that no order allocates
+    /// it.
     pub(crate) meets: Vec<MatchStep<(Slot, RestingOrder)>>,
 }
 
@@ -86,7 +87,7 @@ impl Engine {
         self.others.push(event);
     }
 
-    /// What happened since this was last asked.
+    /// Takes the events since the last call.
     pub(crate) fn take_events(&mut self) -> Result<Vec<Event>, Corrupt> {
         let ledger = &self.ledger;
         let key = |account| Ok(ledger.account(account)?.key);
@@ -94,19 +95,20 @@ impl Engine {
         self.notes.drain(..).map(|note| note.resolve(key, &mut others)).collect()
     }
 
-    /// The same as it was noted, for benchmarks of the engine alone, which place and cancel orders one
-    /// by one.
+    /// The notes since they were last taken or cleared. For benchmarks that call the engine
+    /// directly.
     pub fn notes(&self) -> &[Note] {
         &self.notes
     }
 
-    /// Forgets what was noted, for them too.
+    /// Clears the notes. For benchmarks that call the engine directly.
     pub fn forget_notes(&mut self) {
         self.notes.clear();
         self.others.clear();
     }
 
-    /// Forgets which leaves were touched, for them too.
+    /// Clears the list of touched leaves: after a restore, which built the tree from the leaves
+    /// themselves.
     pub fn forget_touched(&mut self) {
         self.touched.balances.clear();
         self.touched.nonces.clear();
@@ -114,7 +116,7 @@ impl Engine {
         self.touched.others.clear();
     }
 
-    /// Accounts and supplies.
+    /// The accounts and the supply of each token.
     pub const fn ledger(&self) -> &Ledger {
         &self.ledger
     }
@@ -128,14 +130,14 @@ impl Engine {
         self.books.get_mut(usize::from(market.0)).ok_or(Corrupt("a market has no book"))
     }
 
-    /// Bytes of memory that open orders take: in the books, and in the lists of their accounts.
+    /// Bytes of memory that open orders take, in the books and in the lists of their accounts.
     pub fn open_orders_memory(&self) -> usize {
         let books = self.books.iter().map(Book::memory);
         let lists = self.ledger.accounts().map(Account::open_orders_memory);
         books.chain(lists).fold(0, usize::wrapping_add)
     }
 
-    /// Where the account with this key stands, made if need be.
+    /// The index of the account with this key; adds the account if it is new.
     pub fn intern(&mut self, key: &PublicKey) -> Result<AccountIndex, Corrupt> {
         self.ledger.intern(key)
     }
@@ -152,7 +154,7 @@ impl Engine {
         self.touched.balances.push((account, token));
     }
 
-    /// A time that something waits for must not have come yet.
+    /// Reject 18: a time in a transaction must be in the future. `None` passes.
     pub(crate) fn check_in_future(
         &self,
         field: &'static str,
@@ -170,7 +172,7 @@ impl Engine {
         self.withdrawals.get(usize::try_from(number.checked_sub(1)?).ok()?)
     }
 
-    /// What the state keeps of attestations.
+    /// The attestations that the state stores.
     pub const fn attestations(&self) -> &Attestations {
         &self.attestations
     }

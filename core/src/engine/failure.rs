@@ -1,16 +1,18 @@
-//! Why a transaction did nothing.
+//! The two kinds of failure of the engine.
 
 use alloc::boxed::Box;
 
 use crate::protocol::Reject;
 use crate::types::Corrupt;
 
-/// Why a transaction did nothing: by the rules, or because this replica is broken.
+/// Why a transaction had no effect: a reject, or a replica that is broken. The two must never be
+/// mixed: a reject is an answer that all replicas agree on, whereas a broken replica must stop.
 #[derive(Debug)]
 pub enum Failure {
-    /// By the rules. In a box, so that what nearly always succeeds has little to hand back.
+    /// The transaction breaks a rule. Boxed, since a reject is large and nearly every transaction
+    /// succeeds.
     Reject(Box<Reject>),
-    /// Because this replica is broken.
+    /// This replica is broken.
     Corrupt(Corrupt),
 }
 

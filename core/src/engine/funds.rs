@@ -1,4 +1,8 @@
 //! Transfers, withdrawals and deposits.
+//!
+//! The exchange does not hold the tokens themselves. The issuer of a token holds them outside,
+//! signs a deposit when it received some, and pays what was withdrawn. The supply of a token is
+//! what the issuer owes.
 
 use alloc::string::ToString;
 
@@ -11,7 +15,7 @@ use crate::types::limits::SUPPLY_MAX;
 use crate::types::{AccountIndex, Atoms, Corrupt, Decimal, PublicKey, TokenIndex};
 
 impl Engine {
-    /// What an account has available covers an amount.
+    /// Reject 40: the available balance must cover the amount.
     fn check_available(
         &self,
         rules: &Rules,

@@ -1,5 +1,5 @@
-//! Recounts the whole state and names the first invariant that does not hold. Slow: for tests,
-//! `zellbook replay --check`, and after loading.
+//! Counts the whole state again and reports the first invariant that is broken. This is slow: it is
+//! for tests, for `zellbook replay --check`, and for states that were restored.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -18,7 +18,7 @@ use crate::types::{Corrupt, Lots, Side, Ticks, TokenIndex};
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("I{number}: {problem}")]
 pub struct BrokenInvariant {
-    /// The number of the invariant, as the first page of this crate lists them.
+    /// The number of the invariant in the list on the crate's first page: 3 for I3.
     pub number: u8,
     /// What breaks it.
     pub problem: String,
@@ -138,7 +138,7 @@ impl Engine {
         Ok(())
     }
 
-    /// I2, I9 and I10: one account's locks, nonces and bounds.
+    /// I2, I9 and I10: the locked balances, nonces and limits of one account.
     fn recount_account(&self, rules: &Rules, account: &Account) -> Result<(), BrokenInvariant> {
         let key = account.key;
         let mut locks: BTreeMap<TokenIndex, u128> = BTreeMap::new();
@@ -182,7 +182,8 @@ impl Engine {
         Ok(())
     }
 
-    /// I6 and I10: every client id and timer leads to what has it, and no timer is due.
+    /// I6 and I10: every client id and every timer leads to what it belongs to, and no timer is
+    /// due.
     fn recount_timers(&self, rules: &Rules) -> Result<(), BrokenInvariant> {
         let mut timers = 0_usize;
         let mut client_ids = 0_usize;
@@ -250,8 +251,8 @@ impl Engine {
         Ok(())
     }
 
-    /// I10: what only a state that was loaded could have wrong: texts, numbers out of range, a
-    /// beginning that is none.
+    /// I10: what can only be wrong in a state that was restored: texts, numbers out of range, and a
+    /// state before the first batch that is not empty.
     fn recount_records(&self, rules: &Rules) -> Result<(), BrokenInvariant> {
         let is_amount = |amount: u128| (1..=SUPPLY_MAX).contains(&amount);
         for withdrawal in &self.withdrawals {
@@ -290,7 +291,7 @@ impl Engine {
         Ok(())
     }
 
-    /// I10: attestations.
+    /// I10: the stored attestations.
     fn recount_attestations(&self, rules: &Rules) -> Result<(), BrokenInvariant> {
         let attestations = &self.attestations;
         let certified = attestations.last_certified().map_or(0, |(batch, _)| batch);

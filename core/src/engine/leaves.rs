@@ -1,4 +1,8 @@
-//! The leaves of the state: their values in bytes.
+//! The leaves of the state: the values in bytes, and the list of all keys.
+//!
+//! What the leaves do not store is derived from them: books and open-order lists from the orders,
+//! queue positions from the order ids, timers from everything that has a time. Formats: *State* in
+//! `docs/protocol.md`.
 
 use alloc::vec::Vec;
 
@@ -6,7 +10,7 @@ use super::engine::Engine;
 use crate::state::{Balance, Counters, Latest, LeafKey, OrderDetails, RestingOrder, Withdrawal};
 use crate::types::{Atoms, Corrupt, MarketIndex, Side, TokenIndex};
 
-/// A value with nothing in it: the leaf's being there says all.
+/// The empty value of a leaf whose presence says everything.
 fn present(is_there: bool) -> Option<Vec<u8>> {
     is_there.then(Vec::new)
 }
@@ -17,7 +21,7 @@ fn balance_bytes(balance: Balance) -> Option<Vec<u8>> {
 }
 
 impl Engine {
-    /// The present value of a leaf, or `None` if the state does not have it.
+    /// The current value of a leaf; `None` if the state does not have it.
     pub fn leaf_value(&self, key: &LeafKey) -> Option<Vec<u8>> {
         match key {
             LeafKey::Counters => {
@@ -89,7 +93,8 @@ impl Engine {
         .concat()
     }
 
-    /// The keys of all leaves, kind by kind in ascending order of their keys, in each kind in no order.
+    /// The keys of all leaves: the kinds in ascending order, the leaves of one kind in no
+    /// particular order.
     fn leaf_keys(&self) -> impl Iterator<Item = LeafKey> {
         let accounts = || self.ledger.accounts();
         let balances = accounts().flat_map(|account| {
@@ -119,7 +124,8 @@ impl Engine {
             .chain(self.switches.keys().copied().map(LeafKey::Switch))
     }
 
-    /// All leaves, keys and values, nearly in ascending order of their keys. They are made one by one.
+    /// All leaves, keys and values, in the order of the kinds. They are made one after the other,
+    /// so that the whole state is never in memory twice.
     pub fn leaves_one_by_one(&self) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
         self.leaf_keys().filter_map(|key| Some((key.to_bytes(), self.leaf_value(&key)?)))
     }
@@ -131,7 +137,7 @@ impl Engine {
         leaves
     }
 
-    /// Forgets what was touched and names it, each leaf once.
+    /// Takes the touched leaves, each once.
     pub(crate) fn take_touched(&mut self) -> Result<Vec<LeafKey>, Corrupt> {
         let mut touched = core::mem::take(&mut self.touched);
         touched.balances.sort_unstable();

@@ -1,4 +1,9 @@
-//! What changes the state: one file for each kind of transaction, and for what comes due by itself.
+//! The engine: what transactions and the passing of time do to the state.
+//!
+//! Every transaction goes through the same steps: its nonce is used up, its signer is checked,
+//! everything that can reject it is checked against the unchanged state, and only then is the state
+//! changed. The last step cannot fail, so nothing is ever half applied (I11). For an order these
+//! steps are a plan of its trades ([`plan()`]), the checks of this plan, and its commit.
 
 mod attest;
 mod cancel;

@@ -1,12 +1,15 @@
-//! Events as the engine notes them.
+//! Notes: events in a compact form.
+//!
+//! A busy batch has tens of thousands of accepted orders, fills and cancellations. While matching
+//! runs, they are stored with account indices instead of keys and without allocations, and become
+//! [`Event`]s when the transaction is done. Rare events are stored as they are.
 
 use crate::protocol::{CancelReason, Event, Fill};
 use crate::types::{
     AccountIndex, Atoms, Corrupt, Lots, MarketIndex, PublicKey, Side, Ticks, TimeInForce,
 };
 
-/// An event as the engine notes it: what happens all the time is kept small, with accounts by index,
-/// and needs no memory of its own.
+/// An event in compact form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Note {
     /// [`Event::Accepted`] without a client id.
@@ -36,13 +39,13 @@ pub enum Note {
         price: Ticks,
         /// Quantity.
         quantity: Lots,
-        /// Id of the resting order, and whose it is.
+        /// Id and account of the resting order.
         maker: (u64, AccountIndex),
-        /// Id of the incoming order, and whose it is.
+        /// Id and account of the incoming order.
         taker: (u64, AccountIndex),
         /// Side of the incoming order.
         taker_side: Side,
-        /// What maker and taker pay.
+        /// The fees of maker and taker, in quote atoms.
         fees: [Atoms; 2],
     },
     /// [`Event::Cancelled`].
@@ -62,12 +65,13 @@ pub enum Note {
         /// Why.
         reason: CancelReason,
     },
-    /// Any other: the next one of those that are kept apart.
+    /// Any other event: the next one in the list of full events.
     Other,
 }
 
 impl Note {
-    /// The event that it stands for. `others` has those that are kept apart.
+    /// The event of this note. `others` has the full events in order, `key` the public key of an
+    /// account.
     pub(crate) fn resolve(
         self,
         key: impl Fn(AccountIndex) -> Result<PublicKey, Corrupt>,

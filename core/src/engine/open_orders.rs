@@ -1,4 +1,8 @@
-//! Open orders: how they are found, come and go.
+//! Open orders in all the places where they are recorded.
+//!
+//! An open order is a node in a book, an entry in its account's list and, where it has them,
+//! optional properties, a client id and a timer (I6). [`Engine::open`] and [`Engine::close`] keep
+//! all of these in step.
 
 use alloc::vec::Vec;
 
@@ -11,7 +15,7 @@ use crate::types::{AccountIndex, Corrupt, MarketIndex};
 const NOT_IN_BOOK: Corrupt = Corrupt("an open order is not in its book");
 
 impl Engine {
-    /// An open order of an account, with its market and slot.
+    /// The open order of an account with this id, with its market and slot.
     pub fn open_order(
         &self,
         account: &Account,
@@ -25,7 +29,8 @@ impl Engine {
         likely.or_else(|| account.orders_with_low_half_of(id).find_map(order))
     }
 
-    /// The open orders of an account, with their slots, by market, then id; in one market or in all.
+    /// The open orders of an account with their slots, sorted by market and id, in one market or in
+    /// all. The order is part of consensus: it is the order in which they are cancelled.
     pub fn open_orders(
         &self,
         account: &Account,
@@ -44,12 +49,13 @@ impl Engine {
         Ok(open)
     }
 
-    /// What an open order has besides, if anything.
+    /// The optional properties of an open order.
     pub fn details(&self, id: u64) -> OrderDetails {
         self.details.get(&id).cloned().unwrap_or_default()
     }
 
-    /// The open order of an account that a transaction names, in one market or in any.
+    /// The open order of an account that a transaction names, in one market or in any. Of several
+    /// orders whose transaction hashes begin with the same stored bytes, the oldest is meant.
     pub(super) fn find_order(
         &self,
         index: AccountIndex,
@@ -71,7 +77,7 @@ impl Engine {
         Ok(found.filter(|(market, ..)| within.is_none_or(|within| within == *market)))
     }
 
-    /// Notes an order that comes to rest, everywhere.
+    /// Records an order that enters the book.
     pub(crate) fn open(
         &mut self,
         market: MarketIndex,
@@ -94,7 +100,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Forgets an order that has left its book, everywhere else.
+    /// Removes the records of an order that leaves its book, except the node in the book.
     pub(crate) fn close(
         &mut self,
         market: &Market,
@@ -106,7 +112,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Forgets what an order has besides.
+    /// Removes the optional properties of an order, with its timer and client id.
     pub(super) fn forget(&mut self, order: &RestingOrder) {
         if let Some(details) = self.details.remove(&order.id) {
             if let Some(time) = details.expires {

@@ -1,4 +1,4 @@
-//! Placing an order: plan, check, then commit.
+//! Places an order: plan, check, then commit.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -16,7 +16,7 @@ use crate::state::{Account, RestingOrder, Slot, crosses};
 use crate::types::{AccountIndex, Atoms, Corrupt, Lots};
 
 impl Engine {
-    /// Places an order. All rejects come before the first change.
+    /// Places an order. All rejects come before the first change (I11).
     pub fn place(
         &mut self,
         rules: &Rules,
@@ -41,7 +41,7 @@ impl Engine {
         result
     }
 
-    /// Rejects 31 to 33.
+    /// Rejects 31 to 33, which do not depend on the plan.
     fn check_place(
         &self,
         rules: &Rules,
@@ -65,7 +65,7 @@ impl Engine {
         Ok(())
     }
 
-    /// What the order would meet in the book.
+    /// The plan of the order in the book of its market.
     fn plan_order(
         &self,
         rules: &Rules,
@@ -85,7 +85,7 @@ impl Engine {
             is_own: order.account == account,
             key: (slot, order),
         });
-        // Their accounts are on their way while the rest is planned and checked.
+        // Prefetch the makers' accounts, so that they arrive while the rest is planned and checked.
         let makers = makers.inspect(|maker| {
             let (_, order) = maker.key;
             self.ledger.get(order.account).into_iter().for_each(Account::prefetch);
@@ -94,7 +94,7 @@ impl Engine {
         Ok(plan(terms.quantity, terms.self_trade, makers_max, makers, meets))
     }
 
-    /// Rejects 34 to 40.
+    /// Rejects 34 to 40, which depend on the plan.
     fn check_plan(
         &self,
         rules: &Rules,

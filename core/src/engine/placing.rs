@@ -1,18 +1,19 @@
-//! Who places an order.
+//! The context of an order that is placed.
 
 use crate::state::RestingOrder;
 use crate::types::{AccountIndex, Atoms, PublicKey, TransactionHash};
 
-/// Who places an order, and how it is known.
+/// Who places an order, and how it will be known.
 pub struct Placing<'a> {
-    /// Whose it is.
+    /// The account that places the order.
     pub account: AccountIndex,
-    /// The session key that signed, if it was not the account's own.
+    /// The session key that signed; `None` if the account itself signed.
     pub session_key: Option<PublicKey>,
-    /// Of the transaction.
+    /// The hash of the transaction.
     pub hash: TransactionHash,
-    /// The trader's own name for it.
+    /// The trader's own name for the order.
     pub client_id: Option<&'a str>,
-    /// The open order that goes when this one is placed, and what it locks.
+    /// For `replace`: the open order that is cancelled when this one is placed, and the amount that
+    /// it locks.
     pub replaces: Option<(RestingOrder, Atoms)>,
 }

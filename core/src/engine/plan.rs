@@ -1,5 +1,13 @@
-//! What an incoming order meets, planned before anything changes. The plan is the same code for the
-//! engine and for [`crate::simulation`].
+//! The plan of an order: what it would do, computed from the book without changing anything.
+//!
+//! [`plan`] walks through the makers that the order crosses, best price first and in order of
+//! arrival, and lists the steps: fills, and cancellations of the account's own orders. What remains
+//! then rests in the book or is cancelled, by the time in force ([`rest`]). The checks on the plan
+//! are the rejects that depend on the book (32 to 34) and on the balance (40).
+//!
+//! Because a plan changes nothing, all rejects come before the first change, and
+//! [`crate::simulation`] can use the same code to show what an order would do. There a maker can be
+//! a whole price level, since a client knows levels, not orders.
 
 use alloc::vec::Vec;
 
@@ -8,34 +16,34 @@ use crate::rules::{Listing, Market};
 use crate::state::crosses;
 use crate::types::{Atoms, Decimal, Lots, SelfTrade, Side, Ticks, TimeInForce};
 
-/// What an incoming order may meet: a resting order, or a whole level of them.
+/// Something that an incoming order can trade with: a resting order, or a whole price level.
 #[derive(Clone, Copy, Debug)]
 pub struct Maker<T> {
-    /// Its price.
+    /// The price of the order or level.
     pub price: Ticks,
-    /// Lots that are left of it.
+    /// The open quantity in lots.
     pub remaining: u128,
-    /// How many orders it is: one, or those of the level.
+    /// The number of orders: one, or those of the level.
     pub orders: u32,
-    /// Whether it is of the incoming order's own account.
+    /// Whether it belongs to the account of the incoming order.
     pub is_own: bool,
-    /// What the caller knows it by.
+    /// The caller's name for this maker, which the steps of the plan return.
     pub key: T,
 }
 
-/// What happens where an incoming order meets a maker.
+/// One step of a plan: what the incoming order does with one maker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MatchStep<T> {
     /// They trade, at the maker's price (I7).
     Fill {
         /// The maker's price.
         price: Ticks,
-        /// How much.
+        /// The quantity of the trade.
         quantity: Lots,
         /// The key of the maker.
         key: T,
     },
-    /// The maker, of the same account, is cancelled.
+    /// The maker belongs to the same account and is cancelled.
     Cancel {
         /// The key of the maker.
         key: T,
@@ -45,15 +53,16 @@ pub enum MatchStep<T> {
 /// Why matching ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MatchEnd {
-    /// Nothing is left, or nothing crosses any more.
+    /// The order is filled, or no further maker crosses it.
     Done,
-    /// The order met one of its own account and goes no further.
+    /// The order would trade with its own account, and self-trade prevention ends it.
     SelfTrade,
-    /// It met as many makers as one order may, and would meet more.
+    /// The order met as many makers as one order may meet, something is left of it, and another
+    /// maker crosses it.
     MakerLimit,
 }
 
-/// What becomes of what matching leaves of an order.
+/// What happens to the part of an order that is not filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rest {
     /// It rests in the book.
@@ -62,8 +71,8 @@ pub enum Rest {
     Cancelled(CancelReason),
 }
 
-/// Matches an order against the makers that cross it, best first, without changing anything. Adds
-/// what happens to `meets`; returns what is left, and why matching ended.
+/// Plans an order against the makers that cross it, best first. Adds the steps to `meets`; returns
+/// the quantity that is left and why matching ended.
 pub fn plan<T>(
     quantity: Lots,
     self_trade: SelfTrade,
@@ -97,7 +106,7 @@ pub fn plan<T>(
     (left, MatchEnd::Done)
 }
 
-/// What becomes of what is left of an order with this time in force.
+/// What happens to the rest of an order with this time in force.
 pub const fn rest(end: MatchEnd, time_in_force: TimeInForce) -> Rest {
     match (end, time_in_force) {
         (MatchEnd::SelfTrade, _) => Rest::Cancelled(CancelReason::SelfTrade),
@@ -122,7 +131,8 @@ pub fn check_crossing(market: &Market, terms: &Terms, best: Option<Ticks>) -> Re
     }
 }
 
-/// Reject 33: an order that may rest needs room among the account's open orders.
+/// Reject 33: an order that can rest needs room among the account's open orders in the market.
+/// `ioc` and `fok` orders never rest.
 pub fn check_open_orders(
     listing: &Listing,
     market: &Market,
@@ -148,7 +158,8 @@ pub fn check_filled(market: &Market, terms: &Terms, left: Lots) -> Result<(), Re
     Err(Reject::CannotFill { filled, quantity })
 }
 
-/// Reject 40: what is available must cover what the order can cost.
+/// Reject 40: the available balance must cover the maximum that the order can cost, even if it
+/// would fill at a better price. So the check does not depend on the book.
 pub fn check_balance(listing: &Listing, terms: &Terms, available: Atoms) -> Result<(), Reject> {
     if available < terms.cost {
         return Err(listing.balance_too_low(terms.cost_token, terms.cost, available));

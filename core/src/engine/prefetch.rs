@@ -1,6 +1,11 @@
-//! Looking ahead: having what the next transactions will touch brought from memory, so that it is there
-//! when their turn comes. It changes nothing; with many accounts and orders, matching mostly waits for
-//! memory, and these waits overlap where those of matching itself do not.
+//! Prefetching: loads what the next transactions will touch into the processor's cache.
+//!
+//! With many accounts and orders, matching mostly waits for memory. What a transaction touches is
+//! only found by following pointers: from the account to its order list, from there to an order in
+//! the book, from there to its neighbours. Each step needs the memory of the step before. So the
+//! steps for different transactions are interleaved: while transaction n is applied, the neighbours
+//! for n + 1, the order for n + 4, the list for n + 8 and the account for n + 12 are requested.
+//! Prefetching changes nothing in the state; a wrong guess only costs time.
 
 use super::engine::Engine;
 use crate::protocol::{Action, CheckedTransaction, OrderRef};
@@ -8,31 +13,31 @@ use crate::rules::Rules;
 use crate::state::Slot;
 use crate::types::{AccountIndex, MarketIndex, Side, Ticks};
 
-/// Transactions between two steps of bringing what one book: long enough for memory to answer.
+/// The number of transactions between two steps for one of them: long enough for memory to answer.
 const STEP: usize = 4;
 
-/// What a transaction will touch.
+/// The memory that a transaction will touch.
 #[derive(Clone, Copy, Debug)]
 pub struct Footprint {
-    /// Whose orders and balances.
+    /// The account whose orders and balances it touches.
     pub account: AccountIndex,
-    /// What of the book.
+    /// The part of the book that it touches.
     pub part: BookPart,
 }
 
-/// What of the book a transaction will touch.
+/// The part of the book that a transaction will touch.
 #[derive(Clone, Copy, Debug)]
 pub enum BookPart {
-    /// The level that its own order may come to rest at.
+    /// The price level that its own order may join.
     Level(MarketIndex, Side, Ticks),
-    /// The order that it cancels, by its id.
+    /// The order that it cancels, by id.
     Order(u64),
-    /// The same once it is known where that order lies.
+    /// The order that it cancels, once its market and slot are known.
     Found(MarketIndex, Slot),
 }
 
 impl Engine {
-    /// What a transaction will touch, where that can be told quickly.
+    /// The footprint of a transaction, for the kinds where it can be told quickly.
     pub(crate) fn footprint(
         &self,
         rules: &Rules,
@@ -51,8 +56,8 @@ impl Engine {
         Some(Footprint { account, part })
     }
 
-    /// Brings what the transactions soon after a position will touch. To be called before each of them,
-    /// for all positions in order. It goes in steps, since each needs what the one before had brought.
+    /// Prefetches for the transactions soon after a position. The caller calls it before each
+    /// transaction, for all positions in order.
     pub fn prefetch(&self, footprints: &mut [Option<Footprint>], position: usize) {
         let [near, far, farthest] = [1, 2, 3].map(|steps: usize| steps.wrapping_mul(STEP));
         if position == 0 {

@@ -1,4 +1,4 @@
-//! Replacing an open order.
+//! Replaces an open order.
 
 use super::engine::{Engine, market_of};
 use super::failure::{Failure, TOO_MUCH};
@@ -9,8 +9,11 @@ use crate::state::{RestingOrder, Slot};
 use crate::types::{Corrupt, Lots, TimeInForce};
 
 impl Engine {
-    /// Puts another order in the place of an open one: in place where only the quantity goes down, so
-    /// that it keeps its priority; else by cancelling and placing at once, or neither.
+    /// Replaces an open order. If only the quantity goes down, the order is reduced and keeps its
+    /// queue position. Otherwise the old order is cancelled and the new one placed, or neither: a
+    /// rejected replacement leaves the old order open. The new quantity includes what the old order
+    /// has already filled, so a fill that happens while the transaction is on its way does not
+    /// increase the trader's position.
     pub(crate) fn replace(
         &mut self,
         rules: &Rules,
@@ -53,7 +56,8 @@ impl Engine {
         self.place(rules, &terms, &placing)
     }
 
-    /// Takes down what is left of an open order, which keeps its place.
+    /// Reduces what is left of an open order, which keeps its queue position, and unlocks the
+    /// difference.
     fn reduce(
         &mut self,
         market: &Market,

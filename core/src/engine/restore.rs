@@ -1,4 +1,9 @@
-//! Restoring a state from its leaves.
+//! Restores the engine from its leaves.
+//!
+//! Leaves arrive in ascending order of their keys. Orders are put aside until the end, since the
+//! queue of a price level is in order of ids, whereas order leaves are sorted by account. Whether
+//! the leaves are consistent with each other is not checked here: the caller recounts all
+//! invariants, or compares the root with one that it trusts.
 
 use alloc::vec::Vec;
 
@@ -11,7 +16,7 @@ use crate::types::limits::NONCES_KEPT;
 use crate::types::{ByteReader, Corrupt, MarketIndex, PublicKey, TokenIndex};
 
 impl Engine {
-    /// Loads a leaf. Orders are put aside: they are opened when all else is there.
+    /// Restores one leaf. Orders are added to `orders`, for [`Self::open_stored`].
     pub(crate) fn load_leaf(
         &mut self,
         leaf: LeafKey,
@@ -27,9 +32,9 @@ impl Engine {
         }
     }
 
-    /// Opens the orders that were put aside.
+    /// Puts the orders into their books.
     pub(crate) fn open_stored(&mut self, mut orders: Vec<StoredOrder>) -> Result<(), Corrupt> {
-        // Priority within a level is the order of ids, and no two orders have one.
+        // Ids give the order of arrival (I4), and no two orders share one.
         orders.sort_unstable_by_key(|stored| stored.order.id);
         if orders.windows(2).any(|pair| matches!(pair, [a, b] if a.order.id == b.order.id)) {
             return Err(Corrupt("two stored orders have one id"));
@@ -84,7 +89,7 @@ impl Engine {
                 self.set_session_key(account, key, session);
             }
             LeafKey::Withdrawal(number) => {
-                // Their keys ascend, so each is the next.
+                // Keys arrive in ascending order, so each number must be the next.
                 let last = u64::try_from(self.withdrawals.len()).unwrap_or(u64::MAX);
                 if last.checked_add(1) != Some(number) {
                     return Err(Corrupt("a stored withdrawal is missing"));
@@ -139,7 +144,7 @@ impl Engine {
     }
 }
 
-/// An open order, as its leaf has it.
+/// An open order as read from its leaf.
 pub(crate) struct StoredOrder {
     market: MarketIndex,
     order: RestingOrder,

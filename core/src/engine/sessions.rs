@@ -1,4 +1,4 @@
-//! Session keys: keys that trade for an account, within bounds, and never move its funds.
+//! Session keys: authorizing, checking and ending them.
 
 use alloc::format;
 use alloc::string::String;
@@ -11,12 +11,12 @@ use crate::state::{LeafKey, SessionKey, Spending, Timer};
 use crate::types::{Atoms, Corrupt, Decimal, MarketIndex, PublicKey};
 
 impl Engine {
-    /// A session key of an account.
+    /// The limits of a session key, if the account has authorized it.
     pub fn session_key(&self, account: &PublicKey, key: &PublicKey) -> Option<&SessionKey> {
         self.session_keys.get(&(*account, *key))
     }
 
-    /// The session keys of an account.
+    /// The session keys of an account, in ascending order of the keys.
     pub fn session_keys_of(
         &self,
         account: &PublicKey,
@@ -29,8 +29,8 @@ impl Engine {
             .map(|((_, key), session)| (key, session))
     }
 
-    /// Whether the signer may do this for the account, rejects 6 and 7. Returns the one market that it
-    /// may act in, if there is such a bound.
+    /// Rejects 6 and 7: the signer must be allowed to do this for the account. Returns the market
+    /// that a session key is bound to, if it is bound to one.
     pub(crate) fn check_signer(
         &self,
         rules: &Rules,
@@ -63,7 +63,7 @@ impl Engine {
         }
     }
 
-    /// Whether the limit of a session key covers an order that gives away so much, reject 35.
+    /// Reject 35: the spending limit of a session key must cover what the order gives away.
     pub(crate) fn check_spending(
         &self,
         rules: &Rules,
@@ -89,7 +89,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Counts what an order of a session key gives away, which was checked to be within its limit.
+    /// Adds what an order gives away to what its session key spent. It was checked to be within the
+    /// limit.
     pub(crate) fn spend(
         &mut self,
         account: &PublicKey,
@@ -109,7 +110,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes a session key, or sets its terms anew.
+    /// Authorizes a session key, or replaces its limits. Replacing them also resets what it has
+    /// spent.
     pub(crate) fn authorize_key(
         &mut self,
         rules: &Rules,
@@ -146,7 +148,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Notes a session key and when it ends.
+    /// Stores a session key and its timer.
     pub(crate) fn set_session_key(
         &mut self,
         account: PublicKey,
@@ -166,7 +168,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Forgets a session key, whose timer is gone. Its nonces stay.
+    /// Removes a session key, whose timer was already removed. Its nonces stay: if the key is
+    /// authorized again, its old transactions must not be valid again.
     pub(crate) fn end_session_key(&mut self, account: PublicKey, key: PublicKey, is_revoked: bool) {
         self.session_keys.remove(&(account, key));
         self.touch(LeafKey::SessionKey(account, key));
@@ -175,7 +178,8 @@ impl Engine {
 }
 
 impl SessionKey {
-    /// Why the key may not place this order, if it may not.
+    /// Why the key may not place this order; `None` if it may, or if the market does not exist,
+    /// which is another reject.
     fn order_problem(&self, rules: &Rules, order: &Order) -> Option<String> {
         if let Some(bound) = self.market.and_then(|market| rules.listing.market_at(market))
             && bound.name != order.market

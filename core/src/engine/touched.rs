@@ -1,4 +1,4 @@
-//! Leaves that may have changed.
+//! Touched leaves: those that may have changed since the tree was last updated.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 use crate::state::LeafKey;
 use crate::types::{AccountIndex, TokenIndex};
 
-/// Leaves that may have changed since the tree was last brought up to date. What every transaction
-/// touches is kept small; doubles are dropped later.
+/// Touched leaves. The kinds that most transactions touch are noted with indices, and repetitions
+/// are only removed when the batch is done: a busy account is touched thousands of times in one
+/// batch, but hashed once.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Touched {
     pub balances: Vec<(AccountIndex, TokenIndex)>,
