@@ -1,5 +1,5 @@
-//! What a gateway sends: node lists, pages of batches, signatures over them, and proofs of the state.
-//! Nothing is accepted but what the network signed, or what the state holds.
+//! Input from gateways and replicas: node lists, pages of batches, finality signatures, and inclusion proofs.
+//! Only what the network signed and what the state holds is accepted.
 
 #![no_main]
 
@@ -20,8 +20,8 @@ use zellular::{
 };
 
 fuzz_target!(|data: &[u8]| {
-    // A pairing takes longer than all else together: one input in so many may come to it. By the hash,
-    // so that no corpus can be full of them.
+    // A pairing takes longer than everything else together, so only one input in 64 may reach one. The choice
+    // is by hash, or the corpus would fill up with such inputs.
     let is_heavy = twox_hash::XxHash3_64::oneshot(data).is_multiple_of(64);
     let mut input = Input(data);
     match input.byte() {
@@ -33,24 +33,24 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// A signature that cannot be one of anybody.
+/// A well-formed signature that is not a point of the curve.
 const NO_POINT: &str = "1 1 3";
 
-// A network of our own, of which we know the keys, and the one that was captured.
+// A network whose secret keys we know, and a captured one.
 
 struct Network {
     secrets: Vec<BlsSecretKey>,
     nodes: NodeList,
     verifier: Verifier,
-    /// The batches that it finalized, with their chaining hashes, and its signatures.
+    /// The finalized batches with their chaining hashes.
     truth: Vec<(String, String)>,
     signatures: Vec<FinalitySignature>,
     page: Vec<u8>,
 }
 
-/// Stakes of the nodes, by place.
+/// The stakes of the nodes, by their number.
 const STAKES: [u64; 4] = [10, 10, 20, 0];
-/// Percent that must sign, and the same in millionths.
+/// Thresholds in percent, and in millionths of a percent.
 const THRESHOLDS: [(&str, u128); 4] =
     [("67", 67_000_000), ("75", 75_000_000), ("100", 100_000_000), ("0.000001", 1)];
 
@@ -58,22 +58,22 @@ fn threshold(percent: &str) -> Threshold {
     percent.parse().unwrap()
 }
 
-fn id(place: usize) -> String {
-    format!("0x{place}")
+fn id(node: usize) -> String {
+    format!("0x{node}")
 }
 
 fn network() -> &'static Network {
     static NETWORK: OnceLock<Network> = OnceLock::new();
     NETWORK.get_or_init(|| {
-        // By a hash, so that no sum of some is the sum of others.
-        let secret = |place: u8| {
+        // Hashes, so that no two sets of keys have the same sum.
+        let secret = |node: u8| {
             let mut bytes = [0; 48];
-            bytes[16..].copy_from_slice(&Sha256::digest([place]));
+            bytes[16..].copy_from_slice(&Sha256::digest([node]));
             BlsSecretKey::from_random(&bytes).unwrap()
         };
         let secrets: Vec<BlsSecretKey> = (0..4).map(secret).collect();
-        let nodes = secrets.iter().zip(STAKES).enumerate().map(|(place, (secret, stake))| Node {
-            id: id(place),
+        let nodes = secrets.iter().zip(STAKES).enumerate().map(|(node, (secret, stake))| Node {
+            id: id(node),
             socket: "http://a:1".into(),
             stake,
             public_key: secret.public_key(),
@@ -119,19 +119,20 @@ fn network() -> &'static Network {
     })
 }
 
-/// What these nodes sign together. A sum of keys signs as the keys do; one node can stand there often.
+/// Returns the aggregated signature of some nodes. The sum of the keys signs like the keys together. A node can
+/// be listed several times.
 fn sign(network: &Network, signature: &FinalitySignature, hash: &str, signers: &[usize]) -> String {
     let FinalitySignature { index, parent_index, timestamp, .. } = *signature;
     let text = message("fuzz", SignedState::Locked, index, parent_index, timestamp, hash);
     sum(network, signers).sign(bls_message(&text).as_bytes()).unwrap().to_string()
 }
 
-/// The sum of secret keys, each of which is below the order of the group.
+/// Returns the sum of the secret keys of some nodes.
 fn sum(network: &Network, signers: &[usize]) -> BlsSecretKey {
-    // In bytes, since the library's numbers are not ours to add: 48 of them are reduced when read.
+    // Added as big-endian bytes, because secret keys have no addition; 48 bytes are reduced when read.
     let mut total = [0_u8; 48];
-    for place in signers {
-        let key = hex::decode(network.secrets[*place].to_hex().as_bytes()).unwrap();
+    for node in signers {
+        let key = hex::decode(network.secrets[*node].to_hex().as_bytes()).unwrap();
         let mut carry = 0_u16;
         for (offset, byte) in total.iter_mut().rev().enumerate() {
             let ours = key.len().checked_sub(offset + 1).map_or(0, |at| key[at]);
@@ -151,7 +152,7 @@ struct Captured {
     hash: &'static str,
 }
 
-/// The last batch of a captured history.
+/// Returns the last batch of a captured history.
 fn captured() -> &'static Captured {
     static CAPTURED: OnceLock<Captured> = OnceLock::new();
     CAPTURED.get_or_init(|| {
@@ -186,7 +187,7 @@ fn node_list(input: &mut Input, is_heavy: bool) {
     let Ok(list) = NodeList::read(&bytes) else { return };
     let (mut stake, mut aggregate) = (0, AggregateKey::empty());
     for node in list.nodes() {
-        // No edit finds another point of the curve.
+        // No edit produces another point of the curve.
         assert!(network.nodes.nodes().any(|known| known.public_key == node.public_key));
         stake += u128::from(node.stake);
         if node.stake > 0 {
@@ -197,7 +198,7 @@ fn node_list(input: &mut Input, is_heavy: bool) {
     assert_eq!(NodeList::read(list.to_json().as_bytes()), Ok(list));
 }
 
-/// The first of the nodes only: whether a point is of the group takes long.
+/// Returns the list with only the first node: checking that a key is in its group takes long.
 fn few_nodes() -> Vec<u8> {
     let first = network().nodes.nodes().next().unwrap().clone();
     NodeList::new(vec![first]).unwrap().to_json().into_bytes()
@@ -219,15 +220,15 @@ fn page_bytes(input: &mut Input, is_heavy: bool) {
     }
 }
 
-/// Pages of true and false parts.
+/// Pages made of true and false parts.
 fn page_parts(input: &mut Input, is_heavy: bool) {
     let Network { verifier, truth, signatures, .. } = network();
     let after = input.below(truth.len());
     let mut batches: Vec<String> =
         truth[after..].iter().map(|(body, _)| body.clone()).take(input.below(8)).collect();
     for _ in 0..input.below(2) {
-        let place = input.below(batches.len() + 1);
-        batches.insert(place, input.pick(truth).0);
+        let position = input.below(batches.len() + 1);
+        batches.insert(position, input.pick(truth).0);
     }
     let first = if input.chance(20) { input.below(truth.len()) } else { after };
     let mut finalized_signatures = Vec::new();
@@ -256,7 +257,7 @@ fn page_parts(input: &mut Input, is_heavy: bool) {
     take(verifier, before, &truth[after..], page, is_heavy);
 }
 
-/// What a walker lets out is a beginning of the truth, and it goes on from there.
+/// Checks that a walker returns a prefix of the truth, and continues from there.
 fn take(
     verifier: &Verifier,
     before: Position,
@@ -289,13 +290,13 @@ fn take(
     });
     assert_eq!(walker.proven(), &proven);
     if error.is_some() {
-        assert_eq!(walker.after(), proven.index, "nothing unproven is kept after an error");
+        assert_eq!(walker.after(), proven.index, "unproven batches are dropped after an error");
     }
 }
 
-// Signatures of nodes that lie.
+// Signatures of dishonest nodes.
 
-/// Some nodes sign, and name whom they like as those that did not.
+/// Some nodes sign, and list any nodes as non-signers.
 fn signers(input: &mut Input, is_heavy: bool) {
     let network = network();
     let (percent, millionths) = input.pick(&THRESHOLDS);
@@ -308,7 +309,7 @@ fn signers(input: &mut Input, is_heavy: bool) {
         parent_index: input.number64(),
         timestamp: input.number64(),
         chaining_hash: None,
-        nonsigners: absent.iter().map(|place| id(*place)).collect(),
+        nonsigners: absent.iter().map(|node| id(*node)).collect(),
         signature: NO_POINT.into(),
         tag: 0,
     };
@@ -317,7 +318,7 @@ fn signers(input: &mut Input, is_heavy: bool) {
     }
     if input.chance(20) {
         signature.timestamp ^= 1;
-        // What was signed is not this.
+        // The timestamp differs from the signed one.
         if is_heavy && !signers.is_empty() {
             let verdict = verifier.verify(SignedState::Locked, &signature, &hash);
             assert!(verdict.is_err());
@@ -325,15 +326,15 @@ fn signers(input: &mut Input, is_heavy: bool) {
         }
     }
     let verdict = verifier.verify(SignedState::Locked, &signature, &hash);
-    // The naive answer: every node with stake signed once or is named once.
-    let stake = |place: usize| STAKES.get(place).copied().unwrap_or(0);
-    let is_named_well = absent.iter().all(|place| stake(*place) > 0)
-        && (0..5).all(|place| absent.iter().filter(|other| **other == place).count() <= 1);
-    let missing: u128 = absent.iter().map(|place| u128::from(stake(*place))).sum();
+    // The naive answer: every node with stake either signed once or is listed once.
+    let stake = |node: usize| STAKES.get(node).copied().unwrap_or(0);
+    let is_named_well = absent.iter().all(|node| stake(*node) > 0)
+        && (0..5).all(|node| absent.iter().filter(|other| **other == node).count() <= 1);
+    let missing: u128 = absent.iter().map(|node| u128::from(stake(*node))).sum();
     let is_enough = missing * 100_000_000 <= (100_000_000 - millionths) * 40;
-    let is_everyone = (0..4).all(|place| {
-        let signed = signers.iter().filter(|other| **other == place).count();
-        signed == usize::from(stake(place) > 0 && !absent.contains(&place))
+    let is_everyone = (0..4).all(|node| {
+        let signed = signers.iter().filter(|other| **other == node).count();
+        signed == usize::from(stake(node) > 0 && !absent.contains(&node))
     });
     if !is_named_well {
         let is_so = matches!(
@@ -357,9 +358,9 @@ fn signers(input: &mut Input, is_heavy: bool) {
 
 struct State {
     root: Hash,
-    /// With their proofs.
+    /// Values with their proofs, by key.
     leaves: BTreeMap<Vec<u8>, (Vec<u8>, Proof)>,
-    /// Keys that are not there.
+    /// Proofs of absence, by key.
     absent: BTreeMap<Vec<u8>, Proof>,
 }
 
@@ -384,9 +385,9 @@ fn state() -> &'static State {
 fn state_proof(input: &mut Input) {
     let state = state();
     let (key, mut proof) = some_proof(input);
-    // Mostly of the key itself, else of another.
-    let said = if input.chance(60) { some_proof(input).0 } else { key };
-    let truth = state.leaves.get(said).map(|(value, _)| value);
+    // Mostly for the key of the proof, sometimes for another.
+    let claimed = if input.chance(60) { some_proof(input).0 } else { key };
+    let truth = state.leaves.get(claimed).map(|(value, _)| value);
     let mut value = truth.cloned();
     match input.byte() {
         0..128 => {}
@@ -405,48 +406,48 @@ fn state_proof(input: &mut Input) {
     let mut bytes = proof.to_bytes();
     match Proof::from_bytes(&bytes) {
         Ok(read) => assert_eq!(read, proof),
-        // It is deeper than a tree can be.
+        // The proof is deeper than a tree can be.
         Err(_) => assert!(proof.siblings.len() > 256),
     }
-    check(&proof, said, value.as_deref(), truth);
+    check(&proof, claimed, value.as_deref(), truth);
     edit(&mut bytes, input);
     if let Ok(read) = Proof::from_bytes(&bytes) {
         assert_eq!(read.to_bytes(), bytes);
-        check(&read, said, value.as_deref(), truth);
+        check(&read, claimed, value.as_deref(), truth);
     }
 }
 
 fn check(proof: &Proof, key: &[u8], value: Option<&[u8]>, truth: Option<&Vec<u8>>) {
     let verdict = proof.verify(&state().root, key, value);
     if verdict.is_ok() {
-        assert_eq!(value, truth.map(Vec::as_slice), "proven, but not so: {proof:?}");
+        assert_eq!(value, truth.map(Vec::as_slice), "a false value is proven: {proof:?}");
     }
 }
 
 fn some_proof(input: &mut Input) -> (&'static Vec<u8>, Proof) {
     let State { leaves, absent, .. } = state();
-    let place = input.below(leaves.len() + absent.len());
+    let position = input.below(leaves.len() + absent.len());
     let mut all = leaves.iter().map(|(key, (_, proof))| (key, proof)).chain(absent);
-    all.nth(place).map(|(key, proof)| (key, proof.clone())).unwrap()
+    all.nth(position).map(|(key, proof)| (key, proof.clone())).unwrap()
 }
 
-/// Changes a proof to another that has its form.
+/// Changes a proof, so that it stays well-formed.
 fn change(proof: &mut Proof, input: &mut Input) {
     let (key, other) = some_proof(input);
     let value = state().leaves.get(key).map_or(&[][..], |(value, _)| value);
     let value: Hash = Sha256::digest(value).into();
     let path: Hash = Sha256::digest(key).into();
-    let place = input.below(proof.siblings.len() + 1);
+    let position = input.below(proof.siblings.len() + 1);
     match input.byte() % 10 {
         0 => proof.end = ProofEnd::Empty,
         1 => proof.end = ProofEnd::Leaf,
         2 => proof.end = ProofEnd::OtherLeaf { path, value },
         3 => proof.end = other.end,
         4 => proof.siblings = other.siblings,
-        5 => proof.siblings.truncate(place),
-        6 => proof.siblings.insert(place, [0; 32]),
+        5 => proof.siblings.truncate(position),
+        6 => proof.siblings.insert(position, [0; 32]),
         7 => proof.siblings.extend([[0; 32]; 255].iter().take(input.below(256))),
-        8 => proof.siblings.insert(place, path),
+        8 => proof.siblings.insert(position, path),
         _ => proof.siblings.reverse(),
     }
 }

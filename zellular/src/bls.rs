@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_is_valid_for_its_message_and_key_only() {
+    fn a_signature_is_valid_only_for_its_message_and_key() {
         let signature = key().sign(b"message").unwrap();
         assert!(key().public_key().verify(b"message", &signature));
         assert!(!key().public_key().verify(b"messagE", &signature));
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_of_signatures_is_that_of_the_sum_of_keys() {
+    fn a_sum_of_signatures_is_the_signature_of_the_sum_of_the_keys() {
         let other = BlsSecretKey::from_random(&[8; 48]).unwrap();
         let keys = AggregateKey::empty().plus(&key().public_key()).plus(&other.public_key());
         let first = AggregateSignature::empty().plus(&key().sign(b"message").unwrap());

@@ -1,4 +1,4 @@
-//! Finality proofs against what a real network signed, and against attacks on its SDK.
+//! Finality proofs: the signatures of a real network, and attacks on its Python SDK.
 
 use std::fs;
 use std::path::PathBuf;
@@ -54,7 +54,7 @@ fn xxh128_agrees_with_the_networks_library() {
 }
 
 #[test]
-fn the_chaining_hash_is_the_networks_for_every_batch() {
+fn the_chaining_hash_of_every_batch_equals_the_networks() {
     for run in RUNS {
         let mut previous = String::new();
         for batch in json(&format!("{run}/chaining.json"))["batches"].as_array().unwrap() {
@@ -115,11 +115,11 @@ fn every_negative_signature_has_the_expected_verdict() {
     let cases = json("negative_signatures.json");
     for case in cases["cases"].as_array().unwrap() {
         let name = text(&case["name"]);
-        // A verifier with only this input cannot decide: nothing is expected.
+        // A verifier that has only this input cannot decide, so these cases have no verdict.
         let Some(expected) = case["expected"].as_bool() else { continue };
         let nodes = match &case["nodes"] {
             Value::String(path) => file(path),
-            // Through text: the keys have more digits than a JSON number type keeps.
+            // As text, because the keys have more digits than a JSON number holds.
             _ => inline_nodes(name),
         };
         let nodes = NodeList::read(&nodes).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -136,7 +136,7 @@ fn every_negative_signature_has_the_expected_verdict() {
         let hash = text(&info["chaining_hash"]);
         let verdict = serde_json::from_value::<FinalitySignature>(info.clone()).is_ok_and(|sig| {
             let (index, parent, time) = (sig.index, sig.parent_index, sig.timestamp);
-            // Two cases differ in how the message is written: ours must not be theirs.
+            // In two cases the signed message is written in another way, so ours must differ.
             let signed = message(&verifier.app_name, state, index, parent, time, hash);
             signed == text(&case["message"]) && verifier.verify(state, &sig, hash).is_ok()
         });
@@ -144,7 +144,7 @@ fn every_negative_signature_has_the_expected_verdict() {
     }
 }
 
-/// The `nodes` object of a case as it stands in the file.
+/// Returns the text of the `nodes` object of a case.
 fn inline_nodes(name: &str) -> Vec<u8> {
     use serde::Deserialize;
     use serde_json::value::RawValue;
@@ -165,7 +165,7 @@ fn inline_nodes(name: &str) -> Vec<u8> {
     case.nodes.get().into()
 }
 
-/// The walker after batch `after` of a run's true history.
+/// Returns a walker that starts after a batch of a run's true history.
 fn walker_after(run: &str, after: u64) -> Walker {
     let chaining = json(&format!("{run}/chaining.json"));
     let batches = chaining["batches"].as_array().unwrap();
@@ -207,11 +207,11 @@ fn every_negative_page_has_the_expected_outcome() {
         let nodes = case["nodes"].as_str().unwrap_or("equal4/nodes.json");
         let run = nodes.split('/').next().unwrap();
         let verifier = verifier(&file(nodes), "orderbook", &case["threshold_percent"]);
-        // To go on after batch N the SDK asks for `?after=N-1`: that is what the answer is to.
+        // The Python SDK asks for `?after=N-1` to continue after batch N, and the answers are to that.
         let after = number(&case["after"]).saturating_sub(1);
         let mut walker = walker_after(run, after);
         let expected = text(&case["expected"]);
-        // Cases of HTTP alone carry no JSON answer.
+        // Cases about HTTP have no JSON answer.
         let Some(response) = case.get("response").filter(|response| response.is_object()) else {
             assert_eq!(expected, "error", "{name}");
             continue;
@@ -253,7 +253,7 @@ fn every_negative_page_has_the_expected_outcome() {
 }
 
 #[test]
-fn a_bad_signature_keeps_what_those_before_it_proved() {
+fn a_bad_signature_does_not_discard_what_those_before_it_proved() {
     let cases = json("negative_pages.json");
     let case = cases["cases"]
         .as_array()
@@ -267,7 +267,7 @@ fn a_bad_signature_keeps_what_those_before_it_proved() {
     let (groups, error) = walker.take(&verifier, page);
     assert_eq!(groups.len(), 2);
     assert!(matches!(error, Some(PageError::Proof { .. })), "{error:?}");
-    assert_eq!(walker.after(), walker.proven().index, "nothing unproven is kept");
+    assert_eq!(walker.after(), walker.proven().index, "unproven batches are dropped");
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn finalized_last_cases_verify_by_their_own_hash_as_expected() {
 }
 
 #[test]
-fn a_node_list_reads_back_from_its_own_text() {
+fn a_written_node_list_reads_back() {
     for run in RUNS {
         let nodes = NodeList::read(&file(&format!("{run}/nodes.json"))).unwrap();
         assert_eq!(NodeList::read(nodes.to_json().as_bytes()), Ok(nodes));
@@ -302,7 +302,7 @@ fn a_node_list_reads_back_from_its_own_text() {
 }
 
 #[test]
-fn a_wrong_node_list_is_refused_with_the_place() {
+fn the_error_of_an_invalid_node_list_names_the_field() {
     let good = String::from_utf8(file("equal4/nodes.json")).unwrap();
     let check = |from: &str, to: &str, expected: &str| {
         let changed = good.replacen(from, to, 1);
@@ -334,7 +334,7 @@ fn take(page: &Value) -> (usize, Option<PageError>, Walker) {
 }
 
 #[test]
-fn a_signature_that_cannot_be_read_keeps_what_those_before_it_proved() {
+fn an_unreadable_signature_does_not_discard_what_those_before_it_proved() {
     for (field, value) in [
         ("signature", Value::Null),
         ("index", (-1).into()),
@@ -350,7 +350,7 @@ fn a_signature_that_cannot_be_read_keeps_what_those_before_it_proved() {
 }
 
 #[test]
-fn unsigned_batches_without_end_are_bounded_even_if_their_bodies_are_empty() {
+fn endless_unsigned_batches_are_bounded_even_if_their_bodies_are_empty() {
     let verifier = verifier(&file("equal4/nodes.json"), "orderbook", &67.into());
     let mut walker = Walker::new(Position::start());
     let mut hash = String::new();
@@ -374,11 +374,11 @@ fn unsigned_batches_without_end_are_bounded_even_if_their_bodies_are_empty() {
             }
         }
     }
-    panic!("ten million batches were kept");
+    panic!("ten million batches were held");
 }
 
 #[test]
-fn a_page_longer_than_is_read_gives_its_start_and_the_rest_is_asked_for_again() {
+fn the_rest_of_a_page_above_the_limit_is_asked_for_again() {
     let mut bodies = vec!["x"; limits::PAGE_BATCHES_MAX + 5];
     bodies[0] = "first";
     let page = serde_json::json!({"status": "success", "data": {
@@ -404,7 +404,7 @@ fn nothing_new_is_an_error_while_batches_are_not_proven() {
 }
 
 #[test]
-fn a_signature_proves_the_first_hash_of_an_honest_answer_only() {
+fn a_signature_proves_the_first_hash_only_of_an_honest_answer() {
     let verifier = verifier(&file("equal4/nodes.json"), "orderbook", &67.into());
     let proves = |change: &dyn Fn(&mut Value), index| {
         let mut answer = json("equal4/finalized_after_3.json");
@@ -418,12 +418,12 @@ fn a_signature_proves_the_first_hash_of_an_honest_answer_only() {
     assert!(!proves(&|data| data["batches"][1] = "forged".into(), 4));
     assert!(!proves(&|data| data["first_chaining_hash"] = "0".repeat(32).into(), 4));
     assert!(!proves(&|data| data["finalized_signatures"] = Value::Array(Vec::new()), 4));
-    // The hash stands for the first body; a forged one beside it changes nothing.
+    // The first body plays no part, so a forged one changes nothing.
     assert!(proves(&|data| data["batches"][0] = "forged".into(), 4));
 }
 
 #[test]
-fn error_answers_are_cut_and_never_nest_into_memory() {
+fn long_and_nested_error_answers_take_little_memory() {
     let nested = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let answer = format!(r#"{{"status":"error","error":{nested}}}"#);
     let error = Page::read(answer.as_bytes()).unwrap_err().to_string();

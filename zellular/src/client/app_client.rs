@@ -32,7 +32,7 @@ pub enum Network {
     EigenLayer(EigenLayerNetwork),
 }
 
-/// What a [`Client`] can be told.
+/// The options of a [`Client`].
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
     /// The app's name on the network.

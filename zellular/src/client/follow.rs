@@ -48,8 +48,8 @@ pub enum FollowError {
 
 /// Follows an app's finalized batches from a position on.
 ///
-/// It can be dropped at any time and resumed from [`Follower::position`]. Both methods that return batches are
-/// safe to cancel: a batch is lost only if it was returned.
+/// It can be dropped at any time and resumed from [`Follower::position`]. To drop the future of
+/// [`Follower::next`] or [`Follower::step`] loses no batch.
 #[derive(Debug)]
 pub struct Follower<T> {
     network: Arc<NetworkClient<T>>,
@@ -139,9 +139,9 @@ impl<T: Transport> Follower<T> {
     fn take(&mut self, page: Page) -> Result<(), FollowError> {
         let verifier = self.verifier.borrow().clone();
         let next = self.walker.after().saturating_add(1);
-        // Computed before the walk takes the page. It is only needed for a page that does not continue our
-        // chain, and a dishonest gateway could send many of those, so the pairing waits until then.
         let first = page.first_chaining_hash.clone();
+        // A page that does not continue our chain is usually one gateway's lie. Only if a signature proves its
+        // first hash does the network itself contradict our history.
         let (groups, error) = match self.walker.check_first(&page) {
             Err(PageError::FirstChainingHash { expected, after, .. })
                 if after == self.walker.proven().index && page.proves_first(&verifier, next) =>

@@ -39,7 +39,7 @@ const SURVEYED_MAX: usize = 64;
 /// second one follows soon.
 const SURVEY_INTERVALS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
-/// The time between two requests for the current operators, on networks that keep them on a chain.
+/// The time between two requests for the current operators, on networks that register them on a chain.
 const OPERATORS_INTERVAL: Duration = Duration::from_secs(120);
 
 /// A client of one app on a network: posts batches, asks for pages, and chooses gateways. It does not
@@ -49,7 +49,7 @@ pub struct NetworkClient<T> {
     transport: T,
     app_name: String,
     gateways: Mutex<Gateways>,
-    /// The operators, on networks that keep them on a chain.
+    /// The operators, on networks that register them on a chain.
     operators: Option<Operators<T>>,
     operators_are_gateways: bool,
 }
@@ -67,7 +67,7 @@ impl<T: Transport> NetworkClient<T> {
         }
     }
 
-    /// Adds operators that are kept on a chain and can change. If `are_gateways`, their addresses become
+    /// Adds operators that are registered on a chain and can change. If `are_gateways`, their addresses become
     /// the gateways at each change.
     pub fn with_operators(mut self, operators: Operators<T>, are_gateways: bool) -> Self {
         (self.operators, self.operators_are_gateways) = (Some(operators), are_gateways);
@@ -267,8 +267,8 @@ impl<T: Transport> NetworkClient<T> {
     ///
     /// # Errors
     ///
-    /// Fails if none of up to five gateways took them; [`GatewayError::BatchTooLarge`] if all of those said
-    /// so.
+    /// Fails if none of up to five gateways took them, with [`GatewayError::BatchTooLarge`] if all of them
+    /// answered that.
     pub async fn post(&self, bodies: &[String], route: Route) -> Result<Arc<str>, GatewayError> {
         let mut tried = Vec::new();
         let mut last = GatewayError::NoGateway;

@@ -14,7 +14,7 @@ pub struct EigenLayerNetwork {
     pub full_stake_operators: Cow<'static, [Cow<'static, str>]>,
     /// The most that the stake of any other operator counts, in atoms (10⁻¹⁸ of the staked token).
     pub stake_max: u128,
-    /// The average time between two blocks of the chain, in seconds.
+    /// The time of one block in seconds, if no slot stays empty: the chain never grows faster.
     pub block_s: u64,
 }
 
@@ -35,7 +35,7 @@ impl EigenLayerNetwork {
             Cow::Borrowed("0x93d89ade53b8fcca53736be1a0d11d342d71118b"),
         ]),
         stake_max: 1_000_000_000_000_000_000,
-        // Ethereum's slots. Some have no block, so the chain is never faster.
+        // Ethereum's slots.
         block_s: 12,
     };
 
