@@ -1,6 +1,6 @@
 //! Notes: events in a compact form.
 //!
-//! A busy batch has tens of thousands of accepted orders, fills and cancellations. While matching
+//! A busy batch can have tens of thousands of accepted orders, fills and cancellations. While matching
 //! runs, they are stored with account indices instead of keys and without allocations, and become
 //! [`Event`]s when the transaction is done. Rare events are stored as they are.
 
@@ -14,55 +14,55 @@ use crate::types::{
 pub enum Note {
     /// [`Event::Accepted`] without a client id.
     Accepted {
-        /// Its id.
+        /// The order id.
         order: u64,
-        /// Whose.
+        /// The account of the order.
         account: AccountIndex,
-        /// Market.
+        /// The market.
         market: MarketIndex,
-        /// Side.
+        /// Buy or sell.
         side: Side,
-        /// Limit price.
+        /// The limit price.
         price: Ticks,
-        /// Quantity.
+        /// The quantity.
         quantity: Lots,
-        /// Time in force.
+        /// How long the order stays.
         time_in_force: TimeInForce,
     },
     /// [`Event::Filled`].
     Filled {
-        /// Sequence number of the trade.
+        /// The number of the trade.
         trade: u64,
-        /// Market.
+        /// The market.
         market: MarketIndex,
         /// The maker's price.
         price: Ticks,
-        /// Quantity.
+        /// The quantity.
         quantity: Lots,
         /// Id and account of the resting order.
         maker: (u64, AccountIndex),
         /// Id and account of the incoming order.
         taker: (u64, AccountIndex),
-        /// Side of the incoming order.
+        /// The side of the incoming order.
         taker_side: Side,
         /// The fees of maker and taker, in quote atoms.
         fees: [Atoms; 2],
     },
     /// [`Event::Cancelled`].
     Cancelled {
-        /// Its id.
+        /// The order id.
         order: u64,
-        /// Whose.
+        /// The account of the order.
         account: AccountIndex,
-        /// Market.
+        /// The market.
         market: MarketIndex,
-        /// Side.
+        /// Buy or sell.
         side: Side,
-        /// Limit price.
+        /// The limit price.
         price: Ticks,
-        /// What was left of it.
+        /// The cancelled quantity.
         remaining: Lots,
-        /// Why.
+        /// Why it was cancelled.
         reason: CancelReason,
     },
     /// Any other event: the next one in the list of full events.
