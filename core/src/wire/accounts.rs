@@ -1,4 +1,4 @@
-//! Accounts: balances, orders, fills, keys and what came and went.
+//! Accounts: balances, orders, fills, session keys, deposits, withdrawals and transfers.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,70 +11,71 @@ use crate::types::{Side, TimeInForce, names};
 /// An order of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderBody {
-    /// Its id.
+    /// The order id.
     pub id: String,
-    /// The transaction that placed it.
+    /// Hash of the transaction that placed the order.
     pub hash: String,
-    /// Market, `ETH/USDT`.
+    /// Name of the market, like `ETH/USDT`.
     pub market: String,
-    /// Side.
+    /// `buy` or `sell`.
     pub side: Side,
     /// Limit price.
     pub price: String,
-    /// Quantity when it was accepted, less what a `replace` took off.
+    /// Total quantity: as accepted, or as a later `replace` in place reduced it.
     pub quantity: String,
-    /// What was filled so far.
+    /// Filled quantity.
     pub filled: String,
-    /// What is open.
+    /// Unfilled quantity that is still open.
     pub remaining: String,
-    /// Time in force.
+    /// `gtc`, `gtd`, `ioc`, `fok` or `post_only`.
     pub time_in_force: TimeInForce,
-    /// When it is cancelled, with `gtd`.
+    /// When the order expires, by the state time; with `gtd` only.
     pub expires_ms: Option<String>,
-    /// The trader's own name for it.
+    /// The trader's own name for the order.
     pub client_id: Option<String>,
     /// `open`, `filled` or `cancelled`.
     pub status: OrderStatus,
-    /// Why it was cancelled, if it was: `requested`, `ioc`, `self_trade`, `maker_limit`, `expired`,
-    /// `replaced` or `switch`.
+    /// Why the order was cancelled: `requested`, `ioc`, `self_trade`, `maker_limit`, `expired`, `replaced` or
+    /// `switch`. `null` if it was not.
     pub reason: Option<String>,
-    /// The batch that accepted it.
+    /// The batch that accepted the order.
     pub batch: String,
-    /// The time of that batch's proof.
+    /// The time of that batch's finality proof.
     pub time_ms: String,
 }
 
-/// What became of an order.
+/// The status of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderStatus {
-    /// In the book.
+    /// It is in the book.
     Open,
-    /// Filled in full.
+    /// It was filled completely.
     Filled,
-    /// Its rest was cancelled.
+    /// Its unfilled part was cancelled. It may have been filled in part before.
     Cancelled,
 }
 
-/// A trade from the view of one account.
+/// A trade as one account sees it. The JSON is one flat object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "FlatFill")]
 pub struct FillBody {
-    /// The trade.
+    /// The trade as everybody sees it.
     #[serde(flatten)]
     pub trade: TradeBody,
-    /// The account's side.
+    /// The side of the account's order.
     pub side: Side,
-    /// The account's order.
+    /// Id of the account's order.
     pub order: String,
     /// Whether the account's order was the resting one.
     pub is_maker: bool,
-    /// What the account paid for it, in quote.
+    /// The fee that the account paid, in quote.
     pub fee: String,
 }
 
-/// A fill as it is read: what serde derives for a flattened field keeps all of it in memory first, which
-/// costs the page more code than all the rest of a fill.
+/// The fields of a [`FillBody`] for deserialization. The code that serde derives for a flattened field first
+/// stores the whole object in memory, which would add more to the page's size than everything else about a
+/// fill.
 #[derive(Deserialize)]
 struct FlatFill {
     id: String,
@@ -112,132 +113,132 @@ impl From<FlatFill> for FillBody {
     }
 }
 
-/// A balance.
+/// An account's balance of one token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BalanceBody {
-    /// Token symbol.
+    /// Symbol of the token.
     pub token: String,
-    /// What can be spent.
+    /// The amount that can be spent.
     pub available: String,
-    /// What open orders hold.
+    /// The amount that open orders lock.
     pub locked: String,
 }
 
 /// Answer to `GET /v1/accounts/{public key}`, and the data of the account channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountBody {
-    /// Public key.
+    /// The account's public key.
     pub account: String,
-    /// The batch after which it was so.
+    /// The last batch that this answer takes into account.
     pub batch: String,
-    /// One for each token of genesis.
+    /// One balance for each token of genesis, in its order.
     pub balances: Vec<BalanceBody>,
-    /// Open orders, newest first.
+    /// All open orders, newest first.
     pub open_orders: Vec<OrderBody>,
-    /// Orders that are filled or cancelled, newest first; the last 50.
+    /// The newest 50 filled or cancelled orders, newest first.
     pub past_orders: Vec<OrderBody>,
-    /// Fills, newest first; the last 100.
+    /// The newest 100 fills, newest first.
     pub fills: Vec<FillBody>,
-    /// Keys that may trade for the account.
+    /// The active session keys.
     pub session_keys: Vec<SessionKeyBody>,
-    /// When all its orders are cancelled, unless that is set anew.
+    /// When the dead-man's switch cancels all open orders, by the state time; `null` if it is off.
     pub switch_ms: Option<String>,
-    /// What it withdrew, newest first; the last 50.
+    /// The newest 50 withdrawals, newest first.
     pub withdrawals: Vec<WithdrawalBody>,
 }
 
-/// A key that may trade for an account.
+/// An active session key of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionKeyBody {
-    /// Public key.
+    /// Public key of the session key.
     pub key: String,
-    /// When it ends.
+    /// When the key expires, by the state time.
     pub expires_ms: String,
-    /// The one market that it may trade in, or all.
+    /// The only market that the key may trade in; `null` for all markets.
     pub market: Option<String>,
-    /// The one token that it may spend, if it is bound so.
+    /// The only token that the key may spend; `null` for no spending limit.
     pub spend_token: Option<String>,
-    /// How much of it, all told.
+    /// The total that its orders may spend; `null` for no spending limit.
     pub spend_limit: Option<String>,
-    /// How much of that is spent.
+    /// The part of the limit that is spent; `null` for no spending limit.
     pub spent: Option<String>,
 }
 
-/// An amount that left the exchange, for the issuer to pay.
+/// An amount that left the exchange and that the issuer pays outside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WithdrawalBody {
-    /// Its number, from 1, over all accounts.
+    /// Number of the withdrawal, counted from 1 over all accounts.
     pub number: String,
-    /// Token symbol.
+    /// Symbol of the token.
     pub token: String,
-    /// Amount.
+    /// The amount withdrawn.
     pub amount: String,
-    /// Where the issuer pays it.
+    /// Where the issuer pays the amount.
     pub destination: String,
-    /// The batch that it is in.
+    /// The batch that contains the withdrawal.
     pub batch: String,
 }
 
 /// Answer to `GET /v1/accounts/{public key}/orders`: past orders.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrdersResponse {
-    /// The batch after which it was so.
+    /// The last batch that this answer takes into account.
     pub batch: String,
-    /// Filled or cancelled, newest first.
+    /// Filled or cancelled orders, newest first.
     pub orders: Vec<OrderBody>,
 }
 
 /// Answer to `GET /v1/accounts/{public key}/fills`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FillsResponse {
-    /// The batch after which it was so.
+    /// The last batch that this answer takes into account.
     pub batch: String,
-    /// Newest first.
+    /// Fills, newest first.
     pub fills: Vec<FillBody>,
 }
 
 /// Answer to `GET /v1/accounts/{public key}/ledger`: deposits, withdrawals and transfers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerResponse {
-    /// The batch after which it was so.
+    /// The last batch that this answer takes into account.
     pub batch: String,
-    /// Newest first.
+    /// Entries, newest first.
     pub entries: Vec<LedgerEntryBody>,
 }
 
-/// An amount that came to an account or left it, other than by a trade.
+/// A change of an account's balance other than by a trade.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerEntryBody {
-    /// Its number on this replica, over all accounts.
+    /// Number of the entry on this replica, over all accounts. Other replicas may number entries differently.
     pub number: String,
-    /// What it was.
+    /// `deposit`, `withdrawal`, `transfer_out` or `transfer_in`.
     pub kind: LedgerKind,
-    /// Token symbol.
+    /// Symbol of the token.
     pub token: String,
-    /// Amount.
+    /// The amount; the kind says in which direction it moved.
     pub amount: String,
-    /// The issuer's reference of a deposit, the destination of a withdrawal, the other account of a
-    /// transfer.
+    /// The other side: the issuer's reference of a deposit, the destination of a withdrawal, the other account
+    /// of a transfer.
     pub with: String,
-    /// The batch that it is in.
+    /// The batch that contains the transaction.
     pub batch: String,
-    /// Its place in that batch, from 0.
+    /// Position of the transaction in that batch, from 0.
     pub position: String,
-    /// The time of that batch's proof.
+    /// The time of that batch's finality proof.
     pub time_ms: String,
 }
 
-/// How an amount came or left.
+/// The kind of a ledger entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LedgerKind {
-    /// The issuer credited it.
+    /// The issuer credited the amount.
     Deposit,
-    /// The account took it out.
+    /// The account withdrew the amount.
     Withdrawal,
-    /// The account sent it.
+    /// The account sent the amount to another account.
     TransferOut,
-    /// Another account sent it.
+    /// Another account sent the amount.
     TransferIn,
 }
 

@@ -1,4 +1,4 @@
-//! Batches: as they were ordered, and what they hold and did.
+//! Batches: as they were sequenced, in short, and with their contents and effects.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,114 +9,115 @@ use super::errors::RejectBody;
 use super::markets::TradeBody;
 use super::proofs::ProofBody;
 
-/// Answer to `GET /v1/batches/{index}`.
+/// Answer to `GET /v1/batches/{index}`: everything that is needed to verify and replay one batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchBody {
-    /// Index in the sequence.
+    /// Index in the sequence, from 1.
     pub index: String,
-    /// The body as it was finalized.
+    /// The body exactly as it was finalized.
     pub body: String,
-    /// The chaining hash with it.
+    /// The network's chaining hash after this batch.
     pub chaining_hash: String,
-    /// The state root after it, 64 hex digits.
+    /// The state root after this batch.
     pub root: String,
-    /// How many elements had an effect.
+    /// The number of elements that were applied.
     pub applied: String,
-    /// How many elements had none.
+    /// The number of elements that were rejected.
     pub rejected: String,
-    /// The proof that covers it.
+    /// A finality proof of this or a later batch. It covers this one through the chaining hash.
     pub proof: ProofBody,
 }
 
-/// Answer to `GET /v1/batches?after=N`: whole batches, in sequence, for replaying.
+/// Answer to `GET /v1/batches?after=N`: complete batches for replaying.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchesResponse {
-    /// In sequence.
+    /// The batches in sequence, from N + 1 on.
     pub batches: Vec<BatchBody>,
     /// The last batch that this replica has.
     pub last: String,
-    /// The batch of the snapshot that it began with: it has none up to that one; `0` if it has all.
+    /// The batch of the snapshot that this replica started from; it has only later batches. `0` if it has all.
     pub start: String,
 }
 
-/// A batch in short, in `GET /v1/headers`.
+/// A batch without its contents, in `GET /v1/headers`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeaderBody {
-    /// Index in the sequence.
+    /// Index in the sequence, from 1.
     pub index: String,
-    /// The chaining hash with it.
+    /// The network's chaining hash after this batch.
     pub chaining_hash: String,
-    /// The state root after it, 64 hex digits.
+    /// The state root after this batch.
     pub root: String,
-    /// How many elements had an effect.
+    /// The number of elements that were applied.
     pub applied: String,
-    /// How many elements had none.
+    /// The number of elements that were rejected.
     pub rejected: String,
-    /// Bytes of its body.
+    /// The size of the body in bytes.
     pub bytes: String,
-    /// The time of the proof that covers it.
+    /// The time of the finality proof that covers this batch.
     pub time_ms: String,
-    /// When this replica applied it.
+    /// When this replica applied the batch, by its own clock.
     pub applied_ms: String,
-    /// The batch in which replicas of more than two thirds of the weight had attested to its root;
-    /// `null` while they have not.
+    /// The batch whose attestations certified this batch's root; `null` while it is not certified.
     pub certified_in: Option<String>,
 }
 
 /// Answer to `GET /v1/headers`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeadersResponse {
-    /// The newest first.
+    /// Headers, newest first.
     pub headers: Vec<HeaderBody>,
     /// The last batch that this replica has.
     pub last: String,
-    /// The batch of the snapshot that it began with: it has none up to that one; `0` if it has all.
+    /// The batch of the snapshot that this replica started from; it has only later batches. `0` if it has all.
     pub start: String,
 }
 
-/// Answer to `GET /v1/batches/{index}/contents`: what a batch holds and did.
+/// Answer to `GET /v1/batches/{index}/contents`: the elements of a batch with their outcomes, and its trades.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContentsBody {
-    /// The batch in short.
+    /// The batch without its contents.
     pub header: HeaderBody,
-    /// The chaining hash before it; `null` for the first batch, and where it is not known here.
+    /// The network's chaining hash before this batch; `null` for the first batch, and if this replica does not
+    /// have it.
     pub previous_chaining_hash: Option<String>,
-    /// The proof that covers it.
+    /// The finality proof that covers this batch.
     pub proof: ProofBody,
-    /// How many elements its body has.
+    /// The number of elements in the body.
     pub elements_total: String,
-    /// Some of them, in sequence.
+    /// One page of the elements, in sequence.
     pub elements: Vec<ElementBody>,
-    /// Its trades, in sequence; the first 200.
+    /// The first 200 trades, in sequence.
     pub trades: Vec<TradeBody>,
-    /// Whether it has more trades than these.
+    /// Whether the batch has more trades than these.
     pub has_more_trades: bool,
 }
 
 /// Answer to `GET /v1/batches/{index}/trades`: trades of a batch, in sequence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchTradesResponse {
-    /// How many there are in all.
+    /// The number of trades in the batch.
     pub total: String,
-    /// Some of them.
+    /// One page of the trades.
     pub trades: Vec<TradeBody>,
 }
 
-/// An element of a batch, and what became of it.
+/// An element of a batch with its outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ElementBody {
-    /// Its place in the batch, from 0.
+    /// Position in the batch, from 0.
     pub position: String,
-    /// The transaction's hash; `null` if it is none, or its signature is not good.
+    /// The transaction's hash; `null` if the element is malformed or its signature is not valid.
     pub hash: Option<String>,
-    /// Its kind, if it could be read.
+    /// The kind; `null` if the element is malformed.
     pub kind: Option<String>,
-    /// Whose it is, where the signature is good.
+    /// The account; `null` if the element is malformed or its signature is not valid.
     pub account: Option<String>,
-    /// The fields of its kind, as they are signed: names and values.
+    /// The fields of its kind as (name, value), in the order of the signed text.
     pub fields: Vec<(String, String)>,
-    /// Why it had no effect, if it had none.
+    /// Why the element was rejected; `null` if it was applied.
     pub reject: Option<RejectBody>,
-    /// The batch that has its outcome, where that is not this one: this is a copy.
+    /// The other batch that has this transaction's outcome, if this element is a copy of it; otherwise `null`. A
+    /// replica posts again what it does not see in time, so a transaction can be in the sequence twice.
     pub copy_of: Option<String>,
 }

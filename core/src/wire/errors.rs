@@ -1,4 +1,4 @@
-//! Errors and rejects, as the API answers with them.
+//! Errors and rejects as the API reports them.
 
 use alloc::string::{String, ToString};
 
@@ -6,32 +6,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::protocol::Reject;
 
-/// Every error answer.
+/// The body of every answer with an HTTP error status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorBody {
-    /// What went wrong.
+    /// The error. It is nested so that a client can tell an error from any other answer by its only key.
     pub error: ErrorDetail,
 }
 
-/// What went wrong.
+/// An error of the API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorDetail {
-    /// A stable name in snake case.
+    /// A name in snake case that programs can rely on.
     pub code: String,
-    /// A sentence that says what was wrong and what would be right.
+    /// A sentence for people: what was wrong and what would be right. It may change at any time.
     pub message: String,
-    /// More, by code; an empty object if there is none.
+    /// An object with further values, which depend on the code; empty if there are none.
     pub details: serde_json::Value,
 }
 
 /// Why a transaction had no effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectBody {
-    /// The number in the protocol.
+    /// The reject code of the protocol.
     pub code: String,
-    /// Its name in snake case.
+    /// The name of the code in snake case.
     pub name: String,
-    /// A sentence that says what was wrong and what would be right.
+    /// A sentence for people: what was wrong and what would be right. It may change at any time.
     pub message: String,
 }
 

@@ -1,4 +1,10 @@
-//! The WebSocket: what a client asks for, and what the server tells it.
+//! The messages of the WebSocket.
+//!
+//! A client subscribes to channels. Each subscription starts with a channel snapshot that holds everything,
+//! numbered 0, and continues with changes numbered 1, 2, 3 and so on. A client that misses a number has lost a
+//! message and must subscribe again. Server and client use different types: [`ServerMessage`] is what the
+//! server writes, and [`ReceivedMessage`] lets a client parse only the data of the channel that a message
+//! belongs to.
 
 use alloc::string::String;
 
@@ -10,100 +16,101 @@ use super::errors::ErrorDetail;
 use super::markets::{BookBody, TradesResponse};
 use super::replicas::StatusBody;
 
-/// What a WebSocket client sends.
+/// A message from the client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum ClientMessage {
-    /// Starts a channel: a snapshot follows, then numbered changes.
+    /// Starts a channel: its snapshot follows, then its changes.
     Subscribe(Channel),
     /// Ends a channel.
     Unsubscribe(Channel),
 }
 
-/// A channel of the WebSocket.
+/// A channel that a client can subscribe to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "channel", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Channel {
     /// Price levels of a market.
     Book {
-        /// `ETH/USDT`.
+        /// Name of the market, like `ETH/USDT`.
         market: String,
     },
     /// Trades of a market.
     Trades {
-        /// `ETH/USDT`.
+        /// Name of the market, like `ETH/USDT`.
         market: String,
     },
     /// Balances, orders and fills of an account.
     Account {
-        /// Public key.
+        /// The account's public key.
         account: String,
     },
     /// The replica's status.
     Status,
 }
 
-/// What the server sends on a WebSocket.
+/// A message from the server, as the server writes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerMessage {
-    /// The first message of a channel.
+    /// The first message of a channel: the channel snapshot.
     Snapshot(Feed),
-    /// Then each change, numbered by one up.
+    /// A change since the previous message of the channel.
     Change(Feed),
-    /// Something that the client sent was wrong; the connection stays.
+    /// A message from the client was not valid. The connection stays open.
     Error(ErrorDetail),
-    /// The server ends the connection, and why.
+    /// The server is about to close the connection.
     Closing {
-        /// A sentence.
+        /// The close reason: a sentence for people.
         reason: String,
     },
 }
 
-/// A message of the server as a client reads it: what it carries is read as what its channel carries.
+/// A message from the server, as a client reads it. Its contents stay raw JSON until the client knows the type to
+/// parse them as; serde's own enum would first parse them into a general value.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct ReceivedMessage<'a> {
     /// `snapshot`, `change`, `error` or `closing`.
     #[serde(rename = "type")]
     pub kind: &'a str,
-    /// Of a snapshot and a change: the number of the message.
+    /// In `snapshot` and `change`: the number of the message.
     pub number: Option<&'a str>,
-    /// Of a snapshot and a change: `book`, `trades`, `account` or `status`.
+    /// In `snapshot` and `change`: `book`, `trades`, `account` or `status`.
     pub channel: Option<&'a str>,
-    /// Of a snapshot and a change: the JSON of a [`BookBody`], [`TradesResponse`], [`AccountBody`] or
-    /// [`StatusBody`].
+    /// In `snapshot` and `change`: the JSON of a [`BookBody`], [`TradesResponse`], [`AccountBody`] or
+    /// [`StatusBody`], depending on the channel.
     #[serde(borrow)]
     pub data: Option<&'a RawValue>,
-    /// Of an error: the JSON of a sentence.
+    /// In `error`: a sentence, as a JSON string.
     #[serde(borrow)]
     pub message: Option<&'a RawValue>,
-    /// Of a closing: the JSON of a sentence.
+    /// In `closing`: a sentence, as a JSON string.
     #[serde(borrow)]
     pub reason: Option<&'a RawValue>,
 }
 
-/// A message of a channel.
+/// The contents of a `snapshot` or `change` message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Feed {
     /// `0` for the snapshot, then one more for each change of this subscription.
     pub number: String,
-    /// What it carries.
+    /// The channel and its data.
     #[serde(flatten)]
     pub data: FeedData,
 }
 
-/// What a message of a channel carries.
+/// The data of one channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "channel", content = "data", rename_all = "snake_case")]
 #[allow(clippy::large_enum_variant, reason = "each lives for one message")]
 pub enum FeedData {
-    /// In a snapshot all levels; in a change those that changed, a quantity of `0` for one that is
-    /// gone.
+    /// Price levels: in the snapshot all, in a change those that changed. A level that was removed has quantity
+    /// `0`.
     Book(BookBody),
-    /// In a snapshot the last trades, newest first; in a change the new ones.
+    /// Trades: in the snapshot the latest, newest first; in a change the new ones.
     Trades(TradesResponse),
-    /// In a snapshot and in a change all of it.
+    /// The account: complete in the snapshot and in each change.
     Account(AccountBody),
-    /// In a snapshot and in a change all of it.
+    /// The replica's status: complete in the snapshot and in each change.
     Status(StatusBody),
 }

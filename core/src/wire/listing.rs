@@ -1,4 +1,8 @@
-//! The listing as a replica reports it in `GET /v1/markets`.
+//! Deriving the listing from what a replica reports in `GET /v1/markets`.
+//!
+//! A page has no genesis. With the listing it can check and convert an order by the engine's own code before
+//! the user signs. A dishonest replica could report wrong markets, but not change what an order means: the
+//! signed text contains decimals and names, and every replica applies it by its own genesis.
 
 use alloc::vec::Vec;
 
@@ -7,8 +11,7 @@ use crate::rules::{GenesisLimits, ListedToken, Listing, MarketSpec};
 use crate::types::Decimal;
 
 impl MarketsResponse {
-    /// The listing as a replica tells it in `GET /v1/markets`; `None` where that is none. What is signed
-    /// goes by genesis.
+    /// Derives the listing. `None` if the replica's values do not form a valid one.
     pub fn listing(&self) -> Option<Listing> {
         let mut tokens = Vec::with_capacity(self.tokens.len());
         for token in &self.tokens {
@@ -34,7 +37,7 @@ impl MarketsResponse {
     }
 }
 
-/// The specification that a replica tells of a market.
+/// Parses the specification of a market.
 fn spec(body: &MarketBody) -> Option<MarketSpec> {
     let decimal = |text: &str| Decimal::parse(text).ok();
     Some(MarketSpec {
@@ -92,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_replica_lists_is_read_with_what_follows_from_it() {
+    fn a_listing_is_derived_from_the_reported_markets() {
         let listing = body().listing().unwrap();
         let (index, token) = listing.token("USDT").unwrap();
         assert_eq!((index, token.decimals), (TokenIndex(1), 6));
@@ -108,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_listing_is_refused() {
+    fn a_reported_value_that_genesis_could_not_have_is_refused() {
         let refuse = |change: fn(&mut MarketsResponse)| {
             let mut body = body();
             change(&mut body);
@@ -126,7 +129,7 @@ mod tests {
         refuse(|body| body.markets[0].taker_fee_bps = "1001".into());
         refuse(|body| body.markets[0].quote = "ETH".into());
         refuse(|body| body.markets[0].base = "BTC".into());
-        // Atoms of a token whose decimals no genesis allows.
+        // More decimals than genesis allows: one atom could not be represented.
         refuse(|body| body.tokens[0].decimals = "255".into());
     }
 }

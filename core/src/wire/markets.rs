@@ -1,4 +1,4 @@
-//! Markets: what is listed, books, trades and candles.
+//! Markets: the listing, order books, trades and candles.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -10,82 +10,82 @@ use crate::types::Side;
 /// A token, in `GET /v1/markets`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenBody {
-    /// Symbol.
+    /// The symbol, like `ETH`.
     pub symbol: String,
-    /// Digits after the point.
+    /// The number of digits after the point that an amount can have.
     pub decimals: String,
-    /// The key that signs its deposits.
+    /// Public key of the account that signs deposits of this token.
     pub issuer: String,
-    /// What the faucet credits, where there is one.
+    /// The amount that the faucet credits; `null` if the token has no faucet.
     pub faucet: Option<String>,
 }
 
 /// A market, in `GET /v1/markets`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MarketBody {
-    /// `ETH/USDT`.
+    /// The name, like `ETH/USDT`.
     pub name: String,
-    /// Base symbol.
+    /// Symbol of the token that is bought and sold.
     pub base: String,
-    /// Quote symbol.
+    /// Symbol of the token that prices are in.
     pub quote: String,
-    /// Price step.
+    /// The price step.
     pub tick_size: String,
-    /// Quantity step.
+    /// The quantity step.
     pub lot_size: String,
-    /// Least notional of an order, in quote.
+    /// The minimum order value (price times quantity), in quote.
     pub notional_min: String,
-    /// What a maker pays, in basis points of the quote amount.
+    /// The maker's fee in basis points of the quote amount.
     pub maker_fee_bps: String,
-    /// What a taker pays, in basis points of the quote amount.
+    /// The taker's fee in basis points of the quote amount.
     pub taker_fee_bps: String,
-    /// Best bid.
+    /// Price of the best bid; `null` if there is none.
     pub bid: Option<String>,
-    /// Best ask.
+    /// Price of the best ask; `null` if there is none.
     pub ask: Option<String>,
-    /// Price of the last trade.
+    /// Price of the last trade; `null` if there was none.
     pub last: Option<String>,
-    /// Price of the first trade of the last 24 hours.
+    /// Price of the first trade of the last 24 hours; `null` if there was none.
     pub open_24h: Option<String>,
-    /// Highest price of the last 24 hours.
+    /// Highest price of the last 24 hours; `null` if there was no trade.
     pub high_24h: Option<String>,
-    /// Lowest price of the last 24 hours.
+    /// Lowest price of the last 24 hours; `null` if there was no trade.
     pub low_24h: Option<String>,
-    /// Quantity of the last 24 hours, in base.
+    /// Quantity traded in the last 24 hours, in base.
     pub volume_24h: String,
 }
 
-/// Bounds that the exchange chose, in `GET /v1/markets`.
+/// The limits of genesis, in `GET /v1/markets`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitsBody {
-    /// Open orders of one account in one market, at most.
+    /// The maximum number of open orders of one account in one market.
     pub open_orders_per_account_and_market: String,
-    /// Resting orders that one order may meet, at most.
+    /// The maximum number of resting orders that one order may meet.
     pub makers_per_order: String,
-    /// Session keys of one account, at most.
+    /// The maximum number of session keys of one account.
     pub session_keys_per_account: String,
 }
 
 /// Answer to `GET /v1/markets`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MarketsResponse {
-    /// The tokens of genesis.
+    /// The tokens in the order of genesis.
     pub tokens: Vec<TokenBody>,
-    /// The markets of genesis.
+    /// The markets in the order of genesis.
     pub markets: Vec<MarketBody>,
-    /// The bounds of genesis.
+    /// The limits of genesis.
     pub limits: LimitsBody,
 }
 
-/// A price level: price, quantity, number of orders.
+/// A price level as an array: price, total quantity, number of orders.
 pub type LevelBody = (String, String, String);
 
 /// Answer to `GET /v1/markets/{base}-{quote}/book`, and the snapshot of the book channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BookBody {
-    /// Market.
+    /// Name of the market.
     pub market: String,
-    /// The batch after which the book was so.
+    /// The last batch that this book takes into account.
     pub batch: String,
     /// Bids, best first.
     pub bids: Vec<LevelBody>,
@@ -93,16 +93,16 @@ pub struct BookBody {
     pub asks: Vec<LevelBody>,
 }
 
-/// A trade.
+/// A trade between two orders.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TradeBody {
-    /// Sequence number.
+    /// Number of the trade, counted from 1 over all markets.
     pub id: String,
-    /// Market.
+    /// Name of the market.
     pub market: String,
-    /// Price.
+    /// The price of the trade, which is the resting order's.
     pub price: String,
-    /// Quantity.
+    /// The quantity that changed hands.
     pub quantity: String,
     /// Side of the incoming order.
     pub taker_side: Side,
@@ -110,40 +110,40 @@ pub struct TradeBody {
     pub maker_order: String,
     /// Id of the incoming order.
     pub taker_order: String,
-    /// The batch that it is in.
+    /// The batch that contains the incoming order.
     pub batch: String,
-    /// The time of that batch's proof.
+    /// The time of that batch's finality proof.
     pub time_ms: String,
 }
 
 /// Answer to `GET /v1/markets/{base}-{quote}/trades`, newest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TradesResponse {
-    /// Market.
+    /// Name of the market.
     pub market: String,
-    /// The batch up to which these are the newest.
+    /// The last batch that this answer takes into account.
     pub batch: String,
-    /// Newest first.
+    /// Trades, newest first.
     pub trades: Vec<TradeBody>,
 }
 
 /// Answer to `GET /v1/markets/{base}-{quote}/candles`, newest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CandlesResponse {
-    /// Market.
+    /// Name of the market.
     pub market: String,
-    /// The length of each: `1m`, `5m`, `15m`, `1h`, `4h` or `1d`.
+    /// The length of each candle: `1m`, `5m`, `15m`, `1h`, `4h` or `1d`.
     pub interval: String,
-    /// The batch up to which they count the trades.
+    /// The last batch whose trades are counted.
     pub batch: String,
-    /// Newest first; none where the market traded nothing.
+    /// Candles, newest first. An interval without trades has no candle.
     pub candles: Vec<CandleBody>,
 }
 
-/// What a market traded in an interval of time.
+/// The trades of a market in one interval of time, summarized.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CandleBody {
-    /// When it begins: a multiple of its length, in UTC.
+    /// The start of the interval: a multiple of its length, in UTC.
     pub start_ms: String,
     /// Price of the first trade.
     pub open: String,
@@ -153,6 +153,6 @@ pub struct CandleBody {
     pub low: String,
     /// Price of the last trade.
     pub close: String,
-    /// Quantity of all, in base.
+    /// The quantity of all trades, in base.
     pub volume: String,
 }

@@ -1,6 +1,17 @@
-//! The JSON shapes that the API answers with and the page and other clients read. All numbers are
-//! texts: amounts, prices and quantities in decimal, ids and indexes in digits, times in Unix
-//! milliseconds.
+//! The JSON of the API: what a replica answers, and what the page and other clients read.
+//!
+//! Conventions, which each field's documentation does not repeat:
+//!
+//! - Every number is a text, because many JSON parsers read numbers as floats. Prices, quantities and amounts are
+//!   decimals in their usual units: quote per base, base, whole tokens. Ids, indexes and counts are decimal digits.
+//! - A name that ends in `_ms` is a Unix time or a duration in milliseconds. Which clock it is read from is stated
+//!   there: the replica's own, a finality proof's, or the state time.
+//! - Hashes, keys and signatures are lower-case hex. An account is its public key.
+//! - A missing value is `null`. Lists are in the order that is stated.
+//! - `batch` next to a state is the last batch that the answer takes into account, so that answers can be compared.
+//!
+//! Server and page use the same types (two for the feed's messages), so they cannot disagree. Nothing here is part
+//! of consensus, and no other module of this crate imports it.
 
 mod accounts;
 mod batches;
@@ -49,7 +60,7 @@ mod tests {
     use crate::types::Side;
 
     #[test]
-    fn messages_and_fills_are_read_as_they_are_written() {
+    fn feed_messages_and_fills_are_read_back_as_they_were_written() {
         let trade = TradeBody {
             id: "1".into(),
             market: "ETH/USDT".into(),
@@ -108,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_of_ledger_entries_are_read_by_their_names() {
+    fn kinds_of_ledger_entries_have_the_same_name_in_json_and_in_queries() {
         for kind in [
             LedgerKind::Deposit,
             LedgerKind::Withdrawal,

@@ -1,4 +1,4 @@
-//! A receipt in JSON.
+//! Receipts in JSON: reading, writing and verifying them.
 
 use alloc::string::ToString;
 
@@ -7,12 +7,13 @@ use crate::protocol::{Receipt, ReceiptError, SignedReceipt};
 use crate::types::{NetworkId, PublicKey, Signature, TransactionHash, decode_hex};
 
 impl ReceiptBody {
-    /// Reads the receipt. Its signature is not checked.
+    /// Parses the receipt without checking its signature. Fails with [`ReceiptError::Form`], which names the
+    /// field.
     pub fn read(&self) -> Result<SignedReceipt, ReceiptError> {
         const HASH: &str = "64 lower-case hex digits";
         let hash = |name, text: &str| decode_hex(text).ok_or(ReceiptError::Form(name, HASH));
         let received_ms = self.received_ms.parse().ok();
-        // One number has one text.
+        // Leading zeros or a plus sign would be another text than the signed one.
         let received_ms = received_ms
             .filter(|number: &u64| number.to_string() == self.received_ms)
             .ok_or(ReceiptError::Form("received_ms", "Unix milliseconds in digits"))?;
@@ -31,7 +32,7 @@ impl ReceiptBody {
         Ok(SignedReceipt { receipt, replica, signature })
     }
 
-    /// Reads the receipt and checks its signature.
+    /// Parses the receipt and checks its signature. See [`SignedReceipt::verify`] for what that does not prove.
     pub fn verify(&self) -> Result<SignedReceipt, ReceiptError> {
         let signed = self.read()?;
         signed.verify()?;
@@ -73,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_is_a_text_that_people_can_read() {
+    fn the_signed_text_of_a_receipt_is_readable() {
         let expected = format!(
             "Zellbook receipt 1 {}\ntransaction: {}\nreceived: 1795346226000",
             "ab".repeat(32),
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_verifies_with_every_value_as_it_was_signed_and_no_other() {
+    fn a_receipt_with_any_changed_value_does_not_verify() {
         let body = ReceiptBody::from(&receipt().sign(&key()));
         assert_eq!(body.verify(), Ok(receipt().sign(&key())));
         let other = SecretKey::from_bytes(&[8; 32]).unwrap();
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_that_cannot_be_read_names_the_field() {
+    fn an_unreadable_receipt_is_refused_with_the_name_of_the_field() {
         let body = ReceiptBody::from(&receipt().sign(&key()));
         type Break = fn(&mut ReceiptBody);
         let broken: [(&str, Break); 6] = [

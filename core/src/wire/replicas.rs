@@ -1,4 +1,4 @@
-//! Replicas, the sequencer’s network and snapshots.
+//! Replicas, the sequencer network, and state snapshots.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -7,84 +7,85 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// Answer to `GET /v1/network`: what finality proofs are checked by.
+/// Answer to `GET /v1/network`: what is needed to verify finality proofs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NetworkBody {
-    /// The app's name on the network, which the signed messages have.
+    /// The app's name on the network. It is part of every message that the nodes sign.
     pub app_name: String,
     /// The share of stake that must sign, in percent.
     pub threshold: String,
-    /// The block at which these nodes count; `0` where they are always the same.
+    /// The block at which these nodes and their stakes are read; `0` if the network has a fixed list of nodes.
     pub tag: String,
-    /// The nodes, as a network file lists them.
+    /// The nodes, in the format of a network file.
     pub nodes: Box<RawValue>,
 }
 
-/// Answer to `GET /v1/snapshots`: the newest first.
+/// Answer to `GET /v1/snapshots`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SnapshotsResponse {
-    /// The newest first.
+    /// State snapshots, newest first.
     pub snapshots: Vec<SnapshotBody>,
 }
 
-/// A snapshot that a replica keeps.
+/// A state snapshot that a replica offers for download.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SnapshotBody {
-    /// The batch that it is of.
+    /// The batch after which the state was written.
     pub batch: String,
-    /// The state root, 64 hex digits.
+    /// The root of that state.
     pub root: String,
-    /// Its size.
+    /// The size of the file in bytes.
     pub bytes: String,
-    /// SHA-256 of the file, 64 hex digits.
+    /// SHA-256 of the file.
     pub sha256: String,
-    /// The network's chaining hash at the batch.
+    /// The network's chaining hash at that batch.
     pub chaining_hash: String,
-    /// When it was made, Unix milliseconds.
+    /// When the file was written, by the replica's clock.
     pub made_ms: String,
 }
 
 /// Answer to `GET /v1/replicas`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicasResponse {
-    /// The batch after which it was so.
+    /// The last batch that this answer takes into account.
     pub batch: String,
-    /// Those of genesis, in its order.
+    /// The replicas in the order of genesis.
     pub replicas: Vec<ReplicaBody>,
 }
 
 /// A replica that genesis names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicaBody {
-    /// The key that its attestations are signed with.
+    /// The key that signs the replica's attestations.
     pub public_key: String,
-    /// Its weight.
+    /// The weight of its attestations.
     pub weight: String,
-    /// Whether it is the one that answers.
+    /// Whether this is the replica that answers.
     pub is_this: bool,
-    /// The last batch that it attested to; `null` before the first.
+    /// The last batch that the replica attested to; `null` if it never did.
     pub attested_batch: Option<String>,
-    /// The root that it attested to then, where this replica has that.
+    /// The root that it attested to for that batch; `null` if the answering replica does not have it.
     pub attested_root: Option<String>,
-    /// The batch that holds this attestation, where this replica has it.
+    /// The batch that contains that attestation; `null` if the answering replica does not have it.
     pub said_in: Option<String>,
-    /// Its clock then.
+    /// The clock that the replica stated in that attestation.
     pub clock_ms: Option<String>,
 }
 
-/// What a replica is doing.
+/// The state of a replica's process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReplicaState {
-    /// It has not reached the sequencer yet since it started.
+    /// It has not reached the sequencer since it started.
     Starting,
-    /// It has all that the sequencer finalized.
+    /// It applies batches as the sequencer finalizes them.
     Following,
-    /// It cannot reach any gateway, or each answers wrongly.
+    /// No gateway answers, or none gives a valid answer.
     Disconnected,
-    /// It found a reason never to go on; an operator must look.
+    /// It found evidence that continuing would be wrong, like a fork. It does not restart itself: an operator
+    /// must find the cause.
     Halted,
 }
 
@@ -97,82 +98,83 @@ pub struct StatusBody {
     pub name: String,
     /// Version of this program.
     pub version: String,
-    /// What the replica is doing.
+    /// `starting`, `following`, `disconnected` or `halted`.
     pub state: ReplicaState,
-    /// Why, if it is not following.
+    /// Why the replica is not following; `null` if it is.
     pub reason: Option<String>,
-    /// The last batch that it applied.
+    /// The last batch that the replica applied.
     pub batch: String,
-    /// The state root after it.
+    /// The state root after that batch.
     pub root: String,
-    /// The exchange's time: the median of the replicas' clocks.
+    /// The state time: the weighted median of the replicas' clocks.
     pub time_ms: String,
-    /// The last batch whose root replicas of more than two thirds of the weight attested to.
+    /// The last batch with a certified root; `null` if there is none.
     pub certified_batch: Option<String>,
-    /// That root, 64 hex digits.
+    /// The certified root; `null` if there is none.
     pub certified_root: Option<String>,
-    /// The network's chaining hash there.
+    /// The network's chaining hash at the last applied batch.
     pub chaining_hash: String,
-    /// When it applied that batch, if it did since it started.
+    /// When the replica applied that batch, by its own clock; `null` if that was before it started.
     pub applied_ms: Option<String>,
-    /// The batch of the snapshot that it began with: it has none up to that one; `0` if it has all.
+    /// The batch of the snapshot that this replica started from; it has only later batches. `0` if it has all.
     pub start: String,
-    /// Batches that a gateway said are finalized and that it has not applied.
+    /// The number of batches that a gateway reports as finalized and that the replica has not applied.
     pub lag_batches: String,
-    /// Milliseconds from the time of the last proof, which is in whole seconds, to its commit.
+    /// The time from the last finality proof to the commit of its batch. The proof's time is in whole seconds.
     pub lag_ms: String,
-    /// Transactions that stood in the sequence once more, since it started.
+    /// The number of transactions that were in the sequence a second time, since the replica started.
     pub duplicates: String,
-    /// Transactions in its outbox.
+    /// The number of transactions in the outbox.
     pub outbox: String,
-    /// What the outbox did since this replica started.
+    /// The outbox's counts since the replica started.
     pub posting: PostingBody,
-    /// The sequencer gateways, and the last failure of each.
+    /// The sequencer gateways, with the last failure of each.
     pub gateways: Vec<GatewayBody>,
-    /// Whether `POST /v1/faucet` works here.
+    /// Whether this replica offers `POST /v1/faucet`.
     pub faucet: bool,
 }
 
-/// What an outbox did since its replica started.
+/// Counts of an outbox since its replica started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PostingBody {
-    /// Transactions taken.
+    /// The number of transactions accepted.
     pub taken: String,
-    /// Transactions posted for the first time.
+    /// The number of transactions posted for the first time.
     pub posted: String,
-    /// Transactions posted once more.
+    /// The number of times that a transaction was posted again.
     pub posted_again: String,
-    /// Transactions of this replica that were in the sequence once more.
+    /// The number of transactions of this outbox that were in the sequence a second time.
     pub duplicates: String,
-    /// Transactions given up because they expired.
+    /// The number of transactions abandoned because they expired.
     pub expired: String,
-    /// Transactions given up because their nonce cannot be used any more.
+    /// The number of transactions abandoned because their nonce can no longer be used.
     pub superseded: String,
-    /// Milliseconds until what was posted and not seen is posted again.
+    /// How long the outbox waits for a posted transaction before it posts it again. It follows the latency.
     pub repost_ms: String,
-    /// Milliseconds from posting to finality, smoothed; `null` before the first was seen.
+    /// The time from posting to finality, smoothed; `null` before the first posted transaction is final.
     pub latency_ms: Option<String>,
 }
 
 /// A gateway to the sequencer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GatewayBody {
-    /// Where it listens.
+    /// The gateway's address.
     pub url: String,
-    /// Whether it is the one that is read now.
+    /// Whether the replica currently reads from this gateway.
     pub in_use: bool,
-    /// Whether it is posted to: one gateway, or several while there is more to post than one batch takes.
+    /// Whether the replica posts to this gateway: to one, or to several while more is waiting than fits one
+    /// batch.
     pub is_posted_to: bool,
-    /// Whether it says that it is the leader.
+    /// Whether the gateway reports that it is the leader.
     pub is_leader: bool,
-    /// The last finalized batch that it claims; `null` if it does not answer.
+    /// The gateway head: the newest finalized index that it reports. `null` if it does not answer.
     pub finalized: Option<String>,
-    /// Whether it is behind what most of the network claims.
+    /// Whether the gateway is behind what most of the network reports.
     pub lags: bool,
-    /// Faults since this replica started.
+    /// The number of failures since this replica started.
     pub failures: String,
-    /// The number of dishonest answers since this replica started: ones that are proven false.
+    /// The number of answers that were proven false since this replica started.
     pub dishonest_answers: String,
-    /// The last thing that went wrong with it.
+    /// A description of the gateway's last failure; `null` if there was none.
     pub last_failure: Option<String>,
 }

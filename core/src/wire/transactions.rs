@@ -1,4 +1,4 @@
-//! Transactions: handing them in, how far they have come, what they would do.
+//! Transactions: submitting them, their status, and the simulation of an order.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,23 +11,23 @@ use super::errors::RejectBody;
 /// Answer to `POST /v1/transactions`: one entry for each transaction sent, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubmitResponse {
-    /// What became of each.
+    /// The results in the order of the request. Each transaction is accepted or refused on its own.
     pub transactions: Vec<Submitted>,
 }
 
-/// What became of a submitted transaction.
+/// The result of submitting one transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submitted {
-    /// Its hash, if it was taken.
+    /// The transaction's hash; `null` if it was refused.
     pub hash: Option<String>,
-    /// The replica's signed word that it took it; `null` if it was not taken, or has its outcome.
+    /// The replica's receipt; `null` if the transaction was refused or already has an outcome.
     #[serde(default)]
     pub receipt: Option<ReceiptBody>,
-    /// Why it was not taken.
+    /// Why the transaction was refused; `null` if it was accepted.
     pub error: Option<RejectBody>,
 }
 
-/// That a replica took a transaction, signed by it: see `receipt`.
+/// A signed receipt: the replica's statement that it accepted a transaction. See [`crate::Receipt`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptBody {
@@ -35,32 +35,33 @@ pub struct ReceiptBody {
     pub network: String,
     /// The transaction's hash.
     pub transaction: String,
-    /// When the replica took it.
+    /// When the replica had the transaction on disk, by its clock. No leading zeros: the signature covers this
+    /// text.
     pub received_ms: String,
     /// The replica's public key.
     pub replica: String,
-    /// Its signature over the text of the receipt.
+    /// The replica's signature over the text of the receipt, scheme `raw`.
     pub signature: String,
 }
 
-/// How far a transaction has come.
+/// The progress of a transaction. `Applied` and `Rejected` never change again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// In this replica's outbox.
+    /// It is in this replica's outbox.
     Received,
-    /// A gateway of the sequencer took it, which promises nothing yet.
+    /// A gateway of the sequencer accepted it. This promises nothing yet.
     Posted,
-    /// In a finalized batch, whose proof was checked.
+    /// It is in a finalized batch, and the finality proof was verified.
     Finalized,
-    /// It had its effect.
+    /// It was applied: it had its effect.
     Applied,
-    /// It had none, for ever.
+    /// It was rejected: it had no effect and never will.
     Rejected,
-    /// This replica gave it up: the state's time passed its `valid_until` before it was seen in a
-    /// batch. If it still appears in one, it is rejected.
+    /// This replica abandoned it, because the state time reached its `valid_until` before it was in a batch. If
+    /// it still appears in one, it is rejected.
     Expired,
-    /// This replica gave it up: its nonce was used by another transaction, or is too old by now. If it
+    /// This replica abandoned it, because its nonce was used by another transaction or is too old by now. If it
     /// still appears in a batch, it is rejected.
     Superseded,
 }
@@ -68,64 +69,65 @@ pub enum Stage {
 /// Answer to `GET /v1/transactions/{hash}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransactionStatus {
-    /// Its hash.
+    /// The transaction's hash.
     pub hash: String,
-    /// How far it has come.
+    /// The stage that it has reached.
     pub status: Stage,
-    /// Its kind.
+    /// The kind on the wire, or `guide_order`.
     pub kind: Option<String>,
-    /// Whose it is.
+    /// The account that it acts for.
     pub account: Option<String>,
-    /// When this replica took it, if it did.
+    /// When this replica accepted it, by its clock; `null` if it came through another replica.
     pub received_ms: Option<String>,
-    /// When it was last posted to a gateway.
+    /// When this replica last posted it to a gateway, by its clock.
     pub posted_ms: Option<String>,
-    /// How often it was posted, where this replica took it and knows that still.
+    /// How often this replica posted it; `null` if it came through another replica or the count is no longer
+    /// stored.
     #[serde(default)]
     pub posts: Option<String>,
-    /// The finality proof's time.
+    /// The time of the finality proof.
     pub finalized_ms: Option<String>,
-    /// When this replica applied it.
+    /// When this replica applied its batch, by its clock.
     pub applied_ms: Option<String>,
-    /// The batch that it is in.
+    /// The batch that contains it.
     pub batch: Option<String>,
-    /// Its position in that batch, from 0.
+    /// Position in that batch, from 0.
     pub position: Option<String>,
-    /// Why it had no effect.
+    /// Why it was rejected; `null` if it was not.
     pub reject: Option<RejectBody>,
-    /// This replica's signed word that it took it, while it is in the outbox.
+    /// This replica's receipt, while the transaction is in the outbox.
     #[serde(default)]
     pub receipt: Option<ReceiptBody>,
-    /// The order that it placed or reduced.
+    /// The order that it placed or reduced; `null` if it did neither.
     pub order: Option<OrderBody>,
 }
 
 /// Answer to `POST /v1/simulate`: what an order would do now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SimulationBody {
-    /// The batch after which the book was so.
+    /// The last batch that the simulation takes into account.
     pub batch: String,
-    /// Why it would be rejected, if it would.
+    /// Why the order would be rejected; `null` if it would be accepted.
     pub reject: Option<RejectBody>,
-    /// What it would trade: price and quantity, in sequence.
+    /// The trades as (price, quantity), in sequence.
     pub fills: Vec<(String, String)>,
-    /// All that it would trade, in base.
+    /// The quantity of all trades, in base.
     pub filled: String,
-    /// What that is worth, in quote.
+    /// The value of all trades, in quote, without the fee.
     pub quote: String,
-    /// What it would pay for it, in quote.
+    /// The taker's fee on these trades, in quote.
     pub fee: String,
-    /// The mean price of its trades.
+    /// The average price of the trades; `null` if there are none.
     pub average_price: Option<String>,
-    /// What would rest in the book, in base.
+    /// The quantity that would enter the book, in base.
     pub rests: String,
-    /// What it would lock while it rests.
+    /// The amount that the order would lock while it rests, in `cost_token`.
     pub locked: String,
-    /// What would be cancelled at once, in base.
+    /// The quantity that would be cancelled immediately, in base.
     pub cancelled: String,
-    /// What it can cost at most, with its fee.
+    /// The available balance that the order needs, in `cost_token`, including the largest possible fee.
     pub cost: Option<String>,
-    /// The token of `cost` and `locked`.
+    /// Symbol of the token of `cost` and `locked`.
     pub cost_token: Option<String>,
     /// The closest price that the market accepts.
     pub suggested_price: Option<String>,
@@ -133,19 +135,19 @@ pub struct SimulationBody {
     pub suggested_quantity: Option<String>,
 }
 
-/// Answer to `GET /v1/transactions/{hash}/signed`: what was signed, and the signature.
+/// Answer to `GET /v1/transactions/{hash}/signed`: everything that is needed to check the signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedBody {
     /// The transaction's hash.
     pub hash: String,
-    /// The text that was signed. The hash is its SHA-256, unless the scheme is `guide`.
+    /// The signed text. The hash is its SHA-256, unless the scheme is `guide`.
     pub text: String,
     /// `raw`, `eip191` or `guide`.
     pub scheme: String,
     /// The signature in hex.
     pub signature: String,
-    /// The key that signed: the account's, or a session key of it.
+    /// The key that signed: the account, or one of its session keys.
     pub signer: String,
-    /// The element as the batch, or the outbox, has it.
+    /// The element of the batch body, or of the outbox, unchanged.
     pub element: String,
 }
