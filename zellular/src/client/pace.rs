@@ -33,9 +33,10 @@ impl Pace {
         let now = Instant::now();
         let is_in_time = now <= self.deadline;
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        let millis = bytes.saturating_mul(1000) / self.bytes_per_second.max(1);
-        // An hour is more than any slack; it only keeps the sum within its type.
-        let earned = Duration::from_millis(millis.min(3_600_000));
+        // In microseconds, so that small pieces earn something too.
+        let earned = bytes.saturating_mul(1_000_000) / self.bytes_per_second.max(1);
+        // More than the slack cannot be saved up.
+        let earned = Duration::from_micros(earned).min(self.slack);
         self.deadline = (self.deadline + earned).min(now + self.slack);
         is_in_time
     }
