@@ -1,9 +1,9 @@
-//! A genesis file is read as strict JSON. Two programs that read one file differently would disagree on
-//! the network id, so everything that JSON parsers treat differently is refused.
+//! A genesis file is strict JSON. Two programs that read the same file differently would disagree on the
+//! network id, so everything that JSON parsers treat differently is refused.
 
 use zellbook_core::Genesis;
 
-/// A genesis file that is valid.
+/// Returns a valid genesis file.
 fn valid() -> String {
     let golden = include_str!("golden.json");
     let golden: serde_json::Value = serde_json::from_str(golden).unwrap();
@@ -14,7 +14,7 @@ fn is_refused(json: &[u8]) -> bool {
     Genesis::read(json).is_err()
 }
 
-/// The valid file with one text replaced, which must be there.
+/// Returns the valid file with one text replaced. Panics if it does not have the text.
 fn with(from: &str, to: &str) -> Vec<u8> {
     let json = valid();
     assert!(json.contains(from), "{from}");
@@ -36,7 +36,7 @@ fn numbers_of_a_genesis_are_plain_integers() {
         let json = with(r#""version":1"#, &format!(r#""version":{number}"#));
         assert!(is_refused(&json), "{number}");
     }
-    // Also where 0 itself is a valid value.
+    // Refused also in a field for which 0 is valid.
     let fee = |text: &str| {
         let mut genesis: serde_json::Value = serde_json::from_str(&valid()).unwrap();
         genesis["markets"][0]["maker_fee_bps"] = 4321.into();

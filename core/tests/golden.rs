@@ -1,5 +1,4 @@
-//! The same history gives the same roots natively and in wasm in the browser: this file is run as
-//! both.
+//! The same history gives the same roots natively and in wasm. This test runs on both.
 
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
 const GOLDEN: &str = include_str!("golden.json");
 
 #[test]
-fn the_golden_history_has_its_roots_and_codes() {
+fn the_golden_history_reproduces_its_roots_and_codes() {
     let golden: Value = serde_json::from_str(GOLDEN).unwrap();
     let rules = Genesis::read(golden["genesis"].to_string().as_bytes()).unwrap();
     assert_eq!(rules.network.to_string(), golden["network"].as_str().unwrap());

@@ -1,6 +1,6 @@
-//! Writes `docs/vectors/receipts.json`: receipts as a replica signs them, and such as prove nothing.
-//! `ZELLBOOK_BLESS=1 cargo test -p zellbook-core --test receipt_vectors` writes it anew after a change of
-//! the protocol; `tests/vectors/receipts.py` checks it by other implementations.
+//! Checks `docs/vectors/receipts.json`: receipts as a replica signs them, and receipts that prove nothing.
+//! `ZELLBOOK_BLESS=1 cargo test -p zellbook-core --test receipt_vectors` rewrites it after a change of the
+//! protocol. `tests/vectors/receipts.py` checks it with independent implementations.
 
 use serde_json::{Value, json};
 use zellbook_core::types::Scheme;
@@ -73,7 +73,7 @@ fn invalid() -> Vec<Value> {
 }
 
 #[test]
-fn the_receipts_are_what_the_program_signs_today() {
+fn the_receipt_vectors_match_what_the_program_signs() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/vectors/receipts.json");
     let vectors = json!({"cases": cases(), "invalid": invalid()});
     let text = serde_json::to_string_pretty(&vectors).unwrap() + "\n";

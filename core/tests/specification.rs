@@ -1,6 +1,6 @@
-//! The worked examples of `docs/protocol.md` hold what the program computes: a second implementation is
-//! written from them. `ZELLBOOK_BLESS=1 cargo test -p zellbook-core --test specification` corrects the values
-//! in the document after a change of the protocol.
+//! Checks that the worked examples of `docs/protocol.md` contain what the program computes, because other
+//! implementations are written from them. `ZELLBOOK_BLESS=1 cargo test -p zellbook-core --test specification`
+//! corrects the values in the document after a change of the protocol.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,19 +20,19 @@ fn key(seed: u8) -> SecretKey {
     SecretKey::from_bytes(&[seed; 32]).unwrap()
 }
 
-/// The document with the values that the program computes.
+/// The document while its values are replaced by those that the program computes.
 struct Specification(String);
 
 impl Specification {
-    /// What stands between two texts that the document has, the second after the first.
+    /// Returns the text between two markers, the second after the first.
     fn between(&self, before: &str, after: &str) -> String {
         let start = self.0.find(before).unwrap_or_else(|| panic!("{before}")) + before.len();
         let length = self.0[start..].find(after).unwrap_or_else(|| panic!("{after}"));
         self.0[start..start + length].to_string()
     }
 
-    /// Corrects what stands between two texts, and every other mention of it that is long enough to
-    /// mean the same.
+    /// Replaces the value between two markers, and every other occurrence of it if it is long enough to be the
+    /// same value.
     fn correct(&mut self, before: &str, after: &str, value: &str) {
         let old = self.between(before, after);
         if old.len() >= 16 {
@@ -113,7 +113,7 @@ fn shown(proof: &Proof) -> String {
     text
 }
 
-/// The leaves of the document's text block.
+/// Parses the leaves of the document's text block.
 fn leaves(block: &str) -> BTreeMap<String, String> {
     let mut leaves: Vec<(String, String)> = Vec::new();
     for line in block.lines() {
@@ -214,7 +214,7 @@ fn corrected(document: &str) -> String {
 }
 
 #[test]
-fn the_examples_of_the_specification_hold_what_the_program_computes() {
+fn the_examples_of_the_specification_match_what_the_program_computes() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/protocol.md");
     let document = std::fs::read_to_string(path).unwrap();
     let right = corrected(&document);

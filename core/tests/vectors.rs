@@ -1,7 +1,7 @@
-//! Writes `docs/vectors/transactions.json`: every kind of transaction, with and without each optional
-//! field, as text, digest, signature and JSON in both schemes, from which clients can be written.
-//! `ZELLBOOK_BLESS=1 cargo test -p zellbook-core --test vectors` writes it anew after a change of the
-//! protocol; `tests/vectors/check.py` checks it by other implementations.
+//! Checks `docs/vectors/transactions.json`, from which clients can be written: every kind of transaction, with
+//! and without each optional field, as text, digest, signature and JSON in both schemes. `ZELLBOOK_BLESS=1
+//! cargo test -p zellbook-core --test vectors` rewrites it after a change of the protocol.
+//! `tests/vectors/check.py` checks it with independent implementations.
 
 use serde_json::{Value, json};
 use zellbook_core::protocol::{Element, KeyGrant, OrderRef};
@@ -47,7 +47,7 @@ fn order(time_in_force: TimeInForce) -> Order {
     }
 }
 
-/// What each kind can say, by name.
+/// Returns actions of each kind with a name for each.
 fn actions() -> Vec<(String, Action)> {
     let mut actions: Vec<(String, Action)> = Vec::new();
     let mut add = |name: &str, action| actions.push((name.into(), action));
@@ -142,7 +142,7 @@ fn case(rules: &Rules, name: &str, transaction: &Transaction, signer: u8) -> Val
     })
 }
 
-/// What must be refused: a valid order, changed.
+/// Returns elements that must be refused: a valid order with one change each.
 fn invalid(rules: &Rules) -> Vec<Value> {
     let transaction = Transaction {
         account: key(7).public_key(),
@@ -216,7 +216,7 @@ fn invalid(rules: &Rules) -> Vec<Value> {
         .collect()
 }
 
-/// The same signature with the s of the other half, and the recovery id that goes with it.
+/// Returns the same signature with the high s and the recovery id that belongs to it.
 fn high_s(signature: &str) -> String {
     /// The order of secp256k1.
     const N: &str = "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141";
@@ -271,7 +271,7 @@ fn vectors() -> String {
 }
 
 #[test]
-fn the_vectors_are_what_the_program_writes_today() {
+fn the_transaction_vectors_match_what_the_program_writes() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/vectors/transactions.json");
     let text = vectors();
     if std::env::var_os("ZELLBOOK_BLESS").is_some() {

@@ -1,4 +1,4 @@
-//! Session keys, withdrawals, attestations: what accounts do besides trading.
+//! Session keys, withdrawals and attestations: what accounts do besides trading.
 
 use zellbook_core::protocol::{KeyGrant, OrderRef};
 use zellbook_core::types::limits::{CERTIFIED_KEPT, VOTES_KEPT};
@@ -15,7 +15,7 @@ fn grant(seed: u8, market: Option<&str>, spend: Option<(&str, &str)>) -> Action 
     })
 }
 
-/// What the session key 50 places for alice, as a code; 0 if it is applied.
+/// Places an order for alice, signed by session key 50. Returns the reject code, or 0 if it was applied.
 fn place(venue: &mut Venue, line: &str) -> u16 {
     let (_, order) = read_order(&format!("alice {line}"));
     let result = venue.act_for("alice", &key(50), Action::Order(order));
@@ -23,7 +23,7 @@ fn place(venue: &mut Venue, line: &str) -> u16 {
 }
 
 #[test]
-fn a_session_key_trades_with_the_balances_of_its_account() {
+fn a_session_key_trades_with_the_balances_of_its_account_only() {
     let mut venue = Venue::funded();
     assert_eq!(place(&mut venue, "buys 1 @ 100"), 6);
     venue.act(&trader("alice"), grant(50, None, None)).unwrap();
@@ -36,13 +36,13 @@ fn a_session_key_trades_with_the_balances_of_its_account() {
     venue.act_for("alice", &key(50), switch).unwrap();
     venue.act_for("alice", &key(50), Action::CancelAll { market: None }).unwrap();
     assert_eq!(venue.balance("alice", "USDT"), "1000000 + 0");
-    // Of another account it may do nothing.
+    // The key has no rights over another account.
     let other = venue.act_for("bob", &key(50), Action::CancelAll { market: None });
     assert_eq!(other.unwrap_err().code(), 6);
 }
 
 #[test]
-fn a_session_key_never_moves_funds_nor_makes_keys() {
+fn a_session_key_cannot_move_funds_or_authorize_keys() {
     let mut venue = Venue::funded();
     venue.act(&trader("alice"), grant(50, None, None)).unwrap();
     let amount = "1".parse().unwrap();
@@ -62,7 +62,7 @@ fn a_session_key_never_moves_funds_nor_makes_keys() {
 }
 
 #[test]
-fn a_session_key_ends_by_its_time_or_when_revoked_and_keeps_its_nonces() {
+fn a_session_key_ends_when_it_expires_or_is_revoked_and_its_nonces_stay_used() {
     let mut venue = Venue::funded();
     let alice = trader("alice");
     venue.act(&alice, grant(50, None, None)).unwrap();
@@ -92,7 +92,7 @@ fn a_session_key_ends_by_its_time_or_when_revoked_and_keeps_its_nonces() {
 }
 
 #[test]
-fn a_market_bound_holds_for_all_that_a_session_key_does() {
+fn the_market_of_a_session_key_limits_every_action() {
     let mut venue = Venue::funded();
     venue.act(&trader("alice"), grant(50, Some("BTC/USDT"), None)).unwrap();
     venue.order("alice buys 1 @ 100").unwrap();
@@ -113,12 +113,12 @@ fn a_market_bound_holds_for_all_that_a_session_key_does() {
 }
 
 #[test]
-fn a_spending_bound_counts_what_orders_give_away_and_not_what_is_cancelled_at_once() {
+fn a_spending_limit_does_not_count_the_part_of_an_order_that_is_cancelled_immediately() {
     let mut venue = Venue::funded();
     venue.act(&trader("alice"), grant(50, None, Some(("USDT", "250")))).unwrap();
     assert_eq!(place(&mut venue, "sells 1 @ 100"), 7, "that would spend ETH");
     venue.order("bob sells 1 @ 90").unwrap();
-    // 1 of 2 fills; counted at the limit of 100, the rest is gone at once.
+    // 1 of 2 fills, at 90, but it counts at the limit price of 100. The cancelled rest does not count.
     assert_eq!(place(&mut venue, "buys 2 @ 100 ioc"), 0);
     let spent = |venue: &Venue| {
         let (alice, session) = (trader("alice").public_key(), key(50).public_key());
@@ -143,7 +143,7 @@ fn a_spending_bound_counts_what_orders_give_away_and_not_what_is_cancelled_at_on
 }
 
 #[test]
-fn a_withdrawal_leaves_a_numbered_record_that_can_be_proven() {
+fn a_withdrawal_is_recorded_under_its_number_and_can_be_proven() {
     let mut venue = Venue::funded();
     let withdraw = |amount: &str| Action::Withdraw {
         token: "ETH".into(),
@@ -179,7 +179,7 @@ fn certified(venue: &Venue) -> Option<(u64, u8)> {
 }
 
 #[test]
-fn a_root_is_certified_by_more_than_two_thirds_of_the_weight() {
+fn more_than_two_thirds_of_the_weight_certify_a_root() {
     let mut venue = Venue::funded();
     vote(&mut venue, 1, 3, 7);
     vote(&mut venue, 2, 3, 7);
@@ -206,7 +206,7 @@ fn a_replica_has_one_vote_on_a_batch() {
 }
 
 #[test]
-fn votes_and_certified_roots_keep_to_their_bounds() {
+fn stored_votes_and_certified_roots_are_limited() {
     let mut venue = Venue::funded();
     for _ in 0..=VOTES_KEPT {
         let batch = venue.exchange.counters().batch;
@@ -223,7 +223,7 @@ fn votes_and_certified_roots_keep_to_their_bounds() {
     assert_eq!((count(&venue, 10), count(&venue, 11)), (0, CERTIFIED_KEPT));
 }
 
-/// An exchange whose replicas have these weights.
+/// Returns an exchange whose three replicas have these weights.
 fn weighted(weights: [u32; 3]) -> Venue {
     let mut genesis = crate::venue::rules().genesis.clone();
     for (replica, weight) in genesis.replicas.iter_mut().zip(weights) {
@@ -233,7 +233,7 @@ fn weighted(weights: [u32; 3]) -> Venue {
 }
 
 #[test]
-fn half_of_the_weight_does_not_set_the_time() {
+fn half_of_the_weight_cannot_advance_the_state_time() {
     let mut venue = weighted([1, 1, 2]);
     venue.apply("[]");
     let mut attest = |number, clock| {
@@ -248,7 +248,7 @@ fn half_of_the_weight_does_not_set_the_time() {
 }
 
 #[test]
-fn weights_count_in_certificates_and_not_heads() {
+fn a_root_is_certified_by_weight_and_not_by_the_number_of_replicas() {
     let mut venue = weighted([1, 1, 5]);
     venue.apply("[]");
     vote(&mut venue, 1, 1, 7);

@@ -1,4 +1,4 @@
-//! What certifies a root to whoever has only signatures.
+//! Certificates: how a light client checks a certified root.
 
 use zellbook_core::certificate::{Certifiers, InvalidAttestation, NotCertified, certifiers};
 use zellbook_core::types::ReplicaIndex;
@@ -19,7 +19,7 @@ fn check(venue: &Venue, attestations: &[String]) -> Result<Certifiers, NotCertif
 }
 
 #[test]
-fn more_than_two_thirds_of_the_weight_certify_and_none_counts_twice() {
+fn more_than_two_thirds_of_the_weight_certify_and_each_replica_counts_once() {
     let mut venue = Venue::empty();
     let weights: Vec<u64> =
         venue.rules.genesis.replicas.iter().map(|replica| replica.weight.into()).collect();
@@ -30,7 +30,7 @@ fn more_than_two_thirds_of_the_weight_certify_and_none_counts_twice() {
     for (position, one) in weights.iter().enumerate() {
         weight += one;
         let mut some = all[..=position].to_vec();
-        // Its second attestation has another nonce, and adds nothing.
+        // A replica's second attestation has another nonce, but its weight counts once.
         some.push(attest(&mut venue, 1));
         let expected = if weight * 3 > total * 2 {
             let replicas = (0..=u16::try_from(position).unwrap()).map(ReplicaIndex).collect();
@@ -45,7 +45,7 @@ fn more_than_two_thirds_of_the_weight_certify_and_none_counts_twice() {
 }
 
 #[test]
-fn what_is_no_attestation_of_a_replica_to_this_root_is_named() {
+fn an_invalid_attestation_is_reported_with_its_reason() {
     let mut venue = Venue::empty();
     let good = attest(&mut venue, 1);
     let other = Action::Attest { batch: BATCH, root: [8; 32], clock: 1 };

@@ -1,6 +1,5 @@
-//! Writes `tests/golden.json`, the history that `tests/golden.rs` replays natively and in wasm.
-//! `ZELLBOOK_BLESS=1 cargo test -p zellbook-core golden` writes it anew after a change of the
-//! protocol.
+//! Checks `tests/golden.json`, the history that `tests/golden.rs` replays natively and in wasm.
+//! `ZELLBOOK_BLESS=1 cargo test -p zellbook-core golden` rewrites it after a change of the protocol.
 
 use serde_json::{Value, json};
 use zellbook_core::protocol::{KeyGrant, OrderRef};
@@ -9,7 +8,7 @@ use zellbook_core::{Action, Side, TimeInForce, Transaction};
 use crate::random::Random;
 use crate::venue::{TRADERS, Venue, key, order, trader};
 
-/// One thing that a trader may do; `now` is the state's time.
+/// Draws an action of a trader. `now` is the state time.
 fn action(random: &mut Random, now: u64) -> Action {
     let number = |random: &mut Random, most| 1 + random.below(most);
     let someone = trader(TRADERS[random.below(5) as usize]).public_key();
@@ -83,7 +82,7 @@ fn history() -> Value {
     for body in ["", "junk", "[", "{}", "h\u{e9}llo \u{1f600}"] {
         venue.apply(body);
     }
-    // Replay from the first body, to have every root and code.
+    // Replays from the first body to collect every root and code.
     let mut replay = Venue::with_rules(std::sync::Arc::clone(&venue.rules));
     let batches: Vec<Value> = venue
         .bodies
@@ -108,7 +107,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn the_golden_history_is_what_the_engine_does_today() {
+fn the_engine_reproduces_the_golden_history() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden.json");
     let text = history().to_string() + "\n";
     if std::env::var_os("ZELLBOOK_BLESS").is_some() {

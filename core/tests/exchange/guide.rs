@@ -19,7 +19,7 @@ fn find(name: &str) -> String {
 }
 
 #[test]
-fn every_seed_order_has_the_expected_verdict() {
+fn every_seed_order_is_accepted_or_rejected_as_expected() {
     let rules = rules();
     let cases = seed();
     assert_eq!(cases.len(), 42);
@@ -34,7 +34,7 @@ fn every_seed_order_has_the_expected_verdict() {
 }
 
 #[test]
-fn one_order_in_any_encoding_of_key_and_s_has_one_hash() {
+fn the_hash_of_a_guide_order_does_not_depend_on_the_encoding_of_key_and_s() {
     let rules = rules();
     let hash = |name: &str| check_element(&rules, &find(name)).unwrap().hash;
     for number in 0..6 {
@@ -52,7 +52,7 @@ fn fund(venue: &mut Venue, to: PublicKey, token: &str) {
 }
 
 #[test]
-fn a_guide_order_counts_once_whatever_its_encoding() {
+fn a_guide_order_is_applied_once_in_whatever_encoding() {
     let mut venue = Venue::empty();
     let account = check_element(&venue.rules, &find("order0-raw64")).unwrap().account;
     fund(&mut venue, account, "USDT");
@@ -73,7 +73,7 @@ fn a_rejected_guide_order_can_never_succeed_later() {
 }
 
 #[test]
-fn needless_zeros_are_read_as_the_guides_client_writes_them() {
+fn needless_zeros_in_guide_orders_are_accepted() {
     let mut venue = Venue::empty();
     let account = check_element(&venue.rules, &find("order3-raw64")).unwrap().account;
     fund(&mut venue, account, "ETH");
@@ -82,7 +82,7 @@ fn needless_zeros_are_read_as_the_guides_client_writes_them() {
 }
 
 #[test]
-fn other_shapes_of_a_guide_order_are_malformed() {
+fn guide_orders_of_another_shape_are_malformed() {
     let rules = rules();
     let check = |change: &dyn Fn(&mut Value)| {
         let mut order: Value = serde_json::from_str(&find("order0-raw64")).unwrap();
@@ -94,7 +94,7 @@ fn other_shapes_of_a_guide_order_are_malformed() {
     assert_eq!(check(&|order| order["price"] = json!("two")), 1);
     assert_eq!(check(&|order| order["order_type"] = json!("hold")), 1);
     assert_eq!(check(&|order| drop(order.as_object_mut().unwrap().remove("signature"))), 1);
-    // The same signed message with its commas elsewhere.
+    // Moving a comma gives other fields with the same signed text.
     assert_eq!(
         check(&|order| {
             order["base_token"] = json!("ETH,USDT");
@@ -106,7 +106,7 @@ fn other_shapes_of_a_guide_order_are_malformed() {
 }
 
 #[test]
-fn genesis_can_refuse_the_format() {
+fn genesis_can_turn_the_guides_format_off() {
     let mut genesis = rules().genesis.clone();
     genesis.guide_orders = false;
     let json = serde_json::to_vec(&genesis).unwrap();

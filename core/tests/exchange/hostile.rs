@@ -1,4 +1,4 @@
-//! Bodies that anyone may post.
+//! Hostile bodies: anyone can post any bytes to the sequencer.
 
 use zellbook_core::protocol::OrderRef;
 use zellbook_core::types::limits::BODY_BYTES_MAX;
@@ -7,7 +7,7 @@ use zellbook_core::{Action, Batch};
 use crate::venue::{Venue, trader};
 
 #[test]
-fn a_body_that_is_no_array_changes_the_index_and_the_chain_only() {
+fn a_body_that_is_not_an_array_changes_only_the_index_and_the_chain() {
     let mut venue = Venue::funded();
     venue.order("alice buys 1 @ 100").unwrap();
     let nested = "[".repeat(100_000);
@@ -42,7 +42,7 @@ fn a_body_that_is_no_array_changes_the_index_and_the_chain_only() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_no_array() {
+fn a_body_of_invalid_utf_8_has_no_elements() {
     let mut venue = Venue::empty();
     let batch = Batch::check(&venue.rules, 1, b"[\"\xff\"]");
     assert!(batch.transactions.is_empty());
@@ -50,7 +50,7 @@ fn bytes_that_are_no_text_are_no_array() {
 }
 
 #[test]
-fn a_bad_element_does_not_touch_its_neighbours() {
+fn a_malformed_element_does_not_affect_its_neighbours() {
     let mut venue = Venue::funded();
     let first = venue.sign(&trader("alice"), Action::CancelAll { market: None });
     let second = venue.sign(&trader("bob"), Action::CancelAll { market: None });

@@ -1,4 +1,4 @@
-//! The state machine, tested through finalized batches alone.
+//! The state machine, tested only through finalized batches of signed transactions.
 
 mod accounts;
 mod certificate;

@@ -1,4 +1,4 @@
-//! Matching, told as scenes.
+//! Matching: each test is a script of orders and the events and the book that follow from it.
 
 use expect_test::{Expect, expect};
 
@@ -41,7 +41,7 @@ fn earlier_orders_at_a_price_fill_first() {
 }
 
 #[test]
-fn a_partly_filled_maker_keeps_its_place() {
+fn a_partly_filled_maker_keeps_its_queue_position() {
     check(
         "alice sells 2 @ 100; bob sells 2 @ 100; carol buys 1 @ 100; dave buys 2 @ 100",
         expect![[r#"
@@ -101,7 +101,7 @@ fn a_post_only_order_rests_or_is_rejected() {
 }
 
 #[test]
-fn cancel_newest_stops_the_incoming_order_where_it_meets_its_own() {
+fn cancel_newest_cancels_the_rest_of_the_incoming_order() {
     check(
         "alice sells 1 @ 99; bob sells 1 @ 100; carol sells 1 @ 101; bob buys 3 @ 101",
         expect![[r#"
@@ -114,7 +114,7 @@ fn cancel_newest_stops_the_incoming_order_where_it_meets_its_own() {
 }
 
 #[test]
-fn cancel_oldest_removes_its_own_orders_and_goes_on() {
+fn cancel_oldest_cancels_own_resting_orders_and_continues() {
     check(
         "bob sells 1 @ 100; bob sells 1 @ 100; carol sells 1 @ 101; bob buys 2 @ 101 cancel_oldest",
         expect![[r#"
@@ -127,7 +127,7 @@ fn cancel_oldest_removes_its_own_orders_and_goes_on() {
 }
 
 #[test]
-fn cancel_both_removes_the_first_of_its_own_and_the_rest() {
+fn cancel_both_cancels_the_first_own_order_and_the_rest() {
     check(
         "bob sells 1 @ 100; bob sells 1 @ 100; bob buys 2 @ 101 cancel_both",
         expect![[r#"
@@ -139,7 +139,7 @@ fn cancel_both_removes_the_first_of_its_own_and_the_rest() {
 }
 
 #[test]
-fn a_buyer_keeps_the_improvement_on_its_limit() {
+fn a_buyer_pays_the_makers_price_and_not_its_limit() {
     let mut venue = Venue::funded();
     venue.order("alice sells 2 @ 100").unwrap();
     venue.order("bob buys 3 @ 110").unwrap();
@@ -151,7 +151,7 @@ fn a_buyer_keeps_the_improvement_on_its_limit() {
 }
 
 #[test]
-fn a_seller_is_paid_the_bids_price() {
+fn a_seller_receives_the_price_of_the_bid() {
     let mut venue = Venue::funded();
     venue.order("alice buys 2 @ 110").unwrap();
     venue.order("bob sells 3 @ 100").unwrap();

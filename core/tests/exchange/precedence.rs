@@ -1,13 +1,15 @@
-//! Of two rules that a transaction breaks, the one with the lower code is the answer. For each kind,
-//! each pair of codes that are neighbours in its list of checks is broken at once.
+//! The order of the reject codes: a transaction that breaks several rules is rejected with the lowest code. For
+//! each kind, the tests break each two rules that follow each other in its list of checks. This implies the
+//! order of all.
 
 use zellbook_core::protocol::{KeyGrant, OrderRef};
 use zellbook_core::{Action, Order, SecretKey, Side, Transaction};
 
 use crate::venue::{TRADERS, Venue, issuer, key, order, replica, trader};
 
-/// A state in which everything can go wrong: time 5,000; alice has four open orders in ETH/USDT, among
-/// them one named `a`, a session key of each sort, and no room for a third.
+/// Returns a state in which every rule can be broken. The time is 5,000. Alice has the maximum of four open
+/// orders in ETH/USDT, one of them with the client id `a`, and the maximum of two session keys, one of each
+/// sort.
 fn troubled() -> Venue {
     let mut venue = Venue::funded();
     venue.tick(5000);
@@ -30,7 +32,7 @@ fn troubled() -> Venue {
     venue
 }
 
-/// An order of alice's that breaks nothing, and changes to it that break something each.
+/// Returns a valid order of alice, after changes that each break one rule.
 fn with(changes: &[fn(&mut Order)]) -> Order {
     let mut order = order(Side::Buy, "1".parse().unwrap(), "150".parse().unwrap());
     changes.iter().for_each(|change| change(&mut order));
@@ -88,7 +90,7 @@ fn seller(order: &mut Order) {
     order.side = Side::Sell;
 }
 
-/// Applies what `signer` signs for alice.
+/// Applies an action for alice that `signer` signs. Returns the reject code.
 fn code(venue: &mut Venue, signer: &SecretKey, valid_until: Option<u64>, action: Action) -> u16 {
     let nonce = venue.nonce();
     let alice = trader("alice").public_key();
@@ -107,26 +109,26 @@ fn code(venue: &mut Venue, signer: &SecretKey, valid_until: Option<u64>, action:
 }
 
 #[test]
-fn codes_1_to_4_come_before_all_others_in_their_order() {
+fn codes_1_to_4_are_checked_first_and_in_order() {
     let mut venue = troubled();
     let alice = trader("alice");
     let cancel = || Action::CancelAll { market: None };
     let used = venue.sign_with(&alice, 7, cancel());
     venue.apply_one(&used).unwrap();
-    // 1 before 2: malformed, with a signature that is none of this text.
+    // 1 before 2: malformed, and the signature is of another text.
     let malformed = used.replace("\"kind\":\"cancel_all\"", "\"kind\":\"cancel_some\"");
     assert_eq!(venue.apply_one(&malformed).unwrap_err().code(), 1);
-    // 2 before 3: another text under a nonce that is used.
+    // 2 before 3: the signature is of another text, and the nonce was used.
     let forged = used.replace("cancel_all\"", "cancel_all\",\"market\":\"ETH/USDT\"");
     assert_eq!(venue.apply_one(&forged).unwrap_err().code(), 2);
-    // 3 before 4: used, and then below the window.
+    // 3 before 4: the nonce was used, and then fell below the window.
     for nonce in 7000..7063 {
         venue.apply_one(&venue.sign_with(&alice, nonce, cancel())).unwrap();
     }
     let lowest = venue.exchange.account(&alice.public_key()).unwrap().nonces()[0];
     let again = venue.sign_with(&alice, lowest, cancel());
     assert_eq!(venue.apply_one(&again).unwrap_err().code(), 3);
-    // 4 before 5: below the window, and too late.
+    // 4 before 5: the nonce is below the window, and `valid_until` has passed.
     let late = |transaction: &mut Transaction| transaction.valid_until = Some(1);
     let old = venue.sign_as(&alice, late, 1, cancel());
     assert_eq!(venue.apply_one(&old).unwrap_err().code(), 4);
@@ -135,7 +137,7 @@ fn codes_1_to_4_come_before_all_others_in_their_order() {
 }
 
 #[test]
-fn the_pairs_of_an_order() {
+fn an_order_is_checked_in_the_order_of_the_codes() {
     let mut venue = troubled();
     let (alice, stranger) = (trader("alice"), key(77));
     let (for_btc, for_usdt) = (key(50), key(51));
@@ -169,7 +171,7 @@ fn the_pairs_of_an_order() {
 }
 
 #[test]
-fn the_pairs_of_a_replacement() {
+fn a_replacement_is_checked_in_the_order_of_the_codes() {
     let mut venue = troubled();
     let alice = trader("alice");
     let replace = |id, changes: &[fn(&mut Order)]| Action::Replace {
@@ -203,7 +205,7 @@ fn a_replacement_is_checked_as_a_whole_even_when_it_then_only_cancels() {
         venue.tick(5000);
         venue.order("alice buys 3 @ 150").unwrap();
         venue.order("bob sells 2 @ 150").unwrap();
-        // A total of 1 is less than the 2 that are filled.
+        // A total of 1 is less than the filled quantity of 2, so the replacement only cancels.
         let replace = |changes: &[fn(&mut Order)]| Action::Replace {
             target: OrderRef::Id(1),
             order: with(changes),
@@ -220,7 +222,7 @@ fn amount(text: &str) -> zellbook_core::Decimal {
 }
 
 #[test]
-fn the_pairs_of_funds() {
+fn transfers_and_withdrawals_are_checked_in_the_order_of_the_codes() {
     let mut venue = troubled();
     let (alice, session) = (trader("alice"), key(51));
     let transfer = |token: &str, to: &str, text: &str| Action::Transfer {
@@ -254,7 +256,7 @@ fn the_pairs_of_funds() {
 }
 
 #[test]
-fn the_pairs_of_a_deposit() {
+fn a_deposit_is_checked_in_the_order_of_the_codes() {
     let mut venue = troubled();
     let deposit = |token: &str, text: &str| Action::Deposit {
         token: token.into(),
@@ -278,7 +280,7 @@ fn the_pairs_of_a_deposit() {
 }
 
 #[test]
-fn the_pairs_of_session_keys_and_switches() {
+fn session_keys_and_switches_are_checked_in_the_order_of_the_codes() {
     let mut venue = troubled();
     let grant = |market: Option<&str>, spend: Option<(&str, &str)>, expires| {
         Action::AuthorizeKey(KeyGrant {
@@ -316,7 +318,7 @@ fn the_pairs_of_session_keys_and_switches() {
 }
 
 #[test]
-fn too_late_comes_before_unauthorized_for_every_kind() {
+fn expiry_is_checked_before_authorization_for_every_kind() {
     let mut venue = troubled();
     let stranger = key(77);
     let action = Action::RevokeKey { key: key(60).public_key() };

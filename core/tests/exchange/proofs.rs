@@ -1,4 +1,4 @@
-//! Proofs of leaves against the root, snapshots, and simulation against the engine.
+//! Inclusion proofs against the root, state snapshots, and the order simulation against the engine.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use zellbook_core::{
 use crate::random::Random;
 use crate::venue::{TRADERS, Venue, key, read_order, replica, trader};
 
-/// A state with leaves of every kind but the guide's.
+/// Returns a state with leaves of every kind except used guide signatures.
 fn rich() -> Venue {
     let mut venue = Venue::funded_with_fees(3, 7);
     for line in [
@@ -44,7 +44,7 @@ fn rich() -> Venue {
 }
 
 #[test]
-fn every_leaf_and_every_absence_is_proven_and_nothing_else() {
+fn a_proof_shows_its_leaf_or_its_absence_and_nothing_else() {
     let mut venue = rich();
     let root = venue.exchange.root();
     let kinds: std::collections::BTreeSet<u8> = venue.leaves.keys().map(|key| key[0]).collect();
@@ -72,7 +72,7 @@ fn every_leaf_and_every_absence_is_proven_and_nothing_else() {
         assert_eq!(read.verify(&root, &leaf.to_bytes(), None), Ok(()));
         assert_eq!(read.verify(&root, &leaf.to_bytes(), Some(b"")), Err(ProofError::Kind));
         ends[usize::from(read.end != ProofEnd::Empty)] += 1;
-        // It proves nothing of a key that lies elsewhere.
+        // It proves nothing about a key on another path.
         let there = LeafKey::Counters.to_bytes();
         assert!(read.verify(&root, &there, None).is_err());
     }
@@ -101,7 +101,7 @@ fn a_proof_with_any_bit_changed_is_refused() {
 }
 
 #[test]
-fn a_proof_deeper_than_a_path_is_no_proof() {
+fn a_proof_deeper_than_256_levels_is_refused() {
     assert_eq!(Proof::from_bytes(&[&[1, 1][..], &[0; 40]].concat()), Err(ProofError::Form));
     let deep = Proof { siblings: vec![[1; 32]; 257], end: ProofEnd::Empty };
     assert_eq!(deep.verify(&[0; 32], b"", None), Err(ProofError::Form));
@@ -110,7 +110,7 @@ fn a_proof_deeper_than_a_path_is_no_proof() {
 }
 
 #[test]
-fn a_snapshot_reads_back_and_goes_on_the_same() {
+fn a_state_read_from_a_snapshot_continues_with_the_same_roots() {
     let mut venue = rich();
     let bytes = venue.exchange.to_snapshot();
     let mut loaded = Exchange::from_snapshot(Arc::clone(&venue.rules), &bytes).unwrap();
@@ -151,7 +151,7 @@ fn a_damaged_snapshot_is_refused() {
 }
 
 #[test]
-fn a_snapshot_reads_the_same_in_pieces_of_any_size() {
+fn a_snapshot_can_be_read_in_pieces_of_any_size() {
     let mut venue = rich();
     let bytes = venue.exchange.to_snapshot();
     for size in [1, 2, 7, 60, 61, 1000, bytes.len()] {
@@ -162,7 +162,7 @@ fn a_snapshot_reads_the_same_in_pieces_of_any_size() {
 }
 
 #[test]
-fn a_snapshot_that_says_it_has_more_than_can_be_is_refused_at_once() {
+fn a_snapshot_that_claims_impossible_sizes_is_refused_immediately() {
     let mut venue = rich();
     let bytes = venue.exchange.to_snapshot();
     let mut decoder = Decoder::new(Arc::clone(&venue.rules));
@@ -173,13 +173,13 @@ fn a_snapshot_that_says_it_has_more_than_can_be_is_refused_at_once() {
     let mut decoder = Decoder::new(Arc::clone(&venue.rules));
     let error = decoder.take(&[&bytes[..start], &[0, 1, 0], &[0xff; 4]].concat()).unwrap_err();
     assert!(error.to_string().contains("longer than any"), "{error}");
-    // Withdrawals without end.
+    // The counters claim 2^64 - 1 withdrawals.
     let forged = forge(&venue, |leaves| leaves.get_mut(&[0][..]).unwrap()[56..64].fill(0xff));
     let error = Exchange::from_snapshot(Arc::clone(&venue.rules), &forged).map(drop).unwrap_err();
     assert!(matches!(error, SnapshotError::Invariant(_)), "{error}");
 }
 
-/// A snapshot of these leaves with the root that they have.
+/// Writes a snapshot of changed leaves with the root that they have, so that only the invariants can refuse it.
 fn forge(
     venue: &Venue,
     change: impl FnOnce(&mut std::collections::BTreeMap<Vec<u8>, Vec<u8>>),
@@ -204,7 +204,7 @@ fn forge(
 }
 
 #[test]
-fn a_snapshot_of_a_state_that_cannot_be_is_refused_though_its_root_is_right() {
+fn a_snapshot_of_an_impossible_state_is_refused_even_with_a_correct_root() {
     let venue = rich();
     let load = |bytes: &[u8]| {
         Exchange::from_snapshot(Arc::clone(&venue.rules), bytes)
@@ -232,7 +232,7 @@ fn a_snapshot_of_a_state_that_cannot_be_is_refused_though_its_root_is_right() {
         (set(0, 63, 9), "I1"),                  // withdrawals that are not there
         (set(0, 47, 0), "I6"),                  // orders that were never accepted
         (
-            // A third session key, of an account that has nothing else.
+            // A third session key, for an account that has nothing else.
             forge(&venue, |leaves| {
                 let value = leaves[&find(7)].clone();
                 for seed in [60, 61, 62] {
@@ -296,7 +296,7 @@ fn a_snapshot_of_a_state_that_cannot_be_is_refused_though_its_root_is_right() {
     }
 }
 
-/// What a client that sees the book by orders would know.
+/// Simulates an order with the knowledge of a client that sees the single orders of the book.
 fn simulated(venue: &Venue, name: &str, order: &Order) -> Option<Simulation> {
     let terms = venue.rules.listing.terms(order).ok()?;
     let market = venue.rules.listing.market(&order.market).unwrap();
@@ -319,7 +319,7 @@ fn simulated(venue: &Venue, name: &str, order: &Order) -> Option<Simulation> {
 }
 
 #[test]
-fn a_simulation_says_what_the_engine_then_does() {
+fn a_simulation_predicts_what_the_engine_does() {
     for seed in 1..=40 {
         let mut random = Random(seed);
         println!("seed {seed}");
@@ -378,7 +378,7 @@ fn compare(venue: &Venue, expected: &Simulation, events: &[Event], line: &str) {
 }
 
 #[test]
-fn an_average_price_is_exact_to_a_millionth_of_a_tick() {
+fn an_average_price_is_rounded_down_to_a_millionth_of_a_tick() {
     let mut venue = Venue::funded();
     venue.order("alice sells 1 @ 100").unwrap();
     venue.order("bob sells 2 @ 101").unwrap();
@@ -391,7 +391,7 @@ fn an_average_price_is_exact_to_a_millionth_of_a_tick() {
 }
 
 #[test]
-fn a_level_stands_for_its_orders() {
+fn a_simulation_on_levels_counts_the_orders_of_a_level() {
     let venue = Venue::funded();
     let market = venue.rules.listing.market("ETH/USDT").unwrap();
     let (_, order) = read_order("carol buys 100 @ 110");
@@ -407,7 +407,7 @@ fn a_level_stands_for_its_orders() {
         is_own: false,
         key: (),
     };
-    // Three orders may be met; the second level would be the fourth.
+    // The order may meet three makers. The first level has three, so the second level would be the fourth.
     let makers = [level("100", 3), level("101", 1), level("200", 1)];
     let simulation = simulate(&venue.rules.listing, market, &terms, makers.into_iter(), None);
     assert_eq!(simulation.filled, Lots(1000));
@@ -415,7 +415,7 @@ fn a_level_stands_for_its_orders() {
 }
 
 #[test]
-fn the_nearest_valid_numbers_are_valid() {
+fn suggested_values_are_valid() {
     let venue = Venue::funded();
     let market = venue.rules.listing.market("ETH/USDT").unwrap();
     for (line, expected) in [
@@ -439,7 +439,7 @@ fn the_nearest_valid_numbers_are_valid() {
 }
 
 #[test]
-fn a_snapshot_that_breaks_an_invariant_is_refused_by_name() {
+fn a_snapshot_that_breaks_an_invariant_is_refused_with_the_invariants_number() {
     let mut venue = rich();
     for line in ["dave sells 1 @ 130 id=y", "dave sells 1 @ 131 id=z", "dave sells 1 @ 132"] {
         venue.order(line).unwrap();
@@ -464,15 +464,15 @@ fn a_snapshot_that_breaks_an_invariant_is_refused_by_name() {
     let voted = u64::from_be_bytes(latest_of_first[..8].try_into().unwrap());
     assert!(voted < last && latest < voted);
     for (bytes, expected) in [
-        // An ask of dave's at 80, below carol's bid.
+        // Dave's ask moves to 80, below carol's bid.
         (at(&order("dave", 4), 3, &160_u64.to_be_bytes()), "I3: ETH/USDT is crossed"),
-        // Worth more than can exist, though all but a little of it is filled.
+        // The order's total is worth more than can exist, although most of it is filled.
         (at(&order("alice", 1), 3, &[0x7f; 16]), "I6: order 1 is not as it should be"),
         (at(&order("dave", 6), 51, b"y"), "I6: the client id of order 5 leads elsewhere"),
         (at(&order("dave", 6), 51, b" "), "I10: a client id cannot be"),
         (at(&session(50), 12, &[0; 16]), "I10: the limit of a session key cannot be"),
         (
-            // A fifth order of dave's, with its lock.
+            // Dave gets a fifth order, with the lock that it needs.
             forge(&venue, |leaves| {
                 let value = leaves[&order("dave", 7)].clone();
                 leaves.insert(order("dave", 2), value);
@@ -484,7 +484,7 @@ fn a_snapshot_that_breaks_an_invariant_is_refused_by_name() {
             "has too many open orders",
         ),
         (
-            // Dave's balance, and as much of the supply, is not there.
+            // Dave's balance is missing, and the supply is lower by the same amount.
             forge(&venue, |leaves| {
                 let gone = leaves.remove(&balance).unwrap();
                 let supply = leaves.get_mut(&LeafKey::Supply(eth).to_bytes()).unwrap();
@@ -505,7 +505,7 @@ fn a_snapshot_that_breaks_an_invariant_is_refused_by_name() {
         (add(LeafKey::Vote(voted + 1, ReplicaIndex(0)), vec![0; 32]), "I10: a vote on batch"),
         (add(LeafKey::Vote(latest, ReplicaIndex(0)), vec![0; 32]), "I10: a vote on batch 17"),
         (
-            // All three say the same of one batch.
+            // All three replicas vote for the same root of one batch, so it should be certified.
             forge(&venue, |leaves| {
                 for index in 0..3 {
                     leaves.insert(replica_leaf(index), latest_of_first.clone());
@@ -523,7 +523,7 @@ fn a_snapshot_that_breaks_an_invariant_is_refused_by_name() {
 }
 
 #[test]
-fn a_state_before_the_first_batch_has_nothing() {
+fn a_state_before_the_first_batch_must_be_empty() {
     let venue = Venue::funded();
     let bytes = forge(&venue, |leaves| leaves.get_mut(&vec![0]).unwrap()[..8].fill(0));
     let error = Exchange::from_snapshot(Arc::clone(&venue.rules), &bytes).map(drop).unwrap_err();
@@ -531,7 +531,7 @@ fn a_state_before_the_first_batch_has_nothing() {
 }
 
 #[test]
-fn where_the_guides_format_is_not_taken_no_signature_in_it_was_used() {
+fn without_the_guides_format_a_state_has_no_used_guide_signatures() {
     let mut genesis = crate::venue::rules().genesis.clone();
     genesis.guide_orders = false;
     let mut venue = Venue::with_rules(Arc::new(genesis.check().unwrap()));

@@ -1,4 +1,4 @@
-//! Numbers from a seed.
+//! Reproducible random numbers.
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 pub struct Random(pub u64);

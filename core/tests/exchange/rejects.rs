@@ -1,4 +1,4 @@
-//! One test for each reject code, and what a reject leaves behind.
+//! One test for each reject code, and the rule that a reject changes nothing but the nonce.
 
 use zellbook_core::protocol::{KeyGrant, OrderRef, Suggestion};
 use zellbook_core::rules::Token;
@@ -8,7 +8,7 @@ use zellbook_core::{Action, Event, Reject, Rules, SecretKey, Side, TimeInForce, 
 
 use crate::venue::{Venue, issuer, key, order, read_order, replica, trader};
 
-/// The order is rejected with this code and message, and nothing but its nonce changed.
+/// Checks that an order is rejected with this code and message, and that only its nonce changed.
 fn check_order(line: &str, code: u16, message: &str) {
     let mut venue = Venue::funded();
     let before = venue.exchange.clone();
@@ -52,8 +52,8 @@ fn code_2_bad_signature() {
 }
 
 #[test]
-fn a_signature_from_which_no_key_can_be_recovered_is_a_bad_one() {
-    // Some r are no x of a point of the curve: there is no R, so there is no key to compare.
+fn a_signature_from_which_no_key_can_be_recovered_is_rejected_with_code_2() {
+    // Not every r is the x of a point of the curve. Without a point there is no key to compare.
     let r = (1_u8..=255)
         .map(|last| format!("{last:064x}"))
         .find(|x| format!("02{x}").parse::<zellbook_core::PublicKey>().is_err())
@@ -86,7 +86,7 @@ fn code_3_twice_in_one_batch() {
 }
 
 #[test]
-fn a_rejected_transaction_uses_its_nonce_up() {
+fn a_rejected_transaction_uses_up_its_nonce() {
     let mut venue = Venue::funded();
     let poor = venue.sign(
         &trader("alice"),
@@ -106,7 +106,7 @@ fn code_4_nonce_too_old() {
     let mut venue = Venue::funded();
     let alice = trader("alice");
     let cancel = || Action::CancelAll { market: None };
-    // Any order of nonces is good until 64 are kept.
+    // Nonces can come in any order until 64 are stored.
     for nonce in (101..=164).rev() {
         let signed = venue.sign_with(&alice, nonce, cancel());
         assert!(venue.apply_one(&signed).is_ok());
@@ -324,7 +324,7 @@ fn code_34_cannot_fill() {
     let reject = venue.order("carol buys 3 @ 101 fok").unwrap_err();
     assert_eq!(reject.code(), 34);
     assert_eq!(reject.to_string(), "this fill-or-kill order would fill only 2 of 3");
-    // Nor does it cancel its own orders on the way.
+    // A rejected order also cancels none of its account's orders that it would meet.
     assert_eq!(venue.order("alice buys 2 @ 101 fok cancel_oldest").unwrap_err().code(), 34);
     assert_only_nonces_changed(&before, &venue);
     assert_eq!(venue.describe_book(), "ask alice 1 @ 100\nask bob 1 @ 101\n");
@@ -491,7 +491,7 @@ fn cancel_all_cancels_in_one_market_or_in_all() {
 }
 
 #[test]
-fn a_transfer_moves_the_amount_to_an_account_that_need_not_exist() {
+fn a_transfer_can_go_to_an_account_without_transactions() {
     let mut venue = Venue::empty();
     venue.deposit("alice", "ETH", "1");
     let action = Action::Transfer {
@@ -504,7 +504,7 @@ fn a_transfer_moves_the_amount_to_an_account_that_need_not_exist() {
     assert_eq!(venue.balance("erin", "ETH"), "0.4 + 0");
 }
 
-/// One of each.
+/// Returns one reject of each code.
 fn rejects() -> Vec<Reject> {
     let one = "1".parse().unwrap();
     let (text, key) = (|| String::from("x"), trader("alice").public_key());
@@ -544,7 +544,7 @@ fn rejects() -> Vec<Reject> {
 }
 
 #[test]
-fn codes_and_names_are_those_of_the_protocol() {
+fn codes_and_names_match_the_protocol() {
     let protocol = include_str!("../../../docs/protocol.md");
     let (_, section) = protocol.split_once("## 8. Reject codes").unwrap();
     let (section, _) = section.split_once("\n## ").unwrap();
@@ -560,7 +560,7 @@ fn codes_and_names_are_those_of_the_protocol() {
 }
 
 #[test]
-fn what_genesis_alone_forbids_is_known_without_a_state() {
+fn rejects_that_depend_on_genesis_alone_need_no_state() {
     let mut venue = Venue::funded();
     let amount = |text: &str| text.parse().unwrap();
     let bob = trader("bob").public_key();
@@ -602,7 +602,7 @@ fn what_genesis_alone_forbids_is_known_without_a_state() {
         let found = venue.act(&trader("alice"), action.clone()).map(drop);
         assert_eq!(found, known, "{action:?}");
     }
-    // What only a state can tell is no matter of genesis.
+    // Rejects that depend on the state do not concern genesis.
     for action in [
         place("alice buys 1000000 @ 100"),
         transfer("ETH", "5000"),
@@ -616,7 +616,7 @@ fn what_genesis_alone_forbids_is_known_without_a_state() {
 }
 
 #[test]
-fn of_many_names_a_message_gives_eight() {
+fn a_message_lists_at_most_eight_names() {
     let mut genesis = crate::venue::rules().genesis.clone();
     let tokens =
         |rules: &Rules| rules.listing.amount("X", "1".parse().unwrap()).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! The root, and loading a state from its leaves.
+//! The state root, restoring a state from its leaves, and the book's own data structures.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ fn busy() -> (Venue, BTreeMap<Vec<u8>, Vec<u8>>) {
 }
 
 #[test]
-fn a_state_loaded_from_its_leaves_has_the_same_root_and_goes_on_the_same() {
+fn a_state_restored_from_its_leaves_continues_with_the_same_roots() {
     let (mut venue, leaves) = busy();
     let bytes = leaves.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
     let mut loaded = Exchange::from_leaves(Arc::clone(&venue.rules), bytes).unwrap();
@@ -58,7 +58,7 @@ fn leaves_out_of_order_or_repeated_are_refused() {
 }
 
 #[test]
-fn a_changed_missing_or_broken_leaf_changes_the_root_or_is_refused() {
+fn a_changed_or_missing_leaf_changes_the_root_or_is_refused() {
     let (mut venue, leaves) = busy();
     let root = venue.exchange.root();
     for position in 0..leaves.len() {
@@ -95,7 +95,7 @@ fn every_batch_changes_the_root() {
 }
 
 #[test]
-fn winding_everything_down_ends_with_nothing_locked() {
+fn after_all_cancels_and_withdrawals_no_tokens_exist() {
     let (mut venue, _) = busy();
     for name in crate::venue::TRADERS {
         venue.act(&trader(name), Action::CancelAll { market: None }).unwrap();
@@ -110,7 +110,7 @@ fn winding_everything_down_ends_with_nothing_locked() {
 }
 
 #[test]
-fn order_ids_beyond_32_bits_are_told_apart() {
+fn order_ids_beyond_32_bits_are_distinct() {
     let (mut venue, mut leaves) = busy();
     let counters = leaves.get_mut(&vec![0]).unwrap();
     counters[40..48].copy_from_slice(&0xffff_ffff_u64.to_be_bytes());
@@ -147,7 +147,7 @@ fn a_level_is_found_by_its_side_and_price() {
         }
     };
     check("");
-    // A level comes where one of the other side was.
+    // A bid level appears at the price at which an ask level was removed.
     for line in ["carol sells 2 @ 91", "dave sells 1 @ 91", "carol buys 1 @ 91", "erin buys 1 @ 91"]
     {
         check(line);
@@ -195,7 +195,7 @@ fn memory_of_open_orders_is_counted() {
     let book = venue.exchange.engine().book(market).unwrap().memory();
     let accounts = venue.exchange.engine().ledger().accounts();
     let lists: Vec<usize> = accounts.map(|account| account.open_orders_memory()).collect();
-    // An order takes 56 bytes in the book and 8 in its account's list, each with room to grow.
+    // An order takes 56 bytes in the book and 8 in its account's list; both have room to grow.
     assert!((20 * 56..20_000).contains(&book), "{book}");
     assert!(lists.iter().all(|list| *list == 0 || (4 * 8..400).contains(list)), "{lists:?}");
     assert_eq!(full, book + lists.iter().sum::<usize>());
@@ -211,7 +211,7 @@ fn memory_of_open_orders_is_counted() {
 }
 
 #[test]
-fn a_slot_holds_an_order_until_it_is_gone() {
+fn a_slot_holds_its_order_until_the_order_is_removed() {
     let mut book = Book::default();
     let order = |id| RestingOrder {
         id,

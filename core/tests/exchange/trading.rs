@@ -1,4 +1,4 @@
-//! What orders do beyond plain matching: fees, times in force, replacing, client ids, switches.
+//! Orders beyond plain matching: fees, times in force, replacements, client ids and dead-man's switches.
 
 use expect_test::{Expect, expect};
 use zellbook_core::protocol::OrderRef;
@@ -22,25 +22,27 @@ fn fee_balance(venue: &Venue) -> u128 {
 }
 
 #[test]
-fn both_sides_pay_their_fee_in_quote_rounded_up_over_the_order() {
-    // A lot at a tick is 50 atoms; 7 and 3 basis points of it are far below an atom.
+fn both_sides_pay_fees_in_quote_rounded_up_once_for_each_order() {
+    // One lot at one tick is worth 50 atoms, so the fee on it is far below one atom.
     let mut venue = Venue::funded_with_fees(3, 7);
     venue.order("alice sells 1 @ 100").unwrap();
     venue.order("bob buys 0.5 @ 100 ioc").unwrap();
-    // 50 USDT = 500,000 atoms: bob pays 350, alice 150.
+    // The trade is worth 50 USDT = 500,000 atoms: bob pays 350, alice 150.
     assert_eq!(venue.balance("bob", "USDT"), "999949.965 + 0");
     assert_eq!(venue.balance("alice", "USDT"), "1000049.985 + 0");
     assert_eq!(fee_balance(&venue), 500);
-    // 0.01 @ 100 = 10,000 atoms: 7 for the taker; for alice the third atom of 3 x 51 / 100.
+    // 0.01 @ 100 = 10,000 atoms. Bob, a new taker, pays 7. Alice's total is 510,000 atoms: 153 of fee, of which
+    // she has paid 150.
     venue.order("bob buys 0.01 @ 100 ioc").unwrap();
     assert_eq!(fee_balance(&venue), 500 + 7 + 3);
 }
 
 #[test]
-fn a_resting_bid_locks_its_fee_and_gets_back_what_it_does_not_need() {
+fn a_bid_that_rests_locks_only_the_makers_fee() {
     let mut venue = Venue::funded_with_fees(10, 20);
     venue.order("bob buys 2 @ 100").unwrap();
-    // 200 USDT and 10 basis points; the taker's rate and the odd atom went back at once.
+    // Locked are 200 USDT and the maker's 10 basis points. The balance had to cover the taker's 20 and one more
+    // atom.
     assert_eq!(venue.balance("bob", "USDT"), "999799.8 + 200.2");
     venue.order("alice sells 1 @ 90").unwrap();
     assert_eq!(venue.balance("bob", "USDT"), "999799.8 + 100.1");
@@ -50,9 +52,9 @@ fn a_resting_bid_locks_its_fee_and_gets_back_what_it_does_not_need() {
 }
 
 #[test]
-fn a_partly_filled_bid_gives_back_what_it_locked_to_the_atom() {
-    // A lot at 100.5 is 10,050 atoms, and 3 basis points of it are 3.015: three lots lock 10 of fee,
-    // the first pays 4, so that 6 are left, and not the 7 of two lots.
+fn a_partly_filled_bid_unlocks_the_exact_amount() {
+    // One lot at 100.5 is worth 10,050 atoms, and 3 basis points of that are 3.015. Three lots lock a fee of
+    // 10. The first pays 4, so 6 are left, which is less than the fee of 7 on two lots alone.
     let partly_filled = || {
         let mut venue = Venue::funded_with_fees(3, 0);
         venue.order("alice buys 0.03 @ 100.5").unwrap();
@@ -73,12 +75,12 @@ fn a_partly_filled_bid_gives_back_what_it_locked_to_the_atom() {
 }
 
 #[test]
-fn what_an_order_needs_depends_on_what_it_may_do() {
+fn the_balance_that_an_order_needs_depends_on_its_time_in_force() {
     for (maker, taker, kind, enough, short) in [
         (10, 20, "post_only", "100.1", "100.0999"),
         (10, 20, "ioc", "100.2", "100.1999"),
         (10, 20, "gtc", "100.2001", "100.2"),
-        // With one fee there is one rounding.
+        // If one of the fees is zero, only one rounding can happen.
         (0, 20, "gtc", "100.2", "100.1999"),
         (10, 0, "gtc", "100.1", "100.0999"),
         (0, 0, "gtc", "100", "99.9999"),
@@ -93,19 +95,19 @@ fn what_an_order_needs_depends_on_what_it_may_do() {
 }
 
 #[test]
-fn a_taker_with_its_last_atom_fills_and_rests() {
+fn an_order_with_exactly_the_needed_balance_fills_and_rests() {
     let mut venue = Venue::with_rules(crate::venue::rules_with_fees(3, 3));
     venue.deposit("alice", "ETH", "10");
-    // 1 @ 100 is 1,000,000 atoms; 300 of fee; one more for the two roundings.
+    // 1 @ 100 is worth 1,000,000 atoms, the fee is 300, and the two roundings can cost one more.
     venue.deposit("bob", "USDT", "100.0301");
     venue.order("alice sells 0.33 @ 100").unwrap();
     venue.order("bob buys 1 @ 100").unwrap();
-    // 330,000 + 99 are paid, 670,000 + 201 locked.
+    // Bob paid 330,000 + 99 atoms, and 670,000 + 201 are locked.
     assert_eq!(venue.balance("bob", "USDT"), "0.0001 + 67.0201");
 }
 
 #[test]
-fn the_maker_limit_cancels_the_rest_and_never_leaves_it_crossing() {
+fn the_maker_limit_cancels_a_rest_that_still_crosses() {
     check(
         &mut Venue::funded(),
         "alice sells 1 @ 100; bob sells 1 @ 100; carol sells 1 @ 101; dave sells 1 @ 101; erin buys 9 @ 102",
@@ -117,7 +119,7 @@ fn the_maker_limit_cancels_the_rest_and_never_leaves_it_crossing() {
             ask dave 1 @ 101
         "#]],
     );
-    // Three makers and then nothing that crosses: the rest rests.
+    // The order meets three makers, and then no other order crosses: its rest enters the book.
     check(
         &mut Venue::funded(),
         "alice sells 1 @ 100; bob sells 1 @ 100; carol sells 1 @ 101; dave sells 1 @ 103; erin buys 9 @ 102",
@@ -132,7 +134,7 @@ fn the_maker_limit_cancels_the_rest_and_never_leaves_it_crossing() {
 }
 
 #[test]
-fn the_last_permitted_maker_may_fill_an_order_whatever_its_time_in_force() {
+fn the_last_permitted_maker_can_fill_an_order_completely() {
     for time_in_force in ["gtc", "ioc", "fok"] {
         let orders =
             "alice sells 1 @ 100; bob sells 1 @ 100; carol sells 1 @ 101; dave sells 1 @ 101";
@@ -150,7 +152,7 @@ fn the_last_permitted_maker_may_fill_an_order_whatever_its_time_in_force() {
 }
 
 #[test]
-fn own_orders_that_are_cancelled_count_as_met() {
+fn own_orders_that_are_cancelled_count_towards_the_maker_limit() {
     check(
         &mut Venue::funded(),
         "erin sells 1 @ 100; erin sells 1 @ 100; erin sells 1 @ 100; bob sells 1 @ 100; erin buys 9 @ 102 cancel_oldest",
@@ -165,7 +167,7 @@ fn own_orders_that_are_cancelled_count_as_met() {
 }
 
 #[test]
-fn a_fok_order_fills_in_full() {
+fn a_fok_order_fills_completely() {
     check(
         &mut Venue::funded(),
         "alice sells 1 @ 100; bob sells 1 @ 101; carol buys 2 @ 101 fok; carol buys 1 @ 101 fok",
@@ -178,7 +180,7 @@ fn a_fok_order_fills_in_full() {
 }
 
 #[test]
-fn an_order_until_a_time_goes_before_the_first_transaction_at_it() {
+fn a_gtd_order_expires_before_the_first_transaction_of_the_batch() {
     let mut venue = Venue::funded();
     venue.order("alice sells 1 @ 100 gtd until=6000").unwrap();
     venue.order("bob sells 1 @ 101 gtd until=6001").unwrap();
@@ -188,7 +190,7 @@ fn an_order_until_a_time_goes_before_the_first_transaction_at_it() {
     assert!(outcome.due.is_empty());
     assert_eq!(venue.exchange.counters().time, 5999);
     venue.tick(6000);
-    // What comes due at a batch is gone before its transactions, and also where it has none.
+    // Due orders are cancelled before the batch's transactions, also if the body is invalid.
     let outcome = venue.apply("no array");
     assert_eq!(venue.describe(&Ok(outcome.due)), "cancel alice 1 (expired)\n");
     assert_eq!(venue.balance("alice", "ETH"), "1000 + 0");
@@ -199,7 +201,7 @@ fn an_order_until_a_time_goes_before_the_first_transaction_at_it() {
 }
 
 #[test]
-fn time_is_the_weighted_median_and_never_goes_back() {
+fn the_state_time_is_the_weighted_median_and_never_goes_back() {
     let mut venue = Venue::funded();
     let mut attest = |number, clock| {
         let (batch, root) = (venue.exchange.counters().batch, venue.exchange.root());
@@ -217,7 +219,7 @@ fn time_is_the_weighted_median_and_never_goes_back() {
 }
 
 #[test]
-fn a_switch_cancels_all_orders_unless_renewed() {
+fn a_switch_cancels_all_orders_unless_its_time_is_moved() {
     let mut venue = Venue::funded();
     let alice = trader("alice");
     venue.order("alice sells 1 @ 100").unwrap();
@@ -285,7 +287,7 @@ fn replacing(lines: &str, target: u64, line: &str, expected: Expect) -> Venue {
 }
 
 #[test]
-fn taking_the_quantity_down_keeps_the_place() {
+fn reducing_the_quantity_keeps_the_queue_position() {
     let venue = replacing(
         "alice buys 3 @ 100; bob buys 1 @ 100; carol sells 1 @ 100",
         1,
@@ -300,7 +302,7 @@ fn taking_the_quantity_down_keeps_the_place() {
 }
 
 #[test]
-fn another_price_or_a_larger_quantity_goes_to_the_end() {
+fn another_price_or_a_larger_quantity_loses_the_queue_position() {
     replacing(
         "alice buys 3 @ 100; bob buys 1 @ 100",
         1,
@@ -324,7 +326,7 @@ fn another_price_or_a_larger_quantity_goes_to_the_end() {
 }
 
 #[test]
-fn a_replacement_keeps_the_client_id_and_counts_what_was_filled() {
+fn a_replacement_keeps_the_client_id_and_includes_the_filled_quantity() {
     let mut venue = replacing(
         "alice buys 3 @ 100 id=a; bob sells 2 @ 100",
         1,
@@ -341,7 +343,7 @@ fn a_replacement_keeps_the_client_id_and_counts_what_was_filled() {
 }
 
 #[test]
-fn a_replacement_needs_only_what_is_left_of_it() {
+fn a_replacement_needs_balance_only_for_its_unfilled_part() {
     let mut venue = Venue::empty();
     venue.deposit("alice", "USDT", "300");
     venue.deposit("bob", "ETH", "2");
@@ -353,7 +355,7 @@ fn a_replacement_needs_only_what_is_left_of_it() {
 }
 
 #[test]
-fn a_replacement_of_no_more_than_was_filled_cancels() {
+fn a_replacement_with_no_more_than_the_filled_quantity_cancels() {
     for total in ["1", "2"] {
         let venue = replacing(
             "alice buys 3 @ 100; bob sells 2 @ 100",
@@ -377,7 +379,7 @@ fn a_replacement_of_no_more_than_was_filled_cancels() {
 }
 
 #[test]
-fn a_replacement_that_cannot_be_leaves_the_order() {
+fn a_rejected_replacement_leaves_the_order_open() {
     let mut venue = Venue::funded();
     venue.order("alice buys 9000 @ 100").unwrap();
     venue.order("bob sells 1 @ 200").unwrap();
@@ -394,7 +396,7 @@ fn a_replacement_that_cannot_be_leaves_the_order() {
         assert_eq!(venue.describe_book(), "ask bob 1 @ 200\nbid alice 9000 @ 100\n");
         assert_eq!(root(&venue), before);
     }
-    // What the order itself locks counts.
+    // The balance that the replaced order locks counts as available.
     assert!(venue.replace(OrderRef::Id(1), "alice buys 10000 @ 100").is_ok());
 }
 
@@ -413,7 +415,7 @@ fn a_replacement_that_changes_only_the_time_is_a_new_order() {
 }
 
 #[test]
-fn a_fill_says_what_each_side_paid() {
+fn a_fill_reports_the_fee_of_each_side() {
     let fees = |maker, taker| {
         let mut venue = Venue::funded_with_fees(maker, taker);
         venue.order("alice sells 1 @ 100").unwrap();
@@ -430,7 +432,8 @@ fn a_fill_says_what_each_side_paid() {
     assert_eq!(fees(3, 0), (300, 0));
 }
 
-/// How many leaves of each kind a line touches, besides the counters and the signer's nonces.
+/// Places an order. Returns the numbers of balance and order leaves that changed; the counters and the signer's
+/// nonces always change.
 fn touched(venue: &mut Venue, line: &str) -> [usize; 2] {
     let (key, order) = crate::venue::read_order(line);
     let element = venue.sign(&key, Action::Order(order));
@@ -442,7 +445,7 @@ fn touched(venue: &mut Venue, line: &str) -> [usize; 2] {
 }
 
 #[test]
-fn an_order_touches_no_leaf_that_it_cannot_change() {
+fn an_order_touches_only_leaves_that_it_can_change() {
     let mut venue = Venue::funded();
     assert_eq!(touched(&mut venue, "alice sells 1 @ 100"), [1, 1], "what is locked");
     assert_eq!(touched(&mut venue, "bob buys 1 @ 90 ioc"), [0, 0], "nothing happened");

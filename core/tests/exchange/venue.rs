@@ -1,5 +1,5 @@
-//! A small exchange with named traders, for tests: everything goes through signed batches, and every
-//! batch is followed by a recount of all invariants.
+//! A small exchange with named traders for tests. Everything goes through signed batches, and all invariants are
+//! recounted after every batch.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,8 +30,8 @@ pub fn replica(number: u8) -> SecretKey {
     key(200 + number)
 }
 
-/// Base of 3 decimals in lots of 0.01, quote of 4 decimals in ticks of 0.5: one lot at one tick is
-/// 50 quote atoms. No fees.
+/// Rules without fees. ETH has 3 decimals and lots of 0.01, USDT has 4 decimals and ticks of 0.5, so one lot at
+/// one tick is worth 50 quote atoms.
 pub fn rules() -> Arc<Rules> {
     rules_with_fees(0, 0)
 }
@@ -61,13 +61,13 @@ pub struct Venue {
     pub rules: Arc<Rules>,
     pub exchange: Exchange,
     pub bodies: Vec<String>,
-    /// What a store would hold after the batches so far.
+    /// The leaves as a store would have them, built only from the changes of each batch.
     pub leaves: BTreeMap<Vec<u8>, Vec<u8>>,
     nonce: u64,
 }
 
 impl Venue {
-    /// An exchange on which nobody has anything.
+    /// An exchange without any balance.
     pub fn empty() -> Self {
         Self::with_rules(rules())
     }
@@ -139,7 +139,7 @@ impl Venue {
         transaction.sign(&self.rules.network, key).to_json()
     }
 
-    /// A session key does something for a trader.
+    /// Applies an action for a trader that a session key signs.
     pub fn act_for(
         &mut self,
         name: &str,
@@ -155,7 +155,7 @@ impl Venue {
         self.apply_one(&element)
     }
 
-    /// All replicas attest to the last batch, so that the time is this from the next batch on.
+    /// Lets all replicas attest to the last batch with this clock, so that the next batch has this state time.
     pub fn tick(&mut self, clock: u64) {
         let (batch, root) = (self.exchange.counters().batch, self.exchange.root());
         let elements: Vec<String> = [1, 2, 3]
@@ -165,7 +165,7 @@ impl Venue {
         assert!(outcome.transactions.iter().all(|outcome| outcome.result.is_ok()), "{outcome:?}");
     }
 
-    /// Applies a body as the next batch, then recounts.
+    /// Applies a body as the next batch and recounts all invariants.
     pub fn apply(&mut self, body: &str) -> Outcome {
         let index = self.exchange.counters().batch + 1;
         let batch = Batch::check(&self.rules, index, body.as_bytes());
@@ -200,19 +200,19 @@ impl Venue {
             .expect("an account of a trader")
     }
 
-    /// Takes a line such as `alice sells 2 @ 100 ioc cancel_oldest`, and places the order.
+    /// Places the order that a line describes, like `alice sells 2 @ 100 ioc cancel_oldest`.
     pub fn order(&mut self, line: &str) -> Result<Vec<Event>, Reject> {
         let (key, order) = read_order(line);
         self.act(&key, Action::Order(order))
     }
 
-    /// Puts the order of such a line in the place of another.
+    /// Replaces an open order by the one that a line describes.
     pub fn replace(&mut self, target: OrderRef, line: &str) -> Result<Vec<Event>, Reject> {
         let (key, order) = read_order(line);
         self.act(&key, Action::Replace { target, order })
     }
 
-    /// What a transaction did, a line for each event but acceptance.
+    /// Describes the result of a transaction: one line for each event except acceptance.
     pub fn describe(&self, result: &Result<Vec<Event>, Reject>) -> String {
         let events = match result {
             Ok(events) => events,
@@ -248,7 +248,7 @@ impl Venue {
         text
     }
 
-    /// The ETH/USDT book, best first, an order a line.
+    /// Describes the ETH/USDT book: one line for each order, best first.
     pub fn describe_book(&self) -> String {
         let market = self.rules.listing.market("ETH/USDT").unwrap();
         let book = self.exchange.engine().book(market.index).unwrap();
@@ -267,7 +267,7 @@ impl Venue {
         text
     }
 
-    /// `available + locked` of a trader, as text.
+    /// A trader's balance as text: `available + locked`.
     pub fn balance(&self, name: &str, token: &str) -> String {
         let (index, token) = self.rules.listing.token(token).unwrap();
         let balance = self.exchange.balance(&trader(name).public_key(), index);
@@ -290,7 +290,7 @@ pub fn order(side: Side, quantity: zellbook_core::Decimal, price: zellbook_core:
     }
 }
 
-/// Takes a line such as `alice sells 2 @ 100 ioc cancel_oldest`.
+/// Parses a line like `alice sells 2 @ 100 ioc cancel_oldest`. Returns the signing key and the order.
 pub fn read_order(line: &str) -> (SecretKey, Order) {
     let mut words = line.split_whitespace();
     let mut word = || words.next().unwrap_or_else(|| panic!("{line:?} ends early"));

@@ -1,5 +1,5 @@
-//! Runs the engine beside the model and compares, after every batch: what each transaction did, and
-//! all leaves of the state.
+//! Runs engine and model side by side. After every batch, the outcome of each transaction and all leaves of the
+//! state must be equal.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,7 +22,7 @@ use crate::random::{Cast, decimal};
 
 pub type History = Vec<Vec<Element>>;
 
-/// The keys of everybody, made once.
+/// The keys of all participants, computed once.
 pub struct World {
     pub cast: Cast,
     keys: BTreeMap<Key, PublicKey>,
@@ -48,7 +48,7 @@ impl World {
         Self { cast, keys }
     }
 
-    // Ours to the engine's.
+    // Conversions from the model's types to the engine's.
 
     fn element(&self, element: &Element) -> Result<CheckedTransaction, Invalid> {
         let Transaction { hash, account, signer, nonce, valid_until, action } = match element {
@@ -146,7 +146,7 @@ fn engine_order(order: &Order) -> protocol::Order {
     }
 }
 
-/// The events that are compared, in sequence.
+/// Returns the events that are compared, in sequence.
 fn done(events: &[Event]) -> Vec<Done> {
     let of = |event: &Event| match event {
         Event::Filled(fill) => Some(Done::Trade {
@@ -166,7 +166,7 @@ fn done(events: &[Event]) -> Vec<Done> {
     events.iter().filter_map(of).collect()
 }
 
-/// How often things happened, so that a test can ask for them.
+/// Counts how often things happened, so that a test can require that they did.
 #[derive(Default)]
 pub struct Seen(pub BTreeMap<String, u64>);
 
@@ -216,13 +216,13 @@ fn kind(action: &Action) -> &'static str {
     }
 }
 
-/// The engine and the model at the same place of the same history.
+/// Engine and model after the same batches.
 pub struct Pair<'a> {
     world: &'a World,
     rules: Arc<Rules>,
     pub model: Model,
     exchange: Exchange,
-    /// What a store would hold after the changes so far.
+    /// The leaves as a store would have them, built only from the changes of each batch.
     stored: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
@@ -234,8 +234,8 @@ impl<'a> Pair<'a> {
         Self { world, rules, model: Model::new(Rc::clone(genesis)), exchange, stored }
     }
 
-    /// The next batch, in both. Gives the code of each element, 0 if it was applied; `Err` says
-    /// where the two disagree.
+    /// Applies the next batch to both. Returns the code of each element, 0 if it was applied. Fails with a
+    /// description of the difference if the two disagree.
     pub fn step(&mut self, elements: &[Element], seen: &mut Seen) -> Result<Vec<u16>, String> {
         let index = self.model.batch + 1;
         let body_hash = [index.to_be_bytes(); 4].concat().try_into().unwrap();
@@ -267,7 +267,7 @@ impl<'a> Pair<'a> {
             agreed("root", &outcome.root, &root(&leaves))?;
         }
         if index.is_multiple_of(32) {
-            // The engine knows nothing that its leaves do not say.
+            // Restoring from leaves shows that the engine has no state besides them.
             self.reload()?;
         }
         let code = |result: &Result<Vec<Done>, u16>| result.as_ref().err().copied().unwrap_or(0);
@@ -281,8 +281,8 @@ impl<'a> Pair<'a> {
         self.exchange.recount().map_err(|error| format!("recount of the snapshot: {error}"))
     }
 
-    /// What holds at the end of every history: what the batches changed makes the whole state,
-    /// which can be loaded from its leaves and be wound down to nothing.
+    /// Checks what must hold at the end of every history: the changes of all batches make up the state, the
+    /// state can be restored from its leaves, and cancelling and withdrawing everything leaves nothing.
     fn finish(&mut self) -> Result<(), String> {
         let leaves = self.exchange.engine().leaves();
         let stored: Vec<Leaf> = self.stored.clone().into_iter().collect();
@@ -293,7 +293,7 @@ impl<'a> Pair<'a> {
         agreed("root", &self.exchange.root(), &root(&leaves))?;
         agreed("root of what was loaded", &loaded.root(), &root(&leaves))?;
         loaded.recount().map_err(|error| format!("recount of what was loaded: {error}"))?;
-        // From here on with what was loaded.
+        // Continues with the restored state.
         self.exchange = loaded;
         let cast = self.world.cast.all();
         let cancels = cast
@@ -325,7 +325,7 @@ impl<'a> Pair<'a> {
         }
     }
 
-    /// A transaction of the account's own key, with a nonce that is good.
+    /// Returns a transaction of the account's own key with a valid nonce.
     fn own(&self, account: Key, skip: usize, action: Action) -> Transaction {
         let kept = self.model.nonces(account);
         let lowest = if kept.len() < 64 { 0 } else { kept[0] };
@@ -357,7 +357,7 @@ fn same_leaves(engine: &[Leaf], model: &[Leaf]) -> Result<(), String> {
     Err(text)
 }
 
-/// Runs a whole history; what the two disagree about, if they do.
+/// Runs a history. Returns the difference if engine and model disagree.
 fn replay(world: &World, genesis: &Rc<Genesis>, history: &[Vec<Element>]) -> Option<String> {
     let run = || {
         let mut pair = Pair::new(world, genesis);
@@ -372,7 +372,7 @@ fn replay(world: &World, genesis: &Rc<Genesis>, history: &[Vec<Element>]) -> Opt
     }
 }
 
-/// Leaves out what the disagreement does not need, as far as that goes in half a minute.
+/// Removes from a history what the disagreement does not need, for at most half a minute.
 fn shrink(world: &World, genesis: &Rc<Genesis>, mut history: History) -> History {
     let end = Instant::now() + Duration::from_secs(30);
     let disagree =
@@ -395,7 +395,7 @@ fn shrink(world: &World, genesis: &Rc<Genesis>, mut history: History) -> History
     }
 }
 
-/// Drops runs of elements, long ones first, of which `holds` does not depend.
+/// Removes runs of elements, long ones first, as long as `holds` stays true.
 fn drop_parts<T: Clone>(mut list: Vec<T>, holds: impl Fn(&Vec<T>) -> bool) -> Vec<T> {
     let mut size = list.len();
     while size > 0 {
@@ -414,7 +414,8 @@ fn drop_parts<T: Clone>(mut list: Vec<T>, holds: impl Fn(&Vec<T>) -> bool) -> Ve
     list
 }
 
-/// Runs what `steps` makes of a pair; says all that is known if the two disagree.
+/// Runs the batches that `steps` applies. If engine and model disagree, prints the whole history and panics with a
+/// shortened one.
 pub fn check(
     world: &World,
     name: &str,
@@ -442,5 +443,5 @@ pub fn check(
     std::panic::set_hook(hook);
     let error = replay(world, genesis, &short).unwrap_or_default();
     let short = describe(&world.cast, &short);
-    panic!("{name}, the least of its history that shows it:\n{short}\n{error}");
+    panic!("{name}: the shortest history found that shows it:\n{short}\n{error}");
 }

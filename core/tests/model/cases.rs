@@ -1,4 +1,4 @@
-//! The histories that engine and model must agree on.
+//! The histories on which engine and model must agree.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -31,7 +31,7 @@ fn random_case(world: &World, seed: u64, seen: &mut Seen) {
     });
 }
 
-/// Reject codes of each kind that can be.
+/// The reject codes that each kind of transaction can have.
 const CODES: [(&str, &[u16]); 12] = [
     ("element", &[1, 2]),
     ("order", &[3, 4, 5, 6, 7, 10, 12, 13, 14, 16, 17, 18, 31, 32, 33, 34, 35, 40]),
@@ -96,7 +96,8 @@ enum Funding {
     OneShort,
 }
 
-/// A taker with just so much meets a random book. Gives the code of its order, 0 if it was applied.
+/// A taker with an exactly chosen balance meets a random book. Returns the code of its order, 0 if it was
+/// applied.
 fn funded_case(
     world: &World,
     seed: u64,
@@ -107,7 +108,7 @@ fn funded_case(
 ) -> u16 {
     let mut random = Random(seed);
     let mut rules = genesis(&mut random, &world.cast, [fees, fees]);
-    // Alice shall have just what she is given.
+    // Alice must have exactly the amount that she is given.
     rules.fee_account = world.cast.fees;
     rules.makers = 3;
     rules.open_orders = 12;
@@ -182,7 +183,7 @@ fn funded_case(
             assert_eq!(step(pair, issuer, action)?, 0);
         }
         code = step(pair, alice, Action::Order(order(buy, price, lots, tif)))?;
-        // What rests is then met, in two parts.
+        // The resting part is then filled in two trades.
         for lots in [1, lots] {
             let action = Action::Order(order(!buy, price, lots, TimeInForce::Ioc));
             step(pair, world.cast.traders[1], action)?;
@@ -193,7 +194,7 @@ fn funded_case(
 }
 
 #[test]
-fn every_way_to_take_with_every_funding_and_fee_agrees() {
+fn every_kind_of_taker_with_every_funding_and_fee_agrees() {
     let world = World::new();
     let mut seen: BTreeMap<_, u64> = BTreeMap::new();
     for fees in FEES {
@@ -204,7 +205,7 @@ fn every_way_to_take_with_every_funding_and_fee_agrees() {
                     seen.insert(combination.clone(), 0);
                     for seed in 1..=20 {
                         let code = funded_case(&world, seed, fees, tif, self_trade, funding);
-                        // Nothing but the balance stood in the way.
+                        // Only the balance can have been too low.
                         if code == if funding == Funding::OneShort { 40 } else { 0 } {
                             *seen.get_mut(&combination).unwrap() += 1;
                         }
@@ -217,7 +218,7 @@ fn every_way_to_take_with_every_funding_and_fee_agrees() {
     assert!(seen.values().all(|count| *count > 0), "{seen:#?}");
 }
 
-/// About as many timers as one batch may run, of all kinds, at a few times.
+/// Sets about as many timers as one batch may run, of all kinds, at few different times.
 fn timers_case(world: &World, seed: u64, seen: &mut Seen) {
     let mut random = Random(seed);
     let mut rules = genesis(&mut random, &world.cast, [(10, 20); 2]);
@@ -279,7 +280,7 @@ fn timers_case(world: &World, seed: u64, seen: &mut Seen) {
                 push(*account, Action::CancelAllAfter { time: random.pick(&times) });
             }
         }
-        // Everything falls due at once, or all but the last.
+        // All timers become due together, or all except the last.
         let clock = random.pick(&[150, 200, 300]);
         push(cast.replicas[0], Action::Attest { batch: 0, root: [0; 32], clock });
         steps.push(batch);
@@ -293,7 +294,7 @@ fn timers_case(world: &World, seed: u64, seen: &mut Seen) {
 }
 
 #[test]
-fn what_timers_may_do_in_one_batch_agrees() {
+fn the_limit_of_timers_in_one_batch_agrees() {
     let world = World::new();
     let mut seen = Seen::default();
     for seed in 1..=8 {

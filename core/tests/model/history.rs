@@ -1,9 +1,9 @@
-//! A history in words, for people who look for what went wrong.
+//! Describes a history in words, for people who look for the cause of a disagreement.
 
 use crate::model::{Action, Element, Order, SelfTrade, Target, TimeInForce, Transaction, hex};
 use crate::random::Cast;
 
-/// One line for each element; a batch without any has a line too.
+/// Returns one line for each element, and one for each batch without elements.
 pub fn describe(cast: &Cast, history: &[Vec<Element>]) -> String {
     let mut text = String::new();
     for (index, batch) in history.iter().enumerate() {

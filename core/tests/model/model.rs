@@ -1,6 +1,7 @@
-//! A second state machine, written from `docs/protocol.md` alone: vectors and loops, plain whole
-//! numbers, nothing of the engine. It is slow and obvious, so that where the two disagree the
-//! protocol is asked, not the model.
+//! A second implementation of the state machine, written from `docs/protocol.md` alone.
+//!
+//! It shares no code with the engine: it uses vectors, loops and plain integers. It is slow and obvious, so
+//! that it can be compared with the specification line by line. If the two disagree, the specification decides.
 
 use std::rc::Rc;
 
@@ -12,17 +13,17 @@ pub type Hash = [u8; 32];
 /// A leaf of the state: key and value.
 pub type Leaf = (Vec<u8>, Vec<u8>);
 
-/// The most atoms of a token that can exist.
+/// The maximum supply of a token in atoms.
 pub const ATOMS_MAX: u128 = 10u128.pow(38) - 1;
-/// Nonces kept for a key.
+/// The number of nonces stored for a key.
 const NONCES: usize = 64;
-/// What timers may do in one batch, before the rest waits for the next.
+/// The limit of due timers and their cancellations in one batch.
 const TIMERS: usize = 4096;
-/// Votes kept for a replica, and certified roots kept.
+/// The numbers of votes stored for a replica and of certified roots stored.
 const VOTES: usize = 32;
 const ROOTS: usize = 64;
 
-/// A decimal that is not negative, with as few digits after the point as possible.
+/// A decimal that is not negative, without needless zeros after the point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Number {
     pub digits: u128,
@@ -171,7 +172,7 @@ impl Genesis {
         notional_min.digits * 10u128.pow(self.tokens[quote].decimals - notional_min.places)
     }
 
-    /// Quote atoms; `None` is more than can exist.
+    /// The value in quote atoms; `None` if that is more than the maximum supply.
     pub fn notional(&self, market: usize, price: u128, lots: u128) -> Option<u128> {
         let atoms = price.checked_mul(lots)?.checked_mul(self.atoms_per_tick_lot(market))?;
         (atoms <= ATOMS_MAX).then_some(atoms)
@@ -207,7 +208,7 @@ pub struct Order {
     pub quantity: Number,
     pub price: Number,
     pub time_in_force: TimeInForce,
-    /// There if and only if `gtd`.
+    /// Present with `gtd` and only with it.
     pub expires: Option<u64>,
     pub self_trade: SelfTrade,
     pub client_id: Option<String>,
@@ -240,7 +241,7 @@ pub struct Transaction {
     pub hash: Hash,
     pub account: Key,
     pub signer: Key,
-    /// `None` in the guide's format: the hash counts once.
+    /// `None` in the guide's format, where the hash is used once instead.
     pub nonce: Option<u64>,
     pub valid_until: Option<u64>,
     pub action: Action,
@@ -249,7 +250,7 @@ pub struct Transaction {
 /// An element of a batch: a transaction, or 1 (malformed) or 2 (bad signature).
 pub type Element = Result<Transaction, u16>;
 
-/// What happened, as far as the events of the engine are compared.
+/// The events that are compared with those of the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Done {
     Trade {
@@ -270,7 +271,7 @@ pub enum Done {
 
 #[derive(Debug)]
 pub struct Outcome {
-    /// What timers did at the start of the batch.
+    /// The events of timers at the start of the batch.
     pub due: Vec<Done>,
     pub results: Vec<Result<Vec<Done>, u16>>,
 }
@@ -342,7 +343,7 @@ pub struct Model {
     last_trade: u64,
     pub time: u64,
     pub supply: Vec<u128>,
-    /// What is locked is no part of the model: it follows from the open orders.
+    /// Only available balances. The model computes locked balances from the open orders.
     available: Vec<(Key, usize, i128)>,
     nonces: Vec<(Key, Vec<u64>)>,
     /// By id.
@@ -351,7 +352,7 @@ pub struct Model {
     guide: Vec<Hash>,
     pub grants: Vec<Grant>,
     withdrawals: Vec<Withdrawal>,
-    /// Last attested batch and clock, and whether there was any attest.
+    /// Last attested batch and clock, and whether the replica ever attested.
     pub replicas: Vec<(u64, u64, bool)>,
     votes: Vec<Vote>,
     certified: Vec<(u64, Hash)>,
@@ -401,7 +402,7 @@ impl Model {
 
     // Time.
 
-    /// The clock that more than half of the weight has reached.
+    /// The latest time that the clocks of more than half of the weight have reached.
     fn median(&self) -> u64 {
         let weights = || self.genesis.replicas.iter().map(|(_, weight)| *weight);
         let total: u64 = weights().sum();
@@ -494,7 +495,7 @@ impl Model {
         quote + self.maker_fee(order, order.rested) - self.maker_fee(order, filled)
     }
 
-    /// What an order counts against a spending limit: no fees.
+    /// The amount that an order counts against a spending limit, without fees.
     fn spends(&self, market: usize, buy: bool, price: u128, lots: u128) -> u128 {
         if buy {
             self.quote(market, price, lots)
@@ -507,13 +508,13 @@ impl Model {
         self.genesis.notional(market, price, lots).expect("checked when the order was placed")
     }
 
-    /// H of the protocol: what a maker owes when so many lots of what rested are filled.
+    /// H of the protocol: a maker's total fee when this many of its rested lots are filled.
     fn maker_fee(&self, order: &Open, lots: u128) -> u128 {
         let bps = self.genesis.markets[order.market].maker_bps;
         fee(self.quote(order.market, order.price, lots), bps)
     }
 
-    /// What placing needs.
+    /// The available balance that placing an order needs.
     pub fn need(
         &self,
         market: usize,
@@ -739,7 +740,7 @@ impl Model {
         Ok(Terms { market, price, lots, order })
     }
 
-    /// The account's open order that is so named; of several the oldest.
+    /// The account's open order that the target names; the oldest if there are several.
     pub fn find(&self, account: Key, target: &Target) -> Option<&Open> {
         self.orders.iter().filter(|order| order.account == account).find(|order| match target {
             Target::Id(id) => order.id == *id,
@@ -754,7 +755,7 @@ impl Model {
             && if buy { order.price <= price } else { order.price >= price }
     }
 
-    /// The checks 31 to 40, then the order itself: so many lots of it, in place of `replaced`.
+    /// Runs the checks 31 to 40, then places this many lots of the order, instead of `replaced` if there is one.
     fn place(
         &mut self,
         transaction: &Transaction,
@@ -818,7 +819,8 @@ impl Model {
         Ok(done)
     }
 
-    /// Takes an id, matches, and lets rest what may. Gives the lots that were cancelled at once.
+    /// Assigns an id, matches, and lets the rest enter the book if it may. Returns the lots that were cancelled
+    /// immediately.
     fn execute(
         &mut self,
         transaction: &Transaction,
@@ -845,7 +847,7 @@ impl Model {
             TimeInForce::Gtc | TimeInForce::Gtd | TimeInForce::PostOnly => None,
         };
         while left > 0 {
-            // The best price, then the lowest id.
+            // Best price first, then lowest id.
             let crossing = (0..self.orders.len())
                 .filter(|i| Self::crosses(&self.orders[*i], market, order.buy, price));
             let first = crossing.min_by_key(|i| {

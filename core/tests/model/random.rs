@@ -1,4 +1,5 @@
-//! SplitMix64 and biased generators: an exchange, and transactions that fit the state of its model.
+//! Random exchanges and transactions. The generators are biased: they look at the state of the model, so that
+//! most transactions have an effect and many are close to a limit.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -39,13 +40,13 @@ impl Random {
         from[self.below(from.len() as u64) as usize].clone()
     }
 
-    /// From 0 up to and with `most`.
+    /// A number from 0 to `most`, inclusive.
     fn up_to(&mut self, most: u128) -> u128 {
         let wide = u128::from(self.next()) << 64 | u128::from(self.next());
         if most == u128::MAX { wide } else { wide % (most + 1) }
     }
 
-    /// A number where bits end: 0, 1, a power of two, the bounds of the engine, or one beside them.
+    /// A number at a boundary: 0, 1, a power of two, a limit of the engine, or one more or less.
     fn edge(&mut self) -> u128 {
         let edge = match self.below(6) {
             0 => 0,
@@ -75,7 +76,7 @@ impl Random {
     }
 }
 
-/// Everybody who takes part.
+/// All participants.
 #[derive(Clone)]
 pub struct Cast {
     pub traders: Vec<Key>,
@@ -83,7 +84,7 @@ pub struct Cast {
     pub session_keys: Vec<Key>,
     pub issuer: Key,
     pub fees: Key,
-    /// Never signs of its own will.
+    /// Signs no transactions of its own choice.
     pub stranger: Key,
 }
 
@@ -111,7 +112,7 @@ impl Cast {
     }
 }
 
-/// A decimal of so many steps, if it has a text: at most 38 digits, a zero before the point too.
+/// Returns a number of steps as a decimal, if its text has at most 38 digits, including a zero before the point.
 pub fn decimal(steps: u128, step: Number) -> Option<Number> {
     let number = Number::new(steps.checked_mul(step.digits)?, step.places);
     let digits = number.to_string().bytes().filter(u8::is_ascii_digit).count();
@@ -149,7 +150,7 @@ fn units(choice: usize) -> Units {
     }
 }
 
-/// An exchange with the cast in its roles.
+/// Returns a genesis in which the participants have their roles.
 pub fn genesis(random: &mut Random, cast: &Cast, fees: [(u128, u128); 2]) -> Genesis {
     let Units { decimals, tick_lot, chained } = units(random.below(4) as usize);
     let issuer = if random.percent(20) { cast.traders[1] } else { cast.issuer };
@@ -191,18 +192,18 @@ pub fn genesis(random: &mut Random, cast: &Cast, fees: [(u128, u128); 2]) -> Gen
     genesis
 }
 
-/// How the nonces of a case go.
+/// How a case chooses its nonces.
 #[derive(Clone, Copy, PartialEq)]
 enum Nonces {
     Rising,
-    /// Any of a small range, so that many repeat.
+    /// From a small range, so that many repeat.
     Small,
-    /// Jumps by about a window, forward and back.
+    /// Jumps forward and back by about the size of the window.
     Jumping,
     Edges,
 }
 
-/// Kinds of steps; the numbers are how often each is taken where a case does not say otherwise.
+/// Kinds of steps, with the weights by which they are chosen unless a case changes them.
 const KINDS: [(&str, u64); 15] = [
     ("order", 70),
     ("funded order", 5),
@@ -221,25 +222,25 @@ const KINDS: [(&str, u64); 15] = [
     ("bad element", 1),
 ];
 
-/// What makes the transactions of one case.
+/// The generator of one case's transactions.
 pub struct Generator {
     pub random: Random,
     cast: Cast,
     genesis: Rc<Genesis>,
     weights: Vec<u64>,
-    /// Ticks about which a market trades, and how far from it.
+    /// The ticks around which a market trades, and the distance of prices from them.
     centre: [(u64, u64); 2],
     lots_max: [u64; 2],
-    /// How often the second market is taken, in percent.
+    /// The share of actions in the second market, in percent.
     second: u64,
     nonces: Nonces,
     nonce: u64,
     clock_step: u64,
-    /// One trader does nearly everything.
+    /// Whether one trader sends nearly all transactions.
     busy: bool,
-    /// The replica that attests nearly always.
+    /// The replica that sends nearly all attestations.
     loner: Option<usize>,
-    /// How many new hashes begin like an older one, in percent.
+    /// The share of new hashes that begin like an older one, in percent.
     alike: u64,
     hashes: Vec<Hash>,
     waiting: VecDeque<Element>,
@@ -254,7 +255,7 @@ impl Generator {
         }
         let mut loner = None;
         if random.percent(4) {
-            // Enough attests to fill what is kept of them.
+            // Enough attestations to fill the stored votes and certified roots.
             let attest = KINDS.iter().position(|(kind, _)| *kind == "attest").unwrap();
             weights[attest] = 2000;
             loner = Some(random.pick(&[0, 0, 1, 2]));
@@ -287,7 +288,7 @@ impl Generator {
         }
         let busy = random.percent(12);
         let nonces = match random.below(20) {
-            // Old ones, where there is a full window.
+            // Old nonces, if the window is full.
             _ if busy && random.percent(40) => Nonces::Jumping,
             0..15 => Nonces::Rising,
             15..17 => Nonces::Small,
@@ -313,7 +314,7 @@ impl Generator {
         }
     }
 
-    /// What everybody starts with.
+    /// The deposits with which all participants start.
     pub fn deposits(&mut self) -> Vec<Element> {
         let mut elements = Vec::new();
         let poor = self.random.percent(25);
@@ -354,7 +355,7 @@ impl Generator {
         decimal(atoms, Number { digits: 1, places: self.genesis.tokens[token].decimals })
     }
 
-    /// The next element, one that fits the state.
+    /// The next element, chosen to fit the state.
     pub fn element(&mut self, model: &Model) -> Element {
         if let Some(element) = self.waiting.pop_front() {
             return element;
@@ -452,7 +453,7 @@ impl Generator {
                 Action::Order(order) => order.buy = buy,
                 Action::Replace { order, .. } if order.buy != buy => signer = account,
                 Action::Replace { order, .. } => {
-                    // More than was there, so that it is placed anew and spends.
+                    // A larger quantity, so that a new order is placed and spends.
                     order.quantity = decimal(3, order.quantity).unwrap_or(order.quantity);
                 }
                 _ => {}
@@ -565,7 +566,7 @@ impl Generator {
             0 => self.random.edge64(),
             1 => model.time,
             2 => model.time.saturating_sub(self.random.below(50)),
-            // Times that others have too.
+            // Times that other timers have too.
             3..8 => (model.time / 100).saturating_add(1).saturating_mul(100),
             _ => model.time.saturating_add(1 + self.random.below(self.clock_step)),
         }
@@ -600,13 +601,13 @@ impl Generator {
             3..5 => self.random.edge(),
             5 => u128::from(u64::MAX) + self.random.up_to(2),
             6..9 => {
-                // About the most quote atoms that there are, to meet the bound with fees.
+                // About the maximum supply of quote atoms, so that fees cross the limit.
                 let price = ticks(order.price, self.genesis.markets[market].tick).max(1);
                 let steps = price.saturating_mul(self.genesis.atoms_per_tick_lot(market));
                 (ATOMS_MAX / steps).saturating_sub(self.random.up_to(ATOMS_MAX / steps / 10))
             }
             9..20 => {
-                // About all that the account has.
+                // About the whole balance of the account.
                 let Market { base, quote, .. } = self.genesis.markets[market];
                 let most = if order.buy {
                     let price = ticks(order.price, self.genesis.markets[market].tick).max(1);
@@ -618,7 +619,7 @@ impl Generator {
                 (most + 1).saturating_sub(self.random.up_to(3)).max(1)
             }
             20..50 => {
-                // What the other side has, or one beside it.
+                // The quantity of the other side, or one more or less.
                 let others = model.orders.iter().filter(|open| open.market == market);
                 let lots: u128 = others
                     .filter(|open| open.buy != order.buy)
@@ -670,7 +671,7 @@ impl Generator {
         match (self.random.below(3), open) {
             (0, Some(open)) => Target::Id(open.id),
             (1, Some(open)) => {
-                // The rest of the hash is not looked at.
+                // Only the first 8 bytes of the hash are compared.
                 let mut hash = self.random.hash();
                 hash[..8].copy_from_slice(&open.transaction);
                 Target::Transaction(hash)
@@ -732,7 +733,8 @@ impl Generator {
         (self.target(open), order)
     }
 
-    /// Leaves the account with what an order needs, or with one atom less; then the order.
+    /// Moves balance so that the account has exactly what an order needs, or one atom less; then the order
+    /// itself.
     fn funded(
         &mut self,
         model: &Model,
@@ -778,7 +780,7 @@ impl Generator {
         let mut transaction = self.sign(account, account, Action::Order(order));
         transaction.nonce = None;
         if self.random.percent(30) {
-            // The same hash again, if an order of the guide's format had it.
+            // A hash that an order in the guide's format already used.
             transaction.hash = self.random.pick(&self.hashes);
         } else if self.random.percent(50) {
             self.waiting.push_back(Ok(transaction.clone()));
@@ -804,7 +806,7 @@ impl Generator {
         (self.genesis.tokens[token].symbol.clone(), self.odd_amount(token, atoms))
     }
 
-    /// So many atoms; sometimes a part of an atom, or more than there can be.
+    /// An amount in whole tokens; sometimes with a fraction of an atom or above the maximum supply.
     fn odd_amount(&mut self, token: usize, atoms: u128) -> Number {
         let decimals = self.genesis.tokens[token].decimals;
         match self.random.below(40) {
