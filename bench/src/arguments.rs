@@ -4,25 +4,26 @@ use zellbook_bench::catalogue::{RECIPES, Recipe};
 
 /// What `--help` prints.
 pub const HELP: &str = "\
-Times matching engines on streams of operations, one thread, by turns; or parts of the exchange.
+Measures matching engines on streams of operations, or the other parts of the exchange.
 
 Usage: zellbook-bench streams [STREAM ...] [--repeat N] [--engine NAME ...]
        zellbook-bench parts
 
-  STREAM         mix0, mix10k, mix1m or mix10m; the number is of orders that rest before the clock
-                 starts. Without any: mix0, mix10k and mix1m. mix10m takes a gigabyte and more,
-                 and engines that cannot hold it are left out.
-  --repeat N     Times each engine N times on each stream (5).
-  --engine NAME  Times only this engine; may be given again for more.
-  --help         Prints this.
+  STREAM         mix0, mix10k, mix1m or mix10m: the number of orders in the book when timing starts.
+                 Default: mix0, mix10k and mix1m. mix10m needs more than a gigabyte of memory;
+                 engines that cannot hold it are skipped.
+  --repeat N     Runs each engine N times on each stream. Default: 5.
+  --engine NAME  Measures only this engine. Can be repeated.
+  --help         Prints this help.
 
-`parts` times signatures, the root, proofs, snapshots, and the worst batches of 5 KB.
+`parts` measures signatures, the state root, proofs, snapshots, and the slowest batches of 5 KB.
 
-A preload is not timed, nor is the translation of operations into an engine's own terms. Each run
-starts with an empty engine. The exit code is 1 if an engine's trades are not the expected ones.
+Engines run on one thread and take turns, and each run starts with an empty engine. Filling the book
+and converting operations to an engine's own format are not timed. The exit code is 1 if an engine
+makes other trades than expected.
 ";
 
-/// What to do.
+/// The parsed command.
 pub enum Command {
     /// Print the help.
     Help,
@@ -32,17 +33,17 @@ pub enum Command {
     Parts,
 }
 
-/// What engines to time on what streams.
+/// Which engines to measure on which streams.
 pub struct Arguments {
     /// The streams, in the order given.
     pub recipes: Vec<Recipe>,
     /// Runs of each engine on each stream; at least 1.
     pub repeat: usize,
-    /// Names of the engines.
+    /// Names of the engines to measure.
     pub engines: Vec<&'static str>,
 }
 
-/// Reads the arguments. The error says what is wrong.
+/// Parses the arguments. The error is a sentence for the user.
 pub fn parse(
     mut arguments: impl Iterator<Item = String>,
     engines: &[&'static str],
@@ -55,19 +56,20 @@ pub fn parse(
     }
     let mut parsed = Arguments { recipes: Vec::new(), repeat: 5, engines: Vec::new() };
     while let Some(argument) = arguments.next() {
-        let mut value = || arguments.next().ok_or(format!("{argument} wants a value"));
+        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
         match argument.as_str() {
             "--help" | "-h" => return Ok(Command::Help),
             "--repeat" => {
                 let text = value()?;
                 let repeat = text.parse().ok().filter(|repeat| *repeat > 0);
-                parsed.repeat = repeat.ok_or(format!("\"{text}\" is no number of runs"))?;
+                parsed.repeat =
+                    repeat.ok_or(format!("\"{text}\" is not a number of runs; use 1 or more"))?;
             }
             "--engine" => {
                 let name = value()?;
                 let engine = engines.iter().find(|engine| **engine == name);
                 parsed.engines.push(engine.ok_or(format!(
-                    "there is no engine \"{name}\"; there are {}",
+                    "there is no engine \"{name}\"; the engines are {}",
                     engines.join(", ")
                 ))?);
             }
@@ -106,20 +108,20 @@ mod tests {
     }
 
     #[test]
-    fn names_choose_what_runs() {
+    fn names_select_streams_and_engines() {
         let arguments = read("streams mix10m --repeat 3 --engine b").unwrap();
         assert_eq!(arguments.recipes[0].preload, 10_000_000);
         assert_eq!((arguments.repeat, arguments.engines), (3, vec!["b"]));
     }
 
     #[test]
-    fn what_cannot_be_read_is_named() {
+    fn an_invalid_argument_is_named_in_the_error() {
         for (line, error) in [
             ("strims", "there is no command \"strims\""),
             ("streams mix2", "there is no stream \"mix2\""),
-            ("streams --repeat 0", "\"0\" is no number of runs"),
-            ("streams --repeat", "--repeat wants a value"),
-            ("streams --engine c", "there is no engine \"c\"; there are a, b"),
+            ("streams --repeat 0", "\"0\" is not a number of runs; use 1 or more"),
+            ("streams --repeat", "--repeat needs a value"),
+            ("streams --engine c", "there is no engine \"c\"; the engines are a, b"),
         ] {
             assert_eq!(read(line).err().as_deref(), Some(error));
         }

@@ -1,15 +1,15 @@
-//! The streams that have a name.
+//! The named streams.
 
 use crate::stream::Stream;
 
 /// The arguments of a stream.
 #[derive(Clone, Copy, Debug)]
 pub struct Recipe {
-    /// What it is called.
+    /// The name on the command line and in reports.
     pub name: &'static str,
-    /// Orders that rest before the clock starts.
+    /// The number of orders in the book when timing starts.
     pub preload: u64,
-    /// Operations that are timed.
+    /// The number of timed operations.
     pub operations: u64,
     /// Seed of the random numbers.
     pub seed: u64,
@@ -30,12 +30,12 @@ const fn recipe(name: &'static str, preload: u64) -> Recipe {
 }
 
 impl Recipe {
-    /// The one of that name.
+    /// The stream of this name.
     pub fn named(name: &str) -> Option<Self> {
         RECIPES.into_iter().find(|recipe| recipe.name == name)
     }
 
-    /// Makes the stream.
+    /// Generates the stream.
     pub fn generate(&self) -> Stream {
         Stream::generate(self.preload, self.operations, self.seed, self.mean_distance)
     }

@@ -1,30 +1,30 @@
-//! The interface of the matching engines that are compared.
+//! The interface that every measured matching engine implements.
 
 use crate::operation::Operation;
 use crate::tape::Tape;
 
 /// A matching engine under measurement.
 ///
-/// Engines are compared as generic code, so that the trait itself costs nothing.
+/// Engines run as generic code, so the trait adds no cost to the measured calls.
 pub trait Engine {
-    /// What the report calls it.
+    /// The engine's name in reports.
     const NAME: &'static str;
-    /// Longest preload that it can hold on a machine of this size.
+    /// The largest preload that the engine can hold in the memory of a small machine.
     const PRELOAD_MAX: u64 = u64::MAX;
-    /// An operation in the engine's own terms.
+    /// An operation in the engine's own format.
     type Input;
 
-    /// An empty book.
+    /// Returns an engine with an empty book.
     fn new() -> Self;
 
     /// Translates an operation. Every operation is translated once and in order, always before the
     /// clock starts, so that engines are not charged for a foreign format.
     fn prepare(&mut self, operation: &Operation) -> Self::Input;
 
-    /// Runs one operation and notes its trades under the ids of the stream.
+    /// Runs one operation and records its trades with the ids of the stream.
     fn apply(&mut self, input: &Self::Input, tape: &mut Tape);
 
-    /// Runs operations in order. An engine that can look ahead may do better than one by one.
+    /// Runs operations in order. An engine that can prefetch memory for later operations may override this.
     #[inline]
     fn run(&mut self, inputs: &[Self::Input], tape: &mut Tape) {
         for input in inputs {

@@ -1,9 +1,8 @@
 //! Measures matching engines on one and the same stream of operations.
 //!
-//! A [`Stream`](stream::Stream) is made in memory from a seed. Each [`Engine`](engine::Engine) takes its
-//! preload unmeasured and its operations against the clock, and notes every trade on a
-//! [`Tape`](tape::Tape). Its time counts only if the tape is the one of the plain
-//! [`ReferenceBook`](reference::ReferenceBook), trade by trade.
+//! A [`Stream`](stream::Stream) is generated in memory from a seed. Each [`Engine`](engine::Engine) first runs
+//! its preload and then, timed, its operations. It records every trade on a [`Tape`](tape::Tape). A time counts
+//! only if the tape equals that of the simple [`ReferenceBook`](reference::ReferenceBook), trade by trade.
 
 pub mod catalogue;
 pub mod engine;

@@ -1,4 +1,4 @@
-//! The command: times engines on named streams.
+//! The command: measures engines on named streams, and parts of the exchange.
 
 mod arguments;
 mod report;
@@ -15,7 +15,7 @@ use zellbook_bench::zellbook::Zellbook;
 use crate::arguments::{Arguments, Command};
 use crate::report::Line;
 
-/// An engine as a value.
+/// An engine, with its type erased so that engines can be listed.
 struct Contender {
     name: &'static str,
     preload_max: u64,
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Times every engine on every stream; false if one did not make the trades that it must.
+/// Measures every engine on every stream. Returns whether all of them made the expected trades.
 fn measure(arguments: &Arguments) -> bool {
     let mut all_match = true;
     println!("{}", report::HEAD);
@@ -66,7 +66,7 @@ fn measure(arguments: &Arguments) -> bool {
             .filter(|contender| recipe.preload <= contender.preload_max)
             .collect();
         let mut runs = vec![Vec::new(); contenders.len()];
-        // By turns, so that whatever else the machine does strikes all alike.
+        // In turns, so that other load on the machine affects all engines alike.
         for _ in 0..arguments.repeat {
             for (contender, runs) in contenders.iter().zip(&mut runs) {
                 runs.push((contender.run)(&stream));

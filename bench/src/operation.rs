@@ -1,32 +1,32 @@
-//! One operation of a stream, and its 32 bytes in a file.
+//! One operation of a stream, and its encoding in 32 bytes.
 
-/// Bytes of an operation in a file, and of the header before them.
+/// The size of an encoded operation, and of the header before them, in bytes.
 pub const RECORD_BYTES: usize = 32;
 
-/// What an operation asks for.
+/// The kind of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Trade up to a limit price and let the rest lie in the book.
+    /// Trades up to a limit price; the rest enters the book.
     Limit = 0,
-    /// Take a resting order out of the book.
+    /// Removes a resting order from the book.
     Cancel = 1,
-    /// Trade up to a limit price and drop the rest.
+    /// Trades up to a limit price; the rest is cancelled.
     ImmediateOrCancel = 2,
-    /// Trade at any price and drop the rest.
+    /// Trades at any price; the rest is cancelled.
     Market = 3,
 }
 
 /// The side of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// Buys.
+    /// Buy side.
     Bid = 0,
-    /// Sells.
+    /// Sell side.
     Ask = 1,
 }
 
 impl Side {
-    /// The side that this one trades with.
+    /// The opposite side, with which this one trades.
     #[inline]
     pub fn opposite(self) -> Side {
         match self {
@@ -38,19 +38,19 @@ impl Side {
 
 /// One operation of a stream.
 ///
-/// Of a cancel only `id` has a meaning. Its price and quantity are 0, and its side and user are drawn
-/// at random: they are not those of the order.
+/// A cancel uses only `id`. Its price and quantity are 0, and its side and user are random: they are not those
+/// of the order that it cancels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// The new order's id, or the id of the order to cancel. New orders count up from 1 without gaps.
+    /// Id of the new order, or of the order to cancel. Ids of new orders count up from 1 without gaps.
     pub id: u64,
-    /// Limit price in ticks, at least 1. A market order has an extreme one that it does not need.
+    /// Limit price in ticks, at least 1. A market order has one beyond every resting order.
     pub price: u64,
     /// Quantity in lots, from 1 to 300.
     pub quantity: u32,
-    /// Whose, below 10,000.
+    /// The user, below 10,000.
     pub user: u32,
-    /// What it asks for.
+    /// The kind of the operation.
     pub kind: Kind,
     /// Side.
     pub side: Side,

@@ -1,4 +1,4 @@
-//! The yardstick: the order book of the crate `orderbook-rs`.
+//! The engine for comparison: the order book of the crate `orderbook-rs`.
 
 use std::sync::Arc;
 
@@ -9,20 +9,19 @@ use crate::engine::Engine;
 use crate::operation::{Kind, Operation, Side};
 use crate::tape::Tape;
 
-/// `orderbook-rs` driven by one thread, in the way that costs it least:
+/// `orderbook-rs` on one thread, used in the way that is fastest for it:
 ///
 /// - No listener, risk limit, fee schedule, order tracker or self-trade prevention is installed, as in
 ///   its own benchmarks.
-/// - Trades come back from the call that made them, which spares a listener's queue. An
-///   immediate-or-cancel order goes through `match_limit_order`, which returns them without a copy and
-///   makes no error of an unfilled rest; `add_order` would.
-/// - Its clock is a counter, which spares a system call for each order.
-/// - Ids are its plain numbers, so the stream's ids need no table.
+/// - Trades are read from the result of the call, which avoids a listener's queue. Immediate-or-cancel orders use
+///   `match_limit_order`, which returns trades without a copy. `add_order` would report an unfilled rest as an error.
+/// - Its clock is a counter, which avoids a system call for each order.
+/// - Ids are plain numbers, so the ids of the stream can be used without a table.
 pub struct Yardstick {
     book: OrderBook<()>,
 }
 
-/// An operation with its values as the book's calls want them.
+/// An operation with its values in the types of the book's functions.
 pub struct Call {
     kind: Kind,
     id: Id,
@@ -34,7 +33,8 @@ pub struct Call {
 
 impl Engine for Yardstick {
     const NAME: &'static str = "orderbook-rs";
-    /// It takes nearly a kilobyte for each resting order, so ten million of them fit no small machine.
+    /// It needs almost a kilobyte for each resting order, so ten million do not fit the memory of a small
+    /// machine.
     const PRELOAD_MAX: u64 = 1_000_000;
     type Input = Call;
 
@@ -43,7 +43,7 @@ impl Engine for Yardstick {
     }
 
     fn prepare(&mut self, operation: &Operation) -> Call {
-        // The user of number 0 must not be the null owner that stands for nobody.
+        // User 0 must not become the null owner, which means no owner.
         let mut user = [0; 32];
         user[..4].copy_from_slice(&(operation.user + 1).to_le_bytes());
         Call {

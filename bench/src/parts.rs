@@ -1,5 +1,5 @@
-//! The parts of the exchange around matching: signatures, the root, proofs, snapshots, and the worst
-//! that one batch can cost.
+//! Measures the parts of the exchange around matching: signatures, the state root, proofs, snapshots, and the
+//! slowest batches.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -25,7 +25,7 @@ fn secret(number: u64) -> SecretKey {
     SecretKey::from_bytes(&bytes).expect("small numbers are keys")
 }
 
-/// Genesis with the largest bounds that are allowed.
+/// Rules with the highest limits that genesis may choose.
 fn rules() -> Arc<Rules> {
     let key = secret(0).public_key();
     let genesis = format!(
@@ -59,7 +59,7 @@ fn order(side: Side, quantity: &str, price: &str) -> Order {
     }
 }
 
-/// An exchange that is fed without signatures, to fill it quickly.
+/// An exchange that accepts actions without signatures, so that it can be filled quickly.
 struct Venue {
     rules: Arc<Rules>,
     exchange: Exchange,
@@ -72,7 +72,7 @@ impl Venue {
         Self { exchange: Exchange::new(Arc::clone(&rules)), rules, nonce: 1 << 40 }
     }
 
-    /// Applies actions as one batch; all must succeed.
+    /// Applies actions as one batch. Panics if one is rejected.
     fn act(&mut self, actions: Vec<(PublicKey, Action)>) {
         let transactions = actions
             .into_iter()
@@ -98,7 +98,7 @@ impl Venue {
         }
     }
 
-    /// Gives each account of both tokens.
+    /// Deposits both tokens to each account.
     fn fund(&mut self, accounts: &[PublicKey]) {
         let issuer = secret(0).public_key();
         for (at, chunk) in accounts.chunks(1000).enumerate() {
@@ -117,7 +117,7 @@ impl Venue {
         }
     }
 
-    /// A batch body of what these keys sign, as much as 5 KB hold, but at most all of it.
+    /// Returns a batch body with as many of these signed actions as fit 5 KB.
     fn body(&mut self, actions: impl Iterator<Item = (u64, Action)>) -> (String, usize) {
         let mut body = String::from("[");
         let mut count = 0;
@@ -142,7 +142,7 @@ fn micros(time: Duration) -> f64 {
     time.as_nanos() as f64 / 1000.0
 }
 
-/// The mean time of one of `count` calls, in microseconds.
+/// The average time of one of `count` calls, in microseconds.
 fn time(count: u32, mut call: impl FnMut()) -> f64 {
     let start = Instant::now();
     (0..count).for_each(|_| call());
@@ -158,7 +158,7 @@ pub fn measure() {
     state_of_a_million();
 }
 
-/// What a resting order takes after each stream.
+/// Prints the memory of a resting order after each stream.
 fn memory() {
     for name in ["mix10k", "mix1m"] {
         let stream = Recipe::named(name).expect("it is in the catalogue").generate();
@@ -197,7 +197,7 @@ fn signatures() {
     }
 }
 
-/// The same signed batches with and without the root, by turns, over 100,000 accounts.
+/// Applies the same signed batches with and without the root, in turns, over 100,000 accounts.
 fn root() {
     const SIGNERS: u64 = 200;
     const ROUNDS: usize = 300;
@@ -238,7 +238,7 @@ fn root() {
             hashed += elapsed - before_root;
             elapsed
         };
-        // By turns, so that neither always finds the caches warm.
+        // In turns, so that neither one always finds warm caches.
         if round % 2 == 0 {
             without += run_plain(&mut plain);
             with += run_rooted(&mut rooted);
@@ -273,7 +273,7 @@ impl Venue {
     }
 }
 
-/// Points of the curve, which are faster to find than keys to make.
+/// Returns public keys by searching points of the curve, which is faster than computing them from secret keys.
 fn points(count: usize) -> Vec<PublicKey> {
     (1_u64..)
         .filter_map(|number| {
@@ -287,7 +287,7 @@ fn points(count: usize) -> Vec<PublicKey> {
         .collect()
 }
 
-/// What 5 KB can cost at most, with the largest bounds that genesis may have.
+/// Measures the slowest batches of 5 KB that the highest limits of genesis allow.
 fn worst() {
     let report = |name: &str, venue: &Venue, body: &str, count: usize| {
         let mut times: Vec<[f64; 2]> = (0..3)
@@ -313,7 +313,7 @@ fn worst() {
     let makers = points(12);
     let signers: Vec<PublicKey> = (1..=16).map(|number| secret(number).public_key()).collect();
 
-    // Orders that each meet 1,000 makers.
+    // Each order meets 1,000 makers.
     let mut venue = Venue::new();
     venue.fund(&makers);
     venue.fund_more(&signers);
@@ -325,7 +325,7 @@ fn worst() {
     let (body, count) = venue.body(buys);
     report("orders that meet 1,000 makers each", &venue, &body, count);
 
-    // Accounts that cancel 5,000 orders each.
+    // Each account cancels 5,000 orders.
     let mut venue = Venue::new();
     venue.fund_more(&signers);
     for signer in &signers {
@@ -341,27 +341,27 @@ fn worst() {
     let (body, count) = venue.body(cancels);
     report("accounts that cancel 5,000 orders each", &venue, &body, count);
 
-    // Not one order among 5,000 is of the transaction that each names.
+    // Each element names a transaction that none of the account's 5,000 orders is from.
     let unknown = zellbook_core::protocol::OrderRef::Transaction(TransactionHash([9; 32]));
     let cancels = (1..=16).map(|signer| (signer, Action::Cancel(unknown.clone())));
     let (body, count) = venue.body(cancels);
     report("cancels of an unknown transaction among 5,000", &venue, &body, count);
 
-    // Elements that are nothing.
+    // Elements that are not transactions.
     let body = format!("[{}0]", "0,".repeat(2000));
     report("elements that are no transactions", &venue, &body, 2001);
 }
 
-/// Proofs and snapshots of a state of a million accounts.
+/// Measures proofs and snapshots of a state of a million accounts.
 fn state_of_a_million() {
     const ACCOUNTS: usize = 1_000_000;
     let mut venue = Venue::new();
     let first = points(ACCOUNTS);
-    // Leaves are given directly: a million deposits would leave a million references too.
+    // The state is built from leaves: a million deposits would also add a million references to it.
     let mut leaves: Vec<(Vec<u8>, Vec<u8>)> = vec![];
     let counters = LeafKey::Counters;
     let mut batch_one = venue.exchange.engine().leaf_value(&counters).expect("it is always there");
-    // Batch 1, so that the state may hold something.
+    // A state before batch 1 must be empty.
     batch_one[7] = 1;
     leaves.push((counters.to_bytes(), batch_one));
     let supply = (ACCOUNTS as u128 * 5).to_be_bytes();

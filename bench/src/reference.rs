@@ -1,4 +1,4 @@
-//! The plain book that says what every engine must do.
+//! The reference book: a simple implementation whose trades every engine must reproduce.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::operation::{Kind, Operation, Side};
 use crate::tape::Tape;
 
-/// An order, resting or gone.
+/// An order, whether it still rests or not.
 #[derive(Clone, Copy)]
 struct Order {
     side: Side,
@@ -14,21 +14,21 @@ struct Order {
     remaining: u32,
 }
 
-/// A book with nothing clever in it: each side is a sorted set of (rank, id). The lowest rank is the
-/// best price, and since ids count up in the order of arrival, the first of the set trades first.
+/// A deliberately simple book: each side is a sorted set of (rank, id). The lowest rank is the best price. Ids
+/// count up in the order of arrival, so the first element of the set has price-time priority.
 ///
-/// It asks for ids that count up from 1 without gaps, and for prices and ids below 2^32.
+/// Ids must count up from 1 without gaps. Prices and ids must be below 2^32.
 #[derive(Default)]
 pub struct ReferenceBook {
     bids: BTreeSet<(u32, u32)>,
     asks: BTreeSet<(u32, u32)>,
-    /// By id less 1.
+    /// The orders by id minus 1.
     orders: Vec<Order>,
 }
 
 impl ReferenceBook {
-    /// Takes an order; `filled` is called with each maker that it leaves nothing of. Returns what rests
-    /// of the order itself.
+    /// Matches an order. Calls `filled` with each maker that is filled completely. Returns the quantity of the
+    /// order that entered the book.
     pub fn place(
         &mut self,
         order: &Operation,
@@ -68,14 +68,14 @@ impl ReferenceBook {
         remaining
     }
 
-    /// Takes a resting order out.
+    /// Removes a resting order.
     pub fn cancel(&mut self, id: u64) {
         let order = self.orders[id as usize - 1];
         let rested = self.side(order.side).remove(&(rank(order.side, order.price), narrow(id)));
         assert!(rested, "the stream cancels only orders that rest");
     }
 
-    /// How many orders a side has, and how many different prices.
+    /// The numbers of orders and of price levels of a side.
     pub fn depth(&self, side: Side) -> (u64, u64) {
         let entries = match side {
             Side::Bid => &self.bids,
@@ -98,7 +98,7 @@ impl ReferenceBook {
     }
 }
 
-/// Where a price stands on a side, the best first.
+/// The rank of a price on a side; the best price has the lowest.
 fn rank(side: Side, price: u32) -> u32 {
     match side {
         Side::Bid => u32::MAX - price,

@@ -1,4 +1,4 @@
-//! What the command prints.
+//! The table that the command prints.
 
 use std::fmt;
 
@@ -6,32 +6,32 @@ use zellbook_bench::run::Run;
 use zellbook_bench::stream::Stream;
 use zellbook_bench::tape::Tape;
 
-/// The head of the table.
+/// The header of the table.
 pub const HEAD: &str = "\
 stream   engine         ns/op median    ns/op min   operations/s    trades  checksum          match";
 
-/// What an engine did on a stream.
+/// The result of one engine on one stream.
 pub struct Line {
     stream: &'static str,
     engine: &'static str,
-    /// Nanoseconds an operation.
+    /// Median of the runs, in nanoseconds for each operation.
     median: f64,
-    /// Nanoseconds an operation.
+    /// Fastest run, in nanoseconds for each operation.
     min: f64,
     tape: Tape,
-    /// Whether every run made the trades that it must.
+    /// Whether every run made the expected trades. Otherwise its time means nothing.
     pub matches: bool,
 }
 
 impl Line {
-    /// Sums up runs of an engine on a stream; at least one.
+    /// Summarizes the runs of an engine on a stream, at least one.
     pub fn new(name: &'static str, engine: &'static str, stream: &Stream, runs: &[Run]) -> Self {
         let operations = stream.operations.len() as f64;
         let mut times: Vec<_> =
             runs.iter().map(|run| run.elapsed.as_nanos() as f64 / operations).collect();
         times.sort_by(f64::total_cmp);
         let expected = stream.expectation.tape;
-        // A wrong run is the one to show.
+        // If a run made other trades, the report shows that run's checksum.
         let wrong = runs.iter().map(|run| run.tape).find(|tape| *tape != expected);
         Self {
             stream: name,
@@ -69,14 +69,14 @@ mod tests {
     }
 
     #[test]
-    fn the_median_of_an_even_number_of_runs_lies_between_the_middle_two() {
+    fn the_median_of_an_even_number_of_runs_is_the_mean_of_the_middle_two() {
         let stream = Stream::generate(0, 100, 7, 50.0);
         let line = line(&stream, &[9000, 1000, 3000, 2000], stream.expectation.tape);
         assert_eq!((line.median, line.min, line.matches), (25.0, 10.0, true));
     }
 
     #[test]
-    fn a_time_with_other_trades_does_not_count() {
+    fn a_run_with_unexpected_trades_is_marked_in_the_report() {
         let stream = Stream::generate(0, 100, 7, 50.0);
         let mut tape = stream.expectation.tape;
         tape.checksum ^= 1;

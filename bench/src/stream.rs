@@ -1,4 +1,4 @@
-//! The stream of operations that every engine runs.
+//! The stream of operations that every engine runs, generated from a seed.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -8,45 +8,45 @@ use crate::random::Random;
 use crate::reference::ReferenceBook;
 use crate::tape::Tape;
 
-/// What a file begins with.
+/// The first 8 bytes of a stream's file.
 const MAGIC: u64 = u64::from_le_bytes(*b"LOB1\0\0\0\0");
-/// What the mid price begins at and keeps between, in ticks.
+/// The start of the mid price and its range, in ticks.
 const MID_START: u64 = 100_000;
 const MID_MIN: u64 = 50_000;
 const MID_MAX: u64 = 150_000;
-/// Limit prices of market orders, in ticks: beyond every price that a resting order can have.
+/// Limit prices of market orders in ticks, beyond every price that a resting order can have.
 const MARKET_BID: u64 = 250_000;
 const MARKET_ASK: u64 = 1;
 const USERS: u64 = 10_000;
 
-/// Operations and what must come of them.
+/// Operations and their expected result.
 ///
-/// The preload is limit orders on their own side of the mid, so they never trade. Then the mid walks,
-/// and of a hundred operations 60 are limit orders (3 in a hundred of them priced to trade), 30 cancel
-/// an order that rests, 5 are immediate-or-cancel and 5 market orders.
+/// The preload consists of limit orders on their own side of the mid price, so they never trade. After it, the
+/// mid price moves in a random walk. Of the timed operations, 60 % are limit orders (3 % of them priced to
+/// trade), 30 % cancel a resting order, 5 % are immediate-or-cancel orders and 5 % are market orders.
 pub struct Stream {
-    /// Fills the book before the clock starts.
+    /// The operations that fill the book before timing starts.
     pub preload: Vec<Operation>,
-    /// What is timed.
+    /// The timed operations.
     pub operations: Vec<Operation>,
-    /// What the reference book made of them.
+    /// The result of the reference book.
     pub expectation: Expectation,
 }
 
-/// What must come of a stream. It displays as the line of an `.expect` file.
+/// The expected result of a stream. `Display` writes it as the line of an `.expect` file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expectation {
-    /// The trades.
+    /// The count and the checksum of the trades.
     pub tape: Tape,
-    /// Orders that rest at the end.
+    /// The number of resting orders at the end.
     pub live: u64,
-    /// Prices at which there are bids at the end.
+    /// The number of bid levels at the end.
     pub bid_levels: u64,
-    /// Prices at which there are asks at the end.
+    /// The number of ask levels at the end.
     pub ask_levels: u64,
-    /// How many operations of each kind were timed, in the order of the kinds.
+    /// The number of timed operations of each kind, in the order of the kinds.
     pub count: [u64; 4],
-    /// Limit orders that were priced to trade.
+    /// The number of limit orders that were priced to trade.
     pub crossing: u64,
 }
 
@@ -61,8 +61,8 @@ impl fmt::Display for Expectation {
 }
 
 impl Stream {
-    /// Makes a stream. Limit orders lie `mean_distance` ticks from the mid in the mean; the same
-    /// arguments always give the same stream.
+    /// Generates a stream. `mean_distance` is the mean distance of limit orders from the mid price in ticks.
+    /// The same arguments always give the same stream.
     pub fn generate(preload: u64, operations: u64, seed: u64, mean_distance: f64) -> Self {
         let mut market = Market::new(seed, mean_distance);
         let preload = (0..preload).map(|_| market.preload()).collect();
@@ -71,7 +71,7 @@ impl Stream {
     }
 
     /// Writes the stream as a file: a header of four numbers (magic, length of the preload, number of
-    /// operations, 0), then the records of both.
+    /// operations, 0), then the encoded operations of both.
     pub fn write_to(&self, writer: &mut impl Write) -> io::Result<()> {
         let header = [MAGIC, self.preload.len() as u64, self.operations.len() as u64, 0];
         for number in header {
@@ -83,7 +83,7 @@ impl Stream {
         Ok(())
     }
 
-    /// The bytes of [`write_to`](Self::write_to).
+    /// Returns the bytes that [`write_to`](Self::write_to) writes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let records = 1 + self.preload.len() + self.operations.len();
         let mut bytes = Vec::with_capacity(records * RECORD_BYTES);
@@ -92,13 +92,13 @@ impl Stream {
     }
 }
 
-/// What draws the operations. The order in which it draws its random numbers is the definition of a
-/// stream.
+/// The generator of the operations. The order in which it draws random numbers defines the stream, so it must
+/// not be changed.
 struct Market {
     random: Random,
     mean_distance: f64,
     mid: u64,
-    /// The id of the newest order.
+    /// Id of the newest order.
     newest: u64,
     book: ReferenceBook,
     live: Live,
@@ -151,7 +151,7 @@ impl Market {
         self.place(kind, side, user, quantity, price)
     }
 
-    /// Moves the mid up, down or, half the time, not at all.
+    /// Moves the mid price up or down, or half of the time not at all.
     fn walk(&mut self) {
         self.mid = match self.random.below(4) {
             0 => MID_MAX.min(self.mid + 1),
@@ -187,7 +187,7 @@ impl Market {
         self.outside(side.opposite(), 1 + distance.min(20))
     }
 
-    /// The price that lies `distance` from the mid on the given side, but at least 1.
+    /// The price at `distance` from the mid price on a side, at least 1.
     fn outside(&self, side: Side, distance: u64) -> u64 {
         match side {
             Side::Bid => self.mid.saturating_sub(distance).max(1),
@@ -211,11 +211,11 @@ impl Market {
     }
 }
 
-/// The orders that rest, in no order of meaning, so that one of them can be drawn at once.
+/// The resting orders in arbitrary order, so that a random one can be drawn in constant time.
 #[derive(Default)]
 struct Live {
     ids: Vec<u32>,
-    /// By id less 1: where the order is in `ids`, while it rests.
+    /// By id minus 1: the position of the order in `ids` while it rests.
     positions: Vec<u32>,
 }
 
@@ -228,7 +228,7 @@ impl Live {
         self.ids[random.below(self.ids.len() as u64) as usize].into()
     }
 
-    /// Takes note of the next order.
+    /// Adds the next order.
     fn track(&mut self, id: u64, rests: bool) {
         self.positions.push(self.ids.len() as u32);
         if rests {
@@ -236,7 +236,7 @@ impl Live {
         }
     }
 
-    /// Puts the last order in the place of the one that goes.
+    /// Removes an order by moving the last one to its position.
     fn remove(&mut self, id: u64) {
         let position = self.positions[id as usize - 1];
         self.ids.swap_remove(position as usize);
@@ -261,8 +261,7 @@ mod tests {
         Recipe::named(name).expect("the name is in the catalogue").generate()
     }
 
-    // The digests are of files that the benchmark's published generator wrote, the lines those of its
-    // `.expect` files.
+    // Source: the files of the benchmark's published generator (digests) and its `.expect` files (lines).
 
     #[test]
     fn a_small_stream_has_the_published_bytes() {

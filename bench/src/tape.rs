@@ -1,19 +1,19 @@
-//! What is kept of the trades of a run.
+//! The record of a run's trades.
 
 /// A count and a checksum of trades, so that two engines can be compared trade by trade without
 /// keeping the trades.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tape {
-    /// Trades.
+    /// The number of trades.
     pub trades: u64,
-    /// Lots that changed hands.
+    /// The total quantity of all trades, in lots.
     pub quantity: u64,
-    /// Folded over every trade in order.
+    /// A checksum over every trade in order.
     pub checksum: u64,
 }
 
 impl Tape {
-    /// Notes a trade: the ids of both orders, the price in ticks and the quantity in lots.
+    /// Records a trade: the ids of both orders, the price in ticks and the quantity in lots.
     #[inline]
     pub fn note(&mut self, maker: u64, taker: u64, price: u64, quantity: u64) {
         let trade =

@@ -1,4 +1,4 @@
-//! The engine of Zellbook.
+//! Zellbook's own engine under measurement.
 
 use std::sync::OnceLock;
 
@@ -14,24 +14,24 @@ use crate::engine::Engine;
 use crate::operation::{Kind, Operation, Side};
 use crate::tape::Tape;
 
-/// Each user has one account for its buys and another for its sells, since the stream knows nothing of
-/// self-trade prevention.
+/// Each user has one account for buys and another for sells. The stream assumes that a user's orders can trade
+/// with each other, which self-trade prevention would stop.
 const ACCOUNTS: usize = 20_000;
-/// Operations of a batch: so far the engine looks ahead, and after it what was touched is forgotten.
+/// The number of operations in a batch. The engine prefetches memory within a batch and clears its list of
+/// changed leaves after it.
 const BATCH: usize = 256;
 
-/// The engine with accounts, balances, locks, fees and self-trade prevention, but without what is
-/// around it: signatures, parsing, nonces and the tree over the state. `FEE_BPS` is what maker and
-/// taker pay.
+/// The engine with accounts, balances, locks, fees and self-trade prevention, but without parsing, signatures,
+/// nonces and the tree over the state. `FEE_BPS` is the fee of maker and taker.
 pub struct Zellbook<const FEE_BPS: u16> {
     engine: Matching,
     rules: &'static Rules,
     accounts: Vec<AccountIndex>,
-    /// By id less 1: whose the order is. A record of a cancel does not say.
+    /// The account of each order by id minus 1. The stream does not state it in a cancel.
     owners: Vec<AccountIndex>,
 }
 
-/// An operation in the engine's own terms.
+/// An operation in the engine's own format.
 pub enum Call {
     /// An order.
     Place {
@@ -58,7 +58,7 @@ pub enum Call {
 fn keys() -> &'static [PublicKey] {
     static KEYS: OnceLock<Vec<PublicKey>> = OnceLock::new();
     KEYS.get_or_init(|| {
-        // Half of all numbers are the x of a point; making keys from secrets would take longer.
+        // Half of all numbers are the x of a point, so trying is faster than computing keys from secrets.
         (1_u64..)
             .filter_map(|number| {
                 let mut bytes = [0; 33];
@@ -89,7 +89,7 @@ fn rules(fee_bps: u16) -> Rules {
 }
 
 impl<const FEE_BPS: u16> Zellbook<FEE_BPS> {
-    /// Memory of its open orders.
+    /// The memory of all open orders in bytes.
     pub fn open_orders_memory(&self) -> usize {
         self.engine.open_orders_memory()
     }
@@ -100,7 +100,7 @@ impl<const FEE_BPS: u16> Engine for Zellbook<FEE_BPS> {
     type Input = Call;
 
     fn new() -> Self {
-        // A few hundred bytes a run.
+        // Leaks a few hundred bytes in each run.
         let rules: &'static Rules = Box::leak(Box::new(rules(FEE_BPS)));
         let mut engine = Matching::new(rules);
         let issuer = keys()[0];
@@ -152,7 +152,7 @@ impl<const FEE_BPS: u16> Engine for Zellbook<FEE_BPS> {
         Call::Place { account, side, price, quantity, time_in_force }
     }
 
-    /// As the exchange does with the transactions of a batch.
+    /// Prefetches like the exchange does for the transactions of a batch.
     fn run(&mut self, inputs: &[Call], tape: &mut Tape) {
         let mut footprints = Vec::with_capacity(BATCH);
         for batch in inputs.chunks(BATCH) {

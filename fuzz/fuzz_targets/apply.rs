@@ -1,5 +1,5 @@
-//! Hostile batches on an exchange with all sorts of state: it is never corrupt, every invariant
-//! recounts, and tree, changes and leaves say the same.
+//! Hostile batches on an exchange with a rich state. It must never be corrupt, every invariant must hold, and
+//! tree, changes and leaves must agree.
 
 #![no_main]
 
@@ -21,7 +21,7 @@ fuzz_target!(|data: &[u8]| {
     let number = usize::from(choice) % venue::KINDS;
     let mut exchange = venue::rich(number).clone();
     let mut leaves: Leaves = exchange.engine().leaves().into_iter().collect();
-    // Empty batches too: time passes in them.
+    // Empty batches too, because they advance the time.
     for _ in 0..4 {
         let batch = hostile::batch(&mut input, &exchange, 8);
         let outcome = exchange.apply(&batch).expect("no bytes can corrupt the state");
@@ -34,20 +34,20 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     check_leaves(&mut exchange);
-    // Reading keys takes long, so not always.
+    // Only sometimes, because parsing public keys takes long.
     if twox_hash::XxHash3_64::oneshot(data).is_multiple_of(64) {
         reload(number, exchange);
     }
 });
 
-/// What a batch says it changed is what changed.
+/// Checks that a batch reports exactly the leaves that changed.
 fn check_changes(exchange: &Exchange, outcome: &Outcome, before: Leaves) -> Leaves {
     let mut after = before;
     let is_idle =
         outcome.due.is_empty() && outcome.transactions.iter().all(|one| one.result.is_err());
     assert!(outcome.changes.is_sorted_by(|(a, _), (b, _)| a < b));
     for (key, value) in &outcome.changes {
-        // What is rejected uses up its nonce or signature, and does nothing else.
+        // A rejected transaction uses up its nonce or signature and changes nothing else.
         if is_idle && !matches!(key[0], 0 | 3 | 6) {
             assert_eq!(after.get(key), value.as_ref(), "a rejected transaction changed {key:?}");
         }
@@ -61,7 +61,7 @@ fn check_changes(exchange: &Exchange, outcome: &Outcome, before: Leaves) -> Leav
     after
 }
 
-/// The leaves recount, and the tree is that over all of them.
+/// Checks the invariants on the leaves, and that the root is that of the tree over all of them.
 fn check_leaves(exchange: &mut Exchange) {
     let leaves = exchange.engine().leaves();
     recount(exchange, &leaves);
@@ -70,7 +70,7 @@ fn check_leaves(exchange: &mut Exchange) {
     assert_eq!(tree.root(), exchange.root());
 }
 
-/// I7: nobody trades with itself.
+/// I7: no account trades with itself.
 fn check_events(outcome: &Outcome) {
     let done = outcome.transactions.iter().filter_map(|one| one.result.as_ref().ok());
     for event in done.flatten().chain(&outcome.due) {
@@ -81,7 +81,7 @@ fn check_events(outcome: &Outcome) {
     }
 }
 
-/// I13: a state from its leaves is the same, and goes on in the same way.
+/// I13: a state restored from its leaves has the same root and continues with the same roots.
 fn reload(number: usize, mut exchange: Exchange) {
     let rules = Arc::new(exchange.rules().clone());
     let leaves = exchange.engine().leaves();
@@ -89,7 +89,7 @@ fn reload(number: usize, mut exchange: Exchange) {
     let mut loaded = Exchange::from_leaves(rules, read).expect("its own leaves");
     assert_eq!(loaded.root(), exchange.root());
     loaded.recount().unwrap_or_else(|error| panic!("loaded: {error}"));
-    // Bytes that trade: the same for both.
+    // Both apply the same hostile batch.
     let bytes: Vec<u8> =
         (0..120_u32).map(|n| (n.wrapping_mul(97) >> 1) as u8 ^ number as u8).collect();
     let batch = hostile::batch(&mut Input(&bytes), &exchange, 8);

@@ -1,5 +1,5 @@
-//! Raw bytes into every decoder: what is read must be written back as the same, and read again as
-//! equal.
+//! Raw bytes into every decoder. Whatever can be read must be written as the same bytes, and read again as an
+//! equal value.
 
 #![no_main]
 
@@ -39,7 +39,7 @@ fuzz_target!(|data: &[u8]| {
 
 type Map = BTreeMap<String, String>;
 
-/// The names and values of a flat object, as any JSON reader finds them.
+/// The names and values of a flat object, as a general JSON parser reads them.
 fn map(json: &str) -> Map {
     serde_json::from_str(json).expect("what is a transaction is a flat object of texts")
 }
@@ -50,7 +50,7 @@ fn map_of(transaction: &Transaction) -> Map {
 
 fn element(json: &str) {
     let read = Element::read(json, false);
-    // The guide's format adds to what is read, and changes nothing else.
+    // Accepting the guide's format changes nothing about other elements.
     match Element::read(json, true) {
         Ok(Element::Guide(_)) => assert!(read.is_err()),
         other => assert_eq!(other.ok(), read.as_ref().ok().cloned()),
@@ -80,7 +80,7 @@ fn unsigned(json: &str) {
     check_text(&transaction);
 }
 
-/// Valid transactions with everything that is optional.
+/// Valid transactions with every optional field.
 const TEMPLATES: [&str; 6] = [
     r#"{"kind":"replace","signer":"K","replaces_order":"7","market":"ETH/USDT","side":"buy","quantity":"1.5","price":"2000","time_in_force":"gtd","expires":"8","self_trade":"cancel_both","client_id":"a","nonce":"10","valid_until":"9"}"#,
     r#"{"kind":"authorize_key","key":"K","expires":"8","market":"ETH/USDT","spend_token":"ETH","spend_limit":"0.5"}"#,
@@ -90,7 +90,7 @@ const TEMPLATES: [&str; 6] = [
     r#"{"kind":"cancel","transaction":"0000000000000000000000000000000000000000000000000000000000000000"}"#,
 ];
 
-/// One text of a valid transaction edited: where a decoder is too kind, this meets it soon.
+/// A valid transaction with one edited text. This soon finds a decoder that accepts too much.
 fn edited(input: &mut Input) {
     let key = "02989c0b76cb563971fdc9bef31ec06c3560f3249d6ee9e5d83c57625596e05f6f";
     let mut fields = map(&input.pick(&TEMPLATES).replace("\"K\"", &format!("\"{key}\"")));
@@ -102,7 +102,7 @@ fn edited(input: &mut Input) {
     unsigned(&serde_json::to_string(&fields).unwrap());
 }
 
-/// The signed text has one line for each field and no other, so that it reads in one way.
+/// Checks that the signed text has exactly one line for each field, so that it has only one meaning.
 fn check_text(transaction: &Transaction) {
     let text = transaction.text(&NetworkId([0xab; 32]));
     let lines: Vec<(String, String)> = text
@@ -128,7 +128,7 @@ fn guide(json: &str) {
         assert_eq!(Decimal::parse_lenient(&fields[name]), Ok(number));
     }
     let hash = order.hash();
-    // It is the same order however white space and the order of its keys are.
+    // White space and the order of the keys do not change the order.
     let again = serde_json::to_string(&fields).unwrap();
     let Ok(Element::Guide(again)) = Element::read(&again, true) else { panic!("{again}") };
     assert_eq!((hash, &order), (again.hash(), &again));
@@ -143,7 +143,7 @@ fn genesis(bytes: &[u8]) {
     assert_eq!(again, rules);
     assert_eq!(serde_json::to_vec(&again.genesis).unwrap(), written);
     for (market, spec) in rules.listing.markets.iter().zip(&rules.genesis.markets) {
-        // A tick of one lot is worth whole atoms, by multiplication without division.
+        // One tick times one lot is a whole number of atoms, checked by multiplication without division.
         let decimals = rules.listing.token_at(market.quote).unwrap().decimals;
         let (tick, lot) = (spec.tick_size, spec.lot_size);
         let product = tick.digits().checked_mul(lot.digits()).unwrap();
@@ -151,7 +151,7 @@ fn genesis(bytes: &[u8]) {
         let equal = if up >= down {
             product.checked_mul(10_u128.pow(up - down)) == Some(market.atoms_per_tick_lot)
         } else {
-            // Above 10^38 there is nothing that fits a u128 but zero, which a product never is.
+            // Nothing above 10^38 fits a u128 except zero, and a product is never zero.
             let power = 10_u128.checked_pow(down - up).expect("a product is not below an atom");
             market.atoms_per_tick_lot.checked_mul(power) == Some(product)
         };
@@ -159,7 +159,7 @@ fn genesis(bytes: &[u8]) {
     }
 }
 
-/// The protocol's rules of decimal text, one by one: whether it can be read leniently, and strictly.
+/// The protocol's rules for decimal text, one by one. Returns whether a text is valid leniently, and strictly.
 fn forms(text: &str) -> (bool, bool) {
     let parts: Vec<&str> = text.split('.').collect();
     let digits = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
@@ -189,7 +189,7 @@ fn decimal(text: &str) {
     }
 }
 
-/// Two numbers with a space between: the first in steps of the second.
+/// Checks two numbers separated by a space: the first in steps of the second.
 fn steps(text: &str) {
     let Some((number, step)) = text.split_once(' ') else { return };
     let (Ok(number), Ok(step)) = (Decimal::parse(number), Decimal::parse_lenient(step)) else {

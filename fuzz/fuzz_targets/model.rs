@@ -1,6 +1,6 @@
-//! The engine against the naive model of `core/tests/model`, on histories that bytes choose: after
-//! every batch the codes and all leaves are the same. Every element has a seed of its own, so that a
-//! change of two bytes changes one element.
+//! The engine against the naive model of `core/tests/model`, on histories that bytes choose. After every batch
+//! the codes and all leaves must be equal. Every element has its own seed, so a change of two bytes changes one
+//! element.
 
 #![no_main]
 
@@ -25,9 +25,9 @@ mod random;
 use model::{Action, Element, Key, Model, Number, Order, SelfTrade, Target, TimeInForce};
 use random::{Cast, FEES, Generator, Random, genesis};
 
-/// How many kinds of genesis there are.
+/// The number of kinds of genesis.
 const WORLDS: usize = 64;
-/// Elements of one history.
+/// The number of elements in one history.
 const ELEMENTS_MAX: usize = 48;
 
 fuzz_target!(|data: &[u8]| {
@@ -53,7 +53,7 @@ fuzz_target!(|data: &[u8]| {
     });
 });
 
-/// Both at the start of a history, everybody with something in hand.
+/// Engine and model at the start of a history, after deposits to all participants.
 struct World {
     cast: Cast,
     keys: Rc<BTreeMap<Key, PublicKey>>,
@@ -101,7 +101,7 @@ fn worlds() -> Vec<World> {
     (0..WORLDS).map(world).collect()
 }
 
-/// The next batch, in both.
+/// Applies the next batch to both.
 fn step(world: &World, model: &mut Model, exchange: &mut Exchange, elements: &[Element]) {
     let index = model.batch + 1;
     let transactions = elements.iter().map(|element| checked(world, element)).collect();
@@ -126,7 +126,7 @@ fn step(world: &World, model: &mut Model, exchange: &mut Exchange, elements: &[E
     model.marks.clear();
 }
 
-// The model's words in the engine's.
+// Conversions from the model's types to the engine's.
 
 fn checked(world: &World, element: &Element) -> Result<CheckedTransaction, Invalid> {
     let element = match element {

@@ -1,6 +1,6 @@
-//! Snapshots with edited leaves, most of them with the root that these leaves have, so that the root
-//! does not hide what else is wrong: what loads recounts, is written back as the same bytes, and goes
-//! on without ever being corrupt.
+//! State snapshots with edited leaves. Most of them have the root of the edited leaves, because a wrong root
+//! would hide every other error. A snapshot that can be read must satisfy the invariants, be written as the
+//! same bytes, and continue without ever being corrupt.
 
 #![no_main]
 
@@ -52,7 +52,7 @@ fuzz_target!(|data: &[u8]| {
             for _ in 0..=input.below(4) {
                 change(&mut leaves, &mut input);
             }
-            // Out of order is refused at once, so not often.
+            // Rarely, because leaves out of order are refused immediately.
             if choice > 20 {
                 leaves.sort();
                 leaves.dedup_by(|(a, _), (b, _)| a == b);
@@ -71,14 +71,14 @@ fuzz_target!(|data: &[u8]| {
         let batch = hostile::batch(&mut input, &exchange, 4);
         match exchange.apply(&batch) {
             Ok(_) => {}
-            // Not in the time of the universe, but a snapshot can say so.
+            // Counting cannot reach this in practice, but a snapshot can claim it.
             Err(corrupt) if corrupt.0.ends_with("ran out") => return,
             Err(corrupt) => panic!("{corrupt}"),
         }
     }
 });
 
-/// A snapshot of these leaves, with the root that they have.
+/// Writes a snapshot of these leaves with the root that they have.
 fn write(network: &NetworkId, leaves: &Leaves) -> Vec<u8> {
     let mut tree = StateTree::default();
     leaves.iter().for_each(|(key, value)| tree.set(key, Some(value)));
@@ -95,7 +95,7 @@ fn write(network: &NetworkId, leaves: &Leaves) -> Vec<u8> {
     bytes
 }
 
-/// Changes one leaf, or adds one, or leaves one out.
+/// Changes, adds or removes one leaf.
 fn change(leaves: &mut Leaves, input: &mut Input) {
     if leaves.is_empty() {
         return;
@@ -108,7 +108,7 @@ fn change(leaves: &mut Leaves, input: &mut Input) {
         45..60 => edit_once(key, input),
         60..160 => set_number(value, input),
         160..175 => {
-            // The same again, under another key that is nearly this one.
+            // A copy of the leaf under an almost equal key.
             let (mut key, value) = leaves[place].clone();
             if let Some(last) = key.last_mut() {
                 *last = last.wrapping_add(1 + input.byte() % 4);
@@ -130,16 +130,16 @@ fn change(leaves: &mut Leaves, input: &mut Input) {
     }
 }
 
-/// Sets one of the numbers that the value has at its places.
+/// Changes one of the numbers in a value.
 fn set_number(value: &mut [u8], input: &mut Input) {
     let width = input.pick(&[8, 8, 16, 2, 1]);
-    // An order's numbers stand after a market and a side, others at the front.
+    // An order's numbers follow its market and side; in other values they are at the front.
     let starts = [0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 2, 3, 11, 19, 27, 35, 43, 10, 12, 28, 33];
     let start: usize = input.pick(&starts);
     let number = match input.byte() {
         0..120 => input.number(),
         step => {
-            // A little more or less than now.
+            // A little more or less than before.
             let mut now = [0; 16];
             let Some(old) = value.get(start..start + width) else { return };
             now[16 - width..].copy_from_slice(old);
@@ -151,7 +151,7 @@ fn set_number(value: &mut [u8], input: &mut Input) {
     }
 }
 
-/// A leaf of any kind, of somebody who takes part.
+/// A leaf of any kind for one of the participants.
 fn new_leaf(input: &mut Input) -> (Vec<u8>, Vec<u8>) {
     let all = venue::cast().all();
     let account = input.pick(&all);

@@ -1,8 +1,8 @@
-//! Edits of valid bytes: most of what is hostile is nearly right.
+//! Edits of valid bytes: input that is almost valid reaches further into a decoder than random bytes.
 
 use crate::input::Input;
 
-/// Changes bytes in as many places as the input says, 0 to 3.
+/// Changes bytes in 0 to 3 places, as the input chooses.
 pub fn edit(bytes: &mut Vec<u8>, input: &mut Input) {
     for _ in 0..input.below(4) {
         edit_once(bytes, input);

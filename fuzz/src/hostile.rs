@@ -1,5 +1,5 @@
-//! Batches that are as hostile as signed bytes can make them: elements in every form that reading
-//! allows, with numbers at bounds, and names of what the state has.
+//! Hostile batches with valid signatures: elements in every form that parsing accepts, with numbers at limits,
+//! and with references to what the state contains.
 
 use zellbook_core::protocol::{CheckedTransaction, Invalid, KeyGrant, OrderRef, ReplayGuard};
 use zellbook_core::state::RestingOrder;
@@ -12,7 +12,7 @@ use zellbook_core::{
 use crate::input::Input;
 use crate::venue::cast;
 
-/// The next batch, of at most so many elements.
+/// Returns the next batch with at most the given number of elements.
 pub fn batch(input: &mut Input, exchange: &Exchange, most: usize) -> Batch {
     let Some(index) = exchange.counters().batch.checked_add(1) else { panic!("no batch follows") };
     if input.chance(4) {
@@ -32,7 +32,7 @@ pub fn batch(input: &mut Input, exchange: &Exchange, most: usize) -> Batch {
     Batch { index, body_hash: [9; 32], transactions }
 }
 
-/// Makes elements that refer to the state before the batch.
+/// The generator of elements. They refer to the state before the batch.
 struct Maker<'a, 'b> {
     input: &'a mut Input<'b>,
     exchange: &'a Exchange,
@@ -95,14 +95,14 @@ impl Maker<'_, '_> {
         if own.is_empty() { self.input.pick(&cast().session_keys) } else { self.input.pick(&own) }
     }
 
-    /// Not the account: reading refuses that.
+    /// A key other than the account, which parsing would refuse.
     fn other(&mut self, account: PublicKey) -> PublicKey {
         let mut all = cast().all();
         all.retain(|key| *key != account);
         self.input.pick(&all)
     }
 
-    /// Mostly one that is new, so that the transaction does something.
+    /// Usually a new nonce, so that the transaction has an effect.
     fn nonce(&mut self) -> u64 {
         if self.input.chance(30) {
             return self.input.number64();
@@ -114,7 +114,7 @@ impl Maker<'_, '_> {
 
     fn hash(&mut self) -> TransactionHash {
         let mut hash = [self.input.byte() % 64; 32];
-        // Prefixes repeat, the whole seldom does.
+        // Prefixes repeat often, whole values rarely.
         hash[31] = self.input.byte();
         hash[30] = u8::try_from(self.position).unwrap_or(0);
         TransactionHash(hash)
@@ -186,7 +186,7 @@ impl Maker<'_, '_> {
                     128..220 => last.saturating_sub(u64::from(self.input.byte() % 16)),
                     _ => self.input.number64(),
                 };
-                // Two roots only, so that votes meet.
+                // Only two roots, so that votes for the same root occur.
                 let root = [if self.input.chance(40) { 8 } else { 7 }; 32];
                 return (replica, Action::Attest { batch, root, clock: self.time() });
             }
@@ -203,10 +203,10 @@ impl Maker<'_, '_> {
         if self.input.chance(4) { "AAA/CCC".into() } else { self.market().name.clone() }
     }
 
-    /// A number of steps that reading allows: with at most 38 digits.
+    /// A number of steps whose decimal has at most 38 digits, so that it can be parsed.
     fn decimal(&mut self, steps: u128, step: Decimal) -> Decimal {
         if self.input.chance(4) {
-            // Between two steps, most likely.
+            // Most likely between two steps.
             let number = Decimal::of_steps(self.input.number(), Decimal::one_atom(18));
             return number.filter(is_readable).unwrap_or(Decimal::ZERO);
         }
@@ -215,7 +215,7 @@ impl Maker<'_, '_> {
 
     fn price(&mut self) -> u128 {
         match self.input.byte() {
-            // Where the books are.
+            // Near the prices of the books.
             0..230 => 5 + u128::from(self.input.byte() % 12),
             _ => self.input.number(),
         }
@@ -255,7 +255,7 @@ impl Maker<'_, '_> {
         if self.input.chance(90) { Some(self.input.pick(&ids).into()) } else { None }
     }
 
-    /// About the most lots that the account can pay.
+    /// About the largest quantity that the account can pay.
     fn affordable(&mut self, account: PublicKey, market: &Market, side: Side, price: u128) -> u128 {
         let has = self.exchange.balance(&account, market.cost_token(side)).available.0;
         let one = match side {
@@ -266,7 +266,7 @@ impl Maker<'_, '_> {
         lots.saturating_sub(u128::from(self.input.byte() % 4))
     }
 
-    /// An open order of anyone.
+    /// An open order of any account.
     fn some_order(&mut self) -> Option<(PublicKey, MarketIndex, RestingOrder, Option<String>)> {
         let engine = self.exchange.engine();
         let mut open = Vec::new();
@@ -349,7 +349,7 @@ impl Maker<'_, '_> {
     }
 }
 
-/// Whether its text can be read: with at most 38 digits.
+/// Whether the text of a decimal can be parsed: it has at most 38 digits.
 fn is_readable(number: &Decimal) -> bool {
     Decimal::parse(&number.to_string()).is_ok()
 }

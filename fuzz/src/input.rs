@@ -1,9 +1,9 @@
-//! Choices read off the bytes of a run. Bytes that are used up read as zeros, so that every input is
-//! one, and a shorter one does less.
+//! Choices made from the bytes of a run. After the last byte only zeros are read, so every input is valid, and a
+//! shorter input does less.
 
 use zellbook_core::types::limits::SUPPLY_MAX;
 
-/// What is left of the bytes of a run.
+/// The remaining bytes of a run.
 pub struct Input<'a>(pub &'a [u8]);
 
 impl<'a> Input<'a> {
@@ -25,22 +25,22 @@ impl<'a> Input<'a> {
         u16::from_be_bytes(self.array())
     }
 
-    /// At most so many bytes.
+    /// At most this many bytes.
     pub fn bytes(&mut self, most: usize) -> &'a [u8] {
         let (head, rest) = self.0.split_at(most.min(self.0.len()));
         self.0 = rest;
         head
     }
 
-    /// From 0, below a bound that is not 0.
+    /// A number below `bound`, which must not be 0.
     pub fn below(&mut self, bound: usize) -> usize {
         let choice = if bound > 256 { self.u16().into() } else { usize::from(self.byte()) };
         choice % bound
     }
 
-    /// True in so many of 256 cases.
+    /// `true` in this many of 256 cases.
     pub fn chance(&mut self, of_256: u8) -> bool {
-        // Not for the zeros after the end.
+        // The zeros after the end must give `false`.
         self.byte() > 255 - of_256
     }
 
@@ -48,7 +48,7 @@ impl<'a> Input<'a> {
         from[self.below(from.len())].clone()
     }
 
-    /// A number where bits end: small, or beside a power, or a bound of the engine.
+    /// A number at a boundary: small, next to a power of two, or a limit of the engine.
     pub fn number(&mut self) -> u128 {
         let kind = self.byte();
         let beside = u128::from(self.byte());

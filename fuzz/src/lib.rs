@@ -1,5 +1,5 @@
-//! What the fuzz targets share: reading choices off bytes, an exchange in a rich state, hostile
-//! batches, edits of valid bytes, and a recount of the invariants.
+//! The parts that fuzz targets share: choices made from bytes, exchanges with a rich state, hostile batches,
+//! edits of valid bytes, and a recount of the invariants.
 
 pub mod edits;
 pub mod hostile;

@@ -1,5 +1,5 @@
-//! The invariants of *State* in `docs/protocol.md`, counted from the bytes of the leaves alone: what
-//! the engine's own recount overlooks is found here.
+//! The invariants of *State* in `docs/protocol.md`, counted from the bytes of the leaves alone. This finds
+//! errors that the engine's own recount shares with the engine.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::input::Input;
 
 type Key = [u8; 33];
 
-/// Panics where an invariant does not hold.
+/// Panics if an invariant does not hold.
 pub fn recount(exchange: &Exchange, leaves: &[(Vec<u8>, Vec<u8>)]) {
     let rules = exchange.rules();
     let mut count = Count::default();
@@ -25,7 +25,7 @@ pub fn recount(exchange: &Exchange, leaves: &[(Vec<u8>, Vec<u8>)]) {
 
 #[derive(Default)]
 struct Count {
-    /// Batch, last order, last withdrawal and time.
+    /// Index of the batch, last order id, last withdrawal number and state time.
     batch: u64,
     order: u64,
     withdrawal: u64,
@@ -56,7 +56,7 @@ fn u128_of(input: &mut Input) -> u128 {
 }
 
 impl Count {
-    /// Leaves come in the order of their kinds.
+    /// Leaves must come in the order of their kinds.
     fn leaf(&mut self, rules: &Rules, key: &mut Input, value: &mut Input) {
         let token = |token: u16| assert!(usize::from(token) < rules.genesis.tokens.len());
         let replica = |replica: u16| assert!(usize::from(replica) < rules.genesis.replicas.len());
@@ -240,7 +240,7 @@ fn quote(market: &Market, price: u64, lots: u64) -> u128 {
     lots.checked_mul(market.atoms_per_tick_lot).unwrap()
 }
 
-/// Rounded up. Amounts are below `10^38`, so they are split before they are multiplied.
+/// The fee, rounded up. An amount can be almost `10^38`, so it is split before it is multiplied.
 fn fee(amount: u128, bps: u16) -> u128 {
     let bps = u128::from(bps);
     amount / 10_000 * bps + (amount % 10_000 * bps).div_ceil(10_000)

@@ -1,5 +1,5 @@
-//! Exchanges in a rich state, of four kinds of genesis: everyday numbers, the largest steps, the
-//! smallest, and one in which few accounts have all the roles.
+//! Exchanges with a rich state, for four kinds of genesis: everyday numbers, the largest steps, the smallest
+//! steps, and one in which few accounts have all the roles.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,10 +10,10 @@ use zellbook_core::{
     TimeInForce, TransactionHash,
 };
 
-/// How many kinds there are.
+/// The number of kinds.
 pub const KINDS: usize = 4;
 
-/// Everybody who takes part, made once: a point of the curve takes long to compute.
+/// All participants, computed once because a point of the curve takes long to compute.
 pub struct Cast {
     pub traders: Vec<PublicKey>,
     pub session_keys: Vec<PublicKey>,
@@ -49,11 +49,11 @@ impl Cast {
 }
 
 struct Kind {
-    /// Of AAA, BBB and CCC.
+    /// Decimals of AAA, BBB and CCC.
     decimals: [u8; 3],
-    /// Base, quote, tick, lot, least notional, fees of maker and taker.
+    /// Base, quote, tick size, lot size, minimum order value, fees of maker and taker.
     markets: [(&'static str, &'static str, &'static str, &'static str, &'static str, u16, u16); 2],
-    /// Open orders, makers, session keys.
+    /// The limits of open orders, makers and session keys.
     limits: [u32; 3],
     weights: [u32; 3],
     guide_orders: bool,
@@ -104,7 +104,7 @@ fn kind(kind: usize) -> Kind {
     }
 }
 
-/// Genesis of a kind. In the last one a trader issues all tokens and takes all fees.
+/// Returns the genesis of a kind. In the last one a trader issues all tokens and receives all fees.
 pub fn genesis(number: usize) -> Arc<Rules> {
     let Kind { decimals, markets, limits, weights, guide_orders } = kind(number);
     let cast = cast();
@@ -140,19 +140,19 @@ pub fn genesis(number: usize) -> Arc<Rules> {
     Arc::new(Genesis::read(json.to_string().as_bytes()).unwrap())
 }
 
-/// The exchange of a kind, with something of everything in it.
+/// Returns the exchange of a kind with leaves of every kind.
 pub fn rich(number: usize) -> &'static Exchange {
     static RICH: OnceLock<Vec<Exchange>> = OnceLock::new();
     &RICH.get_or_init(|| (0..KINDS).map(|kind| build(kind, true)).collect())[number % KINDS]
 }
 
-/// The same with few leaves, for what has to load it often.
+/// Returns the same with few leaves, for targets that restore it often.
 pub fn lean(number: usize) -> &'static Exchange {
     static LEAN: OnceLock<Vec<Exchange>> = OnceLock::new();
     &LEAN.get_or_init(|| (0..KINDS).map(|kind| build(kind, false)).collect())[number % KINDS]
 }
 
-/// Builds a state, one transaction a batch.
+/// Builds a state with one transaction in each batch.
 struct Builder {
     exchange: Exchange,
     nonce: u64,
@@ -182,7 +182,7 @@ impl Builder {
         assert!(result.is_ok(), "{transaction:?}: {result:?}");
     }
 
-    /// Places an order, if the account may have one more.
+    /// Places an order unless the account already has the maximum.
     fn place(&mut self, account: PublicKey, signer: PublicKey, is_guide: bool, order: Order) {
         let rules = self.exchange.rules();
         let limit = rules.genesis.limits.open_orders_per_account_and_market as usize;
@@ -196,7 +196,7 @@ impl Builder {
         }
     }
 
-    /// So many steps of lots and ticks.
+    /// Returns a quantity and a price for numbers of lots and ticks.
     fn order(&self, market: usize, side: Side, lots: u64, ticks: u64) -> Order {
         let market = &self.exchange.rules().listing.markets[market];
         Order {
@@ -223,7 +223,7 @@ fn build(number: usize, is_rich: bool) -> Exchange {
     let mut builder = Builder { exchange: Exchange::new(genesis(number)), nonce: 1000 };
     let traders = if is_rich { &cast.traders[..] } else { &cast.traders[..2] };
     let tokens = if is_rich { 3 } else { 2 };
-    // In the first kind everyday amounts, in the others nearly all that can exist.
+    // Everyday amounts in the first kind, almost the maximum supply in the others.
     let most = if number == 0 { 10_u128.pow(9) } else { 10_u128.pow(37) * 2 };
     for (place, trader) in traders.iter().enumerate() {
         for token in 0..tokens {
@@ -235,7 +235,7 @@ fn build(number: usize, is_rich: bool) -> Exchange {
         }
     }
     let (alice, bob) = (cast.traders[0], cast.traders[1]);
-    // Two levels on either side, one of them of two orders.
+    // Two levels on each side, one of them with two orders.
     for (trader, side, lots, ticks) in [
         (alice, Side::Sell, 20, 11),
         (bob, Side::Sell, 5, 11),
@@ -255,7 +255,7 @@ fn build(number: usize, is_rich: bool) -> Exchange {
         ..builder.order(usize::from(is_rich), Side::Buy, 4, 7)
     };
     builder.place(bob, bob, false, until);
-    // A fill, so that an order stands in part.
+    // A fill, so that one order is partly filled.
     let taker = builder.order(0, Side::Buy, 2, 11);
     builder.place(bob, bob, false, Order { time_in_force: TimeInForce::Ioc, ..taker });
     builder.act(alice, Action::CancelAllAfter { time: 900 });
@@ -276,7 +276,7 @@ fn build(number: usize, is_rich: bool) -> Exchange {
         let order = builder.order(0, Side::Sell, 1, 50);
         builder.place(bob, bob, true, order);
     }
-    // The two of most weight agree; a third voted on another batch.
+    // The two replicas with the most weight agree; a third voted on another batch.
     let replicas = if is_rich { &cast.replicas[..] } else { &cast.replicas[..2] };
     for (place, replica) in replicas.iter().enumerate() {
         let clock = 100 + 100 * u64::try_from(place).unwrap();

@@ -1,12 +1,12 @@
-//! What the page computes, as functions that `time.mjs` calls and times: the argument says how often
-//! each does its work, the answer whether all of it came out right.
+//! Functions of the page's cryptography that `time.mjs` calls and times. The argument is the number of
+//! repetitions. The result says whether all of them were correct.
 
 use std::sync::OnceLock;
 
 use zellbook_core::SecretKey;
 use zellbook_core::types::{Scheme, Signature};
 
-/// As long as the text of an order.
+/// A text as long as that of an order.
 const TEXT: &str = "Zellbook 1 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 kind: order
 account: 020000000000000000000000000000000000000000000000000000000000000001
