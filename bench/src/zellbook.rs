@@ -33,22 +33,22 @@ pub struct Zellbook<const FEE_BPS: u16> {
 
 /// An operation in the engine's own format.
 pub enum Call {
-    /// An order.
+    /// Places an order.
     Place {
-        /// Whose.
+        /// The account of the order.
         account: AccountIndex,
         /// Buy or sell.
         side: OurSide,
-        /// Its limit.
+        /// Limit price.
         price: Ticks,
-        /// How much.
+        /// Quantity.
         quantity: Lots,
-        /// How long it stands.
+        /// What happens to the part that does not fill immediately.
         time_in_force: TimeInForce,
     },
-    /// A cancel.
+    /// Cancels an order.
     Cancel {
-        /// Whose.
+        /// The account of the order.
         account: AccountIndex,
         /// The order's id.
         id: u64,

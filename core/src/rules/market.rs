@@ -11,7 +11,7 @@
 //! once in each role.
 //!
 //! The lock of a resting buy is computed by the same rule, so it always equals exactly what the order can still
-//! pay. Every function returns `None` instead of overflowing.
+//! pay. Arithmetic that would overflow returns `None`.
 
 use alloc::string::{String, ToString};
 
