@@ -1,5 +1,6 @@
 //! The replica behind this page: the connection to it, and its status.
 
+use crate::ui::reader::{Reader, reader};
 use leptos::prelude::*;
 use zellbook_core::wire::{ReplicaState, StatusBody};
 
@@ -7,26 +8,26 @@ use zellbook_core::wire::{ReplicaState, StatusBody};
 #[derive(Clone, Copy)]
 pub struct Connection {
     /// The last status that the replica reported.
-    pub status: ReadSignal<Option<StatusBody>>,
-    pub is_connected: ReadSignal<bool>,
+    pub status: Reader<Option<StatusBody>>,
+    pub is_connected: Reader<bool>,
     /// Why the replica closed the last connection, if it gave a reason.
-    pub close_reason: ReadSignal<Option<String>>,
+    pub close_reason: Reader<Option<String>>,
 }
 
 /// Writes the state of the connection.
 #[derive(Clone, Copy)]
 pub struct ConnectionWriter {
-    status: WriteSignal<Option<StatusBody>>,
-    is_connected: WriteSignal<bool>,
-    close_reason: WriteSignal<Option<String>>,
+    status: RwSignal<Option<StatusBody>>,
+    is_connected: RwSignal<bool>,
+    close_reason: RwSignal<Option<String>>,
     connection: Connection,
 }
 
 impl Connection {
     pub fn new() -> (Self, ConnectionWriter) {
-        let (status, set_status) = signal(None);
-        let (is_connected, set_is_connected) = signal(false);
-        let (close_reason, set_close_reason) = signal(None);
+        let (status, set_status) = reader(None);
+        let (is_connected, set_is_connected) = reader(false);
+        let (close_reason, set_close_reason) = reader(None);
         let connection = Self { status, is_connected, close_reason };
         let writer = ConnectionWriter {
             status: set_status,

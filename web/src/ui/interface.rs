@@ -1,21 +1,22 @@
 //! What is on show above everything else: the problem in the banner, and the wallet's dialog.
 
+use super::reader::{Reader, reader};
 use leptos::prelude::*;
 
 /// The state of the interface that belongs to no feature. Any component may report a problem or open the wallet.
 #[derive(Clone, Copy)]
 pub struct Interface {
     /// The problem in the banner.
-    pub problem: ReadSignal<Option<String>>,
-    pub wallet_is_open: ReadSignal<bool>,
-    set_problem: WriteSignal<Option<String>>,
-    set_wallet_is_open: WriteSignal<bool>,
+    pub problem: Reader<Option<String>>,
+    pub wallet_is_open: Reader<bool>,
+    set_problem: RwSignal<Option<String>>,
+    set_wallet_is_open: RwSignal<bool>,
 }
 
 impl Interface {
     pub fn new() -> Self {
-        let (problem, set_problem) = signal(None);
-        let (wallet_is_open, set_wallet_is_open) = signal(false);
+        let (problem, set_problem) = reader(None);
+        let (wallet_is_open, set_wallet_is_open) = reader(false);
         Self { problem, wallet_is_open, set_problem, set_wallet_is_open }
     }
 

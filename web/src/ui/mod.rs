@@ -5,4 +5,5 @@ pub mod flash;
 pub mod interface;
 pub mod later;
 pub mod lines;
+pub mod reader;
 pub mod sheet;

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use crate::features::replica::{Connection, use_connection};
 use crate::features::wallet::{Session, use_session};
+use crate::ui::reader::{Reader, reader};
 
 /// Something that this page can check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,14 +87,14 @@ struct Checked {
 #[derive(Clone, Copy)]
 pub struct Evidence {
     /// The subject of the open sheet.
-    pub(super) open: ReadSignal<Option<Subject>>,
-    set_open: WriteSignal<Option<Subject>>,
+    pub(super) open: Reader<Option<Subject>>,
+    set_open: RwSignal<Option<Subject>>,
     checked: RwSignal<Vec<Checked>>,
 }
 
 impl Evidence {
     pub fn new() -> Self {
-        let (open, set_open) = signal(None);
+        let (open, set_open) = reader(None);
         Self { open, set_open, checked: RwSignal::default() }
     }
 

@@ -82,7 +82,7 @@ pub fn market(context: Context, name: String) -> View {
         changed.track();
         let (Some(market), Some(asked)) = (of_genesis.get(), asked.get_value()) else {
             let mut view = vec![parts::heading(&name, Vec::new())];
-            if let Some(listing) = &*context.markets.listing.read() {
+            if let Some(listing) = context.markets.listing.get() {
                 let links = listing.markets.iter().map(|market| parts::market_link(&market.name));
                 let message = format!("There is no market {name}. Available markets:");
                 let message = vec![

@@ -48,9 +48,10 @@ impl Nodes {
         Effect::new(move || {
             if has_batches.get() {
                 let path = move || {
-                    let status = context.connection.status.read_untracked();
-                    let batch = status.as_ref().map_or("1", |status| &status.batch);
-                    format!("/v1/batches/{batch}/contents?limit=1")
+                    context.connection.status.with_untracked(|status| {
+                        let batch = status.as_ref().map_or("1", |status| &status.batch);
+                        format!("/v1/batches/{batch}/contents?limit=1")
+                    })
                 };
                 last.set(Some(load(path).live(context)));
             }

@@ -1,6 +1,5 @@
 //! The replicas of genesis, the root that they agree on, and the state of the replica behind this page.
 
-use leptos::prelude::*;
 use zellbook_core::wire::{GatewayBody, ReplicaBody, ReplicaState, ReplicasResponse, StatusBody};
 
 use super::context::{Context, View};
@@ -35,7 +34,7 @@ pub fn replicas(context: Context) -> View {
             parts::section("Replicas named in genesis", table),
             parts::section("Sequencer nodes", nodes.show()),
         ];
-        if let Some(status) = &*context.connection.status.read() {
+        if let Some(status) = &context.connection.status.get() {
             let gateways = parts::table(
                 "Gateways",
                 GATEWAYS,

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use leptos::prelude::*;
 use zellbook_core::{Genesis, Rules};
 
 use super::state::Markets;

@@ -8,6 +8,7 @@ use zellbook_core::{Listing, Market, Rules};
 
 use super::book::Book;
 use crate::platform::format::Steps;
+use crate::ui::reader::{Reader, reader};
 
 /// The most trades that are stored.
 const TRADES_MAX: usize = 60;
@@ -16,27 +17,27 @@ const TRADES_MAX: usize = 60;
 #[derive(Clone, Copy)]
 pub struct Markets {
     /// The tokens and markets, once they are known: first as the replica lists them, then as genesis does.
-    pub listing: ReadSignal<Option<Arc<Listing>>>,
+    pub listing: Reader<Option<Arc<Listing>>>,
     /// The rules of genesis, once something is signed or checked: see [`super::genesis`].
-    pub rules: ReadSignal<Option<Arc<Rules>>>,
+    pub rules: Reader<Option<Arc<Rules>>>,
     /// Every market's figures of the last 24 hours.
-    pub figures: ReadSignal<Option<MarketsResponse>>,
+    pub figures: Reader<Option<MarketsResponse>>,
     /// The name of the market on show. Empty until the markets are known.
-    pub shown: ReadSignal<String>,
-    pub book: ReadSignal<Book>,
+    pub shown: Reader<String>,
+    pub book: Reader<Book>,
     /// The last trades of the market on show, newest first.
-    pub trades: ReadSignal<Vec<TradeBody>>,
+    pub trades: Reader<Vec<TradeBody>>,
     write: Write,
 }
 
 #[derive(Clone, Copy)]
 struct Write {
-    listing: WriteSignal<Option<Arc<Listing>>>,
-    rules: WriteSignal<Option<Arc<Rules>>>,
-    figures: WriteSignal<Option<MarketsResponse>>,
-    shown: WriteSignal<String>,
-    book: WriteSignal<Book>,
-    trades: WriteSignal<Vec<TradeBody>>,
+    listing: RwSignal<Option<Arc<Listing>>>,
+    rules: RwSignal<Option<Arc<Rules>>>,
+    figures: RwSignal<Option<MarketsResponse>>,
+    shown: RwSignal<String>,
+    book: RwSignal<Book>,
+    trades: RwSignal<Vec<TradeBody>>,
 }
 
 /// Writes what the replica reports about markets.
@@ -45,12 +46,12 @@ pub struct MarketsWriter(Markets);
 
 impl Markets {
     pub fn new() -> (Self, MarketsWriter) {
-        let (listing, set_listing) = signal(None);
-        let (rules, set_rules) = signal(None);
-        let (figures, set_figures) = signal(None);
-        let (shown, set_shown) = signal(String::new());
-        let (book, set_book) = signal(Book::default());
-        let (trades, set_trades) = signal(Vec::new());
+        let (listing, set_listing) = reader(None);
+        let (rules, set_rules) = reader(None);
+        let (figures, set_figures) = reader(None);
+        let (shown, set_shown) = reader(String::new());
+        let (book, set_book) = reader(Book::default());
+        let (trades, set_trades) = reader(Vec::new());
         let write = Write {
             listing: set_listing,
             rules: set_rules,
@@ -89,9 +90,10 @@ impl Markets {
 
     /// How many decimals the numbers of a market have.
     pub fn steps(self, market: &str) -> Steps {
-        let listing = &*self.listing.read();
-        let market = listing.as_ref().and_then(|listing| listing.market(market));
-        market.map_or_else(Steps::default, Steps::of)
+        self.listing.with(|listing| {
+            let market = listing.as_ref().and_then(|listing| listing.market(market));
+            market.map_or_else(Steps::default, Steps::of)
+        })
     }
 
     /// Stores the rules of genesis. From now on the page lists the markets by them.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use leptos::prelude::*;
 use zellbook_core::protocol::{CancelReason, Terms};
 use zellbook_core::simulation::Trader;
 use zellbook_core::types::TokenIndex;

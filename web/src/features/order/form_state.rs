@@ -4,27 +4,28 @@ use leptos::prelude::*;
 use zellbook_core::Side;
 
 use crate::features::market::Markets;
+use crate::ui::reader::{Reader, reader};
 
 /// The order form's fields. Other features fill or open the form by the functions below.
 #[derive(Clone, Copy)]
 pub struct FormState {
-    pub side: ReadSignal<Side>,
+    pub side: Reader<Side>,
     /// Whether the form is open on a page that is too narrow to show it always.
-    pub is_open: ReadSignal<bool>,
+    pub is_open: Reader<bool>,
     /// Id of the open order that is being edited.
-    pub edited: ReadSignal<Option<String>>,
+    pub edited: Reader<Option<String>>,
     pub(super) price: RwSignal<String>,
     pub(super) quantity: RwSignal<String>,
-    set_side: WriteSignal<Side>,
-    set_is_open: WriteSignal<bool>,
-    set_edited: WriteSignal<Option<String>>,
+    set_side: RwSignal<Side>,
+    set_is_open: RwSignal<bool>,
+    set_edited: RwSignal<Option<String>>,
 }
 
 impl FormState {
     pub fn new(markets: Markets) -> Self {
-        let (side, set_side) = signal(Side::Buy);
-        let (is_open, set_is_open) = signal(false);
-        let (edited, set_edited) = signal(None);
+        let (side, set_side) = reader(Side::Buy);
+        let (is_open, set_is_open) = reader(false);
+        let (edited, set_edited) = reader(None);
         let (price, quantity) = (RwSignal::default(), RwSignal::default());
         Effect::new(move |before: Option<String>| {
             let shown = markets.shown.get();

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use crate::platform::{local_storage, style};
 use crate::ui::later::{Later, MakeView, NotLoaded, wasm_split};
+use crate::ui::reader::{Reader, reader};
 use crate::ui::sheet::sheet;
 
 const THEME: &str = "zellbook.theme";
@@ -37,8 +38,8 @@ pub struct Settings {
     system_is_light: RwSignal<bool>,
     is_colour_blind: RwSignal<bool>,
     /// Whether single keys are shortcuts.
-    pub has_shortcuts: ReadSignal<bool>,
-    set_has_shortcuts: WriteSignal<bool>,
+    pub has_shortcuts: Reader<bool>,
+    set_has_shortcuts: RwSignal<bool>,
     /// Whether the settings are open.
     pub is_open: RwSignal<bool>,
     /// Whether the list of keyboard shortcuts is open.
@@ -53,7 +54,7 @@ impl Settings {
             Theme::ALL.into_iter().find(|(value, _)| theme.as_deref() == Some(value.name()));
         let system_is_light = RwSignal::new(false);
         system_is_light.set(style::prefers_light(move |is_light| system_is_light.set(is_light)));
-        let (has_shortcuts, set_has_shortcuts) = signal(local_storage::get(SHORTCUTS).is_none());
+        let (has_shortcuts, set_has_shortcuts) = reader(local_storage::get(SHORTCUTS).is_none());
         let settings = Self {
             theme: RwSignal::new(theme.map_or(Theme::System, |(theme, _)| theme)),
             system_is_light,

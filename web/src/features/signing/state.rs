@@ -9,6 +9,7 @@ use crate::features::market::Markets;
 use crate::features::replica::Connection;
 use crate::features::wallet::Session;
 use crate::ui::interface::Interface;
+use crate::ui::reader::{Reader, reader};
 
 /// Called when a request has ended.
 pub type Done = Box<dyn FnOnce(Outcome)>;
@@ -28,8 +29,8 @@ pub struct Signing {
     pub(super) connection: Connection,
     pub(super) interface: Interface,
     /// The transactions that this page sent, newest first.
-    pub sent: ReadSignal<Vec<Sent>>,
-    pub(super) write_sent: WriteSignal<Vec<Sent>>,
+    pub sent: Reader<Vec<Sent>>,
+    pub(super) write_sent: RwSignal<Vec<Sent>>,
     pub(super) on_sheet: RwSignal<Option<OnSheet>>,
     /// Whether a request is between a form and the sheet. A second click then is no second order.
     pub(super) is_preparing: StoredValue<bool>,
@@ -44,7 +45,7 @@ impl Signing {
         connection: Connection,
         interface: Interface,
     ) -> Self {
-        let (sent, write_sent) = signal(Vec::new());
+        let (sent, write_sent) = reader(Vec::new());
         Self {
             markets,
             session,

@@ -1,6 +1,5 @@
 //! Trading keys: session keys of the account whose secrets this browser has. They sign orders without a prompt.
 
-use leptos::prelude::*;
 use zellbook_core::wire::{OrderBody, SessionKeyBody};
 use zellbook_core::{Action, Atoms, Decimal, Order, PublicKey, Side};
 

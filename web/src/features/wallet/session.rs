@@ -6,27 +6,28 @@ use zellbook_core::wire::{AccountBody, OrderBody};
 use zellbook_core::{Atoms, Decimal, Listing, PublicKey};
 
 use super::stored::Wallet;
+use crate::ui::reader::{Reader, reader};
 
 /// The wallet and its account, to read. Only the functions of [`super::keys`] change the wallet.
 #[derive(Clone, Copy)]
 pub struct Session {
-    pub wallet: ReadSignal<Wallet>,
+    pub wallet: Reader<Wallet>,
     /// The active account as the replica reports it.
-    pub account: ReadSignal<Option<AccountBody>>,
-    pub(super) write_wallet: WriteSignal<Wallet>,
+    pub account: Reader<Option<AccountBody>>,
+    pub(super) write_wallet: RwSignal<Wallet>,
 }
 
 /// Writes what the replica reports about the account.
 #[derive(Clone, Copy)]
 pub struct AccountWriter {
     session: Session,
-    account: WriteSignal<Option<AccountBody>>,
+    account: RwSignal<Option<AccountBody>>,
 }
 
 impl Session {
     pub fn new() -> (Self, AccountWriter) {
-        let (wallet, write_wallet) = signal(Wallet::default());
-        let (account, set_account) = signal(None);
+        let (wallet, write_wallet) = reader(Wallet::default());
+        let (account, set_account) = reader(None);
         let session = Self { wallet, account, write_wallet };
         (session, AccountWriter { session, account: set_account })
     }

@@ -49,7 +49,7 @@ struct Shown {
 impl Shown {
     /// The active account, once the markets are known: they say how the numbers are written.
     fn account(self) -> Option<PublicKey> {
-        self.markets.listing.read().as_ref()?;
+        self.markets.listing.with(|listing| listing.as_ref().map(drop))?;
         self.session.key()
     }
 
