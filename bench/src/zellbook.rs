@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use zellbook_core::engine::{BookPart, Engine as Matching, Footprint, Note, Placing};
+use zellbook_core::bench::{BareEngine, BookPart, Footprint, Note, Placing};
 use zellbook_core::protocol::{CheckedTransaction, OrderRef, ReplayGuard, Terms};
 use zellbook_core::types::{AccountIndex, MarketIndex, SelfTrade};
 use zellbook_core::{
@@ -24,7 +24,7 @@ const BATCH: usize = 256;
 /// The engine with accounts, balances, locks, fees and self-trade prevention, but without parsing, signatures,
 /// nonces and the tree over the state. `FEE_BPS` is the fee of maker and taker.
 pub struct Zellbook<const FEE_BPS: u16> {
-    engine: Matching,
+    engine: BareEngine,
     rules: &'static Rules,
     accounts: Vec<AccountIndex>,
     /// The account of each order by id minus 1. The stream does not state it in a cancel.
@@ -91,7 +91,7 @@ fn rules(fee_bps: u16) -> Rules {
 impl<const FEE_BPS: u16> Zellbook<FEE_BPS> {
     /// The memory of all open orders in bytes.
     pub fn open_orders_memory(&self) -> usize {
-        self.engine.open_orders_memory()
+        self.engine.engine().open_orders_memory()
     }
 }
 
@@ -102,7 +102,7 @@ impl<const FEE_BPS: u16> Engine for Zellbook<FEE_BPS> {
     fn new() -> Self {
         // Leaks a few hundred bytes in each run.
         let rules: &'static Rules = Box::leak(Box::new(rules(FEE_BPS)));
-        let mut engine = Matching::new(rules);
+        let mut engine = BareEngine::new(rules);
         let issuer = keys()[0];
         let mut nonce = 0;
         for key in keys() {

@@ -1,8 +1,8 @@
 //! The state machine: the rules of genesis, the engine, and the state tree over all of its leaves.
 //!
-//! A batch is applied in two halves. [`Exchange::execute`] runs the transactions and notes which
-//! leaves they touched; [`Exchange::commit`] updates the tree with these leaves, once each, and
-//! computes the root. [`Exchange::apply`] does both.
+//! [`Exchange::apply`] applies a batch in two halves. The first runs the transactions and notes which
+//! leaves they touched; the second updates the tree with these leaves, once each, and computes the
+//! root.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -25,7 +25,7 @@ pub struct Exchange {
 
 /// What a batch did, before the tree is updated.
 #[derive(Debug)]
-pub struct Executed {
+pub(crate) struct Executed {
     /// Events before the first transaction: expired orders, ended session keys, switches that
     /// fired.
     pub due: Vec<Event>,
@@ -102,7 +102,7 @@ impl Exchange {
     /// # Errors
     ///
     /// As for [`Self::apply`].
-    pub fn execute(&mut self, batch: &Batch) -> Result<Executed, Corrupt> {
+    pub(crate) fn execute(&mut self, batch: &Batch) -> Result<Executed, Corrupt> {
         let counters = &mut self.engine.counters;
         let next = counters.batch.checked_add(1).ok_or(Corrupt("batch indexes ran out"))?;
         if batch.index != next {
@@ -148,7 +148,7 @@ impl Exchange {
     /// # Errors
     ///
     /// [`Corrupt`] if this replica is broken.
-    pub fn commit(&mut self) -> Result<Changes, Corrupt> {
+    pub(crate) fn commit(&mut self) -> Result<Changes, Corrupt> {
         let touched = self.engine.take_touched()?;
         let mut changes: Changes =
             touched.iter().map(|leaf| (leaf.to_bytes(), self.engine.leaf_value(leaf))).collect();

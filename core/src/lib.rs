@@ -121,6 +121,8 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+#[cfg(feature = "bench")]
+pub mod bench;
 pub mod certificate;
 pub mod engine;
 pub mod exchange;

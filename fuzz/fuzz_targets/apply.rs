@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use zellbook_core::state::StateTree;
+use zellbook_core::bench::StateTree;
 use zellbook_core::{Event, Exchange, Outcome};
 use zellbook_fuzz::input::Input;
 use zellbook_fuzz::recount::recount;

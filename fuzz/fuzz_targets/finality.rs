@@ -8,7 +8,8 @@ use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
 use sha2::{Digest, Sha256};
-use zellbook_core::state::{ProofEnd, StateTree};
+use zellbook_core::bench::StateTree;
+use zellbook_core::state::ProofEnd;
 use zellbook_core::{Hash, LeafKey, Proof};
 use zellbook_fuzz::edits::{edit, edit_once};
 use zellbook_fuzz::input::Input;

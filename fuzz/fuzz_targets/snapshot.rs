@@ -7,7 +7,7 @@
 use std::sync::{Arc, OnceLock};
 
 use libfuzzer_sys::fuzz_target;
-use zellbook_core::state::StateTree;
+use zellbook_core::bench::StateTree;
 use zellbook_core::types::TokenIndex;
 use zellbook_core::{Exchange, LeafKey, NetworkId, Rules};
 use zellbook_fuzz::edits::{edit, edit_once};

@@ -50,7 +50,7 @@ impl Engine {
 
     /// Cancels one open order, in one market or in any: a session key for one market cannot cancel
     /// in others.
-    pub fn cancel(
+    pub(crate) fn cancel(
         &mut self,
         rules: &Rules,
         account: AccountIndex,

@@ -13,7 +13,7 @@ use crate::types::Corrupt;
 impl Engine {
     /// Applies one transaction, whose signature was checked. The inner result is its outcome; the
     /// outer one fails only if this replica is broken.
-    pub fn transact(
+    pub(crate) fn transact(
         &mut self,
         rules: &Rules,
         transaction: &CheckedTransaction,

@@ -11,8 +11,8 @@ use super::touched::Touched;
 use crate::protocol::{Event, Reject};
 use crate::rules::{Market, Rules};
 use crate::state::{
-    Account, Attestations, Book, Counters, LeafKey, Ledger, OrderDetails, RestingOrder, SessionKey,
-    Slot, Timers, Withdrawal,
+    Attestations, Book, Counters, LeafKey, Ledger, OrderDetails, RestingOrder, SessionKey, Slot,
+    Timers, Withdrawal,
 };
 use crate::types::{AccountIndex, Corrupt, MarketIndex, PublicKey, TokenIndex, TransactionHash};
 
@@ -51,7 +51,7 @@ pub struct Engine {
 
 impl Engine {
     /// The state before the first batch.
-    pub fn new(rules: &Rules) -> Self {
+    pub(crate) fn new(rules: &Rules) -> Self {
         Self {
             counters: Counters {
                 batch: 0,
@@ -95,21 +95,15 @@ impl Engine {
         self.notes.drain(..).map(|note| note.resolve(key, &mut others)).collect()
     }
 
-    /// The notes since they were last taken or cleared. For benchmarks that call the engine
-    /// directly.
-    pub fn notes(&self) -> &[Note] {
-        &self.notes
-    }
-
-    /// Clears the notes. For benchmarks that call the engine directly.
-    pub fn forget_notes(&mut self) {
+    #[cfg(feature = "bench")]
+    pub(crate) fn forget_notes(&mut self) {
         self.notes.clear();
         self.others.clear();
     }
 
     /// Clears the list of touched leaves: after a restore, which built the tree from the leaves
     /// themselves.
-    pub fn forget_touched(&mut self) {
+    pub(crate) fn forget_touched(&mut self) {
         self.touched.balances.clear();
         self.touched.nonces.clear();
         self.touched.orders.clear();
@@ -128,18 +122,6 @@ impl Engine {
 
     pub(crate) fn book_mut(&mut self, market: MarketIndex) -> Result<&mut Book, Corrupt> {
         self.books.get_mut(usize::from(market.0)).ok_or(Corrupt("a market has no book"))
-    }
-
-    /// Bytes of memory that open orders take, in the books and in the lists of their accounts.
-    pub fn open_orders_memory(&self) -> usize {
-        let books = self.books.iter().map(Book::memory);
-        let lists = self.ledger.accounts().map(Account::open_orders_memory);
-        books.chain(lists).fold(0, usize::wrapping_add)
-    }
-
-    /// The index of the account with this key; adds the account if it is new.
-    pub fn intern(&mut self, key: &PublicKey) -> Result<AccountIndex, Corrupt> {
-        self.ledger.intern(key)
     }
 
     pub(crate) fn key(&self, account: AccountIndex) -> Result<PublicKey, Corrupt> {

@@ -17,7 +17,7 @@ use crate::types::{AccountIndex, Atoms, Corrupt, Lots};
 
 impl Engine {
     /// Places an order. All rejects come before the first change (I11).
-    pub fn place(
+    pub(crate) fn place(
         &mut self,
         rules: &Rules,
         terms: &Terms,

@@ -58,7 +58,7 @@ impl Engine {
 
     /// Prefetches for the transactions soon after a position. The caller calls it before each
     /// transaction, for all positions in order.
-    pub fn prefetch(&self, footprints: &mut [Option<Footprint>], position: usize) {
+    pub(crate) fn prefetch(&self, footprints: &mut [Option<Footprint>], position: usize) {
         let [near, far, farthest] = [1, 2, 3].map(|steps: usize| steps.wrapping_mul(STEP));
         if position == 0 {
             (0..farthest).for_each(|at| self.prefetch_account(footprints, at));

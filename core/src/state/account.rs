@@ -137,7 +137,7 @@ impl Account {
     /// Whether a nonce can be used: rejects 3 and 4. Once 64 nonces are stored, those below the
     /// lowest are refused although nothing shows that they were used: the memory for each key is
     /// bounded, and clients count upwards.
-    pub fn check_nonce(&self, nonce: u64) -> Result<(), Reject> {
+    pub(crate) fn check_nonce(&self, nonce: u64) -> Result<(), Reject> {
         if self.nonces.binary_search(&nonce).is_ok() {
             return Err(Reject::NonceUsed);
         }
@@ -150,7 +150,7 @@ impl Account {
     }
 
     /// Stores a nonce that [`Self::check_nonce`] allowed.
-    pub fn use_nonce(&mut self, nonce: u64) {
+    pub(crate) fn use_nonce(&mut self, nonce: u64) {
         if let Err(position) = self.nonces.binary_search(&nonce) {
             self.nonces.insert(position, nonce);
             if self.nonces.len() > NONCES_KEPT {
@@ -160,7 +160,7 @@ impl Account {
     }
 
     /// The open orders: one list for each market in which the account ever had any.
-    pub fn open_orders(&self) -> impl Iterator<Item = &OpenOrders> {
+    pub(crate) fn open_orders(&self) -> impl Iterator<Item = &OpenOrders> {
         let first = Some(&self.open_orders).filter(|orders| orders.market != MarketIndex::NONE);
         let others = self.others.iter().flat_map(|others| &others.open_orders);
         first.into_iter().chain(others)
@@ -185,19 +185,22 @@ impl Account {
 
     /// The likely market and slot of an open order, if it is in the first market. Only the book can
     /// confirm it, since the lists store half of each id.
-    pub fn likely_order(&self, id: u64) -> Option<(MarketIndex, Slot)> {
+    pub(crate) fn likely_order(&self, id: u64) -> Option<(MarketIndex, Slot)> {
         Some((self.open_orders.market, self.open_orders.likely(id)?))
     }
 
     /// The markets and slots of the open orders whose id has the same low half as this one.
-    pub fn orders_with_low_half_of(&self, id: u64) -> impl Iterator<Item = (MarketIndex, Slot)> {
+    pub(crate) fn orders_with_low_half_of(
+        &self,
+        id: u64,
+    ) -> impl Iterator<Item = (MarketIndex, Slot)> {
         self.open_orders().flat_map(move |orders| {
             orders.with_low_half_of(id).map(move |slot| (orders.market, slot))
         })
     }
 
     /// Adds an order that entered a book to the list of its market.
-    pub fn add_order(&mut self, market: MarketIndex, id: u64, slot: Slot) {
+    pub(crate) fn add_order(&mut self, market: MarketIndex, id: u64, slot: Slot) {
         if let Some(orders) = self.open_orders_mut(market) {
             return orders.push(id, slot);
         }
@@ -211,7 +214,7 @@ impl Account {
     }
 
     /// Removes an order that left its book.
-    pub fn remove_order(
+    pub(crate) fn remove_order(
         &mut self,
         market: MarketIndex,
         id: u64,
@@ -223,13 +226,14 @@ impl Account {
     }
 
     /// Removes all orders in one market.
-    pub fn remove_orders(&mut self, market: MarketIndex) {
+    pub(crate) fn remove_orders(&mut self, market: MarketIndex) {
         if let Some(orders) = self.open_orders_mut(market) {
             orders.clear();
         }
     }
 
     /// Bytes of memory of the open-order lists.
+    #[cfg(feature = "bench")]
     pub fn open_orders_memory(&self) -> usize {
         self.open_orders().fold(0, |sum, orders| sum.wrapping_add(orders.memory()))
     }

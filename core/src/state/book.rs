@@ -319,7 +319,7 @@ impl Book {
     }
 
     /// Adds an order at the end of the queue of its price.
-    pub fn insert(&mut self, order: &RestingOrder) -> Result<Slot, Corrupt> {
+    pub(crate) fn insert(&mut self, order: &RestingOrder) -> Result<Slot, Corrupt> {
         let level = match self.hinted(order.side, order.price) {
             Some(level) => level,
             None => self.find_or_add_level(order.side, order.price)?,
@@ -396,7 +396,7 @@ impl Book {
 
     /// Takes a filled quantity off an order. The order keeps its queue position, or leaves the book
     /// if nothing remains. Returns what remains.
-    pub fn fill(&mut self, slot: Slot, filled: Lots) -> Result<Lots, Corrupt> {
+    pub(crate) fn fill(&mut self, slot: Slot, filled: Lots) -> Result<Lots, Corrupt> {
         let node = self.node_mut(slot)?;
         let remaining =
             node.remaining.checked_sub(filled).ok_or(Corrupt("a fill exceeds its order"))?;
@@ -413,7 +413,7 @@ impl Book {
 
     /// Reduces the quantity of an order by less than what remains of it. The order keeps its queue
     /// position: giving up quantity harms nobody behind it.
-    pub fn reduce(&mut self, slot: Slot, by: Lots) -> Result<(), Corrupt> {
+    pub(crate) fn reduce(&mut self, slot: Slot, by: Lots) -> Result<(), Corrupt> {
         let less = |lots: Lots| lots.checked_sub(by).filter(|lots| *lots > Lots(0)).ok_or(MISSING);
         let node = self.node_mut(slot)?;
         node.remaining = less(node.remaining)?;
@@ -426,7 +426,7 @@ impl Book {
     }
 
     /// Removes an order.
-    pub fn remove(&mut self, slot: Slot) -> Result<(), Corrupt> {
+    pub(crate) fn remove(&mut self, slot: Slot) -> Result<(), Corrupt> {
         let vacant = self.vacant.replace(slot);
         let node = self.node_mut(slot)?;
         let (remaining, level_slot) = (node.remaining, node.level);
@@ -461,6 +461,7 @@ impl Book {
     }
 
     /// Bytes of memory that the book allocated for orders, levels and hints.
+    #[cfg(feature = "bench")]
     pub fn memory(&self) -> usize {
         let nodes = self.nodes.capacity().wrapping_mul(size_of::<Node>());
         let levels = self.levels.capacity().wrapping_mul(size_of::<Level>());
@@ -476,5 +477,33 @@ pub fn crosses(side: Side, price: Ticks, limit: Ticks) -> bool {
     match side {
         Side::Buy => price >= limit,
         Side::Sell => price <= limit,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_holds_its_order_until_the_order_is_removed() {
+        let mut book = Book::default();
+        let order = |id| RestingOrder {
+            id,
+            account: AccountIndex(0),
+            side: Side::Buy,
+            price: Ticks(7),
+            quantity: Lots(5),
+            rested: Lots(4),
+            remaining: Lots(3),
+            hash: [0; 8],
+        };
+        let first = book.insert(&order(1)).unwrap();
+        let second = book.insert(&order(2)).unwrap();
+        assert_eq!(book.order(first), Some(order(1)));
+        assert!(book.reduce(first, Lots(3)).is_err(), "something is always left");
+        assert!(book.fill(second, Lots(4)).is_err());
+        book.remove(second).unwrap();
+        assert_eq!(book.order(second), None);
+        assert!(book.remove(second).is_err());
     }
 }

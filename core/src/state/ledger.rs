@@ -25,7 +25,7 @@ pub struct Ledger {
 
 impl Ledger {
     /// A ledger with no supply of any of this many tokens, and one account, which gets the index 0.
-    pub fn new(tokens: usize, first: &PublicKey) -> Self {
+    pub(crate) fn new(tokens: usize, first: &PublicKey) -> Self {
         Self {
             index: BTreeMap::from([(*first, AccountIndex(0))]),
             accounts: alloc::vec![Account::new(first)],
@@ -44,7 +44,7 @@ impl Ledger {
     }
 
     /// The index of the account with this key; adds the account if it is new.
-    pub fn intern(&mut self, key: &PublicKey) -> Result<AccountIndex, Corrupt> {
+    pub(crate) fn intern(&mut self, key: &PublicKey) -> Result<AccountIndex, Corrupt> {
         if let Some(index) = self.index.get(key) {
             return Ok(*index);
         }
@@ -62,12 +62,12 @@ impl Ledger {
     }
 
     /// The account at an index, which must exist.
-    pub fn account(&self, index: AccountIndex) -> Result<&Account, Corrupt> {
+    pub(crate) fn account(&self, index: AccountIndex) -> Result<&Account, Corrupt> {
         self.get(index).ok_or(Corrupt("an account is missing"))
     }
 
     /// The account at an index, which must exist.
-    pub fn account_mut(&mut self, index: AccountIndex) -> Result<&mut Account, Corrupt> {
+    pub(crate) fn account_mut(&mut self, index: AccountIndex) -> Result<&mut Account, Corrupt> {
         usize::try_from(index.0)
             .ok()
             .and_then(|index| self.accounts.get_mut(index))
@@ -90,14 +90,14 @@ impl Ledger {
     }
 
     /// Sets the supply of a token.
-    pub fn set_supply(&mut self, token: TokenIndex, supply: Atoms) -> Result<(), Corrupt> {
+    pub(crate) fn set_supply(&mut self, token: TokenIndex, supply: Atoms) -> Result<(), Corrupt> {
         let slot = self.supply.get_mut(usize::from(token.0));
         *slot.ok_or(Corrupt("a token is not in genesis"))? = supply;
         Ok(())
     }
 
     /// Sets a balance when a state is restored.
-    pub fn set_balance(
+    pub(crate) fn set_balance(
         &mut self,
         index: AccountIndex,
         token: TokenIndex,
@@ -111,7 +111,7 @@ impl Ledger {
     }
 
     /// Adds an amount to the available balance.
-    pub fn credit(
+    pub(crate) fn credit(
         &mut self,
         index: AccountIndex,
         token: TokenIndex,
@@ -123,7 +123,7 @@ impl Ledger {
     }
 
     /// Takes an amount from the available balance, which was checked to cover it.
-    pub fn debit(
+    pub(crate) fn debit(
         &mut self,
         index: AccountIndex,
         token: TokenIndex,
@@ -135,7 +135,7 @@ impl Ledger {
     }
 
     /// Moves an amount from available to locked. The available balance was checked to cover it.
-    pub fn lock(
+    pub(crate) fn lock(
         &mut self,
         index: AccountIndex,
         token: TokenIndex,
@@ -148,7 +148,7 @@ impl Ledger {
     }
 
     /// Takes an amount from the locked balance.
-    pub fn take_locked(
+    pub(crate) fn take_locked(
         &mut self,
         index: AccountIndex,
         token: TokenIndex,
@@ -160,7 +160,7 @@ impl Ledger {
     }
 
     /// Moves an amount from locked to available.
-    pub fn unlock(
+    pub(crate) fn unlock(
         &mut self,
         index: AccountIndex,
         token: TokenIndex,

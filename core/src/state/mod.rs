@@ -2,7 +2,7 @@
 
 mod account;
 mod attestations;
-mod book;
+pub(crate) mod book;
 mod counters;
 mod leaf_key;
 mod ledger;
@@ -12,20 +12,20 @@ mod order_leaf;
 mod proof;
 mod session_key;
 mod timers;
-mod tree;
+pub(crate) mod tree;
 mod withdrawal;
 
 pub use account::{Account, Balance};
 pub use attestations::{Attestations, Latest};
-pub use book::{Book, HashPrefix, Level, RestingOrder, Slot, crosses};
+pub(crate) use book::crosses;
+pub use book::{Book, HashPrefix, Level, RestingOrder, Slot};
 pub use counters::Counters;
 pub use leaf_key::LeafKey;
 pub use ledger::Ledger;
-pub use open_orders::OpenOrders;
 pub use order_details::OrderDetails;
 pub use order_leaf::OrderLeaf;
 pub use proof::{Proof, ProofEnd, ProofError};
 pub use session_key::{SessionKey, Spending};
-pub use timers::{Timer, Timers};
-pub use tree::StateTree;
+pub(crate) use timers::{Timer, Timers};
+pub(crate) use tree::StateTree;
 pub use withdrawal::Withdrawal;

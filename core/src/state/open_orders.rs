@@ -160,6 +160,7 @@ impl OpenOrders {
     }
 
     /// Bytes of memory that the list allocated.
+    #[cfg(feature = "bench")]
     pub const fn memory(&self) -> usize {
         self.orders.capacity().wrapping_mul(size_of::<OpenOrder>())
     }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use zellbook_core::bench::{StateTree, crosses};
 use zellbook_core::engine::Maker;
 use zellbook_core::protocol::KeyGrant;
 use zellbook_core::simulation::Trader;
 use zellbook_core::snapshot::{Decoder, SnapshotError};
-use zellbook_core::state::{ProofEnd, ProofError, crosses};
+use zellbook_core::state::{ProofEnd, ProofError};
 use zellbook_core::types::ReplicaIndex;
 use zellbook_core::{
     Action, Event, Exchange, LeafKey, Lots, Order, Proof, Simulation, TransactionHash, simulate,
@@ -186,7 +187,7 @@ fn forge(
 ) -> Vec<u8> {
     let mut leaves = venue.leaves.clone();
     change(&mut leaves);
-    let mut tree = zellbook_core::state::StateTree::default();
+    let mut tree = StateTree::default();
     let mut bytes = b"ZELLBOOK SNAPSHOT 1\n".to_vec();
     for (key, value) in &leaves {
         tree.set(key, Some(value));

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use zellbook_core::engine::{BookPart, Footprint};
+use zellbook_core::bench::{BareEngine, BookPart, Footprint};
 use zellbook_core::protocol::OrderRef;
-use zellbook_core::state::{Book, RestingOrder};
 use zellbook_core::types::{AccountIndex, MarketIndex};
-use zellbook_core::{Action, Batch, Exchange, Lots, Side, Ticks};
+use zellbook_core::{Action, Batch, Exchange, Side, Ticks};
 
 use crate::venue::{Venue, trader};
 
@@ -159,7 +158,7 @@ fn prefetching_changes_nothing() {
     let (mut venue, leaves) = busy();
     let root = venue.exchange.root();
     let market = venue.rules.listing.market("ETH/USDT").unwrap().index;
-    let engine = venue.exchange.engine();
+    let engine = BareEngine::from(venue.exchange.engine());
     let mut footprints = vec![None];
     for account in (0..8).chain([u32::MAX]).map(AccountIndex) {
         for id in [0, 1, 3, u64::MAX] {
@@ -175,7 +174,7 @@ fn prefetching_changes_nothing() {
         (0..part.len()).for_each(|position| engine.prefetch(&mut part, position));
         engine.prefetch(&mut part, usize::MAX);
     }
-    let now: BTreeMap<Vec<u8>, Vec<u8>> = engine.leaves().into_iter().collect();
+    let now: BTreeMap<Vec<u8>, Vec<u8>> = engine.engine().leaves().into_iter().collect();
     assert_eq!(now, leaves);
     assert_eq!(venue.exchange.root(), root);
 }
@@ -208,27 +207,4 @@ fn memory_of_open_orders_is_counted() {
         book,
         "the book keeps room for the next orders, the accounts do not"
     );
-}
-
-#[test]
-fn a_slot_holds_its_order_until_the_order_is_removed() {
-    let mut book = Book::default();
-    let order = |id| RestingOrder {
-        id,
-        account: AccountIndex(0),
-        side: Side::Buy,
-        price: Ticks(7),
-        quantity: Lots(5),
-        rested: Lots(4),
-        remaining: Lots(3),
-        hash: [0; 8],
-    };
-    let first = book.insert(&order(1)).unwrap();
-    let second = book.insert(&order(2)).unwrap();
-    assert_eq!(book.order(first), Some(order(1)));
-    assert!(book.reduce(first, Lots(3)).is_err(), "something is always left");
-    assert!(book.fill(second, Lots(4)).is_err());
-    book.remove(second).unwrap();
-    assert_eq!(book.order(second), None);
-    assert!(book.remove(second).is_err());
 }

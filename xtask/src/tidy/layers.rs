@@ -27,6 +27,7 @@ const CORE: &Layers = &[
         "core/src/certificate.rs",
     ],
     &["core/src/wire"],
+    &["core/src/bench.rs"],
     &["core/src/lib.rs"],
 ];
 
