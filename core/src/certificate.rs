@@ -16,7 +16,7 @@ use crate::types::{Hash, PublicKey, ReplicaIndex};
 /// The replicas that signed a root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certifiers {
-    /// The replicas, in the order of their first attestation; none twice.
+    /// The replicas, each once, in the order of their first attestation.
     pub replicas: Vec<ReplicaIndex>,
     /// The total weight of these replicas.
     pub weight: u64,
@@ -36,7 +36,9 @@ pub enum NotCertified {
         error: InvalidAttestation,
     },
     /// The replicas that signed do not have enough weight.
-    #[error("replicas of weight {weight} of {total} signed; more than two thirds certify a root")]
+    #[error(
+        "the replicas that signed have {weight} of {total} weight; a certified root needs more than two thirds"
+    )]
     Weight {
         /// The weight of the replicas that signed.
         weight: u64,
@@ -52,13 +54,13 @@ pub enum InvalidAttestation {
     #[error("{0}")]
     Invalid(Reject),
     /// It is another kind of transaction, or for another batch or root.
-    #[error("it is not over this root of batch {0}")]
+    #[error("it does not attest to this root of batch {0}")]
     OfAnother(u64),
     /// The account is not a replica of genesis.
-    #[error("{0} is no replica of genesis")]
+    #[error("{0} is not a replica in genesis")]
     NoReplica(PublicKey),
     /// A session key signed. It may only trade.
-    #[error("it is not signed by the replica's own key")]
+    #[error("a session key signed it; only the replica's own key can attest")]
     SessionKey,
 }
 
@@ -103,7 +105,7 @@ fn attester(
 ) -> Result<(ReplicaIndex, u64), InvalidAttestation> {
     let checked = check_element(rules, json)
         .map_err(|invalid| InvalidAttestation::Invalid(invalid.reject))?;
-    if !matches!(&checked.action, Action::Attest { batch: of, root: said, .. } if *of == batch && said == root)
+    if !matches!(&checked.action, Action::Attest { batch: of, root: attested, .. } if *of == batch && attested == root)
     {
         return Err(InvalidAttestation::OfAnother(batch));
     }

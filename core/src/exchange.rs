@@ -241,11 +241,11 @@ impl Restore {
         for (key, value) in exchange.engine.leaves_one_by_one() {
             written = written.wrapping_add(1);
             if !exchange.tree.has(&key, &value) {
-                return Err(Corrupt("a stored leaf is not in its one form"));
+                return Err(Corrupt("a stored leaf is not in its only form"));
             }
         }
         if written != count {
-            return Err(Corrupt("a stored leaf is not in its one form"));
+            return Err(Corrupt("a stored leaf is not in its only form"));
         }
         exchange.engine.forget_touched();
         exchange.tree.root();

@@ -28,10 +28,10 @@ const PIECE: usize = 1 << 16;
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum SnapshotError {
     /// The first bytes are not those of a snapshot of version 1.
-    #[error("this is no Zellbook snapshot of version 1")]
+    #[error("this is not a Zellbook snapshot of version 1")]
     Magic,
     /// The snapshot is of another network.
-    #[error("this snapshot is of network {found}, not of {expected}")]
+    #[error("this snapshot is of network {found}, but the genesis is of network {expected}")]
     Network {
         /// The network id in the snapshot.
         found: NetworkId,
@@ -39,18 +39,20 @@ pub enum SnapshotError {
         expected: NetworkId,
     },
     /// The snapshot is too short or too long, or a leaf is not in its only form.
-    #[error("this snapshot is damaged: {0}")]
+    #[error("this snapshot is damaged: {}", .0.0)]
     Leaves(Corrupt),
     /// The root in the header is not that of the leaves.
-    #[error("this snapshot says that its root is {said}, but its leaves have the root {found}")]
+    #[error(
+        "the header of this snapshot has the root {stated}, but its leaves have the root {found}"
+    )]
     Root {
         /// The root in the header, in hex.
-        said: String,
+        stated: String,
         /// The root of the leaves, in hex.
         found: String,
     },
     /// The state breaks an invariant, so no sequence of batches leads to it.
-    #[error("this snapshot holds a state that cannot be: {0}")]
+    #[error("this snapshot has an impossible state: {0}")]
     Invariant(BrokenInvariant),
 }
 
@@ -80,7 +82,7 @@ pub struct Decoder {
     network: NetworkId,
     /// The root in the header and the number of leaves that are still missing; `None` until the
     /// header was read.
-    said: Option<(Hash, u64)>,
+    header: Option<(Hash, u64)>,
     /// The bytes of a leaf that is not complete yet.
     begun: Vec<u8>,
 }
@@ -89,7 +91,7 @@ impl Decoder {
     /// Starts to read a snapshot of the network of these rules.
     pub fn new(rules: Arc<Rules>) -> Self {
         let network = rules.network;
-        Self { restore: Restore::new(rules), network, said: None, begun: Vec::new() }
+        Self { restore: Restore::new(rules), network, header: None, begun: Vec::new() }
     }
 
     /// Takes the next bytes, in pieces of any size.
@@ -112,7 +114,7 @@ impl Decoder {
     /// Takes the header or a leaf from the front. Returns the rest, or `None` if it is not complete
     /// yet.
     fn next<'a>(&mut self, bytes: &'a [u8]) -> Result<Option<&'a [u8]>, SnapshotError> {
-        let Some((_, left)) = &mut self.said else {
+        let Some((_, left)) = &mut self.header else {
             let start = bytes.get(..MAGIC.len()).unwrap_or(bytes);
             if !MAGIC.starts_with(start) {
                 return Err(SnapshotError::Magic);
@@ -127,7 +129,7 @@ impl Decoder {
                 let (found, expected) = (NetworkId(network), self.network);
                 return Err(SnapshotError::Network { found, expected });
             }
-            self.said = Some((root, leaves));
+            self.header = Some((root, leaves));
             return Ok(Some(reader.0));
         };
         if *left == 0 {
@@ -152,16 +154,16 @@ impl Decoder {
     /// [`SnapshotError`] if bytes are missing, the root is not that of the leaves, or an invariant
     /// is broken.
     pub fn finish(self) -> Result<Exchange, SnapshotError> {
-        let said = match self.said {
-            Some((said, 0)) => said,
+        let stated = match self.header {
+            Some((stated, 0)) => stated,
             None if self.begun.len() < MAGIC.len() => return Err(SnapshotError::Magic),
             _ => return Err(Corrupt("stored bytes are too short").into()),
         };
         let mut exchange = self.restore.finish()?;
         let found = exchange.root();
-        if found != said {
-            let (said, found) = (hex::encode(said), hex::encode(found));
-            return Err(SnapshotError::Root { said, found });
+        if found != stated {
+            let (stated, found) = (hex::encode(stated), hex::encode(found));
+            return Err(SnapshotError::Root { stated, found });
         }
         exchange.recount().map_err(SnapshotError::Invariant)?;
         Ok(exchange)
@@ -172,7 +174,7 @@ impl Decoder {
 /// gigabytes.
 fn within_bounds(length: impl TryInto<usize>) -> Result<usize, Corrupt> {
     let length = length.try_into().ok().filter(|length| *length <= LEAF_PART_BYTES_MAX);
-    length.ok_or(Corrupt("a stored leaf is longer than any"))
+    length.ok_or(Corrupt("a stored leaf is longer than any leaf can be"))
 }
 
 impl Exchange {

@@ -27,7 +27,9 @@ impl Engine {
         match self.act(rules, transaction) {
             Ok(()) => Ok(Ok(self.take_events()?)),
             Err(Failure::Reject(reject)) if self.notes.is_empty() => Ok(Err(*reject)),
-            Err(Failure::Reject(_)) => Err(Corrupt("a transaction was rejected half done")),
+            Err(Failure::Reject(_)) => {
+                Err(Corrupt("a transaction was rejected after it had changed the state"))
+            }
             Err(Failure::Corrupt(corrupt)) => Err(corrupt),
         }
     }

@@ -28,4 +28,5 @@ impl From<Corrupt> for Failure {
     }
 }
 
-pub(crate) const TOO_MUCH: Corrupt = Corrupt("an order is worth more than can exist");
+pub(crate) const TOO_MUCH: Corrupt =
+    Corrupt("the value of an order is larger than any amount can be");

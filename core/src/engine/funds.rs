@@ -66,7 +66,7 @@ impl Engine {
         let number = self.counters.withdrawal.checked_add(1);
         let number = number.ok_or(Corrupt("withdrawal numbers ran out"))?;
         let supply = self.ledger.supply(token).checked_sub(amount);
-        let supply = supply.ok_or(Corrupt("more is withdrawn than exists"))?;
+        let supply = supply.ok_or(Corrupt("a withdrawal exceeds the supply of its token"))?;
         self.counters.withdrawal = number;
         self.ledger.debit(from, token, amount)?;
         self.ledger.set_supply(token, supply)?;

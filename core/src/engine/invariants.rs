@@ -64,7 +64,10 @@ impl Engine {
             .map(|orders| orders.count())
             .sum();
         if counted != listed {
-            return Err(broken(6, format!("{counted} orders in books, {listed} in accounts")));
+            return Err(broken(
+                6,
+                format!("the books have {counted} orders, but the lists of accounts have {listed}"),
+            ));
         }
         Ok(())
     }
@@ -89,10 +92,19 @@ impl Engine {
                     && market.is_countable(order.price, order.quantity)
                     && listed.any(|listed| listed == (market.index, slot));
                 if !is_whole {
-                    return Err(broken(6, format!("order {} is not as it should be", order.id)));
+                    return Err(broken(
+                        6,
+                        format!(
+                            "order {} has invalid numbers or is missing from its account",
+                            order.id
+                        ),
+                    ));
                 }
                 if order.id <= previous {
-                    return Err(broken(4, format!("order {} is before {previous}", order.id)));
+                    return Err(broken(
+                        4,
+                        format!("order {} is queued behind the later order {previous}", order.id),
+                    ));
                 }
                 previous = order.id;
                 quantity = quantity.wrapping_add(u128::from(order.remaining.0));
@@ -102,7 +114,13 @@ impl Engine {
                 return Err(broken(5, format!("the level {price:?} of {} is empty", market.name)));
             }
             if (quantity, orders) != (level.quantity, level.orders) {
-                return Err(broken(5, format!("the level {price:?} of {} miscounts", market.name)));
+                return Err(broken(
+                    5,
+                    format!(
+                        "the level {price:?} of {} counts its orders or its quantity wrongly",
+                        market.name
+                    ),
+                ));
             }
             counted = counted.wrapping_add(usize::try_from(orders).unwrap_or(usize::MAX));
         }
@@ -127,13 +145,19 @@ impl Engine {
                 let symbol = &token.symbol;
                 return Err(broken(
                     1,
-                    format!("{symbol} has a supply of {supply}, balances of {sum}"),
+                    format!("the supply of {symbol} is {supply}, but its balances add up to {sum}"),
                 ));
             }
         }
         let withdrawals = u64::try_from(self.withdrawals.len()).unwrap_or(u64::MAX);
         if withdrawals != self.counters.withdrawal {
-            return Err(broken(1, format!("{withdrawals} withdrawals are there, not all")));
+            return Err(broken(
+                1,
+                format!(
+                    "the state has {withdrawals} withdrawals, but counts {}",
+                    self.counters.withdrawal
+                ),
+            ));
         }
         Ok(())
     }
@@ -156,7 +180,8 @@ impl Engine {
                 let found = found.filter(|order| {
                     self.ledger.get(order.account).is_some_and(|owner| owner.key == key)
                 });
-                let order = found.ok_or_else(|| broken(6, "an open order is in no book"))?;
+                let order =
+                    found.ok_or_else(|| broken(6, "a listed order is missing from its book"))?;
                 let lock = market.lock(order.side, order.price, order.rested, order.remaining);
                 let lock = lock.ok_or_else(|| broken(2, "a lock overflows"))?;
                 let slot = locks.entry(market.cost_token(order.side)).or_default();
@@ -168,7 +193,7 @@ impl Engine {
             if locked != needed {
                 return Err(broken(
                     2,
-                    format!("{key} has {locked} locked, its orders need {needed}"),
+                    format!("{key} has {locked} locked, but its orders need {needed}"),
                 ));
             }
         }
@@ -208,7 +233,7 @@ impl Engine {
                     if self.client_ids.get(&(index, client_id)) != Some(&id) {
                         return Err(broken(
                             6,
-                            format!("the client id of order {id} leads elsewhere"),
+                            format!("the client id of order {id} leads to another order"),
                         ));
                     }
                 }
@@ -233,20 +258,23 @@ impl Engine {
                             && spending.spent <= spending.limit
                     });
             if !is_known || account == key {
-                return Err(broken(10, format!("session key {key} is not as it should be")));
+                return Err(broken(
+                    10,
+                    format!("session key {key} is invalid or has spent more than its limit"),
+                ));
             }
         }
         for (account, time) in &self.switches {
             timers = timers.wrapping_add(1);
             if !self.timers.has(*time, Timer::Switch(*account)) {
-                return Err(broken(6, format!("the switch of {account} has no timer")));
+                return Err(broken(6, format!("the dead-man's switch of {account} has no timer")));
             }
         }
         if timers != self.timers.count() || client_ids != self.client_ids.len() {
-            return Err(broken(6, "a timer or client id leads to nothing"));
+            return Err(broken(6, "a timer or client id belongs to nothing in the state"));
         }
         if self.timers.first().is_some_and(|time| time <= self.counters.time) {
-            return Err(broken(10, "something is there whose time has come"));
+            return Err(broken(10, "the time of a timer has passed, but it is still there"));
         }
         Ok(())
     }
@@ -262,31 +290,34 @@ impl Engine {
             {
                 return Err(broken(
                     10,
-                    format!("a withdrawal of {} cannot be", withdrawal.account),
+                    format!("a withdrawal of {} is invalid", withdrawal.account),
                 ));
             }
         }
         for (token, reference) in &self.references {
             if rules.listing.token_at(*token).is_none() || parse_reference(reference).is_err() {
-                return Err(broken(10, "a deposit reference cannot be"));
+                return Err(broken(10, "a deposit reference is invalid"));
             }
         }
         if self.client_ids.keys().any(|(_, client_id)| parse_client_id(client_id).is_err()) {
-            return Err(broken(10, "a client id cannot be"));
+            return Err(broken(10, "a client id is invalid"));
         }
         let limits = self.session_keys.values().filter_map(|session| session.spending);
         if limits.into_iter().any(|spending| !is_amount(spending.limit.0)) {
-            return Err(broken(10, "the limit of a session key cannot be"));
+            return Err(broken(10, "the spending limit of a session key is out of range"));
         }
         if !self.guide_signatures.is_empty() && !rules.genesis.guide_orders {
-            return Err(broken(10, "orders in the guide's format are not accepted here"));
+            return Err(broken(
+                10,
+                "the state has orders in the guide's format, but genesis does not accept them",
+            ));
         }
         let Counters { batch, body_chain, order, trade, withdrawal, time } = self.counters;
         let is_first = body_chain == rules.network.0
             && [order, trade, withdrawal, time] == [0; 4]
             && self.leaves().len() == 1;
         if batch == 0 && !is_first {
-            return Err(broken(12, "something happened before the first batch"));
+            return Err(broken(12, "the state before the first batch is not the initial one"));
         }
         Ok(())
     }
@@ -299,7 +330,10 @@ impl Engine {
             || (certified > 0 && certified >= self.counters.batch)
             || attestations.certified(0).is_some()
         {
-            return Err(broken(10, "certified roots are not as they should be"));
+            return Err(broken(
+                10,
+                "there are too many certified roots, or one is of an impossible batch",
+            ));
         }
         let replicas = rules.genesis.replicas.len();
         for (replica, latest) in &attestations.latest {
@@ -308,20 +342,31 @@ impl Engine {
                 || latest.batch >= self.counters.batch
                 || own.count() > VOTES_KEPT
             {
-                return Err(broken(10, format!("replica {} is not as it should be", replica.0)));
+                return Err(broken(
+                    10,
+                    format!(
+                        "replica {} is unknown, attested to a future batch, or has too many votes",
+                        replica.0
+                    ),
+                ));
             }
         }
         for (batch, replica) in attestations.votes.keys() {
             let latest = attestations.latest(*replica);
             if latest.is_none_or(|latest| *batch > latest.batch) || *batch <= certified {
-                return Err(broken(10, format!("a vote on batch {batch} should not be there")));
+                return Err(broken(
+                    10,
+                    format!(
+                        "a vote on batch {batch} is already decided or newer than its replica attested"
+                    ),
+                ));
             }
         }
         for ((batch, _), root) in &attestations.votes {
             if attestations.decides(rules, *batch, root) {
                 return Err(broken(
                     10,
-                    format!("a decided root of batch {batch} is not certified"),
+                    format!("a root of batch {batch} has enough votes but is not certified"),
                 ));
             }
         }

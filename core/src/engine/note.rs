@@ -110,7 +110,7 @@ impl Note {
                 let account = key(account)?;
                 Event::Cancelled { order, account, market, side, price, remaining, reason }
             }
-            Self::Other => others.next().ok_or(Corrupt("an event was noted and is not there"))?,
+            Self::Other => others.next().ok_or(Corrupt("a noted event is missing"))?,
         })
     }
 }

@@ -37,7 +37,7 @@ impl Engine {
         // Ids give the order of arrival (I4), and no two orders share one.
         orders.sort_unstable_by_key(|stored| stored.order.id);
         if orders.windows(2).any(|pair| matches!(pair, [a, b] if a.order.id == b.order.id)) {
-            return Err(Corrupt("two stored orders have one id"));
+            return Err(Corrupt("two stored orders have the same id"));
         }
         for StoredOrder { market, order, details } in orders {
             self.open(market, &order, details)?;

@@ -186,7 +186,7 @@ fn number(length: usize) -> Result<NonZeroU32, Corrupt> {
         .ok()
         .and_then(|length| length.checked_add(1))
         .and_then(NonZeroU32::new)
-        .ok_or(Corrupt("more open orders than can be numbered"))
+        .ok_or(Corrupt("a book has more open orders than 32 bits can number"))
 }
 
 impl Book {

@@ -12,7 +12,7 @@ use crate::types::{AccountIndex, Atoms, Corrupt, PublicKey, TokenIndex};
 
 const BELOW_ZERO: Corrupt = Corrupt("a balance went below zero");
 
-const ABOVE_SUPPLY: Corrupt = Corrupt("a balance exceeds what can exist");
+const ABOVE_SUPPLY: Corrupt = Corrupt("a balance is larger than any amount can be");
 
 /// All accounts, and the supply of each token.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ impl Ledger {
         }
         let index = u32::try_from(self.accounts.len())
             .map(AccountIndex)
-            .map_err(|_| Corrupt("more accounts than can be numbered"))?;
+            .map_err(|_| Corrupt("there are more accounts than 32 bits can number"))?;
         self.accounts.push(Account::new(key));
         self.index.insert(*key, index);
         Ok(index)

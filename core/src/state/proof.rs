@@ -52,10 +52,12 @@ pub struct Proof {
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum ProofError {
     /// The bytes are not a proof in its only valid form.
-    #[error("these bytes are no proof")]
+    #[error("these bytes are not an inclusion proof")]
     Form,
     /// The proof is of a value, but absence was to be proved, or the other way round.
-    #[error("this is a proof of another answer: of a value for absence, or of absence for a value")]
+    #[error(
+        "this proof shows a value where the key should be absent, or absence where it should have a value"
+    )]
     Kind,
     /// The proof leads to another root.
     #[error("this proof does not lead to the root")]
@@ -111,7 +113,7 @@ impl Proof {
             0 => ProofEnd::Empty,
             1 => ProofEnd::Leaf,
             2 => ProofEnd::OtherLeaf { path: reader.array()?, value: reader.array()? },
-            _ => return Err(Corrupt("a proof ends in an unknown way")),
+            _ => return Err(Corrupt("the end of a proof is of an unknown kind")),
         };
         Ok(Self { siblings, end })
     }

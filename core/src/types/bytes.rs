@@ -47,13 +47,14 @@ impl<'a> ByteReader<'a> {
     }
 
     pub fn public_key(&mut self) -> Result<PublicKey, Corrupt> {
-        PublicKey::from_sec1(&self.array::<33>()?).map_err(|_| Corrupt("a stored key is no point"))
+        PublicKey::from_sec1(&self.array::<33>()?)
+            .map_err(|_| Corrupt("a stored key is not a point of secp256k1"))
     }
 
     /// Reads all remaining bytes as text. A text is always the last part of a value, so it needs no length.
     pub fn text(&mut self) -> Result<String, Corrupt> {
         let text = core::str::from_utf8(core::mem::take(&mut self.0));
-        text.map(Into::into).map_err(|_| Corrupt("a stored name is no text"))
+        text.map(Into::into).map_err(|_| Corrupt("a stored text is not valid UTF-8"))
     }
 
     /// Fails if bytes are left: a value has exactly one encoding, because the root commits to the bytes.

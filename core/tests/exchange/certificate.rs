@@ -64,14 +64,18 @@ fn an_invalid_attestation_is_reported_with_its_reason() {
     let session = venue.sign_as(&trader("alice"), for_replica, nonce, session);
     let forged = attest(&mut venue, 2).replace(&hex::encode(ROOT), &hex::encode([9; 32]));
     for (bad, expected) in [
-        (other, "attestation 1: it is not over this root of batch 3".to_string()),
-        (later, "attestation 1: it is not over this root of batch 3".to_string()),
-        (kind, "attestation 1: it is not over this root of batch 3".to_string()),
+        (other, "attestation 1: it does not attest to this root of batch 3".to_string()),
+        (later, "attestation 1: it does not attest to this root of batch 3".to_string()),
+        (kind, "attestation 1: it does not attest to this root of batch 3".to_string()),
         (
             stranger,
-            format!("attestation 1: {} is no replica of genesis", trader("alice").public_key()),
+            format!("attestation 1: {} is not a replica in genesis", trader("alice").public_key()),
         ),
-        (session, "attestation 1: it is not signed by the replica's own key".to_string()),
+        (
+            session,
+            "attestation 1: a session key signed it; only the replica's own key can attest"
+                .to_string(),
+        ),
         (
             forged,
             format!(

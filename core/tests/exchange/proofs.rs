@@ -170,10 +170,10 @@ fn a_snapshot_that_claims_impossible_sizes_is_refused_immediately() {
     // A key of 65,535 bytes; then a value of 4 GiB.
     let start = 20 + 32 + 32 + 8;
     let error = decoder.take(&[&bytes[..start], &[0xff; 2]].concat()).unwrap_err();
-    assert!(error.to_string().contains("longer than any"), "{error}");
+    assert!(error.to_string().contains("longer than any leaf can be"), "{error}");
     let mut decoder = Decoder::new(Arc::clone(&venue.rules));
     let error = decoder.take(&[&bytes[..start], &[0, 1, 0], &[0xff; 4]].concat()).unwrap_err();
-    assert!(error.to_string().contains("longer than any"), "{error}");
+    assert!(error.to_string().contains("longer than any leaf can be"), "{error}");
     // The counters claim 2^64 - 1 withdrawals.
     let forged = forge(&venue, |leaves| leaves.get_mut(&[0][..]).unwrap()[56..64].fill(0xff));
     let error = Exchange::from_snapshot(Arc::clone(&venue.rules), &forged).map(drop).unwrap_err();
@@ -224,12 +224,12 @@ fn a_snapshot_of_an_impossible_state_is_refused_even_with_a_correct_root() {
         (set(2, 31, 9), "I"),                   // locked by no order
         (set(4, 2, 1), "I"),                    // an order on the other side
         (set(4, 34, 0xff), "I"),                // more is left than rested
-        (set(7, 6, 0), "whose time has come"),  // a session key that has ended
+        (set(7, 6, 0), "the time of a timer has passed"),  // a session key that has ended
         (set(7, 9, 9), "session key"),          // of no market
         (set(8, 34, 9), "a withdrawal of"),     // a withdrawal of no token
         (set(8, 51, b' '), "a withdrawal of"),  // to nowhere
         (set(9, 0, 1), "replica 0"),            // an attestation of the future
-        (set(12, 6, 0), "whose time has come"), // a switch that should have fired
+        (set(12, 6, 0), "the time of a timer has passed"), // a switch that should have fired
         (set(0, 63, 9), "I1"),                  // withdrawals that are not there
         (set(0, 47, 0), "I6"),                  // orders that were never accepted
         (
@@ -265,14 +265,14 @@ fn a_snapshot_of_an_impossible_state_is_refused_even_with_a_correct_root() {
                 let key = [&[2][..], account.as_bytes(), &[0, 2]].concat();
                 leaves.insert(key, vec![0; 32]);
             }),
-            "one form",
+            "its only form",
         ),
         (
             forge(&venue, |leaves| {
                 let account = key(97).public_key();
                 leaves.insert([&[3][..], account.as_bytes()].concat(), vec![]);
             }),
-            "one form",
+            "its only form",
         ),
         (
             forge(&venue, |leaves| {
@@ -289,7 +289,7 @@ fn a_snapshot_of_an_impossible_state_is_refused_even_with_a_correct_root() {
                 other[1..34].copy_from_slice(trader("erin").public_key().as_bytes());
                 leaves.insert(other, value);
             }),
-            "one id",
+            "the same id",
         ),
     ] {
         let error = load(&bytes).expect_err(expected);
@@ -468,10 +468,13 @@ fn a_snapshot_that_breaks_an_invariant_is_refused_with_the_invariants_number() {
         // Dave's ask moves to 80, below carol's bid.
         (at(&order("dave", 4), 3, &160_u64.to_be_bytes()), "I3: ETH/USDT is crossed"),
         // The order's total is worth more than can exist, although most of it is filled.
-        (at(&order("alice", 1), 3, &[0x7f; 16]), "I6: order 1 is not as it should be"),
-        (at(&order("dave", 6), 51, b"y"), "I6: the client id of order 5 leads elsewhere"),
-        (at(&order("dave", 6), 51, b" "), "I10: a client id cannot be"),
-        (at(&session(50), 12, &[0; 16]), "I10: the limit of a session key cannot be"),
+        (at(&order("alice", 1), 3, &[0x7f; 16]), "I6: order 1 has invalid numbers"),
+        (at(&order("dave", 6), 51, b"y"), "I6: the client id of order 5 leads to another order"),
+        (at(&order("dave", 6), 51, b" "), "I10: a client id is invalid"),
+        (
+            at(&session(50), 12, &[0; 16]),
+            "I10: the spending limit of a session key is out of range",
+        ),
         (
             // Dave gets a fifth order, with the lock that it needs.
             forge(&venue, |leaves| {
@@ -501,8 +504,8 @@ fn a_snapshot_that_breaks_an_invariant_is_refused_with_the_invariants_number() {
             }),
             "has too many session keys",
         ),
-        (add(LeafKey::Certified(last), vec![0; 32]), "I10: certified roots"),
-        (add(LeafKey::Certified(0), vec![0; 32]), "I10: certified roots"),
+        (add(LeafKey::Certified(last), vec![0; 32]), "I10: there are too many certified roots"),
+        (add(LeafKey::Certified(0), vec![0; 32]), "I10: there are too many certified roots"),
         (add(LeafKey::Vote(voted + 1, ReplicaIndex(0)), vec![0; 32]), "I10: a vote on batch"),
         (add(LeafKey::Vote(latest, ReplicaIndex(0)), vec![0; 32]), "I10: a vote on batch 17"),
         (
@@ -514,7 +517,7 @@ fn a_snapshot_that_breaks_an_invariant_is_refused_with_the_invariants_number() {
                     leaves.insert(vote, vec![7; 32]);
                 }
             }),
-            "I10: a decided root",
+            "I10: a root of batch",
         ),
     ] {
         let loaded = Exchange::from_snapshot(Arc::clone(&venue.rules), &bytes);

@@ -141,7 +141,7 @@ async fn a_snapshot_is_downloaded_only_after_its_certified_root_and_its_size_are
     let uncertified = json_lie("/v1/certified", |body| flip_hex(&mut body["root"]));
     let as_it_is = json_lie("/v1/certified", |_| ());
     for (number, (change, more, expected)) in [
-        (uncertified, &[][..], "it is not over this root"),
+        (uncertified, &[][..], "it does not attest to this root"),
         (huge, &[], "more than the limit of 1073741824"),
         (as_it_is, &["--snapshot-bytes-max", "100"], "use --snapshot-bytes-max "),
     ]
@@ -256,12 +256,12 @@ async fn every_lie_about_a_snapshot_is_detected_and_leaves_nothing_behind() {
         (
             "another root is called certified",
             json_lie("/v1/certified", |body| flip_hex(&mut body["root"])),
-            "it is not over this root",
+            "it does not attest to this root",
         ),
         (
             "nobody signed",
             json_lie("/v1/certified", |body| body["attestations"] = json!([])),
-            "replicas of weight 0 of 1",
+            "have 0 of 1 weight",
         ),
         (
             "a signature is forged",
@@ -330,7 +330,11 @@ async fn every_lie_about_a_snapshot_is_detected_and_leaves_nothing_behind() {
             "proves nothing|is not proven",
         ),
         ("it is cut off", snapshot_lie(|bytes| bytes[..bytes.len() - 9].to_vec(), &url), "damaged"),
-        ("it is of nothing", snapshot_lie(|_| b"nothing".to_vec(), &url), "no Zellbook snapshot"),
+        (
+            "it is of nothing",
+            snapshot_lie(|_| b"nothing".to_vec(), &url),
+            "not a Zellbook snapshot",
+        ),
         (
             "a balance is raised",
             snapshot_lie(
