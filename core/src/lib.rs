@@ -50,11 +50,13 @@
 //! # }
 //! ```
 //!
-//! `examples/replay.rs` replays the batches of a running exchange.
+//! `examples/replay.rs` replays the batches of a running exchange and compares the roots.
 //!
-//! # Rooms
+//! # Modules
 //!
-//! A module uses only modules above it in this list.
+//! A module uses only modules above it in this list. A program that runs an exchange needs [`Exchange`], [`Batch`] and
+//! [`Genesis`]; a client that signs transactions needs [`Transaction`] and [`SecretKey`]; a light client needs
+//! [`certificate`] and [`Proof`].
 //!
 //! | module | contents |
 //! | --- | --- |
@@ -71,9 +73,9 @@
 //!
 //! # Two kinds of failure
 //!
-//! Bytes in a batch can be anything. Whatever they say ends in an outcome or in a numbered [`Reject`], which is
-//! part of consensus. An error that our own reasoning excludes is [`Corrupt`]: this replica is broken, commits
-//! nothing and stops. The two are never mixed.
+//! The bytes of a batch can be anything. A transaction that breaks a rule has no effect, and its outcome is a numbered
+//! [`Reject`], which is part of consensus. [`Corrupt`] is an error that no bytes can cause: this replica is broken,
+//! commits nothing and stops. The two are never mixed.
 //!
 //! # Invariants
 //!
@@ -93,7 +95,7 @@
 //!   order.
 //! - **I9** A nonce of a signing key is used at most once.
 //! - **I10** Open orders, session keys, votes and certified roots stay within their limits; nothing whose time
-//!   has come is left.
+//!   has passed is left.
 //! - **I11** A rejected transaction changes nothing but its nonce (in the guide's format: its used signature),
 //!   and not even that if the signature or the nonce itself is invalid.
 //! - **I12** Each batch extends the chain over all bodies, and no batch is skipped.

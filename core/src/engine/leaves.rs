@@ -124,7 +124,7 @@ impl Engine {
             .chain(self.switches.keys().copied().map(LeafKey::Switch))
     }
 
-    /// All leaves, keys and values, in the order of the kinds. They are made one after the other,
+    /// All leaves, keys and values, in the order of the kinds. They are encoded one after the other,
     /// so that the whole state is never in memory twice.
     pub fn leaves_one_by_one(&self) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
         self.leaf_keys().filter_map(|key| Some((key.to_bytes(), self.leaf_value(&key)?)))

@@ -137,7 +137,7 @@ impl Account {
     /// Whether a nonce can be used: rejects 3 and 4. Once 64 nonces are stored, those below the
     /// lowest are refused although nothing shows that they were used: the memory for each key is
     /// bounded, and clients count upwards.
-    pub(crate) fn check_nonce(&self, nonce: u64) -> Result<(), Reject> {
+    pub fn check_nonce(&self, nonce: u64) -> Result<(), Reject> {
         if self.nonces.binary_search(&nonce).is_ok() {
             return Err(Reject::NonceUsed);
         }

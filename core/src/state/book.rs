@@ -19,7 +19,7 @@ use zellbook_prefetch::prefetch;
 
 use crate::types::{AccountIndex, Corrupt, Lots, Side, Ticks};
 
-/// The place of an order in the memory of its book. Not part of the state: replicas may use
+/// Where an order is in the memory of its book. Not part of the state: replicas may use
 /// different slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(NonZeroU32);
@@ -35,7 +35,7 @@ impl Slot {
     }
 }
 
-/// The place of a level in the memory of its book.
+/// Where a level is in the memory of its book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct LevelSlot(NonZeroU32);
 

@@ -1,7 +1,7 @@
 //! Inclusion proofs: evidence that a root commits to the value of a key, or to the absence of the
 //! key.
 //!
-//! A proof has the hashes of the subtrees beside the path from the root to the place of the key,
+//! A proof has the hashes of the subtrees beside the path from the root to the key's position,
 //! and what is at that place: the key's own leaf, nothing, or a single other leaf. With the key and
 //! the value the verifier computes the hash at that place and then goes up: at each level it
 //! combines the running hash with the next sibling, on the side that the bit of the key's path
@@ -22,7 +22,7 @@ pub(super) const EMPTY: Hash = [0; 32];
 /// Bits of a path, and so the maximum depth of a branch.
 const DEPTH_MAX: usize = 256;
 
-/// What is at the place of the key in the tree.
+/// What is at the key's position in the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProofEnd {
     /// Nothing: the key is absent.

@@ -21,7 +21,7 @@ pub struct SessionKey {
     pub spending: Option<Spending>,
 }
 
-/// A limit on what the orders of a session key give away in total, and so on what it can lose. Such
+/// A limit on what the orders of a session key give away in total, and so on what the account can lose. Such
 /// a key may spend one token only: a buy spends the quote token, a sell the base token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spending {

@@ -219,19 +219,19 @@ fn a_snapshot_of_an_impossible_state_is_refused_even_with_a_correct_root() {
         forge(&venue, |leaves| leaves.get_mut(&key).unwrap()[at] = to)
     };
     for (bytes, expected) in [
-        (set(2, 15, 9), "I1"),                  // more than exists
-        (set(1, 15, 9), "I1"),                  // another supply
-        (set(2, 31, 9), "I"),                   // locked by no order
-        (set(4, 2, 1), "I"),                    // an order on the other side
-        (set(4, 34, 0xff), "I"),                // more is left than rested
+        (set(2, 15, 9), "I1"),                             // more than exists
+        (set(1, 15, 9), "I1"),                             // another supply
+        (set(2, 31, 9), "I"),                              // locked by no order
+        (set(4, 2, 1), "I"),                               // an order on the other side
+        (set(4, 34, 0xff), "I"),                           // more is left than rested
         (set(7, 6, 0), "the time of a timer has passed"),  // a session key that has ended
-        (set(7, 9, 9), "session key"),          // of no market
-        (set(8, 34, 9), "a withdrawal of"),     // a withdrawal of no token
-        (set(8, 51, b' '), "a withdrawal of"),  // to nowhere
-        (set(9, 0, 1), "replica 0"),            // an attestation of the future
+        (set(7, 9, 9), "session key"),                     // of no market
+        (set(8, 34, 9), "a withdrawal of"),                // a withdrawal of no token
+        (set(8, 51, b' '), "a withdrawal of"),             // to nowhere
+        (set(9, 0, 1), "replica 0"),                       // an attestation of the future
         (set(12, 6, 0), "the time of a timer has passed"), // a switch that should have fired
-        (set(0, 63, 9), "I1"),                  // withdrawals that are not there
-        (set(0, 47, 0), "I6"),                  // orders that were never accepted
+        (set(0, 63, 9), "I1"),                             // withdrawals that are not there
+        (set(0, 47, 0), "I6"),                             // orders that were never accepted
         (
             // A third session key, for an account that has nothing else.
             forge(&venue, |leaves| {
