@@ -148,7 +148,7 @@ test("a market shows rules, statistics, book and trades, and links to trading", 
   await page.getByText("0.01 USDT").waitFor();
   await page.getByRole("table", { name: "Bids, best price first" }).getByRole("row", { name: /1,990.00 1.0000 1/ }).waitFor();
   await page.getByRole("table", { name: "Asks, best price first" }).getByRole("row", { name: /2,000.00 1.5000 1/ }).waitFor();
-  await page.getByRole("table", { name: "Last trades" }).getByRole("row", { name: /Buy 2,000.00 0.5000/ }).waitFor();
+  await page.getByRole("table", { name: "Recent trades" }).getByRole("row", { name: /Buy 2,000.00 0.5000/ }).waitFor();
   await page.goto(`${scene.exchange.url}/markets/BTC-USDT`);
   await page.getByText("No trades yet.").waitFor();
   await page.getByRole("button", { name: "Trade" }).click();

@@ -22,7 +22,7 @@ extern "C" {
     #[wasm_bindgen(method, js_name = setAll)]
     pub fn set_all(this: &Chart, rows: &[f64], digits: u8, step: f64, is_of_days: bool);
 
-    /// Shows more candles before those that are there.
+    /// Adds older candles before those that are shown.
     #[wasm_bindgen(method, js_name = setOlder)]
     pub fn set_older(this: &Chart, rows: &[f64]);
 

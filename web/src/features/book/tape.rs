@@ -35,7 +35,7 @@ pub fn Tape() -> impl IntoView {
         let rows = trades.into_iter().map(|trade| row(&market, trade)).collect_view();
         Some(view! {
             <table class="trades">
-                <caption class="visually-hidden">"Last trades of " {market.name.clone()}</caption>
+                <caption class="visually-hidden">"Recent trades of " {market.name.clone()}</caption>
                 <thead>
                     <tr>
                         <th scope="col">"Price " <small>{symbol(market.quote)}</small></th>

@@ -44,7 +44,7 @@ pub fn batch(context: Context, index: u64) -> View {
     })
 }
 
-/// Buttons that lead to the rows before and after those on show. None if all rows are on show.
+/// Buttons for the previous and next rows; none if all rows are shown.
 fn ways(what: &str, from: RwSignal<u64>, total: &str) -> Vec<Node> {
     let total: u64 = total.parse().unwrap_or(0);
     if total <= SHOWN {

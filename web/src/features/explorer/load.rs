@@ -45,7 +45,7 @@ fn ask(path: Box<dyn Fn() -> String>) -> Load {
 }
 
 impl Load {
-    /// Asks again. The answer before stays on show until the new one arrives.
+    /// Asks again. The previous answer stays on screen until the new one arrives.
     pub fn again(self) {
         let _ = self.again.try_update(|count| *count = count.wrapping_add(1));
     }

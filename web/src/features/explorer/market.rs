@@ -110,9 +110,9 @@ pub fn market(context: Context, name: String) -> View {
         let tape = asked.trades.show(|body: TradesResponse| {
             let rows = body.trades.iter().map(|one| trade_row(&market, one)).collect();
             let empty = "No trades yet.";
-            vec![parts::table("Last trades", TRADES, rows, empty)]
+            vec![parts::table("Recent trades", TRADES, rows, empty)]
         });
-        view.push(parts::section("Last trades", tape));
+        view.push(parts::section("Recent trades", tape));
         view
     })
 }

@@ -23,7 +23,6 @@ pub fn lead_hash(hash: &str) -> Node {
     element("p", "lead", vec![whole(hash)])
 }
 
-/// A section of a view.
 pub fn section(name: &str, mut body: Vec<Node>) -> Node {
     body.insert(0, element("h2", "", vec![text(name)]));
     with(element("section", "panel", body), "aria-label", name)

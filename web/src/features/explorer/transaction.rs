@@ -121,7 +121,7 @@ fn outcome(
             vec![what, parts::note(&means)]
         }
         (Stage::Expired, ..) => message(
-            "It expired: it was in no batch before its valid_until. It will never have an effect. Sign a new transaction to try again.",
+            "It expired: no batch included it before its valid_until time. It will never have an effect. Sign a new transaction to try again.",
         ),
         (Stage::Superseded, ..) => message(
             "Another transaction used its nonce, or the nonce is now too old. It will never have an effect. Sign a new transaction to try again.",

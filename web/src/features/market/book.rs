@@ -10,7 +10,6 @@ use zellbook_core::{Decimal, Market, Side, Ticks};
 /// memory of this page.
 const LEVELS_MAX: usize = 1000;
 
-/// A price level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level {
     pub price: Ticks,

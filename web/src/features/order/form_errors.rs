@@ -76,7 +76,7 @@ impl FormErrors {
     }
 }
 
-/// The text of the button that takes a suggestion.
+/// The label of the button that fills in a suggestion.
 fn words(suggestion: Suggestion) -> String {
     let shown = |value: zellbook_core::Decimal| format::number(&value.to_string(), 0);
     match (suggestion.quantity.map(shown), suggestion.price.map(shown)) {

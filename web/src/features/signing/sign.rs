@@ -119,8 +119,8 @@ impl Signing {
         Ok(Transaction { account, signer, nonce, valid_until, action })
     }
 
-    /// The time after so many milliseconds from now, in whole seconds. "Now" is the later one of this browser's clock
-    /// and the exchange's: a slow clock must not make a transaction that has expired when it arrives.
+    /// The time `length_ms` after now, with now rounded up to whole seconds. "Now" is the later of this browser's
+    /// clock and the exchange's: by a slow clock, a transaction could expire before it arrives.
     pub fn time_after(self, length_ms: u64) -> u64 {
         let now = clock::now().max(untrack(|| self.connection.exchange_time()).unwrap_or(0));
         now.next_multiple_of(1000).saturating_add(length_ms)

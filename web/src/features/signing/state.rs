@@ -32,7 +32,7 @@ pub struct Signing {
     pub sent: Reader<Vec<Sent>>,
     pub(super) write_sent: RwSignal<Vec<Sent>>,
     pub(super) on_sheet: RwSignal<Option<OnSheet>>,
-    /// Whether a request is between a form and the sheet. A second click then is no second order.
+    /// Whether a request is between a form and the sheet. A second click at that time must not place a second order.
     pub(super) is_preparing: StoredValue<bool>,
     /// What to call when the request on the sheet has ended.
     pub(super) done: StoredValue<Option<Done>, LocalStorage>,

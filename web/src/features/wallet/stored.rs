@@ -257,7 +257,7 @@ pub async fn remove(record: &Record) -> Result<(), VaultError> {
     database::write(vec![Change::Delete(RECORDS, record.id())]).await
 }
 
-/// Removes everything but the nonces. A key that is imported again must not use one twice.
+/// Removes everything but the nonces. A key that is imported again must not reuse one.
 pub async fn clear() -> Result<(), VaultError> {
     database::write(vec![Change::Clear(WALLET), Change::Clear(RECORDS)]).await
 }
