@@ -84,7 +84,9 @@ impl Order {
         };
         // A `gtc` order with a time would look as if it expired, and a `gtd` order without one never would.
         if order.expires.is_some() != (order.time_in_force == TimeInForce::Gtd) {
-            return Err(malformed("field `expires` must be given with gtd and only then".into()));
+            return Err(malformed(
+                "field `expires` must be given with gtd and only with gtd".into(),
+            ));
         }
         Ok(order)
     }

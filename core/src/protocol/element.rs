@@ -212,11 +212,14 @@ mod tests {
         check(|map| drop(map.insert("nonce".into(), "01".into())), "without leading zeros");
         check(|map| drop(map.insert("nonce".into(), "".into())), "field `nonce` must be");
         check(|map| drop(map.insert("nonce".into(), "18446744073709551616".into())), "from 0 to");
-        check(|map| drop(map.insert("account".into(), "02".into())), "is no account");
+        check(|map| drop(map.insert("account".into(), "02".into())), "is not an account");
         let account = key().public_key().to_string();
         check(|map| drop(map.insert("signer".into(), account.clone().into())), "must be left out");
-        check(|map| drop(map.insert("signer".into(), "03".into())), "field `signer` is no account");
-        check(|map| drop(map.insert("expires".into(), "1".into())), "with gtd and only then");
+        check(
+            |map| drop(map.insert("signer".into(), "03".into())),
+            "field `signer` is not an account",
+        );
+        check(|map| drop(map.insert("expires".into(), "1".into())), "with gtd and only with gtd");
         check(|map| drop(map.insert("time_in_force".into(), "gtd".into())), "with gtd and only");
         check(|map| drop(map.insert("client_id".into(), "a b".into())), "1 to 36 of A-Z");
         check(|map| drop(map.insert("client_id".into(), "a".repeat(37).into())), "1 to 36 of A-Z");
@@ -251,9 +254,9 @@ mod tests {
         check_unsigned(r#"{"kind":"cancel","transaction":"ab"}"#, "64 lower-case hex digits");
         check_unsigned(r#"{"kind":"replace","order":"1"}"#, "exactly one of `replaces_order`");
         let grant = format!(r#"{{"kind":"authorize_key","key":"{key}","expires":"1"}}"#);
-        check_unsigned(&grant, "another key than the account");
+        check_unsigned(&grant, "a key other than the account");
         let revoke = format!(r#"{{"kind":"revoke_key","key":"{key}"}}"#);
-        check_unsigned(&revoke, "another key than the account");
+        check_unsigned(&revoke, "a key other than the account");
         let other = SecretKey::from_bytes(&[8; 32]).unwrap().public_key();
         let half = format!(
             r#"{{"kind":"authorize_key","key":"{other}","expires":"1","spend_limit":"1"}}"#

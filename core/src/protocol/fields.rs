@@ -121,7 +121,7 @@ pub(crate) fn malformed(message: String) -> Reject {
 }
 
 pub(crate) fn parse_decimal(text: &str) -> Result<Decimal, String> {
-    Decimal::parse(text).map_err(|error| format!("is no number: {error}"))
+    Decimal::parse(text).map_err(|error| format!("is not a number: {error}"))
 }
 
 /// Parses a `u64` in decimal digits without leading zeros.
@@ -135,7 +135,7 @@ pub(crate) fn parse_integer(text: &str) -> Result<u64, String> {
 }
 
 pub(crate) fn parse_public_key(text: &str) -> Result<PublicKey, String> {
-    text.parse().map_err(|error| format!("is no account: {error}"))
+    text.parse().map_err(|error| format!("is not an account: {error}"))
 }
 
 /// Parses a value of an enum by its name on the wire.

@@ -54,7 +54,7 @@ impl GuideOrder {
         // Lenient: the guide's client writes needless zeros, like 2000.0.
         let number = |name: &str, text: &str| {
             Decimal::parse_lenient(text)
-                .map_err(|error| malformed(format!("field `{name}` is no number: {error}")))
+                .map_err(|error| malformed(format!("field `{name}` is not a number: {error}")))
         };
         let order = Order {
             market: format!("{base}/{quote}"),

@@ -83,7 +83,7 @@ impl Transaction {
         let valid_until = fields.optional("valid_until", parse_integer)?;
         // Otherwise one transaction would have two texts, with and without the needless line.
         if signer == Some(account) {
-            let message = "field `signer` must be left out where the account itself signs";
+            let message = "field `signer` must be left out when the account itself signs";
             return Err(malformed(message.into()));
         }
         let session_key = match &action {
@@ -93,7 +93,7 @@ impl Transaction {
         };
         // An account's own key needs no permission, and must not be thought to be limited or revoked by one.
         if session_key == Some(account) {
-            return Err(malformed("field `key` must be another key than the account".into()));
+            return Err(malformed("field `key` must be a key other than the account".into()));
         }
         Ok(Self { account, signer, nonce, valid_until, action })
     }

@@ -277,7 +277,7 @@ mod tests {
         check("/app_name", json!("Zell book"), "app_name");
         check("/tokens", json!([]), "tokens: 0");
         check("/tokens/0/symbol", json!("eth"), "tokens[0].symbol: eth");
-        check("/tokens/1/symbol", json!("ETH"), "tokens[1].symbol: ETH stands there a second time");
+        check("/tokens/1/symbol", json!("ETH"), "tokens[1].symbol: ETH is listed a second time");
         check("/tokens/1/decimals", json!(19), "tokens[1].decimals: 19");
         check("/tokens/0/faucet", json!("0"), "tokens[0].faucet");
         check("/tokens/0/issuer", json!("02ff"), "66 lower-case hex digits");

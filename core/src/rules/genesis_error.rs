@@ -31,7 +31,7 @@ pub enum GenesisError {
         valid: &'static str,
     },
     /// Two entries have the same name or key.
-    #[error("{place}: {found} stands there a second time")]
+    #[error("{place}: {found} is listed a second time")]
     Duplicate {
         /// Where in the file the second entry is.
         place: String,

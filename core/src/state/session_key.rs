@@ -29,7 +29,7 @@ pub struct Spending {
     pub token: TokenIndex,
     /// The maximum that its orders may give away in total, without fees.
     pub limit: Atoms,
-    /// What its orders gave away so far; at most `limit`. An order counts in full when it is
+    /// What its orders spent so far; at most `limit`. An order counts in full when it is
     /// accepted, less the part that is cancelled immediately. A later cancellation gives nothing
     /// back: the state does not record which key placed an open order.
     pub spent: Atoms,

@@ -104,10 +104,10 @@ pub struct Feed {
 #[serde(tag = "channel", content = "data", rename_all = "snake_case")]
 #[allow(clippy::large_enum_variant, reason = "each lives for one message")]
 pub enum FeedData {
-    /// Price levels: in the snapshot all, in a change those that changed. A level that was removed has quantity
-    /// `0`.
+    /// Price levels: the snapshot has all of them, a change those that changed. A level that was removed has
+    /// quantity `0`.
     Book(BookBody),
-    /// Trades: in the snapshot the latest, newest first; in a change the new ones.
+    /// Trades: the snapshot has the latest ones, newest first; a change has the new ones.
     Trades(TradesResponse),
     /// The account: complete in the snapshot and in each change.
     Account(AccountBody),

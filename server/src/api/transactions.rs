@@ -23,7 +23,7 @@ use super::error::ApiError;
 
 /// The most transactions in one request.
 const TRANSACTIONS_MAX: usize = 1000;
-/// How far a nonce may be in the future of this replica's clock. Clients use the time in milliseconds;
+/// How much later than this replica's clock a nonce may be. Clients use the time in milliseconds;
 /// one with a wrong clock could otherwise fill its key's nonce window with values that lock out later orders.
 const NONCE_IN_FUTURE_MAX_MS: u64 = 24 * 3_600_000;
 
@@ -131,7 +131,7 @@ impl From<Refused> for ApiError {
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "nonce_in_future",
                 format!(
-                    "nonce {nonce} is more than a day in the future of this replica's clock, in milliseconds; use at most {max}"
+                    "nonce {nonce} is more than a day later than this replica's clock, in milliseconds; use at most {max}"
                 ),
             ),
             Refused::Unavailable(error) => error,

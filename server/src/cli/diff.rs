@@ -183,7 +183,7 @@ pub fn diff(arguments: DiffArguments, output: Output) -> Result<(), Failure> {
                 let what = match kind {
                     "body" => "the bodies differ: the replicas follow two histories, or one of them is dishonest",
                     "chaining_hash" => "the bodies are equal, but the network's chaining hashes differ",
-                    _ => "the bodies are equal, but the state roots differ: one of the replicas has a wrong program or a damaged disk",
+                    _ => "the bodies are equal, but the state roots differ: one of the replicas runs a wrong program or has a damaged disk",
                 };
                 format!("batch {index}: {what}\n{}{}", side(&first, one), side(&second, other))
             },

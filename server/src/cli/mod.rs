@@ -73,7 +73,7 @@ pub enum Command {
     Cancel(trade::CancelArguments),
     /// Set the dead-man's switch, which cancels all open orders at a given time
     ///
-    /// For bots that may crash or lose their connection. While it works, the bot sets the switch to a
+    /// For bots that may crash or lose their connection. While it runs, the bot sets the switch to a
     /// later time again and again; once it stops, the exchange cancels the account's orders.
     ///
     /// Example: zellbook cancel-after 60s

@@ -69,7 +69,7 @@ impl Tree {
     }
 }
 
-/// Whether `path` is `place` or is inside it. The empty place is the whole repository.
+/// Whether `path` is `place` or inside it. An empty `place` is the whole repository.
 pub fn is_below(path: &str, place: &str) -> bool {
     let place = place.trim_end_matches('/');
     place.is_empty()

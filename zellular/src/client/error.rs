@@ -23,7 +23,7 @@ pub enum GatewayError {
         /// The start of the answer.
         message: String,
     },
-    /// The gateway takes no batches now: it is not in step with the leader, or the network has none.
+    /// The gateway takes no batches now: it is not in step with the leader, or the network has no leader.
     #[error("status 503: {0}")]
     Paused(String),
     /// The gateway has taken as many bytes as it may in this window.

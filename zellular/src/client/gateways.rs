@@ -218,7 +218,7 @@ impl Gateways {
         }
     }
 
-    /// Notes that the answer to the last read was one of a good gateway.
+    /// Notes that the gateway that answered the last read is good.
     pub fn read_well(&mut self) {
         let now = Instant::now();
         let Some(gateway) = self.list.get_mut(self.answered) else { return };

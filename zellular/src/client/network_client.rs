@@ -205,7 +205,7 @@ fn read_claim(json: &[u8], app_name: &str) -> Option<NodeClaim> {
     Some(NodeClaim { is_leader, finalized: app.last_finalized_index })
 }
 
-/// What an app does with a network.
+/// The requests that an app makes to a network.
 impl<T: Transport> NetworkClient<T> {
     /// Asks for the finalized batches after an index. Returns `None` if there is nothing new. By asking, the
     /// caller states that all signatures up to `after` were valid.

@@ -81,7 +81,7 @@ async fn orders_are_accepted_as_form_and_json_and_missing_fields_are_named() {
     wrong["quantity"] = json!("many");
     let (status, body) = send(wrong).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
-    assert!(body["message"].as_str().unwrap().contains("`quantity` is no number"), "{body}");
+    assert!(body["message"].as_str().unwrap().contains("`quantity` is not a number"), "{body}");
     // sell,ZELL,ETH: the signature is valid, but there is no such market.
     let unknown =
         seed["vectors"].as_array().unwrap().iter().find(|case| case["name"] == "order5-raw64");

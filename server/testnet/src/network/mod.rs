@@ -43,7 +43,7 @@ pub struct NetworkOptions {
     pub threshold_percent: u64,
     /// The time between two rounds, in which nodes exchange what is new.
     pub interval: Duration,
-    /// A leader that is silent for this long is changed.
+    /// How long a leader may be silent before the nodes replace it.
     pub dispute_after: Duration,
     /// How long the nodes pause for a leader change.
     pub pause: Duration,

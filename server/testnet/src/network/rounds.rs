@@ -23,7 +23,7 @@ const REPEATED_MAX: usize = 4;
 pub(super) struct Protocol {
     /// The percentage of the stake that must sign.
     pub threshold_percent: u64,
-    /// A leader that is silent for this long is changed.
+    /// How long a leader may be silent before the nodes replace it.
     pub dispute_after: Duration,
     /// How long the nodes pause for a leader change.
     pub pause: Duration,
@@ -52,7 +52,7 @@ pub(super) struct Nodes {
     pub protocol: Protocol,
     pub weather: Weather,
     pub rng: Rng,
-    /// The node to which the leader shows another order of new batches.
+    /// The node to which the leader shows new batches in a different order.
     pub deceived: Option<usize>,
     pub leader_changes: u64,
 }

@@ -51,7 +51,7 @@ pub enum OperatorsError {
     Disk {
         /// The file or folder.
         path: PathBuf,
-        /// The error of the system.
+        /// The operating system's error.
         error: io::Error,
     },
 }
