@@ -57,8 +57,8 @@ pub enum MatchEnd {
     Done,
     /// The order would trade with its own account, and self-trade prevention ends it.
     SelfTrade,
-    /// The order met as many makers as one order may meet, something is left of it, and another
-    /// maker crosses it.
+    /// The order met as many makers as one order may meet, part of it remains, and another maker
+    /// crosses it.
     MakerLimit,
 }
 

@@ -67,7 +67,7 @@ pub enum Refusal {
 /// An aggregated signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aggregated {
-    /// `1 x y`.
+    /// A point of the curve as text: `1 x y`, with decimal coordinates.
     pub signature: String,
     /// The ids of the nodes that did not sign.
     pub nonsigners: Vec<String>,

@@ -11,10 +11,10 @@ use crate::platform::feed::{Feed, Listener, News};
 use crate::platform::{api, clock};
 use crate::ui::interface::Interface;
 
-/// How often the markets' figures are asked for.
+/// How often the markets' figures are requested.
 const FIGURES_EVERY_MS: u32 = 5000;
 
-/// The wait before the markets are asked for again while none are known.
+/// The wait before the markets are requested again while none are known.
 const RETRY_MS: u32 = 2000;
 
 /// The states that the replica's reports go to.
@@ -71,7 +71,7 @@ impl Listener for Live {
 }
 
 impl Live {
-    /// Follows the market and the account on show, for as long as the page lives.
+    /// Follows the market and the account shown, for as long as the page lives.
     pub fn follow_feed(self) {
         let feed = Feed::start(self);
         Effect::new(move || {

@@ -73,7 +73,7 @@ fn undo() {
     focus::click(".toast:nth-last-child(1 of :has(.undo)) .undo");
 }
 
-/// Shows a tab of the lower panel. Returns whether there are so many.
+/// Shows the tab with this number in the lower panel. Returns whether there is one.
 fn show_tab(number: u8) -> bool {
     let tab = format!(".account-panel [role=tab]:nth-of-type({number})");
     let is_there = focus::click(&tab);

@@ -12,7 +12,7 @@ use crate::features::order::{OrderForm, use_form};
 use crate::features::replica::use_connection;
 use crate::platform::route;
 
-/// The part on show where the page is narrow.
+/// The part shown where the page is narrow.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Segment {
     Chart,

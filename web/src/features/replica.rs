@@ -38,7 +38,7 @@ impl Connection {
         (connection, writer)
     }
 
-    /// Whether the numbers on show may be old, or must not be trusted any more.
+    /// Whether the numbers shown may be old, or must not be trusted any more.
     pub fn is_stale(self) -> bool {
         let is_halted = |status: &StatusBody| status.state == ReplicaState::Halted;
         !self.is_connected.get() || self.status.with(|it| it.as_ref().is_some_and(is_halted))

@@ -2,7 +2,7 @@
 //! of the explorer, which are seldom open, would be a quarter of the page's code.
 //!
 //! So the explorer makes a view's elements again whenever something in it changes, and [`put`] replaces only those that
-//! differ from the ones on show. All others stay, with the reader's focus and selection.
+//! differ from the ones shown. All others stay, with the reader's focus and selection.
 
 use leptos::prelude::document;
 use wasm_bindgen::JsCast;
@@ -56,7 +56,7 @@ pub fn with(node: Node, name: &str, value: &str) -> Node {
     node
 }
 
-/// A button that acts on a value. Buttons with different values are different buttons: the one on show is replaced.
+/// A button that acts on a value. Buttons with different values are different buttons: the one shown is replaced.
 pub fn button(label: &str, value: &str, act: impl FnMut() + 'static) -> Node {
     let button = with(element("button", "", vec![text(label)]), "type", "button");
     let button = if value.is_empty() { button } else { with(button, "value", value) };

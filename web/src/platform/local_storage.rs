@@ -10,8 +10,8 @@ pub fn get(name: &str) -> Option<String> {
     storage()?.get_item(name).ok()?
 }
 
-/// Remembers a value, or removes the name where there is none. A browser that stores nothing for this page (a private
-/// window, a policy) is no error: the choice then lasts until the page is closed.
+/// Stores a value, or removes the name if the value is `None`. It is not an error if the browser stores nothing for
+/// this page (a private window, a policy): the choice then lasts until the page is closed.
 pub fn set(name: &str, value: Option<&str>) {
     if let Some(storage) = storage() {
         let _ = match value {

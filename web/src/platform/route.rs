@@ -123,7 +123,7 @@ thread_local! {
     static IS_NEW: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The view on show. Only this module writes it, so that it is always the one in the address bar.
+/// The view shown. Only this module writes it, so that it is always the one in the address bar.
 #[derive(Clone, Copy)]
 pub struct Router {
     pub route: ReadSignal<Route>,

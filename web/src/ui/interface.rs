@@ -1,4 +1,4 @@
-//! What is on show above everything else: the problem in the banner, and the wallet's dialog.
+//! What is shown above everything else: the problem in the banner, and the wallet's dialog.
 
 use super::reader::{Reader, reader};
 use leptos::prelude::*;

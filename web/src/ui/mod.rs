@@ -1,5 +1,5 @@
 //! Parts that several features share: sheets, lists of names and values, parts of the page that are loaded later, and
-//! what is on show above everything else.
+//! what is shown above everything else.
 
 pub mod flash;
 pub mod interface;

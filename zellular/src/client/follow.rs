@@ -122,7 +122,7 @@ impl<T: Transport> Follower<T> {
             Ok(Some(page)) => self.take(page)?,
             Ok(None) => {
                 if let Err(error) = self.walker.take_nothing() {
-                    // The next gateway may be ahead of this one, so this is no proof of dishonesty.
+                    // The next gateway may be ahead of this one, so this does not prove dishonesty.
                     self.network.report(&GatewayFailure::Unavailable(error.to_string()));
                     return Err(FollowError::Gateway(error.into()));
                 }

@@ -12,7 +12,7 @@ use crate::features::wallet::{Session, use_session};
 use crate::platform::focus::focus;
 use crate::ui::interface::{Interface, use_interface};
 
-/// The suggested order spends one part in so many of the balance.
+/// The suggested order spends the balance divided by this.
 const SUGGESTED_PART: u128 = 100;
 
 /// What the buttons of the steps work on.

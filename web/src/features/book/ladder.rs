@@ -24,7 +24,7 @@ struct Row {
     total: u128,
     /// The quantity of the account's own orders, in lots.
     own: u128,
-    /// The total in thousandths of the largest total on show.
+    /// The total in thousandths of the largest total shown.
     share: u128,
     /// The class of the quantity's cell, which flashes when the quantity changes.
     flash: &'static str,
@@ -71,7 +71,7 @@ fn rows(markets: Markets, session: Session, market: &Market, side: Side, step: u
     rows
 }
 
-/// The rows on show, best price first.
+/// The rows shown, best price first.
 struct Rows {
     asks: [RwSignal<Option<Row>>; ROWS],
     bids: [RwSignal<Option<Row>>; ROWS],

@@ -1,4 +1,4 @@
-//! The order book and the trades of the market on show.
+//! The order book and the trades of the market shown.
 
 mod ladder;
 mod tape;

@@ -1,4 +1,4 @@
-//! The last trades of the market on show.
+//! The last trades of the market shown.
 
 use leptos::prelude::*;
 use zellbook_core::wire::TradeBody;

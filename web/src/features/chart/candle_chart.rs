@@ -62,7 +62,7 @@ struct Shown {
 }
 
 impl Shown {
-    /// Asks for the last candles of the market on show.
+    /// Asks for the last candles of the market shown.
     fn ask(self) {
         let Some((_, market)) = untrack(|| self.markets.shown_market()) else { return };
         let interval = self.interval.get_untracked();

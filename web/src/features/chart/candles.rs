@@ -8,7 +8,7 @@ use crate::features::market::{lots, ticks};
 
 const MINUTE_MS: u64 = 60_000;
 pub const DAY_MS: u64 = 1440 * MINUTE_MS;
-/// The number of trades in a snapshot of the feed. If so many are all new, there may be more that nobody reported.
+/// The number of trades in a snapshot of the feed. If this many are all new, others may have been missed.
 const TAPE_MIN: usize = 50;
 
 /// The length of a candle.

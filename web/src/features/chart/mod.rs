@@ -1,4 +1,4 @@
-//! Charts of the market on show: candles with volume, and the depth of the book.
+//! Charts of the market shown: candles with volume, and the depth of the book.
 
 mod candle_chart;
 mod candle_table;

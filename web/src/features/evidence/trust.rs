@@ -168,7 +168,7 @@ pub fn Known(
                 }
             };
             let shown = if is_in_header { level.in_header() } else { level.source() };
-            // The label contains the words on show, so that speech input finds the button by them.
+            // The label contains the words shown, so that speech input finds the button by them.
             let label = format!("{of}: {}. {shown}", level.text());
             view! {
                 <button type="button" class=level.class() aria-label=label title=TITLE on:click=open>

@@ -50,7 +50,7 @@ impl Past {
         past
     }
 
-    /// Asks again for what is on show, and for what is new, with each commit of the replica.
+    /// Asks again for what is shown, and for what is new, with each commit of the replica.
     pub fn live(self, context: Context) -> Self {
         let batch = context.last_batch();
         Effect::new(move |before: Option<Option<String>>| {
@@ -63,7 +63,7 @@ impl Past {
         self
     }
 
-    /// Asks again for everything on show: once for many commits, and never in place of a request of the reader.
+    /// Asks again for everything shown: once for many commits, and never in place of a request of the reader.
     fn refresh(self) {
         if self.waits.get_value() {
             self.is_old.set_value(true);

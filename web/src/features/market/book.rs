@@ -1,4 +1,4 @@
-//! The order book of the market on show, kept up to date by the feed.
+//! The order book of the market shown, kept up to date by the feed.
 
 use std::collections::BTreeMap;
 

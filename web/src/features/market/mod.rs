@@ -1,4 +1,4 @@
-//! Markets: which there are, the rules of genesis, and the data of the market on show.
+//! Markets: which there are, the rules of genesis, and the data of the market shown.
 
 pub mod book;
 pub mod figures;

@@ -1,4 +1,4 @@
-//! The name of the market on show, and the list of all markets to choose from.
+//! The name of the market shown, and the list of all markets to choose from.
 
 use leptos::prelude::*;
 use zellbook_core::wire::MarketBody;
@@ -13,7 +13,7 @@ use crate::ui::sheet::sheet;
 #[derive(Clone, Copy)]
 struct IsOpen(RwSignal<bool>);
 
-/// A button with the name of the market on show. It opens the list.
+/// A button with the name of the market shown. It opens the list.
 #[component]
 pub fn MarketPicker() -> impl IntoView {
     let markets = use_markets();

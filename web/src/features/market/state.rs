@@ -1,4 +1,4 @@
-//! The markets as this page knows them, and the book and trades of the one on show.
+//! The markets as this page knows them, and the book and trades of the one shown.
 
 use std::sync::Arc;
 
@@ -22,10 +22,10 @@ pub struct Markets {
     pub rules: Reader<Option<Arc<Rules>>>,
     /// Every market's figures of the last 24 hours.
     pub figures: Reader<Option<MarketsResponse>>,
-    /// The name of the market on show. Empty until the markets are known.
+    /// The name of the market shown. Empty until the markets are known.
     pub shown: Reader<String>,
     pub book: Reader<Book>,
-    /// The last trades of the market on show, newest first.
+    /// The last trades of the market shown, newest first.
     pub trades: Reader<Vec<TradeBody>>,
     write: Write,
 }
@@ -74,14 +74,14 @@ impl Markets {
         self.write.shown.set(name);
     }
 
-    /// The listing and the market on show, once both are known.
+    /// The listing and the market shown, once both are known.
     pub fn shown_market(self) -> Option<(Arc<Listing>, Market)> {
         let listing = self.listing.get()?;
         let market = listing.market(&self.shown.get())?.clone();
         Some((listing, market))
     }
 
-    /// The symbol of the base token of the market on show, or of its quote token.
+    /// The symbol of the base token of the market shown, or of its quote token.
     pub fn symbol(self, is_base: bool) -> Option<String> {
         let (listing, market) = self.shown_market()?;
         let token = listing.token_at(if is_base { market.base } else { market.quote })?;
@@ -117,7 +117,7 @@ impl MarketsWriter {
         self.0.write.figures.set(Some(figures));
     }
 
-    /// Applies channel snapshots (true) and changes of books. Those of other markets than the one on show are dropped.
+    /// Applies channel snapshots (true) and changes of books. Those of other markets than the one shown are dropped.
     pub fn apply_books(self, books: &[(BookBody, bool)]) {
         let listing = self.0.listing.get_untracked();
         let shown = self.0.shown.get_untracked();
@@ -133,7 +133,7 @@ impl MarketsWriter {
         }
     }
 
-    /// Adds new trades of the market on show, newest first. A snapshot takes the place of all others.
+    /// Adds new trades of the market shown, newest first. A snapshot takes the place of all others.
     pub fn add_trades(self, new: Vec<TradeBody>, is_snapshot: bool) {
         self.0.write.trades.update(|trades| {
             if is_snapshot {

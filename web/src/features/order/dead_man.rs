@@ -72,7 +72,7 @@ pub const TURN_ON: &str = "Turn on dead-man's switch";
 
 const TURN_OFF: &str = "Turn off dead-man's switch";
 
-/// The time after so many milliseconds from now, in whole seconds.
+/// The time `length` milliseconds after now, with now rounded up to whole seconds.
 fn from_now(length: u64) -> u64 {
     clock::now().next_multiple_of(1000).saturating_add(length)
 }

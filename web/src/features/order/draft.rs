@@ -1,4 +1,4 @@
-//! An order before it is signed: checked and simulated by the engine's own code, over the book on show.
+//! An order before it is signed: checked and simulated by the engine's own code, over the book shown.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ impl Draft {
         Ok(Self::simulated(markets, session, listing, market, order, terms, trader))
     }
 
-    /// An order with these terms, simulated over the book on show.
+    /// An order with these terms, simulated over the book shown.
     pub fn simulated(
         markets: Markets,
         session: Session,

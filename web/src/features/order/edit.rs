@@ -36,7 +36,7 @@ pub struct Edit {
 }
 
 impl Edit {
-    /// An open order of the market on show with a new price and quantity. The quantity includes what is filled.
+    /// An open order of the market shown with a new price and quantity. The quantity includes what is filled.
     pub fn new(
         markets: Markets,
         session: Session,

@@ -1,7 +1,7 @@
 //! Orders: the form with what an order would do, open orders to edit and cancel, and the dead-man's switch.
 //!
 //! A form's texts become a [`Draft`](draft::Draft): an order that genesis allows, simulated by the engine's own code
-//! over the book on show. What is wrong with it is a [`FormError`], and what is right becomes a request to sign.
+//! over the book shown. What is wrong with it is a [`FormError`], and what is right becomes a request to sign.
 
 mod choices;
 mod dead_man;

@@ -46,7 +46,7 @@ fn request_cancel_all(signing: Signing, market: Option<String>) {
     signing.sign(request, |_| ());
 }
 
-/// Opens the sheet that edits an order, with the order's market on show: its book says what a change would do.
+/// Opens the sheet that edits an order, with the order's market shown: its book says what a change would do.
 fn edit(markets: Markets, form: FormState, order: &OrderBody) {
     markets.show(order.market.clone());
     form.edit(order.id.clone());

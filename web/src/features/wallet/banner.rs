@@ -56,7 +56,7 @@ impl OtherNetwork {
             })
             .await?;
             if !is_loaded {
-                // The rules and markets on show are those of the other network.
+                // The rules and markets shown are those of the other network.
                 let _ = window().location().reload();
             }
             Ok(())
@@ -101,7 +101,7 @@ pub struct HiddenAccount {
 }
 
 impl HiddenAccount {
-    /// None unless the account's wallet is known not to show it.
+    /// `None` unless the account's wallet is known to hide it.
     pub fn of(session: Session, account: PublicKey) -> Option<Self> {
         let account = session.wallet.with(|wallet| wallet.ethereum_of(account).cloned())?;
         let shown = ethereum::shown_instead(&account)?;

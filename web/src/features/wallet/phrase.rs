@@ -10,7 +10,7 @@ use crate::platform::focus::focus_open_sheet;
 use crate::platform::random;
 use crate::ui::interface::use_interface;
 
-/// The phrase that is on show, while one is.
+/// The phrase that is shown, while one is.
 pub type ShownPhrase = RwSignal<Option<Zeroizing<String>>>;
 
 /// The number of words that are asked for in the check.

@@ -97,7 +97,6 @@ fn order(markets: Markets, order: &OrderBody) -> Entry {
     Entry { number: order.id.parse().unwrap_or(0), cells, values: Vec::new() }
 }
 
-/// Trades of the account.
 pub const FILLS: Past = Past {
     path: "fills",
     columns: &["Time", "Market", "Side", "Price", "Quantity", "Role", "Fee", "Batch"],

@@ -57,7 +57,7 @@ impl Shown {
         untrack(|| self.account()).map(|account| account.to_string())
     }
 
-    /// Asks for the newest entries, or for those before the oldest one on show.
+    /// Asks for the newest entries, or for those before the oldest one shown.
     async fn load(self, is_older: bool) {
         let Some(account) = self.account_text() else { return };
         let lowest = move || {
@@ -79,7 +79,7 @@ impl Shown {
             }
         };
         let is_full = page.len() >= PAGE;
-        // If even the oldest entry of a full new page is newer than everything on show, entries between them may be
+        // If even the oldest entry of a full new page is newer than everything shown, entries between them may be
         // missing. Then the table starts again from the new page.
         let is_apart =
             !is_older && is_full && page.last().map(|entry| entry.number) > self.highest();
