@@ -228,16 +228,8 @@ async fn every_error_response_states_what_would_be_right() {
         action: Action::CancelAll { market: None },
     };
     let future = future.sign(&replica.rules.network, &alice).to_json();
-    check(
-        r,
-        post.clone(),
-        transactions,
-        &future,
-        422,
-        "nonce_in_future",
-        "more than a day in the future",
-    )
-    .await;
+    check(r, post.clone(), transactions, &future, 422, "nonce_in_future", "more than a day later")
+        .await;
     check(r, get.clone(), "/v1/transactions/xyz", "", 400, "bad_hash", "64 lower-case hex").await;
     let unknown = format!("/v1/transactions/{}", "0".repeat(64));
     check(r, get.clone(), &unknown, "", 404, "unknown_transaction", "does not know").await;
