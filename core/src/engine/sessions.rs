@@ -89,7 +89,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Adds what an order gives away to what its session key spent. It was checked to be within the
+    /// Adds what an order spends to what its session key has spent. The sum was checked to be within the
     /// limit.
     pub(crate) fn spend(
         &mut self,

@@ -112,7 +112,7 @@ impl KeyGrant {
             (Some(token), Some(limit)) => Some((token, limit)),
             (None, None) => None,
             _ => {
-                let message = "`spend_token` and `spend_limit` must be given both or neither";
+                let message = "`spend_token` and `spend_limit` must be given together or not at all";
                 return Err(malformed(message.into()));
             }
         };

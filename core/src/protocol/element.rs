@@ -261,7 +261,7 @@ mod tests {
         let half = format!(
             r#"{{"kind":"authorize_key","key":"{other}","expires":"1","spend_limit":"1"}}"#
         );
-        check_unsigned(&half, "both or neither");
+        check_unsigned(&half, "together or not at all");
         let withdraw = r#"{"kind":"withdraw","token":"ETH","amount":"1","destination":"a b"}"#;
         check_unsigned(withdraw, "1 to 128 of A-Z");
         check_unsigned(r#"{"kind":"attest","batch":"1","root":"AB"}"#, "64 lower-case hex");

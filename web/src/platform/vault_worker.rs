@@ -63,7 +63,7 @@ pub async fn ask_loaded(request: Request) -> Answer {
     answer(request).await.unwrap_or(Answer::Refused(VaultError::Unavailable))
 }
 
-/// Ends the worker and with it all keys in its memory. Open requests are refused.
+/// Ends the worker and with it all keys in its memory. Pending requests fail.
 pub fn lock() {
     WORKER.set(None);
 }

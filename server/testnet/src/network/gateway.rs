@@ -43,8 +43,8 @@ impl Network {
 }
 
 impl Gateway {
-    /// Passes a request to a node that is up. A frozen node responds after it has thawed. That a killed node
-    /// cannot be reached is the transport's concern.
+    /// Passes a request to a node that is up. A frozen node responds after it has thawed. The transport
+    /// makes killed nodes unreachable.
     async fn pass(&self, request: Request, next: Next) -> Response {
         while self.network.nodes().nodes[self.node].condition != Condition::Up {
             sleep(THAW).await;

@@ -129,7 +129,7 @@ fn reason(code: &str) -> &'static str {
     }
 }
 
-/// What happened to the account since `before` that is no outcome of a transaction of this page.
+/// What happened to the account since `before` that is not the outcome of a transaction of this page.
 pub fn of_account(
     listing: &Listing,
     before: &AccountBody,
