@@ -112,7 +112,8 @@ impl KeyGrant {
             (Some(token), Some(limit)) => Some((token, limit)),
             (None, None) => None,
             _ => {
-                let message = "`spend_token` and `spend_limit` must be given together or not at all";
+                let message =
+                    "`spend_token` and `spend_limit` must be given together or not at all";
                 return Err(malformed(message.into()));
             }
         };
