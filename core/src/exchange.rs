@@ -54,7 +54,7 @@ impl Exchange {
         &self.engine
     }
 
-    /// Sequence numbers, the state time and the chain over all bodies.
+    /// Sequence numbers, the exchange's time and the chain over all bodies.
     pub const fn counters(&self) -> &Counters {
         &self.engine.counters
     }

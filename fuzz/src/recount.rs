@@ -25,7 +25,7 @@ pub fn recount(exchange: &Exchange, leaves: &[(Vec<u8>, Vec<u8>)]) {
 
 #[derive(Default)]
 struct Count {
-    /// Index of the batch, last order id, last withdrawal number and state time.
+    /// Index of the batch, last order id, last withdrawal number and the exchange's time.
     batch: u64,
     order: u64,
     withdrawal: u64,

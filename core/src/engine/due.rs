@@ -1,10 +1,10 @@
-//! What happens by itself at the start of a batch: the state time advances, and what comes due is
+//! What happens by itself at the start of a batch: the exchange's time advances, and what comes due is
 //! done.
 //!
 //! The state has no clock. Its time is the median of the clocks that the replicas attested to, and
 //! only changes between batches. All orders, session keys and switches whose time has come are
 //! processed before the first transaction of the batch. A batch does a bounded amount of this work:
-//! if more is due, the state time stops just before the next timer, and the following batch
+//! if more is due, the exchange's time stops just before the next timer, and the following batch
 //! continues. So I10 holds after every batch: nothing is left whose time has come.
 
 use super::engine::{Engine, market_of};
@@ -20,7 +20,7 @@ impl Engine {
         self.timers.first()
     }
 
-    /// Advances the state time to the median of the replicas' clocks, and processes what comes due.
+    /// Advances the exchange's time to the median of the replicas' clocks, and processes what comes due.
     pub(crate) fn advance(&mut self, rules: &Rules) -> Result<(), Corrupt> {
         let mut time = self.attestations.time(rules);
         let mut done = 0_usize;

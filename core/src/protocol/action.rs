@@ -24,7 +24,7 @@ pub struct Order {
     pub price: Decimal,
     /// What happens to the part that does not fill immediately.
     pub time_in_force: TimeInForce,
-    /// When the order expires, in Unix milliseconds of the state time. Present with `gtd` and only with it.
+    /// When the order expires, in Unix milliseconds of the exchange's time. Present with `gtd` and only with it.
     pub expires: Option<u64>,
     /// What happens when the order meets another order of the same account.
     pub self_trade: SelfTrade,
@@ -59,7 +59,7 @@ impl fmt::Display for OrderRef {
 pub struct KeyGrant {
     /// The session key; never the account itself.
     pub key: PublicKey,
-    /// When the key expires, in Unix milliseconds of the state time.
+    /// When the key expires, in Unix milliseconds of the exchange's time.
     pub expires: u64,
     /// The only market that the key may trade in; `None` for all markets.
     pub market: Option<String>,
@@ -93,7 +93,7 @@ pub enum Action {
     /// Sets the dead-man's switch: at the given time all open orders of the account are cancelled, unless another
     /// `cancel_all_after` moves the time before then.
     CancelAllAfter {
-        /// Unix milliseconds of the state time; 0 turns the switch off.
+        /// Unix milliseconds of the exchange's time; 0 turns the switch off.
         time: u64,
     },
     /// Moves an amount to another account.
@@ -133,7 +133,7 @@ pub enum Action {
         /// The session key.
         key: PublicKey,
     },
-    /// A replica's statement of the root it computed and of its clock. Certified roots and the state time come
+    /// A replica's statement of the root it computed and of its clock. Certified roots and the exchange's time come
     /// from these statements.
     Attest {
         /// Index of the batch that the root belongs to.

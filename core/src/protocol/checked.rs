@@ -32,7 +32,7 @@ pub struct CheckedTransaction {
     pub signer: PublicKey,
     /// What prevents a second application.
     pub replay_guard: ReplayGuard,
-    /// The transaction is rejected once the state time, in Unix milliseconds, reaches this.
+    /// The transaction is rejected once the exchange's time, in Unix milliseconds, reaches this.
     pub valid_until: Option<u64>,
     /// What the transaction asks for.
     pub action: Action,

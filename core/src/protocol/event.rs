@@ -91,7 +91,7 @@ pub enum Event {
         account: PublicKey,
         /// The session key.
         key: PublicKey,
-        /// When the key expires, in Unix milliseconds of the state time.
+        /// When the key expires, in Unix milliseconds of the exchange's time.
         expires: u64,
     },
     /// A session key can no longer sign for an account.
@@ -107,7 +107,7 @@ pub enum Event {
     SwitchSet {
         /// The account of the switch.
         account: PublicKey,
-        /// When the switch fires, in Unix milliseconds of the state time; `None` if it was turned off.
+        /// When the switch fires, in Unix milliseconds of the exchange's time; `None` if it was turned off.
         time: Option<u64>,
     },
     /// A dead-man's switch fired. One [`Event::Cancelled`] follows for each order that it cancelled.
@@ -228,7 +228,7 @@ pub enum CancelReason {
     SelfTrade,
     /// It met the maximum number of resting orders. Genesis sets this bound so that one order has a bounded cost.
     MakerLimit,
-    /// The state time reached its `expires`.
+    /// The exchange's time reached its `expires`.
     Expired,
     /// A `replace` cancelled it.
     Replaced,

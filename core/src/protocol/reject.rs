@@ -45,12 +45,12 @@ pub enum Reject {
         /// The lowest nonce that is stored.
         lowest: u64,
     },
-    /// The state time has reached the transaction's `valid_until`.
+    /// The exchange's time has reached the transaction's `valid_until`.
     #[error("this transaction was valid until {valid_until}, but the exchange's time is {time}")]
     Expired {
         /// The limit that the transaction states, in Unix milliseconds.
         valid_until: u64,
-        /// The state time in Unix milliseconds.
+        /// The exchange's time in Unix milliseconds.
         time: u64,
     },
     /// The signer is not an active session key of the account: never authorized, revoked, or expired.
@@ -150,7 +150,7 @@ pub enum Reject {
         field: &'static str,
         /// The time that the transaction states, in Unix milliseconds.
         value: u64,
-        /// The state time in Unix milliseconds.
+        /// The exchange's time in Unix milliseconds.
         time: u64,
     },
     /// The deposit is not signed by the token's issuer.

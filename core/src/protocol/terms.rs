@@ -32,7 +32,7 @@ pub struct Terms {
     pub quantity: Lots,
     /// What happens to the part that does not fill immediately.
     pub time_in_force: TimeInForce,
-    /// When the order expires, in Unix milliseconds of the state time; with `gtd` only.
+    /// When the order expires, in Unix milliseconds of the exchange's time; with `gtd` only.
     pub expires: Option<u64>,
     /// What happens when the order meets another order of the same account.
     pub self_trade: SelfTrade,

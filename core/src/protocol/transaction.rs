@@ -30,7 +30,7 @@ pub struct Transaction {
     /// A number that the signing key uses once; by convention the client's clock in Unix milliseconds. Nonces
     /// need not be consecutive, and transactions of one key may arrive out of order, up to a window of 64.
     pub nonce: u64,
-    /// The transaction is rejected once the state time, in Unix milliseconds, reaches this. It lets a client be
+    /// The transaction is rejected once the exchange's time, in Unix milliseconds, reaches this. It lets a client be
     /// sure that a delayed transaction can no longer have an effect.
     pub valid_until: Option<u64>,
     /// What the transaction asks for.

@@ -33,7 +33,7 @@ pub struct Genesis {
     pub fee_account: PublicKey,
     /// Limits that this exchange chooses.
     pub limits: GenesisLimits,
-    /// The replicas that attest to roots and clocks, 1 to 64. Without any, the state time would never advance and
+    /// The replicas that attest to roots and clocks, 1 to 64. Without any, the exchange's time would never advance and
     /// nothing would expire.
     pub replicas: Vec<ReplicaSpec>,
 }
@@ -94,7 +94,7 @@ pub struct ReplicaSpec {
     /// The key that signs the replica's attestations.
     pub public_key: PublicKey,
     /// The weight of its attestations; more than zero. More than two thirds of the total certify a root, and more
-    /// than half of it move the state time forward.
+    /// than half of it move the exchange's time forward.
     pub weight: u32,
 }
 

@@ -6,7 +6,7 @@
 //!   of the weight voted for it: fewer than a third can be dishonest, so two different roots of one batch are never
 //!   both certified. Votes on a certified batch and on earlier ones are then dropped. The newest certified roots are kept
 //!   in the state, so that a root also proves the roots certified before it.
-//! - **Time.** The state time is the weighted median of the last clocks: the latest time that replicas with more than half
+//! - **Time.** The exchange's time is the weighted median of the last clocks: the latest time that replicas with more than half
 //!   of the weight have reached. Less than half of the weight can neither hold it back nor push it ahead of every honest
 //!   clock.
 

@@ -1,4 +1,4 @@
-//! Counters of the whole exchange: sequence numbers, the state time, and the hash chain over all
+//! Counters of the whole exchange: sequence numbers, the exchange's time, and the hash chain over all
 //! bodies.
 
 use crate::types::Hash;
@@ -17,7 +17,7 @@ pub struct Counters {
     pub trade: u64,
     /// Number of the last withdrawal, over all accounts; 0 before the first.
     pub withdrawal: u64,
-    /// The state time in Unix milliseconds. It only changes at the start of a batch, and never
+    /// The exchange's time in Unix milliseconds. It only changes at the start of a batch, and never
     /// decreases.
     pub time: u64,
 }

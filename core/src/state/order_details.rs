@@ -6,7 +6,7 @@ use alloc::string::String;
 /// Optional properties of an open order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OrderDetails {
-    /// The state time at which the order is cancelled, in Unix milliseconds.
+    /// The exchange's time at which the order is cancelled, in Unix milliseconds.
     pub expires: Option<u64>,
     /// The trader's own name for the order, unique among the account's open orders.
     pub client_id: Option<String>,

@@ -22,7 +22,7 @@ pub struct OrderLeaf {
     pub remaining: Lots,
     /// The first bytes of the hash of the transaction that placed the order.
     pub hash: HashPrefix,
-    /// The state time at which the order is cancelled, in Unix milliseconds; `None` if it does not
+    /// The exchange's time at which the order is cancelled, in Unix milliseconds; `None` if it does not
     /// expire.
     pub expires: Option<u64>,
     /// The trader's own name for the order.

@@ -13,7 +13,7 @@ use crate::types::{Atoms, ByteReader, Corrupt, MarketIndex, TokenIndex};
 /// The limits of a session key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionKey {
-    /// The state time at which the key ends, in Unix milliseconds.
+    /// The exchange's time at which the key ends, in Unix milliseconds.
     pub expires: u64,
     /// The only market that the key may trade in; `None` for all markets.
     pub market: Option<MarketIndex>,

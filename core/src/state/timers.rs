@@ -1,4 +1,4 @@
-//! Timers: the orders, session keys and dead-man's switches that end at a state time.
+//! Timers: the orders, session keys and dead-man's switches that end at a time of the exchange.
 //!
 //! The set is derived from the leaves and is not a leaf itself. All timers of one moment are
 //! processed in the order of the [`Timer`] enum, which is part of consensus: orders expire first,

@@ -10,7 +10,7 @@ use super::names::names;
 pub enum TimeInForce {
     /// Good till cancelled: it rests until it is filled or cancelled.
     Gtc,
-    /// Good till date: like `Gtc`, but it is cancelled when the state time reaches its `expires`.
+    /// Good till date: like `Gtc`, but it is cancelled when the exchange's time reaches its `expires`.
     Gtd,
     /// Immediate or cancel: it is cancelled. A market order is such an order with a wide limit.
     Ioc,

@@ -29,7 +29,7 @@ pub struct OrderBody {
     pub remaining: String,
     /// `gtc`, `gtd`, `ioc`, `fok` or `post_only`.
     pub time_in_force: TimeInForce,
-    /// When the order expires, by the state time; with `gtd` only.
+    /// When the order expires, by the exchange's time; with `gtd` only.
     pub expires_ms: Option<String>,
     /// The trader's own name for the order.
     pub client_id: Option<String>,
@@ -141,7 +141,7 @@ pub struct AccountBody {
     pub fills: Vec<FillBody>,
     /// The active session keys.
     pub session_keys: Vec<SessionKeyBody>,
-    /// When the dead-man's switch cancels all open orders, by the state time; `null` if it is off.
+    /// When the dead-man's switch cancels all open orders, by the exchange's time; `null` if it is off.
     pub switch_ms: Option<String>,
     /// The newest 50 withdrawals, newest first.
     pub withdrawals: Vec<WithdrawalBody>,
@@ -152,7 +152,7 @@ pub struct AccountBody {
 pub struct SessionKeyBody {
     /// Public key of the session key.
     pub key: String,
-    /// When the key expires, by the state time.
+    /// When the key expires, by the exchange's time.
     pub expires_ms: String,
     /// The only market that the key may trade in; `null` for all markets.
     pub market: Option<String>,

@@ -65,7 +65,7 @@ pub struct ProvenOrderBody {
     pub remaining: String,
     /// The first 16 hex digits of the hash of the transaction that placed the order; the state stores no more.
     pub transaction: String,
-    /// When the order expires, by the state time; `null` if it does not.
+    /// When the order expires, by the exchange's time; `null` if it does not.
     pub expires_ms: Option<String>,
     /// The trader's own name for the order.
     pub client_id: Option<String>,

@@ -106,7 +106,7 @@ pub struct StatusBody {
     pub batch: String,
     /// The state root after that batch.
     pub root: String,
-    /// The state time: the weighted median of the replicas' clocks.
+    /// The exchange's time: the weighted median of the replicas' clocks.
     pub time_ms: String,
     /// The last batch with a certified root; `null` if there is none.
     pub certified_batch: Option<String>,

@@ -58,7 +58,7 @@ pub enum Stage {
     Applied,
     /// It was rejected: it had no effect and never will.
     Rejected,
-    /// This replica abandoned it, because the state time reached its `valid_until` before it was in a batch. If
+    /// This replica abandoned it, because the exchange's time reached its `valid_until` before it was in a batch. If
     /// it still appears in one, it is rejected.
     Expired,
     /// This replica abandoned it, because its nonce was used by another transaction or is too old by now. If it

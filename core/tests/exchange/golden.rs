@@ -8,7 +8,7 @@ use zellbook_core::{Action, Side, TimeInForce, Transaction};
 use crate::random::Random;
 use crate::venue::{TRADERS, Venue, key, order, trader};
 
-/// Draws an action of a trader. `now` is the state time.
+/// Draws an action of a trader. `now` is the exchange's time.
 fn action(random: &mut Random, now: u64) -> Action {
     let number = |random: &mut Random, most| 1 + random.below(most);
     let someone = trader(TRADERS[random.below(5) as usize]).public_key();

@@ -155,7 +155,7 @@ impl Venue {
         self.apply_one(&element)
     }
 
-    /// Lets all replicas attest to the last batch with this clock, so that the next batch has this state time.
+    /// Lets all replicas attest to the last batch with this clock, so that the exchange's time in the next batch is that clock.
     pub fn tick(&mut self, clock: u64) {
         let (batch, root) = (self.exchange.counters().batch, self.exchange.root());
         let elements: Vec<String> = [1, 2, 3]

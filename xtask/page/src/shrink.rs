@@ -34,11 +34,11 @@ pub fn shorten(root: &Path, text: &str, file: &Path) -> Result<String, String> {
 fn on_all_cores(script: &Path, files: &[PathBuf]) -> Result<(), String> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let size = |file: &Path| fs::metadata(file).map_or(0, |metadata| metadata.len());
-    let lots = lots(files.iter().map(|file| (size(file), file.as_path())).collect(), cores);
+    let groups = groups(files.iter().map(|file| (size(file), file.as_path())).collect(), cores);
     thread::scope(|scope| {
-        let threads: Vec<_> = lots
+        let threads: Vec<_> = groups
             .iter()
-            .map(|lot| scope.spawn(move || run(Command::new("node").arg(script).args(lot))))
+            .map(|group| scope.spawn(move || run(Command::new("node").arg(script).args(group))))
             .collect();
         threads.into_iter().try_for_each(|thread| {
             thread.join().unwrap_or_else(|_| Err("a thread of the build panicked".into()))
@@ -46,17 +46,17 @@ fn on_all_cores(script: &Path, files: &[PathBuf]) -> Result<(), String> {
     })
 }
 
-/// Divides files into lots of similar total size: the largest file first, each into the lot that is smallest so far.
-fn lots(mut files: Vec<(u64, &Path)>, count: usize) -> Vec<Vec<&Path>> {
+/// Divides files into groups of similar total size: the largest file first, each into the group that is smallest so far.
+fn groups(mut files: Vec<(u64, &Path)>, count: usize) -> Vec<Vec<&Path>> {
     files.sort_by(|one, other| other.cmp(one));
-    let mut lots: Vec<(u64, Vec<&Path>)> = vec![(0, Vec::new()); count.max(1)];
+    let mut groups: Vec<(u64, Vec<&Path>)> = vec![(0, Vec::new()); count.max(1)];
     for (size, file) in files {
-        if let Some(smallest) = lots.iter_mut().min_by_key(|(bytes, _)| *bytes) {
+        if let Some(smallest) = groups.iter_mut().min_by_key(|(bytes, _)| *bytes) {
             smallest.0 += size;
             smallest.1.push(file);
         }
     }
-    lots.into_iter().map(|(_, files)| files).filter(|files| !files.is_empty()).collect()
+    groups.into_iter().map(|(_, files)| files).filter(|files| !files.is_empty()).collect()
 }
 
 /// Runs a program. Its output is shown only if it fails, because binaryen writes a warning about every module.
@@ -74,12 +74,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lots_have_similar_sizes_and_all_files() {
+    fn groups_have_similar_sizes_and_all_files() {
         let files =
             [(5, "a"), (9, "b"), (3, "c"), (2, "d")].map(|(size, name)| (size, Path::new(name)));
         let expected = [vec![Path::new("b")], vec![Path::new("a"), Path::new("c"), Path::new("d")]];
-        assert_eq!(lots(files.to_vec(), 2), expected);
-        assert_eq!(lots(files[..1].to_vec(), 2), [vec![Path::new("a")]]);
-        assert!(lots(Vec::new(), 2).is_empty());
+        assert_eq!(groups(files.to_vec(), 2), expected);
+        assert_eq!(groups(files[..1].to_vec(), 2), [vec![Path::new("a")]]);
+        assert!(groups(Vec::new(), 2).is_empty());
     }
 }

@@ -107,7 +107,7 @@ fn steps(context: Context, done: Done, buttons: &[Button]) -> impl IntoView + us
     let list = done.into_iter().enumerate().map(step).collect_view();
     view! {
         <div class="welcome">
-            <h3>"Your first trade in three steps"</h3>
+            <h3>"Your first trade"</h3>
             <ol>{list}</ol>
         </div>
     }

@@ -80,9 +80,9 @@ pub fn account(context: Context, key: String) -> View {
                     ),
                 ),
                 parts::section(
-                    "Past orders",
+                    "Order history",
                     orders.show(
-                        "Past orders",
+                        "Order history",
                         ORDERS,
                         "No past orders. Filled and cancelled orders appear here.",
                         |page: &OrdersResponse| {
