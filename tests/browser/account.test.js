@@ -178,6 +178,8 @@ test("the dead-man's switch counts down, is extended while the page is open, and
   for (let attempt = 0; (await due()) === set && attempt < 100; attempt += 1) await new Promise((resolve) => setTimeout(resolve, 50));
   assert.ok((await due()) >= set + 60_000);
   await page.getByRole("row", { name: /Buy 1,900/ }).waitFor();
+  await page.getByText("Dead-man's switch extended").first().waitFor();
+  assert.equal(await page.getByText("Dead-man's switch off").count(), 0);
 
   await page.getByRole("button", { name: "Turn off" }).click();
   assert.match(await alice.sign(), /\ntime: 0\n/);

@@ -20,7 +20,7 @@ struct Arguments {
 }
 
 #[derive(Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "made once")]
+#[cfg_attr(feature = "testnet", expect(clippy::large_enum_variant, reason = "made once"))]
 enum Command {
     #[command(flatten)]
     Server(cli::Command),

@@ -1,16 +1,18 @@
 //! `POST /v1/faucet`.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use zellbook_core::types::TokenIndex;
-use zellbook_core::wire::SubmitResponse;
+use zellbook_core::wire::{SubmitResponse, Submitted};
 use zellbook_core::{LeafKey, SignedTransaction};
 
 use super::accounts::parse_account;
-use super::app::Shared;
+use super::app::{App, Shared};
 use super::error::ApiError;
 use super::faucet::{HOUR_MS, reference};
 
@@ -61,16 +63,21 @@ pub async fn credit(
             .retry_after(seconds));
     };
     let elements = deposits.iter().map(SignedTransaction::to_json).collect();
-    let mut transactions = Vec::new();
-    for result in app.take(elements).await? {
-        match result {
-            Ok(taken) => transactions.push(taken.into()),
-            Err(refused) => {
-                // A failure of this replica must not cost the account its hour.
-                faucet.forget(&account);
-                return Err(refused.into());
-            }
+    match submit(&app, elements).await {
+        Ok(transactions) => Ok((StatusCode::ACCEPTED, Json(SubmitResponse { transactions }))),
+        Err(error) => {
+            // A failure of this replica must not cost the account its hour.
+            faucet.forget(&account);
+            Err(error)
         }
     }
-    Ok((StatusCode::ACCEPTED, Json(SubmitResponse { transactions })))
+}
+
+/// Submits the deposits, and returns all of them or the first error.
+async fn submit(app: &Arc<App>, deposits: Vec<String>) -> Result<Vec<Submitted>, ApiError> {
+    let mut transactions = Vec::new();
+    for taken in app.take(deposits).await? {
+        transactions.push(taken?.into());
+    }
+    Ok(transactions)
 }

@@ -109,12 +109,13 @@ async fn piecewise(peer: &Peer, path: &str, file: &Path, bytes: u64) -> Result<(
             return Err(peer
                 .lie(format!("its snapshot is longer than the {bytes} bytes that it announced")));
         }
-        out.write_all(&piece).map_err(io_error(file))?;
+        // Before the write, so that a slow disk of our own does not count against the peer.
         if !pace.take(piece.len()) {
             return Err(peer.lie(format!(
                 "it sent its snapshot at less than {PACE_MIN} bytes per second, slower than any link"
             )));
         }
+        out.write_all(&piece).map_err(io_error(file))?;
     }
     out.sync_all().map_err(io_error(file))?;
     if from < bytes {

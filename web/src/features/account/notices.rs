@@ -5,7 +5,7 @@ use zellbook_core::wire::{
 };
 use zellbook_core::{Atoms, Decimal, Listing, Side};
 
-use crate::features::order::TURN_ON;
+use crate::features::order::{RENEWAL, TURN_OFF, TURN_ON};
 use crate::features::signing::Sent;
 use crate::platform::format;
 
@@ -86,7 +86,12 @@ fn done(kind: &str, title: &str) -> Notice {
         "cancel_all_after" if title.starts_with(TURN_ON) => {
             ("Dead-man's switch on", after(TURN_ON).trim().to_string())
         }
-        "cancel_all_after" => ("Dead-man's switch off", "Orders stay open".into()),
+        "cancel_all_after" if title == TURN_OFF => {
+            ("Dead-man's switch off", "Your orders stay open".into())
+        }
+        "cancel_all_after" if title == RENEWAL => {
+            ("Dead-man's switch extended", "It counts from the start again".into())
+        }
         _ => ("Done", title.to_string()),
     };
     Notice::new(Tone::Good, title, format!("{text}."))

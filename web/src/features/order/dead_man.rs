@@ -70,7 +70,7 @@ pub const RENEWAL: &str = "Extend dead-man's switch";
 /// The title of turning the switch on, before its length.
 pub const TURN_ON: &str = "Turn on dead-man's switch";
 
-const TURN_OFF: &str = "Turn off dead-man's switch";
+pub const TURN_OFF: &str = "Turn off dead-man's switch";
 
 /// The time `length` milliseconds after now, with now rounded up to whole seconds.
 fn from_now(length: u64) -> u64 {

@@ -20,7 +20,7 @@ mod price_field;
 mod size_slider;
 mod time_in_force_field;
 
-pub use dead_man::{DeadMan, RENEWAL, TURN_ON, keep_alive};
+pub use dead_man::{DeadMan, RENEWAL, TURN_OFF, TURN_ON, keep_alive};
 pub use edit_sheet::EditSheet;
 pub use form::OrderForm;
 pub use form_error::{Field, FormError, read_number};

@@ -35,16 +35,13 @@ impl Signing {
         }
         self.is_preparing.set_value(true);
         let is_signed = self.sign_with_trading_key(&request).await;
-        let transaction = if is_signed {
-            None
-        } else {
-            Some(self.transaction(request.action.clone(), None, DEFAULT_VALIDITY_MS).await)
-        };
         self.is_preparing.set_value(false);
-        match transaction {
-            None => done(Outcome::Signed),
-            Some(Ok(transaction)) => self.open_sheet(OnSheet { request, transaction }, done),
-            Some(Err(error)) => {
+        if is_signed {
+            return done(Outcome::Signed);
+        }
+        match self.transaction(request.action.clone(), None, DEFAULT_VALIDITY_MS).await {
+            Ok(transaction) => self.open_sheet(OnSheet { request, transaction }, done),
+            Err(error) => {
                 self.interface.report(error.to_string());
                 done(Outcome::Dismissed);
             }
