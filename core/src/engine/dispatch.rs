@@ -24,7 +24,7 @@ impl Engine {
         // From here on the nonce is used up, even if the transaction is then rejected. Otherwise
         // anyone could post the same bytes again later, when they would succeed (I9, I11).
         self.use_up(transaction)?;
-        match self.act(rules, transaction) {
+        match self.dispatch(rules, transaction) {
             Ok(()) => Ok(Ok(self.take_events()?)),
             Err(Failure::Reject(reject)) if self.notes.is_empty() => Ok(Err(*reject)),
             Err(Failure::Reject(_)) => {
@@ -62,7 +62,7 @@ impl Engine {
         Ok(())
     }
 
-    fn act(&mut self, rules: &Rules, transaction: &CheckedTransaction) -> Result<(), Failure> {
+    fn dispatch(&mut self, rules: &Rules, transaction: &CheckedTransaction) -> Result<(), Failure> {
         if let Some(valid_until) = transaction.valid_until
             && self.counters.time >= valid_until
         {

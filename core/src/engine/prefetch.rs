@@ -37,7 +37,7 @@ pub enum BookPart {
 }
 
 impl Engine {
-    /// The footprint of a transaction, for the kinds where it can be told quickly.
+    /// The footprint of a transaction, for the kinds where it can be found quickly.
     pub(crate) fn footprint(
         &self,
         rules: &Rules,

@@ -98,7 +98,7 @@ impl Genesis {
         for (index, spec) in self.markets.iter().enumerate() {
             let market = listing
                 .derive_market(index, spec)
-                .map_err(|fault| self.market_error(index, spec, fault))?;
+                .map_err(|invalid| self.market_error(index, spec, invalid))?;
             if listing.market(&market.name).is_some() {
                 return Err(GenesisError::Duplicate {
                     place: alloc::format!("markets[{index}]"),
@@ -162,7 +162,12 @@ impl Genesis {
     }
 
     /// Describes an invalid market with its place in the file, which the listing does not know.
-    fn market_error(&self, index: usize, spec: &MarketSpec, fault: InvalidMarket) -> GenesisError {
+    fn market_error(
+        &self,
+        index: usize,
+        spec: &MarketSpec,
+        invalid: InvalidMarket,
+    ) -> GenesisError {
         let place = |field: &str| alloc::format!("markets[{index}].{field}");
         let decimals = |symbol: &str| {
             let token = self.tokens.iter().find(|token| token.symbol == symbol);
@@ -177,7 +182,7 @@ impl Genesis {
             place: place(field),
             found: symbol.to_string(),
         };
-        match fault {
+        match invalid {
             InvalidMarket::UnknownBase => unknown("base", &spec.base),
             InvalidMarket::UnknownQuote => unknown("quote", &spec.quote),
             InvalidMarket::OneToken => {

@@ -102,7 +102,7 @@ impl Listing {
         }
         let is_step = |step: Decimal| !step.is_zero() && step.digits() <= STEP_MAX;
         let is_fee = |bps: u16| bps <= FEE_BPS_MAX;
-        let require = |holds: bool, fault| if holds { Ok(()) } else { Err(fault) };
+        let require = |holds: bool, invalid| if holds { Ok(()) } else { Err(invalid) };
         require(is_step(spec.tick_size), InvalidMarket::TickSize)?;
         require(is_step(spec.lot_size), InvalidMarket::LotSize)?;
         let atoms_per_lot = spec

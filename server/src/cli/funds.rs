@@ -11,7 +11,7 @@ use zellbook_core::{Action, Decimal, Hash, LeafKey, Proof, PublicKey};
 use super::client::Client;
 use super::failure::{Failure, block_on};
 use super::output::Output;
-use super::submit::{Submitter, act};
+use super::submit::{Submitter, submit_action};
 use crate::config::read_secret_key;
 use crate::store::read_balance;
 
@@ -106,12 +106,12 @@ pub fn parse_root(text: &str) -> Result<Hash, String> {
 
 pub fn transfer(arguments: TransferArguments, output: Output) -> Result<(), Failure> {
     let TransferArguments { amount, token, to, submitter } = arguments;
-    act(&submitter, Action::Transfer { token, to, amount }, output)
+    submit_action(&submitter, Action::Transfer { token, to, amount }, output)
 }
 
 pub fn withdraw(arguments: WithdrawArguments, output: Output) -> Result<(), Failure> {
     let WithdrawArguments { amount, token, destination, submitter } = arguments;
-    act(&submitter, Action::Withdraw { token, amount, destination }, output)
+    submit_action(&submitter, Action::Withdraw { token, amount, destination }, output)
 }
 
 pub fn balance(arguments: BalanceArguments, output: Output) -> Result<(), Failure> {

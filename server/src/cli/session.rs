@@ -9,7 +9,7 @@ use zellbook_core::{Action, Decimal, PublicKey};
 use super::failure::Failure;
 use super::funds::Asker;
 use super::output::Output;
-use super::submit::{Moment, Submitter, act, parse_moment};
+use super::submit::{Moment, Submitter, parse_moment, submit_action};
 
 #[derive(Args)]
 pub struct SessionArguments {
@@ -77,11 +77,13 @@ pub fn session(arguments: SessionArguments, output: Output) -> Result<(), Failur
                 market: arguments.market,
                 spend: arguments.spend_token.zip(arguments.spend_limit),
             };
-            act(&arguments.submitter, Action::AuthorizeKey(grant), output)
+            submit_action(&arguments.submitter, Action::AuthorizeKey(grant), output)
         }
-        SessionCommand::Revoke(arguments) => {
-            act(&arguments.submitter, Action::RevokeKey { key: arguments.session_key }, output)
-        }
+        SessionCommand::Revoke(arguments) => submit_action(
+            &arguments.submitter,
+            Action::RevokeKey { key: arguments.session_key },
+            output,
+        ),
         SessionCommand::List(arguments) => {
             let body = arguments.asker.ask()?;
             output.print(|| describe(&body), || json!({ "session_keys": body.session_keys }));

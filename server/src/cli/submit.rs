@@ -103,12 +103,12 @@ pub fn parse_moment(text: &str) -> Result<Moment, String> {
 }
 
 /// Signs an action with the account's own key, submits it and waits for its outcome.
-pub fn act(submitter: &Submitter, action: Action, output: Output) -> Result<(), Failure> {
-    act_as(submitter, &SessionSigner { signer: None, account: None }, action, output)
+pub fn submit_action(submitter: &Submitter, action: Action, output: Output) -> Result<(), Failure> {
+    submit_as(submitter, &SessionSigner { signer: None, account: None }, action, output)
 }
 
-/// Like [`act`], but signs with the session key if there is one.
-pub fn act_as(
+/// Like [`submit_action`], but signs with the session key if there is one.
+pub fn submit_as(
     submitter: &Submitter,
     session: &SessionSigner,
     action: Action,

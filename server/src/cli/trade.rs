@@ -7,7 +7,7 @@ use zellbook_core::{Action, Decimal, Order, Side, TimeInForce, TransactionHash};
 
 use super::failure::Failure;
 use super::output::Output;
-use super::submit::{Moment, SessionSigner, Submitter, act_as, parse_moment};
+use super::submit::{Moment, SessionSigner, Submitter, parse_moment, submit_as};
 
 /// The options that describe an order.
 #[derive(Args)]
@@ -171,14 +171,14 @@ fn target(
 
 pub fn order(arguments: OrderArguments, output: Output) -> Result<(), Failure> {
     let OrderArguments { terms, session, submitter } = arguments;
-    act_as(&submitter, &session, Action::Order(terms.order()?), output)
+    submit_as(&submitter, &session, Action::Order(terms.order()?), output)
 }
 
 pub fn replace(arguments: ReplaceArguments, output: Output) -> Result<(), Failure> {
     let ReplaceArguments { replaced, terms, session, submitter } = arguments;
     let target = target(replaced.order, replaced.transaction, replaced.replaces_client_id)
         .ok_or_else(|| Failure::usage("name the open order, for example with --order 17"))?;
-    act_as(&submitter, &session, Action::Replace { target, order: terms.order()? }, output)
+    submit_as(&submitter, &session, Action::Replace { target, order: terms.order()? }, output)
 }
 
 pub fn cancel(arguments: CancelArguments, output: Output) -> Result<(), Failure> {
@@ -187,10 +187,10 @@ pub fn cancel(arguments: CancelArguments, output: Output) -> Result<(), Failure>
         Some(target) => Action::Cancel(target),
         None => Action::CancelAll { market },
     };
-    act_as(&submitter, &session, action, output)
+    submit_as(&submitter, &session, action, output)
 }
 
 pub fn cancel_after(arguments: CancelAfterArguments, output: Output) -> Result<(), Failure> {
     let CancelAfterArguments { time, session, submitter } = arguments;
-    act_as(&submitter, &session, Action::CancelAllAfter { time: time.ms() }, output)
+    submit_as(&submitter, &session, Action::CancelAllAfter { time: time.ms() }, output)
 }

@@ -255,8 +255,8 @@ impl OutboxTask {
             for body in &mut bodies {
                 body.text.push(']');
             }
-            // Reposts use single calls, each to a different gateway: the previous one may have been at
-            // fault.
+            // Reposts use single calls, each to a different gateway: the previous one may have caused
+            // the loss.
             let known_good = if route == Route::Repost { 0 } else { known_good };
             let mut calls = calls(bodies, known_good).into_iter();
             for call in calls.by_ref() {

@@ -170,9 +170,9 @@ impl<S: Storage> Replica<S> {
                         found = self.questions.answer_until(&mut self.exchange, asked).await;
                         last_asked = found.is_none().then(Instant::now);
                     }
-                    let problem = found.as_ref().map(|fault| fault.text().to_string());
-                    if let Some(fault) = found {
-                        sequencer.report(fault);
+                    let problem = found.as_ref().map(|failure| failure.text().to_string());
+                    if let Some(failure) = found {
+                        sequencer.report(failure);
                     } else {
                         self.set_health(ReplicaState::Following, None);
                         // A batch that was just posted will be finalized soon, so ask again at once.

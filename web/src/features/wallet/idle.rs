@@ -10,8 +10,8 @@ use crate::platform::{clock, user_activity};
 const MINUTE_MS: u64 = 60_000;
 /// How often the time since the last activity is looked at.
 const CHECK_MS: u32 = 5_000;
-/// How often, at most, the other tabs are told that the user is active.
-const TELL_MS: u64 = 5_000;
+/// How often, at most, the other tabs are notified that the user is active.
+const NOTIFY_MS: u64 = 5_000;
 
 thread_local! {
     /// When the user was last active in any tab, Unix milliseconds.
@@ -28,8 +28,8 @@ pub fn note_activity() {
 pub fn start(setting: impl Fn() -> (bool, u32) + 'static, lock: impl Fn() + 'static) {
     note_activity();
     user_activity::listen(|| {
-        // Noted as seldom as it is told: a press within these seconds counts as the one before.
-        if clock::now().abs_diff(LAST.get()) >= TELL_MS {
+        // Noted as seldom as the other tabs are notified: a press within these seconds counts as the one before.
+        if clock::now().abs_diff(LAST.get()) >= NOTIFY_MS {
             tabs::send(Message::Active);
             note_activity();
         }
