@@ -269,6 +269,8 @@ export class Person {
 
   async fill(side, quantity, price) {
     const { page } = this;
+    // On a narrow page the form closes together with the sheet of the previous order. Until then it still looks open.
+    await this.sheet.waitFor({ state: "hidden" });
     const isOpen = await page.locator("#order-form").isVisible();
     if (this.isNarrow && !isOpen) {
       await page.locator(".side-bar").getByRole("button", { name: side }).click();
