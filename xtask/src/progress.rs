@@ -68,7 +68,7 @@ impl Count {
         Self { name, compiled: AtomicUsize::new(0), total: AtomicUsize::new(0) }
     }
 
-    /// Asks cargo for the number of crates of a build. `tree` are arguments for `cargo tree`.
+    /// Asks cargo for the number of crates of a build. It is about right: cargo may build a crate twice, or not at all. `tree` are arguments for `cargo tree`.
     pub fn expect(&self, tree: &[&str]) -> Run {
         let mut command = cargo();
         command
@@ -97,7 +97,7 @@ impl Count {
     fn text(&self) -> Option<String> {
         let compiled = self.compiled.load(Ordering::Relaxed);
         let total = self.total.load(Ordering::Relaxed);
-        let of = if total == 0 { String::new() } else { format!(" of {total}") };
+        let of = if total == 0 { String::new() } else { format!(" of about {total}") };
         (compiled > 0).then(|| format!("{}: {compiled}{of} crates", self.name))
     }
 }
@@ -117,6 +117,6 @@ mod tests {
         }
         assert_eq!(count.text().as_deref(), Some("page: 2 crates"));
         count.total.store(258, Ordering::Relaxed);
-        assert_eq!(count.text().as_deref(), Some("page: 2 of 258 crates"));
+        assert_eq!(count.text().as_deref(), Some("page: 2 of about 258 crates"));
     }
 }
