@@ -24,7 +24,7 @@ pub enum Note {
         side: Side,
         /// The limit price.
         price: Ticks,
-        /// The quantity.
+        /// The quantity in lots, filled or not.
         quantity: Lots,
         /// How long the order stays.
         time_in_force: TimeInForce,
@@ -37,7 +37,7 @@ pub enum Note {
         market: MarketIndex,
         /// The maker's price.
         price: Ticks,
-        /// The quantity.
+        /// The traded quantity in lots.
         quantity: Lots,
         /// Id and account of the resting order.
         maker: (u64, AccountIndex),

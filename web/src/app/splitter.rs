@@ -8,9 +8,9 @@ use crate::platform::{local_storage, pointer, style};
 const NAME: &str = "zellbook.lower-panel";
 /// The CSS property from which the grid of the trading page takes the panel's height.
 const PROPERTY: &str = "--lower-panel";
-/// The least and the greatest height of the panel, in hundredths of the window's height.
+/// The minimum and maximum height of the panel, in percent of the window's height.
 const RANGE: (i32, i32) = (15, 70);
-/// The height until somebody moves the line.
+/// The height until the user moves the divider.
 const DEFAULT: i32 = 32;
 /// How far a key moves the line.
 const STEP: i32 = 2;

@@ -7,7 +7,7 @@ const RULE: &str = "old word";
 /// One text per line. Some include quotation marks, because the same word is fine inside a longer text.
 const OLD_WORDS: &str = include_str!("old_words.txt");
 
-/// The page and its tests.
+/// The files that are searched: the page and its tests.
 const PLACES: [&str; 3] = ["web", "index.html", "tests/browser"];
 
 /// Finds old words in the page and in its tests.

@@ -27,9 +27,9 @@ pub struct Sent {
     /// Whether it was signed since the page was opened.
     #[serde(skip)]
     pub is_new: bool,
-    /// Its status by the replica, once the replica has it.
+    /// The status that the replica reports, once it has the transaction.
     pub status: Option<TransactionStatus>,
-    /// Why the replica did not take it, or why it cannot be followed now.
+    /// Why the replica did not accept the transaction, or why its status is unknown now.
     pub problem: Option<String>,
 }
 
