@@ -21,7 +21,7 @@ pub trait Sequencer: Send + Sync + 'static {
         after: u64,
     ) -> impl Future<Output = Result<Option<Page>, GatewayError>> + Send;
 
-    /// Prepares a page that another replica sent for verification. `page` is an answer to `?after=` `after`.
+    /// Prepares a page that another replica sent for verification. `page` must be the answer to a request for the batches after `after`.
     fn admit(
         &self,
         after: u64,

@@ -235,7 +235,7 @@ impl<T: Transport> NetworkClient<T> {
 
     /// Prepares a page that is not from a gateway for verification, as [`NetworkClient::finalized`] does
     /// with those of gateways: on networks that keep their operators on a chain, it learns the operators
-    /// at the blocks that the signatures name. `page` is an answer to `?after=` `after`.
+    /// at the blocks that the signatures name. `page` must be the answer to a request for the batches after `after`.
     ///
     /// # Errors
     ///
