@@ -81,6 +81,7 @@ pub fn certifiers<'a>(
     let total = all.iter().map(|replica| u64::from(replica.weight)).sum();
     let mut certifiers = Certifiers { replicas: Vec::new(), weight: 0, total };
     for (index, json) in attestations.into_iter().enumerate() {
+        // One attestation that does not count refuses them all: an honest replica would not send it.
         let (replica, weight) = attester(rules, batch, root, json)
             .map_err(|error| NotCertified::Attestation { index, error })?;
         // A replica counts once, however often it signed.
@@ -90,6 +91,7 @@ pub fn certifiers<'a>(
         }
     }
     let weight = certifiers.weight;
+    // The rule by which the state certifies a root (section 15), so the client and the replicas agree.
     if weight.saturating_mul(3) <= total.saturating_mul(2) {
         return Err(NotCertified::Weight { weight, total });
     }
@@ -103,8 +105,10 @@ fn attester(
     root: &Hash,
     json: &str,
 ) -> Result<(ReplicaIndex, u64), InvalidAttestation> {
+    // The signature is over a text with the network id, so an attestation of another exchange fails here.
     let checked = check_element(rules, json)
         .map_err(|invalid| InvalidAttestation::Invalid(invalid.reject))?;
+    // Nonce and outcome do not matter: the replica signed this root, in whatever batch the transaction is.
     if !matches!(&checked.action, Action::Attest { batch: of, root: attested, .. } if *of == batch && attested == root)
     {
         return Err(InvalidAttestation::OfAnother(batch));
@@ -113,6 +117,7 @@ fn attester(
     let (index, replica) = replicas
         .find(|(_, replica)| replica.public_key == checked.account)
         .ok_or(InvalidAttestation::NoReplica(checked.account))?;
+    // A client without state cannot know the session keys of a replica, and none of them may attest (reject 7).
     if checked.session_key().is_some() {
         return Err(InvalidAttestation::SessionKey);
     }

@@ -105,9 +105,12 @@ impl Exchange {
     pub(crate) fn execute(&mut self, batch: &Batch) -> Result<Executed, Corrupt> {
         let counters = &mut self.engine.counters;
         let next = counters.batch.checked_add(1).ok_or(Corrupt("batch indexes ran out"))?;
+        // Not a reject: the caller numbers the batches, so no bytes of a body can lead here (I12).
         if batch.index != next {
             return Err(Corrupt("a batch was not the next one in sequence"));
         }
+        // The counters come before everything else: even a body without transactions extends the chain, and an
+        // attestation is compared with the index of the batch that contains it (reject 25).
         let mut hasher = Sha256::new();
         hasher.update(counters.body_chain);
         hasher.update(batch.body_hash);
@@ -115,9 +118,13 @@ impl Exchange {
         counters.batch = batch.index;
         self.engine.touch(LeafKey::Counters);
 
+        // Time comes before the first transaction, so all transactions of the batch see one time (section 14).
         self.engine.advance(&self.rules)?;
+        // Taken here, or they would be among the events of the first transaction.
         let due = self.engine.take_events()?;
         let mut transactions = Vec::with_capacity(batch.transactions.len());
+        // Made once for all transactions, from the state before the first one. An account that is new in this
+        // batch has none, which costs time and changes nothing.
         let footprints = batch.transactions.iter().map(|element| {
             element.as_ref().ok().and_then(|element| self.engine.footprint(&self.rules, element))
         });
@@ -152,9 +159,12 @@ impl Exchange {
         let touched = self.engine.take_touched()?;
         let mut changes: Changes =
             touched.iter().map(|leaf| (leaf.to_bytes(), self.engine.leaf_value(leaf))).collect();
+        // Touched leaves come in the order of account indexes, which may differ between replicas. In the order
+        // of keys, all replicas report the same.
         changes.sort_unstable();
         let leaves = changes.iter().map(|(key, value)| (key.as_slice(), value.as_deref()));
         self.tree.set_all(leaves);
+        // All hashing is done here, so that the root that `apply` asks for next is only read.
         self.tree.root();
         Ok(changes)
     }
@@ -210,16 +220,20 @@ impl Restore {
     ///
     /// [`Corrupt`] if the leaf is out of order or cannot be read.
     pub fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
+        // Strictly ascending: a repeated key would replace a leaf of the tree, but could add to the engine,
+        // which would then have a state that the root does not show.
         if self.count > 0 && self.previous.as_slice() >= key {
             return Err(Corrupt("stored leaves are out of order or repeated"));
         }
         self.previous.clear();
         self.previous.extend_from_slice(key);
         let leaf = LeafKey::from_bytes(key)?;
+        // The counters are in every state, and theirs is the lowest of all keys.
         if self.count == 0 && leaf != LeafKey::Counters {
             return Err(Corrupt("the stored counters are missing"));
         }
         self.count = self.count.checked_add(1).ok_or(Corrupt("stored leaves ran out"))?;
+        // The tree gets the bytes that were read, and the engine what they mean. `finish` compares the two.
         self.exchange.tree.set(key, Some(value));
         self.exchange.engine.load_leaf(leaf, value, &mut self.orders)
     }
@@ -244,9 +258,11 @@ impl Restore {
                 return Err(Corrupt("a stored leaf is not in its only form"));
             }
         }
+        // Each written leaf is in the tree. With equal numbers, the tree has no other leaf.
         if written != count {
             return Err(Corrupt("a stored leaf is not in its only form"));
         }
+        // Opening the orders touched their leaves, which the next batch would otherwise report as changes.
         exchange.engine.forget_touched();
         exchange.tree.root();
         Ok(exchange)

@@ -69,12 +69,15 @@ pub fn simulate<T>(
 ) -> Simulation {
     let opposite = terms.side.opposite();
     let mut makers = makers
+        // The plan expects makers that cross. The caller may give more: the page gives its whole book.
         .take_while(|maker| crate::state::crosses(opposite, maker.price, terms.price))
         .peekable();
     let best = makers.peek().map(|maker| maker.price);
     let makers_max = listing.limits.makers_per_order;
     let mut meets = Vec::new();
     let (left, end) = plan(terms.quantity, terms.self_trade, makers_max, makers, &mut meets);
+    // In the order of the codes 32, 33, 34 and 40. The codes 31 and 35 are missing: the client ids in use and
+    // what a session key has spent are not known here.
     let checked = check_crossing(market, terms, best)
         .and_then(|()| match trader {
             Some(trader) => check_open_orders(listing, market, terms, trader.open_orders),
@@ -99,6 +102,8 @@ pub fn simulate<T>(
     for meet in meets {
         if let MatchStep::Fill { price, quantity, .. } = meet {
             simulation.fills.push((price, quantity));
+            // In a replica's book no amount overflows, since resting orders are within the supply bound. A page
+            // may have a book that a dishonest replica made up, and then shows zeros.
             let worth = market.quote_atoms(price, quantity).unwrap_or_default();
             simulation.quote = simulation.quote.checked_add(worth).unwrap_or_default();
         }
@@ -124,8 +129,11 @@ impl Market {
     pub fn suggest(&self, order: &Order) -> Option<SuggestedOrder> {
         let price = order.price.nearest(self.tick_size)?;
         let mut lots = order.quantity.nearest(self.lot_size)?.in_steps_of(self.lot_size).ok()?;
+        // The quantity that reaches the minimum order value depends on the price, so the price is made valid
+        // first.
         let ticks = price.in_steps_of(self.tick_size).ok()?;
         let lot_worth = ticks.checked_mul(self.atoms_per_tick_lot)?;
+        // Rounded up to whole lots: one lot less would be below the minimum.
         let least = self.notional_min_atoms.0.checked_add(lot_worth)?.checked_sub(1)?;
         lots = lots.max(least.checked_div(lot_worth)?);
         let is_valid = u64::try_from(lots).is_ok() && u64::try_from(ticks).is_ok();

@@ -22,6 +22,7 @@ use crate::types::{ByteReader, Corrupt, Hash, NetworkId};
 const MAGIC: &[u8; 20] = b"ZELLBOOK SNAPSHOT 1\n";
 
 /// The number of bytes that are given to the decoder at once where all of them are in memory.
+// Small, because the decoder copies each piece: in one piece, the whole snapshot would be in memory twice.
 const PIECE: usize = 1 << 16;
 
 /// Why bytes are not a snapshot of a state of this network.
@@ -107,6 +108,7 @@ impl Decoder {
         while let Some(after) = self.next(rest)? {
             rest = after;
         }
+        // What is left is less than one leaf, however large the piece was.
         self.begun = rest.to_vec();
         Ok(())
     }
@@ -125,18 +127,23 @@ impl Decoder {
             else {
                 return Ok(None);
             };
+            // Before any leaf: the indices of tokens and markets only have a meaning with the same genesis.
             if NetworkId(network) != self.network {
                 let (found, expected) = (NetworkId(network), self.network);
                 return Err(SnapshotError::Network { found, expected });
             }
+            // The number of leaves is only counted down. Nothing is allocated for it, since it can be any
+            // number.
             self.header = Some((root, leaves));
             return Ok(Some(reader.0));
         };
         if *left == 0 {
+            // Bytes after the last leaf would give one state many snapshots.
             ByteReader(bytes).finish()?;
             return Ok(None);
         }
         let mut reader = ByteReader(bytes);
+        // Too few bytes are no error here: the next piece may bring the others. If none does, `finish` fails.
         let Ok(length) = reader.u16() else { return Ok(None) };
         let Ok(key) = reader.bytes(within_bounds(length)?) else { return Ok(None) };
         let Ok(length) = reader.u32() else { return Ok(None) };
@@ -156,15 +163,19 @@ impl Decoder {
     pub fn finish(self) -> Result<Exchange, SnapshotError> {
         let stated = match self.header {
             Some((stated, 0)) => stated,
+            // A file shorter than the first line is no snapshot that was cut off, but another kind of file.
             None if self.begun.len() < MAGIC.len() => return Err(SnapshotError::Magic),
             _ => return Err(Corrupt("stored bytes are too short").into()),
         };
         let mut exchange = self.restore.finish()?;
         let found = exchange.root();
+        // The root is compared before the recount, which takes much longer.
         if found != stated {
             let (stated, found) = (hex::encode(stated), hex::encode(found));
             return Err(SnapshotError::Root { stated, found });
         }
+        // A right root does not show that the state is possible: whoever made the file chose the leaves, and
+        // the root follows from them.
         exchange.recount().map_err(SnapshotError::Invariant)?;
         Ok(exchange)
     }

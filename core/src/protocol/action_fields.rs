@@ -43,6 +43,8 @@ impl OrderRef {
         [id, transaction, client_id]: [&'static str; 3],
         fields: &mut Fields,
     ) -> Result<Self, Reject> {
+        // All three are taken before they are counted, so that two of them lead to this message and not to an
+        // unknown field.
         let by_id = fields.optional(id, parse_integer)?;
         let by_hash = fields.optional(transaction, parse_hash)?;
         let by_client_id = fields.optional(client_id, parse_client_id)?;
@@ -66,6 +68,7 @@ impl Order {
             ("price", self.price.to_string()),
             ("time_in_force", self.time_in_force.to_string()),
         ]);
+        // An optional field that is absent has no line at all. An empty value would be a second text.
         fields.extend(self.expires.map(|time| ("expires", time.to_string())));
         fields.push(("self_trade", self.self_trade.to_string()));
         fields.extend(self.client_id.iter().map(|name| ("client_id", name.clone())));
@@ -126,6 +129,8 @@ impl Action {
         match self {
             Self::Order(order) => order.write(fields),
             Self::Replace { target, order } => {
+                // The target comes before the order, as in the table of section 4: the signed text has this
+                // order.
                 target.write(REPLACES, fields);
                 order.write(fields);
             }

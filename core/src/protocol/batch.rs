@@ -37,11 +37,15 @@ impl Batch {
         if body.len() <= BODY_BYTES_MAX {
             elements = serde_json::from_slice(body).unwrap_or_default();
         }
+        // 1 MiB has at most 524,288 elements, and each is only a slice of the body, so they can be counted
+        // after parsing.
         if elements.len() > ELEMENTS_MAX {
             elements.clear();
         }
         Self {
             index,
+            // The whole body, also where it is too long or no array: the chain covers what was sequenced, not
+            // what was understood.
             body_hash: Sha256::digest(body).into(),
             transactions: elements
                 .into_iter()

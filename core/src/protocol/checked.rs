@@ -68,6 +68,8 @@ pub fn check_element(rules: &Rules, json: &str) -> Result<CheckedTransaction, In
         Err(reject) => Err(Invalid { kind: None, reject }),
         Ok(Element::Signed(signed)) => {
             let Transaction { account, nonce, valid_until, .. } = signed.transaction;
+            // The transaction names its signer, so the signature can be checked without state. Whether the key
+            // may sign for the account is reject 6, which depends on the state.
             let signer = signed.transaction.signing_key();
             // The text is built again from the fields instead of taken from the wire: what was signed is exactly
             // what will be applied.
@@ -78,6 +80,7 @@ pub fn check_element(rules: &Rules, json: &str) -> Result<CheckedTransaction, In
                 return Err(Invalid { kind, reject: Reject::BadSignature { signer } });
             }
             Ok(CheckedTransaction {
+                // The hash is SHA-256 of the text with either scheme. For `raw` it equals the digest.
                 hash: TransactionHash::of_text(&text),
                 account,
                 signer,
@@ -93,6 +96,7 @@ pub fn check_element(rules: &Rules, json: &str) -> Result<CheckedTransaction, In
                 return Err(Invalid { kind, reject: Reject::BadSignature { signer: account } });
             }
             Ok(CheckedTransaction {
+                // Also the replay guard, so it must not depend on how the key is encoded or which `s` was sent.
                 hash: order.hash(),
                 account,
                 signer: account,

@@ -47,9 +47,13 @@ impl<'de> Deserialize<'de> for Fields {
                 let mut fields: Vec<(String, String)> = Vec::new();
                 // A map type would silently use the last of two values with one name.
                 while let Some(name) = map.next_key::<String>()? {
+                    // Names are compared after their escapes are resolved, so `\u006b` cannot smuggle in a
+                    // second `k`.
                     if fields.iter().any(|(other, _)| *other == name) {
                         return Err(serde::de::Error::custom(format!("field `{name}` twice")));
                     }
+                    // Before the value is read. Together with the bound on bytes it limits what one element can
+                    // make a replica store.
                     if fields.len() >= FIELDS_MAX {
                         return Err(serde::de::Error::custom("too many fields"));
                     }
@@ -74,6 +78,7 @@ impl Fields {
                 "{bytes} bytes; at most {TRANSACTION_BYTES_MAX} are read"
             )));
         }
+        // This also refuses bytes after the object and the escape of a lone surrogate, which has no UTF-8.
         serde_json::from_str(json).map_err(|error| malformed(error.to_string()))
     }
 
@@ -90,6 +95,8 @@ impl Fields {
         let Some(position) = self.0.iter().position(|(other, _)| other == name) else {
             return Ok(None);
         };
+        // The last field takes the place of this one. The order does not matter, since fields are taken by
+        // name.
         let (_, value) = self.0.swap_remove(position);
         parse(&value).map(Some).map_err(|error| malformed(format!("field `{name}` {error}")))
     }
@@ -156,6 +163,7 @@ pub(crate) fn parse_symbol(text: &str) -> Result<String, String> {
 pub(crate) fn parse_market(text: &str) -> Result<String, String> {
     let error = || "must be a market's name, like ETH/USDT".to_owned();
     let (base, quote) = text.split_once('/').ok_or_else(error)?;
+    // A second slash stays in the quote, where no symbol has one.
     parse_symbol(base).and_then(|_| parse_symbol(quote)).map_err(|_| error())?;
     Ok(text.to_owned())
 }

@@ -105,6 +105,7 @@ impl GuideOrder {
         let normal = Ecdsa::from_slice(&self.signature)
             .map_or(self.signature, |signature| signature.normalize_s().to_bytes().into());
         let mut hasher = Sha256::new();
+        // No signed text begins with these words, so the hash is never that of a transaction of our own.
         hasher.update(b"zellbook guide order");
         hasher.update(self.account.as_bytes());
         hasher.update(normal);
@@ -119,6 +120,7 @@ fn parse_public_key(text: &str) -> Result<PublicKey, String> {
     let mut buffer = [0; 69];
     let bytes = Base64::decode(text, &mut buffer).map_err(|_| error.to_string())?;
     let mut uncompressed = [4; 65];
+    // 64 bytes are an uncompressed point without its first byte, 04, which the array begins with.
     let bytes = if bytes.len() == 64 {
         uncompressed.iter_mut().skip(1).zip(bytes.iter()).for_each(|(to, from)| *to = *from);
         &uncompressed

@@ -295,6 +295,8 @@ impl Reject {
     /// The code: the number that identifies this reject in the protocol and the API.
     pub const fn code(&self) -> u16 {
         match self {
+            // The numbers are written out, since a code never changes: with the position of a variant,
+            // inserting one would renumber those after it.
             Self::Malformed(_) => 1,
             Self::BadSignature { .. } => 2,
             Self::NonceUsed => 3,

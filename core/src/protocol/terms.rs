@@ -50,6 +50,8 @@ impl Listing {
     pub fn terms(&self, order: &Order) -> Result<Terms, Reject> {
         let market =
             self.market(&order.market).ok_or_else(|| self.unknown_market(&order.market))?;
+        // Both numbers are checked for zero before either is compared with its step, since code 12 comes before
+        // 13 and 14. Zero would otherwise pass as a multiple of every step.
         if order.price.is_zero() {
             return Err(Reject::NotPositive { field: "price", least: market.tick_size });
         }
@@ -100,6 +102,7 @@ impl Listing {
         let base = value("quantity", market.base_atoms(quantity), market.base)?;
         let with_fee = market.cost(Side::Buy, price, quantity, order.time_in_force);
         let with_fee = value("price times quantity with its fee", with_fee, market.quote)?;
+        // Without the fee, so that the minimum of a market does not depend on its fees.
         if notional < market.notional_min_atoms {
             let quote = self.token_at(market.quote);
             let decimals = quote.map_or(0, |token| token.decimals);
@@ -166,6 +169,7 @@ impl Listing {
             token: symbol.to_string(),
             known: join(self.tokens.iter().map(|token| token.symbol.as_str())),
         })?;
+        // The checks below are in the order of their codes: 11 above, then 12, 15 and 16.
         let one_atom = Decimal::one_atom(token.decimals);
         if amount.is_zero() {
             return Err(Reject::NotPositive { field: "amount", least: one_atom });
@@ -175,6 +179,7 @@ impl Listing {
                 let (token, decimals) = (token.symbol.clone(), token.decimals);
                 return Err(Reject::AmountOffAtom { amount, token, decimals });
             }
+            // More than a `u128` holds is also more than the supply bound, so both end in code 16.
             Err(StepError::TooLarge) => None,
             Ok(atoms) => Some(Atoms(atoms)).filter(|atoms| atoms.0 <= SUPPLY_MAX),
         };
@@ -216,6 +221,7 @@ impl Listing {
 
 /// Joins the first names of a list for a message. A genesis can have 256 of them.
 fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    // Anyone can provoke this message, and it is stored and sent with the outcome. So its length has a bound.
     const NAMED: usize = 8;
     let mut names: Vec<&str> = names.take(NAMED.wrapping_add(1)).collect();
     if names.len() > NAMED {

@@ -141,6 +141,8 @@ impl SignedTransaction {
         fields.push(("signature", self.signature.to_string()));
         let fields = fields
             .into_iter()
+            // No valid value needs an escape. The library writes the quotes all the same, so that a text made
+            // by other code cannot break out of its string.
             .map(|(name, value)| format!("\"{name}\":{}", serde_json::Value::from(value)))
             .collect::<Vec<_>>();
         format!("{{{}}}", fields.join(","))

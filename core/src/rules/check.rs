@@ -32,6 +32,7 @@ impl Genesis {
     ///
     /// Fails if the file is not JSON of this shape, has an unknown key, or breaks a rule of [`Self::check`].
     pub fn read(json: &[u8]) -> Result<Rules, GenesisError> {
+        // Before parsing, which allocates in proportion to the file.
         if json.len() > GENESIS_BYTES_MAX {
             return Err(GenesisError::TooLarge(json.len()));
         }
@@ -44,11 +45,15 @@ impl Genesis {
     ///
     /// Fails with the first rule that is broken.
     pub fn check(self) -> Result<Rules, GenesisError> {
+        // The version comes first: in another version the other values could have another meaning.
         if self.version != 1 {
             return Err(GenesisError::Version(self.version));
         }
+        // Characters and not bytes, as in section 2: the name is for people and may have any script.
         let name_length = self.name.chars().count();
         in_range(name_length, 1, 64, "name", "use 1 to 64 characters")?;
+        // The name is part of the path at a gateway and of the text that the network's nodes sign, so it has
+        // nothing that either would escape.
         let app_is_plain = self
             .app_name
             .bytes()
@@ -73,6 +78,8 @@ impl Genesis {
                     "use 1 or more",
                 ));
             }
+            // An attestation counts for the first replica with its key. The weight of a second one would be in
+            // the total, and could never vote.
             if self.replicas.iter().take(index).any(|other| other.public_key == replica.public_key)
             {
                 return Err(GenesisError::Duplicate {
@@ -99,6 +106,7 @@ impl Genesis {
             let market = listing
                 .derive_market(index, spec)
                 .map_err(|invalid| self.market_error(index, spec, invalid))?;
+            // Transactions name a market by its name, so they could never reach the second one.
             if listing.market(&market.name).is_some() {
                 return Err(GenesisError::Duplicate {
                     place: alloc::format!("markets[{index}]"),
@@ -121,6 +129,7 @@ impl Genesis {
             let valid = "use 1 or more, and at most 5000 divided by the number of markets";
             return Err(range("limits.open_orders_per_account_and_market", &open_orders, valid));
         }
+        // With 0, no order could ever trade.
         if !(1..=MAKERS_PER_ORDER_MAX).contains(&limits.makers_per_order) {
             return Err(range(
                 "limits.makers_per_order",
@@ -150,6 +159,8 @@ impl Genesis {
         if token.decimals > TOKEN_DECIMALS_MAX {
             return Err(range(&place("decimals"), &token.decimals, "use 0 to 18"));
         }
+        // The state ignores the faucet. A replica signs deposits of this amount, and an invalid one would be
+        // rejected each time.
         if let Some(faucet) = token.faucet
             && !faucet
                 .in_steps_of(Decimal::one_atom(token.decimals))
@@ -213,6 +224,8 @@ impl Genesis {
             }
             InvalidMarket::MakerFee => fee("maker_fee_bps", spec.maker_fee_bps),
             InvalidMarket::TakerFee => fee("taker_fee_bps", spec.taker_fee_bps),
+            // Not reached, since `check` counts the markets first. A listing that a replica reports has no such
+            // check.
             InvalidMarket::TooMany => range(&place("base"), &index, "give at most 256 markets"),
         }
     }

@@ -49,6 +49,7 @@ pub struct Token {
     /// The key that signs deposits of this token and pays its withdrawals outside the exchange.
     pub issuer: PublicKey,
     /// The amount in whole tokens that a replica's faucet credits on request; `None` for no faucet.
+    // Left out instead of `null`: a file may have either, and both must give the same network id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub faucet: Option<Decimal>,
 }
@@ -102,6 +103,8 @@ impl Genesis {
     /// The network id: SHA-256 of the compact JSON with the keys in the order of this struct.
     pub fn network_id(&self) -> NetworkId {
         // Serialization of these types cannot fail.
+        // The id is computed from the parsed values and not from the file, so it does not depend on white space
+        // or on the order of keys.
         let json = serde_json::to_vec(self).unwrap_or_default();
         NetworkId(Sha256::digest(json).into())
     }

@@ -64,6 +64,7 @@ pub enum InvalidMarket {
 impl Listing {
     /// The token with this symbol, and its index.
     pub fn token(&self, symbol: &str) -> Option<(TokenIndex, &ListedToken)> {
+        // A search, and not a map: there are at most 256 entries, and the index is the position in genesis.
         let index = self.tokens.iter().position(|token| token.symbol == symbol)?;
         Some((TokenIndex(u16::try_from(index).ok()?), self.tokens.get(index)?))
     }
@@ -95,11 +96,15 @@ impl Listing {
         index: usize,
         spec: &MarketSpec,
     ) -> Result<Market, InvalidMarket> {
+        // Genesis checks symbols and limits before this. A listing that a replica reports comes here unchecked,
+        // so nothing about the market itself is taken for granted.
         let (base_index, base) = self.token(&spec.base).ok_or(InvalidMarket::UnknownBase)?;
         let (quote_index, quote) = self.token(&spec.quote).ok_or(InvalidMarket::UnknownQuote)?;
         if base_index == quote_index {
             return Err(InvalidMarket::OneToken);
         }
+        // The bound on steps comes before the products that follow: within it the product of two steps fits a
+        // `u128`, and so does a number of ticks or lots times its step.
         let is_step = |step: Decimal| !step.is_zero() && step.digits() <= STEP_MAX;
         let is_fee = |bps: u16| bps <= FEE_BPS_MAX;
         let require = |holds: bool, invalid| if holds { Ok(()) } else { Err(invalid) };

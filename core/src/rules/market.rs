@@ -51,6 +51,7 @@ impl Market {
     /// The value of a quantity at a price, in quote atoms; `None` if a `u128` cannot hold it.
     #[inline]
     pub fn quote_atoms(&self, price: Ticks, quantity: Lots) -> Option<Atoms> {
+        // The product of two 64-bit numbers always fits. Only the third factor can overflow.
         u128::from(price.0)
             .checked_mul(u128::from(quantity.0))?
             .checked_mul(self.atoms_per_tick_lot)
@@ -104,12 +105,15 @@ impl Market {
     /// The maker's fee that is still to be paid: the fee on all of `rested`, minus the fee on the part that is
     /// filled.
     pub fn maker_fee(&self, price: Ticks, rested: Lots, remaining: Lots) -> Option<Atoms> {
+        // Matching calls this twice for each fill. Without a maker fee it avoids the multiplications and
+        // divisions of 128 bits.
         if self.maker_fee_bps == 0 {
             return Some(Atoms::ZERO);
         }
         // Not the fee on `remaining`: rounded up for each part, the parts would add up to more than the whole.
         let filled = rested.checked_sub(remaining)?;
         let total = fee(self.quote_atoms(price, rested)?, self.maker_fee_bps)?;
+        // Cannot fail: the fee never decreases with the amount.
         total.checked_sub(fee(self.quote_atoms(price, filled)?, self.maker_fee_bps)?)
     }
 
@@ -154,7 +158,10 @@ impl Market {
     pub fn average_price(&self, quote: Atoms, quantity: Lots) -> Option<Decimal> {
         const FINER: u8 = 6;
         let lots = u128::from(quantity.0);
+        // Exact: the value of every trade is a multiple of `atoms_per_tick_lot`.
         let ticks_lots = quote.0.checked_div(self.atoms_per_tick_lot)?;
+        // Whole ticks and the fraction separately: `ticks_lots` times a million could exceed a `u128` where the
+        // average does not.
         let (whole, rest) = (ticks_lots.checked_div(lots)?, ticks_lots.checked_rem(lots)?);
         let million = 10_u128.pow(u32::from(FINER));
         let fraction = rest.checked_mul(million)?.checked_div(lots)?;

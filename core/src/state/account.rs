@@ -27,6 +27,8 @@ pub struct Balance {
 
 /// An account.
 #[derive(Clone, Debug)]
+// In the order of the fields as written (`C`), which the compiler could otherwise change: `balances` fills the
+// first cache line, the next three fields are in the second, and the rest is in the third.
 #[repr(C, align(64))]
 pub struct Account {
     balances: [Balance; 2],
@@ -50,6 +52,7 @@ struct Others {
 
 impl Others {
     fn balance_mut(&mut self, token: TokenIndex) -> &mut Balance {
+        // A search is enough: genesis has at most 256 tokens, and few accounts have more than two.
         let position = match self.balances.iter().position(|(other, _)| *other == token) {
             Some(position) => position,
             None => {
@@ -80,6 +83,7 @@ impl Account {
         match self.tokens {
             [its, _] if its == token => first,
             [_, its] if its == token => second,
+            // Usually zero: the account never had the token. Reading must not make an entry for it.
             _ => {
                 let balance = self.balances().find(|(other, _)| *other == token);
                 balance.map(|(_, balance)| balance).unwrap_or_default()
@@ -96,6 +100,8 @@ impl Account {
     }
 
     pub(super) fn balance_mut(&mut self, token: TokenIndex) -> &mut Balance {
+        // The two entries are filled from the left and never given up, not even by a balance of zero. So no
+        // token is in two of them.
         let [first, second] = &mut self.balances;
         match &mut self.tokens {
             [its, _] if *its == token => first,
@@ -114,6 +120,7 @@ impl Account {
 
     /// Prefetches what matching needs of the account.
     pub(crate) fn prefetch(&self) {
+        // One field in each of the two cache lines: one request brings a whole line.
         let Self { balances: [balance, _], open_orders, .. } = self;
         prefetch(&balance.available);
         prefetch(&open_orders.market);
@@ -151,6 +158,8 @@ impl Account {
 
     /// Stores a nonce that [`Self::check_nonce`] allowed.
     pub(crate) fn use_nonce(&mut self, nonce: u64) {
+        // A nonce that is there already was refused by the check. A new one is never the lowest of 65, so the
+        // one that is dropped is another.
         if let Err(position) = self.nonces.binary_search(&nonce) {
             self.nonces.insert(position, nonce);
             if self.nonces.len() > NONCES_KEPT {
@@ -204,6 +213,7 @@ impl Account {
         if let Some(orders) = self.open_orders_mut(market) {
             return orders.push(id, slot);
         }
+        // The list of a market stays where it is first put, even without orders, so each market has one list.
         let mut orders = OpenOrders::new(market);
         orders.push(id, slot);
         if self.open_orders.market == MarketIndex::NONE {

@@ -61,12 +61,17 @@ impl Attestations {
     pub(crate) fn decides(&self, rules: &Rules, batch: u64, root: &Hash) -> bool {
         let replicas = &rules.genesis.replicas;
         let total: u64 = replicas.iter().map(|replica| u64::from(replica.weight)).sum();
+        // The batch comes first in the key, so the votes on one batch are adjacent, and so are those that a
+        // certified root settles.
         let range = (batch, ReplicaIndex(0))..=(batch, ReplicaIndex(u16::MAX));
         let voters = self.votes.range(range).filter(|(_, other)| *other == root);
         let agreeing: u64 = voters
             .filter_map(|((_, voter), _)| replicas.get(usize::from(voter.0)))
             .map(|replica| u64::from(replica.weight))
             .sum();
+        // More than two thirds, and not at least: two groups of that weight have more than a third in common,
+        // so even a dishonest third cannot certify two roots of one batch. Nothing saturates, since 64 weights
+        // of 32 bits are below 2^38.
         agreeing.saturating_mul(3) > total.saturating_mul(2)
     }
 
@@ -78,6 +83,8 @@ impl Attestations {
         let mut clocks: Vec<(u64, u64)> = (0..)
             .zip(replicas)
             .filter_map(|(index, replica)| {
+                // A replica that never attested has the clock 0 (section 14). It may be left out here, but its
+                // weight is in the total.
                 let latest = self.latest(ReplicaIndex(index))?;
                 Some((latest.clock, u64::from(replica.weight)))
             })

@@ -115,7 +115,10 @@ impl Levels {
     }
 
     fn hint_index(&self, price: Ticks) -> usize {
+        // A usize has 32 bits in wasm. The low half of the price fits there too.
         let low = usize::try_from(price.0 & u64::from(u32::MAX)).unwrap_or(0);
+        // The length is a power of two, so this is the remainder. Without any hints the mask is all ones, and
+        // the caller finds nothing at that index.
         low & self.hints.len().wrapping_sub(1)
     }
 
@@ -131,9 +134,13 @@ impl Levels {
         if self.best.is_none_or(|best| crosses(side, price, best)) {
             self.best = Some(price);
         }
+        // The table grows to at least four times the number of levels, so that it is rebuilt only when this
+        // number has doubled.
         if self.hints.len() < self.by_price.len().saturating_mul(2) {
             let length = self.by_price.len().saturating_mul(4).next_power_of_two().max(64);
             self.hints = core::iter::repeat_n(None, length).collect();
+            // Two prices with the same low bits share a hint, and the last one set wins. The other level is
+            // found by the map.
             let levels = core::mem::take(&mut self.by_price);
             levels.iter().for_each(|(price, slot)| self.set_hint(*price, *slot));
             self.by_price = levels;
@@ -142,10 +149,12 @@ impl Levels {
     }
 
     fn remove(&mut self, side: Side, price: Ticks) {
+        // The hint of the level stays: whoever follows it finds a level without orders.
         if self.best != Some(price) {
             self.by_price.remove(&price);
             return;
         }
+        // The best level is at an end of its map, so the next best one is beside it and needs no search.
         let next = match side {
             Side::Buy => {
                 self.by_price.pop_last();
@@ -266,6 +275,8 @@ impl Book {
     /// The price levels of a side, the best price first.
     pub fn levels(&self, side: Side) -> impl Iterator<Item = &Level> {
         let map = &self.side(side).by_price;
+        // The two directions have different types. One of the two is always `None`, so this needs no boxed
+        // iterator.
         let (bids, asks) = match side {
             Side::Buy => (Some(map.values().rev()), None),
             Side::Sell => (None, Some(map.values())),
@@ -289,6 +300,8 @@ impl Book {
     fn hinted(&self, side: Side, price: Ticks) -> Option<LevelSlot> {
         let hint = self.side(side).hint(price)?;
         let level = self.level_at(hint)?;
+        // A level that was removed keeps its price and its side until its slot is used again. Only its count
+        // shows that it is gone.
         let is_right = level.price == price && level.side == side && level.orders > 0;
         is_right.then_some(hint)
     }
@@ -300,6 +313,7 @@ impl Book {
 
     /// The orders of one level in order of arrival, with their slots.
     pub fn queue(&self, level: &Level) -> impl Iterator<Item = (Slot, RestingOrder)> {
+        // The nodes of a queue are never vacant (I5), so nothing remaining is not checked here.
         let next = |slot: Option<Slot>| slot.and_then(|slot| Some((slot, self.node(slot)?)));
         core::iter::successors(next(level.head), move |(_, node)| next(node.next))
             .map(move |(slot, node)| (slot, self.view(node, level)))
@@ -320,6 +334,7 @@ impl Book {
 
     /// Adds an order at the end of the queue of its price.
     pub(crate) fn insert(&mut self, order: &RestingOrder) -> Result<Slot, Corrupt> {
+        // Behind all others of the price: ids ascend, and a restore inserts in the order of ids (I4).
         let level = match self.hinted(order.side, order.price) {
             Some(level) => level,
             None => self.find_or_add_level(order.side, order.price)?,
@@ -351,6 +366,8 @@ impl Book {
     }
 
     fn add_node(&mut self, node: Node) -> Result<Slot, Corrupt> {
+        // Vacant nodes are a list through their own `next`, so that the largest array needs no second one
+        // beside it.
         if let Some(slot) = self.vacant {
             let vacant = self.node_mut(slot)?;
             let next = vacant.next;
@@ -368,6 +385,7 @@ impl Book {
     }
 
     fn find_or_add_level(&mut self, side: Side, price: Ticks) -> Result<LevelSlot, Corrupt> {
+        // Not `side_mut`, which would borrow the whole book: the slot below is taken from its other fields.
         let levels = match side {
             Side::Buy => &mut self.bids,
             Side::Sell => &mut self.asks,
@@ -401,6 +419,8 @@ impl Book {
         let remaining =
             node.remaining.checked_sub(filled).ok_or(Corrupt("a fill exceeds its order"))?;
         if remaining == Lots(0) {
+            // The node still has its old quantity here, which `remove` takes off the level. Set to zero first,
+            // it would look vacant.
             self.remove(slot)?;
             return Ok(remaining);
         }
@@ -414,10 +434,14 @@ impl Book {
     /// Reduces the quantity of an order by less than what remains of it. The order keeps its queue
     /// position: giving up quantity harms nobody behind it.
     pub(crate) fn reduce(&mut self, slot: Slot, by: Lots) -> Result<(), Corrupt> {
+        // Something must be left in each: a node with nothing remaining counts as vacant, but would still be in
+        // its queue.
         let less = |lots: Lots| lots.checked_sub(by).filter(|lots| *lots > Lots(0)).ok_or(MISSING);
         let node = self.node_mut(slot)?;
         node.remaining = less(node.remaining)?;
         node.quantity = less(node.quantity)?;
+        // `rested` too: the difference of `rested` and `remaining` is what was filled, and the maker fee is
+        // charged on that.
         node.rested = less(node.rested)?;
         let level = node.level;
         let level = self.level_mut(level)?;
@@ -427,6 +451,7 @@ impl Book {
 
     /// Removes an order.
     pub(crate) fn remove(&mut self, slot: Slot) -> Result<(), Corrupt> {
+        // Changed before the checks, which is safe: after `Corrupt` the whole state is discarded.
         let vacant = self.vacant.replace(slot);
         let node = self.node_mut(slot)?;
         let (remaining, level_slot) = (node.remaining, node.level);
@@ -434,6 +459,7 @@ impl Book {
         if remaining == Lots(0) {
             return Err(MISSING);
         }
+        // This marks the node as vacant, so its other numbers may stay.
         node.remaining = Lots(0);
         node.next = vacant;
         if let Some(previous) = previous {
@@ -452,6 +478,7 @@ impl Book {
         level.quantity = level.quantity.checked_sub(u128::from(remaining.0)).ok_or(BELOW_ZERO)?;
         level.orders =
             level.orders.checked_sub(1).ok_or(Corrupt("a level's count went below zero"))?;
+        // The last order takes its level with it (I5), so the best price never belongs to an empty level.
         if level.orders == 0 {
             let (side, price) = (level.side, level.price);
             self.side_mut(side).remove(side, price);

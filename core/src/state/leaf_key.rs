@@ -44,6 +44,7 @@ pub enum LeafKey {
 impl LeafKey {
     /// The key in bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
+        // The kinds are numbers written out, and not the positions of the variants: they are part of consensus.
         let join = |kind: u8, parts: &[&[u8]]| {
             let mut bytes = alloc::vec![kind];
             parts.iter().for_each(|part| bytes.extend_from_slice(part));
@@ -55,6 +56,8 @@ impl LeafKey {
             Self::Balance(account, token) => join(2, &[account.as_bytes(), &token.0.to_be_bytes()]),
             Self::Nonces(key) => join(3, &[key.as_bytes()]),
             Self::Order(account, id) => join(4, &[account.as_bytes(), &id.to_be_bytes()]),
+            // Only the last part may have a variable length. So no two leaves have one key, without any lengths
+            // or separators.
             Self::Reference(token, reference) => {
                 join(5, &[&token.0.to_be_bytes(), reference.as_bytes()])
             }
@@ -73,6 +76,7 @@ impl LeafKey {
     /// Reads a key. Fails if the bytes are not exactly what [`Self::to_bytes`] writes for some key.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Corrupt> {
         let mut reader = ByteReader(bytes);
+        // Indexes and texts are not compared with genesis here: the restore and `recount` do that.
         let key = match reader.u8()? {
             0 => Self::Counters,
             1 => Self::Supply(TokenIndex(reader.u16()?)),

@@ -17,7 +17,11 @@ const ABOVE_SUPPLY: Corrupt = Corrupt("a balance is larger than any amount can b
 /// All accounts, and the supply of each token.
 #[derive(Clone, Debug)]
 pub struct Ledger {
+    // No hash map: accounts must be listed in the same order by every replica, and anyone can choose keys that
+    // collide under a fixed seed.
     index: BTreeMap<PublicKey, AccountIndex>,
+    // Accounts are never removed, so an index stays valid. Orders and timers name their account by its 4 bytes
+    // instead of 33.
     accounts: Vec<Account>,
     /// For each token: deposits less withdrawals (I1).
     supply: Vec<Atoms>,
@@ -103,6 +107,8 @@ impl Ledger {
         token: TokenIndex,
         balance: Balance,
     ) -> Result<(), Corrupt> {
+        // Everywhere else the token comes from the listing. Here it comes from a leaf that anyone may have
+        // made.
         if usize::from(token.0) >= self.supply.len() {
             return Err(Corrupt("a token is not in genesis"));
         }
@@ -118,6 +124,8 @@ impl Ledger {
         amount: Atoms,
     ) -> Result<(), Corrupt> {
         let balance = self.account_mut(index)?.balance_mut(token);
+        // No check against the supply limit: each balance is at most the supply of its token (I1), which a
+        // deposit checks.
         balance.available = balance.available.checked_add(amount).ok_or(ABOVE_SUPPLY)?;
         Ok(())
     }

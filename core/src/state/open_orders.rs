@@ -6,7 +6,7 @@
 //! and marks a removed order as gone instead of moving the others; when more than half of it is
 //! gone, the gaps are closed. Since an account's orders arrive at a roughly steady rate, the
 //! position of an id in a long list is guessed by interpolation between the first and the last id,
-//! and two cache lines around the guess are searched first.
+//! and two cache lines on each side of the guess are searched first.
 //!
 //! An entry stores the low half of the id (4 bytes) and the slot (4 bytes). Two open orders of one
 //! account may share the low half if their ids differ by a multiple of 2^32, so a match is only
@@ -43,7 +43,7 @@ struct OpenOrder {
 /// The maximum length of a short list.
 const SHORT: usize = 32;
 
-/// Entries on each side of the guessed position that are searched first: together two cache lines.
+/// Entries on each side of the guessed position that are searched first: two cache lines.
 const NEAR: usize = 16;
 
 #[expect(clippy::as_conversions, reason = "the low half of a number")]
@@ -85,8 +85,10 @@ impl OpenOrders {
     /// the ids in the list span more than 2^32; the callers then search the whole list.
     fn search(&self, low: u32) -> Option<usize> {
         if self.is_short() {
+            // From the end, where the newest orders usually are.
             return self.orders.iter().rposition(|order| order.low == low);
         }
+        // Compared by their distance from the oldest id, ids stay in order where the low half wraps around.
         let after = |low: u32| low.wrapping_sub(self.oldest);
         let guess = self.guess(low);
         let start = guess.saturating_sub(NEAR);
@@ -95,6 +97,7 @@ impl OpenOrders {
         if let [first, .., last] = near
             && (after(first.low)..=after(last.low)).contains(&after(low))
         {
+            // The list ascends, so an id within this range is here or nowhere.
             let position = near.iter().position(|order| order.low == low)?;
             return start.checked_add(position);
         }
@@ -103,6 +106,7 @@ impl OpenOrders {
 
     /// The position in a long list at which an id with this low half is expected, by interpolation.
     fn guess(&self, low: u32) -> usize {
+        // 128 bits, so that the product of a distance and a position cannot overflow.
         let after = |low: u32| u128::from(low.wrapping_sub(self.oldest));
         let last = u128::try_from(self.orders.len().saturating_sub(1)).unwrap_or(0);
         let share = after(low).saturating_mul(last).checked_div(after(self.newest)).unwrap_or(0);
@@ -111,6 +115,7 @@ impl OpenOrders {
 
     /// Adds an order. Its id is above all others in the list.
     pub(crate) fn push(&mut self, id: u64, slot: Slot) {
+        // Gaps are closed before the memory grows: up to half of a long list is gone.
         if self.orders.len() == self.orders.capacity() {
             self.drop_gone();
         }
@@ -138,8 +143,11 @@ impl OpenOrders {
         let likely = likely.filter(|at| self.orders.get(*at).is_some_and(is_it));
         let position = likely.or_else(|| self.orders.iter().position(is_it));
         let Some(order) = position.and_then(|at| self.orders.get_mut(at)) else { return false };
+        // The low half stays, so that the list is still in order and can be searched.
         order.slot = None;
         self.open = self.open.saturating_sub(1);
+        // Closing the gaps moves the orders that are left, after at least as many removals, so it costs a
+        // constant for each removal on average. A list that becomes short has no gaps, as a short list must.
         if self.count() < self.orders.len() >> 1 {
             self.drop_gone();
         }
@@ -156,6 +164,7 @@ impl OpenOrders {
 
     /// Removes all orders and frees the memory.
     pub(crate) fn clear(&mut self) {
+        // Not `Vec::clear`, which would keep the memory: there are millions of lists.
         *self = Self::new(self.market);
     }
 
@@ -176,6 +185,7 @@ impl OpenOrders {
         let [.., last] = self.orders.as_slice() else { return };
         if self.is_short() {
             prefetch(&last.low);
+            // The last two lines, where a search from the end begins.
             let before = self.orders.len().checked_sub(LINE + 1);
             before
                 .and_then(|at| self.orders.get(at))

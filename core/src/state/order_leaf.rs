@@ -45,7 +45,10 @@ impl OrderLeaf {
             rested: Lots(reader.u64()?),
             remaining: Lots(reader.u64()?),
             hash: reader.array()?,
+            // Zero stands for none and is no valid expiry: an `expires` is always later than the exchange's
+            // time.
             expires: Some(reader.u64()?).filter(|time| *time > 0),
+            // A client id has at least one character, so the empty text is free to mean none.
             client_id: Some(reader.text()?).filter(|client_id| !client_id.is_empty()),
         })
     }

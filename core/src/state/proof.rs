@@ -102,6 +102,8 @@ impl Proof {
     }
 
     fn read(reader: &mut ByteReader<'_>) -> Result<Self, Corrupt> {
+        // The bound comes before the allocation. A proof that states a larger depth is refused later, since it
+        // would be written with another.
         let depth = usize::from(reader.u16()?).min(DEPTH_MAX);
         let bitmap = reader.bytes(depth.div_ceil(8))?;
         let bits = bitmap.iter().flat_map(|byte| (0..8).map(move |bit| (byte << bit) & 0x80 != 0));
@@ -130,6 +132,8 @@ impl Proof {
         let mut hash = match (&self.end, value) {
             (ProofEnd::Leaf, Some(value)) => leaf_hash(&path, &Sha256::digest(value).into()),
             (ProofEnd::Empty, None) => EMPTY,
+            // With the key's own path, the leaf of the key could pass as another one, and a key that is there
+            // would be proved absent.
             (ProofEnd::OtherLeaf { path: other, value }, None) if *other != path => {
                 // The other leaf must be where the key's leaf would be. A leaf elsewhere proves
                 // nothing about the key.
@@ -141,10 +145,14 @@ impl Proof {
             }
             _ => return Err(ProofError::Kind),
         };
+        // The fields are public, so the proof need not come from `from_bytes`. The loop below would silently
+        // ignore siblings beyond a path's bits.
         if self.siblings.len() > DEPTH_MAX {
             return Err(ProofError::Form);
         }
         for (depth, sibling) in (0..=u8::MAX).zip(&self.siblings).rev() {
+            // Which side the sibling is on follows from the key, and not from the proof: so the proof cannot
+            // lead from another position to the root.
             hash = if bit(&path, depth) {
                 branch_hash(sibling, &hash)
             } else {

@@ -42,6 +42,7 @@ impl SessionKey {
             self.spending.map_or((NO_INDEX, Atoms::ZERO, Atoms::ZERO), |spending| {
                 (spending.token.0, spending.limit, spending.spent)
             });
+        // Every part is always there, with a mark for absence, so that the value has one length.
         [
             &self.expires.to_be_bytes()[..],
             &market.to_be_bytes(),
@@ -56,6 +57,8 @@ impl SessionKey {
         let expires = reader.u64()?;
         let market = Some(reader.u16()?).filter(|market| *market != NO_INDEX).map(MarketIndex);
         let token = Some(reader.u16()?).filter(|token| *token != NO_INDEX).map(TokenIndex);
+        // Without a token both must be zero. If they are not, they are dropped here, and the restore notices
+        // that the leaf is not written as it was read.
         let (limit, spent) = (reader.atoms()?, reader.atoms()?);
         let spending = token.map(|token| Spending { token, limit, spent });
         Ok(Self { expires, market, spending })

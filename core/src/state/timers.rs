@@ -12,8 +12,11 @@ use crate::types::{AccountIndex, PublicKey};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Timer {
     /// An order expires: its id and its account.
+    // Replicas may number accounts differently, but no two orders share an id, so the index never decides the
+    // order.
     Order(u64, AccountIndex),
     /// A session key ends: the account and the key.
+    // Keys instead of an index, since they decide the order here.
     SessionKey(PublicKey, PublicKey),
     /// The dead-man's switch of an account cancels all of its orders.
     Switch(PublicKey),
@@ -21,6 +24,8 @@ pub enum Timer {
 
 /// All timers, the earliest first.
 #[derive(Clone, Debug, Default)]
+// A set and not a heap: an order that is filled or cancelled takes its timer with it, and a heap would have to
+// search for it.
 pub struct Timers(BTreeSet<(u64, Timer)>);
 
 impl Timers {
@@ -29,6 +34,8 @@ impl Timers {
     }
 
     pub(crate) fn remove(&mut self, time: u64, timer: Timer) {
+        // A timer that is not there is ignored: one that is due was taken off before its order is cancelled,
+        // which removes it again.
         self.0.remove(&(time, timer));
     }
 

@@ -66,6 +66,7 @@ impl StateTree {
         &mut self,
         changes: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> + Clone,
     ) {
+        // All paths are known before the first change, so the memory on all of them can be requested at once.
         let paths = changes.clone().map(|(key, _)| Sha256::digest(key).into());
         let paths: Vec<Hash> = paths.collect();
         self.prefetch_paths(&paths);
@@ -78,6 +79,7 @@ impl StateTree {
     fn prefetch_paths(&self, paths: &[Hash]) {
         let mut ways: Vec<(&Hash, &Subtree)> =
             paths.iter().map(|path| (path, &self.root)).collect();
+        // Ends with the last branch, after about 20 levels for a million leaves.
         for depth in 0..=u8::MAX {
             ways.retain_mut(|(path, subtree)| {
                 let Subtree::Branch { children, .. } = subtree else { return false };
@@ -85,6 +87,7 @@ impl StateTree {
                 *subtree = if bit(path, depth) { right } else { left };
                 if let Subtree::Branch { children, .. } = subtree {
                     let [left, right] = &**children;
+                    // Both children: the way goes on through one, and the hash of their branch needs the other.
                     prefetch(left);
                     prefetch(right);
                 }
@@ -100,6 +103,8 @@ impl StateTree {
         match value {
             Some(value) => {
                 let value: Hash = Sha256::digest(value).into();
+                // Hashed once, here. The hash does not depend on the depth, so a leaf that moves up or down
+                // keeps it.
                 let leaf = Leaf { path, value, hash: leaf_hash(&path, &value) };
                 insert(&mut self.root, leaf, 0);
             }
@@ -116,6 +121,7 @@ impl StateTree {
             let [left, right] = &**children;
             subtree = if bit(&path, depth) { right } else { left };
         }
+        // A lone leaf may be that of another key with the same first bits, so its whole path is compared.
         let Subtree::Leaf(leaf) = subtree else { return false };
         leaf.path == path && leaf.value == Hash::from(Sha256::digest(value))
     }
@@ -155,6 +161,8 @@ impl StateTree {
 
 fn insert(subtree: &mut Subtree, leaf: Leaf, depth: u8) {
     match subtree {
+        // The recursion is at most 256 deep. To get near that, somebody would have to find keys whose paths
+        // share as many bits, at twice the work for each bit.
         Subtree::Empty => *subtree = Subtree::Leaf(leaf),
         Subtree::Leaf(other) if other.path == leaf.path => *other = leaf,
         Subtree::Leaf(other) => {
@@ -178,6 +186,7 @@ fn insert(subtree: &mut Subtree, leaf: Leaf, depth: u8) {
 
 fn remove(subtree: &mut Subtree, path: &Hash, depth: u8) {
     match subtree {
+        // No such key: a leaf that was added and removed within one batch never reached the tree.
         Subtree::Empty => {}
         Subtree::Leaf(leaf) if leaf.path == *path => *subtree = Subtree::Empty,
         Subtree::Leaf(_) => {}
@@ -192,6 +201,7 @@ fn remove(subtree: &mut Subtree, path: &Hash, depth: u8) {
                 (Subtree::Leaf(leaf), Subtree::Empty) | (Subtree::Empty, Subtree::Leaf(leaf)) => {
                     *subtree = Subtree::Leaf(*leaf);
                 }
+                // Cannot happen: a branch has two leaves or more, and one was removed.
                 (Subtree::Empty, Subtree::Empty) => *subtree = Subtree::Empty,
                 _ => {}
             }
@@ -203,6 +213,7 @@ fn hash(subtree: &mut Subtree) -> Hash {
     match subtree {
         Subtree::Empty => EMPTY,
         Subtree::Leaf(leaf) => leaf.hash,
+        // Only what a change cleared is computed again. That is why asking for the root needs `&mut`.
         Subtree::Branch { children, hash: known } => *known.get_or_insert_with(|| {
             let [left, right] = &mut **children;
             branch_hash(&hash(left), &hash(right))

@@ -1,6 +1,7 @@
 //! Reading the binary values of the state's leaves.
 //!
-//! These bytes were written by this program, so a value that cannot be read is [`Corrupt`] and not a reject.
+//! A replica wrote these bytes, so a value that cannot be read is [`Corrupt`] and not a reject. Snapshots and
+//! inclusion proofs, which anyone can make, turn it into errors of their own.
 
 use alloc::string::String;
 
@@ -47,6 +48,7 @@ impl<'a> ByteReader<'a> {
     }
 
     pub fn public_key(&mut self) -> Result<PublicKey, Corrupt> {
+        // The point is checked again although a replica wrote it: the snapshot may come from anyone.
         PublicKey::from_sec1(&self.array::<33>()?)
             .map_err(|_| Corrupt("a stored key is not a point of secp256k1"))
     }

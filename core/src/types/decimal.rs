@@ -82,6 +82,7 @@ impl Decimal {
     /// It has at most 38 digits, no sign, no exponent and no white space.
     pub fn parse_lenient(text: &str) -> Result<Self, DecimalError> {
         let (whole, fraction) = match text.split_once('.') {
+            // A second point stays in the fraction, where it is no digit.
             Some((_, "")) => return Err(DecimalError::Empty),
             Some(parts) => parts,
             None => (text, ""),
@@ -93,6 +94,8 @@ impl Decimal {
         if !whole.bytes().all(is_digit) || !fraction.bytes().all(is_digit) {
             return Err(DecimalError::Character);
         }
+        // Zeros count too, before they are dropped (section 1). So the bound is on the text, and every text
+        // within it fits a `u128`: the checked arithmetic below never fails.
         let length = whole.len().checked_add(fraction.len()).ok_or(DecimalError::TooLong)?;
         if length > DECIMAL_DIGITS_MAX {
             return Err(DecimalError::TooLong);
@@ -123,6 +126,8 @@ impl Decimal {
 
     /// Removes trailing zeros after the point.
     fn reduced(mut digits: u128, mut scale: u8) -> Self {
+        // Zero is a multiple of ten at every scale, so it ends with scale 0 and has one form like any other
+        // number.
         while scale > 0 && digits.is_multiple_of(10) {
             digits = digits.checked_div(10).unwrap_or(0);
             scale = scale.wrapping_sub(1);
@@ -137,6 +142,8 @@ impl Decimal {
         let scaled = pow10(shift)
             .and_then(|power| self.digits.checked_mul(power))
             .ok_or(StepError::TooLarge)?;
+        // Only after the multiplication: a number that overflows there is too large, even if it is off the step
+        // as well. All replicas must reject it with the same code.
         match scaled.checked_rem(step.digits) {
             Some(0) => scaled.checked_div(step.digits).ok_or(StepError::TooLarge),
             _ => Err(StepError::OffStep),
@@ -158,6 +165,7 @@ impl Decimal {
     pub fn nearest(self, step: Self) -> Option<Self> {
         let (below, above) = self.neighbours(step)?;
         if below == self {
+            // Zero is a multiple of every step, but no valid price or quantity (reject 12).
             return Some(if self.is_zero() { above } else { self });
         }
         let scale = self.scale.max(step.scale);
@@ -186,6 +194,7 @@ impl Decimal {
     /// The product in atoms of a token with this number of decimals. `None` if that is not a whole number or
     /// does not fit a `u128`.
     pub fn product_in_atoms(self, other: Self, decimals: u8) -> Option<u128> {
+        // In genesis both factors are steps of at most `STEP_MAX`, so this product fits.
         let digits = self.digits.checked_mul(other.digits)?;
         let scale = self.scale.checked_add(other.scale)?;
         let product = Self::reduced(digits, scale);
@@ -208,6 +217,7 @@ impl FromStr for Decimal {
 
 impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A power is missing only above 38 digits after the point, which no number that was read has.
         let divisor = pow10(self.scale).unwrap_or(1);
         let whole = self.digits.checked_div(divisor).unwrap_or(0);
         if self.scale == 0 {

@@ -78,6 +78,7 @@ pub const BATCH_BYTES_DEFAULT: usize = 5120;
 const _: () = assert!(NONCES_KEPT * 8 <= LEAF_PART_BYTES_MAX);
 const _: () = assert!(51 + DESTINATION_LENGTH_MAX <= LEAF_PART_BYTES_MAX);
 const _: () = assert!(3 + REFERENCE_LENGTH_MAX <= LEAF_PART_BYTES_MAX);
+// A transaction of the maximum size fits a batch of the default size, with the brackets of the array.
 const _: () = assert!(TRANSACTION_BYTES_MAX + 2 <= BATCH_BYTES_DEFAULT);
 const _: () = assert!(BATCH_BYTES_DEFAULT <= BODY_BYTES_MAX);
 // Balances of one token can always be added: each is at most the supply. (The value of an order is not bounded by

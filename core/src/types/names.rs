@@ -37,6 +37,8 @@ macro_rules! names {
         impl core::str::FromStr for $type {
             type Err = $crate::types::UnknownName;
             fn from_str(name: &str) -> Result<Self, Self::Err> {
+                // Only the exact name: another case or a space would be a second text for the value, and so a
+                // second signed text.
                 match name {
                     $($name => Ok(Self::$variant),)*
                     _ => Err($crate::types::UnknownName { known: &[$($name),*] }),

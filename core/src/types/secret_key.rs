@@ -29,6 +29,7 @@ impl SecretKey {
     /// Reads 64 hex digits of either case, with or without `0x`, as other wallets export them.
     pub fn from_hex(text: &str) -> Result<Self, SecretKeyError> {
         let digits = text.strip_prefix("0x").unwrap_or(text);
+        // Overwritten with zeros on every way out, also where the text is no key.
         let mut bytes = Zeroizing::new([0; 32]);
         hex::decode_to_slice(digits, bytes.as_mut_slice()).map_err(|_| SecretKeyError)?;
         Self::from_bytes(&bytes)

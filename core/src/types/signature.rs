@@ -57,13 +57,18 @@ impl Signature {
     /// and the public key recovered from the digest and the signature is `account`.
     pub fn is_valid(&self, digest: &[u8; 32], account: &PublicKey) -> bool {
         let Some((v, rs)) = self.0.split_last() else { return false };
+        // Fails if `r` or `s` is zero or not below the order of the group.
         let Ok(signature) = Ecdsa::from_slice(rs) else { return false };
+        // The cheap checks come first: recovering a key costs far more than everything else here, and anyone
+        // can post bytes.
         let is_high = signature.normalize_s() != signature;
         // A v of 2 or 3 would mean that the point's x is r + n. Such signatures practically never occur.
         if is_high || *v > 1 {
             return false;
         }
         let Ok(recovery_id) = RecoveryId::try_from(*v) else { return false };
+        // Recovery instead of verification against the account: verification would ignore `v`, and a signature
+        // with the other `v` would be a second encoding. A failed recovery is a wrong signature like any other.
         VerifyingKey::recover_from_prehash(digest, &signature, recovery_id)
             .ok()
             .and_then(|key| PublicKey::from_verifying_key(&key).ok())

@@ -30,6 +30,7 @@ impl MarketsResponse {
         let markets = Vec::with_capacity(self.markets.len());
         let mut listing = Listing { tokens, markets, limits };
         for (index, market) in self.markets.iter().enumerate() {
+            // The order of the lists is that of genesis, so a position is the same index as in the engine.
             let market = listing.derive_market(index, &spec(market)?).ok()?;
             listing.markets.push(market);
         }
