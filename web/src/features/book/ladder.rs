@@ -10,7 +10,7 @@ use crate::features::wallet::{Session, use_session};
 use crate::platform::format;
 use crate::ui::flash::flash;
 
-/// The rows of each side.
+/// The rows of each side. The style shows as many whole rows as the panel has room for.
 const ROWS: usize = 14;
 /// The coarsest grouping: a hundred thousand ticks.
 const GROUPS: u32 = 6;
@@ -56,9 +56,11 @@ fn rows(markets: Markets, session: Session, market: &Market, side: Side, step: u
         for level in book.levels(side) {
             let price = group(level.price, side, step);
             let is_same = rows.last().is_some_and(|row| row.price == price);
+            // A group ends where the next one begins, so the last row is complete only now.
             if !is_same && rows.len() == ROWS {
                 break;
             }
+            // The quantities are what the replica reports. An overflow stops the page, so even false ones must not cause one.
             total = total.saturating_add(level.lots);
             if let Some(row) = rows.last_mut().filter(|_| is_same) {
                 (row.lots, row.total) = (row.lots.saturating_add(level.lots), total);
@@ -81,6 +83,7 @@ impl Rows {
     fn show(&self, markets: Markets, session: Session, market: &Market, step: u64) {
         let asks = rows(markets, session, market, Side::Sell, step);
         let bids = rows(markets, session, market, Side::Buy, step);
+        // Totals grow from row to row. The larger of the two last ones is the scale of both sides, so their bars compare.
         let last = |rows: &[Row]| rows.last().map_or(0, |row| row.total);
         let most = last(&asks).max(last(&bids)).max(1);
         for (shown, rows) in [(&self.asks, asks), (&self.bids, bids)] {
@@ -91,6 +94,7 @@ impl Rows {
                     let share = row.total.saturating_mul(1000) / most;
                     // A row that shows another price now has not changed in quantity.
                     let flash = match before.filter(|before| before.price == row.price) {
+                        // The cell keeps its class, because another one would start the animation again.
                         Some(before) if before.lots == row.lots => before.flash,
                         Some(before) => flash(row.lots > before.lots, before.flash),
                         None => "",
@@ -134,6 +138,7 @@ pub fn Ladder() -> impl IntoView {
     let asks = asks.into_iter().rev().map(|shown| row(Side::Sell, shown)).collect_view();
     let bids = ladder.with_value(|ladder| ladder.bids);
     let bids = bids.into_iter().map(|shown| row(Side::Buy, shown)).collect_view();
+    // Before its snapshot arrives the book may be full, and the text for an empty one would be wrong.
     let is_empty = move || {
         markets.book.with(|book| {
             book.is_there && [Side::Buy, Side::Sell].iter().all(|side| book.best(*side).is_none())
@@ -198,6 +203,7 @@ fn spread(markets: Markets, market: &Market) -> Option<String> {
     let shown = Decimal::of_steps(gap, market.tick_size)?.to_string();
     // The middle can lie between two ticks: half of the sum is five tenths of it.
     let middle = Decimal::of_steps(both.checked_mul(5)?, market.tick_size.shifted(1)?)?;
+    // Tenths of a basis point: gap / (both / 2) × 10,000 × 10.
     let tenths = gap.checked_mul(200_000)?.checked_div(both)?;
     let bps = format::number(&Decimal::of_atoms(Atoms(tenths), 1).to_string(), 1);
     let middle = format::in_steps(&middle.to_string(), market.tick_size);
@@ -236,21 +242,25 @@ fn LadderRow(
         format!("scaleX({}.{:03})", share / 1000, share % 1000)
     };
     let fill = move |_| {
+        // Not the text that is shown: the fields take neither group separators nor a decimal comma.
         let price = market.with_untracked(|market| {
             Some(market.as_ref()?.format_price(shown.get_untracked()?.price))
         });
         if let Some(price) = price {
+            // An order that trades with an ask is a buy, and one that trades with a bid is a sale.
             form.use_price(side.opposite(), price);
         }
     };
     let is_blank = move || shown.with(Option::is_none);
     view! {
         <tr role="row" class:mine=move || own.with(Option::is_some) class:blank=is_blank title=own>
+            // The style stretches the button over the whole row.
             <td role="cell" class:price=move || !is_blank()>
                 <button type="button" aria-label=label on:click=fill>{price}</button>
             </td>
             <td role="cell" class=move || shown.with(|row| row.map_or("", |row| row.flash))>{quantity}</td>
             <td role="cell">{total}</td>
+            // A transform is drawn without laying out the page again, which a width would need at each change of the book.
             <td class="bar" aria-hidden="true" style:transform=scale></td>
         </tr>
     }

@@ -11,6 +11,7 @@ use crate::platform::format;
 pub fn Tape() -> impl IntoView {
     let markets = use_markets();
     let row = |market: &Market, trade: TradeBody| {
+        // The sign and its label tell the side to people who do not see the two colours.
         let (class, sign) = match trade.taker_side {
             Side::Buy => ("price bid", "▲"),
             Side::Sell => ("price ask", "▼"),

@@ -23,6 +23,7 @@ async fn ask(
     interval: &str,
     before_ms: Option<u64>,
 ) -> api::ApiResult<CandlesResponse> {
+    // In a path the slash would begin another segment.
     let market = market.replacen('/', "-", 1);
     let before = before_ms.map(|time| format!("&before={time}")).unwrap_or_default();
     let path = format!("/v1/markets/{market}/candles?interval={interval}&limit={PAGE}{before}");
@@ -42,6 +43,7 @@ fn rows(market: &Market, candles: &[Candle]) -> Vec<f64> {
             float(&market.format_quantity(candle.volume)),
         ]
     };
+    // One flat list crosses to JavaScript as one array. An object for each candle would take several calls.
     candles.iter().flat_map(row).collect()
 }
 
@@ -70,13 +72,14 @@ impl Shown {
         let count = self.asked.get_value();
         spawn_local(async move {
             let answer = ask(&market.name, interval.name, None).await;
+            // Another market or interval was chosen meanwhile, or the chart was removed.
             if self.asked.try_get_value() != Some(count) {
                 return;
             }
             match answer {
                 Ok(body) => {
                     let mut candles = Candles::read(market, interval, PAGE, &body);
-                    // The feed's trades may be newer than the answer.
+                    // The feed's trades may be newer than the answer. A gap is ignored here, as the next trade finds it again.
                     self.markets.trades.with_untracked(|tape| candles.add_trades(tape));
                     self.candles.set(Some(candles));
                     self.problem.set(None);
@@ -95,14 +98,17 @@ impl Shown {
             Some((candles.market.clone(), candles.interval, first))
         });
         let Some((market, interval, first)) = before else { return };
+        // The library asks at each move of the chart near its oldest candle.
         if self.is_asking_older.get_value() {
             return;
         }
         self.is_asking_older.set_value(true);
+        // Not counted as a new request: this answer extends the candles and does not replace them.
         let count = self.asked.get_value();
         spawn_local(async move {
             let answer = ask(&market.name, interval.name, Some(first)).await;
             self.is_asking_older.try_set_value(false);
+            // A failure needs no report: the next move of the chart asks again.
             let (Ok(body), true) = (answer, self.asked.try_get_value() == Some(count)) else {
                 return;
             };
@@ -118,6 +124,7 @@ impl Shown {
 
     /// Draws, if both chart and candles are there.
     fn draw(self, draw: impl FnOnce(&Chart, &Candles)) {
+        // The view may be removed while a request is on its way.
         self.chart.try_with_value(|chart| {
             self.candles.with_untracked(|candles| {
                 if let (Some(mounted), Some(candles)) = (chart, candles) {
@@ -150,6 +157,8 @@ impl Shown {
                 };
                 fills.filter_map(mark).collect::<Vec<_>>()
             });
+            // Several fills of one candle and side would be drawn over each other. They become one mark, and `dedup` only finds
+            // equal neighbours.
             marks.sort_unstable();
             marks.dedup();
             let mark = |(start, is_buy): (u64, bool)| {
@@ -173,6 +182,7 @@ impl Shown {
         });
         match change {
             Change::Nothing => {}
+            // The missed trades can belong to any of the candles, so all are requested again.
             Change::Gap => self.ask(),
             Change::From(first) => {
                 self.candles.notify();
@@ -203,6 +213,7 @@ fn CandleChart() -> impl IntoView {
         problem: RwSignal::new(None),
         asked: StoredValue::new(0),
         is_asking_older: StoredValue::new(false),
+        // JavaScript objects cannot move between threads, and a plain `StoredValue` only takes values that can.
         chart: StoredValue::new_local(None),
         pointed: RwSignal::new(None),
     };
@@ -212,6 +223,7 @@ fn CandleChart() -> impl IntoView {
         interval.track();
         markets.shown.track();
         markets.listing.track();
+        // At once, not when the answer comes: these candles do not belong to the new choice.
         shown.candles.set(None);
         shown.pointed.set(None);
         shown.ask();
@@ -247,6 +259,7 @@ fn CandleChart() -> impl IntoView {
         });
     });
     on_cleanup(move || {
+        // The library and `web/chart.js` observe the size of the element and the theme of the page until they are told to stop.
         shown.chart.with_value(|mounted| {
             if let Some(mounted) = mounted {
                 mounted.chart.remove();
@@ -281,6 +294,7 @@ fn CandleChart() -> impl IntoView {
         </div>
         <p class="readout">{move || readout(shown.candles, shown.pointed.get())}</p>
         <div class="chart-place">
+            // Hidden, not removed, while the table is shown: a new chart would forget what the user scrolled and zoomed to.
             <div class="canvas" class:hidden=move || is_table.get() node_ref=canvas role="img" aria-label=label></div>
             {move || is_table.get().then(|| table(shown.candles))}
             <Show when=is_empty>
@@ -292,6 +306,7 @@ fn CandleChart() -> impl IntoView {
         </div>
         <p class="chart-foot">
             <span role="status">{move || shown.problem.get()}</span>
+            // The library's own attribution is turned off: see `web/chart.js`.
             <a href="https://www.tradingview.com/" target="_blank" rel="noopener noreferrer">
                 "TradingView Lightweight Charts™, © TradingView, Inc."
             </a>

@@ -33,6 +33,7 @@ pub fn readout(shown: RwSignal<Option<Candles>>, pointed: Option<u64>) -> Option
         let candles = candles.as_ref()?;
         let at = |start| candles.list.iter().find(|candle| candle.start_ms == start);
         let candle = pointed.and_then(at).or(candles.list.last())?;
+        // A candle that closes where it opened counts as up, as its volume does in the chart.
         let class = if candle.close < candle.open { "ask" } else { "bid" };
         let sign = if candle.close < candle.open { "▼" } else { "▲" };
         let [open, high, low, close, volume] = values(&candles.market, candle);

@@ -1,4 +1,8 @@
 //! Candles: those that the replica reported, with the trades that came after.
+//!
+//! The replica's answer names the last batch that it includes. The feed's list of trades, newest first, is read down to that
+//! batch, and what is new is added to the last candles. If the whole list is new, trades before it may be missing, and the
+//! replica is asked again.
 
 use leptos::prelude::RwSignal;
 use zellbook_core::wire::{CandleBody, CandlesResponse, TradeBody};
@@ -87,9 +91,12 @@ impl Candles {
     pub fn read(market: Market, interval: Interval, limit: usize, body: &CandlesResponse) -> Self {
         let mut list: Vec<Candle> =
             body.candles.iter().filter_map(|candle| Candle::read(&market, candle)).collect();
+        // The replica answers newest first. Bisection and the chart's positions need ascending and unique starts, so the order of
+        // the answer is not relied on.
         list.sort_by_key(|candle| candle.start_ms);
         list.dedup_by_key(|candle| candle.start_ms);
         let batch = body.batch.parse().unwrap_or(0);
+        // Fewer candles than requested are all that there are.
         let has_older = body.candles.len() >= limit;
         Self { market, interval, list, batch, has_older }
     }
@@ -97,6 +104,7 @@ impl Candles {
     /// Adds candles of the time before.
     pub fn add_older(&mut self, older: Self) {
         let first = self.list.first().map_or(u64::MAX, |candle| candle.start_ms);
+        // Only candles from before, even if a replica ignores what was requested: `list` must stay in order.
         let before = older.list.into_iter().filter(|candle| candle.start_ms < first);
         self.list.splice(0..0, before);
         self.has_older = older.has_older;
@@ -104,15 +112,18 @@ impl Candles {
 
     /// Adds the trades of batches that are not included yet. `tape` is newest first.
     pub fn add_trades(&mut self, tape: &[TradeBody]) -> Change {
+        // The answer includes all trades up to its batch and none after it, so the batch tells which trades are new.
         let is_new =
             |trade: &&TradeBody| trade.batch.parse().is_ok_and(|batch: u64| batch > self.batch);
         let new: Vec<&TradeBody> = tape.iter().take_while(is_new).collect();
         let Some(newest) = new.first() else { return Change::Nothing };
+        // A shorter tape is all that the market ever traded, so nothing can be missing.
         if new.len() == tape.len() && tape.len() >= TAPE_MIN {
             return Change::Gap;
         }
         let batch = newest.batch.parse().unwrap_or(self.batch);
         let mut first = self.list.len();
+        // Oldest first, because the last trade sets the close.
         for trade in new.into_iter().rev() {
             first = first.min(self.add(trade).unwrap_or(first));
         }
@@ -132,6 +143,7 @@ impl Candles {
                 candle.close = price;
                 candle.volume = candle.volume.saturating_add(volume);
             }
+            // An interval without a trade has no candle, so its first trade makes one.
             None => {
                 let (open, high, low, close) = (price, price, price, price);
                 self.list.insert(position, Candle { start_ms, open, high, low, close, volume });

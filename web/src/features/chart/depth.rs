@@ -12,9 +12,9 @@ use crate::ui::later::{MakeView, NotLoaded, wasm_split};
 
 /// The least time between two drawings. Nobody reads faster.
 const EVERY: Duration = Duration::from_millis(250);
-/// The most levels of a side that are drawn.
+/// The most levels of a side that are drawn: as many as a replica reports.
 const LEVELS: usize = 500;
-/// The size of the drawing in its own units.
+/// The size of the drawing in its own units, which the browser scales. They are fine enough for whole numbers.
 const WIDTH: u128 = 1000;
 const HEIGHT: u128 = 400;
 
@@ -44,6 +44,8 @@ fn sums(markets: Markets, market: &Market, side: Side) -> Vec<Point> {
         quote = quote.checked_add(worth)?;
         Some(Point { side, price, quantity, quote })
     };
+    // A sum that overflows ends the side: the levels closer to the spread are still right. Untracked, because the timer
+    // below decides when to draw.
     markets.book.with_untracked(|book| book.levels(side).take(LEVELS).map_while(point).collect())
 }
 
@@ -66,6 +68,7 @@ impl Depth {
     fn ends(&self) -> (u64, u64) {
         let price = |point: Option<&Point>| point.map_or(0, |point| point.price.0);
         let (low, high) = (price(self.points.first()), price(self.points.last()));
+        // `x` divides by the distance, so a book of one price must have one too.
         (low, high.max(low.saturating_add(1)))
     }
 
@@ -78,6 +81,7 @@ impl Depth {
     /// The vertical position of a sum, from above.
     fn y(&self, quantity: u128) -> u128 {
         let most = self.points.iter().map(|point| point.quantity).max().unwrap_or(0).max(1);
+        // The largest sum takes 95 % of the height, so that its line is not cut off at the edge.
         HEIGHT - (quantity.saturating_mul(HEIGHT * 19 / 20) / most).min(HEIGHT)
     }
 
@@ -90,6 +94,7 @@ impl Depth {
         }
         let Some(best) = points.first() else { return String::new() };
         let mut path = format!("M{} {HEIGHT}", self.x(best.price));
+        // First across, then up: the sum grows at the price itself and not before it.
         for point in &points {
             path += &format!("H{}V{}", self.x(point.price), self.y(point.quantity));
         }
@@ -131,15 +136,19 @@ fn DepthChart() -> impl IntoView {
     Effect::new(move |before: Option<()>| {
         markets.book.track();
         markets.shown.track();
+        // The first change starts the timer, and the drawing then shows all changes until its end. The first run changes nothing:
+        // the depth was just made.
         if before.is_some() && !waits.get_value() {
             waits.set_value(true);
             let again = move || {
+                // The view may be removed before the timer ends.
                 waits.try_set_value(false);
                 let _ = depth.try_set(Depth::new(markets));
             };
             set_timeout(again, EVERY);
         }
     });
+    // A price and not a position, because levels come and go while the pointer rests.
     let chosen: RwSignal<Option<Ticks>> = RwSignal::new(None);
     let position = move || {
         let price = chosen.get()?;
@@ -166,6 +175,7 @@ fn DepthChart() -> impl IntoView {
         let now = untrack(position);
         let next = |depth: &Depth| {
             let last = depth.points.len().checked_sub(1)?;
+            // Without a choice, the first key chooses the best price in its direction.
             let ask = depth.points.iter().position(|point| point.side == Side::Sell);
             match (event.key().as_str(), now) {
                 ("ArrowLeft" | "ArrowDown", now) => {
@@ -178,6 +188,7 @@ fn DepthChart() -> impl IntoView {
                 _ => None,
             }
         };
+        // Only the keys that move the choice are kept from the page, which would scroll with them.
         if depth.with_untracked(|depth| depth.as_ref().and_then(next)).is_some() {
             event.prevent_default();
             choose(&next);
@@ -213,6 +224,7 @@ fn DepthChart() -> impl IntoView {
         <div
             class="chart-place depth-chart"
             tabindex="0"
+            // A screen reader steps through the values of a slider with the arrow keys and reads each one.
             role="slider"
             aria-label="Order book depth by price"
             aria-valuemin="0"
@@ -224,6 +236,7 @@ fn DepthChart() -> impl IntoView {
             on:pointerleave=move |_| chosen.set(None)
             on:keydown=on_key
         >
+            // The drawing is stretched to its panel, but its lines keep their width.
             <svg viewBox=format!("0 0 {WIDTH} {HEIGHT}") preserveAspectRatio="none" aria-hidden="true">
                 <path class="bids" d=move || outline(Side::Buy) vector-effect="non-scaling-stroke"></path>
                 <path class="asks" d=move || outline(Side::Sell) vector-effect="non-scaling-stroke"></path>

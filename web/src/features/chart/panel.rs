@@ -10,6 +10,7 @@ use crate::ui::later::Later;
 #[component]
 pub fn ChartPanel() -> impl IntoView {
     let is_depth = RwSignal::new(false);
+    // Here and not in the candle chart: that is removed while the depth is shown, and the choice must outlast it.
     provide_context(ChosenInterval(RwSignal::new(INTERVALS[2])));
     let tab = move |name: &'static str, value: bool| {
         view! {

@@ -1,4 +1,7 @@
 //! The order book of the market shown, kept up to date by the feed.
+//!
+//! A channel snapshot replaces the book. A change has the new values of the levels that changed, so applying one twice does
+//! no harm, but a missing one does. The feed passes on no change after a gap until the next snapshot.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +33,7 @@ impl Level {
     }
 }
 
-/// A side of the book by price.
+/// A side of the book by price. It is sorted, so that both the best and the worst price are at an end.
 type Levels = BTreeMap<Ticks, Level>;
 
 /// Reads a price as the replica writes it.
@@ -61,6 +64,7 @@ impl Book {
             if is_snapshot {
                 levels.clear();
             }
+            // A level that cannot be read is left out. One bad number must not hide the rest of the book.
             for level in rows.iter().filter_map(|row| Level::read(market, row)) {
                 if level.lots == 0 {
                     levels.remove(&level.price);
@@ -69,6 +73,8 @@ impl Book {
                 }
             }
         }
+        // After all changes: the last of them may remove a level. The levels farthest from the spread go, since orders reach
+        // them last.
         while self.bids.len() > LEVELS_MAX {
             self.bids.pop_first();
         }
@@ -79,6 +85,7 @@ impl Book {
 
     /// The levels of a side, best price first.
     pub fn levels(&self, side: Side) -> Box<dyn Iterator<Item = Level> + '_> {
+        // Boxed, because the two directions are iterators of different types.
         match side {
             Side::Buy => Box::new(self.bids.values().rev().copied()),
             Side::Sell => Box::new(self.asks.values().copied()),
@@ -109,7 +116,9 @@ impl Book {
             let own = own.map(move |(_, remaining)| maker(*remaining, 1, true));
             let own_lots: u128 = own.clone().map(|maker| maker.remaining).sum();
             let own_orders: u32 = own.clone().map(|maker| maker.orders).sum();
+            // Book and account come in separate channels. For a moment the account may have more at a price than the book.
             let left = lots.saturating_sub(own_lots);
+            // What is left belongs to one order at least, and counts as such against `makers_per_order`.
             let orders = orders.saturating_sub(own_orders).max(1);
             (left > 0).then(|| maker(left, orders, false)).into_iter().chain(own)
         })

@@ -12,8 +12,10 @@ use crate::platform::format;
 pub fn change(market: &Market, body: &MarketBody) -> Option<(&'static str, String)> {
     let open = ticks(market, body.open_24h.as_ref()?)?.0;
     let last = ticks(market, body.last.as_ref()?)?.0;
+    // No market trades at zero, but a replica could report it.
     let hundredths = u128::from(last.abs_diff(open)) * 10_000 / u128::from(open.max(1));
     let percent = format::number(&Decimal::of_atoms(Atoms(hundredths), 2).to_string(), 2);
+    // Decimals are never negative, so the sign is added here.
     let (class, sign) = match last.cmp(&open) {
         std::cmp::Ordering::Less => ("ask", "−"),
         std::cmp::Ordering::Equal => ("", ""),
@@ -50,7 +52,7 @@ pub fn Figures() -> impl IntoView {
                 </div>
             }
         };
-    // Trades come with the feed, figures are asked for every few seconds.
+    // Trades come with the feed, figures are asked for every few seconds. So the newest trade is the later of the two.
     let last = move || {
         let tape = markets.trades.with(|trades| trades.first().map(|trade| trade.price.clone()));
         tape.or_else(|| body()?.last)
@@ -64,6 +66,7 @@ pub fn Figures() -> impl IntoView {
         let direction = match (number(&old), number(&now)) {
             (Some(old), Some(now)) if now > old => 1,
             (Some(old), Some(now)) if now < old => -1,
+            // A trade at the same price keeps its colour, and the memo does not change, so nothing flashes.
             (Some(_), Some(_)) => direction,
             _ => 0,
         };

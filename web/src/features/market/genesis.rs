@@ -14,6 +14,7 @@ pub async fn rules(markets: Markets) -> ApiResult<Arc<Rules>> {
     if let Some(rules) = markets.rules.get_untracked() {
         return Ok(rules);
     }
+    // Two callers may both get here before either has an answer. They compute the same rules, so the later one may win.
     let genesis: Genesis = api::parse(&api::text("/v1/genesis").await?)?;
     let rules = genesis.check().map_err(|error| Problem::Refused(error.to_string()))?;
     let rules = Arc::new(rules);

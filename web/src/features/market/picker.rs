@@ -37,6 +37,7 @@ pub fn MarketPicker() -> impl IntoView {
 
 /// The markets whose names contain a text.
 fn found(markets: Markets, text: &str) -> Vec<MarketBody> {
+    // In paths a market is written `ETH-USDT`, which people may paste here.
     let text = text.trim().to_ascii_uppercase().replace('-', "/");
     markets.figures.with(|figures| {
         let all = figures.iter().flat_map(|figures| &figures.markets);
@@ -67,6 +68,7 @@ fn List() -> impl IntoView {
     };
     let row = move |body: MarketBody| {
         let listing = markets.listing.get()?;
+        // The figures come from the replica. A market that the listing does not have could not be shown, so it gets no row.
         let market = listing.market(&body.name)?;
         let price = |value: &Option<String>| {
             let shown = value.as_ref().map(|value| format::in_steps(value, market.tick_size));

@@ -10,7 +10,7 @@ use super::book::Book;
 use crate::platform::format::Steps;
 use crate::ui::reader::{Reader, reader};
 
-/// The most trades that are stored.
+/// The most trades that are stored. The chart needs as many as a snapshot has, 50, to notice that it missed some.
 const TRADES_MAX: usize = 60;
 
 /// Markets and market data, to read. [`Markets::show`] is the only change that any component can make.
@@ -66,9 +66,11 @@ impl Markets {
 
     /// Shows another market. Its book and trades come with the feed.
     pub fn show(self, name: String) {
+        // The feed is subscribed to this market already and would send no new snapshot for the emptied book.
         if self.shown.with_untracked(|shown| *shown == name) {
             return;
         }
+        // Emptied now and not when the snapshot comes: in the ticks and lots of another market these numbers are wrong.
         self.write.book.set(Book::default());
         self.write.trades.set(Vec::new());
         self.write.shown.set(name);
@@ -98,6 +100,7 @@ impl Markets {
 
     /// Stores the rules of genesis. From now on the page lists the markets by them.
     pub(super) fn set_rules(self, rules: Arc<Rules>) {
+        // A new listing makes the chart request its candles again, so an equal one is not written.
         if self.listing.with_untracked(|listing| listing.as_deref() != Some(&rules.listing)) {
             self.write.listing.set(Some(Arc::new(rules.listing.clone())));
         }
@@ -122,6 +125,7 @@ impl MarketsWriter {
         let listing = self.0.listing.get_untracked();
         let shown = self.0.shown.get_untracked();
         let market = listing.as_ref().and_then(|listing| listing.market(&shown));
+        // A frame without news of the book must not notify everything that follows the book.
         if let Some(market) = market.filter(|_| !books.is_empty()) {
             self.0.write.book.update(|book| {
                 for (body, is_snapshot) in books {
@@ -135,6 +139,7 @@ impl MarketsWriter {
 
     /// Adds new trades of the market shown, newest first. A snapshot takes the place of all others.
     pub fn add_trades(self, new: Vec<TradeBody>, is_snapshot: bool) {
+        // The feed itself drops trades of a market that it is no longer subscribed to.
         self.0.write.trades.update(|trades| {
             if is_snapshot {
                 trades.clear();

@@ -48,6 +48,8 @@ impl Choices {
         let loading = || FormError::new(Field::Whole, "The market is loading.");
         let (_, market) = markets.shown_market().ok_or_else(loading)?;
         let side = form.side.get();
+        // The slippage counts from the best price of the other side. Without one there is no limit price, and the protocol
+        // has no order without one (protocol.md, section 11).
         let best = markets.book.with(|book| book.best(side.opposite())).ok_or_else(|| {
             let missing = if side == Side::Buy { "asks" } else { "bids" };
             let text = format!("There are no {missing} in the book. Place a limit order instead.");
@@ -85,6 +87,7 @@ impl Choices {
         };
         let mut draft = Draft::new(markets, session, order)?;
         draft.is_market = self.is_market.get();
+        // An error of the expiry comes last, as on the form. The checks above do not depend on the expiry.
         expires.map(|_| draft)
     }
 }
@@ -95,6 +98,7 @@ fn bound(best: Ticks, side: Side, slippage_bps: u16) -> Ticks {
     let most = u64::try_from(most).unwrap_or(u64::MAX);
     Ticks(match side {
         Side::Buy => best.0.saturating_add(most),
+        // A price of zero is rejected (code 12).
         Side::Sell => best.0.saturating_sub(most).max(1),
     })
 }

@@ -39,6 +39,7 @@ impl DeadMan {
         spawn_local(async move {
             let action = Action::CancelAllAfter { time: from_now(length) };
             // A renewal that fails is tried again when the next one is due.
+            // A locked wallet signs nothing, and then the switch fires, as the user was told when turning it on.
             let _ = signing.sign_unattended(RENEWAL.into(), action).await;
         });
     }
@@ -49,10 +50,14 @@ pub fn keep_alive(session: Session, signing: Signing, switch: DeadMan) {
     spawn_local(async move {
         let mut renewed = 0_u64;
         loop {
+            // Polling suffices: the countdown needs each second anyway, and a timer for the due time would have to be set again
+            // whenever the switch, its length or the account changes.
             clock::sleep(TICK_MS).await;
             let now = clock::now();
             switch.now_ms.set(now);
             let length = switch.length_ms.get_untracked();
+            // No switch is reported before the first signature is applied, and none after it has fired. Extending it then would
+            // set a switch that nobody asked for.
             let (Some(length), Some(due)) = (length, untrack(|| due(session))) else { continue };
             let is_late = due < now.saturating_add(length / 2);
             // A renewal that is on its way gets a quarter of the length before the next one is sent.
@@ -111,7 +116,10 @@ pub fn DeadManView() -> impl IntoView {
         request(signing, format!("{TURN_ON} ({words})"), line, from_now(length));
     };
     let turn_off = move |_| {
+        // Extending ends before the sheet opens. An extension that is sequenced after the signature below would set the switch
+        // again.
         switch.length_ms.set(None);
+        // The time 0 removes the switch (protocol.md, section 14).
         request(signing, TURN_OFF.into(), "only when you do".into(), 0);
     };
     let text = move || {

@@ -34,6 +34,8 @@ impl Draft {
         let (listing, market) =
             markets.shown_market().ok_or(FormError::new(Field::Whole, "The market is loading."))?;
         let terms = check(&listing, &market, &order)?;
+        // The balance is unknown until the replica reports the account. Until then rejects 33 and 40 are left to the engine,
+        // and the form still shows what the order would do.
         let available = session.available_atoms(&listing, terms.cost_token);
         let open_orders = session.open_orders(&market.name).len();
         let trader = available.map(|available| Trader { available, open_orders });
@@ -52,6 +54,7 @@ impl Draft {
     ) -> Self {
         let opposite = order.side.opposite();
         let own = session.open_orders(&market.name);
+        // The account lists its orders newest first. At one price the oldest order is matched first.
         let own = own.iter().rev().filter(|order| order.side == opposite);
         let own: Vec<_> = own
             .filter_map(|order| {
@@ -68,6 +71,8 @@ impl Draft {
 
     /// Why the engine would reject it now.
     pub fn error(&self) -> Option<FormError> {
+        // In a book that has not arrived nothing crosses, so every post-only order would seem to rest and no fill-or-kill order
+        // to fill.
         if !self.book_is_there {
             return Some(FormError::new(Field::Whole, "The order book is loading."));
         }
@@ -108,8 +113,10 @@ impl Draft {
     fn proceeds_min(&self) -> Option<Atoms> {
         let Terms { price, quantity, time_in_force, .. } = self.terms;
         let quote = self.market.quote_atoms(price, quantity)?;
+        // Only the cost of a buy includes a fee. It is the highest fee at these terms, whatever the side.
         let with_fee = self.market.cost(Side::Buy, price, quantity, time_in_force)?;
         let fee = with_fee.checked_sub(quote)?;
+        // This fee can exceed a tiny value: a part that takes and a part that rests are each rounded up by up to an atom.
         Some(quote.checked_sub(fee).unwrap_or_default())
     }
 
@@ -117,11 +124,13 @@ impl Draft {
     pub fn lines(&self) -> Lines {
         let Self { market, terms, simulation, .. } = self;
         let mut lines = Vec::new();
+        // The simulation goes on after a reject, but a rejected order has no outcome to show.
         if simulation.reject.is_none() {
             self.push_outcome(&mut lines);
         }
         self.push_bounds(&mut lines, terms.cost);
         if terms.side == Side::Sell {
+            // Never None: `check` rejects an order whose value with its fee is too large to count (code 16).
             let proceeds = self.proceeds_min().unwrap_or_default();
             lines.push(("Min. proceeds", self.amount(market.quote, proceeds)));
         }
@@ -155,6 +164,7 @@ impl Draft {
                 let average = format::in_steps(&average.to_string(), market.tick_size);
                 lines.push(("Average price", average));
             }
+            // The fills are best price first, so the last one is the worst. A single fill has its price in the average already.
             if let Some((worst, _)) = simulation.fills.last().filter(|_| simulation.fills.len() > 1)
             {
                 let worst = format::in_steps(&market.format_price(*worst), market.tick_size);
@@ -166,6 +176,8 @@ impl Draft {
             let rests = simulation.rests;
             lines.push(("Posts to book", self.quantity(rests)));
             lines.push(("Locked by this order", self.amount(terms.cost_token, simulation.locked)));
+            // The maker's fee counts from the quantity with which the order enters the book, so what is filled now is no part of
+            // it (protocol.md, section 10).
             let fee = market.maker_fee(terms.price, rests, rests).unwrap_or_default();
             lines.push(("Maker fee if filled", self.fee(fee, market.maker_fee_bps)));
         }
@@ -178,6 +190,7 @@ impl Draft {
                         self.listing.limits.makers_per_order
                     )
                 }
+                // The rest of an `ioc` order. The other reasons end orders that rest already.
                 _ => "cannot fill now".into(),
             };
             lines.push(("Cancelled immediately", format!("{}: {why}", self.quantity(lots))));

@@ -54,6 +54,7 @@ impl Edit {
             price,
             time_in_force: open.time_in_force,
             expires: number(&open.expires_ms),
+            // The replica does not report the choice with which the order was placed.
             self_trade: SelfTrade::default(),
             // Without a client id the order keeps its own.
             client_id: None,
@@ -64,23 +65,31 @@ impl Edit {
             Some((open.id.parse().ok()?, price, remaining, lots(&open.filled)?))
         };
         let (id, was_price, remaining, filled) =
+            // Only the book of the market shown is loaded, and the simulation needs that of the order's own market.
             known().filter(|_| market.name == open.market).ok_or_else(not_here)?;
         let terms = check(&listing, &market, &order)?;
+        // A total below what is filled leaves zero: the engine then cancels the order (protocol.md, section 12).
         let left = terms.quantity.checked_sub(filled).unwrap_or_default();
+        // The engine would apply it without any effect, so there is nothing to sign.
         if (terms.price, left) == (was_price, remaining) {
             return Err(FormError::new(Field::Whole, "Change the price or quantity."));
         }
+        // A change in place also needs the order's expiry and client id, and a time in force that rests (protocol.md,
+        // section 12). This form changes none of them, and the time in force of an open order always rests.
         let effect = match left {
             Lots(0) => Effect::Cancels,
             left if terms.price == was_price && left <= remaining => Effect::Reduces,
             _ => Effect::PlacesNew,
         };
+        // Never None: `check` found the cost of the whole order to be countable (code 16), and what is left is no more.
         let cost = market.cost(terms.side, terms.price, left, terms.time_in_force);
         let terms = Terms { quantity: left, cost: cost.unwrap_or_default(), ..terms };
-        // The quantity with which the order entered the book is not known here. The fee can be off by one atom.
+        // The new order may use what the old one locks (protocol.md, section 12). The quantity with which the old order entered
+        // the book is not reported, so the fee in its lock can be off by one atom.
         let lock = market.lock(open.side, was_price, remaining, remaining).unwrap_or_default();
         let available = session.available_atoms(&listing, terms.cost_token);
         let available = available.and_then(|available| available.checked_add(lock));
+        // The old order makes room for the new one, so reject 33 does not apply.
         let trader = available.map(|available| Trader { available, open_orders: 0 });
         let before = format!(
             "{} at {}, {} filled",
@@ -94,6 +103,7 @@ impl Edit {
 
     /// Why the engine would reject it now.
     pub fn error(&self) -> Option<FormError> {
+        // A `replace` that cancels or reduces does not depend on the book or the balance, so the draft's error does not apply.
         self.draft.error().filter(|_| self.effect == Effect::PlacesNew)
     }
 
@@ -143,6 +153,7 @@ impl Edit {
             title: format!("Change order #{} to {}", self.id, self.words()),
             lines,
             action: Action::Replace {
+                // Not its client id: that may name another order by the time the change is applied.
                 target: OrderRef::Id(self.id),
                 order: self.draft.order.clone(),
             },

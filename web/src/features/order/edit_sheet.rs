@@ -30,6 +30,7 @@ pub fn EditSheet() -> impl IntoView {
             on:close=move |_| form.end_edit()
             on:keydown=ignore_held_enter
         >
+            // Each order gets a form of its own, so nothing typed for one order is left for the next.
             {move || form.edited.get().map(|_| view! { <Later part=|| Box::pin(edit_form()) /> })}
         </dialog>
     }
@@ -56,10 +57,12 @@ fn EditForm(id: String) -> impl IntoView {
         })
     });
     let (price, quantity) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
+    // Untracked: a fill while the sheet is open must not overwrite what the user has typed.
     if let Some(open) = open.get_untracked() {
         price.set(open.price);
         quantity.set(open.quantity);
     }
+    // An edit has no equality, so each run counts as a change.
     let edit = Memo::new_with_compare(
         move |_| {
             let closed = FormError::new(Field::Whole, "This order is no longer open.");
@@ -80,6 +83,7 @@ fn EditForm(id: String) -> impl IntoView {
             return;
         }
         if let Ok(edit) = edit.get_untracked() {
+            // Before the signature, so that the signing sheet does not open on top of this one.
             form.end_edit();
             signing.sign(edit.request(), |_| ());
         }

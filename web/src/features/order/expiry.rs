@@ -40,10 +40,12 @@ impl Expiry {
     pub fn time(self, connection: Connection) -> Result<u64, FormError> {
         let error = |text: String| FormError::new(Field::Expires, text);
         let time = match self.lifetime.get() {
+            // Rounded up: an order never ends before the time that the user chose.
             Some(lifetime) => clock::now().next_multiple_of(1000) + lifetime,
             None => clock::of_local(&self.moment.get())
                 .ok_or_else(|| error("Choose a date and time.".into()))?,
         };
+        // The engine compares with the exchange's time (reject 18). Until a status reports it, this check is left to the engine.
         if let Some(now) = connection.exchange_time().filter(|now| time <= *now) {
             let now = format::date_time(&now.to_string());
             return Err(error(format!("The exchange's time is {now}; choose a later one.")));
@@ -63,6 +65,7 @@ pub fn ExpiryField(expiry: Expiry, errors: FormErrors) -> impl IntoView {
         <div class="expiry">
             <label class="field">
                 <span>"Expires"</span>
+                // The last option has an empty value, which is no number and reads as None.
                 <select on:change=move |event| expiry.lifetime.set(event_target_value(&event).parse().ok())>
                     {LIFETIMES.map(option).collect_view()}
                     <option value="" selected=move || !expiry.is_counted()>"Custom date and time"</option>

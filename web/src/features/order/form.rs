@@ -28,6 +28,7 @@ pub fn OrderForm() -> impl IntoView {
     let (signing, form) = (use_signing(), use_form());
     let choices = Choices::new();
     let draft_now = move || choices.draft(markets, session, connection, form);
+    // A draft has no equality. It is made when a field, the book or the account changes, so each run counts as a change.
     let draft = Memo::new_with_compare(move |_| draft_now(), |_, _| true);
     let error =
         move || draft.with(|draft| draft.as_ref().map_or_else(|e| Some(e.clone()), Draft::error));
@@ -35,7 +36,8 @@ pub fn OrderForm() -> impl IntoView {
     let section: NodeRef<Section> = NodeRef::new();
     Effect::new(move || {
         if let (true, Some(section)) = (form.is_open.get(), section.get_untracked()) {
-            // On a narrow page the form covers the rest, so the focus must not stay below it.
+            // On a narrow page the form covers the rest, so the focus must not stay below it. By the next frame the form is
+            // visible: a hidden element takes no focus.
             request_animation_frame(move || {
                 let _ = section.focus();
             });
@@ -43,6 +45,8 @@ pub fn OrderForm() -> impl IntoView {
     });
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
+        // The button is only marked as disabled, so that it keeps the focus and its reason is read out. It can be pressed, and
+        // then every field shows its error.
         errors.leave_all();
         if untrack(move || errors.is_blocked()) {
             return;
@@ -60,6 +64,7 @@ pub fn OrderForm() -> impl IntoView {
         });
     };
     let largest = Memo::new(move |_| {
+        // A market order must be paid for at its limit price, even if it fills at better ones (reject 40).
         let price = choices.price(markets, form).ok();
         largest(markets, session, form.side.get(), price, choices.time_in_force())
     });
@@ -74,6 +79,7 @@ pub fn OrderForm() -> impl IntoView {
             class:open=move || form.is_open.get()
             aria-label="Order form"
             id="order-form"
+            // The skip link and the code above move the focus here. The Tab key does not stop here.
             tabindex="-1"
             node_ref=section
             on:keydown=move |event| {
@@ -82,6 +88,7 @@ pub fn OrderForm() -> impl IntoView {
                 }
             }
         >
+            // The form shows its own errors. The browser would hold back the submit event for a date that is not complete.
             <form on:submit=submit on:keydown=ignore_held_enter novalidate>
                 <div class="form-head">
                     <h2>"Place order"</h2>

@@ -41,12 +41,14 @@ impl FormError {
                 Field::Price
             }
             Reject::TooLarge { field: "price", .. } | Reject::WouldCross { .. } => Field::Price,
+            // An order value that is too small or too large is shown here too: at a given price, the quantity repairs it.
             Reject::QuantityOffLot { .. }
             | Reject::NotionalTooSmall { .. }
             | Reject::NotPositive { .. }
             | Reject::TooLarge { .. } => Field::Quantity,
             _ => Field::Whole,
         };
+        // The engine's text, so that the page gives the same reason as the API and the command line.
         let text = reject.to_string();
         let mut letters = text.chars();
         let first = letters.next().map(|letter| letter.to_ascii_uppercase().to_string());
@@ -57,6 +59,7 @@ impl FormError {
 impl Suggestion {
     /// None for a reject that has nothing to do with the order's price and quantity.
     fn of(reject: &Reject, market: &Market, order: &Order) -> Option<Self> {
+        // Only these are repaired by rounding. What to do about the others, for example a low balance, is for the user to decide.
         if !matches!(
             reject,
             Reject::PriceOffTick { .. }
@@ -65,6 +68,7 @@ impl Suggestion {
         ) {
             return None;
         }
+        // Both values at once: a price that is rounded down can bring the order below the minimum value.
         let suggested = market.suggest(order)?;
         Some(Self {
             price: Some(suggested.price).filter(|price| *price != order.price),

@@ -58,6 +58,7 @@ impl FormErrors {
         if !has_key {
             return Some(FormError::new(Field::Whole, "Create or import a wallet first."));
         }
+        // An error that its field does not show yet appears here, so a disabled button always has its reason beside it.
         self.error.get().filter(|error| self.at(error.field).is_none())
     }
 
@@ -95,6 +96,8 @@ pub fn ErrorLine(
     #[prop(into)] id: String,
     class: &'static str,
 ) -> impl IntoView {
+    // The draft is made again with each change of the book. While its error stays the same, the memo keeps the button below
+    // from being replaced in the middle of a click.
     let error = Memo::new(move |_| match field {
         Field::Whole => errors.beside_button(),
         _ => errors.at(field),

@@ -29,7 +29,8 @@ impl FormState {
         let (price, quantity) = (RwSignal::default(), RwSignal::default());
         Effect::new(move |before: Option<String>| {
             let shown = markets.shown.get();
-            // A price of one market would be a mistake in another.
+            // A price of one market would be a mistake in another. The name is empty until the markets are loaded, and what was
+            // typed by then is meant for the first one.
             if before.is_some_and(|before| !before.is_empty() && before != shown) {
                 price.set(String::new());
                 quantity.set(String::new());

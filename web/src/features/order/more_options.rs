@@ -33,6 +33,7 @@ fn text_to_sign(
     let action = Action::Order(order);
     let transaction = Transaction { account, signer: None, nonce: 0, valid_until: None, action };
     let text = transaction.text(&network);
+    // A value cannot contain a line feed, so nothing but the lines of these two fields can match.
     let text = text.replace("\nnonce: 0", "\nnonce: (time of signing)");
     Some(text.replace("\nexpires: 0", "\nexpires: (counted from the time of signing)"))
 }

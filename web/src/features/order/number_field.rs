@@ -20,11 +20,14 @@ pub fn NumberField(
     let error_id = format!("{id}-error");
     let move_by = move |is_up: bool| {
         let Some(step) = step.get_untracked() else { return };
+        // An empty field counts from zero.
         let now = Decimal::parse_lenient(value.get_untracked().trim()).unwrap_or(Decimal::ZERO);
         let Some((below, above)) = now.neighbours(step) else { return };
+        // From a number between two steps, the first press moves to the next valid number.
         let next = if is_up {
             above
         } else if below == now {
+            // Zero stays zero: decimals have no sign.
             let steps = now.in_steps_of(step).unwrap_or(0).saturating_sub(1);
             Decimal::of_steps(steps, step).unwrap_or(now)
         } else {
@@ -33,6 +36,7 @@ pub fn NumberField(
         value.set(next.to_string());
     };
     let on_key = move |event: leptos::ev::KeyboardEvent| match event.key().as_str() {
+        // The browser would move the cursor to the start of the text, and with the arrow down to its end.
         "ArrowUp" => {
             event.prevent_default();
             move_by(true);
@@ -47,6 +51,8 @@ pub fn NumberField(
         <div class="field">
             <label for=id>{label}</label>
             <div class="input">
+                // Not of type `number`: such a field reports an empty text for one that is no number, and the error shown
+                // would be that the number is missing.
                 <input
                     id=id
                     inputmode="decimal"
@@ -59,7 +65,7 @@ pub fn NumberField(
                     on:keydown=on_key
                 />
                 <span class="unit">{move || unit.get()}</span>
-                // The arrow keys do the same.
+                // The arrow keys do the same, so the Tab key passes over the buttons.
                 <button type="button" class="step" tabindex="-1" aria-label="One step down" on:click=move |_| move_by(false)>
                     "−"
                 </button>

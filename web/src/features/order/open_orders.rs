@@ -41,6 +41,7 @@ fn request_cancel_all(signing: Signing, market: Option<String>) {
     let request = SignRequest {
         title: format!("Cancel all orders{on}"),
         lines: vec![("Markets", market.clone().unwrap_or_else(|| "all".into()))],
+        // One transaction, and not a cancel for each row: it also reaches orders that this page has not received yet.
         action: Action::CancelAll { market },
     };
     signing.sign(request, |_| ());
@@ -54,6 +55,7 @@ fn edit(markets: Markets, form: FormState, order: &OrderBody) {
 
 fn order_cells(markets: Markets, before: &[OrderBody], order: &OrderBody) -> impl IntoView + use<> {
     let is_filled = |before: &OrderBody| before.id == order.id && before.filled != order.filled;
+    // The row is a new element whenever an order changes, so the same class flashes again.
     let filled = if before.iter().any(is_filled) { "flash-up" } else { "" };
     let steps = markets.steps(&order.market);
     view! {
@@ -124,6 +126,8 @@ fn open_table(
         }
     };
     view! {
+        // A narrow page shows each row as a list of names (`data-label`) and values. That style takes the meaning of a table
+        // from the elements, and the roles give it back.
         <table role="table" class="past">
             {order_head(more)}
             <tbody role="rowgroup">{orders.into_iter().map(row).collect_view()}</tbody>
@@ -167,6 +171,7 @@ pub fn OpenOrders() -> impl IntoView {
         let account = session.key()?;
         Some(Subject::Orders(account.to_string()))
     });
+    // The rows of the last run. Not a signal: the table writes them itself and would follow its own change.
     let shown = StoredValue::new(Vec::new());
     let table = move || {
         let now = orders.get();

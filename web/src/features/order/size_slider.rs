@@ -27,6 +27,7 @@ pub fn largest(
     let available = session.available_atoms(&listing, market.cost_token(side))?;
     let price = match side {
         Side::Buy => {
+            // At a price of zero every quantity is free, and the search below would return the largest number there is.
             let ticks = price?.in_steps_of(market.tick_size).ok()?;
             Ticks(u64::try_from(ticks).ok().filter(|ticks| *ticks > 0)?)
         }
@@ -37,7 +38,8 @@ pub fn largest(
         cost.is_some_and(|cost| cost <= available)
     };
     // The cost grows with the lots, so bisection finds the largest order. A formula would have to invert the rounding
-    // of the fee.
+    // of the fee. `low` can always be paid for, because zero lots cost nothing. A cost that overflows counts as too high. The
+    // middle is rounded up, so each step moves one of the ends.
     let (mut low, mut high) = (0_u64, u64::MAX);
     while low < high {
         let middle = high - (high - low) / 2;
@@ -61,6 +63,7 @@ impl Largest {
     /// A quantity in percent of the largest order, at most 100.
     fn percent(&self, quantity: &str) -> Option<u128> {
         let lots = lots(&self.market, quantity)?;
+        // None if the balance does not pay for a single lot.
         Some((lots.checked_mul(100)?.checked_div(u128::from(self.lots))?).min(100))
     }
 }
@@ -98,6 +101,8 @@ pub fn SizeSlider(quantity: RwSignal<String>, largest: Memo<Option<Largest>>) ->
                 aria-label="Order size as a share of your available balance"
                 aria-valuetext=words
                 disabled=move || largest.with(Option::is_none)
+                // For a typed quantity between two steps the browser puts the thumb on the closest one. The words have the
+                // exact share.
                 prop:value=move || percent().unwrap_or(0).to_string()
                 on:input=choose
             />

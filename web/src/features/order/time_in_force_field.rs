@@ -18,6 +18,7 @@ pub fn TimeInForceField(choices: Choices, errors: FormErrors) -> impl IntoView {
         view! { <option value=value.name()>{time_in_force_words(value)}</option> }
     };
     view! {
+        // Hidden, not removed: a list that is made again would show its first option, whatever is chosen.
         <label class="field" class:hidden=move || choices.is_market.get()>
             <span>"Time in force"</span>
             <select on:change=move |event| {
