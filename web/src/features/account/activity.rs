@@ -44,7 +44,9 @@ fn steps(sent: &Sent) -> Vec<(&'static str, Option<String>, &'static str)> {
     };
     let is_rejected = last != "applied";
     vec![
+        // This time is the browser's. The others are the replica's or the network's, so they can seem to go back.
         ("signed", Some(format::time(&sent.signed_ms)), "done"),
+        // `received` has no step of its own: until it is posted, a transaction is on its way to that.
         ("posted", time(|status| status.posted_ms.as_ref()), class(reached(Stage::Posted), true)),
         (
             "finalized",
@@ -80,6 +82,8 @@ fn SentView(sent: Sent) -> impl IntoView {
             </li>
         }
     };
+    // A reject is the exchange's outcome, and final. `problem` comes from the replica or the connection: the
+    // transaction may still be applied unless the replica refused it.
     let rejection = sent
         .status
         .as_ref()

@@ -21,6 +21,8 @@ use crate::ui::later::{Later, MakeView, NotLoaded, wasm_split};
 fn total(balance: &BalanceBody) -> Option<String> {
     let read = |text: &str| Decimal::parse(text).ok();
     let (available, locked) = (read(&balance.available)?, read(&balance.locked)?);
+    // The replica writes no needless zeros, so the scales can differ. Atoms of the finer scale hold both numbers
+    // exactly, and genesis is not needed for that.
     let atom = Decimal::one_atom(available.scale().max(locked.scale()));
     let atoms = available.in_steps_of(atom).ok()?.checked_add(locked.in_steps_of(atom).ok()?)?;
     Some(Decimal::of_steps(atoms, atom)?.to_string())
@@ -30,6 +32,7 @@ fn total(balance: &BalanceBody) -> Option<String> {
 fn changed(before: Option<&str>, now: &str) -> &'static str {
     // Numbers with the same count of digits before the point have the order of their texts.
     let size = |text: &str| text.split('.').next().map_or(0, str::len);
+    // Rows are made anew, and a new element always runs its animation. So no earlier class matters to `flash`.
     match before {
         Some(before) if before != now => flash((size(now), now) > (size(before), before), ""),
         _ => "",
@@ -48,6 +51,8 @@ fn has_traded(session: Session) -> bool {
 pub fn Balances() -> impl IntoView {
     let session = use_session();
     let has_key = session.has_account();
+    // Memos: the view below is made anew with each change of what it reads, and most changes of the wallet change
+    // neither.
     let is_loaded = Memo::new(move |_| session.wallet.with(|wallet| wallet.is_loaded));
     move || match (has_key.get(), is_loaded.get()) {
         (true, _) => view! { <Later part=|| Box::pin(balances_part()) /> }.into_any(),
@@ -124,6 +129,8 @@ fn Table() -> impl IntoView {
     let balances = Memo::new(move |_| {
         session.account.with(|account| account.as_ref().map(|account| account.balances.clone()))
     });
+    // What the rows showed last, to find the cells that changed. Not a signal, because writing it would make the rows
+    // again.
     let shown = StoredValue::new(Vec::new());
     let rows = move || {
         let now = balances.get().unwrap_or_default();
@@ -132,6 +139,7 @@ fn Table() -> impl IntoView {
         now.into_iter().map(|balance| row(&before, balance)).collect_view()
     };
     view! {
+        // Until the first trade, the steps to it ask for the backup.
         <Show when=move || has_traded(session)>
             <Reminder>
                 <button type="button" class="small" on:click=move |_| interface.open_wallet()>"Back up now"</button>

@@ -13,6 +13,7 @@ pub fn ask_faucet(session: Session, signing: Signing, interface: Interface) {
     spawn_local(async move {
         match api::faucet(&account.to_string()).await {
             Ok(response) => {
+                // A message about an earlier attempt that failed would contradict this one.
                 interface.dismiss();
                 // All tokens come in one batch, so it is enough to follow the deposit of one of them.
                 let last =

@@ -46,6 +46,7 @@ impl Context {
 
     /// Fills the form with a small order at the best ask, or opens the empty form if nobody sells.
     fn suggest(self) {
+        // A buy at the best ask fills at once, so a newcomer sees a whole trade and not an order that waits.
         let fill = || {
             let (listing, market) = self.markets.shown_market()?;
             let best = self.markets.book.with(|book| book.best(Side::Sell))?;
@@ -54,11 +55,13 @@ impl Context {
             let available = self.session.available(&quote.symbol)?;
             let atoms = available.in_steps_of(Decimal::one_atom(quote.decimals)).ok()?;
             let lot = market.quote_atoms(best, Lots(1))?;
+            // At least one lot. If that is more than the balance or less than the market's minimum, the form says so.
             let lots = (atoms / SUGGESTED_PART).checked_div(lot.0)?.max(1);
             let quantity = Decimal::of_steps(lots, market.lot_size)?;
             self.form.fill(Side::Buy, price.to_string(), quantity.to_string());
             Some(())
         };
+        // The form is filled before it is opened, because filling it chooses the side.
         let field = if untrack(fill).is_some() { "#field-quantity" } else { "#field-price" };
         self.form.open(self.form.side.get_untracked());
         // Two frames later the form is there and has had the focus as a whole.
@@ -124,11 +127,13 @@ pub fn Welcome() -> impl IntoView {
 pub fn FirstSteps() -> impl IntoView {
     let context = Context::of_page();
     let (session, connection) = (context.session, use_connection());
+    // Memos: with each batch the account changes, and making the steps again would take the focus from their buttons.
     let is_backed_up =
         Memo::new(move |_| session.wallet.with(|wallet| wallet.settings.is_backed_up));
     let has_tokens = Memo::new(move |_| {
         session.account.with(|account| {
             let mut balances = account.iter().flat_map(|account| &account.balances);
+            // Locked tokens count too: they may all be in an order that waits.
             balances.any(|balance| balance.available != "0" || balance.locked != "0")
         })
     });
@@ -136,6 +141,8 @@ pub fn FirstSteps() -> impl IntoView {
     move || {
         let (is_backed_up, has_tokens) = (is_backed_up.get(), has_tokens.get());
         let mut buttons = Vec::new();
+        // The backup can be made from the start, but no step waits for it: writing down a phrase would put off the
+        // first trade.
         if !is_backed_up {
             buttons.push(BACK_UP);
         }
@@ -144,6 +151,7 @@ pub fn FirstSteps() -> impl IntoView {
         } else if gives.get() {
             buttons.push(TOKENS);
         }
+        // The third step is never shown as done: all steps disappear with the first fill.
         steps(context, [true, has_tokens, false, is_backed_up], &buttons)
     }
 }

@@ -17,6 +17,7 @@ use crate::ui::sheet::{ignore_held_enter, open_while};
 pub fn FundsSheet(asked: RwSignal<Option<Funds>>) -> impl IntoView {
     let dialog: NodeRef<Dialog> = NodeRef::new();
     open_while(dialog, move || asked.with(Option::is_some));
+    // Made anew whenever the sheet opens, so that no amount or address from an earlier payment is left in it.
     let body = move |funds: Funds| {
         let title = format!("{} {}", funds.kind.verb(), funds.token);
         let inner = match funds.kind {
@@ -33,6 +34,7 @@ pub fn FundsSheet(asked: RwSignal<Option<Funds>>) -> impl IntoView {
             node_ref=dialog
             class="sheet"
             aria-labelledby="funds-title"
+            // The Esc key closes a dialog without asking the page, so the state follows the dialog.
             on:close=move |_| asked.set(None)
             on:keydown=ignore_held_enter
         >

@@ -38,6 +38,7 @@ impl Notice {
 
 /// The outcomes that are new since `before`.
 pub fn of_sent(before: &[Sent], now: &[Sent]) -> Vec<Notice> {
+    // The ends of a transaction come last in the order of stages, so this holds for all four.
     let is_done = |sent: &Sent| sent.status.as_ref().is_some_and(|it| it.status >= Stage::Applied);
     let news = now.iter().filter_map(|sent| {
         // A transaction that was done before the page knew it is not news.
@@ -61,7 +62,8 @@ fn outcome(sent: &Sent, status: &TransactionStatus) -> Option<Notice> {
         Stage::Superseded => {
             bad("Superseded", format!("{}: another transaction used its nonce.", sent.title))
         }
-        // The account shows what the faucet and others sent.
+        // Somebody else signed it, for example the faucet. What it brought is noticed as a change of the account, but that
+        // it failed is noticed only here.
         _ if sent.text.is_empty() => None,
         _ => Some(match &status.order {
             Some(order) if status.kind.as_deref() != Some("cancel") => {
@@ -83,6 +85,8 @@ fn done(kind: &str, title: &str) -> Notice {
         "withdraw" => ("Withdrawal accepted", after("Withdraw ").to_string()),
         "authorize_key" => ("Trading key enabled", "It signs orders without a prompt".into()),
         "revoke_key" => ("Trading key revoked", after("Revoke trading key ").to_string()),
+        // One kind of transaction turns the switch on, off and extends it. Only the title that the page gave tells
+        // which.
         "cancel_all_after" if title.starts_with(TURN_ON) => {
             ("Dead-man's switch on", after(TURN_ON).trim().to_string())
         }
@@ -114,9 +118,11 @@ fn placed(sent: &Sent, order: &OrderBody, is_changed: bool) -> Notice {
         OrderStatus::Cancelled => {
             let why = order.reason.as_deref().map_or("", reason);
             let text = format!("{}: {filled} of {quantity} filled{why}.", sent.title);
+            // No failure: the exchange accepted the order, and for example an `ioc` order is meant to end so.
             Notice::new(Tone::News, "Cancelled", text)
         }
     };
+    // Nothing else can be taken back: a trade is final.
     notice.undo = (order.status == OrderStatus::Open).then(|| order.clone());
     notice
 }
@@ -147,6 +153,8 @@ pub fn of_account(
         orders.find(|order| order.id == id)
     };
     let mut notices = Vec::new();
+    // Both lists are newest first, so the new fills are those before the first known one. A replica reports 100 fills:
+    // if more happened at once, there are notices of the last 100 only.
     let is_new = |fill: &&FillBody| before.fills.iter().all(|old| old.trade.id != fill.trade.id);
     let fills: Vec<&FillBody> = now.fills.iter().take_while(is_new).collect();
     let mut reported: Vec<&str> = Vec::new();
@@ -156,12 +164,16 @@ pub fn of_account(
         if is_reported || reported.contains(&fill.order.as_str()) {
             continue;
         }
+        // One notice for each order: a large resting order can meet many takers in one batch.
         reported.push(&fill.order);
         notices.push(filled(fill, order_of(&fill.order)));
     }
     for order in &now.past_orders {
         let is_new = before.past_orders.iter().all(|old| old.id != order.id);
         let code = order.reason.as_deref().unwrap_or("requested");
+        // An end that the owner asked for is no news. Too many makers can end only an incoming order, so the outcome of
+        // its transaction says it. Self-trade prevention can also end a resting order, whose outcome was shown long
+        // ago.
         let is_asked_for = matches!(code, "requested" | "replaced" | "ioc")
             || is_ours(order) && code == "maker_limit";
         if is_new && order.status == OrderStatus::Cancelled && !is_asked_for {
@@ -169,6 +181,7 @@ pub fn of_account(
             notices.push(Notice::new(Tone::News, "Cancelled", text));
         }
     }
+    // Trades change balances too. If there were any, what else was received cannot be told from the balances.
     if fills.is_empty() {
         let amounts: Vec<String> = now
             .balances
@@ -207,6 +220,7 @@ fn filled(fill: &FillBody, order: Option<&OrderBody>) -> Notice {
 fn received(listing: &Listing, before: &[BalanceBody], now: &BalanceBody) -> Option<String> {
     let (_, token) = listing.token(&now.token)?;
     let atom = Decimal::of_atoms(Atoms(1), token.decimals);
+    // The total, because the end of an order only moves an amount from locked to available.
     let total = |balance: &BalanceBody| {
         let atoms = |text: &str| Decimal::parse(text).ok()?.in_steps_of(atom).ok();
         atoms(&balance.available)?.checked_add(atoms(&balance.locked)?)

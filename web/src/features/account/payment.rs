@@ -49,8 +49,10 @@ fn amount(
     let listing =
         listing.ok_or_else(|| FormError::new(Field::Quantity, "The exchange is loading."))?;
     let (index, _, atoms) = listing.amount(token, number).map_err(error)?;
+    // An unknown balance counts as none, so nothing is offered for signing that the balance may not cover.
     let available = session.available_atoms(&listing, index).unwrap_or_default();
     if atoms > available {
+        // The engine's own reject, so the form says what the exchange would say.
         return Err(error(listing.balance_too_low(index, atoms, available)));
     }
     Ok(number)
@@ -58,6 +60,7 @@ fn amount(
 
 /// Reads where an issuer should pay: an address outside of the exchange, in the characters that the protocol allows.
 fn destination(text: &str) -> Result<String, String> {
+    // Anything else is malformed for the protocol, which would be known only after signing.
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/@+-".contains(&byte);
     let text = text.trim();
     if text.is_empty() || text.len() > DESTINATION_LENGTH_MAX || !text.bytes().all(is_plain) {
@@ -74,6 +77,7 @@ fn receiver(session: Session, text: &str) -> Result<PublicKey, String> {
         .trim()
         .parse::<PublicKey>()
         .map_err(|_| "Enter the recipient's public key: 66 lowercase hex digits.".to_string())?;
+    // The engine rejects this too (`TransferToSelf`).
     if session.key() == Some(key) {
         return Err("This is your own account. Enter a different one.".into());
     }
@@ -85,6 +89,7 @@ fn receiver(session: Session, text: &str) -> Result<PublicKey, String> {
 pub fn Payment(funds: Funds, asked: RwSignal<Option<Funds>>) -> impl IntoView {
     let (markets, session, signing) = (use_markets(), use_session(), use_signing());
     let (value, to) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
+    // Whether a field has been left. Until then it shows no error: half a number is not a wrong one.
     let (left_value, left_to) = (RwSignal::new(false), RwSignal::new(false));
     let Funds { kind, token } = funds;
     let symbol = token.clone();
@@ -106,6 +111,7 @@ pub fn Payment(funds: Funds, asked: RwSignal<Option<Funds>>) -> impl IntoView {
                     action: Action::Transfer { token, to, amount },
                 }
             }
+            // There is no payment for a deposit: `FundsSheet` explains it instead. Here it only completes the match.
             Kind::Withdraw | Kind::Deposit => {
                 let destination = destination(&to)?;
                 SignRequest {
@@ -116,6 +122,7 @@ pub fn Payment(funds: Funds, asked: RwSignal<Option<Funds>>) -> impl IntoView {
             }
         })
     };
+    // A request cannot be compared with the one before, so each counts as a change.
     let request = Memo::new_with_compare(move |_| checked(), |_, _| true);
     let to_error = move || match kind {
         Kind::Transfer => receiver(session, &to.get()).err(),
@@ -125,6 +132,7 @@ pub fn Payment(funds: Funds, asked: RwSignal<Option<Funds>>) -> impl IntoView {
     let to_error = move || to_error().filter(|_| left_to.get());
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
+        // An incomplete form can be submitted, and then shows all of its errors.
         left_value.set(true);
         left_to.set(true);
         if let Ok(request) = request.get_untracked() {
@@ -187,6 +195,7 @@ pub fn Payment(funds: Funds, asked: RwSignal<Option<Funds>>) -> impl IntoView {
             </Show>
             <div class="actions send">
                 <button type="button" class="quiet" on:click=move |_| asked.set(None)>"Close"</button>
+                // Not `disabled`, so that a click on it shows what is missing.
                 <button type="submit" class="main" aria-disabled=move || request.with(Result::is_err).to_string()>
                     {button}
                 </button>

@@ -33,6 +33,7 @@ pub fn Toasts() -> impl IntoView {
     let session = use_session();
     let has_key = session.has_account();
     view! {
+        // The empty list is there from the start: screen readers announce only what changes in a list that they know.
         <div class="toasts" role="log" aria-label="Notices">
             <Show when=move || has_key.get()>
                 <Later part=|| Box::pin(notices_part()) />
@@ -51,6 +52,7 @@ fn notices_part() -> Result<MakeView, NotLoaded> {
 fn ToastList() -> impl IntoView {
     let (markets, session, signing) = (use_markets(), use_session(), use_signing());
     let toasts: List = RwSignal::default();
+    // Notices are known by numbers, because two can be equal, and each disappears at a time of its own.
     let last = StoredValue::new(0);
     let show = move |notices: Vec<Notice>| {
         for notice in notices {
@@ -62,12 +64,14 @@ fn ToastList() -> impl IntoView {
             toasts.update(|toasts| {
                 toasts.push(Toast { number, notice });
                 let too_many = toasts.len().saturating_sub(SHOWN_MAX);
+                // The oldest make room, failures too: the list of activity still shows those.
                 toasts.drain(..too_many);
             });
         }
     };
     Effect::new(move |before: Option<Vec<Sent>>| {
         let now = signing.sent.get();
+        // The first run only notes where things are. What happened before that is not news.
         if let Some(before) = before {
             show(notices::of_sent(&before, &now));
         }
@@ -77,8 +81,10 @@ fn ToastList() -> impl IntoView {
         let now = session.account.get();
         if let (Some(Some(before)), Some(now), Some(listing)) =
             (&before, &now, markets.listing.get_untracked())
+            // Another account has other balances and fills, and nothing happened to it.
             && before.account == now.account
         {
+            // Untracked, like the listing: only a new account must be compared with the one before.
             let sent = signing.sent.get_untracked();
             show(notices::of_account(&listing, before, now, &sent));
         }
@@ -116,6 +122,7 @@ fn toast_view(markets: Markets, signing: Signing, toasts: List, toast: Toast) ->
     };
     let undo = notice.undo.map(|order| {
         let label = format!("Undo: cancel order #{}", order.id);
+        // The notice goes first, so that a second click cannot ask for a second cancel.
         let cancel = move |_| {
             hide(toasts, number);
             request_cancel(markets, signing, &order);

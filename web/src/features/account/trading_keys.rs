@@ -83,6 +83,7 @@ fn table(
         let label = format!("Revoke trading key {}", format::short(&body.key));
         let title = label.clone();
         let revoke = move |_| {
+            // The table is what the replica sent. A key that cannot be read was never authorized.
             if let Some(key) = key {
                 let lines = vec![("Key", key.to_string())];
                 let action = Action::RevokeKey { key };
@@ -128,6 +129,7 @@ fn spend(markets: Markets, form: Form) -> Result<Option<(String, Decimal)>, Stri
     let limit = Decimal::parse_lenient(limit.trim())
         .map_err(|_| "Enter the spending limit as a number, for example 1500.25.".to_string())?;
     let listing = markets.listing.get_untracked().ok_or("The exchange is loading.")?;
+    // The same check as in the engine, which would reject zero or too many decimals after signing.
     listing.amount(&token, limit).map_err(|reject| format!("{reject}."))?;
     Ok(Some((token, limit)))
 }
@@ -138,6 +140,7 @@ async fn secret(session: Session, passphrase: String) -> Result<PublicKey, Vault
     let authorized: Vec<String> = session.account.with_untracked(|body| {
         body.iter().flat_map(|body| &body.session_keys).map(|session| session.key.clone()).collect()
     });
+    // Each dismissed request would leave a key behind if the next one did not use it.
     let spare = session.wallet.with_untracked(|wallet| {
         let spare = |key: &PublicKey| !authorized.contains(&key.to_string());
         wallet.session_keys(account).find(spare)
@@ -159,13 +162,17 @@ fn KeyForm() -> impl IntoView {
         passphrase: RwSignal::default(),
     };
     let (busy, message) = (RwSignal::new(false), RwSignal::new(None::<String>));
+    // An account of an Ethereum wallet needs no wallet in this browser, but its trading key does.
     let needs_passphrase = Memo::new(move |_| session.wallet.with(|wallet| wallet.lock.is_none()));
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
+        // Before the key is made: an error in the form should not leave a key that nothing uses.
         let spend = match spend(markets, form) {
             Ok(spend) => spend,
             Err(text) => return message.set(Some(text)),
         };
+        // Encrypting under a new passphrase takes some hundred milliseconds (Argon2id), and a second submit in that
+        // time would make a second key.
         if busy.get_untracked() {
             return;
         }
@@ -205,6 +212,7 @@ fn KeyForm() -> impl IntoView {
             <label class="field">
                 <span>"Expires after"</span>
                 <select on:change=move |event| {
+                    // The values are those of `LIFETIMES`. For any other, the shortest time does the least harm.
                     form.lifetime.set(event_target_value(&event).parse().unwrap_or(HOUR_MS));
                 }>{LIFETIMES.map(lifetime).collect_view()}</select>
             </label>

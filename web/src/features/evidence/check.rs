@@ -1,4 +1,10 @@
 //! The checks: a replica's answers against signatures, hashes and genesis.
+//!
+//! There are two lines of evidence. A transaction has its signer's signature, its bytes are in a batch body, and the
+//! network's nodes signed the chaining hash over the bodies. A balance or an order is a leaf of the state, an inclusion
+//! proof leads from the leaf to a state root, and the replicas of genesis signed that root. Genesis and the node list come
+//! from the replica, and no check in this page can confirm them. So their steps stay open, and the reader compares them
+//! with another source.
 
 use serde_json::value::RawValue;
 use zellbook_core::certificate::{Certifiers, certifiers};
@@ -58,6 +64,8 @@ pub fn signed(rules: &Rules, hash: &str, body: &SignedBody) -> Vec<Step> {
     let checked = check_element(rules, &body.element);
     let text = match &checked {
         Err(invalid) => Err(format!("The transaction is invalid: {}.", invalid.reject)),
+        // Compared with the hash that the page asked for. One that the replica sends could be that of another
+        // transaction.
         Ok(found) if found.hash.to_string() != hash => Err(format!(
             "The transaction from the replica has the hash {}, not {hash}.",
             found.hash
@@ -70,6 +78,7 @@ pub fn signed(rules: &Rules, hash: &str, body: &SignedBody) -> Vec<Step> {
     };
     let signature = match &checked {
         Err(invalid) => Err(format!("{}.", invalid.reject)),
+        // `check_element` has verified the signature. The replica could still name another signer beside it.
         Ok(found) if found.signer.to_string() != body.signer => {
             Err(format!("The signer is {}, not {}.", found.signer, body.signer))
         }
@@ -84,6 +93,8 @@ pub fn signed(rules: &Rules, hash: &str, body: &SignedBody) -> Vec<Step> {
 
 /// Checks that an element is in a batch body, to the byte.
 pub fn in_body(body: &str, position: usize, element: &str) -> Step {
+    // Raw values, because the nodes sign bytes: another spelling of the same JSON is another body. A body that is not
+    // an array has no elements (docs/protocol.md, section 6).
     let elements: Vec<&RawValue> = serde_json::from_str(body).unwrap_or_default();
     let found = match elements.get(position) {
         Some(found) if found.get() == element => {
@@ -104,10 +115,13 @@ pub fn proven(
     proof: &ProofBody,
     network: &NetworkBody,
 ) -> Vec<Step> {
+    // `before` comes from the replica and needs no check: from another start, the bodies lead to another hash than the
+    // one that is signed.
     let mut last = before.to_string();
     let mut chained = Ok(());
     for (body, claimed) in bodies.iter().zip(hashes) {
         last = chain(&last, body);
+        // The claimed hashes only show that a body is false. The signature is checked against the computed hash.
         if last != *claimed {
             chained = Err(format!(
                 "The bodies hash to {last}, but the replica reports {claimed}: at least one body is not the finalized one."
@@ -154,8 +168,10 @@ fn finality(proof: &ProofBody, network: &NetworkBody, hash: &str) -> Result<Stri
         .map_err(|error| format!("The replica sent an unreadable list of nodes: {error}."))?;
     let (stake, count) = (nodes.stake(), nodes.nodes().count());
     let app_name = network.app_name.clone();
+    // These nodes were requested for the proof's tag, so here they are the nodes at every tag.
     let verifier = Verifier { app_name, nodes: nodes.into(), threshold };
     verifier
+        // Nodes sign twice. Only the second signature, made after the lock was seen, proves that the batch is final.
         .verify(SignedState::Locked, &signature, hash)
         .map_err(|error| format!("The proof is invalid: {error}."))?;
     let missing = proof.nonsigners.len();
@@ -172,6 +188,7 @@ pub fn certified(rules: &Rules, body: &CertifiedBody) -> Result<(u64, Hash, Stri
         return Err("The replica sent no batch and root.".into());
     };
     let signed = body.attestations.iter().map(|attestation| &*attestation.transaction);
+    // The replicas' keys and weights are in genesis, so the network id covers them. For the nodes' keys nothing does.
     let certifiers = certifiers(rules, batch, &root, signed)
         .map_err(|error| format!("The root {} is not certified: {error}.", body.root))?;
     let Certifiers { replicas, weight, total } = certifiers;
@@ -199,6 +216,8 @@ fn leaf(
     let value = value.map(bytes).transpose()?;
     let proof = Proof::from_bytes(&bytes(proof)?).map_err(|error| format!("{error}."))?;
     proof
+        // The caller computes the key. A valid proof of another account's leaf therefore fails: its path in the tree
+        // differs.
         .verify(&committed, &key.to_bytes(), value.as_deref())
         .map_err(|error| format!("{error} {root}."))?;
     Ok(value)
@@ -216,6 +235,8 @@ pub fn order(
     let key = LeafKey::Order(*account, number);
     let value = leaf(&key, &body.root, body.value.as_deref(), &body.proof)
         .map_err(|error| format!("Order #{id}: {error}"))?;
+    // Absence is proven too, so this is a contradiction. But list and proof are two requests, and the order can end
+    // between them: the message asks the reader to check again.
     let value = value.ok_or_else(|| {
         format!("The root commits to no open order #{id} of this account. If the order was just filled or cancelled, check again.")
     })?;
@@ -223,6 +244,8 @@ pub fn order(
     let market = rules.listing.market_at(order.market);
     let market = market.ok_or_else(|| format!("Order #{id}: its market is not in genesis."))?;
     let quantity = |lots: Lots| market.format_quantity(lots.0.into());
+    // Compared as texts, of which each value has exactly one. The leaf has no time and no time in force, so nothing
+    // proves these.
     let committed = [
         ("market", market.name.clone()),
         ("side", order.side.to_string()),
@@ -241,6 +264,7 @@ pub fn order(
         shown.remaining.clone(),
         shown.expires_ms.clone().unwrap_or_default(),
         shown.client_id.clone().unwrap_or_default(),
+        // The leaf has 8 bytes of the hash. If the replica sent fewer, the text that is compared is empty, and differs.
         shown.hash.get(..16).unwrap_or_default().into(),
     ];
     for ((name, committed), given) in committed.iter().zip(&given) {
@@ -271,6 +295,7 @@ pub fn balance(
     let value = leaf(&key, &body.root, body.value.as_deref(), &body.proof)
         .map_err(|error| format!("{token}: {error}"))?;
     let (available, locked) = match value.as_deref() {
+        // A balance of zero has no leaf (docs/protocol.md, section 17), so absence proves zero.
         None => (0, 0),
         Some(value) => {
             let number = |at: usize| {

@@ -40,8 +40,10 @@ pub async fn check(markets: Markets, subject: Subject, steps: RwSignal<Vec<Step>
         Subject::LastBatch => gathering.last_batch().await,
     };
     if let Err(stopped) = &done {
+        // Not a failed step: an answer that does not come, or cannot be read, proves no lie.
         gathering.add(Step::new("Not finished", Outcome::Open, stopped.clone()));
     }
+    // One false answer outweighs everything that holds, also if the check could not be finished.
     let has_failed = |steps: &Vec<Step>| steps.iter().any(|step| step.outcome == Outcome::Fails);
     match done {
         // If the sheet was closed, nobody waits for the result.
@@ -93,6 +95,7 @@ impl Gathering {
         if let Some(body) = bodies.first() {
             self.add(check::in_body(body, position, &signed.element));
         }
+        // The state has no leaf for an outcome, so only a replay can show it.
         let message = match &status.reject {
             Some(reject) => format!("Rejected: {}.", reject.message),
             None => "Applied.".into(),
@@ -101,24 +104,29 @@ impl Gathering {
             "{message} This outcome is reported by this replica. To verify it, replay all batches up to this one (zellbook replay)."
         );
         self.add(Step::new("Outcome", Outcome::Open, message));
+        // The result does not count: even a certified root does not say what became of this transaction.
         self.agreed(batch, None).await?;
         Ok(TrustLevel::Proven)
     }
 
     /// Checks that a batch is in the proven chain. Returns the bodies from that batch up to the proof.
     async fn proven(&mut self, batch: u64) -> Result<Vec<String>, String> {
+        // Only the proof and the hash before the batch are used, so one element is enough.
         let contents: ContentsBody = get(&format!("/v1/batches/{batch}/contents?limit=1")).await?;
         let proof = contents.proof;
         let before = contents.previous_chaining_hash.unwrap_or_default();
         let last: u64 = proof.index.parse().map_err(|_| "The proof has no batch number.")?;
         let mut batches: Vec<BatchBody> = Vec::new();
         let mut after = batch.saturating_sub(1);
+        // One proof can cover a group of batches. Its hash is at the end of the group, so all bodies up to there are
+        // needed.
         for _ in 0..ANSWERS_MAX {
             if after >= last {
                 break;
             }
             let answer: BatchesResponse = get(&format!("/v1/batches?after={after}")).await?;
             for one in answer.batches {
+                // The chain needs each body once and in sequence, and none beyond the proof.
                 if one.index.parse() != Ok(after.saturating_add(1)) || after >= last {
                     break;
                 }
@@ -131,6 +139,7 @@ impl Gathering {
                 "The proof covers batches up to {last}, which this replica has not applied yet. Check again in a moment."
             ));
         }
+        // Stakes can change with each block. The tag says which block counts for this proof.
         let network: NetworkBody = get(&format!("/v1/network?tag={}", proof.tag)).await?;
         let (bodies, hashes): (Vec<String>, Vec<String>) =
             batches.into_iter().map(|one| (one.body, one.chaining_hash)).unzip();
@@ -143,6 +152,7 @@ impl Gathering {
     /// very batch.
     async fn agreed(&mut self, batch: u64, root: Option<&str>) -> Result<bool, String> {
         const TITLE: &str = "Certified root";
+        // Any failure means "not certified". A replica can hide that a root is certified, but gains nothing by it.
         let Ok(body) = get::<CertifiedBody>(&format!("/v1/certified?from={batch}")).await else {
             let message = format!(
                 "No root of batch {batch} or a later batch is certified yet. Replicas attest about once per second while there are batches."
@@ -157,6 +167,8 @@ impl Gathering {
                 return Ok(false);
             }
         };
+        // Replicas attest to some batches only, and a batch that was skipped is never certified later. Then the next
+        // certified root is the best that there is, and says nothing about the root asked for.
         let (outcome, message) = match root {
             Some(root) if of == batch && body.root != root => (
                 Outcome::Fails,
@@ -207,10 +219,12 @@ impl Gathering {
             self.add(Step::new("Order", outcome, found.unwrap_or_else(|message| message)));
             roots.insert(proof.root, proof.batch);
         }
+        // Without an order there is no proof and no root, and no step that could fail.
         if body.open_orders.is_empty() {
             return Err("There are no open orders to check.".into());
         }
         let level = self.check_roots("order", roots).await?;
+        // The level would be shown beside all orders, also those that were not checked.
         if body.open_orders.len() > ORDERS_MAX {
             return Err(format!("Only the newest {ORDERS_MAX} orders were checked."));
         }
@@ -229,6 +243,7 @@ impl Gathering {
             );
             self.add(Step::new("State root", Outcome::Holds, message));
             let batch = batch.parse().map_err(|_| "The replica sent no batch number.")?;
+            // `&=` and not `&&`: each root is checked, also after one that is not certified.
             is_certified &= self.agreed(batch, Some(&root)).await?;
         }
         Ok(if is_certified { TrustLevel::Certified } else { TrustLevel::Proven })
@@ -242,6 +257,7 @@ impl Gathering {
         }
         self.proven(batch).await?;
         let message = format!("This replica reports the root {} after batch {batch}.", status.root);
+        // The nodes sign the sequence and no roots, so the finality proof above says nothing about this one.
         self.add(Step::new("State root", Outcome::Open, message));
         let from = status.certified_batch.as_ref().and_then(|batch| batch.parse().ok());
         let is_certified = match from {

@@ -68,6 +68,7 @@ fn Sheet() -> impl IntoView {
         let Some(subject) = evidence.open.get_untracked() else { return };
         steps.set(Vec::new());
         level.set(None);
+        // Read before the check: the result must not count for numbers that arrive during it.
         let shown = untrack(|| numbers(session, connection, &subject));
         spawn_local(async move {
             let found = gather::check(markets, subject.clone(), steps).await;
@@ -78,6 +79,7 @@ fn Sheet() -> impl IntoView {
         });
     };
     check();
+    // Untracked here and below: the sheet is modal, so nothing can open another subject while it is shown.
     let about = evidence.open.get_untracked().as_ref().map(about).unwrap_or_default();
     let step = |step: Step| {
         let (class, sign, result) = match step.outcome {
@@ -128,6 +130,7 @@ fn Sheet() -> impl IntoView {
             <div role="status">{verdict}</div>
             <ol class="checks">{move || steps.get().into_iter().map(step).collect_view()}</ol>
             <p class="actions">
+                // One check at a time, because two would add their steps to one list.
                 <button type="button" class="quiet" disabled=move || level.get().is_none() on:click=move |_| check()>"Check again"</button>
                 <button type="button" on:click=move |_| evidence.close()>"Close"</button>
             </p>

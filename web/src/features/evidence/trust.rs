@@ -110,6 +110,7 @@ impl Evidence {
     /// Stores the result of a check.
     pub(super) fn remember(self, subject: Subject, numbers: String, level: TrustLevel) {
         self.checked.update(|checked| {
+            // One result for each subject, so that the list does not grow with each check.
             checked.retain(|other| other.subject != subject);
             checked.push(Checked { subject, numbers, level });
         });
@@ -123,6 +124,7 @@ pub fn use_evidence() -> Evidence {
 /// The numbers of a subject that the page shows, as one text.
 pub fn numbers(session: Session, connection: Connection, subject: &Subject) -> String {
     match subject {
+        // A transaction never changes, so its result stays valid.
         Subject::Transaction(hash) => hash.clone(),
         Subject::Balances(_) => session.account.with(|account| {
             let balances = account.iter().flat_map(|account| &account.balances);
@@ -150,8 +152,10 @@ pub fn Known(
     #[prop(optional)] is_in_header: bool,
 ) -> impl IntoView {
     let (session, connection, evidence) = (use_session(), use_connection(), use_evidence());
+    // A memo: status and account change with each batch, and making the button again would take the focus from it.
     let level = Memo::new(move |_| {
         let subject = subject.get()?;
+        // Also for numbers that were checked: they were true of a batch that may no longer be the last.
         if !connection.is_connected.get() {
             return Some(TrustLevel::Stale);
         }

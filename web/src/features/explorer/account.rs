@@ -34,6 +34,7 @@ pub fn account(context: Context, key: String) -> View {
         if own.is_some_and(|own| own.to_string() == key) {
             tags.push(element("span", "tag", vec![text("yours")]));
         }
+        // Everything else is shown inside the account's answer, so that a key that is not valid is explained once.
         let mut view = vec![parts::heading("Account", tags), parts::lead_hash(&key)];
         view.extend(load.show(|body: AccountBody| {
             let balances = body.balances.iter().map(balance).collect();
@@ -42,6 +43,7 @@ pub fn account(context: Context, key: String) -> View {
             let empty = "No open orders.";
             let mut open = vec![parts::table("Open orders", ORDERS, open, empty)];
             if !body.open_orders.is_empty() {
+                // The value `orders` tells this button from the other one named "Check", which checks the balances.
                 let subject = Subject::Orders(key.clone());
                 let check =
                     button("Check", "orders", move || context.evidence.check(subject.clone()));
@@ -181,6 +183,7 @@ fn entry(entry: &LedgerEntryBody) -> Row {
         LedgerKind::TransferOut => ("transfer out", "−"),
         LedgerKind::TransferIn => ("transfer in", "+"),
     };
+    // References and destinations are names outside of this exchange, so there is no view to link to.
     let with = match entry.kind {
         LedgerKind::TransferOut | LedgerKind::TransferIn => parts::account_link(&entry.with),
         LedgerKind::Deposit | LedgerKind::Withdrawal => parts::whole(&entry.with),

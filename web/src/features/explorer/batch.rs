@@ -20,7 +20,9 @@ const TRADES: &[&str] =
 pub fn batch(context: Context, index: u64) -> View {
     let from = RwSignal::new(0_u64);
     let path = move || format!("/v1/batches/{index}/contents?limit={SHOWN}&from={}", from.get());
+    // Loaded once: of a finalized batch, nothing can change but that its root is certified.
     let contents = load(path);
+    // A request of its own, because the contents have the first 200 trades only.
     let trades_from = RwSignal::new(0_u64);
     let path =
         move || format!("/v1/batches/{index}/trades?limit={SHOWN}&from={}", trades_from.get());
@@ -29,6 +31,7 @@ pub fn batch(context: Context, index: u64) -> View {
     Box::new(move || {
         let neighbour = |index: u64, label| parts::link(&format!("/batches/{index}"), label);
         let mut neighbours = Vec::new();
+        // Batches are numbered from 1. Whether there is a next one, its own view says.
         if index > 1 {
             neighbours.push(neighbour(index.saturating_sub(1), "← Previous"));
         }
@@ -50,6 +53,7 @@ fn ways(what: &str, from: RwSignal<u64>, total: &str) -> Vec<Node> {
     if total <= SHOWN {
         return Vec::new();
     }
+    // Untracked: the buttons belong to the rows shown, and are made again with the answer that brings others.
     let first = from.get_untracked();
     let next = first.saturating_add(SHOWN).min(total);
     let position = |number: u64| format::number(&number.to_string(), 0);
@@ -125,6 +129,7 @@ fn summary(header: &HeaderBody, previous: Option<&str>) -> Node {
 }
 
 fn proof(proof: &ProofBody) -> Vec<Node> {
+    // A proof covers all batches after the one that the proof before it covers last.
     let first = proof.parent_index.parse::<u64>().unwrap_or(0).saturating_add(1).to_string();
     let covers = if first == proof.index {
         parts::all(vec![text("batch "), parts::batch_link(&first)])
@@ -165,6 +170,7 @@ fn trade(context: Context, trade: &TradeBody) -> Row {
 
 fn row(element: &ElementBody) -> Row {
     let outcome = match (&element.copy_of, &element.reject) {
+        // First, because a copy has no effect here, whatever the outcome in the other batch was.
         (Some(batch), _) => {
             parts::all(vec![text("duplicate; see the outcome in batch "), parts::batch_link(batch)])
         }
@@ -176,6 +182,7 @@ fn row(element: &ElementBody) -> Row {
     };
     vec![
         parts::number(&element.position),
+        // Without a valid signature there is no hash and no account, and kind and fields are what the element claims.
         parts::or_dash(element.hash.as_ref(), parts::transaction_link),
         parts::or_dash(element.kind.as_ref(), |kind| text(&kind.replace('_', " "))),
         parts::or_dash(element.account.as_ref(), parts::account_link),
@@ -191,6 +198,7 @@ fn says(fields: &[(String, String)]) -> String {
         Some(field.1.as_str())
     };
     let number = |text: &str| format::number(text, 0);
+    // By fields and not by kind, because several kinds place an order, and several move an amount.
     if let (Some(side), Some(quantity), Some(market), Some(price)) =
         (value("side"), value("quantity"), value("market"), value("price"))
     {

@@ -38,11 +38,13 @@ pub fn batches(context: Context) -> View {
         let before = before.get().map(|index| format!("&before={index}")).unwrap_or_default();
         format!("/v1/headers?limit={SHOWN}{before}")
     };
+    // Earlier pages are kept up to date too, because their batches can still be certified.
     let load = load(path).live(context);
     let list = move |body: HeadersResponse| -> Vec<Node> {
         let rows = body.headers.iter().map(row).collect();
         let table = parts::table("Batches, newest first", COLUMNS, rows, EMPTY);
         let oldest = body.headers.last().and_then(|header| header.index.parse::<u64>().ok());
+        // A replica that started from a snapshot has no batch up to that one.
         let start = body.start.parse::<u64>().unwrap_or(0).saturating_add(1);
         let mut ways = Vec::new();
         if before.get().is_some() {

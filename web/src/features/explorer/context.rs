@@ -35,6 +35,7 @@ impl Context {
 
     /// The last batch that the replica reported. It changes with each commit.
     pub fn last_batch(self) -> Memo<Option<String>> {
+        // A memo: the status also changes without a commit, for example when the replica loses the sequencer.
         Memo::new(move |_| {
             self.connection.status.with(|status| Some(status.as_ref()?.batch.clone()))
         })

@@ -28,10 +28,12 @@ pub fn load(path: impl Fn() -> String + 'static) -> Load {
 
 fn ask(path: Box<dyn Fn() -> String>) -> Load {
     let load = Load { answer: RwSignal::new(None), again: RwSignal::new(0) };
+    // Not the same as `again`, which does not count a change of the path.
     let count = StoredValue::new(0_u32);
     Effect::new(move || {
         load.again.track();
         count.update_value(|count| *count = count.wrapping_add(1));
+        // The path is made here, inside the effect, so that a change of a signal that it reads makes a new request.
         let (asked, path) = (count.get_value(), path());
         spawn_local(async move {
             let answer = api::text(&path).await;
@@ -52,6 +54,7 @@ impl Load {
 
     /// Asks again after a time.
     pub fn again_after(self, time: std::time::Duration) {
+        // If the view was left meanwhile, `again` does nothing.
         set_timeout(move || self.again(), time);
     }
 
@@ -61,6 +64,7 @@ impl Load {
         let waits = StoredValue::new(false);
         Effect::new(move |before: Option<Option<String>>| {
             let now = batch.get();
+            // The first status says nothing new: the view has just asked.
             let is_new = before.flatten().is_some_and(|before| Some(before) != now);
             if is_new && !waits.get_value() {
                 waits.set_value(true);
@@ -77,6 +81,8 @@ impl Load {
 
     /// The answer, or none before the first one arrives.
     pub fn read<T: DeserializeOwned>(self) -> Option<ApiResult<T>> {
+        // Parsed whenever it is shown. If the parsed answer were stored, all code of `Load` would be made once for each
+        // type.
         match self.answer.get()? {
             Ok(text) => Some(api::parse(&text)),
             Err(problem) => Some(Err(problem)),

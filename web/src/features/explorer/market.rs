@@ -72,6 +72,7 @@ pub fn market(context: Context, name: String) -> View {
         let (of_book, of_trades) =
             (format!("{path}/book?depth={DEPTH}"), format!("{path}/trades?limit={TRADES_SHOWN}"));
         asked.set_value(Some(Asked {
+            // All markets, because the API has no figures of a single one.
             figures: load(|| "/v1/markets".into()).live(context),
             book: load(move || of_book.clone()).live(context),
             trades: load(move || of_trades.clone()).live(context),
@@ -82,6 +83,7 @@ pub fn market(context: Context, name: String) -> View {
         changed.track();
         let (Some(market), Some(asked)) = (of_genesis.get(), asked.get_value()) else {
             let mut view = vec![parts::heading(&name, Vec::new())];
+            // While the listing is loading, the market may still turn out to exist.
             if let Some(listing) = context.markets.listing.get() {
                 let links = listing.markets.iter().map(|market| parts::market_link(&market.name));
                 let message = format!("There is no market {name}. Available markets:");

@@ -46,7 +46,10 @@ impl Nodes {
                 .with(|status| status.as_ref().is_some_and(|it| it.batch != "0"))
         });
         Effect::new(move || {
+            // Batch 0 is genesis and has no contents.
             if has_batches.get() {
+                // Untracked: `live` asks again after commits, once for many of them. Tracking the status would ask for
+                // each.
                 let path = move || {
                     context.connection.status.with_untracked(|status| {
                         let batch = status.as_ref().map_or("1", |status| &status.batch);
@@ -83,6 +86,7 @@ impl Nodes {
 
 /// A part of `all` in percent, with one decimal.
 fn share(part: u128, all: u128) -> String {
+    // Whole numbers, because a float cannot hold every stake exactly.
     let tenths = part.saturating_mul(1000).checked_div(all).unwrap_or(0);
     format!("{} %", format::number(&format!("{}.{}", tenths / 10, tenths % 10), 1))
 }
@@ -92,6 +96,7 @@ fn table(
     proof: Option<&ProofBody>,
     entries: &BTreeMap<String, NodeEntry<'_>>,
 ) -> Vec<Node> {
+    // An unreadable stake counts as none. This is only a view: a check of a proof refuses such a list.
     let stake = |entry: &NodeEntry<'_>| entry.stake.get().parse::<u128>().unwrap_or(0);
     let signed = |id: &str| proof.map(|proof| !proof.nonsigners.iter().any(|other| other == id));
     let total: u128 = entries.values().map(stake).sum();
@@ -99,6 +104,8 @@ fn table(
         let key = [entry.x[0], entry.x[1], entry.y[0], entry.y[1]].map(RawValue::get).join(" ");
         let did = match signed(id) {
             None => text("no proof yet"),
+            // Before the two below: proofs name the nodes with stake that did not sign, and a node without stake never
+            // signs.
             Some(_) if stake(entry) == 0 => text("has no stake"),
             Some(true) => parts::mark(true, "signed"),
             Some(false) => parts::mark(false, "did not sign"),

@@ -9,6 +9,7 @@ use crate::platform::route::HEADING;
 /// The heading of a view, and the buttons or links beside it.
 pub fn heading(title: &str, mut more: Vec<Node>) -> Node {
     let title = with(element("h1", "", vec![text(title)]), "id", HEADING);
+    // The router gives it the focus when the view opens. With -1 the Tab key still skips it.
     more.insert(0, with(title, "tabindex", "-1"));
     element("div", "heading", more)
 }
@@ -56,7 +57,8 @@ pub fn table(caption: &str, columns: &[&str], rows: Vec<Row>, empty: &str) -> No
         role(with(cell, "data-label", name.trim_start_matches('#')), "cell")
     };
     let row = |cells: Row| {
-        // The first cell identifies the row.
+        // The first cell identifies the row. So a row whose numbers change is found among those shown and changed there,
+        // and the rows around it stay.
         let key = cells.first().and_then(|cell| cell.text_content()).unwrap_or_default();
         let cells = columns.iter().zip(cells).map(cell).collect();
         role(with(element("tr", "", cells), KEY, &key), "row")
@@ -111,6 +113,7 @@ pub fn link(path: &str, label: &str) -> Node {
 
 /// A link to an answer of the API, in a window of its own.
 pub fn raw_link(path: &str, label: &str) -> Node {
+    // The target also keeps the router from taking the click, as it does for links without one.
     with(with(link(path, label), "target", "_blank"), "rel", "noreferrer")
 }
 
@@ -119,6 +122,7 @@ pub fn batch_link(index: &str) -> Node {
 }
 
 pub fn market_link(name: &str) -> Node {
+    // A slash would end the part of the path. No symbol contains a hyphen, so the name can be read back.
     link(&format!("/markets/{}", name.replacen('/', "-", 1)), name)
 }
 
@@ -151,6 +155,7 @@ pub fn side(side: Side) -> Node {
 /// A word with a green check mark or a red cross.
 pub fn mark(is_good: bool, word: &str) -> Node {
     let (class, sign) = if is_good { ("bid", "✓ ") } else { ("ask", "✕ ") };
+    // The word says it already, so a screen reader need not read the sign.
     let sign = with(element("span", "", vec![text(sign)]), "aria-hidden", "true");
     element("span", class, vec![sign, text(word)])
 }

@@ -55,6 +55,7 @@ impl Past {
         let batch = context.last_batch();
         Effect::new(move |before: Option<Option<String>>| {
             let now = batch.get();
+            // The first status says nothing new: `new` has just asked.
             if before.flatten().is_some_and(|before| Some(before) != now) {
                 self.refresh();
             }
@@ -66,12 +67,14 @@ impl Past {
     /// Asks again for everything shown: once for many commits, and never in place of a request of the reader.
     fn refresh(self) {
         if self.waits.get_value() {
+            // The answer on its way may be from before this commit.
             self.is_old.set_value(true);
             return;
         }
         let shown: usize =
             self.pages.with_untracked(|pages| pages.iter().map(|page| page.rows).sum());
         if shown <= ROWS_LIVE_MAX {
+            // One request for as many rows as are shown: each of the pages that its answer replaces would need its own.
             self.ask(None, shown.max(PAGE));
         }
     }
@@ -97,6 +100,7 @@ impl Past {
                     if is_all {
                         pages.clear();
                     }
+                    // As text: only `show` is made once for each type of entry, and parses it.
                     pages.push(Page { text, rows });
                 });
                 if self.is_old.get_value() {
@@ -123,6 +127,7 @@ impl Past {
         for (page, asked) in pages.iter().zip(asked) {
             let Ok(page) = page else { continue };
             let (rows, last) = rows(page);
+            // A full page may have another one after it. The last page decides.
             is_more = rows.len() == asked;
             all.extend(rows);
             oldest = last.or(oldest);

@@ -29,6 +29,7 @@ pub fn transaction(context: Context, hash: String) -> View {
     // An order's fills as a taker are trades of its batch.
     let traded = RwSignal::new(None);
     Effect::new(move || {
+        // A failure ends the polling. The view then shows it, with a button to try again.
         let Some(Ok(found)) = status.read::<TransactionStatus>() else { return };
         if found.status < Stage::Applied {
             status.again_after(POLL);
@@ -44,6 +45,7 @@ pub fn transaction(context: Context, hash: String) -> View {
         let check = button("Check", &hash, move || context.evidence.check(subject.clone()));
         let mut view = vec![parts::heading("Transaction", vec![check]), parts::lead_hash(&hash)];
         view.extend(status.show(|found: TransactionStatus| {
+            // A closure, because only the outcome knows whether there is an order whose fills to show.
             let fills = || match traded.get() {
                 Some(load) => load.show(|body| fills(context, &body)),
                 None => Vec::new(),
@@ -67,6 +69,7 @@ fn lifecycle(status: &TransactionStatus) -> Vec<Node> {
         Stage::Superseded => ("superseded", "bad"),
         _ => ("applied", class(stage == Stage::Applied)),
     };
+    // `Expired` and `Superseded` come after `Finalized` in the order of stages, but such a transaction was in no batch.
     let is_final =
         stage >= Stage::Finalized && !matches!(stage, Stage::Expired | Stage::Superseded);
     let step = |name: &str, class: &str, time: &Option<String>| {

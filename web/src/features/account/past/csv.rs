@@ -8,7 +8,9 @@ const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 /// A value in quotes. A value that a spreadsheet would compute is marked as text: somebody else may have chosen it, for
 /// example as a reference of a deposit.
 fn quoted(value: &str) -> String {
+    // Numbers never get the mark, so they can be computed with: the replica writes them without a sign.
     let mark = if value.starts_with(FORMULA) { "'" } else { "" };
+    // Every value is quoted, so that no comma or line break in one can begin another value.
     format!("\"{mark}{}\"", value.replace('"', "\"\""))
 }
 

@@ -78,6 +78,7 @@ pub const HISTORY: Past = Past {
 fn order(markets: Markets, order: &OrderBody) -> Entry {
     let steps = markets.steps(&order.market);
     let outcome = match (order.status, order.reason.as_deref()) {
+        // The owner has cancelled it and needs no reason.
         (OrderStatus::Cancelled, Some(reason)) if reason != "requested" => {
             Cell { title: Some(reason.replace('_', " ")), ..Cell::from("cancelled".to_string()) }
         }
@@ -123,6 +124,7 @@ pub const FILLS: Past = Past {
 fn fill(markets: Markets, fill: &FillBody) -> Entry {
     let trade = &fill.trade;
     let steps = markets.steps(&trade.market);
+    // All fees are in quote, so the API does not name the token.
     let quote = trade.market.split_once('/').map_or("", |(_, quote)| quote);
     let role = if fill.is_maker { "maker" } else { "taker" };
     let cells = vec![
@@ -135,6 +137,7 @@ fn fill(markets: Markets, fill: &FillBody) -> Entry {
         format!("{} {quote}", format::number(&fill.fee, 0)).into(),
         batch(&trade.batch),
     ];
+    // UTC, and no separators: programs read the file, and people in other time zones.
     let values = vec![
         format::utc(&trade.time_ms),
         trade.id.clone(),

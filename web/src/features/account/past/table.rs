@@ -31,6 +31,7 @@ async fn ask(
     let before = before.map(|number| format!("&before={number}")).unwrap_or_default();
     let path = format!("/v1/accounts/{account}/{}?limit={limit}{before}", past.path);
     let json = api::text(&path).await?;
+    // Rows depend on the listing, which is a signal. A task is not run again when a signal changes.
     untrack(|| (past.read)(markets, &json))
 }
 
@@ -68,12 +69,15 @@ impl Shown {
         };
         let before = if is_older { lowest() } else { None };
         let answer = ask(self, &account, before, PAGE).await;
+        // By now another account may be active, and its table must not get these rows.
         if self.account_text() != Some(account) {
             return;
         }
         let page = match answer {
             Ok(page) => page,
             Err(problem) => {
+                // The rows shown stay, though the newest may be missing. Here and below `try_` is for a tab that was
+                // closed meanwhile.
                 let _ = self.problem.try_set(Some(problem.to_string()));
                 return;
             }
@@ -84,6 +88,7 @@ impl Shown {
         let is_apart =
             !is_older && is_full && page.last().map(|entry| entry.number) > self.highest();
         let is_first = self.entries.try_with_untracked(Option::is_none).unwrap_or(true);
+        // A newest page that joins the rows shown says nothing about what is older than those.
         if is_older || is_first || is_apart {
             let _ = self.has_older.try_set(is_full);
         }
@@ -92,6 +97,8 @@ impl Shown {
             if is_apart {
                 entries.clear();
             }
+            // A map by number: pages may overlap or arrive in another order, and each entry still appears once, in its
+            // place.
             entries.extend(page.into_iter().map(|entry| (entry.number, entry)));
         });
         let _ = self.problem.try_set(None);
@@ -106,9 +113,11 @@ impl Shown {
     /// Asks for all entries and offers them as a file.
     async fn save(self) {
         let Some(account) = self.account_text() else { return };
+        // All pages are of this account, even if another one becomes active meanwhile.
         let mut rows = vec![self.past.file.iter().map(ToString::to_string).collect()];
         let mut before = None;
         loop {
+            // From number to number and not by position, so entries that arrive meanwhile do not shift the pages.
             match ask(self, &account, before, PAGE_MAX).await {
                 Ok(page) => {
                     let is_full = page.len() >= PAGE_MAX;
@@ -134,6 +143,8 @@ impl Shown {
 
     /// Does some work, unless other work is being done.
     fn busy(self, work: impl Future<Output = ()> + 'static) {
+        // Two clicks would ask for the same page twice. Refreshes do not count as work here: they do not wait for a
+        // click.
         if self.is_busy.get_untracked() {
             return;
         }
@@ -162,6 +173,7 @@ pub fn PastView(past: &'static Past) -> impl IntoView {
     Effect::new(move |before: Option<Option<PublicKey>>| {
         let now = account.get();
         if before.flatten() != now {
+            // Before the request, so that the rows of the other account disappear at once.
             shown.entries.set(None);
             spawn_local(shown.load(false));
         }
@@ -169,6 +181,7 @@ pub fn PastView(past: &'static Past) -> impl IntoView {
     });
     Effect::new(move |before: Option<()>| {
         session.account.track();
+        // The first run follows no change: the effect above has asked already.
         if before.is_some() && !waits.get_value() {
             waits.set_value(true);
             let again = move || {
