@@ -59,7 +59,7 @@ impl FormError {
 impl Suggestion {
     /// None for a reject that has nothing to do with the order's price and quantity.
     fn of(reject: &Reject, market: &Market, order: &Order) -> Option<Self> {
-        // Only these are repaired by rounding. What to do about the others, for example a low balance, is for the user to decide.
+        // Only these are repaired by rounding. The answer to the others, for example a balance that is too low, is up to the user.
         if !matches!(
             reject,
             Reject::PriceOffTick { .. }
