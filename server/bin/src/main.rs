@@ -55,6 +55,7 @@ fn parse() -> Arguments {
 }
 
 fn with_exit_codes(command: clap::Command) -> clap::Command {
+    // clap does not pass `after_help` on to subcommands, so each gets its own.
     command.after_help(EXIT_CODES).mut_subcommands(with_exit_codes)
 }
 
@@ -64,10 +65,12 @@ fn main() -> ExitCode {
         .unwrap_or_else(|_| EnvFilter::new(command.log_level()));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // Standard output has only results, so that programs can read it.
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .init();
+    // reqwest is built without a TLS provider, so one must be installed before the first client is made.
     // Fails only if a provider is installed already, and nothing before this line installs one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match command.run(Output { json }) {

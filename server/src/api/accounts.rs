@@ -27,6 +27,7 @@ pub fn parse_account(text: &str) -> Result<PublicKey, ApiError> {
 
 impl App {
     pub async fn account(&self, account: PublicKey) -> Result<AccountBody, ApiError> {
+        // The store is read first: then the wait covers every batch that the read can have seen.
         let body = self.reader.read(move |view| view.account(&account)).await?;
         self.wait_published(&body.batch).await?;
         Ok(body)
@@ -139,9 +140,12 @@ pub async fn proof(
     };
     let key = LeafKey::Balance(account, index);
     let bytes = key.to_bytes();
+    // The replica's task makes the proof, because only it has the tree. The store has the leaves, but no
+    // hashes of inner nodes.
     let proven = app.watch.prover.prove(key).await?;
     let batch = proven.batch.to_string();
     app.wait_published(&batch).await?;
+    // Without a leaf the balance is zero, and the proof shows that there is no leaf.
     let balance = read_balance(proven.value.as_deref());
     Ok(Json(BalanceProofBody {
         batch,

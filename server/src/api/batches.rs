@@ -26,6 +26,7 @@ pub async fn one(
     // With a limit of 0 bytes the result has exactly one batch.
     let (last, batches) =
         app.reader.read(move |view| Ok((view.last_batch()?, view.batches(number - 1, 0)?))).await?;
+    // A replica that started from a snapshot can return a later batch, the first one that it has.
     let found = batches.into_iter().find(|batch| batch.index == number.to_string());
     found.map(Json).ok_or_else(|| app.no_batch(number, last))
 }
@@ -83,6 +84,8 @@ pub async fn list(
     State(app): Shared,
     query: Result<Query<BatchesQuery>, QueryRejection>,
 ) -> Result<Json<BatchesResponse>, ApiError> {
+    // Nothing in this file waits for the published view. When a certified root differs from ours, the last
+    // commit is in the store as evidence but is never published, and these endpoints must still return it.
     let after = parameters(query)?.after;
     let (last, batches) = app
         .reader

@@ -38,6 +38,8 @@ pub async fn contents(
     let limit = usize::try_from(bounded(limit, 50, ELEMENTS_SHOWN_MAX)?).unwrap_or(0);
     let from = from.unwrap_or(0);
     let read = app.reader.read(move |view| {
+        // The newest batch before the next index is the requested one, or an earlier one if this replica
+        // does not have it.
         let header = view.headers(index.saturating_add(1), 1)?.pop();
         let header = header.filter(|header| header.index == index.to_string());
         let Some(header) = header else { return Ok(Err(view.last_batch()?)) };
@@ -55,6 +57,8 @@ pub async fn contents(
         }))
     });
     let body = read.await?.map_err(|last| app.no_batch(index, last))?;
+    // Outcomes and trades show the state, so unlike the batch itself they wait until the commit is
+    // published.
     app.wait_published(&body.header.index).await?;
     Ok(Json(body))
 }

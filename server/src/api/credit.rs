@@ -53,6 +53,8 @@ pub async fn credit(
             Ok(false)
         })
         .await?;
+    // `deposits` also remembers the account in memory, for the time until the state has the reference. Two
+    // requests at once would otherwise both be accepted, and the second would be rejected by the exchange.
     let deposits = if was_credited { None } else { faucet.deposits(&app.rules, account, now) };
     let Some(deposits) = deposits else {
         let minutes = (HOUR_MS - now % HOUR_MS).div_ceil(60_000);
@@ -67,6 +69,8 @@ pub async fn credit(
         Ok(transactions) => Ok((StatusCode::ACCEPTED, Json(SubmitResponse { transactions }))),
         Err(error) => {
             // A failure of this replica must not cost the account its hour.
+            // If some of the deposits were stored all the same, new ones have the same reference, so
+            // nothing is credited twice.
             faucet.forget(&account);
             Err(error)
         }

@@ -102,6 +102,7 @@ impl From<ProveError> for ApiError {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         match error {
             ProveError::Busy => Self::new(status, "busy", error.to_string()).retry_after(1),
+            // Without Retry-After, because a halt is for good.
             ProveError::Halted => Self::new(status, "halted", error.to_string()),
         }
     }

@@ -43,6 +43,8 @@ impl Faucet {
     ) -> Option<Vec<SignedTransaction>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let hour = now / HOUR_MS;
+        // The reference names the hour, so accounts of earlier hours need not be remembered. If the clock
+        // goes back, the state still has the references of the deposits that were applied.
         if state.hour != hour {
             state.hour = hour;
             state.credited.clear();
@@ -54,6 +56,7 @@ impl Faucet {
         let tokens = rules.genesis.tokens.iter().filter(|token| token.issuer == issuer);
         let deposits = tokens.filter_map(|token| {
             // Several deposits in the same millisecond need different nonces.
+            // No nonce is stored: the clock is above the nonces of an earlier run.
             state.nonce = now.max(state.nonce + 1);
             let action = Action::Deposit {
                 token: token.symbol.clone(),
@@ -82,5 +85,6 @@ impl Faucet {
 
 /// The reference of an account's deposits in one hour.
 pub(super) fn reference(account: &PublicKey, hour: u64) -> String {
+    // A digest and not the key itself: its 66 digits do not fit into the 64 characters of a reference.
     format!("faucet:{}:{hour}", hex::encode(&Sha256::digest(account.as_bytes())[..12]))
 }

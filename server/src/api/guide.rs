@@ -32,11 +32,14 @@ pub async fn order(State(app): Shared, request: Request) -> Result<Json<Value>, 
         return Err(error(StatusCode::BAD_REQUEST, message));
     }
     let fields = read_fields(request).await?;
+    // Checked here and not left to core's reader, because clients of the guide expect this message.
     let missing: Vec<_> = FIELDS.into_iter().filter(|name| !fields.contains_key(*name)).collect();
     if !missing.is_empty() {
         let message = format!("Missing fields: {}", missing.join(", "));
         return Err(error(StatusCode::BAD_REQUEST, message));
     }
+    // The order of keys may change here: the signature covers the five values, not the JSON (section 5 of
+    // the protocol).
     let element = json!(fields).to_string();
     match app.take_one(element).await {
         Ok(_) => Ok(Json(json!({ "success": true }))),
@@ -54,6 +57,7 @@ pub async fn order(State(app): Shared, request: Request) -> Result<Json<Value>, 
         Err(Refused::Reject(reject)) => {
             Err(error(StatusCode::UNPROCESSABLE_ENTITY, reject.to_string()))
         }
+        // Only `Unavailable` is left: these orders have no nonce, so none can be in the future.
         Err(refused) => {
             let api = ApiError::from(refused);
             Err(error(StatusCode::SERVICE_UNAVAILABLE, api.detail().message.clone()))

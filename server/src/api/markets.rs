@@ -25,6 +25,7 @@ pub fn parameters<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, ApiEr
 /// The `limit` of a query: the default if it is missing, an error if it is not from 1 to `max`.
 pub fn bounded(limit: Option<u32>, default: u32, max: u32) -> Result<u32, ApiError> {
     let limit = limit.unwrap_or(default);
+    // An error and not a shorter page, which a client could take for the end of the list.
     if limit == 0 || limit > max {
         let message = format!("limit {limit} is out of range; use 1 to {max}");
         return Err(ApiError::bad_request("bad_parameter", message));
@@ -47,8 +48,12 @@ impl App {
 
     /// The first `depth` price levels of each side, after the last commit.
     pub fn book(&self, market: &Market, depth: usize) -> BookBody {
+        // From the published view, so a request for a book costs no query. `clone` copies an `Arc`: a
+        // borrow that is held would block the next commit's update of the view.
         let published = self.watch.published.borrow().clone();
         let Some(book) = published.books.get(usize::from(market.index.0)) else {
+            // Cannot happen, since the view has a book for each market of genesis. An empty book is safer
+            // than a panic.
             return BookBody {
                 market: market.name.clone(),
                 batch: published.batch.to_string(),
@@ -67,6 +72,7 @@ impl App {
 
 /// `GET /v1/markets`.
 pub async fn list(State(app): Shared) -> Json<MarketsResponse> {
+    // One version of the view for all markets, so that all figures are after the same batch.
     let published = app.watch.published.borrow().clone();
     let now = app.clock.now_ms();
     let symbol = |index| {

@@ -82,11 +82,15 @@ pub fn router(app: App) -> Router {
         .route("/v1/batches", get(batches::list))
         .route("/v1/batches/{index}", get(batches::one))
         .merge(exchange)
+        // The limit is on the handler, which also reads the request's body. The response's body is sent
+        // afterwards, so a large snapshot may take longer.
         .layer(middleware::from_fn(time_out))
         // Added after the timeout, because a WebSocket stays open for hours.
         .route("/v1/ws", get(websocket::upgrade))
         .fallback(views::serve)
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
+        // Each layer wraps those above it. So `shape_errors` also sees the errors of routing, of extractors
+        // and of this limit, and every response gets the security headers.
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .layer(middleware::from_fn(shape_errors))
         .layer(middleware::from_fn(security_headers))
@@ -113,6 +117,7 @@ async fn shape_errors(request: Request, next: Next) -> Response {
         .headers()
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.to_str().is_ok_and(|kind| kind.starts_with("text/plain")));
+    // Our own errors are JSON already, so an error in plain text comes from the framework.
     if !(status.is_client_error() || status.is_server_error()) || !is_text {
         return response;
     }

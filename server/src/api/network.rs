@@ -30,6 +30,8 @@ pub async fn network(
         return Err(ApiError::not_found("unknown_tag", message));
     };
     // Cannot fail: `to_json` writes valid JSON.
+    // As raw text, because the coordinates of BLS keys are JSON integers of up to 254 bits, and a parsed
+    // number would lose digits.
     let nodes = RawValue::from_string(nodes.to_json()).map_err(|_| ApiError::stopping())?;
     Ok(Json(NetworkBody {
         app_name: verifier.app_name.clone(),

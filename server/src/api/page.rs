@@ -27,6 +27,8 @@ pub(super) struct PageFile {
 impl Page {
     /// Reads all files of a folder that `cargo xtask web` built.
     pub fn load(folder: &Path) -> io::Result<Self> {
+        // All files are read at the start. So a request's path is only looked up in this map and never
+        // reaches the file system, and rebuilding the folder does not mix two builds.
         let mut files = BTreeMap::new();
         let mut total = 0;
         for entry in fs::read_dir(folder)? {
@@ -61,6 +63,8 @@ impl Page {
 }
 
 fn content_type(name: &str) -> &'static str {
+    // These must be exact: responses carry `nosniff`, so a browser refuses a script or style of another
+    // type.
     match name.rsplit('.').next() {
         Some("html") => "text/html; charset=utf-8",
         Some("js") => "text/javascript; charset=utf-8",

@@ -25,6 +25,7 @@ pub async fn simulate(State(app): Shared, body: Bytes) -> Result<Json<Simulation
     let (order, account) = read(&app.rules, &body)?;
     let rules = Arc::clone(&app.rules);
     let body = app.reader.read(move |view| simulation_of(&rules, view, &order, account)).await?;
+    // The client compares the result with the book that it sees, which must not be an older one.
     app.wait_published(&body.batch).await?;
     Ok(Json(body))
 }
@@ -40,6 +41,8 @@ fn read(rules: &Rules, body: &[u8]) -> Result<(Order, Option<PublicKey>), ApiErr
         serde_json::from_str(text).map_err(|error| not_json(error.to_string()))?;
     // The same strict reader as for signed transactions, so that an order that can be simulated can be
     // signed. Only the fields that signing adds may be missing.
+    // The kind is inserted into the text, not into the parsed map: the map has already lost repeated keys,
+    // which the strict reader must refuse.
     let json = match text.trim_start().strip_prefix('{') {
         Some(rest) if !fields.contains_key("kind") => {
             let comma = if fields.is_empty() { "" } else { "," };
@@ -47,6 +50,8 @@ fn read(rules: &Rules, body: &[u8]) -> Result<(Order, Option<PublicKey>), ApiErr
         }
         _ => text.into(),
     };
+    // The reader needs some account and some nonce. Neither is used: the account counts only if the body
+    // names one.
     let nobody = rules.genesis.fee_account;
     let transaction = Transaction::from_json_unsigned(&json, nobody, 0)
         .map_err(|reject| ApiError::from(&reject))?;
@@ -90,6 +95,8 @@ fn simulation_of(
         None => None,
     };
     fill_in(&mut body, rules, &terms, makers.into_iter(), trader);
+    // Overrides a reject of the book, since the reject with the lowest code is the one that counts (section
+    // 8 of the protocol).
     if let Some(reject) = check_names(view, order, account)? {
         body.reject = Some(RejectBody::from(&reject));
     }
@@ -143,6 +150,7 @@ fn fill_in(
     makers: impl Iterator<Item = Maker<()>>,
     trader: Option<Trader>,
 ) {
+    // Cannot fail: the terms were made from this listing.
     let Some(market) = rules.listing.market_at(terms.market) else { return };
     let result = simulation::simulate(&rules.listing, market, terms, makers, trader);
     let Simulation { reject, fills, filled, quote, fee, average_price, rests, locked, cancelled } =

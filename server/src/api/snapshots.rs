@@ -35,6 +35,7 @@ pub async fn download(
     };
     let found = app.snapshots.list().into_iter().find(|snapshot| snapshot.batch == batch);
     let snapshot = found.ok_or_else(unknown)?;
+    // The file's path is made from the number of a listed snapshot, never from the text in the request.
     let number: u64 = batch.parse().map_err(|_| unknown())?;
     let bytes: u64 = snapshot.bytes.parse().map_err(|_| unknown())?;
     let range = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
@@ -52,6 +53,7 @@ pub async fn download(
     file.seek(SeekFrom::Start(first)).map_err(|error| ApiError::internal(&error))?;
     let pieces = stream::unfold(Some((file, last - first)), |rest| async move {
         let (mut file, left) = rest.filter(|(_, left)| *left > 0)?;
+        // A read can wait for the disk, which must not hold up other requests on this thread.
         let reading = tokio::task::spawn_blocking(move || {
             let mut piece = vec![0; PIECE.min(usize::try_from(left).unwrap_or(PIECE))];
             file.read_exact(&mut piece).map(|()| (file, piece))

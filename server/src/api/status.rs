@@ -44,6 +44,7 @@ impl App {
         let published = self.watch.published.borrow().clone();
         let health = self.watch.health.borrow().clone();
         let counts = &self.watch.counts;
+        // If the gateway lags, this is below our own batch, and the lag is zero.
         let gateway_head = Counts::get(&counts.gateway_head);
         StatusBody {
             network: self.rules.network.to_string(),
@@ -74,6 +75,7 @@ impl App {
     /// Waits until the published view includes the batch. A commit is in the store a moment before it is
     /// published; without this wait a client could read an account after a batch and then a book before it.
     pub async fn wait_published(&self, batch: &str) -> Result<(), ApiError> {
+        // The text is a number that this replica wrote, or empty if the response names no batch.
         let batch: u64 = batch.parse().unwrap_or(0);
         let mut published = self.watch.published.clone();
         // An error means that the replica halted before it published that batch.
@@ -101,6 +103,8 @@ pub async fn refuse_if_halted(State(app): Shared, request: Request, next: Next) 
 
 /// `GET /healthz`: 200 while the process responds and has not halted.
 pub async fn healthz(State(app): Shared) -> Response {
+    // A disconnected replica counts as healthy: it recovers by itself, and a restart would only interrupt
+    // it.
     app.halted().map_or_else(|| "ok\n".into_response(), IntoResponse::into_response)
 }
 

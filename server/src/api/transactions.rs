@@ -59,6 +59,8 @@ impl App {
         let checked = spawn_blocking(check).await.map_err(|error| ApiError::internal(&error))?;
         let hashes = checked.iter().filter_map(|(_, checked)| checked.as_ref().ok());
         let hashes: Vec<[u8; 32]> = hashes.map(|checked| checked.hash.0).collect();
+        // A transaction with an outcome must not enter the outbox again. If one is applied between this
+        // look-up and its submission, it is posted once more, which its replay guard makes harmless.
         let known = self.reader.read(move |view| view.known_transactions(&hashes)).await?;
         let submits = checked.into_iter().map(|(element, checked)| async {
             let checked = checked?;
@@ -145,6 +147,7 @@ pub async fn submit(
     State(app): Shared,
     body: Bytes,
 ) -> Result<(StatusCode, Json<SubmitResponse>), ApiError> {
+    // The body is read as bytes, so clients need not send a content type.
     let text = std::str::from_utf8(&body).map_err(|error| {
         ApiError::bad_request("not_utf8", format!("the body is not UTF-8: {error}"))
     })?;
@@ -155,6 +158,8 @@ pub async fn submit(
             Json(SubmitResponse { transactions: vec![taken.into()] }),
         ));
     }
+    // As raw text, so that the strict reader sees each element as the client sent it, with repeated keys
+    // and all.
     let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| {
         ApiError::bad_request("not_json", format!("the body is not a JSON array: {error}"))
     })?;
@@ -179,6 +184,8 @@ fn entry(result: Result<Taken, Refused>) -> Submitted {
             let error = ApiError::from(refused);
             let detail = error.detail();
             let (name, message) = (detail.code.clone(), detail.message.clone());
+            // No reject code is 0, so clients can tell a refusal of this replica from a reject of the
+            // exchange.
             RejectBody { code: "0".into(), name, message }
         }
     };
@@ -190,6 +197,8 @@ fn compact(element: &str) -> Result<String, ApiError> {
     let value: Box<RawValue> = serde_json::from_str(element).map_err(|error| {
         ApiError::bad_request("not_json", format!("the body is not a JSON object: {error}"))
     })?;
+    // The text is valid JSON here. So a quote outside a string begins one, and an escape can only be
+    // inside.
     let (mut text, mut in_string, mut escaped) = (String::new(), false, false);
     for character in value.get().chars() {
         if in_string || !character.is_ascii_whitespace() {
@@ -233,6 +242,7 @@ pub async fn status(
     let stored = app.reader.read(move |view| view.transaction(&bytes)).await?;
     match (stored, progress) {
         (Some(mut status), progress) => {
+            // A client that reads `applied` must find the effect in its next request.
             app.wait_published(status.batch.as_deref().unwrap_or_default()).await?;
             status.received_ms = progress.map(|progress| progress.received_ms.to_string());
             status.posted_ms =

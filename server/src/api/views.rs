@@ -16,6 +16,8 @@ fn is_view(path: &str) -> bool {
     let hex = |text: &str, digits| {
         text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
+    // Paths are matched exactly. With `index.html` for all unknown paths, a page of an older build would
+    // get HTML in place of a script that no longer exists.
     match path.strip_prefix('/').unwrap_or_default().split_once('/') {
         None => matches!(path, "/" | "/batches" | "/markets" | "/replicas"),
         Some(("batches", index)) => {
@@ -61,6 +63,7 @@ pub async fn serve(State(app): Shared, method: Method, uri: Uri, headers: Header
     let head = [
         (header::CONTENT_TYPE, file.kind),
         (header::CACHE_CONTROL, cache),
+        // Otherwise a cache could send the brotli form to a client that cannot read it.
         (header::VARY, "accept-encoding"),
     ];
     match &file.brotli {

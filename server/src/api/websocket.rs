@@ -47,6 +47,8 @@ pub async fn upgrade(
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
+    // The same rule as for the other routes: they send no CORS headers, so pages of other origins cannot
+    // read their responses.
     if !is_same_origin(&headers) {
         return ApiError::new(
             axum::http::StatusCode::FORBIDDEN,
@@ -55,6 +57,7 @@ pub async fn upgrade(
         )
         .into_response();
     }
+    // Refused at once and not queued, so that the client can go to another replica.
     let Ok(permit) = Arc::clone(&app.sockets).try_acquire_owned() else {
         let message =
             format!("all {SOCKETS_MAX} WebSockets of this replica are in use; use another replica");
@@ -63,6 +66,8 @@ pub async fn upgrade(
     };
     upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX).on_upgrade(
         |socket| async move {
+            // The permit is held until the close frame was sent: when the replica stops, it waits until all
+            // permits are back.
             Connection::new(app, socket).run().await;
             drop(permit);
         },
@@ -76,6 +81,8 @@ fn is_same_origin(headers: &HeaderMap) -> bool {
     match (text("origin"), text("host")) {
         (None, _) => true,
         (Some(origin), Some(host)) => {
+            // The scheme is not compared: behind a proxy that terminates TLS, the replica does not see it.
+            // An opaque origin is sent as `null`, which has no host and is refused.
             origin.split_once("://").is_some_and(|(_, rest)| rest == host)
         }
         (Some(_), None) => false,
@@ -122,6 +129,8 @@ impl Connection {
 
     async fn run(mut self) {
         if let Err(End::Closed(code, reason)) = self.serve().await {
+            // Failures are ignored and each send is limited in time, because the client may be gone or may
+            // not be reading.
             let message = ServerMessage::Closing { reason: reason.into() };
             let _ = self.send(&message).await;
             let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
@@ -137,6 +146,8 @@ impl Connection {
         let mut ping = interval(PING_EVERY);
         let mut last_received = Instant::now();
         loop {
+            // Not biased: a client that floods the socket with messages must not keep its own feed waiting.
+            // While one branch sends, the feed's queue fills, so a slow client ends as `Lagged`.
             tokio::select! {
                 message = self.socket.recv() => {
                     last_received = Instant::now();
@@ -190,6 +201,8 @@ impl Connection {
     }
 
     async fn take(&mut self, text: &str) -> Result<(), End> {
+        // A wrong message gets an error and the connection stays open, so one typing error does not cost a
+        // client all its channels.
         match serde_json::from_str(text) {
             Ok(ClientMessage::Subscribe(channel)) => {
                 match self.subscribe(slashed(channel)).await? {
@@ -216,6 +229,7 @@ impl Connection {
     /// Sends a channel's snapshot. The feed is subscribed to before the snapshot is read, so no change
     /// between the two is lost; changes that the snapshot already includes are skipped by batch.
     async fn subscribe(&mut self, channel: Channel) -> Result<Result<(), ApiError>, End> {
+        // Subscribing again replaces the channel, so it is allowed at the limit too.
         if self.channels.len() >= CHANNELS_MAX && !self.channels.contains_key(&channel) {
             let message = format!(
                 "a connection can have at most {CHANNELS_MAX} channels; unsubscribe from one first"
@@ -240,6 +254,7 @@ impl Connection {
 
     /// Sends a commit to the channels that it changes.
     async fn update(&mut self, update: &Update) -> Result<(), End> {
+        // Collected first, because sending borrows the whole connection.
         let mut messages = Vec::new();
         for (channel, subscription) in &mut self.channels {
             if update.batch <= subscription.batch {
@@ -252,6 +267,8 @@ impl Connection {
                 }
                 Channel::Trades { market } => trades(&self.app, update, market),
                 Channel::Account { .. } => match subscription.account {
+                    // The whole account is read again, and only for the accounts that the commit changed.
+                    // So no second code computes an account from events.
                     Some(account) if update.accounts.contains(&account) => {
                         let body = self.app.account(account).await;
                         let body = body.map_err(|_| STORE_FAILED)?;
@@ -287,6 +304,7 @@ impl Connection {
 /// The channel with its market named as in genesis (`ETH/USDT`). The form of paths (`ETH-USDT`) is accepted
 /// too.
 fn slashed(channel: Channel) -> Channel {
+    // One form for both, so that a client that uses both does not subscribe to one channel twice.
     let slash = |market: String| market.replacen('-', "/", 1);
     match channel {
         Channel::Book { market } => Channel::Book { market: slash(market) },
@@ -297,6 +315,7 @@ fn slashed(channel: Channel) -> Channel {
 
 /// The data of a channel's first message.
 async fn snapshot(app: &App, channel: &Channel) -> Result<(FeedData, Option<PublicKey>), ApiError> {
+    // The status stays available after a halt, so that clients learn the reason.
     if let Some(error) = app.halted().filter(|_| *channel != Channel::Status) {
         return Err(error);
     }

@@ -34,6 +34,8 @@ pub async fn download(
     sha256: &str,
 ) -> Result<(), BootstrapError> {
     let mut tries = 0;
+    // The length on disk is the only record of progress. So a download that an earlier process began is
+    // resumed in the same way as one that this process began.
     while length(file) < bytes {
         let before = length(file);
         match piecewise(peer, path, file, bytes).await {
@@ -49,7 +51,11 @@ pub async fn download(
             Err(error) => return Err(error),
         }
     }
+    // Hashed from disk, not while it arrives: earlier processes may have written parts of it, and a power
+    // cut may have changed them.
     let found = hash(file)?;
+    // The file can be too long only if an earlier announcement of the same hash stated more bytes: the
+    // file's name does not include its size.
     if length(file) != bytes || found != sha256 {
         // A wrong file cannot be resumed; the next try starts from its first byte.
         fs::remove_file(file).map_err(io_error(file))?;
@@ -81,6 +87,8 @@ async fn piecewise(peer: &Peer, path: &str, file: &Path, bytes: u64) -> Result<(
     let mut from = length(file);
     let mut response = peer.open(path, from).await?;
     match response.status() {
+        // Only a request with `from > 0` asks for a range. A range that starts elsewhere would only be
+        // noticed by the hash, after the whole download.
         StatusCode::PARTIAL_CONTENT if from > 0 => {
             let range = response.headers().get("content-range");
             let range = range.and_then(|range| range.to_str().ok()).unwrap_or_default();
@@ -103,6 +111,7 @@ async fn piecewise(peer: &Peer, path: &str, file: &Path, bytes: u64) -> Result<(
     while let Some(piece) = peer.piece(&mut response).await? {
         let count = u64::try_from(piece.len()).unwrap_or(u64::MAX);
         from = from.saturating_add(count);
+        // Checked before the write, so that the surplus never reaches the disk.
         if from > bytes {
             drop(out);
             fs::remove_file(file).map_err(io_error(file))?;
@@ -117,6 +126,8 @@ async fn piecewise(peer: &Peer, path: &str, file: &Path, bytes: u64) -> Result<(
         }
         out.write_all(&piece).map_err(io_error(file))?;
     }
+    // Only a response that ended regularly is synced. If a power cut loses other bytes, the hash does not
+    // match, and the download starts again.
     out.sync_all().map_err(io_error(file))?;
     if from < bytes {
         return Err(peer.failure(format!("the download ended after {from} of {bytes} bytes")));

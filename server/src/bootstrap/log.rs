@@ -18,6 +18,8 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// Turns batches of a replica's log into a page that continues after the walker's position.
 pub fn page_of(batches: Vec<BatchBody>, walker: &Walker) -> Result<Page, String> {
+    // The walker compares this claim with a hash of its own, so a page that does not continue our chain is
+    // refused at its first batch.
     let first_chaining_hash =
         batches.first().map_or_else(String::new, |batch| batch.chaining_hash.clone());
     let (after, proven) = (walker.after(), walker.proven().index);
@@ -25,6 +27,8 @@ pub fn page_of(batches: Vec<BatchBody>, walker: &Walker) -> Result<Page, String>
     let mut signatures: Vec<FinalitySignature> = Vec::new();
     let mut bodies = Vec::with_capacity(batches.len());
     for (batch, expected) in batches.into_iter().zip(after.saturating_add(1)..) {
+        // The walker counts the batches itself. Without this check, a missing batch would look like a wrong
+        // signature.
         if batch.index != expected.to_string() {
             let found: String = batch.index.chars().take(40).collect();
             return Err(format!(
@@ -33,6 +37,9 @@ pub fn page_of(batches: Vec<BatchBody>, walker: &Walker) -> Result<Page, String>
         }
         bodies.push(batch.body);
         let signature = finality_signature(&batch.proof).map_err(|error| error.to_string())?;
+        // Each batch comes with the signature over its group. So the same signature comes many times, and
+        // the last one may be over a batch that this response does not include. The walker would refuse
+        // both.
         let is_new = signatures.last().is_none_or(|last| last.index < signature.index);
         if is_new && signature.index <= end && signature.index > proven {
             signatures.push(signature);
@@ -65,6 +72,8 @@ pub async fn catch_up<S: Storage, Q: Sequencer>(
     peer: &Peer,
     sequencer: &Q,
 ) -> Result<u64, BootstrapError> {
+    // This ends even if the peer sends batches for ever without a signature: the walker refuses a page once
+    // it would hold too many unproven bytes.
     loop {
         let batches = peer.batches(replica.walker().after()).await?;
         if batches.is_empty() {
@@ -73,6 +82,8 @@ pub async fn catch_up<S: Storage, Q: Sequencer>(
         }
         let page = page_of(batches, replica.walker()).map_err(|lie| peer.lie(lie))?;
         let page = sequencer.admit(replica.walker().after(), page).await?;
+        // The batches before the lie stay applied, because signatures of the network prove them, whoever
+        // sent them.
         if let Some(error) = replica.take_page(page)? {
             return Err(peer.lie(error));
         }

@@ -26,7 +26,8 @@ impl Peer {
     /// The replica at `url`, for example `http://127.0.0.1:8080`.
     pub fn new(url: &str) -> Result<Self, BootstrapError> {
         let url = url.trim_end_matches('/').to_string();
-        // No redirects: otherwise another server could respond under this replica's name.
+        // A redirect would let another server respond under this replica's name, and a proxy would see every
+        // request.
         let client = Client::builder()
             .redirect(Policy::none())
             .no_proxy()
@@ -56,6 +57,7 @@ impl Peer {
 
     /// Parses a number in its response.
     pub fn number(&self, field: &str, text: &str) -> Result<u64, BootstrapError> {
+        // The peer chose this text, so the message repeats only its start.
         let start: String = text.chars().take(40).collect();
         text.parse().map_err(|_| self.lie(format!("{field} {start:?} is not a whole number")))
     }
@@ -82,6 +84,8 @@ impl Peer {
         bytes_max: usize,
     ) -> Result<Option<T>, BootstrapError> {
         let asked = async {
+            // The limit applies to the bodies of errors too, so the body is read before the status is
+            // looked at.
             let mut response = self.open(path, 0).await?;
             let status = response.status();
             let mut bytes = Vec::new();
@@ -108,6 +112,7 @@ impl Peer {
         };
         let late =
             || self.failure(format!("{path}: no complete response within {ANSWER_TIMEOUT:?}"));
+        // `SILENCE_MAX` alone would let the peer send one byte every few seconds for ever.
         timeout(ANSWER_TIMEOUT, asked).await.unwrap_or_else(|_| Err(late()))
     }
 }

@@ -74,6 +74,8 @@ pub async fn from_snapshot<Q: Sequencer>(
     let keeps_download = matches!(result, Err(BootstrapError::Peer { .. }));
     let position = match result {
         Ok((position, made)) => {
+            // The last step, because `serve` takes a store that exists for a complete one and does not
+            // start from a snapshot again.
             move_file(&made, store)?;
             position
         }
@@ -95,6 +97,8 @@ async fn begin<Q: Sequencer>(
     folder: &Path,
     bytes_max: u64,
 ) -> Result<(Position, PathBuf), BootstrapError> {
+    // The certified root comes first: a peer that cannot show one is not asked for a single byte of its
+    // snapshot.
     let (offered, certified) = choose(peer, rules).await?;
     let batch = peer.number("batch", &offered.batch)?;
     let bytes = peer.number("bytes", &offered.bytes)?;
@@ -105,7 +109,10 @@ async fn begin<Q: Sequencer>(
     }
     let sha256: Hash = decode_hex(&offered.sha256)
         .ok_or_else(|| peer.lie("its SHA-256 must have 64 lower-case hex digits"))?;
+    // Batch and hash name the file, so that the download of one snapshot is never continued with another.
+    // Both were parsed, so the peer cannot put a path into the name.
     let file = folder.join(format!("{batch}-{}.partial", hex::encode(sha256)));
+    // This also removes a store that an earlier try had begun to fill: `Store::begin` needs an empty one.
     keep_only(folder, &file)?;
     tracing::info!("downloading the snapshot of batch {batch}, {bytes} bytes");
     download(peer, &format!("/v1/snapshots/{batch}"), &file, bytes, &hex::encode(sha256)).await?;
@@ -113,22 +120,30 @@ async fn begin<Q: Sequencer>(
     let mut exchange = read_snapshot(Arc::clone(rules), &file)?
         .map_err(|error| peer.lie(format!("its snapshot of batch {batch}: {error}")))?;
     let found = exchange.counters().batch;
+    // The walk below starts at the announced batch, so the state must be the one after the same batch.
     if found != batch {
         return Err(
             peer.lie(format!("its snapshot of batch {batch} has the state of batch {found}"))
         );
     }
     let root = exchange.root();
+    // Needed if the snapshot is of the certified batch itself: then the walk applies nothing that would
+    // compare the roots.
     check_root(peer, &certified, batch, &root)?;
 
     let mut walk = Walk::begin(peer, proofs, batch, &offered.chaining_hash).await?;
+    // The state does not contain the network's chaining hash (section 20 of the protocol). So even a
+    // snapshot of the certified batch needs a signature over the chain that begins with the peer's hash.
     while !walk.is_proven || walk.reached.index < certified.batch {
         walk.step(&mut exchange, &certified).await?;
     }
 
     let made = folder.join("replica.sqlite");
     let mut store = Store::open(&made, rules)?;
+    // The loop ended at the certified batch, where `check_root` compared the roots. So this is the root of
+    // these leaves.
     store.begin(exchange.engine().leaves_one_by_one(), &certified.root, &walk.reached)?;
+    // Only this one file is moved, so nothing may be left in the write-ahead log beside it.
     store.close()?;
     Ok((walk.reached, made))
 }
@@ -165,6 +180,8 @@ async fn choose(peer: &Peer, rules: &Rules) -> Result<(SnapshotBody, Certified),
         let batch = peer.number("batch", &snapshot.batch)?;
         let path = format!("/v1/certified?from={batch}");
         let Some(certified) = peer.get::<CertifiedBody>(&path, LIST_BYTES_MAX).await? else {
+            // Usual for the newest snapshot: its batch, or one after it, is certified only some batches
+            // later.
             continue;
         };
         return Ok((snapshot, check_certified(peer, rules, batch, &certified)?));
@@ -187,6 +204,7 @@ fn check_certified(
     }
     let root: Hash = decode_hex(&certified.root)
         .ok_or_else(|| peer.lie("its certified root must have 64 lower-case hex digits"))?;
+    // Each attestation costs a signature check. An honest list has one for each replica at most.
     if certified.attestations.len() > REPLICAS_MAX {
         return Err(peer.lie("it sent more attestations than a genesis can have replicas"));
     }
@@ -253,7 +271,11 @@ impl<'a, Q: Sequencer> Walk<'a, Q> {
         let signature = own.map(|own| finality_signature(&own.proof)).transpose();
         let signature = signature.map_err(|error| peer.lie(error))?;
         let mut is_proven = false;
+        // A signature over a later batch of the group needs the bodies up to it. The walk reads these
+        // anyway, so here only a signature over this very batch is of use.
         if let Some(signature) = signature.filter(|signature| signature.index == batch) {
+            // `admit` fetches the operator list that a signature names. It takes pages, so the signature
+            // travels in a page without batches.
             let page = Page {
                 batches: Vec::new(),
                 first_chaining_hash: String::new(),
@@ -295,10 +317,16 @@ impl<'a, Q: Sequencer> Walk<'a, Q> {
         if let Some(error) = error {
             return Err(peer.lie(error));
         }
+        // The chain that was signed begins with the hash that the peer named, so the signature proves that
+        // hash too.
         self.is_proven |= !groups.is_empty();
         let proven = groups.into_iter().flat_map(|group| group.batches);
+        // The batches after the certified one are not applied. The replica asks for them again once it
+        // runs, and stores their bodies and outcomes.
         for proven in proven.take_while(|proven| proven.index <= certified.batch) {
             let batch = Batch::check(exchange.rules(), proven.index, proven.body.as_bytes());
+            // In a running replica a corrupt state is a reason to halt. Here it came from the peer, so the
+            // peer is to blame.
             let outcome = exchange
                 .apply(&batch)
                 .map_err(|corrupt| peer.lie(format!("batch {}: {corrupt}", proven.index)))?;

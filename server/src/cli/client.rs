@@ -71,6 +71,7 @@ impl Client {
 
     pub async fn submit(&self, json: String) -> Result<(), Failure> {
         let request = self.http.post(format!("{}/v1/transactions", self.url)).body(json);
+        // The hash in the response is not used: the caller has computed it from what was signed.
         self.send::<SubmitResponse>(request).await.map(drop)
     }
 
@@ -79,6 +80,7 @@ impl Client {
         match self.get(&format!("/v1/transactions/{hash}")).await {
             Ok(status) => Ok(Some(status)),
             Err(failure) => {
+                // By code and not by the status 404, which a wrong URL has too.
                 let code = failure.answer.as_ref().map(|answer| answer.code.as_str());
                 if code == Some("unknown_transaction") { Ok(None) } else { Err(failure) }
             }
@@ -100,6 +102,8 @@ impl Client {
                         reported = Some(status.status);
                         report(&status);
                     }
+                    // The stages are in order. From `Applied` on, the replica does nothing more for the
+                    // transaction.
                     if status.status >= Stage::Applied {
                         return Ok(status);
                     }

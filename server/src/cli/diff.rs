@@ -76,6 +76,8 @@ impl Side {
         let batch = match &self.source {
             Source::Url(client) => client.get(&format!("/v1/batches/{index}")).await?,
             Source::Folder(reader) => {
+                // `index` is above both replicas' starts, so it is at least 1. With a limit of 0 bytes
+                // there is exactly one batch.
                 let found = reader.read_now(|view| view.batches(index - 1, 0))?;
                 found
                     .into_iter()
@@ -99,6 +101,7 @@ struct Difference {
 
 impl Difference {
     fn kind(&self) -> &'static str {
+        // The cause comes first: other bodies give another chaining hash, and both give another root.
         if self.first.body != self.second.body {
             "body"
         } else if self.first.chaining_hash != self.second.chaining_hash {
@@ -125,6 +128,7 @@ async fn find(
         let difference = Difference { index, first: one, second: other };
         Ok::<_, Failure>((!equal).then_some(difference))
     };
+    // If the last common batch is equal, so are all before it, and one comparison is enough.
     let Some(mut difference) = differs(last).await? else { return Ok(None) };
     while difference.index - same > 1 {
         let middle = same + (difference.index - same) / 2;

@@ -115,6 +115,7 @@ fn due(index: u64, event: &Event) -> Value {
         Event::SwitchFired { account } => json!({
             "batch": index, "event": "switch_fired", "account": account.to_string(),
         }),
+        // Timers cause no other events. If one is added, the dump shows it instead of leaving it out.
         other => json!({ "batch": index, "event": format!("{other:?}") }),
     }
 }

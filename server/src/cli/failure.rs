@@ -36,6 +36,8 @@ impl Failure {
     }
 }
 
+// Covers every error that has a message. `Failure` itself must not implement `Display`, because this would
+// then overlap with the conversion of each type from itself.
 impl<E: Display> From<E> for Failure {
     fn from(error: E) -> Self {
         Self { code: 1, message: error.to_string(), answer: None }

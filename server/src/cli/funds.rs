@@ -168,6 +168,8 @@ pub fn proof(arguments: ProofArguments, output: Output) -> Result<(), Failure> {
     let (rules, body) = block_on(async {
         let client = Client::new(&asker.server)?;
         let rules = client.rules().await?;
+        // Checked before anything else is requested. Genesis decides which token has which index in the
+        // leaf's key, so a root alone would not prove what the balance is of.
         if network.is_some_and(|network| network != rules.network.0) {
             let found = rules.network;
             return Err(Failure::difference(format!(
@@ -196,6 +198,8 @@ pub fn proof(arguments: ProofArguments, output: Output) -> Result<(), Failure> {
     let verified =
         Proof::from_bytes(&proof).and_then(|proof| proof.verify(&root, &key, value.as_deref()));
     if let Err(error) = verified {
+        // The usual reason for a failure is that `--root` is the root of another batch, so the message
+        // names both.
         let reported = if root == theirs {
             String::new()
         } else {

@@ -83,6 +83,8 @@ pub fn genesis(arguments: GenesisArguments, output: Output) -> Result<(), Failur
         } => {
             let account = fee_account.unwrap_or(issuer);
             let fees = Fees { account, maker_bps: maker_fee_bps, taker_bps: taker_fee_bps };
+            // Checked before it is written. The file is never overwritten, because its hash is the network
+            // id: another content would be another exchange.
             let rules = development_genesis(issuer, faucet, replicas, fees)?;
             write_new(&out, pretty(&rules).as_bytes(), 0o644)?;
             (out, rules)

@@ -71,6 +71,8 @@ impl Given {
             Some(NetworkSource::File(path)) => Some(Outside::Fixed(Box::new(read_nodes(path)?))),
             Some(NetworkSource::EigenLayer(url)) => Some(Outside::EigenLayer(url.clone())),
         };
+        // The sockets in a node list come from the nodes' operators, so they are checked like the addresses
+        // on the command line.
         let node_sockets = match &network {
             Some(Outside::Fixed(nodes)) if gateways.is_empty() => GatewayAddress::of_nodes(nodes),
             _ => Vec::new(),
@@ -95,6 +97,8 @@ impl Given {
     /// Falls back to the network that the data directory was used with before. Fails if a network is
     /// given although the directory's history comes from its own embedded sequencer.
     pub fn or_stored(mut self, data: &DataDir) -> Result<Self, Failure> {
+        // Only the embedded sequencer makes this key, so it shows where the history in this directory comes
+        // from.
         let own_key = data.file("bls.key");
         if self.is_outside() {
             if own_key.exists() {
@@ -112,6 +116,8 @@ impl Given {
             let url = fs::read_to_string(&subgraph).map_err(io_error(&subgraph))?;
             self.network = Some(Outside::EigenLayer(url.trim().into()));
         } else if nodes.exists() && !own_key.exists() {
+            // The embedded sequencer writes a node list too. Its key is missing here, so the list is that
+            // of another network.
             tracing::info!("using the node list stored in {}", nodes.display());
             self.network = Some(Outside::Fixed(Box::new(read_nodes(&nodes)?)));
         }
@@ -153,23 +159,30 @@ impl Network {
         let is_given = !given.gateways.is_empty();
         match given.network {
             Some(Outside::Fixed(nodes)) => {
+                // Written before the first batch is applied, so that no history is ever without the list
+                // that proves it.
                 write_file(&data.file(NODES_FILE), nodes.to_json().as_bytes(), 0o644)?;
                 let gateways =
                     if is_given { given.gateways } else { GatewayAddress::of_nodes(&nodes) };
                 Ok(Self {
                     sequencer: Arc::new(client(gateways)),
                     verifier: fixed(verifier(Membership::Fixed(nodes))),
+                    // No embedded sequencer can fail here. The sender is dropped at once, and `failed` then
+                    // waits for ever.
                     failure: oneshot::channel().1,
                 })
             }
             Some(Outside::EigenLayer(url)) => {
                 write_file(&data.file(SUBGRAPH_FILE), url.as_bytes(), 0o644)?;
                 let folder = data.file(OPERATORS_FOLDER);
+                // Starts with the stored lists only. Others are fetched when a signature names their block.
                 let none = verifier(Membership::ByBlock(Default::default()));
                 let transport = transport.clone();
                 let network = EigenLayerNetwork::ZELLULAR.with_subgraph(url.clone());
                 let (operators, verifier) = Operators::open(transport, network, Some(folder), none)
                     .map_err(|error| format!("the stored operator lists: {error}"))?;
+                // Without a gateway there is nothing to read, so an unreachable subgraph is an error here
+                // and only a warning later.
                 let gateways = if is_given {
                     given.gateways
                 } else {
@@ -179,17 +192,22 @@ impl Network {
                         .map_err(|error| format!("subgraph {url}: {error}"))?
                 };
                 Ok(Self {
+                    // Gateways from the command line stay as they are; otherwise they change with the
+                    // operators.
                     sequencer: Arc::new(client(gateways).with_operators(operators, !is_given)),
                     verifier,
                     failure: oneshot::channel().1,
                 })
             }
             None => {
+                // Bound to the loopback interface at a free port: only this process uses it. The replica
+                // still goes through HTTP and proofs, so it runs the same code as with a network.
                 let (listener, address) =
                     listen::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
                 let (embedded, nodes, failure) =
                     start_embedded(data, &app_name, address, EmbeddedOptions::default())?;
                 tracing::info!("embedded sequencer listening at http://{address}");
+                // The router keeps the node, and with it the sequencer, after `embedded` is dropped.
                 tokio::spawn(listen::serve(listener, interface::router(embedded.node()), stop));
                 let gateways = vec![GatewayAddress { url: format!("http://{address}"), stake: 1 }];
                 Ok(Self {
@@ -212,6 +230,7 @@ pub fn start_embedded(
     let key = data.bls_key("bls.key")?;
     let path = data.file("sequencer.sqlite");
     let (embedded, failure) = Embedded::start(&path, app_name, key, options)?;
+    // Written at each start, because the port can be another one.
     let nodes = embedded.nodes(&format!("http://{address}"));
     write_file(&data.file(NODES_FILE), nodes.to_json().as_bytes(), 0o644)?;
     Ok((embedded, nodes, failure))

@@ -72,6 +72,8 @@ pub fn replay(arguments: ReplayArguments, output: Output) -> Result<(), Failure>
             eprintln!(
                 "WARNING: replaying bodies without proofs; nothing shows that the network agreed on them"
             );
+            // Bodies alone have no index and no root, so there is nothing to compare but the roots that
+            // they certify.
             let mut replay = Replay::new(rules, &arguments);
             replay.bodies(bodies)?;
             replay
@@ -153,6 +155,8 @@ impl Replay {
             outcome.transactions.iter().flat_map(|transaction| &transaction.result).flatten()
         {
             let Event::Certified { batch, root } = event else { continue };
+            // An unknown root counts as different. It cannot be unknown: the replay began at genesis, and
+            // roots are dropped only up to the last certified batch.
             let ours = self.roots.get(batch).map_or_else(String::new, hex::encode);
             let certified = hex::encode(root);
             if ours != certified {
@@ -202,11 +206,14 @@ impl Replay {
         let root = hex::encode(self.exchange.root());
         let seconds = self.progress.started.elapsed().as_secs_f64();
         let (counters, rate) = (*self.exchange.counters(), self.rate());
+        // Only now that everything was correct: a replay that fails leaves the dump file as it was (section
+        // 15 of the protocol).
         if let (Some(path), Some(dump)) = (&arguments.dump, self.dump.take()) {
             let value = dump.finish(&self.rules, &self.exchange);
             let file = File::create(path).map_err(io_error(path))?;
             let mut writer = std::io::BufWriter::new(file);
             serde_json::to_writer(&mut writer, &value)?;
+            // Dropping the writer would flush it too, but ignore a full disk.
             writer.flush().map_err(io_error(path))?;
         }
         let applied = self.transactions - self.rejected;
@@ -269,10 +276,14 @@ impl Audit {
     fn take(&mut self, batches: Vec<BatchBody>, last: u64) -> Result<(), Failure> {
         self.is_open = false;
         for batch in &batches {
+            // Compared once the batch is proven and applied. The walker limits how many batches can wait,
+            // and so how many roots.
             self.roots.insert(number(&batch.index)?, batch.root.clone());
             self.is_open = number(&batch.proof.index)? > last;
         }
         let page = page_of(batches, &self.walker).map_err(Failure::difference)?;
+        // What is proven is applied before the error is reported, so that a root that differs earlier is
+        // named first.
         let (groups, error) = self.walker.take(&self.verifier, page);
         for proven in groups.into_iter().flat_map(|group| group.batches) {
             let outcome = self.replay.apply(&proven.body)?;
@@ -295,6 +306,7 @@ impl Audit {
 
     fn finish(self) -> Result<Replay, Failure> {
         let unproven = self.walker.after() - self.walker.proven().index;
+        // A running replica commits parts of a long group, so this is normal and no failure.
         if unproven > 0 && self.is_open {
             eprintln!(
                 "the last {unproven} batches were not checked: they belong to a group that the replica has not finished"
@@ -328,6 +340,8 @@ pub(super) fn membership(folder: &Path, given: Option<&Path>) -> Result<Membersh
     let operators = folder.join(OPERATORS_FOLDER);
     Ok(match given {
         Some(path) => read_nodes(path)?.into(),
+        // The folder exists only for EigenLayer networks. Each signature is checked against the operators
+        // at its block.
         None if operators.exists() => Membership::ByBlock(read_lists(&operators)?),
         None => read_nodes(&folder.join("nodes.json"))?.into(),
     })
@@ -357,6 +371,7 @@ fn from_folder(
         )
         .into());
     }
+    // Without the directory's lock: SQLite lets readers in while the replica writes.
     let reader = Reader::new(&path, Arc::new(rules.clone()));
     refuse_snapshot(folder.display(), reader.read_now(|view| view.start())?)?;
     let mut audit = Audit::new(rules, nodes, arguments);
@@ -386,6 +401,7 @@ async fn from_url(
     loop {
         let after = audit.walker.after();
         let answer: BatchesResponse = client.get(&format!("/v1/batches?after={after}")).await?;
+        // Checked first: otherwise the first batch of such a replica would be reported as out of sequence.
         refuse_snapshot(url, number(&answer.start)?)?;
         if answer.batches.is_empty() {
             return audit.finish();

@@ -35,6 +35,8 @@ pub fn sequencer(arguments: SequencerArguments) -> Result<(), Failure> {
         let data = DataDir::open(&arguments.data)?;
         let interval = Duration::from_millis(arguments.interval_ms);
         let options = EmbeddedOptions { interval, ..EmbeddedOptions::default() };
+        // Before the start, because the node list names the address, and `--listen` can leave the port to
+        // the system.
         let (listener, address) = listen::bind(arguments.listen).await?;
         let (embedded, _, failure) = start_embedded(&data, &arguments.app, address, options)?;
         tracing::info!("sequencer of app {} listening at http://{address}", arguments.app);

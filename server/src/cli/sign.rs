@@ -72,10 +72,13 @@ pub fn sign(arguments: SignArguments, output: Output) -> Result<(), Failure> {
     let account = arguments.account.unwrap_or(ours);
     let mut transaction = Transaction::from_json_unsigned(&json, account, now_ms())
         .map_err(|reject| format!("{}: {reject}", path.display()))?;
+    // With `--account`, a key that is not the account's must be a session key, so the file need not name it
+    // as `signer`.
     if transaction.signer.is_none() && arguments.account.is_some() && transaction.account != ours {
         transaction.signer = Some(ours);
     }
     let theirs = transaction.signing_key();
+    // Found here rather than as `bad_signature` later, with an explanation that the exchange cannot give.
     if theirs != ours {
         let path = path.display();
         return Err(format!(

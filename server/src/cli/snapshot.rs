@@ -62,6 +62,8 @@ fn write(data: &Path, out: &Path, output: Output) -> Result<(), Failure> {
         );
     }
     let reader = Reader::new(&path, Arc::clone(&rules));
+    // One read transaction, so the state is that after one batch even while the replica writes. `load` also
+    // compares its root with the stored one.
     let loaded = reader.read_now(|view| Ok(view.load(&rules, &path)));
     let (mut exchange, _) = loaded.map_err(|error| reader.error(error))??;
     let bytes = exchange.to_snapshot();
@@ -78,6 +80,8 @@ fn check(file: &Path, genesis: &Path, root: Option<Hash>, output: Output) -> Res
     let mut exchange =
         read_snapshot(rules, file)?.map_err(|error| difference(error.to_string()))?;
     let found = exchange.root();
+    // Without `--root` the file was only checked against itself, which says nothing about who agrees with
+    // it.
     if root.is_some_and(|root| root != found) {
         let (found, root) = (hex::encode(found), hex::encode(root.unwrap_or_default()));
         return Err(difference(format!("the state root is {found}, not {root}")));

@@ -122,6 +122,8 @@ pub fn submit_as(
     };
     block_on(async {
         let client = Client::new(&submitter.server)?;
+        // The signed text contains the network id, which the replica chooses here. `--network` keeps it
+        // from getting a signature for another exchange.
         let rules = client.rules().await?;
         let ours = rules.network.to_string();
         if let Some(expected) = &submitter.network
@@ -134,6 +136,8 @@ pub fn submit_as(
         }
         let transaction = Transaction {
             account,
+            // A key that signs for its own account is not a session key, and the signed text then has no
+            // line for it.
             signer: Some(key.public_key()).filter(|signer| *signer != account),
             // By convention the clock, so that several programs can share a key without coordination.
             nonce: now_ms(),
@@ -146,6 +150,8 @@ pub fn submit_as(
         if let Err(reject) = Element::read(&signed, false) {
             return Err(Failure::usage(format!("{reject}; nothing was sent")));
         }
+        // A reject is definite. After any other failure the transaction may be stored already: the
+        // connection can break after that and before the response.
         client.submit(signed).await.map_err(|failure| match failure.code {
             1 => Failure::from(format!(
                 "{}. It is unknown whether the replica received transaction {hash}: check its status before you send it again",

@@ -152,6 +152,7 @@ fn parse_hash(text: &str) -> Result<TransactionHash, String> {
 
 fn parse_switch(text: &str) -> Result<Moment, String> {
     if text == "off" {
+        // Time 0 disarms the switch (section 4 of the protocol).
         return Ok(Moment::At(0));
     }
     parse_moment(text).map_err(|problem| format!("{problem}; or `off`"))
@@ -185,6 +186,7 @@ pub fn cancel(arguments: CancelArguments, output: Output) -> Result<(), Failure>
     let CancelArguments { cancelled, market, session, submitter } = arguments;
     let action = match target(cancelled.order, cancelled.transaction, cancelled.client_id) {
         Some(target) => Action::Cancel(target),
+        // clap requires exactly one of the options, so this is `--all`.
         None => Action::CancelAll { market },
     };
     submit_as(&submitter, &session, action, output)

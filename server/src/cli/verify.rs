@@ -131,6 +131,7 @@ fn receipt(arguments: &ReceiptArguments, output: Output) -> Result<(), Failure> 
         }
     }
     let hash = receipt.transaction.to_string();
+    // Asked only after the receipt was checked, so that a forged one accuses nobody.
     let asked = arguments
         .server
         .as_ref()
@@ -171,6 +172,8 @@ fn evidence(arguments: &EvidenceArguments, output: Output) -> Result<(), Failure
         arguments.file.as_deref().ok_or_else(|| Failure::usage("give a halt evidence file"))?;
     let shown = file.display();
     let evidence = match Evidence::read(file) {
+        // Exit code 1: a file that cannot be read says nothing about the evidence. Code 3 is for evidence
+        // that does not hold.
         Err(ReadError::File(error)) => return Err(error.into()),
         Err(error) => return Err(Failure::difference(format!("{shown}: {error}"))),
         Ok(evidence) => evidence,
@@ -234,6 +237,7 @@ fn explain(evidence: &Evidence, finding: &Finding, rules: &Rules) -> String {
 
 fn finalized(arguments: FinalizedArguments, output: Output) -> Result<(), Failure> {
     let read = |path: &PathBuf| fs::read(path).map_err(io_error(path));
+    // The chaining hash before the first batch is the empty text, and no other batch has that hash.
     if (arguments.after == 0) != arguments.chain.is_empty() {
         return Err(
             "--chain is the chaining hash at --after: it is required if --after is above 0, and must be empty otherwise".into()
@@ -252,6 +256,7 @@ fn finalized(arguments: FinalizedArguments, output: Output) -> Result<(), Failur
         Some(page) => walker.take(&verifier, page),
         None => (Vec::new(), None),
     };
+    // After an error this is 0, because the walker drops what is not proven.
     let unproven = walker.after() - walker.proven().index;
     output.print(
         || {
@@ -297,5 +302,6 @@ fn finalized(arguments: FinalizedArguments, output: Output) -> Result<(), Failur
             })
         },
     );
+    // Reported last: what the signatures before the error prove holds all the same, and was printed.
     error.map_or(Ok(()), |error| Err(Failure::difference(format!("{} ({})", error, error.name()))))
 }

@@ -92,6 +92,8 @@ impl ProvenBodies {
         let signature = finality_signature(&self.proof)?;
         let count =
             signature.index.checked_sub(after).and_then(|count| usize::try_from(count).ok());
+        // The signature covers the last index and the last hash, but not `after`. With one body for each
+        // batch, `after` follows from the signed index, and so does the index of each body.
         if count != Some(self.bodies.len()) {
             return Err(EvidenceError::Bodies {
                 found: self.bodies.len(),
@@ -99,6 +101,8 @@ impl ProvenBodies {
                 last: self.proof.index.clone(),
             });
         }
+        // The hash that the evidence states in its proof is not read: the signature must hold over the one
+        // computed here.
         let start = self.chaining_hash.clone();
         let last = self.bodies.iter().fold(start, |previous, body| chain(&previous, body));
         verifier
@@ -116,6 +120,8 @@ impl Evidence {
                 expected: rules.network.to_string(),
             });
         }
+        // The explanation, the time and the replica's own root are only claims. Nothing below depends on
+        // them for what it proves.
         match &self.contradiction {
             Contradiction::CertifiedRoot {
                 batch,
@@ -142,6 +148,8 @@ impl Evidence {
             }
             Contradiction::Fork { batch, ours, theirs } => {
                 let batch = number("batch", batch)?;
+                // The two hashes at the same batch are the contradiction. The bodies after it only lead to
+                // the signatures, and may even be equal.
                 if ours.chaining_hash == theirs.chaining_hash {
                     let hash = format!("the chaining hash {}", ours.chaining_hash);
                     return Err(EvidenceError::Same(hash));
@@ -174,6 +182,7 @@ fn in_sequence(
     let found = body.and_then(|body| {
         elements(body).get(usize::try_from(position).ok()?).map(|element| element.get())
     });
+    // Compared byte for byte: the proof covers the body's bytes, not the fields that they can be read as.
     if found == Some(attestation.transaction.as_str()) {
         return Ok(());
     }

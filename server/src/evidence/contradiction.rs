@@ -84,6 +84,7 @@ pub enum ReadError {
 
 impl Evidence {
     pub fn read(path: &Path) -> Result<Self, ReadError> {
+        // Evidence can come from strangers, so its size is checked before it is read into memory.
         if fs::metadata(path).map_err(io_error(path))?.len() > BYTES_MAX {
             return Err(ReadError::TooLarge);
         }
@@ -98,7 +99,9 @@ impl Evidence {
 
     /// Replaces the file atomically.
     pub fn write(&self, path: &Path) -> Result<(), ConfigError> {
+        // Cannot fail: all fields are texts, numbers and lists.
         let json = serde_json::to_vec_pretty(self).unwrap_or_default();
+        // Readable for everyone, since it holds nothing secret and is meant to be passed on.
         write_file(path, &json, 0o644)
     }
 }

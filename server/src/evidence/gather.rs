@@ -60,11 +60,14 @@ impl ProvenBodies {
         covered: u64,
         Tail(tail): Tail<'_>,
     ) -> Result<Option<Self>, QueryError> {
+        // Before the first batch the chaining hash is the empty text (section 21 of the protocol).
         let chaining_hash =
             if after == 0 { Some(String::new()) } else { view.chaining_hash(after)? };
         let Some(chaining_hash) = chaining_hash else { return Ok(None) };
         let proof = view.proof(covered)?;
         let last: u64 = proof.index.parse().unwrap_or(after);
+        // If the replica halted within a group, the store has only the first batches of it, and `tail` has
+        // the others. For an earlier group the store has all of them, and the filter takes nothing.
         let mut bodies = view.bodies(after + 1, last)?;
         bodies.extend(
             tail.iter().filter(|batch| batch.index <= last).map(|batch| batch.body.clone()),
@@ -74,6 +77,8 @@ impl ProvenBodies {
 
     /// The proof of the chaining hash at `index` in a page that starts with that batch.
     fn of_page(page: &Page, index: u64) -> Option<Self> {
+        // The same choice as in `Page::proves_first`, which verified this page: the first signature that
+        // can be read, and the bodies after the first one.
         let signature = page.finalized_signatures.iter().flatten().next()?;
         let count = usize::try_from(signature.index.checked_sub(index)?).ok()?;
         let bodies = page.batches.get(1..)?.get(..count)?.to_vec();
@@ -104,6 +109,8 @@ impl Contradiction {
         tail: Tail<'_>,
     ) -> Result<Self, QueryError> {
         let attestations = signed_attestations(view, batch, certified)?;
+        // One group can contain several attestations. Its bodies can be megabytes, so they are not
+        // repeated.
         let mut batches: Vec<ProvenBodies> = Vec::new();
         for attestation in &attestations {
             let said_in: u64 = attestation.batch.parse().unwrap_or(0);
@@ -126,6 +133,8 @@ impl Contradiction {
     /// The evidence of a fork: `theirs` is a page that starts with batch `index` and proves another chaining
     /// hash there than ours.
     pub fn fork(view: &View<'_>, index: u64, theirs: &Page) -> Result<Option<Self>, QueryError> {
+        // A fork is looked for only up to the last proven batch, and by then the whole group of that batch
+        // is in the store. So there is no tail.
         let ours = ProvenBodies::stored(view, index, index, Tail(&[]))?;
         let theirs = ProvenBodies::of_page(theirs, index);
         Ok(ours.zip(theirs).map(|(ours, theirs)| Self::Fork {

@@ -10,6 +10,7 @@ use zellular::Threshold;
 use crate::cli::network::{NetworkSource, parse_source};
 
 fn parse_batch_bytes(text: &str) -> Result<usize, String> {
+    // The outbox never splits a transaction, so the longest must fit, with the brackets of the array.
     let least = TRANSACTION_BYTES_MAX + 2;
     text.parse()
         .ok()

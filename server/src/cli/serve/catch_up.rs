@@ -28,6 +28,8 @@ pub async fn bootstrap_from<Q: Sequencer>(
     }
     let peer = Peer::new(url).map_err(bootstrap_failure)?;
     let folder = data.file(bootstrap::FOLDER_NAME);
+    // A stop may interrupt this anywhere. The part that was downloaded stays for the next start, and
+    // everything else is removed then.
     let begun = tokio::select! {
         begun = bootstrap::from_snapshot(&peer, rules, proofs, &folder, store, bytes_max) => begun,
         () = listen::stop_signal() => return Err("stopped during --bootstrap".into()),
@@ -44,6 +46,8 @@ pub async fn catch_up_from<Q: Sequencer>(
     sequencer: &Q,
 ) -> Result<(), Failure> {
     let peer = Peer::new(url).map_err(bootstrap_failure)?;
+    // A stop takes effect only between pages, each of which is committed as a whole. The next start
+    // continues there.
     let caught_up = tokio::select! {
         caught_up = bootstrap::catch_up(replica, &peer, sequencer) => caught_up,
         () = listen::stop_signal() => return Err("stopped during --bootstrap-log".into()),

@@ -43,11 +43,14 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let page = load_page(&arguments)?;
     let given = Given::read(arguments.network.as_ref(), &arguments.gateways)?;
     let data = DataDir::open(&arguments.data)?;
+    // Before the network and the store are opened: after a halt the directory stays as it is.
     refuse_after_halt(&data)?;
     let given = given.or_stored(&data)?;
     let rules = data.rules(arguments.genesis.as_deref(), !given.is_outside())?;
     let faucet = faucet(&arguments, &data, &rules)?;
     let replica_key = replica_key(&arguments, &data, &rules)?;
+    // The port is opened before the long steps, so a port in use is reported at once. Clients that connect
+    // by then wait in the system's queue.
     let (listener, address) = listen::bind(arguments.listen).await?;
     let (stopper, stop) = watch::channel(false);
     let clock = Clock::system();
@@ -58,6 +61,7 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let damage = |error: StoreError| {
         if error.is_damage() { Failure::halted(error) } else { Failure::from(error) }
     };
+    // Before the store is opened, because opening it would create an empty one.
     if let Some(url) = &arguments.bootstrap {
         let proofs = Proofs { sequencer: &*sequencer, verifier: &verifier };
         let bytes_max = arguments.snapshot_bytes_max;
@@ -83,6 +87,7 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
         clock,
         random: Rng::new(),
     })?;
+    // Before the API is served, which would otherwise show states that are far behind.
     if let Some(url) = &arguments.bootstrap_log {
         catch_up_from(url, &mut assembled.replica, &*sequencer).await?;
     }
@@ -113,6 +118,7 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     };
 
     let serving = tokio::spawn(listen::serve(listener, api::router(app), stop));
+    // Both block their thread while they sync to disk, which would hold up requests on the shared runtime.
     let (follow, post) = assembled.into_tasks();
     let following = on_own_thread("replica", follow, stopper.subscribe())?;
     let posting = on_own_thread("outbox", post, stopper.subscribe())?;
@@ -122,6 +128,7 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let mut running = Running { serving, following, posting };
     let result = running.wait_for_end(failure).await;
     tracing::info!("stopping");
+    // Fails only if every receiver is gone, so that nothing is left to stop.
     let _ = stopper.send(true);
     running.stop(&sockets).await;
     result
@@ -159,6 +166,8 @@ impl Running {
     /// Waits until all tasks have stopped, for at most the grace period of each.
     async fn stop(self, sockets: &Semaphore) {
         let Self { serving, following, posting } = self;
+        // `wait_for_end` may have awaited this task to its end; awaiting it once more would panic. The same
+        // holds for the two receivers below.
         if !serving.is_finished() {
             // Requests in progress are still answered. Errors no longer matter at this point.
             let _ = serving.await;

@@ -16,6 +16,8 @@ pub fn refuse_after_halt(data: &DataDir) -> Result<(), Failure> {
     if !path.exists() {
         return Ok(());
     }
+    // Evidence that cannot be read is a reason to refuse too: the file exists only because the replica
+    // halted.
     let explanation = match Evidence::read(&path) {
         Ok(evidence) => evidence.explanation,
         Err(error) => error.to_string(),
@@ -46,6 +48,8 @@ pub fn faucet(
     };
     let account = key.public_key();
     let faucet = Faucet::new(rules, key);
+    // Only a key on the command line was asked for. One in the data directory may simply not be for a
+    // faucet.
     if faucet.is_none() && arguments.issuer_key.is_some() {
         return Err(format!(
             "--issuer-key: genesis has no token with a faucet whose issuer is {account}"
@@ -66,6 +70,7 @@ pub fn replica_key(
         None => data.secret_key("replica.key")?,
     };
     let public_key = key.public_key();
+    // A replica that genesis does not name still needs a key, since it signs receipts.
     if replica_index(rules, &key).is_none() {
         if arguments.replica_key.is_some() {
             return Err(format!(

@@ -19,6 +19,7 @@ pub fn on_own_thread<T: Send + 'static>(
     std::thread::Builder::new().name(name.into()).spawn(move || {
         runtime.block_on(async {
             tokio::select! {
+                // The stop comes first, so that a stopping process does not begin another step of the task.
                 biased;
                 // An error means that the sender is gone, thus that the process is stopping.
                 _ = stop.wait_for(|stop| *stop) => {}
