@@ -83,6 +83,8 @@ impl BlsPublicKey {
         if x.is_zero() && y.is_zero() {
             return Err(BlsError::Infinite);
         }
+        // Not `new`, which panics where the checks below fail. Unlike G1, the curve of G2 has points outside
+        // of the subgroup, for which the pairing proves nothing.
         let point = G2Affine::new_unchecked(x, y);
         if !point.is_on_curve() || !point.is_in_correct_subgroup_assuming_on_curve() {
             return Err(BlsError::NotInGroup);
@@ -180,6 +182,7 @@ impl BlsSignature {
         if text.len() > 2 + 77 + 1 + 77 {
             return Err(BlsError::Form);
         }
+        // mcl writes the point at infinity as `0`.
         if text == "0" {
             return Err(BlsError::Infinite);
         }
@@ -240,6 +243,7 @@ impl BlsSecretKey {
             return Err(BlsError::SecretKey);
         }
         let value = Fr::from_be_bytes_mod_order(bytes.as_slice());
+        // The reduction is silent, so only the way back shows that the number was below the order.
         let canonical = Zeroizing::new(value.into_bigint().to_bytes_be());
         let is_canonical = canonical.as_slice() == bytes.as_slice();
         if value.is_zero() || !is_canonical { Err(BlsError::SecretKey) } else { Ok(Self(value)) }

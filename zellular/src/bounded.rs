@@ -34,6 +34,7 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Bounded<T,
                         None => return Ok(Bounded { items, is_cut: false }),
                     }
                 }
+                // Read to the end of the list: what follows it in the answer is needed too.
                 let mut is_cut = false;
                 while seq.next_element::<IgnoredAny>()?.is_some() {
                     is_cut = true;

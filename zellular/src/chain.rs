@@ -14,6 +14,7 @@ use twox_hash::XxHash3_128;
 
 /// Returns XXH3-128 of some bytes as 32 lower-case hex digits.
 pub fn xxh128_hex(bytes: &[u8]) -> String {
+    // Always 32 digits, because the text is hashed again and must be the network's, byte for byte.
     format!("{:032x}", XxHash3_128::oneshot(bytes))
 }
 
@@ -77,6 +78,7 @@ fn python_json(text: &str) -> String {
             '\u{c}' => json.push_str("\\f"),
             ' '..='~' => json.push(character),
             _ => {
+                // Python escapes UTF-16 units: a character above U+FFFF becomes two escapes.
                 for unit in character.encode_utf16(&mut [0; 2]) {
                     // Writing to a String cannot fail.
                     let _ = write!(json, "\\u{unit:04x}");

@@ -90,6 +90,8 @@ pub enum NodeListError {
 #[derive(Deserialize)]
 struct RawNode<'a> {
     id: String,
+    // Coordinates have 254 bits, and a stake can be written as `10.0`. As JSON numbers both would become
+    // floats and lose digits, so only their text is read.
     #[serde(borrow, rename = "pubkeyG2_X")]
     x: [&'a RawValue; 2],
     #[serde(borrow, rename = "pubkeyG2_Y")]
@@ -116,6 +118,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut entries = Vec::new();
                 while let Some(entry) = map.next_entry()? {
+                    // Refused while it is read, so that a list of any length takes bounded memory.
                     if entries.len() >= NODES_MAX {
                         return Err(serde::de::Error::custom("too many nodes"));
                     }
@@ -183,6 +186,7 @@ impl NodeList {
             return Err(NodeListError::Size);
         }
         for node in nodes {
+            // A node without stake never signs, so its key must not be in the sum.
             if node.stake > 0 {
                 list.stake =
                     list.stake.checked_add(u128::from(node.stake)).ok_or(NodeListError::Size)?;
@@ -219,6 +223,7 @@ impl NodeList {
 
     /// Writes the network file that [`NodeList::read`] reads.
     pub fn to_json(&self) -> String {
+        // Written by hand, because a JSON library has no numbers of 254 bits.
         let mut json = String::from("{");
         let text = |text: &str| serde_json::Value::from(text).to_string();
         for (position, node) in self.nodes.values().enumerate() {

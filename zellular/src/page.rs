@@ -41,6 +41,7 @@ struct Answer<'a> {
 struct RawPage<'a> {
     batches: Bounded<String, PAGE_BATCHES_MAX>,
     first_chaining_hash: String,
+    // Each is parsed by itself later, so that a bad one is no error of the whole page.
     #[serde(borrow)]
     finalized_signatures: Bounded<&'a RawValue, PAGE_SIGNATURES_MAX>,
 }
@@ -133,12 +134,15 @@ impl Page {
     /// hash at `index`, where the answer is to `?after=` `index - 1`. The first body plays no part: a
     /// reader who starts at `index` can so check the hash that it starts from.
     pub fn proves_first(&self, verifier: &Verifier, index: u64) -> bool {
+        // A signature that cannot be read proves nothing, for or against a fork: the next one counts.
         let Some(signature) = self.finalized_signatures.iter().flatten().next() else {
             return false;
         };
         let count =
             signature.index.checked_sub(index).and_then(|count| usize::try_from(count).ok());
         let Some(count) = count else { return false };
+        // The chain starts from the claimed hash, after the first body. `None` if the signature is over a
+        // batch that the page does not have.
         let followers = self.batches.get(1..).and_then(|bodies| bodies.get(..count));
         followers.is_some_and(|bodies| {
             let start = self.first_chaining_hash.clone();

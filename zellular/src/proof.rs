@@ -100,6 +100,7 @@ pub(crate) fn tag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::
         None => Ok(0),
         Some(Tag::Number(number)) => Ok(number),
         Some(Tag::Text(text)) => {
+            // One text for each block: `parse` alone would also read `+17` and `017`.
             let number = text.parse::<u64>().ok().filter(|number| number.to_string() == text);
             number.ok_or_else(|| serde::de::Error::custom("`tag` must be a block number"))
         }
@@ -111,6 +112,7 @@ pub(crate) fn null_is_empty<'de, D: Deserializer<'de>>(
 ) -> Result<Vec<String>, D::Error> {
     let list = Option::<Bounded<String, NODES_MAX>>::deserialize(deserializer)?;
     list.map_or(Ok(Vec::new()), |list| {
+        // A cut list must not pass: the nodes left out would count as signers.
         if list.is_cut {
             Err(serde::de::Error::custom("there are more non-signers than a network has nodes"))
         } else {
@@ -202,6 +204,8 @@ impl Verifier {
             let (total, threshold) = (nodes.stake(), self.threshold);
             return Err(ProofError::Quorum { missing, total, threshold });
         }
+        // Index, parent and timestamp are the sender's, and the signature covers them. The hash is the
+        // reader's own, and the app's name keeps out signatures over another app's batches.
         let text = message(
             &self.app_name,
             state,

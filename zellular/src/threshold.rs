@@ -42,6 +42,7 @@ impl Threshold {
     /// Whether a signature is still valid while `missing` of the `total` stake did not sign it:
     /// `100 · missing / total ≤ 100 − percent`.
     pub(crate) fn allows(self, missing: u128, total: u128) -> bool {
+        // An overflow counts as no quorum. 1024 stakes below 2^64, times 10^8, are below 2^101.
         let within = || {
             let slack = u128::from(WHOLE.checked_sub(self.0)?);
             Some(missing.checked_mul(u128::from(WHOLE))? <= slack.checked_mul(total)?)

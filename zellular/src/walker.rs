@@ -128,9 +128,12 @@ impl Walker {
             let previous = self.pending.back();
             let previous =
                 previous.map_or(&self.proven.chaining_hash, |batch| &batch.chaining_hash);
+            // Computed from the body. What the sender claims is only ever compared with it.
             let chaining_hash = chain(previous, &body);
             let index = self.after().checked_add(1).ok_or(PageError::TooLarge)?;
             self.pending_bytes = self.pending_bytes.saturating_add(cost(&body));
+            // Only a gateway that sends page after page without a signature gets here. `take` then drops all
+            // of them.
             if self.pending_bytes > PENDING_BYTES_MAX {
                 return Err(PageError::TooLarge);
             }
@@ -169,6 +172,8 @@ impl Walker {
     ) -> Result<ProvenGroup, PageError> {
         let index = signature.index;
         let proven = self.proven.index;
+        // Each signature must prove something new. So a page cannot have one signature checked again and
+        // again, each time with a slow pairing.
         let count = index.checked_sub(proven).filter(|count| *count > 0);
         let count = count.ok_or(PageError::SignatureOutOfOrder { index, proven })?;
         let last = self.after();
@@ -188,6 +193,7 @@ impl Walker {
         verifier
             .verify(SignedState::Locked, &signature, &batch.chaining_hash)
             .map_err(|error| PageError::Proof { index, error })?;
+        // Only after the signature was verified. Everything before this line leaves `proven` as it was.
         self.proven = Position { index, chaining_hash: batch.chaining_hash.clone() };
         let mut batches = Vec::new();
         while self.pending.front().is_some_and(|batch| batch.index <= index) {

@@ -26,13 +26,18 @@ impl Engine {
             .map(ReplicaIndex)
             .ok_or(Reject::NotReplica)?;
         let last = self.attestations.latest(replica).map_or(0, |latest| latest.batch);
+        // The batch of the last attestation is allowed again: a replica posts an attestation again
+        // when it does not see it applied. An older batch is refused: attestations can arrive out
+        // of order, and an older clock must not replace a newer one.
         if batch < last {
             return Err(Reject::AttestationStale { batch, last }.into());
         }
         let index = self.counters.batch;
+        // The root of the batch that holds this transaction is known only when the batch is done.
         if batch >= index {
             return Err(Reject::AttestationInFuture { batch, index }.into());
         }
+        // The clock counts even if the batch was certified long ago.
         self.attestations.latest.insert(replica, Latest { batch, clock });
         self.touch(LeafKey::Replica(replica));
         self.note(Event::Attested { replica, batch, root, clock });
@@ -59,12 +64,16 @@ impl Engine {
         self.attestations.votes.insert((batch, replica), root);
         self.touch(LeafKey::Vote(batch, replica));
         let votes = &self.attestations.votes;
+        // A scan of at most 64 replicas × 32 votes, so there is no index by replica. The vote that
+        // goes is never the one just added: a replica's batches only go up (reject 24), so the new
+        // one is its newest.
         let own = votes.keys().filter(|(_, voter)| *voter == replica);
         if own.clone().count() > VOTES_KEPT
             && let Some(oldest) = own.min().copied()
         {
             self.drop_vote(oldest);
         }
+        // Only this root gained a vote, so no other can have reached two thirds.
         if self.attestations.decides(rules, batch, &root) {
             self.certify(batch, root);
         }
@@ -72,6 +81,8 @@ impl Engine {
     }
 
     fn certify(&mut self, batch: u64, root: Hash) {
+        // Votes on earlier batches go too. A batch that was skipped is never certified later
+        // (section 15 of the protocol), so its votes would only fill the state.
         let settled: Vec<(u64, ReplicaIndex)> = self
             .attestations
             .votes

@@ -31,6 +31,8 @@ impl Engine {
         reason: CancelReason,
     ) -> Result<(), Corrupt> {
         self.book_mut(market.index)?.remove(slot)?;
+        // An order does not store its lock. The lock follows from the numbers of the order, so the
+        // two cannot disagree (I2).
         let lock = market.lock(order.side, order.price, order.rested, order.remaining);
         let token = market.cost_token(order.side);
         self.ledger.unlock(order.account, token, lock.ok_or(TOO_MUCH)?)?;
@@ -92,6 +94,8 @@ impl Engine {
         let orders = self.open_orders(self.ledger.account(account)?, within)?;
         for (market, slot, order) in &orders {
             let market = market_of(rules, *market)?;
+            // The whole list of the market goes with its first order, and is empty for the others.
+            // To remove up to 5000 orders one by one would search the list for each of them.
             self.ledger.account_mut(account)?.remove_orders(market.index);
             self.forget(order);
             self.take_off(market, *slot, order, reason)?;
@@ -114,6 +118,8 @@ impl Engine {
             Some(time) => self.switches.insert(key, time),
             None => self.switches.remove(&key),
         };
+        // The old timer goes before the new one is added. If both are for the same time, they are
+        // one entry, and the other order would leave the switch without a timer.
         if let Some(before) = before {
             self.timers.remove(before, Timer::Switch(key));
         }

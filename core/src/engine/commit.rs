@@ -44,6 +44,9 @@ impl Engine {
         meets: &[MatchStep<(Slot, RestingOrder)>],
         (left, rest): (Lots, Rest),
     ) -> Result<(), Corrupt> {
+        // The replaced order goes first: the new one may need the balance that it locks and the
+        // client id that it has. The plan was made while it was open, and still holds: a
+        // replacement is on the same side, and makers are on the other.
         if let Some((order, _)) = placing.replaces {
             let found = self.open_order(self.ledger.account(order.account)?, order.id);
             let (_, slot, _) = found.ok_or(Corrupt("a replaced order is not open"))?;
@@ -61,10 +64,15 @@ impl Engine {
             quote: Atoms::ZERO,
             fee: Atoms::ZERO,
         };
+        // The plan copied slots and orders from the book, and they stay true to the end. Each maker
+        // is in one step only, and a slot that becomes vacant is used again only when the rest
+        // enters the book.
         let mut next = meets;
         while let [meet, rest @ ..] = next {
             next = rest;
             if let [MatchStep::Fill { key: (_, maker), .. }, ..] = next {
+                // Planning prefetched the makers' accounts. The order list of the next maker is one
+                // pointer further, and arrives while this step runs.
                 self.ledger.account(maker.account)?.prefetch_order(maker.id);
             }
             match meet {
@@ -76,6 +84,8 @@ impl Engine {
                 }
             }
         }
+        // Without a trade nothing is paid, and settling would only give the account an empty
+        // balance of the other token.
         if taker.filled > Lots(0) {
             self.settle(&taker)?;
         }
@@ -97,6 +107,8 @@ impl Engine {
                 }
             }
         }
+        // The spending limit counts what was traded or rests, at the order's own limit price, and
+        // not what was cancelled at once (section 9 of the protocol).
         if let Some(signer) = placing.session_key {
             let key = self.key(placing.account)?;
             let value = market.spends(terms.side, terms.price, committed).ok_or(TOO_MUCH)?;
@@ -152,6 +164,7 @@ impl Engine {
         let left = self.book_mut(market.index)?.fill(slot, quantity)?;
         let base = market.base_atoms(quantity).ok_or(TOO_MUCH)?;
         let quote = market.quote_atoms(maker.price, quantity).ok_or(TOO_MUCH)?;
+        // `maker_fee` is the fee still to come. The difference is H(y) - H(x) of section 10.
         let fees = |remaining| market.maker_fee(maker.price, maker.rested, remaining);
         let maker_fee = fees(maker.remaining)
             .and_then(|before| before.checked_sub(fees(left)?))
@@ -159,10 +172,14 @@ impl Engine {
         match maker.side {
             Side::Buy => {
                 let paid = quote.checked_add(maker_fee).ok_or(TOO_MUCH)?;
+                // Nothing is unlocked: the maker trades at its own price, so it pays exactly what
+                // its lock goes down by (I2).
                 self.ledger.take_locked(maker.account, market.quote, paid)?;
                 self.ledger.credit(maker.account, market.base, base)?;
             }
             Side::Sell => {
+                // A fee is at most 10 % (`FEE_BPS_MAX`), and never exceeds its amount even when
+                // rounded up. So a seller needs no balance for its fee.
                 let got = quote.checked_sub(maker_fee).ok_or(TOO_MUCH)?;
                 self.ledger.take_locked(maker.account, market.base, base)?;
                 self.ledger.credit(maker.account, market.quote, got)?;
@@ -172,6 +189,7 @@ impl Engine {
         self.touch_balance(maker.account, market.quote);
         self.touched.orders.push((maker.account, maker.id));
         if left == Lots(0) {
+            // The book has removed the node already. The other records must follow (I6).
             self.close(market, slot, maker)?;
         }
 
@@ -204,6 +222,8 @@ impl Engine {
     fn settle(&mut self, taker: &Taker<'_>) -> Result<(), Corrupt> {
         let market = taker.market;
         let base = market.base_atoms(taker.filled).ok_or(TOO_MUCH)?;
+        // The available balance covers this. Reject 40 asked for the cost at the limit price, and
+        // every trade was at that price or a better one (I7).
         match taker.terms.side {
             Side::Buy => {
                 let paid = taker.quote.checked_add(taker.fee).ok_or(TOO_MUCH)?;
@@ -240,6 +260,8 @@ impl Engine {
             remaining: left,
             hash: [a, b, c, d, e, f, g, h],
         };
+        // Still covered after the trades are paid: the cost that reject 40 asked for includes the
+        // atom by which two fees rounded up can exceed one (section 11).
         let lock = market.lock(terms.side, terms.price, left, left).ok_or(TOO_MUCH)?;
         self.ledger.lock(taker.account, terms.cost_token, lock)?;
         self.touch_balance(taker.account, terms.cost_token);

@@ -26,6 +26,7 @@ impl Engine {
         self.use_up(transaction)?;
         match self.dispatch(rules, transaction) {
             Ok(()) => Ok(Ok(self.take_events()?)),
+            // An action notes what it changes, so a reject with notes would be half applied (I11).
             Err(Failure::Reject(reject)) if self.notes.is_empty() => Ok(Err(*reject)),
             Err(Failure::Reject(_)) => {
                 Err(Corrupt("a transaction was rejected after it had changed the state"))
@@ -38,6 +39,7 @@ impl Engine {
         match transaction.replay_guard {
             ReplayGuard::Nonce(nonce) => self
                 .ledger
+                // Not `intern`: a transaction with a bad nonce changes nothing (I11).
                 .find(&transaction.signer)
                 .map_or(Ok(()), |signer| signer.check_nonce(nonce)),
             ReplayGuard::Signature if self.guide_signatures.contains(&transaction.hash) => {
@@ -55,6 +57,8 @@ impl Engine {
                 self.touched.nonces.push(signer);
             }
             ReplayGuard::Signature => {
+                // Stays for ever. Signatures have no sequence, so there is no bound below which old
+                // ones could be refused instead.
                 self.guide_signatures.insert(transaction.hash);
                 self.touch(LeafKey::GuideSignature(transaction.hash));
             }
@@ -63,12 +67,15 @@ impl Engine {
     }
 
     fn dispatch(&mut self, rules: &Rules, transaction: &CheckedTransaction) -> Result<(), Failure> {
+        // The first check that fails decides the reject code, so the checks are in the sequence of
+        // the codes (section 8 of the protocol): 5, then 6 and 7, then those of the action.
         if let Some(valid_until) = transaction.valid_until
             && self.counters.time >= valid_until
         {
             return Err(Reject::Expired { valid_until, time: self.counters.time }.into());
         }
         let session_market = self.check_signer(rules, transaction)?;
+        // Only now: a transaction of a stranger must not add the account that it names.
         let account = self.ledger.intern(&transaction.account)?;
         match &transaction.action {
             Action::Order(order) => {

@@ -31,6 +31,8 @@ impl Engine {
                 time = due.saturating_sub(1);
                 break;
             }
+            // Removed before it is processed: ending a session key leaves its timer to the caller,
+            // and the loop would meet the same timer again.
             self.timers.remove(due, timer);
             done = done.wrapping_add(1);
             match timer {
@@ -42,16 +44,22 @@ impl Engine {
                     self.note(Event::SwitchFired { account: key });
                     let account = self.ledger.intern(&key)?;
                     let reason = CancelReason::Switch;
+                    // A switch is never split over two batches. It can exceed the bound by the
+                    // orders of one account, at most 5000 (`OPEN_ORDERS_MAX`).
                     let cancelled = self.cancel_within(rules, account, None, reason)?;
                     done = done.saturating_add(cancelled);
                 }
             }
         }
+        // The median can go down, because a replica may attest to an earlier clock than before. The
+        // exchange's time never does.
         self.counters.time = self.counters.time.max(time);
         Ok(())
     }
 
     fn expire(&mut self, rules: &Rules, id: u64, account: AccountIndex) -> Result<(), Corrupt> {
+        // An order that is filled or cancelled takes its timer with it (`forget`), so a timer
+        // always finds its order (I6).
         let found = self.open_order(self.ledger.account(account)?, id);
         let (market, slot, order) = found.ok_or(Corrupt("an order that expires is not open"))?;
         self.cancel_resting(market_of(rules, market)?, slot, &order, CancelReason::Expired)

@@ -23,6 +23,8 @@ pub struct Engine {
     pub(crate) ledger: Ledger,
     pub(crate) fee_account: AccountIndex,
     pub(crate) books: Vec<Book>,
+    // These are ordered maps and not hash maps. The order of a hash map depends on its seed, and
+    // with a fixed seed anyone could choose account keys that collide (decision 0008).
     /// Optional properties by order id; only for the open orders that have any.
     pub(crate) details: BTreeMap<u64, OrderDetails>,
     /// Ids of the open orders that have a client id.
@@ -55,6 +57,8 @@ impl Engine {
         Self {
             counters: Counters {
                 batch: 0,
+                // The chain over all bodies starts from the network id, so two exchanges never
+                // share a part of it (I12).
                 body_chain: rules.network.0,
                 order: 0,
                 trade: 0,
@@ -62,6 +66,7 @@ impl Engine {
                 time: 0,
             },
             ledger: Ledger::new(rules.genesis.tokens.len(), &rules.genesis.fee_account),
+            // The ledger gives its first account, the fee account, index 0.
             fee_account: AccountIndex(0),
             books: core::iter::repeat_with(Book::default)
                 .take(rules.listing.markets.len())
@@ -91,6 +96,7 @@ impl Engine {
     pub(crate) fn take_events(&mut self) -> Result<Vec<Event>, Corrupt> {
         let ledger = &self.ledger;
         let key = |account| Ok(ledger.account(account)?.key);
+        // Drained and not taken: both lists keep their memory for the next transaction.
         let mut others = self.others.drain(..);
         self.notes.drain(..).map(|note| note.resolve(key, &mut others)).collect()
     }
@@ -144,6 +150,7 @@ impl Engine {
     ) -> Result<(), Reject> {
         let time = self.counters.time;
         match value {
+            // The present is too early as well: a timer is later than the exchange's time (I10).
             Some(value) if value <= time => Err(Reject::TimePassed { field, value, time }),
             _ => Ok(()),
         }

@@ -28,5 +28,7 @@ impl From<Corrupt> for Failure {
     }
 }
 
+// No transaction causes this error. Reject 16 bounds the value of an order, fee included, by the
+// supply bound, and what is traded is covered by balances, which the supply bounds too (I1).
 pub(crate) const TOO_MUCH: Corrupt =
     Corrupt("the value of an order is larger than any amount can be");

@@ -44,6 +44,8 @@ impl Engine {
             return Err(Reject::TransferToSelf.into());
         }
         self.check_available(rules, from, token, amount)?;
+        // Added only when nothing can reject the transfer any more. Its balance cannot overflow:
+        // the balances of a token add up to its supply (I1).
         let receiver = self.ledger.intern(to)?;
         self.ledger.debit(from, token, amount)?;
         self.ledger.credit(receiver, token, amount)?;
@@ -65,6 +67,8 @@ impl Engine {
         self.check_available(rules, from, token, amount)?;
         let number = self.counters.withdrawal.checked_add(1);
         let number = number.ok_or(Corrupt("withdrawal numbers ran out"))?;
+        // The supply covers every balance (I1), and the balance was just checked. So this failure
+        // is a bug and not a reject.
         let supply = self.ledger.supply(token).checked_sub(amount);
         let supply = supply.ok_or(Corrupt("a withdrawal exceeds the supply of its token"))?;
         self.counters.withdrawal = number;
@@ -72,6 +76,7 @@ impl Engine {
         self.ledger.set_supply(token, supply)?;
         let account = self.key(from)?;
         let destination = destination.to_string();
+        // The record stays for ever: the issuer pays by it, and anyone can prove it.
         self.withdrawals.push(Withdrawal {
             account,
             token,
@@ -95,6 +100,7 @@ impl Engine {
         reference: &str,
     ) -> Result<(), Failure> {
         let (index, spec, atoms) = rules.listing.amount(token, amount)?;
+        // Checked before the issuer, because code 16 comes before 20 (section 8 of the protocol).
         let existing = self.ledger.supply(index);
         let supply = existing
             .checked_add(atoms)
@@ -108,6 +114,9 @@ impl Engine {
             let token = spec.symbol.clone();
             return Err(Reject::NotIssuer { token, issuer }.into());
         }
+        // The last check and the first change in one step: if the reference is there already,
+        // nothing is changed (I11). It makes a deposit count once even if the issuer signs it again
+        // with another nonce.
         if !self.references.insert((index, reference.into())) {
             let (token, reference) = (spec.symbol.clone(), reference.into());
             return Err(Reject::ReferenceUsed { token, reference }.into());

@@ -57,6 +57,8 @@ impl Engine {
                 counted = counted.wrapping_add(self.recount_side(market, side)?);
             }
         }
+        // `recount_side` found every order of a book in the list of its account. If the lists have
+        // as many entries as the books have orders, they name nothing else.
         let listed: usize = self
             .ledger
             .accounts()
@@ -77,9 +79,12 @@ impl Engine {
         let mut counted = 0_usize;
         for level in book.levels(side) {
             let price = level.price;
+            // `previous` starts at 0, so the check of the sequence below also refuses an order with
+            // the id 0. The sum cannot wrap: 2^32 orders of less than 2^64 lots are below 2^96.
             let (mut quantity, mut orders, mut previous) = (0_u128, 0_u32, 0);
             for (slot, order) in book.queue(level) {
                 let owner = self.ledger.get(order.account);
+                // A list stores half of each id, so the slot shows which entry is meant.
                 let mut listed =
                     owner.iter().flat_map(|owner| owner.orders_with_low_half_of(order.id));
                 let is_whole = order.side == side
@@ -89,6 +94,8 @@ impl Engine {
                     && order.remaining <= order.rested
                     && order.rested <= order.quantity
                     && order.id <= self.counters.order
+                    // The leaf of a restored order can hold any numbers. The engine relies on
+                    // values within the supply bound, as reject 16 ensures for orders that arrive.
                     && market.is_countable(order.price, order.quantity)
                     && listed.any(|listed| listed == (market.index, slot));
                 if !is_whole {
@@ -165,6 +172,7 @@ impl Engine {
     /// I2, I9 and I10: the locked balances, nonces and limits of one account.
     fn recount_account(&self, rules: &Rules, account: &Account) -> Result<(), BrokenInvariant> {
         let key = account.key;
+        // By token and not by market: buys in several markets lock the same quote token.
         let mut locks: BTreeMap<TokenIndex, u128> = BTreeMap::new();
         let most = rules.genesis.limits.open_orders_per_account_and_market;
         for orders in account.open_orders() {
@@ -200,6 +208,8 @@ impl Engine {
         if locks.values().any(|lock| *lock > 0) {
             return Err(broken(2, format!("orders of {key} have nothing locked")));
         }
+        // The state does not show whether a nonce was used twice. It shows whether the window is
+        // sound: `check_nonce` searches it by halves, and so needs it in ascending order.
         let nonces = account.nonces();
         if nonces.len() > NONCES_KEPT || !nonces.is_sorted_by(|a, b| a < b) {
             return Err(broken(9, format!("the nonces of {key} are out of order")));
@@ -210,6 +220,8 @@ impl Engine {
     /// I6 and I10: every client id and every timer leads to what it belongs to, and no timer is
     /// due.
     fn recount_timers(&self, rules: &Rules) -> Result<(), BrokenInvariant> {
+        // Each thing with a time or a client id must be found by it. If there are also as many
+        // timers and client ids as such things, then none of them leads elsewhere.
         let mut timers = 0_usize;
         let mut client_ids = 0_usize;
         for account in self.ledger.accounts() {
@@ -240,6 +252,7 @@ impl Engine {
             }
         }
         let most = rules.genesis.limits.session_keys_per_account;
+        // Session keys are ordered by account first, so those of one account are in a row.
         let mut of_account = (None, 0_u32);
         for ((account, key), session) in &self.session_keys {
             timers = timers.wrapping_add(1);
@@ -257,6 +270,8 @@ impl Engine {
                         rules.listing.token_at(spending.token).is_some()
                             && spending.spent <= spending.limit
                     });
+            // The limits of such a key would never apply: `check_signer` takes a signer that equals
+            // the account for the account itself.
             if !is_known || account == key {
                 return Err(broken(
                     10,
@@ -313,6 +328,8 @@ impl Engine {
             ));
         }
         let Counters { batch, body_chain, order, trade, withdrawal, time } = self.counters;
+        // `leaves` encodes the whole state. It is asked for last, because at every later batch the
+        // chain already differs.
         let is_first = body_chain == rules.network.0
             && [order, trade, withdrawal, time] == [0; 4]
             && self.leaves().len() == 1;
@@ -353,6 +370,8 @@ impl Engine {
         }
         for (batch, replica) in attestations.votes.keys() {
             let latest = attestations.latest(*replica);
+            // A vote of an unknown replica is refused here too: each replica with an attestation is
+            // one of genesis, as the loop above found.
             if latest.is_none_or(|latest| *batch > latest.batch) || *batch <= certified {
                 return Err(broken(
                     10,
@@ -362,6 +381,7 @@ impl Engine {
                 ));
             }
         }
+        // A root is certified with the vote that decides it, so no decided votes are ever stored.
         for ((batch, _), root) in &attestations.votes {
             if attestations.decides(rules, *batch, root) {
                 return Err(broken(

@@ -16,6 +16,8 @@ fn present(is_there: bool) -> Option<Vec<u8>> {
 }
 
 fn balance_bytes(balance: Balance) -> Option<Vec<u8>> {
+    // An account in memory keeps a balance that went down to zero, and a restored account never had
+    // it. Without a leaf for zero, both states have one root (I13).
     (balance != Balance::default())
         .then(|| [balance.available.0.to_be_bytes(), balance.locked.0.to_be_bytes()].concat())
 }
@@ -87,6 +89,8 @@ impl Engine {
             &[side],
             &numbers.map(u64::to_be_bytes).concat(),
             &order.hash,
+            // Zero stands for no expiry. No order expires at 0, because `expires` must be later
+            // than the exchange's time (reject 18).
             &expires.unwrap_or(0).to_be_bytes(),
             client_id.unwrap_or_default().as_bytes(),
         ]
@@ -109,6 +113,8 @@ impl Engine {
         let references = self.references.iter().cloned();
         let sessions = self.session_keys.keys();
         let votes = self.attestations.votes.keys();
+        // Some of these leaves can be absent, like the supply of a token that nobody holds.
+        // `leaves_one_by_one` asks for each value and leaves those out.
         core::iter::once(LeafKey::Counters)
             .chain((0..self.ledger.tokens()).map(|token| LeafKey::Supply(TokenIndex(token))))
             .chain(balances)
@@ -140,6 +146,8 @@ impl Engine {
     /// Takes the touched leaves, each once.
     pub(crate) fn take_touched(&mut self) -> Result<Vec<LeafKey>, Corrupt> {
         let mut touched = core::mem::take(&mut self.touched);
+        // Sorted only to find repetitions. Account indices differ between replicas, so the caller
+        // sorts the leaves by their keys.
         touched.balances.sort_unstable();
         touched.balances.dedup();
         touched.nonces.sort_unstable();

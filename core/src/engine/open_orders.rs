@@ -25,6 +25,8 @@ impl Engine {
             let order = self.book(market)?.order(slot)?;
             (order.id == id).then_some((market, slot, order))
         };
+        // The list of the first market usually has the order, at the position that it guesses. Else
+        // all lists are searched. Lists store half of each id, so the book confirms the whole id.
         let likely = account.likely_order(id).and_then(order);
         likely.or_else(|| account.orders_with_low_half_of(id).find_map(order))
     }
@@ -66,6 +68,9 @@ impl Engine {
         let id = match target {
             OrderRef::Id(id) => Some(*id),
             OrderRef::ClientId(name) => self.client_ids.get(&(index, name.clone())).copied(),
+            // In all markets, even for a key of one market: a name means the same order whoever
+            // signs (section 13 of the protocol). There is no index by hash: an account has at most
+            // 5000 open orders.
             OrderRef::Transaction(hash) => self
                 .open_orders(account, None)?
                 .into_iter()
@@ -85,12 +90,15 @@ impl Engine {
         details: OrderDetails,
     ) -> Result<(), Corrupt> {
         let (id, account) = (order.id, order.account);
+        // The book first: it chooses the slot that the account's list stores.
         let slot = self.book_mut(market)?.insert(order)?;
         self.ledger.account_mut(account)?.add_order(market, id, slot);
         if let Some(time) = details.expires {
             self.timers.add(time, Timer::Order(id, account));
         }
         if let Some(client_id) = &details.client_id {
+            // No order that arrives overwrites another's client id (reject 31). Two orders of a
+            // restored state could have the same one, which the recount finds.
             self.client_ids.insert((account, client_id.clone()), id);
         }
         if details != OrderDetails::default() {
@@ -114,6 +122,7 @@ impl Engine {
 
     /// Removes the optional properties of an order, with its timer and client id.
     pub(super) fn forget(&mut self, order: &RestingOrder) {
+        // Most orders have no details, and so neither a timer nor a client id.
         if let Some(details) = self.details.remove(&order.id) {
             if let Some(time) = details.expires {
                 self.timers.remove(time, Timer::Order(order.id, order.account));

@@ -24,7 +24,11 @@ impl Engine {
         placing: &Placing<'_>,
     ) -> Result<(), Failure> {
         let market = market_of(rules, terms.market)?;
+        // The checks run in the sequence of their codes. The first ones need no plan, and so spare
+        // a rejected order the cost of one.
         self.check_place(rules, market, terms, placing)?;
+        // Taken out, since the commit borrows the whole engine, and put back for its memory. Only a
+        // `Corrupt` returns in between, and then the replica stops.
         let mut meets = core::mem::take(&mut self.meets);
         meets.clear();
         let (left, end) = self.plan_order(rules, terms, placing.account, &mut meets)?;
@@ -58,6 +62,7 @@ impl Engine {
         }
         let book = self.book(market.index).ok_or(Corrupt("a market has no book"))?;
         check_crossing(market, terms, book.best(terms.side.opposite()))?;
+        // A replaced order makes room for its successor, so reject 33 cannot apply.
         if replaced.is_none() {
             let open = self.ledger.account(placing.account)?.open_orders_in(market.index);
             check_open_orders(&rules.listing, market, terms, open)?;
@@ -75,6 +80,7 @@ impl Engine {
     ) -> Result<(Lots, MatchEnd), Corrupt> {
         let book = self.book(terms.market).ok_or(Corrupt("a market has no book"))?;
         let opposite = terms.side.opposite();
+        // The stored best price shows that nothing crosses, without a look at the levels.
         if !book.best(opposite).is_some_and(|best| crosses(opposite, best, terms.price)) {
             return Ok((terms.quantity, MatchEnd::Done));
         }
@@ -106,9 +112,13 @@ impl Engine {
         check_filled(market, terms, left)?;
         let account = self.ledger.account(placing.account)?;
         if let Some(signer) = placing.session_key {
+            // The limit must cover the whole order, even if its rest will be cancelled at once.
+            // Only the commit leaves that part out.
             let value = market.spends(terms.side, terms.price, terms.quantity).ok_or(TOO_MUCH)?;
             self.check_spending(rules, &account.key, &signer, value)?;
         }
+        // The lock of the replaced order is in the token of the new cost, since both are on one
+        // side of one market.
         let released = placing.replaces.map_or(Atoms::ZERO, |(_, lock)| lock);
         let available = account.balance(terms.cost_token).available;
         let available = available.checked_add(released).ok_or(TOO_MUCH)?;

@@ -83,14 +83,20 @@ pub fn plan<T>(
     let mut left = quantity;
     let mut met = 0_u32;
     for Maker { price, remaining, orders, is_own, key } in makers {
+        // Before the limit below: an order that its last permitted maker fills exactly is not cut
+        // off, and a `fok` order like that is accepted (section 11 of the protocol).
         if left == Lots(0) {
             break;
         }
+        // Only with a further maker at hand: an order that met as many makers as it may, and that
+        // nothing else crosses, may rest.
         if met >= makers_max {
             return (left, MatchEnd::MakerLimit);
         }
+        // Own orders count too: each costs as much work as a fill.
         met = met.saturating_add(orders);
         if is_own {
+            // Both conditions hold for `cancel_both`. An account never trades with itself (I7).
             if self_trade != SelfTrade::CancelNewest {
                 meets.push(MatchStep::Cancel { key });
             }
@@ -99,6 +105,7 @@ pub fn plan<T>(
             }
             continue;
         }
+        // A level with more lots than 64 bits can count fills whatever is left.
         let quantity = u64::try_from(remaining).map_or(left, |remaining| left.min(Lots(remaining)));
         left = Lots(left.0.wrapping_sub(quantity.0));
         meets.push(MatchStep::Fill { price, quantity, key });
@@ -109,6 +116,8 @@ pub fn plan<T>(
 /// What happens to the rest of an order with this time in force.
 pub const fn rest(end: MatchEnd, time_in_force: TimeInForce) -> Rest {
     match (end, time_in_force) {
+        // An order that was stopped early must not rest: an order that it crosses may still be in
+        // the book, which would then be crossed (I3).
         (MatchEnd::SelfTrade, _) => Rest::Cancelled(CancelReason::SelfTrade),
         (MatchEnd::MakerLimit, _) => Rest::Cancelled(CancelReason::MakerLimit),
         (MatchEnd::Done, TimeInForce::Ioc | TimeInForce::Fok) => {
@@ -122,6 +131,7 @@ pub const fn rest(end: MatchEnd, time_in_force: TimeInForce) -> Rest {
 pub fn check_crossing(market: &Market, terms: &Terms, best: Option<Ticks>) -> Result<(), Reject> {
     let opposite = terms.side.opposite();
     match best.filter(|best| crosses(opposite, *best, terms.price)) {
+        // An order of the same account counts too, although they would not trade (section 11).
         Some(best) if terms.time_in_force == TimeInForce::PostOnly => {
             let side = if opposite == Side::Sell { "ask" } else { "bid" };
             let best = Decimal::of_steps(u128::from(best.0), market.tick_size);
@@ -140,6 +150,7 @@ pub fn check_open_orders(
     open_orders: usize,
 ) -> Result<(), Reject> {
     let most = listing.limits.open_orders_per_account_and_market;
+    // Counted before matching, even for an order that would fill at once.
     let is_full = open_orders >= usize::try_from(most).unwrap_or(usize::MAX);
     if is_full && !matches!(terms.time_in_force, TimeInForce::Ioc | TimeInForce::Fok) {
         return Err(Reject::TooManyOrders { market: market.name.clone(), most });

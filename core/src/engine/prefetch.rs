@@ -43,6 +43,7 @@ impl Engine {
         rules: &Rules,
         transaction: &CheckedTransaction,
     ) -> Option<Footprint> {
+        // An account that this batch will add is not known yet, and is not prefetched.
         let account = self.ledger.index(&transaction.account)?;
         let part = match &transaction.action {
             Action::Cancel(OrderRef::Id(id)) => BookPart::Order(*id),
@@ -60,6 +61,7 @@ impl Engine {
     /// transaction, for all positions in order.
     pub(crate) fn prefetch(&self, footprints: &mut [Option<Footprint>], position: usize) {
         let [near, far, farthest] = [1, 2, 3].map(|steps: usize| steps.wrapping_mul(STEP));
+        // The first transactions had no others before them during which to prefetch.
         if position == 0 {
             (0..farthest).for_each(|at| self.prefetch_account(footprints, at));
             (0..far).for_each(|at| self.prefetch_list_and_level(footprints, at));
@@ -102,6 +104,8 @@ impl Engine {
             && let Some(book) = self.book(market)
         {
             book.prefetch(slot);
+            // Stored, so that the next step follows the slot instead of searching the list again.
+            // By then the slot can hold another order, and the prefetch is useless but harmless.
             *part = BookPart::Found(market, slot);
         }
     }

@@ -21,9 +21,13 @@ impl Engine {
         target: &OrderRef,
         order: &Order,
     ) -> Result<(), Failure> {
+        // Codes 10 to 18 are checked for the order as given, with its total, even if the
+        // replacement only cancels (section 12 of the protocol).
         let terms = rules.listing.terms(order)?;
         self.check_in_future("expires", order.expires)?;
         let account = self.ledger.intern(&transaction.account)?;
+        // Only in the market that the replacement names, which `check_signer` has compared with
+        // that of a session key. So a key of one market cannot reach an order in another.
         let found = self.find_order(account, target, Some(terms.market))?;
         let (_, slot, open) = found
             .filter(|(.., open)| open.side == terms.side)
@@ -31,18 +35,23 @@ impl Engine {
         let market = market_of(rules, terms.market)?;
         let filled = open.quantity.checked_sub(open.remaining).ok_or(TOO_MUCH)?;
         let Some(left) = terms.quantity.checked_sub(filled).filter(|left| *left > Lots(0)) else {
+            // The requested total is filled already, so nothing is left to place.
             return Ok(self.cancel_resting(market, slot, &open, CancelReason::Replaced)?);
         };
         let details = self.details(open.id);
         let client_id = order.client_id.as_ref().or(details.client_id.as_ref());
+        // An order that gives up quantity takes nothing from those behind it. Everything else is a
+        // new order: an id stands for one price, one expiry and one name (decision 0007).
         let keeps_place = terms.price == open.price
             && left <= open.remaining
             && !matches!(terms.time_in_force, TimeInForce::Ioc | TimeInForce::Fok)
             && terms.expires == details.expires
             && client_id == details.client_id.as_ref();
         if keeps_place {
+            // Nothing more is spent, so the spending limit of a session key plays no part.
             return Ok(self.reduce(market, slot, &open, left)?);
         }
+        // Only what is left is placed. The minimum order value was compared with the total.
         let cost = market.cost(terms.side, terms.price, left, terms.time_in_force);
         let terms = Terms { quantity: left, cost: cost.ok_or(TOO_MUCH)?, ..terms };
         let lock = market.lock(open.side, open.price, open.rested, open.remaining);
@@ -67,6 +76,8 @@ impl Engine {
     ) -> Result<(), Corrupt> {
         let by = open.remaining.checked_sub(left).ok_or(TOO_MUCH)?;
         let lower = |lots: Lots| lots.checked_sub(by).ok_or(TOO_MUCH);
+        // `rested` goes down with `remaining`. Their difference, the part that has filled, stays
+        // the same, and so do the fees that it paid.
         let (quantity, rested) = (lower(open.quantity)?, lower(open.rested)?);
         if by > Lots(0) {
             self.book_mut(market.index)?.reduce(slot, by)?;

@@ -58,6 +58,8 @@ impl Engine {
                     time: reader.u64()?,
                 };
             }
+            // A value that the engine never writes, like a supply of zero, passes here.
+            // `Restore::finish` refuses it: it compares every leaf with what the engine writes.
             LeafKey::Supply(token) => self.ledger.set_supply(token, reader.atoms()?)?,
             LeafKey::Balance(account, token) => {
                 let balance = Balance { available: reader.atoms()?, locked: reader.atoms()? };
@@ -71,6 +73,8 @@ impl Engine {
                 while !reader.0.is_empty() {
                     let nonce = reader.u64()?;
                     count = count.wrapping_add(1);
+                    // `use_nonce` would sort the nonces and drop the lowest, and so accept many
+                    // forms of one leaf.
                     if previous.is_some_and(|previous| previous >= nonce) || count > NONCES_KEPT {
                         return Err(Corrupt("stored nonces are out of order or too many"));
                     }
@@ -114,6 +118,7 @@ impl Engine {
             LeafKey::Switch(account) => {
                 let time = reader.u64()?;
                 self.switches.insert(account, time);
+                // Timers have no leaves. Whatever has a time adds its own.
                 self.timers.add(time, Timer::Switch(account));
             }
             LeafKey::Order(..) => {}

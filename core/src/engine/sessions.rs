@@ -40,6 +40,8 @@ impl Engine {
         if signer == account {
             return Ok(None);
         }
+        // Not compared with `expires`: a key is removed as soon as the exchange's time reaches it
+        // (I10).
         let session = self
             .session_key(account, signer)
             .ok_or(Reject::KeyNotAuthorized { signer: *signer })?;
@@ -48,6 +50,7 @@ impl Engine {
             Action::Order(order) | Action::Replace { order, .. } => {
                 session.order_problem(rules, order)
             }
+            // Only the order shows its market: `cancel` compares it, for reject 30.
             Action::Cancel(_) => None,
             Action::CancelAll { market } => bound
                 .filter(|bound| market.as_ref() != Some(&bound.name))
@@ -55,6 +58,8 @@ impl Engine {
             Action::CancelAllAfter { .. } => bound.map(|bound| {
                 format!("this session key is for {}, and a switch is for all markets", bound.name)
             }),
+            // Everything else, above all what moves funds or authorizes keys, is too much for a key
+            // that can be stolen.
             _ => Some(format!("a session key may not sign {}", action.kind())),
         };
         match problem {
@@ -103,6 +108,7 @@ impl Engine {
             spending.spent = spending
                 .spent
                 .checked_add(value)
+                // `check_spending` allowed the whole order, and at most that is spent.
                 .filter(|spent| *spent <= spending.limit)
                 .ok_or(Corrupt("a session key spent more than its limit"))?;
             self.touch(LeafKey::SessionKey(*account, *signer));
@@ -132,6 +138,7 @@ impl Engine {
             None => None,
         };
         self.check_in_future("expires", Some(grant.expires))?;
+        // A key that is authorized again replaces itself, so it needs no room.
         let most = rules.genesis.limits.session_keys_per_account;
         if self.session_key(&account, &grant.key).is_none()
             && self.session_keys_of(&account).count() >= usize::try_from(most).unwrap_or(usize::MAX)
@@ -155,6 +162,7 @@ impl Engine {
         key: PublicKey,
         session: SessionKey,
     ) {
+        // The old timer goes before the new one is added: at the same time they are one entry.
         if let Some(before) = self.session_keys.insert((account, key), session) {
             self.timers.remove(before.expires, Timer::SessionKey(account, key));
         }
@@ -186,6 +194,9 @@ impl SessionKey {
         {
             return Some(format!("this session key may trade in {} only", bound.name));
         }
+        // A limit in one token bounds no loss if the key may spend others: a thief could sell
+        // everything else at a price of one tick. So a key with a limit may spend its own token
+        // only (decision 0006).
         let token = self.spending?.token;
         if rules.listing.market(&order.market)?.cost_token(order.side) == token {
             return None;

@@ -11,6 +11,8 @@ use crate::types::{AccountIndex, TokenIndex};
 /// batch, but hashed once.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Touched {
+    // A leaf that goes away is touched as well: its value is absent when the batch is done, and the
+    // tree and the store remove it.
     pub balances: Vec<(AccountIndex, TokenIndex)>,
     pub nonces: Vec<AccountIndex>,
     pub orders: Vec<(AccountIndex, u64)>,

@@ -130,10 +130,12 @@ impl<T: Transport + Clone> Client<T> {
                 (client(gateways), fixed(verifier(nodes.into())))
             }
             Network::EigenLayer(network) => {
+                // No list is known yet, so nothing verifies until the operators of a block are learned.
                 let none = verifier(Membership::ByBlock(Default::default()));
                 let (operators, verifier) =
                     Operators::open(transport.clone(), network, operators_folder, none)?;
                 let are_gateways = given.is_empty();
+                // With given gateways, a start does not need the subgraph.
                 let gateways = if are_gateways { operators.gateways().await? } else { given };
                 (client(gateways).with_operators(operators, are_gateways), verifier)
             }
@@ -192,6 +194,7 @@ impl<T: Transport> Client<T> {
 
 impl<T> Drop for Client<T> {
     fn drop(&mut self) {
+        // The tasks hold the network client, and without this they would run for ever.
         for task in &self.tasks {
             task.abort();
         }

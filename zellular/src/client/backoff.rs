@@ -23,6 +23,7 @@ impl Backoff {
     /// Returns the wait after this many failures in a row.
     #[must_use]
     pub fn after(&self, failures: u32) -> Duration {
+        // After 32 failures the factor no longer fits, but the wait has long been the longest.
         let factor = 1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX);
         self.first.saturating_mul(factor).min(self.longest)
     }

@@ -57,6 +57,7 @@ pub struct Follower<T> {
     walker: Walker,
     /// Proven groups that were not returned yet.
     ready: VecDeque<ProvenGroup>,
+    // Not the position of the walker, which is ahead of it by the groups in `ready`.
     position: Position,
     rng: Rng,
 }
@@ -114,10 +115,13 @@ impl<T: Transport> Follower<T> {
     ///
     /// Fails if the gateway failed or there is a fork. After a failed gateway, just call it again.
     pub async fn step(&mut self) -> Result<Option<ProvenGroup>, FollowError> {
+        // What is proven already must not wait for a gateway.
         if let Some(group) = self.take_ready() {
             return Ok(Some(group));
         }
         let after = self.walker.after();
+        // The only await of a step. Until here the follower is unchanged, so to drop the future loses no
+        // batch.
         match self.network.finalized(after).await {
             Ok(Some(page)) => self.take(page)?,
             Ok(None) => {
@@ -144,6 +148,7 @@ impl<T: Transport> Follower<T> {
         // first hash does the network itself contradict our history.
         let (groups, error) = match self.walker.check_first(&page) {
             Err(PageError::FirstChainingHash { expected, after, .. })
+                // With unproven batches held, the difference proves no fork: they may be the lie.
                 if after == self.walker.proven().index && page.proves_first(&verifier, next) =>
             {
                 return Err(FollowError::Fork { after, ours: expected, theirs: first });

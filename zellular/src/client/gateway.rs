@@ -133,7 +133,9 @@ impl Gateway {
     pub fn demerits(&self, what: Use, now: Instant, was_surveyed: bool) -> Demerits {
         let posts = self.no_posts_until.filter(|_| what == Use::Posting);
         Demerits {
+            // `None` sorts before every time, so gateways that are not avoided come first.
             avoided_until: self.avoided_until.max(posts).filter(|until| now < *until),
+            // Before the first survey no gateway has a claim, and none is silent.
             is_silent: was_surveyed && self.claim.is_none(),
             lags: self.lags,
             is_leader: self.claim.is_some_and(|claim| claim.is_leader),

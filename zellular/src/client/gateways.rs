@@ -65,6 +65,7 @@ impl Gateways {
     /// Replaces the addresses. What is known about those that stay is kept, so that a dishonest gateway
     /// does not get a clean record by each change of the operators.
     pub fn set(&mut self, addresses: Vec<GatewayAddress>) {
+        // Positions change with the list, so what leads to a gateway is carried over by its address.
         let url_of = |cursor: Option<usize>| {
             cursor.and_then(|at| self.list.get(at)).map(|gateway| gateway.address.url.clone())
         };
@@ -72,6 +73,7 @@ impl Gateways {
         let posting = self.lanes.map(|lane| url_of(lane.gateway));
         let mut old = std::mem::take(&mut self.list);
         for mut address in addresses {
+            // `http://a` and `http://a/` are one gateway, and must share one record.
             address.url.truncate(address.url.trim_end_matches('/').len());
             if self.list.iter().any(|gateway| gateway.address.url == address.url) {
                 continue;
@@ -91,6 +93,7 @@ impl Gateways {
         for (lane, url) in self.lanes.iter_mut().zip(posting) {
             lane.gateway = find(url);
         }
+        // A report about the last answer of a gateway that is gone must blame no other one.
         self.answered = self.reading.unwrap_or(usize::MAX);
     }
 
@@ -119,6 +122,7 @@ impl Gateways {
         let least = candidates.iter().map(|(demerits, _)| *demerits).min()?;
         candidates.retain(|(demerits, _)| *demerits == least);
         if what == Use::Posting {
+            // `false` sorts before `true`: of those with the fewest lanes, one that is not read from wins.
             let load = |position: usize| (self.lanes_to(position), self.reading == Some(position));
             let lightest = candidates.iter().map(|(_, position)| load(*position)).min()?;
             candidates.retain(|(_, position)| load(*position) == lightest);
@@ -179,6 +183,7 @@ impl Gateways {
         let now = Instant::now();
         let is_avoided = |gateway: &Gateway| gateway.avoided_until.is_some_and(|until| now < until);
         let claimant = self.choose(Use::Reading, &others);
+        // A gateway that is avoided is not followed for its claim alone.
         let is_usable =
             |position: &usize| self.list.get(*position).is_some_and(|it| !is_avoided(it));
         self.reading = match claimant.filter(is_usable) {
@@ -212,6 +217,8 @@ impl Gateways {
             lane.gateway = Some(position);
         }
         if let Some(gateway) = self.list.get_mut(position)
+            // One post that was taken does not clear the record. A gateway that takes batches and loses them
+            // would otherwise start with the shortest wait each time.
             && gateway.no_posts_until.is_none_or(|until| until.elapsed() > REFUSALS_LAST)
         {
             gateway.refusals = 0;
@@ -222,6 +229,7 @@ impl Gateways {
     pub fn read_well(&mut self) {
         let now = Instant::now();
         let Some(gateway) = self.list.get_mut(self.answered) else { return };
+        // The count of dishonest answers stays, so that good answers in between do not shorten the next wait.
         gateway.failures = 0;
         if gateway.avoided_until.is_none_or(|until| until <= now) {
             gateway.last_failure = None;

@@ -29,7 +29,7 @@ const PAGE: Bounds = Bounds { bytes_max: PAGE_BYTES_MAX, time_max: Duration::fro
 const LAST: Bounds = Bounds { bytes_max: 8 << 20, time_max: Duration::from_secs(15) };
 /// The limits of an answer to a PUT.
 const PUT: Bounds = Bounds { bytes_max: 64 << 10, time_max: Duration::from_secs(15) };
-/// The limits of an answer to `/node/state`.
+/// The limits of an answer to `/node/state`. The time is short, since a survey waits for its slowest node.
 const STATE: Bounds = Bounds { bytes_max: 256 << 10, time_max: Duration::from_secs(3) };
 /// The number of gateways that one post tries before it fails.
 const TRIES_MAX: usize = 5;
@@ -85,12 +85,15 @@ impl<T: Transport> NetworkClient<T> {
                     self.with_gateways(|gateways| gateways.set(addresses));
                 }
                 Ok(_) => {}
+                // The gateways known so far stay in use.
                 Err(error) => tracing::warn!("asking for the network's operators failed: {error}"),
             }
         }
     }
 
     fn with_gateways<R>(&self, act: impl FnOnce(&mut Gateways) -> R) -> R {
+        // Never held over an await, so a plain mutex serves. After a panic elsewhere at worst a ranking is
+        // wrong, so a poisoned lock is used as it is.
         act(&mut self.gateways.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -157,6 +160,7 @@ impl<T: Transport> NetworkClient<T> {
         let bytes = self.get(&url, path, bounds).await;
         let result = bytes.and_then(|bytes| Ok(take(&bytes)?));
         self.with_gateways(|gateways| match &result {
+            // By address and not by position: the list may have changed while the answer was on its way.
             Ok(_) => gateways.answers(&url),
             Err(error) => {
                 gateways.fails(&url, &GatewayFailure::Unavailable(error.to_string()));
@@ -220,6 +224,7 @@ impl<T: Transport> NetworkClient<T> {
         let page = self.ask(&format!("?after={after}"), PAGE, Page::read).await?;
         match page {
             Some(page) => {
+                // This notes only that the gateway is available. A lie is found by the walker.
                 self.with_gateways(Gateways::read_well);
                 self.admit(after, page).await.map(Some)
             }
@@ -256,6 +261,7 @@ impl<T: Transport> NetworkClient<T> {
     pub async fn last_finalized(&self) -> Result<Option<FinalitySignature>, GatewayError> {
         let mut last = self.ask("/last", LAST, read_last).await?;
         if let (Some(operators), Some(last)) = (&self.operators, &mut last) {
+            // The tag is not signed: a gateway could name a block at which the stakes suited it better.
             last.tag = operators.at_least(last.tag);
         }
         Ok(last)
@@ -278,6 +284,7 @@ impl<T: Transport> NetworkClient<T> {
         while tried.len() < TRIES_MAX {
             let chosen = self.with_gateways(|gateways| {
                 let position = match route {
+                    // First the gateway of the lane, which keeps the order of its posts.
                     Route::Lane(lane) if tried.is_empty() => gateways.posting(lane),
                     Route::Lane(_) | Route::Repost => gateways.choose(Use::Posting, &tried),
                 };
@@ -294,6 +301,7 @@ impl<T: Transport> NetworkClient<T> {
                     }
                 }
                 Err(GatewayError::BatchTooLarge) => found_large.push(url.clone()),
+                // No answer speaks against the gateway as a whole, a refusal only against posting to it.
                 Err(error @ GatewayError::Transport(_)) => {
                     gateways.fails(&url, &GatewayFailure::Unavailable(error.to_string()));
                 }

@@ -25,6 +25,7 @@ pub fn read_lists(folder: &Path) -> Result<BTreeMap<u64, NodeList>, OperatorsErr
         let path = entry.map_err(io_error(folder))?.path();
         let block = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
         let is_list = path.extension().is_some_and(|extension| extension == "json");
+        // Other files are ignored: a crash can leave an unfinished one.
         if let Some(block) = block.filter(|_| is_list) {
             let json = fs::read(&path).map_err(io_error(&path))?;
             lists.insert(block, NodeList::read(&json)?);
@@ -41,6 +42,7 @@ pub(super) fn make_folder(folder: &Path) -> Result<(), OperatorsError> {
 pub(super) fn write_list(folder: &Path, block: u64, list: &NodeList) -> Result<(), OperatorsError> {
     let path = folder.join(format!("{block}.json"));
     let written = || {
+        // Under a name that `read_lists` ignores, until all of it is on disk.
         let unfinished = path.with_extension("unfinished");
         let mut file = File::create(&unfinished)?;
         file.write_all(list.to_json().as_bytes())?;

@@ -90,6 +90,7 @@ impl<T: Transport> Operators<T> {
             }
             None => BTreeMap::new(),
         };
+        // Only lists that proved something are stored, so the latest of them sets the floor.
         let floor = lists.keys().next_back().copied().unwrap_or(0);
         let lists = lists.into_iter().map(|(tag, list)| (tag, Arc::new(list))).collect();
         let state = State { lists, floor, ..State::default() };
@@ -108,6 +109,7 @@ impl<T: Transport> Operators<T> {
         let lists = state.lists.iter().map(|(tag, list)| (*tag, NodeList::clone(list))).collect();
         self.verifier.send_modify(|verifier| {
             let Verifier { app_name, threshold, .. } = &**verifier;
+            // A new value instead of a change in place: a check that has begun ends with the same verifier.
             *verifier = Arc::new(Verifier {
                 app_name: app_name.clone(),
                 nodes: Membership::ByBlock(lists),
@@ -156,6 +158,7 @@ impl<T: Transport> Operators<T> {
     /// Fails if the subgraph does not answer and no list is known.
     pub async fn gateways(&self) -> Result<Vec<GatewayAddress>, OperatorsError> {
         let now = async {
+            // Operators of the very last blocks could be gone again after a reorganisation.
             let block = self.ask_head().await?.saturating_sub(REORG_BLOCKS);
             self.ask_list(block).await
         };
@@ -179,6 +182,7 @@ impl<T: Transport> Operators<T> {
     /// those with an impossible tag by an error. `after` is the index for which the page was asked, so all
     /// signatures up to it were valid.
     pub(crate) async fn admit(&self, after: u64, mut page: Page) -> Result<Page, OperatorsError> {
+        // First, because what the last page proved raises the floor for the tags of this one.
         self.proven(after)?;
         let mut tags: Vec<u64> = Vec::new();
         let (mut head, floor) = {
@@ -195,6 +199,7 @@ impl<T: Transport> Operators<T> {
             let Ok(read) = signature else { continue };
             let checked = match head {
                 Some(head) => checked_tag(read.tag, read.timestamp, head, self.network.block_s),
+                // Never reached: for a page with any signature, the last block was asked for above.
                 None => Ok(read.tag),
             };
             match checked {
@@ -230,6 +235,7 @@ impl<T: Transport> Operators<T> {
         };
         for tag in &unknown {
             let list = self.ask_list(*tag).await?;
+            // The lock is taken anew for each answer and never held while the subgraph is asked.
             self.state().lists.insert(*tag, Arc::new(list));
         }
         if !unknown.is_empty() {

@@ -19,6 +19,8 @@ fn read_answer<'a, D: Deserialize<'a>>(json: &'a [u8]) -> Result<D, OperatorsErr
     let start = |text: &str| text.chars().take(200).collect::<String>();
     let answer: Answer<'a, D> = serde_json::from_slice(json)
         .map_err(|error| OperatorsError::Json(start(&error.to_string())))?;
+    // GraphQL can give data and errors at once. A part of the operators would give another aggregated key,
+    // with which every signature looks false.
     match (answer.data, answer.errors) {
         (Some(data), None) => Ok(data),
         (_, errors) => Err(OperatorsError::Refused(start(errors.map_or("no data", RawValue::get)))),
@@ -97,6 +99,7 @@ pub(super) fn read_operators<'a>(
             // It neither signs nor counts, and its key may be invalid.
             continue;
         }
+        // At least one unit: any stake makes an operator a signer, and its key must be in the sum.
         let counts = u64::try_from((counts / STAKE_UNIT).max(1))
             .map_err(|_| error("stake", "it is more than can be counted"))?;
         let coordinates = |pair: [&'a RawValue; 2]| {
