@@ -9,7 +9,10 @@ mod platform;
 mod ui;
 
 fn main() {
+    // Without the hook, the browser reports a panic only as an unreachable instruction.
     console_error_panic_hook::set_once();
+    // The line is part of index.html, so that something is shown while this module loads. If the module cannot start,
+    // `start.js` writes the reason there.
     if let Some(line) = leptos::prelude::document().get_element_by_id("loading") {
         line.remove();
     }

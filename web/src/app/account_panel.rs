@@ -23,8 +23,10 @@ enum Tab {
 pub fn AccountPanel() -> impl IntoView {
     let (session, signing) = (use_session(), use_signing());
     let tab = RwSignal::new(Tab::Balances);
-    // Whoever has just signed something wants to see what becomes of it.
+    // Whoever has just signed something wants to see what becomes of it. Renewals of the dead-man's switch sign
+    // themselves, and a transaction without a text was signed by somebody else.
     let is_signed = |sent: &&Sent| sent.is_new && !sent.text.is_empty() && sent.title != RENEWAL;
+    // A memo, because the list changes with each step of each transaction.
     let count = Memo::new(move |_| signing.sent.with(|list| list.iter().filter(is_signed).count()));
     Effect::new(move |before: Option<usize>| {
         let now = count.get();
@@ -63,6 +65,7 @@ pub fn AccountPanel() -> impl IntoView {
             </div>
             <div class="tab-body" role="tabpanel">
                 {move || match tab.get() {
+                    // A first visit shows this tab, so only the others are loaded later.
                     Tab::Balances => view! { <Balances /> }.into_any(),
                     Tab::Orders => view! { <Later part=|| Box::pin(orders_tab()) /> }.into_any(),
                     Tab::History => view! { <Later part=|| Box::pin(history_tab()) /> }.into_any(),

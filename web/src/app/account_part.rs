@@ -42,6 +42,7 @@ impl AccountPart {
                 self.session.begin_without_wallet();
             }
         });
+        // The other tab sends its message after it has stored something, so the wallet that begins here finds it.
         tabs::listen_to_any(move || spawn_local(self.begin()));
     }
 
@@ -67,6 +68,7 @@ impl AccountPart {
             self.interface.report(problem.to_string());
             clock::sleep(RETRY_MS).await;
         }
+        // If this loop never failed, the problem in the banner belongs to another part and must stay.
         if is_late {
             self.interface.dismiss();
         }
@@ -76,10 +78,12 @@ impl AccountPart {
 
 #[wasm_split(account, wasm_split_path = ::leptos::wasm_split, fallible)]
 fn begin_part(part: AccountPart) -> Result<(), NotLoaded> {
-    // Somebody else may have begun while this was loaded.
+    // Somebody else may have begun while this was loaded. The mark is set here and not in `begin`, so that a part
+    // that could not be loaded is tried again.
     if HAS_BEGUN.replace(true) {
         return Ok(());
     }
+    // Before the wallet: once it has an account, the feed subscribes to it and has to read the snapshot.
     feed::read_accounts(read_account);
     keys::start(part.session);
     order::keep_alive(part.session, part.signing, part.switch);

@@ -40,6 +40,7 @@ pub fn Header() -> impl IntoView {
 fn Replica() -> impl IntoView {
     let connection = use_connection();
     let word = Memo::new(move |_| {
+        // The last status before the connection broke says nothing about the present.
         let Some(status) = connection.status.get().filter(|_| connection.is_connected.get()) else {
             return ("Connecting…", "replica bad");
         };
@@ -90,6 +91,7 @@ pub fn Banner() -> impl IntoView {
         if let Some(problem) = interface.problem.get() {
             return Some((problem, false));
         }
+        // Before the first status nothing is shown that could be out of date, and the header says "Connecting…".
         let status = connection.status.get()?;
         if !connection.is_connected.get() {
             let why = connection
@@ -128,6 +130,8 @@ pub fn Banner() -> impl IntoView {
             )),
         }
     };
+    // A memo, because a status comes with every batch. Without it, screen readers would announce the same text each
+    // time.
     let text = Memo::new(move |_| text());
     let dismiss = move || {
         interface.problem.with(Option::is_some).then(|| {

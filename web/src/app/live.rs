@@ -31,6 +31,8 @@ pub struct Live {
 impl Listener for Live {
     fn wanted(&self) -> Vec<Channel> {
         let mut channels = vec![Channel::Status];
+        // Nothing is tracked here, because the feed also calls this outside effects. The effect in `follow_feed`
+        // tracks both signals.
         let market = self.markets.shown.get_untracked();
         if !market.is_empty() {
             channels.push(Channel::Book { market: market.clone() });

@@ -55,6 +55,7 @@ fn start(router: Router) {
     provide_context(router);
     provide_context(Evidence::new());
     shortcuts::listen(router, form, settings);
+    // The writers go nowhere else, so no component can change what the replica reported.
     let live = Live { markets, session, interface, write_markets, write_connection, write_account };
     live.follow_feed();
     part.begin_if_needed();
@@ -73,6 +74,8 @@ pub fn App() -> impl IntoView {
             <Banner />
             <AccountBanners />
         </div>
+        // A view that is not shown is removed and costs nothing. The states stay, so coming back shows the present
+        // book.
         <Show when=move || is_trading.get()>
             <Trading />
         </Show>

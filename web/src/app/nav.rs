@@ -11,6 +11,7 @@ const ERROR: &str = "search-error";
 /// A view's path and name, and whether a route is that view or belongs to it.
 type View = (&'static str, &'static str, fn(&Route) -> bool);
 
+// Transactions and accounts belong to none of these views: a search or a link leads to them.
 const VIEWS: [View; 4] = [
     ("/", "Trade", |route| matches!(route, Route::Trade)),
     ("/batches", "Batches", |route| matches!(route, Route::Batches | Route::Batch(_))),

@@ -34,12 +34,14 @@ pub fn listen(router: Router, form: FormState, settings: Settings) {
             && is_for_us(&event)
             && dispatch(router, form, settings, &event.key())
         {
+            // Otherwise "/" would be typed into the search field, which has the focus by now.
             event.prevent_default();
         }
     });
 }
 
 fn is_for_us(event: &KeyboardEvent) -> bool {
+    // Shift may be down, because "?" needs it on most keyboards. A key that is held must not act again and again.
     let is_combined = event.ctrl_key() || event.meta_key() || event.alt_key() || event.repeat();
     let has_sheet = focus::exists("dialog[open]");
     !is_combined && !focus::is_typing(event) && !has_sheet && !event.default_prevented()
@@ -56,6 +58,7 @@ fn dispatch(router: Router, form: FormState, settings: Settings, key: &str) -> b
         "t" => settings.toggle_theme(),
         "," => settings.is_open.set(true),
         "?" => settings.help_is_open.set(true),
+        // A digit without a tab is left to the browser.
         _ => return key.parse().is_ok_and(show_tab),
     }
     true
@@ -76,6 +79,7 @@ fn undo() {
 /// Shows the tab with this number in the lower panel. Returns whether there is one.
 fn show_tab(number: u8) -> bool {
     let tab = format!(".account-panel [role=tab]:nth-of-type({number})");
+    // A click by the page does not move the focus.
     let is_there = focus::click(&tab);
     focus::focus(&tab);
     is_there

@@ -25,6 +25,7 @@ fn show(height: Option<i32>) {
 #[component]
 pub fn Splitter() -> impl IntoView {
     let in_range = |height: i32| height.clamp(RANGE.0, RANGE.1);
+    // In range whatever is stored: the line must stay where the reader can reach it.
     let stored = local_storage::get(NAME).and_then(|text| text.parse().ok()).map(in_range);
     let height = RwSignal::new(stored);
     Effect::new(move || show(height.get()));
@@ -43,10 +44,12 @@ pub fn Splitter() -> impl IntoView {
             "End" => RANGE.1,
             _ => return,
         };
+        // The browser would scroll.
         event.prevent_default();
         set(Some(to));
     };
     let drag = move |event: PointerEvent| {
+        // The pointer also moves over the line without a press.
         if event.buttons() == 1 {
             set(pointer::percent_from_bottom(&event));
         }

@@ -38,6 +38,7 @@ pub fn Trading() -> impl IntoView {
             </button>
         }
     };
+    // All parts are there at any width. Only the style sheet of a narrow page hides those that are not shown.
     let is_shown = move |value: Segment| move || segment.get() == value;
     view! {
         <main class="trading-page" class:stale=move || connection.is_stale()>

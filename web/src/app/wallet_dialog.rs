@@ -20,6 +20,7 @@ pub fn WalletButton() -> impl IntoView {
     let (session, interface) = (use_session(), use_interface());
     let text = move || {
         session.wallet.with(|wallet| match wallet.account() {
+            // Until storage has been read, a wallet that exists looks as if there were none.
             None if wallet.is_loaded => "Create wallet".to_string(),
             None => "Wallet".to_string(),
             Some(account) if wallet.is_ready() => format::short(&account.to_string()),
@@ -83,6 +84,7 @@ fn Content() -> impl IntoView {
     let part: AccountPart = expect_context();
     let has_begun = RwSignal::new(AccountPart::has_begun());
     spawn_local(async move {
+        // This view is in the module that `begin` loads, so loading it again cannot fail.
         part.begin().await;
         // The dialog may be closed by now.
         has_begun.try_set(true);
@@ -101,6 +103,7 @@ fn Content() -> impl IntoView {
             view! { <Begin phrase /> }.into_any()
         } else if is_locked.get() {
             view! {
+                // If another tab was faster, its wallet has replaced the form that was refused.
                 <p class="error" role="alert">{move || refused.get()}</p>
                 <UnlockForm note="The keys are stored in this browser. Enter your passphrase to unlock them." />
                 <Accounts phrase />

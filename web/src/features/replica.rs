@@ -61,6 +61,7 @@ impl ConnectionWriter {
     }
 
     pub fn set_connected(self, is_connected: bool) {
+        // The feed calls this with every frame, and setting a signal runs its effects even if the value is the same.
         if self.connection.is_connected.get_untracked() == is_connected {
             return;
         }

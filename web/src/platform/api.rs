@@ -40,11 +40,13 @@ pub type ApiResult<T> = Result<T, Problem>;
 
 async fn read(sent: Result<Response, gloo_net::Error>) -> ApiResult<String> {
     let response = sent.map_err(|_| Problem::Unreachable)?;
+    // A connection that breaks within the answer leaves the outcome as unknown as no answer at all.
     let text = response.text().await.map_err(|_| Problem::Unreachable)?;
     if response.ok() {
         return Ok(text);
     }
     let status = response.status();
+    // A proxy in front of the replica answers in a form of its own.
     Err(Problem::Refused(serde_json::from_str::<Refusal>(&text).map_or_else(
         |_| format!("The replica answered with status {status}."),
         |refusal| refusal.error.message,
@@ -87,5 +89,6 @@ pub async fn transaction(hash: &str) -> ApiResult<TransactionStatus> {
 }
 
 pub async fn faucet(account: &str) -> ApiResult<SubmitResponse> {
+    // An account is 66 hex digits, so it needs no escaping.
     post("/v1/faucet", format!("{{\"account\":\"{account}\"}}")).await
 }

@@ -68,6 +68,7 @@ pub fn float(text: &str) -> f64 {
 
 /// Loads the script that index.html names, checked against the digest given there, if it is not loaded yet.
 pub async fn load() -> Option<()> {
+    // A script that failed to load has defined nothing, so the next chart tries again.
     if js_sys::Reflect::has(&js_sys::global(), &"zellbookChart".into()).ok()? {
         return Some(());
     }
@@ -76,6 +77,7 @@ pub async fn load() -> Option<()> {
     let script: HtmlScriptElement = document().create_element("script").ok()?.dyn_into().ok()?;
     script.set_integrity(&integrity);
     script.set_src(&path);
+    // The handlers are set before the script is in the document, because that starts the load.
     let loaded = js_sys::Promise::new(&mut |resolve, reject| {
         script.set_onload(Some(&resolve));
         script.set_onerror(Some(&reject));

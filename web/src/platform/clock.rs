@@ -20,6 +20,7 @@ pub fn now() -> u64 {
 
 /// Unix milliseconds of a date and time of the reader's own time zone, written like `2030-01-31T15:45`.
 pub fn of_local(text: &str) -> Option<u64> {
+    // `Date.parse` gives NaN for a text that is no date, which becomes zero.
     Some(milliseconds(Date::parse(text))).filter(|time| *time > 0)
 }
 

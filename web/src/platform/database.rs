@@ -78,6 +78,8 @@ async fn open() -> Result<IdbDatabase, VaultError> {
         }
     });
     request.set_onupgradeneeded(Some(upgrade.as_ref().unchecked_ref()));
+    // An upgrade comes before `success`, so its closure lives long enough. `blocked` means that another tab keeps an
+    // older version open. Nobody knows for how long, so it counts as a failure.
     if !settled(&request, "success", ["error", "blocked"]).await {
         return Err(VaultError::Storage);
     }
@@ -101,6 +103,8 @@ pub async fn may_exist() -> bool {
 }
 
 pub async fn get(store: &str, name: &str) -> Result<Option<String>, VaultError> {
+    // Each call opens the database and closes it again. A connection that stays open would block a newer version of
+    // the page, in another tab, from changing the stores.
     let database = open().await?;
     let transaction = database.transaction_with_str(store).map_err(unavailable)?;
     let store = transaction.object_store(store).map_err(unavailable)?;
@@ -108,6 +112,7 @@ pub async fn get(store: &str, name: &str) -> Result<Option<String>, VaultError> 
     let is_done = settled(&request, "success", ["error", "abort"]).await;
     database.close();
     if is_done {
+        // The result for an absent name is `undefined`, which is no string.
         Ok(request.result().map_err(unavailable)?.as_string())
     } else {
         Err(VaultError::Storage)
@@ -132,6 +137,7 @@ pub async fn all(store: &str) -> Result<Vec<String>, VaultError> {
 /// is taken.
 pub async fn write(changes: Vec<Change>) -> Result<(), VaultError> {
     let database = open().await?;
+    // A store that is named twice counts once.
     let stores: Array = changes.iter().map(|change| JsValue::from(change.store())).collect();
     let mode = IdbTransactionMode::Readwrite;
     let transaction =
@@ -146,6 +152,8 @@ pub async fn write(changes: Vec<Change>) -> Result<(), VaultError> {
         }
         .map_err(unavailable)?;
     }
+    // Waits for the transaction and not for its requests, because it can still fail for lack of space when they have
+    // succeeded. The error of a request arrives here too, and undoes the other changes.
     let is_done = settled(&transaction, "complete", ["error", "abort"]).await;
     database.close();
     let adds = changes.iter().any(|change| matches!(change, Change::Add(..)));
@@ -171,6 +179,8 @@ pub async fn alone<T: 'static>(
     let request: Function = field(&locks, "request")
         .and_then(|request| request.dyn_into().ok())
         .ok_or(VaultError::Storage)?;
+    // A promise carries only JavaScript values, so the result leaves through a cell. The lock ends with the promise
+    // or with the tab, so a tab that crashes blocks no other.
     let result = Rc::new(Cell::new(None));
     let slot = result.clone();
     let work = Closure::once(move |_lock: JsValue| {

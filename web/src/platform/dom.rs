@@ -79,10 +79,12 @@ fn is_alike(old: &web_sys::Node, new: &web_sys::Node) -> bool {
     else {
         return false;
     };
-    // The reader has opened these details.
+    // The reader has opened these details. The new element opens too: otherwise it would count as different, and
+    // replacing the old one would close them.
     if old_element.has_attribute("open") {
         let _ = new_element.set_attribute("open", "");
     }
+    // `is_equal_node` also compares children, so both are copied without them.
     let bare = |node: &web_sys::Node| node.clone_node_with_deep(false).ok();
     !WHOLE.contains(&old_element.tag_name().as_str())
         && bare(old).zip(bare(new)).is_some_and(|(old, new)| old.is_equal_node(Some(&new)))
@@ -123,8 +125,10 @@ fn put_raw(parent: &web_sys::Node, children: Vec<web_sys::Node>) {
     let mut next = parent.first_child();
     for child in children {
         let has_key = child.dyn_ref::<Element>().is_some_and(|child| child.has_attribute(KEY));
+        // The search goes over all that follow: when a new row comes first, the old rows are found further down.
         let same = find(next.clone(), |old| old.is_equal_node(Some(&child)));
-        // A child without a key is compared with the one at its position only.
+        // A child without a key is compared with the one at its position only. A match further down might be
+        // something else, and everything before it would be removed.
         let alike = || match &next {
             Some(_) if has_key => find(next.clone(), |old| is_alike(old, &child)),
             Some(old) if is_alike(old, &child) => Some(old.clone()),
@@ -135,6 +139,7 @@ fn put_raw(parent: &web_sys::Node, children: Vec<web_sys::Node>) {
             let _ = parent.insert_before(&child, next.as_ref());
             continue;
         };
+        // The children come in their final order, so whatever is before the match is no longer among them.
         while let Some(old) = next.filter(|old| !old.is_same_node(Some(&existing))) {
             next = old.next_sibling();
             let _ = parent.remove_child(&old);

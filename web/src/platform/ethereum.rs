@@ -84,6 +84,7 @@ fn text_field(object: &JsValue, name: &str) -> Option<String> {
 /// Lists every wallet that announces itself from now on, and asks all wallets to do so.
 pub fn discover() {
     SEEN.set(Some(Seen { announced: RwSignal::new(Vec::new()), shown: RwSignal::new(None) }));
+    // The listener comes before the request, because wallets answer while the event of the request is dispatched.
     let on_announce = Closure::<dyn Fn(JsValue)>::new(|event: JsValue| note(&event));
     let listener = on_announce.as_ref().unchecked_ref();
     // The call fails only for invalid arguments, which these are not.
@@ -99,14 +100,18 @@ fn note(event: &JsValue) {
         let detail = field(event, "detail")?;
         let (info, provider) = (field(&detail, "info")?, field(&detail, "provider")?);
         let short = |text: String| text.chars().take(NAME_LENGTH_MAX).collect::<String>();
+        // An image from another server would tell that server about the reader, and the content security policy
+        // blocks it.
         let icon = text_field(&info, "icon").filter(|icon| icon.starts_with("data:image/"));
         let (id, name) = (short(text_field(&info, "rdns")?), short(text_field(&info, "name")?));
         Some((Announced { id, name, icon }, provider))
     };
     let Some((announced, object)) = read() else { return };
     let list = PROVIDERS.with_borrow_mut(|providers| {
-        // A wallet may announce itself again. Its listeners are already there.
+        // A wallet may announce itself again. Its listeners are there already.
         let is_watched = providers.iter().any(|known| known.is_watched && known.object == object);
+        // The last announcement under an identifier counts. An extension that borrows another one's identifier gains
+        // nothing, because it cannot sign with the account's key.
         providers.retain(|known| known.announced.id != announced.id);
         if providers.len() < WALLETS_MAX {
             providers.push(Provider { announced, object, is_watched });
@@ -142,6 +147,8 @@ fn note_shown(id: &str, addresses: Vec<String>) {
 
 /// Follows, from now on, which accounts a wallet shows to this page.
 pub fn watch(id: &str) {
+    // The caller is an effect that runs at each announcement, and listeners must not accumulate. The object leaves
+    // the list before it is called: its code may announce the wallet again, which changes the list.
     let object = PROVIDERS.with_borrow_mut(|providers| {
         let provider = providers.iter_mut().find(|provider| provider.announced.id == id)?;
         (!std::mem::replace(&mut provider.is_watched, true)).then(|| provider.object.clone())
@@ -153,7 +160,8 @@ pub fn watch(id: &str) {
     listen(&object, DISCONNECTED_EVENT, move |_| note_shown(&wallet, Vec::new()));
     let wallet = id.to_string();
     spawn_local(async move {
-        // An empty list means that the wallet is locked, which is no problem until something has to be signed.
+        // `eth_accounts` opens no window of the wallet, unlike `eth_requestAccounts`. An empty list means that the
+        // wallet is locked, which is no problem until something has to be signed.
         let list = request(&wallet, "eth_accounts", &Array::new()).await;
         let list = list.map(|list| read_addresses(&list)).unwrap_or_default();
         if !list.is_empty() {
@@ -177,6 +185,7 @@ fn failed(wallet: &str, error: &JsValue) -> VaultError {
     } else if DISCONNECTED.contains(&code) {
         format!("{wallet} is not connected. Open it, then try again.")
     } else {
+        // The message comes from another program and may have any length.
         let message = text_field(error, "message").unwrap_or_default();
         let message: String = message.chars().take(200).collect();
         format!("{wallet} returned an error: {message}")
@@ -200,8 +209,10 @@ async fn request(id: &str, method: &str, params: &Array) -> Result<JsValue, Vaul
         let arguments = Object::new();
         Reflect::set(&arguments, &"method".into(), &method.into()).ok()?;
         Reflect::set(&arguments, &"params".into(), params).ok()?;
+        // A wallet's function may need the wallet as its `this`.
         function.call1(&provider, &arguments).ok()
     };
+    // A wallet may return a value that is no promise. Here it becomes one.
     let promise = Promise::resolve(&ask().ok_or_else(absent)?);
     JsFuture::from(promise).await.map_err(|error| failed(&name, &error))
 }
@@ -212,10 +223,12 @@ fn read_addresses(list: &JsValue) -> Vec<String> {
         let digits = text.strip_prefix("0x").unwrap_or_default();
         digits.len() == 40 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
     };
+    // A wallet may answer with anything, and `Array::from` throws if that is `null`.
     if !Array::is_array(list) {
         return Vec::new();
     }
     let texts = Array::from(list).iter().filter_map(|text| text.as_string()).collect::<Vec<_>>();
+    // Wallets mix upper and lower case, as a checksum (EIP-55). Addresses are compared in one form.
     texts.iter().map(|text| text.to_ascii_lowercase()).filter(is_address).collect()
 }
 
@@ -227,6 +240,7 @@ pub async fn addresses(id: &str) -> Result<Vec<String>, VaultError> {
 }
 
 async fn personal_sign(id: &str, text: &str, address: &str) -> Result<String, VaultError> {
+    // `personal_sign` takes the bytes in hex. A wallet would read a plain text as hex if it began with `0x`.
     let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
     let params = Array::of2(&format!("0x{hex}").into(), &address.into());
     let signature = request(id, "personal_sign", &params).await?;
@@ -245,6 +259,7 @@ pub struct Connected {
 pub async fn connect(id: &str) -> Result<(Connected, String, String), VaultError> {
     let wallet = announced().into_iter().find(|announced| announced.id == id);
     let wallet = wallet.ok_or(VaultError::Unavailable)?;
+    // Wallets list the selected account first.
     let address = addresses(id).await?.into_iter().next();
     let address = address.ok_or_else(|| {
         VaultError::Ethereum(format!(
@@ -266,6 +281,8 @@ impl Connected {
 
 /// Asks an account's wallet to sign a text. Returns the signature, unchecked.
 pub async fn sign(account: &EthereumAccount, text: &str) -> Result<String, VaultError> {
+    // A wallet that has another account selected may sign with that one. The vault refuses such a signature, but only
+    // after the user has confirmed it.
     if !addresses(&account.wallet).await?.contains(&account.address) {
         return Err(VaultError::Ethereum(format!(
             "{} no longer gives this page access to the account {}. Select it there, then try again.",

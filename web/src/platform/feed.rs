@@ -54,6 +54,7 @@ impl News {
         self.is_some = true;
         match data {
             FeedData::Book(body) => {
+                // Only one book is subscribed to at a time, so its snapshot makes everything before it obsolete.
                 if is_snapshot {
                     self.books.clear();
                 }
@@ -66,6 +67,7 @@ impl News {
                 }
                 self.trades.splice(0..0, body.trades);
             }
+            // Each message has the complete account or status, so the last one of a frame is enough.
             FeedData::Account(body) => self.account = Some(body),
             FeedData::Status(body) => self.status = Some(body),
         }
@@ -115,6 +117,7 @@ impl Feed {
             reconnect: RefCell::new(None),
         }));
         feed.connect();
+        // The browser knows at once when its network is gone or back. The socket alone may take minutes to notice.
         for (event, is_online) in [("online", true), ("offline", false)] {
             let feed = feed.clone();
             let listener = move || if is_online { feed.connect() } else { feed.lost() };
@@ -128,6 +131,7 @@ impl Feed {
 
     /// Opens a connection, unless there is one.
     fn connect(&self) {
+        // Dropping the timer cancels it: the event `online` may call this before the wait is over.
         self.0.reconnect.take();
         if self.0.socket.borrow().is_some() {
             return;
@@ -154,10 +158,14 @@ impl Feed {
 
     /// The connection broke or could not be made: tries again after a while.
     fn lost(&self) {
-        // What had arrived by then is still valid.
+        // What had arrived by then is still valid. It is read before the subscriptions are forgotten, because
+        // messages without one are ignored, and before the connection counts as lost, because reading a message marks
+        // it as connected.
         self.show();
         self.0.channels.borrow_mut().clear();
         if let Some(socket) = self.0.socket.take() {
+            // Events of this socket may still be due. Its `close` event would call this function again, for the next
+            // connection.
             socket.set_onopen(None);
             socket.set_onclose(None);
             socket.set_onmessage(None);
@@ -183,6 +191,7 @@ impl Feed {
     /// Subscribes to the channels that the page needs now, and unsubscribes from all others.
     pub fn subscribe(&self) {
         let is_open = |socket: &WebSocket| socket.ready_state() == WebSocket::OPEN;
+        // A socket that is not open yet calls this again once it is.
         if !self.0.socket.borrow().as_ref().is_some_and(is_open) {
             return;
         }
@@ -206,6 +215,7 @@ impl Feed {
     /// Stores a message for the next frame. A hidden page draws no frames and reads the message at once.
     fn take(&self, text: String) {
         self.0.unread.borrow_mut().push(text);
+        // Without this case, messages would accumulate for as long as the page is hidden.
         if document().hidden() {
             self.show();
         } else if !self.0.has_frame.replace(true) {
@@ -228,6 +238,8 @@ impl Feed {
             }
         }
         if news.is_some {
+            // A connection counts only when a message arrives. A replica that accepts connections and closes them at
+            // once is not shown as connected, and not called every 300 ms.
             self.0.wait_ms.set(RECONNECT_MS.0);
             self.0.listener.set_connected(true);
             self.0.listener.show(news);
@@ -257,6 +269,7 @@ impl Feed {
     fn follows(&self, data: &FeedData, number: u64, is_snapshot: bool) -> bool {
         let mut channels = self.0.channels.borrow_mut();
         let channel = channel(data);
+        // The replica sent it before it read that this page had unsubscribed.
         let Some(old) = channels.iter_mut().find(|old| old.channel == channel) else {
             return false;
         };
@@ -264,10 +277,12 @@ impl Feed {
             old.number = Some(number);
             return true;
         }
+        // It belongs to an earlier subscription, or it comes after a gap. The snapshot is on its way.
         let Some(last) = old.number else { return false };
         let is_next = last.checked_add(1) == Some(number);
         old.number = is_next.then_some(number);
         if !is_next {
+            // A new connection would give a snapshot too, but it would interrupt the other channels.
             self.send(&ClientMessage::Unsubscribe(channel.clone()));
             self.send(&ClientMessage::Subscribe(channel));
         }

@@ -19,6 +19,7 @@ pub fn save(name: &str, text: &str) -> Result<(), NotSaved> {
         link.set_href(&url);
         link.set_download(name);
         link.click();
+        // The click has started the download, so the page need not hold the text any longer.
         Url::revoke_object_url(&url)
     };
     save().map_err(|_: JsValue| NotSaved)

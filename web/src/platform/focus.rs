@@ -4,7 +4,7 @@ use leptos::prelude::document;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, Event, EventTarget, HtmlElement};
 
-/// Fields in which a key types a letter.
+/// Fields in which a key types a letter, or chooses an option that begins with it.
 const TYPING: &str = "input, select, textarea, [contenteditable]";
 
 /// The first element that matches a CSS selector.
@@ -38,6 +38,7 @@ pub fn click(selector: &str) -> bool {
 pub fn focus_open_sheet() {
     let active = document().active_element().map(|active| active.tag_name()).unwrap_or_default();
     let field = match active.as_str() {
+        // Nothing inside the sheet has the focus.
         "" | "BODY" | "DIALOG" => find("dialog[open] [autofocus]")
             .or_else(|| find("dialog[open] :is(input, select, button, a[href])")),
         // A button that the browser chose.

@@ -8,14 +8,17 @@ use zellbook_core::{Atoms, Decimal, Market, Side, TimeInForce};
 /// formats. Formatting every number that way would take floats, which cannot hold all amounts.
 fn separators() -> (String, String) {
     thread_local! {
+        // Read once, because making a formatter takes far longer than formatting, and a book has hundreds of numbers.
         static SEPARATORS: (String, String) = {
             let format = Intl::NumberFormat::new(&js_sys::Array::new(), &Object::new());
             let call = |number: f64| {
                 let text = format.format().call1(&JsValue::NULL, &number.into());
                 text.ok().and_then(|text| text.as_string()).unwrap_or_default()
             };
+            // What is left without the digits is the separator. Digits may be those of another script.
             let mark = |text: String| text.chars().filter(|c| !c.is_numeric()).collect::<String>();
             let point = mark(call(1.5));
+            // Five digits, because some locales do not group four, for example Spanish.
             (mark(call(11_111.0)), if point.is_empty() { ".".into() } else { point })
         };
     }
@@ -71,6 +74,7 @@ impl Steps {
 
 /// A hash or key shortened in the middle.
 pub fn short(text: &str) -> String {
+    // The text is what the replica sent as a hash or key. A slice that ends within a character would panic.
     match (text.get(..8), text.len().checked_sub(6).and_then(|at| text.get(at..))) {
         (Some(head), Some(tail)) if text.len() > 16 => format!("{head}…{tail}"),
         _ => text.into(),
@@ -79,6 +83,7 @@ pub fn short(text: &str) -> String {
 
 /// Unix milliseconds as a date of the browser. None for a text that is not a number.
 fn date(milliseconds: &str) -> Option<Date> {
+    // JavaScript reads the number, because Rust's reader of floats would add its tables to the page.
     let time = js_sys::Number::parse_float(milliseconds);
     time.is_finite().then(|| Date::new(&time.into()))
 }

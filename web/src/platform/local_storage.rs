@@ -3,6 +3,7 @@
 use leptos::prelude::window;
 
 fn storage() -> Option<web_sys::Storage> {
+    // Where the reader blocks storage, even asking for it throws.
     window().local_storage().ok()?
 }
 

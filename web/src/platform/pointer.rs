@@ -8,7 +8,9 @@ use web_sys::Element;
 /// The pointer's distance from the left edge of the element that listens, in `parts` of its width.
 pub fn parts_from_left(event: &PointerEvent, parts: u128) -> Option<u128> {
     let element: Element = event.current_target()?.dyn_into().ok()?;
+    // An element that is not shown has no width to divide by.
     let width = u128::try_from(element.client_width()).ok().filter(|width| *width > 0)?;
+    // A captured pointer may be left or right of the element.
     let x = u128::try_from(event.offset_x()).unwrap_or(0);
     Some(x.min(width) * parts / width)
 }

@@ -97,7 +97,10 @@ impl Route {
     /// The view of what the reader searches for: a hash, an index, a public key or a market.
     pub fn search(text: &str) -> Option<Self> {
         let text = text.trim();
+        // The page shows indexes with separators and `#`, and people paste what they see.
         let digits: String = text.chars().filter(|c| !matches!(c, ',' | ' ' | '#')).collect();
+        // A hash can consist of digits alone, and if it begins with enough zeros it parses as a number. An index has
+        // at most 20 digits.
         if let Some(index) = digits.parse().ok().filter(|index| *index > 0 && digits.len() <= 20) {
             return Some(Self::Batch(index));
         }
@@ -137,18 +140,21 @@ impl Router {
         let (route, set_route) = signal(Route::of_window());
         let router = Self { route, set_route };
         Effect::new(move || document().set_title(&route.with(Route::title)));
-        // The handles are for whoever wants to stop.
+        // The handles are for callers who want to stop listening. Back and forward have changed the browser's history
+        // already, so this only shows the view: `go` would add to the history.
         let _ = window_event_listener(ev::popstate, move |_| router.show(Route::of_window()));
+        // One listener serves all links. So views use plain `a` elements, which also open in a new tab.
         let _ = window_event_listener(ev::click, move |event| {
             let has_modifier =
                 event.ctrl_key() || event.meta_key() || event.shift_key() || event.alt_key();
-            // Those open a tab or a window, or somebody else has handled the click.
+            // Such a click opens a tab, a window or a menu, or a component has handled it.
             if has_modifier || event.button() != 0 || event.default_prevented() {
                 return;
             }
             let target = event.target().and_then(|it| it.dyn_into::<web_sys::Element>().ok());
             let link = target.and_then(|it| it.closest("a[href]:not([target])").ok().flatten());
             let to = link.and_then(|link| Route::parse(&link.get_attribute("href")?));
+            // Links to the API, to files and to other sites are left to the browser.
             if let Some(to) = to {
                 event.prevent_default();
                 router.go(to);
@@ -159,10 +165,12 @@ impl Router {
 
     /// Opens a view, so that "back" leads to the one before.
     pub fn go(self, to: Route) {
+        // A second click on the same link must not need a second step back.
         if self.route.with_untracked(|now| *now == to) {
             return;
         }
         if let Ok(history) = window().history() {
+            // Browsers refuse this if it comes too often. The view changes all the same.
             let _ = history.push_state_with_url(&JsValue::NULL, "", Some(&to.path()));
         }
         self.show(to);

@@ -30,6 +30,8 @@ thread_local! {
 pub fn listen(on_message: impl Fn(Message) + 'static) {
     let Ok(channel) = BroadcastChannel::new(CHANNEL) else { return };
     let listener = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
+        // Another tab may run a newer version of the page, with messages that this one does not know. They are
+        // ignored.
         let text = event.data().as_string();
         let message = NAMES.into_iter().find(|(_, name)| text.as_deref() == Some(name));
         if let Some((message, _)) = message {
@@ -44,6 +46,8 @@ pub fn listen(on_message: impl Fn(Message) + 'static) {
 /// Calls back at each message of another tab, whatever it says. Unlike [`listen`] this is in the part of the page that
 /// is loaded first.
 pub fn listen_to_any(on_message: impl Fn() + 'static) {
+    // A second channel of this page also receives what the first one sends, so `on_message` must expect messages of
+    // this tab.
     if let Ok(channel) = BroadcastChannel::new(CHANNEL) {
         let listener = Closure::<dyn Fn()>::new(on_message).into_js_value();
         channel.set_onmessage(Some(listener.unchecked_ref()));
@@ -52,6 +56,7 @@ pub fn listen_to_any(on_message: impl Fn() + 'static) {
 
 pub fn send(message: Message) {
     let name = NAMES.into_iter().find(|(known, _)| *known == message).map(|(_, name)| name);
+    // Without a channel there is nobody to tell: the browser has none, or the wallet is not loaded and cannot change.
     JOINED.with_borrow(|channel| {
         if let (Some(channel), Some(name)) = (channel, name) {
             // The call fails only for values that cannot be cloned, and a text can.

@@ -29,6 +29,7 @@ struct Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         self.worker.terminate();
+        // What waits for a promise runs after this function, so nothing uses `WORKER` while it is being replaced.
         for settle in std::mem::take(&mut *self.waiting.borrow_mut()).into_values() {
             // A function that settles a promise does not throw.
             let _ = settle.call1(&JsValue::NULL, &JsValue::NULL);
@@ -71,7 +72,8 @@ pub fn lock() {
 async fn answer(request: Request) -> Option<Answer> {
     let promise = WORKER.with_borrow(|worker| worker.as_ref()?.post(&request))?;
     let Ok(bytes) = JsFuture::from(promise).await.ok()?.dyn_into::<Uint8Array>() else {
-        // The worker failed or was ended, so it holds no keys any more.
+        // The worker failed or was ended, so it holds no keys any more. This runs directly after the end of the
+        // worker, and a new one takes at least a fetch to start, so `lock` cannot end a new worker by mistake.
         lock();
         return None;
     };

@@ -39,6 +39,7 @@ pub fn Later(part: fn() -> Loading) -> impl IntoView {
             let made = part().await.map_err(drop);
             // The component may have been removed meanwhile.
             let _ = loaded.try_set(Some(made));
+            // After the next tick the view is in the document.
             tick().await;
             focus_open_sheet();
         });

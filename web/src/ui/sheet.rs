@@ -8,6 +8,7 @@ use leptos::prelude::*;
 pub fn open_while(dialog: NodeRef<Dialog>, is_open: impl Fn() -> bool + 'static) {
     Effect::new(move || {
         let Some(dialog) = dialog.get() else { return };
+        // Closing a dialog that is closed does nothing.
         if !is_open() {
             dialog.close();
         } else if !dialog.open() {
@@ -32,6 +33,8 @@ pub fn sheet(
 ) -> impl IntoView {
     let dialog: NodeRef<Dialog> = NodeRef::new();
     open_while(dialog, move || is_open.get());
+    // Esc closes the dialog without asking the signal, which follows by the dialog's `close` event. The body is made
+    // anew each time, so nothing that was typed is left from before.
     view! {
         <dialog node_ref=dialog class="sheet" aria-label=label on:close=move |_| is_open.set(false)>
             <div class="sheet-head">

@@ -64,6 +64,7 @@ impl Settings {
             is_open: RwSignal::new(false),
             help_is_open: RwSignal::new(false),
         };
+        // Set for the system's theme too: the style sheet asks the system only until the page has started.
         Effect::new(move || {
             style::set_attribute("data-theme", if settings.is_light() { "light" } else { "dark" });
         });
@@ -85,6 +86,7 @@ impl Settings {
     }
 
     fn choose_theme(self, theme: Theme) {
+        // Only a choice is stored. Without one, the page follows the system even if that changes later.
         local_storage::set(THEME, (theme != Theme::System).then(|| theme.name()));
         self.theme.set(theme);
     }
@@ -193,6 +195,7 @@ fn Choices() -> impl IntoView {
                 type="button"
                 class="small"
                 on:click=move |_| {
+                    // Of two open dialogs, Esc would close only the upper one.
                     settings.is_open.set(false);
                     settings.help_is_open.set(true);
                 }

@@ -38,12 +38,15 @@ impl Signing {
         });
     }
 
-    /// Goes on with what was signed before the page was opened.
+    /// Goes on with what was signed before the page was opened. Other tabs may do the same: a transaction that is
+    /// sent twice takes effect once.
     pub async fn resume(self) {
         let mut stored = Sent::load_all().await;
+        // Something may have been signed while the database was read, and is being sent already.
         stored.retain(|sent| {
             self.sent.with_untracked(|list| list.iter().all(|new| new.hash != sent.hash))
         });
+        // The tasks start after this function has ended, so they find their transactions in the list.
         for sent in stored.iter().filter(|sent| !sent.is_over) {
             let hash = sent.hash.clone();
             spawn_local(async move { self.send_and_follow(hash, false).await });
@@ -54,9 +57,12 @@ impl Signing {
     /// Changes what the page knows of a transaction, and stores it if it came a step further.
     async fn update(self, hash: &str, change: impl FnOnce(&mut Sent)) {
         let find = |list: &[Sent]| list.iter().find(|sent| sent.hash == hash).cloned();
+        // Newer transactions have pushed it off the list. Storage has it as unfinished, so the next visit asks for
+        // it.
         let Some(before) = self.sent.with_untracked(|list| find(list)) else { return };
         let mut sent = before.clone();
         change(&mut sent);
+        // A poll that brings nothing new must not run the effects of the list.
         if sent == before {
             return;
         }
@@ -65,6 +71,8 @@ impl Signing {
                 *known = sent.clone();
             }
         });
+        // Polls come several times a second and a step only rarely. Without its JSON a transaction cannot be sent
+        // again, so there is no use in storing it.
         let is_further = sent.stage() != before.stage() || sent.is_over != before.is_over;
         if is_further && sent.json.is_some() {
             // If this fails, a page that is opened again asks for the outcome once more.
@@ -78,6 +86,8 @@ impl Signing {
         let json = self.sent.with_untracked(|list| {
             list.iter().find(|sent| sent.hash == hash).and_then(|sent| sent.json.clone())
         });
+        // `unsent` is to be sent now. `unasked` is to be sent once the replica says that it does not know the
+        // transaction. At most one of them is set.
         let mut unsent = json.clone().filter(|_| is_new);
         let mut unasked = json.filter(|_| !is_new);
         loop {
@@ -86,6 +96,8 @@ impl Signing {
                 None => match api::transaction(&hash).await {
                     Ok(status) => {
                         unasked = None;
+                        // Expired and superseded are above applied. The replica has given these up, and they are
+                        // rejected if a batch still contains them.
                         let is_over = status.status >= Stage::Applied;
                         self.update(&hash, |sent| {
                             sent.status = Some(status);
@@ -98,6 +110,7 @@ impl Signing {
                         }
                         None
                     }
+                    // Whatever the reason, sending it is safe, and its answer is the better one.
                     Err(Problem::Refused(_)) if unasked.is_some() => {
                         unsent = unasked.take();
                         continue;
@@ -110,6 +123,7 @@ impl Signing {
             let is_over = is_refused && unsent.is_some();
             let wait = if problem.is_some() { RETRY_MS } else { POLL_MS };
             if problem.is_none() {
+                // The transaction is on the replica's disk, which will post it. From here on it is enough to ask.
                 unsent = None;
             }
             let problem = problem.map(|problem| problem.to_string());

@@ -61,8 +61,11 @@ impl Sent {
     pub async fn load_all() -> Vec<Self> {
         let Ok(texts) = database::all(SENT).await else { return Vec::new() };
         let mut all: Vec<Self> =
+            // A text that cannot be read may be of a newer version of the page. It stays in storage.
             texts.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
+        // The database returns them by hash.
         all.sort_by_key(|sent| std::cmp::Reverse(sent.signed_ms.parse::<u64>().unwrap_or(0)));
+        // An unfinished one stays, however old it is: it may still take effect.
         let old = all.iter().skip(SENT_MAX).filter(|sent| sent.is_over);
         let old: Vec<_> = old.map(|sent| Change::Delete(SENT, sent.hash.clone())).collect();
         if !old.is_empty() {

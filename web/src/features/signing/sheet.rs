@@ -83,6 +83,8 @@ fn Sheet() -> impl IntoView {
     let close = move || signing.end(Outcome::Dismissed);
     let sign = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
+        // The button stays enabled while it is busy, because a disabled one would lose the focus. So it can be
+        // pressed again.
         if busy.get_untracked() {
             return;
         }
@@ -100,6 +102,7 @@ fn Sheet() -> impl IntoView {
         let length: Option<u64> = event_target_value(&event).parse().ok();
         on_sheet.update(|sheet| {
             if let Some(sheet) = sheet {
+                // The time counts from the choice, however long the sheet has been open.
                 sheet.transaction.valid_until = length.map(|length| signing.time_after(length));
             }
         });
@@ -136,6 +139,7 @@ fn Sheet() -> impl IntoView {
         </dl>
         <label class="field validity">
             <span>"Valid for"</span>
+            // While an Ethereum wallet shows the text, the text here must not change.
             <select on:change=set_validity disabled=move || busy.get()>{VALIDITIES.map(validity).collect_view()}</select>
         </label>
         <p class="note">"You're signing this message:"</p>
@@ -154,6 +158,7 @@ fn Sheet() -> impl IntoView {
         >
             <form on:submit=sign class="actions send">
                 <button type="button" class="quiet" on:click=move |_| close()>"Cancel"</button>
+                // The button is gone, so that neither a click nor Enter can sign for the other network.
                 <Show when=move || other_network.with(Option::is_none)>
                     <button type="submit" class="main" autofocus aria-disabled=move || busy.get().to_string()>{button}</button>
                 </Show>

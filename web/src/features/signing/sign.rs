@@ -35,10 +35,14 @@ impl Signing {
         }
         self.is_preparing.set_value(true);
         let is_signed = self.sign_with_trading_key(&request).await;
+        // If the sheet opens now, a second request is harmless: it takes the place of the first.
         self.is_preparing.set_value(false);
         if is_signed {
             return done(Outcome::Signed);
         }
+        // A trading key that fails has sent nothing, because the last step that can fail comes before sending. So
+        // asking the user cannot place the order twice. The nonce is taken now and not at the signature: whatever is
+        // signed on this sheet, after an error or late, has the same nonce, so only one of them takes effect.
         match self.transaction(request.action.clone(), None, DEFAULT_VALIDITY_MS).await {
             Ok(transaction) => self.open_sheet(OnSheet { request, transaction }, done),
             Err(error) => {
@@ -61,6 +65,7 @@ impl Signing {
     }
 
     fn open_sheet(self, on_sheet: OnSheet, done: Done) {
+        // The form whose request is on the sheet has to know that nobody signed it.
         self.end(Outcome::Dismissed);
         self.done.set_value(Some(done));
         self.on_sheet.set(Some(on_sheet));
@@ -83,10 +88,12 @@ impl Signing {
 
     /// Closes the sheet, if a request is on it.
     pub(super) fn end(self, outcome: Outcome) {
+        // Closing the sheet makes the dialog close, whose event calls this function again.
         if self.on_sheet.with_untracked(Option::is_none) {
             return;
         }
         self.on_sheet.set(None);
+        // The callback leaves its place before it runs, because it may ask for the next signature.
         let done = self.done.try_update_value(Option::take).flatten();
         if let Some(done) = done {
             done(outcome);
@@ -111,6 +118,8 @@ impl Signing {
         valid_for_ms: Option<u64>,
     ) -> Result<Transaction, VaultError> {
         let account = self.session.key_untracked().ok_or(VaultError::Locked)?;
+        // Nonces belong to the key that signs (docs/protocol.md, section 7). A nonce of a request that is dismissed
+        // is lost, which does no harm: nonces may have gaps.
         let nonce = nonce::next(signer.unwrap_or(account)).await?;
         let valid_until = valid_for_ms.map(|length| self.time_after(length));
         Ok(Transaction { account, signer, nonce, valid_until, action })
@@ -129,8 +138,11 @@ impl Signing {
         title: String,
         transaction: Transaction,
     ) -> Result<(), VaultError> {
+        // The network id is the hash of genesis, which this page computed. Nothing is signed for a network that the
+        // replica only names.
         let rules = self.markets.rules.get_untracked().ok_or(VaultError::Unavailable)?;
         let network = rules.network;
+        // The sheet has no button in this case. Trading keys and renewals come here without a sheet.
         let is_other = |known: &str| known != network.to_string();
         if self.session.wallet.with_untracked(|wallet| {
             wallet.settings.network(&transaction.account).is_some_and(is_other)

@@ -14,6 +14,7 @@ const LEFT_MS_MIN: u64 = 30_000;
 pub fn usable(markets: Markets, session: Session, action: &Action) -> Option<PublicKey> {
     let wallet = session.wallet.get_untracked();
     let account = wallet.account().filter(|_| wallet.is_unlocked)?;
+    // Just after the user has chosen another account, the report may still be about the one before.
     let body =
         session.account.get_untracked().filter(|body| body.account == account.to_string())?;
     let is_usable = |key: &&SessionKeyBody| {
@@ -29,18 +30,24 @@ fn expires_ms(key: &SessionKeyBody) -> u64 {
     key.expires_ms.parse().unwrap_or(0)
 }
 
+/// Whether a key may sign an action: docs/protocol.md, section 9, as far as this page knows the state. If a key is
+/// left out by mistake, the user is asked. If one is taken by mistake, the exchange rejects the transaction.
 fn allows(markets: Markets, key: &SessionKeyBody, action: &Action, open: &[OrderBody]) -> bool {
     let in_market = |name: Option<&String>| key.market.is_none() || key.market.as_ref() == name;
     match action {
+        // A replacement counts with its whole quantity. The exchange counts only what it places anew, so close to the
+        // limit the user is asked without need.
         Action::Order(order) | Action::Replace { order, .. } => {
             in_market(Some(&order.market)) && has_left(markets, key, order)
         }
         Action::Cancel(order) => {
             let market = open.iter().find(|open| open.id == order.to_string());
+            // The market of an order that is not in the report is unknown, so a key of one market does not cancel it.
             in_market(market.map(|order| &order.market))
         }
         Action::CancelAll { market } => in_market(market.as_ref()),
         Action::CancelAllAfter { .. } => key.market.is_none(),
+        // No session key may sign any other kind.
         _ => false,
     }
 }
@@ -52,6 +59,8 @@ fn has_left(markets: Markets, key: &SessionKeyBody, order: &Order) -> bool {
         let listing = markets.listing.get_untracked()?;
         let (index, token) = listing.token(token)?;
         let market = listing.market(&order.market)?;
+        // A key with a limit may spend only the token of the limit. A bound in the other token would not bound a
+        // loss.
         if market.cost_token(order.side) != index {
             return None;
         }

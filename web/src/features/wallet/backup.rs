@@ -55,6 +55,7 @@ pub fn Backup(phrase: ShownPhrase) -> impl IntoView {
         let account = session.key_untracked();
         if let (Some(file), Some(account)) = (file, account) {
             let name = format!("zellbook-{}.json", &account.to_string()[..10]);
+            // The browser does not say whether the file was really kept, so offering it counts as a backup.
             if files::save(&name, &file.to_json()).is_ok() {
                 attempt(interface, keys::set(session, |settings| settings.is_backed_up = true));
             } else {
@@ -62,6 +63,8 @@ pub fn Backup(phrase: ShownPhrase) -> impl IntoView {
             }
         }
     };
+    // The passphrase is asked for even while the wallet is unlocked: a page that is left open does not give its keys
+    // away.
     let reveal = async move |passphrase| {
         let Some(account) = session.key_untracked() else { return Ok(()) };
         let is_phrase = asked.get_untracked() == Some(Secret::Phrase);

@@ -16,6 +16,7 @@ use crate::ui::interface::{Interface, use_interface};
 /// The id of the network that the replica serves now, or of the one that the page was loaded with while the replica has
 /// reported none.
 fn served_network(markets: Markets, connection: Connection) -> Option<String> {
+    // The status goes first, because another replica may have taken over this address while the page is open.
     let reported = connection.status.with(|status| Some(status.as_ref()?.network.clone()));
     reported.or_else(|| markets.rules.with(|rules| Some(rules.as_ref()?.network.to_string())))
 }
@@ -126,6 +127,7 @@ impl HiddenAccount {
     /// Goes on with the account that the wallet shows, or asks the wallet to show one.
     fn connect(self, session: Session, interface: Interface) {
         let Self { account: EthereumAccount { wallet: id, .. }, shown } = self;
+        // The key of an account that was connected before is stored, so the user need not sign again.
         let known = session.wallet.with_untracked(|wallet| {
             let mut known = wallet.settings.ethereum.iter();
             let is_shown = |known: &&EthereumAccount| {
@@ -138,6 +140,7 @@ impl HiddenAccount {
                 Some(known) => {
                     keys::set(session, move |settings| settings.selected = Some(known)).await
                 }
+                // A locked wallet shows no account. Asking for one makes it ask its user to unlock it.
                 None if shown.is_empty() => ethereum::addresses(&id).await.map(drop),
                 None => keys::connect(session, &id).await,
             }
@@ -162,6 +165,7 @@ pub fn AccountBanner() -> impl IntoView {
     let served = Memo::new(move |_| served_network(markets, connection));
     Effect::new(move || {
         let (Some(account), Some(served)) = (account.get(), served.get()) else { return };
+        // The first network is trusted, as there is nothing to compare it with. Every other one is reported.
         if session.wallet.with(|wallet| wallet.settings.network(&account).is_none()) {
             attempt(
                 interface,

@@ -18,6 +18,7 @@ pub type Refused = RwSignal<Option<String>>;
 /// Reads what somebody imports: an exported file, a secret key, or a phrase.
 fn source(text: &str) -> Result<Source, VaultError> {
     let text = text.trim();
+    // Neither a phrase nor a key begins with a brace, and a key contains no space.
     if text.starts_with('{') {
         WalletFile::from_json(text).map(Source::File)
     } else if text.contains(char::is_whitespace) {
@@ -101,6 +102,7 @@ pub fn Import(is_first: bool) -> impl IntoView {
             work=async move |passphrase| {
                 let source = source(&imported.get_untracked())?;
                 add(session, refused, source, passphrase).await?;
+                // The secret must not stay in the field.
                 drop(imported.try_set(String::new()));
                 Ok(())
             }

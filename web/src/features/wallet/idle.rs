@@ -36,6 +36,8 @@ pub fn start(setting: impl Fn() -> (bool, u32) + 'static, lock: impl Fn() + 'sta
     });
     spawn_local(async move {
         loop {
+            // The clock is compared again and again, in place of one long timer: a timer is late in a hidden tab and
+            // stops while the computer sleeps.
             clock::sleep(CHECK_MS).await;
             let (is_unlocked, minutes) = setting();
             // If the clock was set back meanwhile, the time counts from now.

@@ -42,12 +42,15 @@ async fn reload(session: Session) {
         return;
     };
     if session.wallet.with_untracked(|wallet| wallet.is_unlocked) {
+        // If another tab has put a new wallet in the place of this one, its records do not decrypt under the data key
+        // here. Then the old keys are forgotten.
         let load = vault::ask_loaded(Request::Load(stored.records.clone())).await;
         stored.is_unlocked = stored.lock.is_some() && load == Answer::Done;
         if !stored.is_unlocked {
             vault::lock();
         }
     }
+    // Each change in any tab leads here, and most change nothing in this one. Its forms must not be made anew.
     if session.wallet.with_untracked(|wallet| *wallet != stored) {
         session.write_wallet.set(stored);
     }
@@ -71,6 +74,7 @@ pub async fn add(
     source: Source,
     passphrase: String,
 ) -> Result<Added, VaultError> {
+    // A locked vault has no keys, so it would take this one for the first key of a new wallet.
     if session.wallet.with_untracked(Wallet::is_locked) {
         return Err(VaultError::Locked);
     }
@@ -84,9 +88,11 @@ pub async fn add(
     let mut keys = records.iter().filter(|record| record.origin != Origin::Phrase);
     let key = keys.next().map(|record| record.key).ok_or(VaultError::Known)?;
     let set = move |settings: &mut Settings| {
+        // A session key acts for an account and is not an account itself.
         if !is_session {
             settings.selected = Some(key);
         }
+        // A new phrase exists only here. What was imported, the user has somewhere else.
         if is_new_phrase {
             settings.is_backed_up = false;
         }
@@ -97,8 +103,10 @@ pub async fn add(
         reload(session).await;
         return Err(error);
     }
+    // Before `changed`, which reads the wallet as locked unless this one is unlocked.
     session.write_wallet.update(|wallet| wallet.is_unlocked = true);
     changed(session).await;
+    // Asked now and not earlier, because only now there is something to lose, and a browser may ask the user.
     database::persist().await;
     Ok(Added { key, phrase })
 }
@@ -117,7 +125,7 @@ pub async fn unlock(session: Session, passphrase: String) -> Result<(), VaultErr
         Answer::Done => {}
         answer => return Err(refusal(&answer)),
     }
-    // Meanwhile another tab may have removed the wallet or put another one in its place.
+    // Meanwhile another tab may have removed the wallet, put another one in its place or changed its passphrase.
     if session.wallet.with_untracked(|wallet| wallet.lock.as_ref() == Some(&lock)) {
         idle::note_activity();
         session.write_wallet.update(|wallet| wallet.is_unlocked = true);
@@ -137,6 +145,7 @@ pub async fn sign(
     let (scheme, answer) = match external {
         Some(external) => {
             let signature = ethereum::sign(&external, text).await?;
+            // Recovering a key takes none, so this also works while the wallet is locked.
             let recover = Request::Recover { text: text.into(), signature };
             (Scheme::Eip191, vault::ask(recover).await)
         }
@@ -156,6 +165,7 @@ pub async fn sign(
 pub async fn connect(session: Session, provider: &str) -> Result<(), VaultError> {
     let (connected, text, signature) = ethereum::connect(provider).await?;
     let account = match &vault::ask(Request::Recover { text, signature }).await {
+        // With the key of another address, the page would wait for an account that the wallet never shows.
         Answer::Recovered { account, address, .. } if *address == connected.address => {
             connected.with_key(*account)
         }
@@ -230,6 +240,7 @@ fn forget(session: Session) {
 
 /// Removes one account, or a session key.
 pub async fn remove(session: Session, key: PublicKey) -> Result<(), VaultError> {
+    // An account of an Ethereum wallet has no record, only its entry in the settings.
     if let Some(record) = session.wallet.with_untracked(|wallet| wallet.record(key, false).cloned())
     {
         stored::remove(&record).await?;
@@ -239,6 +250,7 @@ pub async fn remove(session: Session, key: PublicKey) -> Result<(), VaultError> 
 
 /// Removes the whole wallet from this browser.
 pub async fn clear(session: Session) -> Result<(), VaultError> {
+    // Keys that are no longer stored must not stay in the memory of any tab.
     lock(session);
     stored::clear().await?;
     changed(session).await;

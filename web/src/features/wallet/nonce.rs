@@ -12,6 +12,8 @@ pub async fn next(key: PublicKey) -> Result<u64, VaultError> {
     let name = key.to_string();
     database::alone("zellbook nonce", async move {
         let last = database::get(NONCES, &name).await?.and_then(|text| text.parse::<u64>().ok());
+        // After the clock was set back, nonces count up from the last one. Gaps do no harm (docs/protocol.md, section
+        // 7), so a nonce that is never signed with is not given back.
         let nonce = last.map_or(0, |last| last.saturating_add(1)).max(clock::now());
         database::write(vec![Change::Put(NONCES, name, nonce.to_string())]).await?;
         Ok(nonce)

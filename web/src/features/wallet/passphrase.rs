@@ -61,6 +61,7 @@ pub fn PassphraseForm(
             // The work may have replaced this form by something else.
             let _ = busy.try_set(false);
             match outcome {
+                // A wrong passphrase stays, so that a slip can be corrected. A right one is not needed any more.
                 Ok(()) => drop(passphrase.try_set(String::new())),
                 Err(error) => drop(message.try_set(Some(error.to_string()))),
             }

@@ -79,6 +79,7 @@ fn Check(phrase: ShownPhrase, is_checking: RwSignal<bool>) -> impl IntoView {
         let wrong = phrase.with_untracked(|phrase| {
             let words: Vec<&str> = phrase.iter().flat_map(|text| text.split(' ')).collect();
             let is_wrong = |(at, text): &&(usize, RwSignal<String>)| {
+                // Keyboards of phones add capitals and spaces.
                 let given = text.get_untracked().trim().to_ascii_lowercase();
                 words.get(*at) != Some(&given.as_str())
             };

@@ -40,6 +40,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             selected: None,
+            // Only a new phrase has to be written down. Until there is one, there is nothing to warn of.
             is_backed_up: true,
             auto_lock_minutes: 15,
             ethereum: Vec::new(),
@@ -73,11 +74,14 @@ pub struct Account {
 impl Wallet {
     /// Reads what is stored. The wallet is locked then.
     pub async fn load() -> Result<Self, VaultError> {
+        // Another tab may write between these reads. It sends its message after that, so the wallet is then read
+        // again.
         let lock = database::get(WALLET, LOCK).await?;
         let settings = settings().await?;
         let records = database::all(RECORDS).await?;
         let mut records: Vec<Record> =
             records.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
+        // The database returns them by name. The list of accounts goes by phrase and index.
         records.sort_by_key(|record| match record.origin {
             Origin::Phrase => (0, record.key, 0),
             Origin::Derived { phrase, index } => (1, phrase, index),
@@ -118,6 +122,7 @@ impl Wallet {
 
     /// The active account.
     pub fn account(&self) -> Option<PublicKey> {
+        // The selected account may have been removed, here or in another tab.
         let keys = || self.accounts().into_iter().map(|account| account.key);
         let selected = self.settings.selected;
         selected.filter(|selected| keys().any(|key| key == *selected)).or_else(|| keys().next())
@@ -203,6 +208,7 @@ fn json(value: &impl Serialize) -> Result<String, VaultError> {
 
 async fn settings() -> Result<Settings, VaultError> {
     let text = database::get(WALLET, SETTINGS).await?;
+    // Settings that cannot be read must not keep the user from the keys.
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
 }
 
@@ -211,6 +217,7 @@ async fn change(
     mut changes: Vec<Change>,
     set: impl FnOnce(&mut Settings) + 'static,
 ) -> Result<(), VaultError> {
+    // All settings are one text. Without the lock, two tabs that change different settings would lose one of them.
     database::alone("zellbook wallet", async move {
         let mut settings = settings().await?;
         set(&mut settings);
@@ -257,7 +264,7 @@ pub async fn remove(record: &Record) -> Result<(), VaultError> {
     database::write(vec![Change::Delete(RECORDS, record.id())]).await
 }
 
-/// Removes everything but the nonces. A key that is imported again must not reuse one.
+/// Removes the wallet. The nonces stay, because a key that is imported again must not reuse one.
 pub async fn clear() -> Result<(), VaultError> {
     database::write(vec![Change::Clear(WALLET), Change::Clear(RECORDS)]).await
 }
