@@ -74,7 +74,10 @@ pub fn assemble<Q: Sequencer>(assembly: Assembly<'_, Q>) -> Result<Assembled<Q>,
     let Assembly { rules, files, store, state, .. } = assembly;
     let Assembly { outbox_options, sequencer, verifier, key, clock, mut random, .. } = assembly;
     let reader = Reader::new(&files.store, Arc::clone(rules));
+    // Not a channel: several posts before the replica looks are one reason to ask.
     let posted = Arc::new(Notify::new());
+    // After the store is open and before the replica exists: the outbox drops what is applied already, and
+    // the replica reports to it from its first batch on.
     let (outbox, outbox_task) = Outbox::open(OutboxParts {
         path: &files.outbox,
         rules,
@@ -96,6 +99,7 @@ pub fn assemble<Q: Sequencer>(assembly: Assembly<'_, Q>) -> Result<Assembled<Q>,
         random: random.fork(),
         evidence: files.evidence.clone(),
     })?;
+    // A key that genesis does not name has no vote: its attestations would be rejected (23).
     let attester = replica_index
         .map(|_| Attester::new(Arc::clone(rules), key.clone(), &watch, clock, random.fork()));
     Ok(Assembled { replica, reader, outbox, watch, outbox_task, attester, sequencer, posted })

@@ -27,6 +27,8 @@ impl Clock {
     /// The time in Unix milliseconds.
     pub fn now_ms(&self) -> u64 {
         let (start_ms, since) = match self.0 {
+            // A clock before 1970 shows 0. That harms little: attested, it is one of the clocks that the
+            // median is taken of.
             Source::System => (0, SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()),
             Source::Virtual { start_ms, started } => (start_ms, started.elapsed()),
         };

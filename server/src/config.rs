@@ -57,6 +57,8 @@ impl DataDir {
     /// Creates the directory if it does not exist, and locks it.
     pub fn open(path: &Path) -> Result<Self, ConfigError> {
         fs::create_dir_all(path).map_err(io_error(path))?;
+        // A file of its own: SQLite locks a database only for the length of a transaction, so two processes
+        // could take turns in one directory.
         let lock_path = path.join("lock");
         let lock = File::create(&lock_path).map_err(io_error(&lock_path))?;
         lock.try_lock().map_err(|error| match error {
@@ -85,6 +87,8 @@ impl DataDir {
             (None, Some(stored)) => stored,
             (None, None) if !may_create => return Err(ConfigError::NoGenesis),
             (None, None) => {
+                // Keys are stored before the genesis that names them. After a crash in between, the next
+                // start uses the same keys.
                 let issuer = self.secret_key("issuer.key")?.public_key();
                 let public_key = self.secret_key("replica.key")?.public_key();
                 let replicas = vec![ReplicaSpec { public_key, weight: 1 }];
@@ -97,6 +101,8 @@ impl DataDir {
             (Some(path), stored) => {
                 let rules = read_genesis(path)?;
                 if let Some(stored) = stored
+                    // By network id: files that differ only in white space or in the order of keys are the
+                    // same genesis.
                     && stored.network != rules.network
                 {
                     return Err(ConfigError::OtherNetwork {
@@ -116,6 +122,7 @@ impl DataDir {
     /// A secp256k1 key in this directory, generated if it does not exist.
     pub fn secret_key(&self, name: &str) -> Result<SecretKey, ConfigError> {
         let path = self.file(name);
+        // No other process can create the file in between, because the directory is locked.
         if path.exists() { read_secret_key(&path) } else { new_secret_key(&path) }
     }
 
@@ -164,6 +171,7 @@ pub fn new_secret_key(path: &Path) -> Result<SecretKey, ConfigError> {
         // Repeats about once in 2^128 draws: not every 32-byte number is a valid key.
         if let Ok(key) = SecretKey::from_bytes(&bytes) {
             let text = Zeroizing::new(format!("{}\n", *key.to_hex()));
+            // Never over an existing file: a key that is overwritten is lost for good.
             write_new(path, text.as_bytes(), 0o600)?;
             return Ok(key);
         }
@@ -201,6 +209,7 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ConfigError
     let beside = write_beside(path, bytes, mode)?;
     // Unlike a rename, a hard link fails if the target exists.
     let linked = fs::hard_link(&beside, path).map_err(io_error(path));
+    // Before an error is returned, since the temporary file can hold a key.
     fs::remove_file(&beside).map_err(io_error(&beside))?;
     linked?;
     sync_folder(path)
@@ -209,10 +218,12 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ConfigError
 /// Writes and syncs a temporary file in the same folder, and thus in the same file system.
 fn write_beside(path: &Path, bytes: &[u8], mode: u32) -> Result<PathBuf, ConfigError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
+    // The process id keeps two commands apart that write to one folder.
     let beside = path.with_file_name(format!(".{name}.{}", std::process::id()));
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)
+        // A killed process can have left a file of this name, since ids are used again.
         .truncate(true)
         .mode(mode)
         .open(&beside)

@@ -25,6 +25,7 @@ pub struct Counts {
     /// The time from the last finality proof to its commit, in milliseconds.
     pub lag_ms: AtomicU64,
     /// Rejected transactions, by the name of the reject.
+    // Bounded by the number of reject codes, and sorted, so that each scrape has the same order.
     rejects: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -45,7 +46,10 @@ impl Counts {
         }
         drop(rejects);
         if let Some(last) = batches.last() {
+            // What we applied is finalized, even if the gateway that was asked last is behind.
             self.gateway_head.fetch_max(last.index, Ordering::Relaxed);
+            // Two clocks are compared, and a proof has its time in whole seconds, so the difference can be
+            // negative.
             let lag = last.applied_ms.saturating_sub(last.time_ms);
             self.lag_ms.store(lag, Ordering::Relaxed);
         }
@@ -80,6 +84,7 @@ impl Text {
 }
 
 fn escaped(text: &str) -> String {
+    // The three characters that the format escapes in the values of labels.
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 

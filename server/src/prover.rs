@@ -55,6 +55,7 @@ impl Prover {
             mpsc::error::TrySendError::Full(_) => ProveError::Busy,
             mpsc::error::TrySendError::Closed(_) => ProveError::Halted,
         })?;
+        // A replica that halts drops its end of the channel, with the requests that wait in it.
         answered.await.map_err(|_| ProveError::Halted)
     }
 }
@@ -70,7 +71,9 @@ impl Questions {
         loop {
             tokio::select! {
                 biased;
+                // First, so that a flood of requests cannot delay a page or a pause that has ended.
                 output = &mut done => return output,
+                // `None` once nobody can ask any more. Then `select!` only waits for the future.
                 Some(question) = self.0.recv() => answer(exchange, question),
             }
         }

@@ -88,6 +88,7 @@ impl Snapshots {
     ) {
         loop {
             let last = self.list().first().map_or(0, batch_of);
+            // Counted from the newest snapshot on disk, so that restarts do not postpone the next one.
             let is_due = |published: &Arc<Published>| published.batch >= last.saturating_add(every);
             // An error means that the replica has stopped.
             if published.wait_for(is_due).await.is_err() {
@@ -107,6 +108,7 @@ impl Snapshots {
                         return;
                     }
                 }
+                // It panicked, or the runtime is stopping.
                 Err(_) => return,
             }
         }
@@ -114,7 +116,10 @@ impl Snapshots {
 
     /// Makes a snapshot of the last batch. Blocks the thread, but not the writer.
     pub fn make(&self, reader: &Reader, clock: Clock) -> Result<SnapshotBody, MakeError> {
+        // One name is enough, since snapshots are made one after the other. A crash leaves it to the next
+        // start, which removes it.
         let partial = self.folder.join("making.partial");
+        // A query can fail only with an error of the store. Errors of the file are passed through as a value.
         let made = reader.read_now(|view| Ok(write_state(view, &partial, clock)))?;
         let made = made.inspect_err(|_| {
             // Fails only if the file was never created.
@@ -146,6 +151,7 @@ impl Snapshots {
                 continue;
             }
             if !list.iter().any(|kept| Some(&kept.batch) == stem.as_ref()) {
+                // A download in progress is not cut off: an open file can still be read to its end.
                 fs::remove_file(&path).map_err(io_error(&path))?;
             }
         }
@@ -157,6 +163,8 @@ impl Snapshots {
 fn read_whole(path: &Path) -> Option<SnapshotBody> {
     let snapshot: SnapshotBody = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
     let file = path.with_extension("snapshot");
+    // The size is enough here. A hash would mean to read all snapshots at every start, and the replica that
+    // downloads one checks it.
     let is_whole = fs::metadata(&file).is_ok_and(|data| data.len().to_string() == snapshot.bytes)
         && path.file_stem().is_some_and(|stem| *stem == *snapshot.batch);
     is_whole.then_some(snapshot)
@@ -168,6 +176,8 @@ fn write_state(view: &View<'_>, path: &Path, clock: Clock) -> Result<SnapshotBod
     let chaining_hash = view.chaining_hash(batch)?.unwrap_or_default();
     let file = File::create(path).map_err(io_error(path))?;
     let mut hashed = Hashed { file: BufWriter::new(file), hasher: Sha256::new(), bytes: 0 };
+    // The number of leaves stands before the leaves. Both queries see one snapshot of the database, so they
+    // agree.
     let mut piece = header(view.rules().network, &root, view.leaf_count()?);
     let mut failed = None;
     view.each_leaf(|key, value| {

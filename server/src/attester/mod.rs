@@ -97,7 +97,10 @@ impl Attester {
         let clock = self.clock.now_ms();
         self.land(now, &attestable);
         let is_stuck = self.is_stuck(now, &attestable);
+        // If votes were lost, the agreed proposal may never be certified. The highest vote is another rule that
+        // all replicas can follow.
         let answer = attestable.answer.or(attestable.highest.filter(|_| is_stuck));
+        // Compared with our own clock: the exchange's time cannot get there before replicas attest.
         let is_due = attestable.due_ms.is_some_and(|due| due <= clock);
         let (vote, is_awaited) = match (self.in_flight, answer) {
             // A vote in flight is changed only upwards: the exchange rejects an attestation to a batch
@@ -128,6 +131,7 @@ impl Attester {
     /// Records that the attestation in flight was applied, and how long that took.
     fn land(&mut self, now: Instant, attestable: &Attestable) {
         if let Some(flight) = self.in_flight.take_if(|flight| flight.nonce <= attestable.nonce) {
+            // From the first post on, because it is unknown which copy was applied.
             self.flight = (self.flight * 3 + (now - flight.first)) / 4;
         }
     }
@@ -144,12 +148,15 @@ impl Attester {
             _ => now,
         };
         self.open_since = Some((since, certified));
+        // Agreement takes two flights if nothing is lost. On a fast network the second between two
+        // attestations takes longer than a flight.
         now - since > self.flight.max(EVERY) * STUCK_AFTER_FLIGHTS
     }
 
     /// The wait after this many posts of the same vote. It doubles each time, and is random so that replicas
     /// do not repeat their votes in step.
     fn wait(&mut self, tries: u32) -> Duration {
+        // Twice the usual time, so that an attestation that is only a little late is not posted again.
         let backoff = Backoff::new(self.flight.max(EVERY) * 2, WAIT_MAX);
         // Less jitter than elsewhere: a repost that comes early costs a transaction in everybody's batches.
         backoff.after(tries.min(TRIES_MAX)) * self.random.u32(750..=1000) / 1000
@@ -164,6 +171,8 @@ impl Attester {
         is_awaited: bool,
     ) -> String {
         self.last = Some(now);
+        // The clock alone would not do: it can go back, and an earlier process with a wrong clock can have
+        // used later nonces. A nonce below 64 higher ones is rejected.
         self.nonce = clock.max(self.nonce.saturating_add(1)).max(nonce_seen.saturating_add(1));
         let again = self.in_flight.filter(|flight| flight.vote == vote);
         self.in_flight = Some(InFlight {

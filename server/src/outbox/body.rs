@@ -50,6 +50,8 @@ impl Body {
         match bodies.last_mut().filter(|body| body.takes(element, bytes_max)) {
             Some(body) => body.add(element),
             None if count >= bodies_max => return false,
+            // The length is not checked here: an element that is longer than the limit could otherwise never
+            // be posted.
             None => bodies.push(Self::new(element)),
         }
         if let Some(body) = bodies.last_mut() {
@@ -80,6 +82,8 @@ impl BodyLimit {
     pub fn bytes_max(&self) -> usize {
         match self.refused.filter(|(_, at)| at.elapsed() < REFUSAL_LASTS) {
             None => self.configured,
+            // Each step of the bisection is a real post, and a refused one delays its transactions. The last
+            // bytes, fewer than a transaction has, are not worth a step.
             Some((refused, _)) if refused > self.taken + CLOSE_ENOUGH => {
                 self.taken + (refused - self.taken) / 2
             }
@@ -95,6 +99,8 @@ impl BodyLimit {
     /// Records that a gateway accepted a body of this length.
     pub fn takes(&mut self, bytes: usize) {
         self.taken = self.taken.max(bytes);
+        // A refusal of this length or less is out of date: the network takes more than it did, or other
+        // gateways were asked.
         self.refused = self.refused.filter(|(refused, _)| *refused > bytes);
     }
 
@@ -102,6 +108,8 @@ impl BodyLimit {
     pub fn refuses(&mut self, bytes: usize) {
         let least = self.refused.map_or(bytes, |(refused, _)| refused.min(bytes));
         self.refused = Some((least, Instant::now()));
+        // The network can have lowered its limit since it accepted a longer body. The lower bound must stay
+        // below the upper one, or the same length would be tried again and again.
         self.taken = self.taken.min(least.saturating_sub(1));
     }
 }

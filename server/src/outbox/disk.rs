@@ -57,6 +57,8 @@ impl Disk {
     fn read_waiting(&self) -> rusqlite::Result<Vec<Waiting>> {
         self.connection
             .prepare(
+                // A new row gets the highest rowid, so rowids are in order of arrival. The hash cannot tell
+                // that order.
                 "SELECT hash, element, received_ms, posted_ms, posts FROM outbox ORDER BY rowid",
             )?
             .query_map([], |row| {
@@ -84,6 +86,7 @@ impl Disk {
             .query_map([], |row| {
                 let reason = match row.get_ref(1)?.as_str()? {
                     "expired" => Reason::Expired,
+                    // Only `Reason::name` writes this column, so there is no third name.
                     _ => Reason::Superseded,
                 };
                 let ended = Ended {
@@ -137,6 +140,8 @@ impl Disk {
                 posted.execute(params![hash, posted_ms.cast_signed(), posts])?;
             }
             let mut end = transaction.prepare_cached(
+                // A transaction that was given up before can have been submitted again. Its latest end
+                // replaces the older one.
                 "INSERT OR REPLACE INTO ended (hash, reason, received_ms, posted_ms, posts)
                  VALUES (?1, ?2, ?3, ?4, ?5)",
             )?;
@@ -150,12 +155,16 @@ impl Disk {
                 ])?;
             }
             if !changes.ended.is_empty() {
+                // Numbers have gaps where a row was replaced or deleted, so fewer rows than the maximum can
+                // remain. An exact limit would need a count of all rows.
                 let most = i64::try_from(ENDED_MAX).unwrap_or(i64::MAX);
                 transaction.execute(
                     "DELETE FROM ended WHERE number <= (SELECT max(number) FROM ended) - ?1",
                     [most],
                 )?;
             }
+            // In the same commit as its end: after a crash, a transaction waits or has ended, but never both
+            // or neither.
             let mut delete = transaction.prepare_cached("DELETE FROM outbox WHERE hash = ?1")?;
             for hash in changes.gone.iter().chain(changes.ended.iter().map(|(hash, _)| hash)) {
                 delete.execute([hash])?;

@@ -37,6 +37,8 @@ const LOOKED_AT_MAX: usize = 20_000;
 /// A map that forgets its oldest keys beyond a maximum size.
 #[derive(Debug)]
 struct RecentMap<T> {
+    // Hash maps are banned only from `core`. Nothing here depends on the order of iteration, and each map has
+    // a random seed, so that nobody can choose hashes that collide.
     by_hash: HashMap<Hash, T>,
     order: VecDeque<Hash>,
     len_max: usize,
@@ -106,6 +108,8 @@ impl Entries {
             due: BTreeSet::new(),
             bytes: 0,
             next: 0,
+            // Until this replica follows the network, transactions of an earlier run may be in batches that
+            // it has not read.
             sees_all: false,
             blind_at: None,
             recent: RecentMap::new(RECENT_MAX),
@@ -195,6 +199,8 @@ impl Entries {
     pub fn was_posted(&mut self, hash: &Hash, posted_ms: u64, posts: u32) {
         let Some(&sequence) = self.by_hash.get(hash) else { return };
         let Some(entry) = self.by_sequence.get_mut(&sequence) else { return };
+        // How long ago it was posted is known only by the wall clock, which can jump. So the whole wait
+        // starts again.
         let due = Instant::now() + self.latency.wait();
         (entry.posted_ms, entry.posts, entry.due) = (Some(posted_ms), posts, Some(due));
         self.fresh.remove(&sequence);
@@ -228,7 +234,11 @@ impl Entries {
                 continue;
             }
             entry.is_finalized = true;
+            // Its place in the sequence is fixed, so later transactions of the account may use any lane. The
+            // entry itself stays: until the commit, the store cannot tell its status.
             entry.leave(&mut self.lanes);
+            // It can be fresh: clients may send a transaction to several replicas, and another one can be
+            // faster.
             self.fresh.remove(&sequence);
             if let Some(due) = entry.due.take() {
                 self.due.remove(&(due, sequence));
@@ -250,6 +260,8 @@ impl Entries {
     pub fn applied(&mut self, hashes: impl IntoIterator<Item = Hash>) {
         for hash in hashes {
             if let Some(entry) = self.remove(&hash) {
+                // The store has the outcome, but not when the transaction was received and posted. A status
+                // shows that too, for as long as it is remembered.
                 self.recent.insert(hash, entry.progress());
                 self.changes.gone.push(hash);
             }
@@ -271,9 +283,11 @@ impl Entries {
 
     /// The waiting transactions that have expired at this time of the exchange.
     pub fn late(&self, time_ms: u64) -> Vec<Entry> {
+        // One that is finalized gets its outcome from the exchange: its batch may be from before it expired.
         let late = |entry: &&Entry| {
             !entry.is_finalized && entry.validity.valid_until.is_some_and(|until| until <= time_ms)
         };
+        // A scan over all entries is enough, since the task asks only once a second.
         self.by_sequence.values().filter(late).cloned().collect()
     }
 
@@ -289,6 +303,8 @@ impl Entries {
     /// does not see all finalized batches.
     fn due_until(&self) -> Option<Instant> {
         let now = Instant::now();
+        // In the first minute after the machine started there is no such instant. `None` is less than every
+        // due time, so nothing is due then.
         if self.sees_all { Some(now) } else { now.checked_sub(BLIND_WAIT) }
     }
 
@@ -300,8 +316,11 @@ impl Entries {
         let mut overdue = Vec::new();
         for (_, sequence) in due {
             if let Some(entry) = self.by_sequence.get_mut(sequence) {
+                // Copies, because the caller compares them with the store and must not hold the lock during
+                // that.
                 overdue.push(entry.clone());
                 entry.gateway = None;
+                // What is overdue is probably lost, so it no longer ties its account to a lane.
                 entry.leave(&mut self.lanes);
             }
         }
@@ -334,6 +353,7 @@ impl Entries {
         bodies_max: usize,
     ) -> [Vec<Body>; LANES_MAX] {
         let mut taken = [const { Vec::new() }; LANES_MAX];
+        // With this many bytes all good lanes are used, so there is no need to count on.
         let used = lanes::used(self.backlog(good * bytes_max), bytes_max, good);
         let looked_at: Vec<u64> = self.fresh.iter().take(LOOKED_AT_MAX).copied().collect();
         for sequence in looked_at {
@@ -373,6 +393,8 @@ impl Entries {
     /// Makes the transactions of a body fresh again, after no gateway accepted it.
     pub fn take_back(&mut self, body: &Body) {
         for sequence in &body.sequences {
+            // One that is no longer under way was finalized, although no gateway reported success: the answer
+            // was lost, or another replica posted it too. It must not become fresh again.
             if let Some(entry) = self.by_sequence.get_mut(sequence)
                 && entry.is_under_way
             {
@@ -398,6 +420,8 @@ impl Entries {
             *count += 1;
             self.changes.posted.push((entry.hash, now_ms, entry.posts));
             let old = entry.due.take();
+            // A batch can be final before the gateway answers. Then nothing is left to post again or to
+            // measure.
             if !entry.is_finalized {
                 let now = Instant::now();
                 entry.first_posted.get_or_insert(now);

@@ -113,6 +113,8 @@ impl Entry {
 
     /// Frees the place that it occupies on its account's lane.
     pub fn leave(&mut self, lanes: &mut Lanes) {
+        // An entry leaves when it is finalized, overdue, taken back or removed, in any combination. Only the
+        // first of these may reduce the count, or another entry of the account would lose its lane.
         if std::mem::take(&mut self.is_under_way) {
             lanes.leave(&self.validity.account);
         }

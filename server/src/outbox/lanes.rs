@@ -30,6 +30,8 @@ impl Lanes {
         if let Some(under_way) = self.under_way.get(account) {
             return under_way.lane;
         }
+        // The end of a public key is as evenly spread as a hash. Someone who chooses keys that all use one
+        // lane slows only that lane.
         let (_, end) = account.as_bytes().split_last_chunk().unwrap_or((&[], &[0; 8]));
         let lane = u64::from_be_bytes(*end) % u64::try_from(used.max(1)).unwrap_or(u64::MAX);
         usize::try_from(lane).unwrap_or_default()
@@ -45,6 +47,7 @@ impl Lanes {
     pub fn leave(&mut self, account: &PublicKey) {
         if let Some(under_way) = self.under_way.get_mut(account) {
             under_way.count -= 1;
+            // Removed, not left at zero: the map would otherwise grow with every account that ever posted.
             if under_way.count == 0 {
                 self.under_way.remove(account);
             }

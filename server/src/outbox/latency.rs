@@ -37,16 +37,22 @@ impl Latency {
     /// is not latency: counting it would make the wait longer with every loss. Otherwise the network is
     /// slower than the wait, and the time since the first post counts, up to twice the present wait.
     pub fn observe(&mut self, since_first_post: Duration, since_last_post: Duration, posts: u32) {
+        // Below half of the usual latency, the copy that was seen must be an earlier one. Above double, the
+        // network itself must have become slower.
         let was_lost = |certain: Duration| (certain / 2..=certain * 2).contains(&since_last_post);
         if posts <= 1 {
             self.certain = Some(match self.certain {
                 None => since_first_post,
+                // Here and below, the weights are those of RFC 6298: 1/8 for the latency and 1/4 for its
+                // variation.
                 Some(smoothed) => smoothed * 7 / 8 + since_first_post / 8,
             });
             self.take(since_first_post);
         } else if self.certain.is_some_and(was_lost) {
             self.take(since_last_post);
         } else {
+            // One transaction that waited through an outage must not set the wait of all others. A network
+            // that really is slower still raises the wait with each measurement.
             self.take(since_first_post.min(self.wait() * 2));
         }
     }

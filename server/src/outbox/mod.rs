@@ -66,6 +66,7 @@ pub struct OutboxParts<'a> {
 /// The outbox's handle for the API and the replica.
 #[derive(Clone)]
 pub struct Outbox {
+    // A blocking mutex: it is never held across an await or a write to disk, so nobody waits for it for long.
     entries: Arc<Mutex<Entries>>,
     submits: mpsc::Sender<Submission>,
 }
@@ -79,8 +80,10 @@ impl Outbox {
         let mut entries = Entries::new(disk.ended()?, options.repost_after);
         for waiting in disk.waiting()? {
             let hash = waiting.hash;
+            // A crash can come after the commit of a batch and before the outbox deletes its transactions.
             let is_done = store.read_now(|view| view.has_transaction(&hash));
             let is_done = is_done.map_err(|error| store.error(error))?;
+            // An old back-up or an edited file can hold anything, and what is posted counts as checked.
             let checked = check_element(rules, &waiting.element);
             match checked.ok().filter(|checked| checked.hash.0 == hash && !is_done) {
                 Some(checked) => {
@@ -123,6 +126,7 @@ impl Outbox {
     }
 
     fn full(entries: &Entries) -> SubmitError {
+        // By then most of what was posted last should be finalized, so that there is room again.
         let seconds = entries.latency.wait().as_secs().clamp(RETRY_AFTER_S.0, RETRY_AFTER_S.1);
         SubmitError::Full { retry_after_s: u32::try_from(seconds).unwrap_or(u32::MAX) }
     }
@@ -135,6 +139,8 @@ impl Outbox {
         element: String,
     ) -> Result<u64, SubmitError> {
         let hash = checked.hash.0;
+        // A transaction that is already here takes no room, so a full outbox still confirms it. Submissions
+        // that wait for the disk are not counted: they can exceed the limit by the length of their queue.
         let known = self.entries(|entries| match entries.received_ms(&hash) {
             None if entries.is_full() => Err(Self::full(entries)),
             known => Ok(known),

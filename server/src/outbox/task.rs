@@ -93,8 +93,11 @@ impl OutboxTask {
             tokio::select! {
                 // In this order, so that a flood of submissions cannot keep the outbox from posting.
                 biased;
+                // Without rounds this is `None`, and `select!` waits for the other branches only.
                 Some(round) = rounds.next() => {
                     *busy.of(round.route) = false;
+                    // A failed call was refused by up to five gateways, so all routes wait, not only this
+                    // one.
                     if self.settle(&round) {
                         not_before = Instant::now() + jitter(retry.fail(), &mut self.random);
                     } else {
@@ -104,6 +107,8 @@ impl OutboxTask {
                 _ = tick.tick() => {
                     if looked.elapsed() >= LATE_EVERY {
                         looked = Instant::now();
+                        // Read before the store is, so that the store is never older than this time: see
+                        // `end_of`.
                         let time_ms = published.borrow().time_ms;
                         let late = lock(&self.entries).late(time_ms);
                         self.give_up(&late, time_ms)?;
@@ -132,6 +137,7 @@ impl OutboxTask {
                 }
                 submit = self.submits.recv() => match submit {
                     Some(submit) => self.take(submit)?,
+                    // The process is stopping. Everything that waits is on disk.
                     None => return Ok(()),
                 },
             }
@@ -150,10 +156,14 @@ impl OutboxTask {
         // Pending deletions go first: one of these transactions may have left and been submitted again.
         self.write(true)?;
         let elements = submits.iter().map(|submit| (&submit.hash, submit.element.as_str()));
+        // On disk first: what is in memory may be posted or acknowledged at any moment, and must survive a
+        // crash.
         self.disk.take(elements, received_ms)?;
         let mut entries = lock(&self.entries);
         for Submission { hash, element, validity, done } in submits {
             entries.counts.taken += u64::from(entries.received_ms(&hash).is_none());
+            // For a transaction that came twice this is the time of the first submission, so both receipts
+            // are the same.
             let received_ms = entries.insert(hash, element.into(), validity, received_ms);
             // Fails if the client has disconnected; the transaction stays in the outbox all the same.
             let _ = done.send(received_ms);
@@ -163,6 +173,8 @@ impl OutboxTask {
 
     /// Writes the changes to disk if they are urgent or if it is time. Returns whether it did.
     fn write(&mut self, is_time: bool) -> Result<bool, StoreError> {
+        // Taken under the lock and written without it, so that no request waits for the disk. If the write
+        // fails, the changes are lost, but then the task ends and the replica with it.
         let changes = {
             let mut entries = lock(&self.entries);
             if entries.changes.is_empty() || !(is_time || entries.changes.is_urgent()) {
@@ -183,6 +195,8 @@ impl OutboxTask {
         let read = self.store.read_now(|view| {
             for entry in suspects {
                 match end_of(view, entry, time_ms)? {
+                    // The replica commits a batch first and then tells the outbox, and this task can come in
+                    // between.
                     Some(End::Done) => done.push(entry.hash),
                     Some(End::GivenUp(reason)) => ended.push((entry.hash, entry.ended(reason))),
                     None => {}
@@ -224,6 +238,8 @@ impl OutboxTask {
         {
             match first.last_mut().filter(|body| body.takes(&element, bytes_max)) {
                 Some(body) => body.add(&element),
+                // The body names no entry for the attestation. If it is refused or lost, the attester signs a
+                // new one.
                 None => first.push(Body::new(&element)),
             }
         }
@@ -243,6 +259,7 @@ impl OutboxTask {
     ) -> impl Future<Output = Round> + Send + use<S> {
         let (entries, posted, clock) =
             (Arc::clone(&self.entries), Arc::clone(&self.posted), self.clock);
+        // The round owns all that it needs, since this task goes on to change itself while the round runs.
         let (mut random, known_good) = (self.random.fork(), self.limit.known_good());
         async move {
             let mut round = Round {
@@ -282,6 +299,8 @@ impl OutboxTask {
                         round.left.extend(call);
                     }
                     Err(error) => {
+                        // The bodies behind this one stay behind it: they can hold later transactions of the
+                        // same accounts.
                         tracing::debug!("posting failed, will retry: {error}");
                         round.has_failed = true;
                         round.left.extend(call);
@@ -299,11 +318,13 @@ impl OutboxTask {
     fn settle(&mut self, round: &Round) -> bool {
         self.limit.takes(round.taken);
         let mut entries = lock(&self.entries);
+        // Reposts are still listed as due, so the next round tries them again without help.
         if round.route != Route::Repost {
             round.left.iter().for_each(|body| entries.take_back(body));
         }
         for (bytes, alone) in &round.too_large {
             self.limit.refuses(*bytes);
+            // A body of one transaction cannot be made smaller. It would be refused again in every round.
             if let Some(sequence) = alone {
                 entries.put_off(*sequence, TOO_LARGE_WAIT);
             }
@@ -324,6 +345,7 @@ fn report_unseen<S: Sequencer>(overdue: &[Entry], sequencer: &S) {
     let mut gateways: Vec<&str> =
         overdue.iter().filter_map(|entry| entry.gateway.as_deref()).collect();
     gateways.sort_unstable();
+    // One lost batch has many transactions but is one failure of its gateway.
     gateways.dedup();
     gateways.into_iter().for_each(|gateway| sequencer.unseen(gateway));
 }
@@ -336,6 +358,7 @@ fn calls(bodies: Vec<Body>, known_good: usize) -> Vec<Vec<Body>> {
     for body in bodies {
         let length = body.text.len();
         let is_good = |body: &Body| body.text.len() <= known_good;
+        // A body of unknown length goes alone, because only the single call says that a body is too large.
         let joins = is_good(&body)
             && bytes + length <= BULK_BYTES_MAX
             && calls.last().is_some_and(|call| call.iter().all(is_good));
@@ -389,14 +412,18 @@ enum End {
 /// a transaction that was applied just before it expired would count as expired.
 fn end_of(view: &View<'_>, entry: &Entry, time_ms: u64) -> Result<Option<End>, QueryError> {
     let Validity { signer, nonce, valid_until, .. } = entry.validity;
+    // Its own outcome first: an applied transaction has used its nonce, and would count as superseded below.
     if view.has_transaction(&entry.hash)? {
         return Ok(Some(End::Done));
     }
     if valid_until.is_some_and(|until| until <= time_ms) {
         return Ok(Some(End::GivenUp(Reason::Expired)));
     }
+    // An order in the guide's format has no nonce. Only its own outcome ends it.
     let Some(nonce) = nonce else { return Ok(None) };
     let kept = view.leaf(&LeafKey::Nonces(signer))?.unwrap_or_default();
+    // The leaf holds the nonce window in ascending order (section 17 of the protocol), so the first is the
+    // lowest.
     let (kept, _) = kept.as_chunks::<8>();
     let is_used = kept.contains(&nonce.to_be_bytes());
     let is_old = kept.len() >= NONCES_KEPT

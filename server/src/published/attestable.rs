@@ -70,10 +70,14 @@ impl Attestable {
         };
         let Some(replica_index) = replica_index else { return Ok(silent) };
         let vote = |batch: u64| -> Result<Option<Vote>, E> {
+            // Roots of batches before the snapshot that the state started from are unknown, so this replica
+            // cannot vote on them.
             Ok(root_of(batch)?.map(|root| Vote { batch, root }))
         };
         let above = |batch: Option<u64>, last: u64| batch.filter(|batch| *batch > last);
         let last = attestations.latest(replica_index).map_or(0, |latest| latest.batch);
+        // Below its last attested batch, an attestation of this replica is rejected (24). To that batch
+        // itself it would change no vote.
         let answer = above(agreed(attestations, rules), last).map(vote).transpose()?.flatten();
         let highest = attestations.votes().map(|(batch, ..)| batch).max();
         let highest = above(highest, last).map(vote).transpose()?.flatten();

@@ -38,6 +38,7 @@ impl Ticker {
         self.last = Some(price);
         let minute = time_ms / 60_000;
         match self.minutes.back_mut() {
+            // Minutes stay in ascending order this way, and the oldest one is always at the front.
             Some(back) if back.minute >= minute => {
                 back.high = back.high.max(price);
                 back.low = back.low.min(price);
@@ -68,6 +69,8 @@ impl Ticker {
 
     /// The figures of the 24 hours before a time.
     pub fn day(&self, now_ms: u64) -> Day {
+        // By the time of the request: without new trades, nothing else would remove the old ones from the
+        // figures.
         let since = (now_ms / 60_000).saturating_sub(DAY_MINUTES);
         let mut day = Day::default();
         for minute in self.minutes.iter().filter(|minute| minute.minute > since) {

@@ -29,6 +29,7 @@ impl Update {
         before: &[Arc<BookBody>],
         after: &[Arc<BookBody>],
     ) -> Self {
+        // A commit replaces exactly the books that it changed, so addresses tell which books to compare.
         let books = before.iter().zip(after).filter(|(before, after)| !Arc::ptr_eq(before, after));
         let books = books.map(|(before, after)| BookBody {
             market: after.market.clone(),
@@ -55,6 +56,7 @@ fn changed_levels(before: &[LevelBody], after: &[LevelBody]) -> Vec<LevelBody> {
     let new: HashSet<&str> = after.iter().map(|level| level.0.as_str()).collect();
     let gone = before.iter().filter(|level| !new.contains(level.0.as_str()));
     let gone = gone.map(|level| (level.0.clone(), "0".into(), "0".into()));
+    // Compared by content, because a commit can change a level and change it back.
     let changed = after.iter().filter(|level| old.get(level.0.as_str()) != Some(level));
     gone.chain(changed.cloned()).collect()
 }

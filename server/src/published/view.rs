@@ -93,6 +93,8 @@ impl Published {
             let market = exchange.rules().listing.market_at(index);
             let slot = self.books.get_mut(usize::from(index.0));
             if let (Some(market), Some(slot)) = (market, slot) {
+                // Read from the engine as a whole. Changes applied to the old levels could not fill the last
+                // levels again after one of the first is gone, since no deeper ones are published.
                 *slot = Arc::new(book(exchange, market, last.index));
             }
         }

@@ -41,6 +41,8 @@ impl<S: Storage> Replica<S> {
         let time_ms = group.signature.timestamp.saturating_mul(1000);
         let last = group.batches.last();
         let chaining_hash = last.map_or_else(String::new, |last| last.chaining_hash.clone());
+        // Stored with each part of the group: every stored batch needs a proof, and a crash can make any part
+        // the last one.
         let proof = Proof { signature: group.signature, chaining_hash };
         let mut batches = group.batches.into_iter().peekable();
         while batches.peek().is_some() {
@@ -70,11 +72,15 @@ impl<S: Storage> Replica<S> {
                     break;
                 }
             }
+            // A contradicted state is committed too: the evidence is read from the store, and every later
+            // start finds the contradiction there.
             let duplicates = self.storage.commit(&applied, &proof)?;
             let busy = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
             self.counts.busy_us.fetch_add(busy, Ordering::Relaxed);
             self.counts.commit(&applied, duplicates);
             if let Some(Certified { batch, root, halt }) = contradicted {
+                // The signature is over the end of the group, so its check needs the bodies that were not
+                // applied.
                 let tail: Vec<ProvenBatch> = batches.collect();
                 let contradiction = self.reader.read_now(|view| {
                     Contradiction::certified_root(view, batch, &root, Tail(&tail)).map(Some)
@@ -123,8 +129,10 @@ impl<S: Storage> Replica<S> {
         let (exchange, root) = (&self.exchange, last.outcome.root);
         let root_of = |batch| self.storage.root(batch);
         let attestable = Attestable::new(exchange, root, self.replica_index, root_of)?;
+        // These pointers keep the old books alive. So a book has changed exactly if its address has.
         let before = self.published.borrow().books.clone();
         self.published.send_modify(|published| {
+            // Copies the view if someone still reads the old one. The copy shares the books.
             std::sync::Arc::make_mut(published).follow(exchange, applied, attestable);
         });
         // Last, so that a transaction is always visible in the outbox or in the store.

@@ -27,12 +27,17 @@ pub(super) async fn find_fork<Q: Sequencer>(
 ) -> Option<Fork> {
     let Hash::Other(page) = asked(sequencer, reader, verifier, ours).await? else { return None };
     let mut fork = Fork { index: ours, page };
+    // Batches up to the start are not stored, so a fork before it would be reported as one at the next batch.
     let mut same = start;
     while fork.index - same > 1 {
         let middle = same + (fork.index - same) / 2;
         match asked(sequencer, reader, verifier, middle).await {
             Some(Hash::Other(page)) => fork = Fork { index: middle, page },
+            // This answer is not proven. A lie here can only lead to a later batch, at which the page is a
+            // proof all the same.
             Some(Hash::Ours) => same = middle,
+            // The fork that was found so far is proven. Without more answers only its first batch is less
+            // exact.
             None => break,
         }
     }

@@ -113,6 +113,8 @@ impl<S: Storage> Replica<S> {
         let (published, published_watch) = watch::channel(Arc::new(published));
         let (health, health_watch) =
             watch::channel(Health { state: ReplicaState::Starting, reason: None });
+        // A `watch` keeps only the newest view, which is what its readers want. A follower of the feed needs
+        // every commit, and learns from a `broadcast` that it has missed some.
         let (feed, _) = broadcast::channel(FEED_LENGTH);
         let (prover, questions) = prover();
         let counts = Arc::new(Counts::default());
@@ -159,6 +161,8 @@ impl<S: Storage> Replica<S> {
             let asked = sequencer.finalized(after);
             let problem = match self.questions.answer_until(&mut self.exchange, asked).await {
                 Ok(None) => {
+                    // Batches that are still without a signature are dropped here: an honest gateway has one
+                    // over its last batch (section 21 of the protocol).
                     let mut found = self
                         .walker
                         .take_nothing()
@@ -168,6 +172,7 @@ impl<S: Storage> Replica<S> {
                         let verifier = self.verifier.borrow().clone();
                         let asked = check_last(&*sequencer, &verifier, &self.counts, after);
                         found = self.questions.answer_until(&mut self.exchange, asked).await;
+                        // After a failure, the next gateway is asked for its last batch without the pause.
                         last_asked = found.is_none().then(Instant::now);
                     }
                     let problem = found.as_ref().map(|failure| failure.text().to_string());
@@ -176,6 +181,8 @@ impl<S: Storage> Replica<S> {
                     } else {
                         self.set_health(ReplicaState::Following, None);
                         // A batch that was just posted will be finalized soon, so ask again at once.
+                        // `Notify` remembers one notification, so a post counts that came while the gateway
+                        // was asked.
                         let pause = tokio::time::sleep(idle.fail());
                         let wait = async {
                             tokio::select! {
@@ -194,6 +201,7 @@ impl<S: Storage> Replica<S> {
                     idle.reset();
                     match self.take_page(page) {
                         Err(halt) => return self.halt(halt),
+                        // What the page proved before the error is applied already.
                         Ok(Some(error)) => {
                             // Of all errors only this one can mean a fork; the others are lies.
                             if matches!(error, PageError::FirstChainingHash { .. })
@@ -215,6 +223,7 @@ impl<S: Storage> Replica<S> {
                 Err(error) => {
                     // Batches without a proof may be a lie; the next gateway must not continue them.
                     self.walker.forget_pending();
+                    // Not reported: the client has recorded this failure itself.
                     Some(error.to_string())
                 }
             };
@@ -240,6 +249,8 @@ impl<S: Storage> Replica<S> {
 
     fn halt_at(&self, Fork { index, page }: Fork) -> Halt {
         let halt = Halt::Fork { index, ours: self.walker.proven().index };
+        // Evidence comes before the halt is visible: it is what keeps a restarted process from following
+        // again.
         let contradiction = self.reader.read_now(|view| Contradiction::fork(view, index, &page));
         self.keep_evidence(&halt, contradiction);
         self.halt(halt)
@@ -284,6 +295,8 @@ impl<S: Storage> Replica<S> {
     }
 
     fn set_health(&self, state: ReplicaState, reason: Option<String>) {
+        // The loop sets the same state again with every answer. Only a change wakes the followers and is
+        // logged.
         self.health.send_if_modified(|health| {
             let changed = health.state != state || health.reason != reason;
             if changed {
@@ -305,6 +318,7 @@ fn fill_tickers(
     now_ms: u64,
 ) -> Result<(), StoreError> {
     let fill = reader.read_now(|view| {
+        // The last price first: the last trade can be older than the trades that are read below.
         for market in &view.rules().listing.markets {
             if let (Some(price), Some(ticker)) =
                 (view.last_price(market.index)?, tickers.get_mut(usize::from(market.index.0)))
@@ -336,6 +350,7 @@ async fn check_last<Q: Sequencer>(
     if let Some(last) = &last {
         let hash = last.chaining_hash.as_deref().unwrap_or_default();
         match verifier.verify(SignedState::Locked, last, hash) {
+            // Only a proven index counts. A gateway could otherwise make this replica look far behind.
             Ok(()) => counts.gateway_head.store(theirs, Ordering::Relaxed),
             // The operator list of that block arrives with the next page.
             Err(ProofError::UnknownTag(_)) => {}
@@ -346,6 +361,7 @@ async fn check_last<Q: Sequencer>(
             }
         }
     }
+    // Not dishonest: an honest node can be behind, or can have lost its history.
     (theirs < ours).then(|| {
         GatewayFailure::Unavailable(format!(
             "its last finalized batch is {theirs}, but we have a proof of batch {ours}: it lags, or lost its history"

@@ -73,6 +73,8 @@ impl Embedded {
     ) -> Result<(Self, oneshot::Receiver<String>), StoreError> {
         let public_key = key.public_key();
         let sequence = Sequence::open(path, app_name, key)?;
+        // Without a bound of its own: the window bounds the bytes that come in, and the thread takes up to
+        // 1,000 puts with one sync.
         let (puts, receiver) = channel();
         let (failed, failure) = oneshot::channel();
         std::thread::spawn(move || {
@@ -98,6 +100,7 @@ impl Embedded {
         let node = zellular::Node {
             id: self.node.id.clone(),
             socket: socket.into(),
+            // Any stake above 0 would do: one node is always the whole stake.
             stake: 10,
             public_key: self.node.public_key,
         };
@@ -163,11 +166,14 @@ impl Node for NodeState {
         if !self.take_bandwidth(bodies.iter().map(|body| cost(body)).sum()) {
             return Err(Refusal::LimitExceeded);
         }
+        // A bulk call of which nothing is left is a success too: unknown apps are dropped without an error.
         if bodies.is_empty() {
             return Ok(());
         }
         let (done, wait) = oneshot::channel();
         let stopped = || broken("the sequence is stopped");
+        // The thread ends only if its disk failed, and drops what waits. Then nobody is told that a body is
+        // safe.
         self.puts.send(Put { bodies, done }).map_err(|_| stopped())?;
         wait.await.map_err(|_| stopped())
     }
@@ -183,6 +189,7 @@ impl Node for NodeState {
 
     async fn status(&self) -> Result<NodeStatus, Refusal> {
         let (sequenced, finalized) = self.read(SequenceReader::indexes).await?;
+        // One node needs no rounds: what it signs is locked and finalized at once.
         let indexes = Indexes { sequenced, locked: finalized, finalized };
         Ok(NodeStatus {
             version: VERSION.into(),

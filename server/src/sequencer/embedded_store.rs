@@ -92,6 +92,7 @@ impl Sequence {
             )
             .optional()
             .map_err(sqlite)?;
+        // A crash can leave batches without a signature. `run` signs them after its first interval.
         let finalized: Option<i64> = connection
             .query_row("SELECT max(idx) FROM signatures", [], |row| row.get(0))
             .map_err(sqlite)?;
@@ -114,6 +115,7 @@ impl Sequence {
             let wait = if is_behind {
                 interval.saturating_sub(finalized_at.elapsed())
             } else {
+                // Everything is signed. Only a put can change that, and it ends the wait.
                 Duration::from_secs(3600)
             };
             match puts.recv_timeout(wait) {
@@ -124,6 +126,7 @@ impl Sequence {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
+            // Not only after a time-out: while puts keep coming, there is none.
             if self.finalized_index < self.last_index && finalized_at.elapsed() >= interval {
                 self.finalize()?;
                 finalized_at = Instant::now();
@@ -145,6 +148,7 @@ impl Sequence {
             }
         }
         transaction.commit()?;
+        // Memory follows the disk: if the commit fails, the numbers are still free.
         (self.last_index, self.chaining_hash) = (index, chaining_hash);
         for put in puts {
             // The client may have gone away.
@@ -176,6 +180,7 @@ impl Sequence {
             parent.cast_signed(),
             timestamp.cast_signed(),
             chaining_hash,
+            // In the first round nodes sign without a time.
             sign(SignedState::Sequenced, 0),
             sign(SignedState::Locked, timestamp),
         ])?;
@@ -232,8 +237,11 @@ impl SequenceReader {
 
     fn query_page(&self, after: u64, bytes_max: usize) -> rusqlite::Result<Option<NodePage>> {
         let connection = self.open()?;
+        // One snapshot, so that bodies and signatures are of the same moment.
         let connection = connection.unchecked_transaction()?;
         let after = i64::try_from(after).unwrap_or(i64::MAX);
+        // Not the batches after the last signature: a reader would hold them unproven, get nothing more, and
+        // call that an error (section 21 of the protocol).
         let mut query = connection.prepare(
             "SELECT idx, body, chaining_hash FROM batches
              WHERE idx > ?1 AND idx <= (SELECT coalesce(max(idx), 0) FROM signatures) ORDER BY idx",
@@ -254,6 +262,7 @@ impl SequenceReader {
         }
         let Some(first_chaining_hash) = first else { return Ok(None) };
         let signatures = connection
+            // Only over batches of this page. Readers refuse a page with a signature beyond its last batch.
             .prepare("SELECT * FROM signatures WHERE idx > ?1 AND idx <= ?2 ORDER BY idx")?
             .query_map([after, last], signed)?
             .collect::<Result<_, _>>()?;

@@ -64,6 +64,7 @@ pub fn router<N: Node>(node: Arc<N>) -> Router {
         .layer(middleware::from_fn(check_version))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .with_state(node)
+        // Outermost, so that refusals of the layers inside carry the name too.
         .layer(middleware::map_response(name_server))
 }
 
@@ -160,6 +161,8 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 fn parse_json(body: &Bytes) -> Result<Value, Response> {
     serde_json::from_slice(body).map_err(|error| {
+        // The reference reports the offset at which Python's parser stopped. serde_json reports line and
+        // column, and counts the wrong character too, unless the text ended early.
         let line = body.split(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
         let before: usize = line.map(|line| line.len() + 1).sum();
         let column = if error.is_eof() { error.column() } else { error.column().saturating_sub(1) };
@@ -205,6 +208,7 @@ async fn put_bulk<N: Node>(State(node): State<Arc<N>>, body: Bytes) -> Result<Re
             )));
         }
     };
+    // All parts are read before the first is put, so that a malformed request leaves nothing behind.
     let mut taken = Vec::new();
     for (app, batches) in apps {
         let Value::Array(batches) = batches else {
@@ -266,6 +270,7 @@ async fn batches<N: Node>(
 }
 
 fn finality(signed: &SignedBatch) -> Option<Value> {
+    // A batch with only a lock is not final, and its signature proves nothing to a reader.
     let finalized = signed.finalized.as_ref()?;
     Some(json!({
         "state": "locked",
@@ -274,6 +279,7 @@ fn finality(signed: &SignedBatch) -> Option<Value> {
         "nonsigners": finalized.nonsigners,
         "index": signed.index,
         "parent_index": signed.parent_index,
+        // A tag names a block with a list of operators. This network has fixed nodes.
         "tag": 0,
         "timestamp": signed.timestamp,
     }))
@@ -281,6 +287,7 @@ fn finality(signed: &SignedBatch) -> Option<Value> {
 
 /// Reads the `after` of a query, with FastAPI's errors.
 fn after(query: &str) -> Result<u64, Response> {
+    // Read by hand, since the errors of axum's own extractor are not FastAPI's.
     let value = query.split('&').find_map(|pair| pair.strip_prefix("after="));
     let Some(value) = value else {
         return Err(unprocessable(
@@ -289,6 +296,7 @@ fn after(query: &str) -> Result<u64, Response> {
     };
     let input = Value::from(value);
     let is_negative = value.strip_prefix('-').is_some_and(|digits| digits.parse::<u64>().is_ok());
+    // Python reads -0 as the number 0.
     if is_negative && value != "-0" {
         return Err(unprocessable(&format!(
             r#""type":"greater_than_equal","loc":["query","after"],"msg":"Input should be greater than or equal to 0","input":{input},"ctx":{{"ge":0}}"#

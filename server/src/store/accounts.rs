@@ -52,6 +52,7 @@ pub fn read_balance(value: Option<&[u8]>) -> Balance {
 
 /// Reads an amount that a table stores as text.
 pub(super) fn stored_atoms(digits: &str) -> Atoms {
+    // Only this program writes these columns, always as digits.
     Atoms(digits.parse().unwrap_or(0))
 }
 
@@ -74,6 +75,7 @@ impl View<'_> {
 
     fn all_open_orders(&self, account: &PublicKey) -> rusqlite::Result<Vec<OrderBody>> {
         let sql = format!(
+            // Without a limit, since genesis allows an account at most 5,000 open orders over all markets.
             "SELECT {ORDER_COLUMNS} FROM orders WHERE account = ?1 AND status = 'open' ORDER BY id DESC"
         );
         self.connection
@@ -136,6 +138,7 @@ impl View<'_> {
         let mut first = LeafKey::SessionKey(*account, *account).to_bytes();
         let owner = first.len() - account.as_bytes().len();
         first.truncate(owner);
+        // A public key begins with 02 or 03, so this bound is above all of them.
         let last = [&first[..], &[u8::MAX; 33]].concat();
         self.connection
             .prepare_cached("SELECT key, value FROM state WHERE key BETWEEN ?1 AND ?2")?
@@ -212,6 +215,7 @@ impl View<'_> {
         Ok(self
             .connection
             .prepare_cached(
+                // At most one row: no two open orders of an account have the same client id (I6).
                 "SELECT id FROM orders WHERE account = ?1 AND client_id = ?2 AND status = 'open'",
             )?
             .query_row(params![account.as_bytes(), client_id], |row| row.get::<_, Unsigned>(0))

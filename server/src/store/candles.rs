@@ -57,6 +57,8 @@ impl Candle {
             open: self.open,
             high: self.high.max(later.high),
             low: self.low.min(later.low),
+            // Later in the sequence of trades, not in time. The times of finality proofs can go back a
+            // little, and a trade then joins a candle that is not the newest.
             close: later.close,
             quantity: self.quantity.saturating_add(later.quantity),
         }
@@ -71,6 +73,7 @@ fn candles_of(trades: &[TradeRow]) -> BTreeMap<Key, Candle> {
     for TradeRow { fill, time_ms, .. } in trades {
         let (price, quantity) = (fill.price, u128::from(fill.quantity.0));
         let trade = Candle { open: price, high: price, low: price, close: price, quantity };
+        // Joined in memory first, so that a batch with many trades writes the row of each candle once.
         for interval in Interval::ALL {
             let key = (fill.market, interval, interval.start_of(*time_ms));
             candles.entry(key).and_modify(|candle| *candle = candle.and(trade)).or_insert(trade);
@@ -92,6 +95,7 @@ pub(super) fn write_candles(
         .prepare_cached("INSERT OR REPLACE INTO candles VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
     for ((market, interval, start), new) in candles_of(&batch.rows.trades) {
         let (minutes, start) = (interval.minutes.cast_signed(), start.cast_signed());
+        // Read and written back, because SQLite cannot add volumes that are stored as text.
         let old =
             read.query_row(params![market.0, minutes, start], |row| candle(row, 0)).optional()?;
         let Candle { open, high, low, close, quantity } = old.map_or(new, |old| old.and(new));
@@ -134,6 +138,7 @@ impl View<'_> {
         before_ms: u64,
         limit: u32,
     ) -> Result<Vec<CandleBody>, QueryError> {
+        // As an integer of SQLite, a bound of 2^63 and above would be negative and exclude every candle.
         let before = i64::try_from(before_ms).unwrap_or(i64::MAX);
         let price = |price| market.format_price(price);
         Ok(self

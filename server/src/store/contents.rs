@@ -36,6 +36,7 @@ impl View<'_> {
         from: usize,
         limit: usize,
     ) -> Result<(usize, Vec<ElementBody>), QueryError> {
+        // A batch up to the snapshot that the state started from has no body here, and so no elements.
         let body = self.body(index)?.unwrap_or_default();
         let elements = elements_of(&body);
         let shown = elements.iter().enumerate().skip(from).take(limit);
@@ -73,10 +74,14 @@ impl View<'_> {
         };
         shown.kind = Some(kind.into());
         shown.fields = fields(&read);
+        // The stored outcome makes it unnecessary to check the signature again, which is the slow part of a
+        // check.
         let found = self.outcome(&hash)?;
         let is_here =
             |found: &Found| found.batch == batch && usize::try_from(found.position) == Ok(position);
         let found = match found {
+            // The row belongs to the first element with this hash. A copy has the same hash at another
+            // position.
             Some(found) if is_here(&found) => found,
             found => {
                 // An element without an outcome has an invalid signature, or is a copy of a transaction
@@ -137,6 +142,8 @@ impl View<'_> {
     ) -> Result<(u64, Vec<TradeBody>), QueryError> {
         const OF: &str =
             "FROM trades WHERE id BETWEEN ?1 AND ?2 AND (?3 IS NULL OR taker_order = ?3)";
+        // Trade ids have no gaps and increase with the batches, so the trades of a batch are one range of the
+        // primary key.
         let (first, next) = (self.first_trade(batch)?, self.first_trade(batch.saturating_add(1))?);
         let (last, taker) = (next.saturating_sub(1), taker_order.map(u64::cast_signed));
         let total = self

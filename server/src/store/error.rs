@@ -50,6 +50,8 @@ impl StoreError {
             | Self::Invariant { .. }
             | Self::Corrupt { .. } => true,
             Self::Sqlite { error, .. } => {
+                // Other errors of SQLite are about the disk, the permissions or a lock, and say nothing about
+                // the content.
                 matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
             }
             Self::Version { .. } | Self::Network { .. } => false,

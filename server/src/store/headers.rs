@@ -18,6 +18,8 @@ fn header(row: &Row<'_>) -> rusqlite::Result<HeaderBody> {
         applied: text(row, 3)?,
         rejected: text(row, 4)?,
         bytes: text(row, 5)?,
+        // Never NULL, since a batch is committed together with a proof that covers it. Proofs have their time
+        // in seconds.
         time_ms: row.get::<_, i64>(6)?.saturating_mul(1000).to_string(),
         applied_ms: text(row, 7)?,
         certified_in: row.get::<_, Option<Unsigned>>(8)?.map(|batch| batch.0.to_string()),
@@ -77,6 +79,9 @@ impl View<'_> {
     ) -> rusqlite::Result<Option<(u64, Vec<u8>)>> {
         self.connection
             .prepare_cached(
+                // Without INDEXED BY, SQLite could walk through the whole table backwards by its primary key,
+                // because that is the order of the result. The last row counts, since a replica can attest to
+                // one batch repeatedly.
                 "SELECT said_in, root FROM attestations INDEXED BY attestations_by_batch
                  WHERE batch = ?1 AND replica = ?2 ORDER BY said_in DESC, position DESC LIMIT 1",
             )?

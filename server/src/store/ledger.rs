@@ -14,6 +14,7 @@ use super::reader::{Named, ORDER_COLUMNS, View, text};
 
 /// An upper bound of ids, within what SQLite can compare.
 fn below(before: u64) -> i64 {
+    // Cast to an `i64`, a large bound would be negative and the page empty.
     i64::try_from(before).unwrap_or(i64::MAX)
 }
 
@@ -45,6 +46,7 @@ impl View<'_> {
     ) -> Result<Vec<FillBody>, QueryError> {
         // Each query returns up to `limit` rows, so the newest `limit` of all are among them.
         let mut fills = self.fills_as(account, true, below(before), limit)?;
+        // No trade is in both lists: an account never trades with itself (I7).
         fills.extend(self.fills_as(account, false, below(before), limit)?);
         fills.sort_by_key(|fill| std::cmp::Reverse(fill.trade.id.parse::<u64>().unwrap_or(0)));
         fills.truncate(usize::try_from(limit).unwrap_or(usize::MAX));

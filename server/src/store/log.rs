@@ -80,6 +80,7 @@ impl View<'_> {
             let body: String = row.get(1)?;
             let root: Vec<u8> = row.get(3)?;
             total = total.saturating_add(body.len());
+            // One batch is returned whatever its length: a reader could otherwise never get past a long one.
             if total > bytes && !batches.is_empty() {
                 break;
             }
@@ -112,6 +113,7 @@ impl View<'_> {
         Ok(self
             .connection
             .prepare_cached(
+                // Found for every stored batch, since each is committed together with a proof that covers it.
                 "SELECT idx, parent_index, timestamp, nonsigners, signature, chaining_hash, tag
                  FROM proofs WHERE idx >= ?1 ORDER BY idx LIMIT 1",
             )?
@@ -166,6 +168,7 @@ impl View<'_> {
 
     /// Calls `each` with every leaf, in ascending order of keys. The whole state need not fit into memory.
     pub fn each_leaf(&self, mut each: impl FnMut(&[u8], &[u8])) -> Result<(), QueryError> {
+        // The order of leaves in a snapshot file (section 20 of the protocol).
         let mut query = self.connection.prepare("SELECT key, value FROM state ORDER BY key")?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {

@@ -103,6 +103,7 @@ impl Reader {
         let _permit = self.permits.acquire().await;
         let reader = self.clone();
         let task = tokio::task::spawn_blocking(move || reader.read_now(query));
+        // The query panicked, or the runtime is stopping. The API answers both as an internal error.
         task.await.unwrap_or_else(|_| Err(QueryError(rusqlite::Error::InvalidQuery)))
     }
 
@@ -111,6 +112,8 @@ impl Reader {
         &self,
         query: impl FnOnce(&View<'_>) -> Result<T, QueryError>,
     ) -> Result<T, QueryError> {
+        // Taken out of the pool while it is in use. So each connection is used by one thread at a time, as
+        // NO_MUTEX below demands, and the pool is not locked during a query.
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
@@ -122,6 +125,8 @@ impl Reader {
             }
         };
         let result = {
+            // Never committed. It only pins the snapshot of the database that the first query sees. If it
+            // cannot be started, the connection is dropped instead of put back.
             let transaction = connection.unchecked_transaction()?;
             query(&View { connection: &transaction, rules: &self.rules })
         };
@@ -159,6 +164,7 @@ impl View<'_> {
 
     /// Those of the transactions that have an outcome.
     pub fn known_transactions(&self, hashes: &[[u8; 32]]) -> Result<HashSet<[u8; 32]>, QueryError> {
+        // One look-up each: a list of parameters would be another statement for every length of the list.
         let mut known = HashSet::new();
         for hash in hashes {
             if self.has_transaction(hash)? {
@@ -211,6 +217,8 @@ impl View<'_> {
                 Ok(Maker {
                     price: Ticks(row.get::<_, Unsigned>(0)?.0),
                     remaining: row.get::<_, Unsigned>(1)?.0.into(),
+                    // One maker for each order and not for each level: a simulation counts makers, and it
+                    // must know which of them are the account's own.
                     orders: 1,
                     is_own: account.is_some_and(|account| account.as_bytes()[..] == *owner),
                     key: (),
@@ -279,6 +287,7 @@ impl View<'_> {
             "filled" => OrderStatus::Filled,
             _ => OrderStatus::Cancelled,
         };
+        // For a cancelled order the stored number is the part that was cancelled. Nothing of it remains.
         let open = if status == OrderStatus::Open { remaining } else { 0 };
         Ok(OrderBody {
             id: text(row, 0)?,

@@ -21,6 +21,7 @@ pub(super) fn restore(
     let path = || path.to_path_buf();
     let (leaves, last) =
         read_state(connection).map_err(|error| StoreError::Sqlite { path: path(), error })?;
+    // Neither a batch nor a snapshot: this is the state before the first batch.
     let Some((index, chaining_hash, root)) = last else {
         return Ok((Exchange::new(Arc::clone(rules)), Position::start()));
     };
@@ -28,6 +29,8 @@ pub(super) fn restore(
     let mut exchange = Exchange::from_leaves(Arc::clone(rules), bytes)
         .map_err(|error| StoreError::Corrupt { path: path(), error })?;
     let found = exchange.root();
+    // The index too: the root commits to the batch in the counters, but not to the number of the row that it
+    // is stored in.
     if root != found || exchange.counters().batch != index {
         return Err(StoreError::Root {
             path: path(),
@@ -60,6 +63,8 @@ fn read_state(
 
 /// The batches and roots of the certified roots in the state.
 pub(super) fn read_certified(connection: &Connection) -> rusqlite::Result<Vec<(u64, Vec<u8>)>> {
+    // From the leaves, because the root commits to them. The table `certified` is a view for the API, and
+    // lacks what was certified before the snapshot that the state started from.
     let (first, last) = (LeafKey::Certified(0).to_bytes(), LeafKey::Certified(u64::MAX).to_bytes());
     let mut query =
         connection.prepare("SELECT key, value FROM state WHERE key BETWEEN ?1 AND ?2")?;

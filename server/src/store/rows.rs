@@ -43,6 +43,8 @@ impl AppliedBatch {
             Event::Accepted { market, side, price, .. }
             | Event::Reduced { market, side, price, .. }
             | Event::Cancelled { market, side, price, .. } => Some((*market, *side, *price)),
+            // A fill changes the maker's level. The taker's own level can change only if the taker rests, and
+            // `Accepted` names that level.
             Event::Filled(fill) => Some((fill.market, fill.taker_side.opposite(), fill.price)),
             _ => None,
         })
@@ -51,6 +53,7 @@ impl AppliedBatch {
     /// The accounts that may have changed, including the fee account if a fee was paid.
     pub fn touched_accounts(&self, fee_account: PublicKey) -> impl Iterator<Item = PublicKey> {
         self.events()
+            // Arrays of one length, so that all arms have the same type without a `Vec` for each event.
             .flat_map(move |event| match event {
                 Event::Accepted { account, .. }
                 | Event::Reduced { account, .. }
@@ -147,6 +150,8 @@ struct Touch {
 impl Touch {
     fn state(&self, engine: &Engine, id: u64) -> OrderState {
         let quantity = self.quantity;
+        // Nothing can happen to an order after its cancel, so the cancel decides, also for one that was
+        // filled in part before.
         if let Some((remaining, reason)) = self.cancelled {
             let status = OrderStatus::Cancelled;
             return OrderState { quantity, remaining, status, reason: Some(reason) };
@@ -165,6 +170,7 @@ impl Touch {
 /// The rows of a batch. `engine` must have the state right after it.
 pub fn rows_of(engine: &Engine, batch: &Batch, outcome: &Outcome, time_ms: u64) -> Rows {
     let mut rows = Rows::default();
+    // Sorted by id: the writer tells new orders from earlier ones by a range of ids.
     let mut touched: BTreeMap<u64, Touch> = BTreeMap::new();
     for (position, event) in positioned_events(outcome) {
         let mut touch = |id: u64, account: PublicKey, change: &dyn Fn(&mut Touch)| {
@@ -184,6 +190,7 @@ pub fn rows_of(engine: &Engine, batch: &Batch, outcome: &Outcome, time_ms: u64) 
             } => {
                 touch(*order, *account, &|_| {});
                 let checked = position.and_then(|position| batch.transactions.get(position));
+                // Always found: only a transaction can place an order, a timer cannot.
                 let Some(Ok(checked)) = checked else { continue };
                 let expires = match &checked.action {
                     Action::Order(order) | Action::Replace { order, .. } => order.expires,

@@ -22,6 +22,7 @@ impl Store {
         let path = self.path.clone();
         let sqlite = |error| StoreError::Sqlite { path: path.clone(), error };
         let corrupt = |error| StoreError::Corrupt { path: path.clone(), error };
+        // One transaction for all leaves: a crash leaves an empty database and not a part of a state.
         let transaction = self.connection.transaction().map_err(sqlite)?;
         let start = params![position.index.cast_signed(), root, position.chaining_hash];
         transaction.execute("INSERT INTO start VALUES (?1, ?2, ?3)", start).map_err(sqlite)?;
@@ -50,6 +51,7 @@ impl Store {
     pub fn close(self) -> Result<(), StoreError> {
         let Self { path, connection } = self;
         let sqlite = |error| StoreError::Sqlite { path: path.clone(), error };
+        // The caller moves the database file alone. Commits that are only in the log would stay behind.
         connection.pragma_update(None, "wal_checkpoint", "TRUNCATE").map_err(sqlite)?;
         connection.close().map_err(|(_, error)| sqlite(error))
     }

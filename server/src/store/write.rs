@@ -25,6 +25,8 @@ pub(super) fn write_batch(
     let outcomes = &batch.outcome.transactions;
     let applied: usize = outcomes.iter().filter(|outcome| outcome.result.is_ok()).count();
     transaction
+        // Without OR REPLACE: a batch that is stored already must fail the commit, since it would be applied
+        // twice (I12).
         .prepare_cached("INSERT INTO batches VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
         .execute(params![
             batch.index.cast_signed(),
@@ -72,9 +74,12 @@ fn write_transactions(
     for (position, outcome) in batch.outcome.transactions.iter().enumerate() {
         let (Some(hash), Some(account), Some(kind)) = (outcome.hash, outcome.account, outcome.kind)
         else {
+            // Malformed, or with a bad signature. It has no hash to be found by, and its reject follows from
+            // the body alone.
             continue;
         };
         let reject = outcome.result.as_ref().err();
+        // The first one is the only one: a transaction places or reduces at most one order.
         let order = outcome.result.iter().flatten().find_map(|event| match event {
             Event::Accepted { order, .. } | Event::Reduced { order, .. } => {
                 Some(order.cast_signed())
@@ -112,6 +117,7 @@ fn write_orders(transaction: &Transaction<'_>, batch: &AppliedBatch) -> rusqlite
             order.market.0,
             order.side.name(),
             order.price.0.cast_signed(),
+            // The state after the batch: an order that is placed and filled in one batch is written once.
             state.quantity.unwrap_or(order.quantity).0.cast_signed(),
             state.remaining.0.cast_signed(),
             order.time_in_force.name(),
@@ -220,6 +226,7 @@ fn write_event(
         Event::Certified { batch, root } => transaction
             .prepare_cached("INSERT INTO certified VALUES (?1, ?2, ?3)")?
             .execute(params![batch.cast_signed(), root, index]),
+        // Listed one by one, so that a new event does not compile before someone decides where it is stored.
         Event::Accepted { .. }
         | Event::Reduced { .. }
         | Event::Filled(_)
@@ -254,6 +261,8 @@ fn write_ledger(
                 amount.0.to_string(),
                 with,
                 batch.index.cast_signed(),
+                // Never 0 for want of a position: timers move no funds, so these events are always those of a
+                // transaction.
                 position.unwrap_or(0).cast_signed(),
                 batch.time_ms.cast_signed(),
             ])

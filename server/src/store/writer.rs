@@ -47,6 +47,7 @@ impl Store {
     pub fn open(path: &Path, rules: &Rules) -> Result<Self, StoreError> {
         let sqlite = |error| StoreError::Sqlite { path: path.to_path_buf(), error };
         let mut connection = open_durable(path)?;
+        // The file exists by now in any case, so the tables tell whether it is new.
         let is_new = !connection.table_exists(None, "meta").map_err(sqlite)?;
         // One transaction: a crash leaves either no tables or all of them.
         if is_new {
@@ -79,6 +80,8 @@ impl Store {
     pub fn load(&self, rules: &Arc<Rules>) -> Result<Loaded, StoreError> {
         let (exchange, position) = restore(&self.connection, &self.path, rules)?;
         self.check_certified()?;
+        // The root shows only that the leaves are those that were stored. Counting again finds a state that
+        // was wrong when it was stored.
         exchange
             .recount()
             .map_err(|error| StoreError::Invariant { path: self.path.clone(), error })?;
@@ -91,6 +94,8 @@ impl Store {
         // Roots of batches before the snapshot that the state started from are unknown.
         let start = self.start()?;
         for (batch, certified) in certified.into_iter().filter(|(batch, _)| *batch >= start) {
+            // Every batch from there on has a stored root: attestations can only be about earlier batches
+            // (reject 25).
             let ours = self.root(batch)?;
             if ours.is_none_or(|ours| ours[..] != certified[..]) {
                 return Err(StoreError::Certified {
@@ -112,6 +117,8 @@ impl Store {
             duplicates += write_batch(&transaction, batch)?;
         }
         transaction
+            // OR REPLACE, because a group of batches that is too long for one commit is written in parts,
+            // each with the proof of the whole group.
             .prepare_cached("INSERT OR REPLACE INTO proofs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
             .execute(params![
                 signature.index.cast_signed(),
