@@ -293,6 +293,7 @@ fn worst() {
     let report = |name: &str, venue: &Venue, body: &str, count: usize| {
         let mut times: Vec<[f64; 2]> = (0..3)
             .map(|_| {
+                // The batch changes the exchange, so each run gets its own copy, before the clock starts.
                 let mut exchange = venue.exchange.clone();
                 let index = exchange.counters().batch + 1;
                 let start = Instant::now();
@@ -371,6 +372,7 @@ fn state_of_a_million() {
         let value = [5_u128.to_be_bytes(), 0_u128.to_be_bytes()].concat();
         leaves.push((LeafKey::Balance(*account, TokenIndex(0)).to_bytes(), value));
     }
+    // Leaves are restored in the order of their keys.
     leaves.sort();
     let start = Instant::now();
     let slices = leaves.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
@@ -383,6 +385,7 @@ fn state_of_a_million() {
     let mut sizes = Vec::new();
     let mut at = 0;
     let mut next = || {
+        // Steps of a prime number reach accounts all over the tree, so that caches help little.
         at = (at + 7919) % ACCOUNTS;
         LeafKey::Balance(first[at], TokenIndex(0))
     };

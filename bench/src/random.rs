@@ -26,6 +26,7 @@ impl Random {
     /// An integer of at least 1, exponentially distributed above 1 with the given mean. The logarithm is the
     /// platform's, so another platform may very rarely draw another number.
     pub fn exponential(&mut self, mean: f64) -> u64 {
+        // The 53 bits that a float holds exactly.
         let fraction = (self.number() >> 11) as f64 / (1_u64 << 53) as f64;
         1 + (-(1.0 - fraction).ln() * mean) as u64
     }

@@ -29,6 +29,7 @@ impl Line {
         let operations = stream.operations.len() as f64;
         let mut times: Vec<_> =
             runs.iter().map(|run| run.elapsed.as_nanos() as f64 / operations).collect();
+        // The median and the minimum, because other load on the machine only ever adds time.
         times.sort_by(f64::total_cmp);
         let expected = stream.expectation.tape;
         // If a run made other trades, the report shows that run's checksum.

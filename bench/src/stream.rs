@@ -128,6 +128,7 @@ impl Market {
     fn operation(&mut self) -> Operation {
         self.walk();
         let kind = self.draw_kind();
+        // Drawn for cancels too, which do not use them, because the published generator does so.
         let (side, user) = self.draw_side_and_user();
         self.expectation.count[kind as usize] += 1;
         if kind == Kind::Cancel {
@@ -162,6 +163,7 @@ impl Market {
 
     fn draw_kind(&mut self) -> Kind {
         match self.random.below(100) {
+            // With nothing to cancel, a limit order takes its place.
             60..90 if !self.live.is_empty() => Kind::Cancel,
             0..90 => Kind::Limit,
             90..95 => Kind::ImmediateOrCancel,

@@ -20,6 +20,7 @@ impl Tape {
             maker.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (taker << 20) ^ (price << 8) ^ quantity;
         self.trades += 1;
         self.quantity += quantity;
+        // The rotation makes the checksum depend on the order of the trades.
         self.checksum = self.checksum.rotate_left(5) ^ trade;
     }
 }

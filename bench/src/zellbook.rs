@@ -111,6 +111,7 @@ impl<const FEE_BPS: u16> Engine for Zellbook<FEE_BPS> {
                 let deposit = Action::Deposit {
                     token: token.into(),
                     to: *key,
+                    // So much that no order of a stream lacks funds.
                     amount: Decimal::parse("1000000000000000000000000000000")
                         .expect("this is a number"),
                     reference: nonce.to_string(),

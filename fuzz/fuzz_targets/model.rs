@@ -62,6 +62,7 @@ struct World {
 }
 
 thread_local! {
+    // Once for a process: the deposits and the keys of all worlds take longer than a history.
     static WORLD: Vec<World> = worlds();
 }
 

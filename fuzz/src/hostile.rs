@@ -48,6 +48,7 @@ impl Maker<'_, '_> {
         let (account, action) = self.action(account);
         let is_guide = self.input.chance(12) && self.exchange.rules().genesis.guide_orders;
         let hash = self.hash();
+        // The guide's format can say nothing else about an order.
         if let (true, Action::Order(order)) = (is_guide, &action) {
             let order = Order {
                 time_in_force: TimeInForce::Gtc,

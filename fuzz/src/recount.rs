@@ -211,6 +211,7 @@ impl Count {
 
     fn finish(mut self, rules: &Rules) {
         assert_eq!(self.supply, self.balances, "conservation");
+        // Accounts with nothing locked have no entry in the other map.
         self.locked.retain(|_, atoms| *atoms > 0);
         assert_eq!(self.locked, self.needed, "what is locked is what orders need");
         for (market, bid) in &self.bids {
@@ -226,6 +227,7 @@ impl Count {
         let certified = self.certified.iter().max().copied().unwrap_or(0);
         let total: u64 = rules.genesis.replicas.iter().map(|one| u64::from(one.weight)).sum();
         for ((batch, _), weight) in &self.votes {
+            // More weight would have certified the root, and the votes on it would be gone.
             assert!(*batch > certified && weight * 3 <= total * 2, "a vote that is settled");
         }
     }

@@ -49,5 +49,6 @@ fn build(arguments: &[&str]) -> Run {
     let manifest = root().join("bench/Cargo.toml");
     let mut build = cargo();
     build.args(["build", "--locked", "--manifest-path"]).arg(manifest).args(arguments);
+    // A folder of its own, so that the two workspaces neither mix their builds nor wait for each other.
     run(build.env("CARGO_TARGET_DIR", target().join("bench")))
 }

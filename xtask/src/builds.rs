@@ -45,6 +45,7 @@ pub fn page(how: Page) -> Result<PathBuf, String> {
 /// Builds the server in the profile of the tests and returns its path.
 pub fn server() -> Result<PathBuf, String> {
     say("building the server");
+    // The profile in which `cargo test` has built everything else, so that little is left to compile.
     run(cargo().args(["build", "--locked", "--package", "zellbook"]))?;
     Ok(target().join("debug/zellbook"))
 }
@@ -62,6 +63,7 @@ pub fn page_and_server(progress: &Progress) -> Result<(PathBuf, PathBuf), String
     progress.step("installing what the builds need");
     ensure_wasm_target()?;
     ensure_npm(&npm_folder())?;
+    // Before the builds, so that the first report has the totals.
     let (page, tool, server) = (Count::new("page"), Count::new("tool"), Count::new("server"));
     page.expect(&["--package", "zellbook-web", "--target", "wasm32-unknown-unknown"])?;
     tool.expect(&["--package", "xtask-page"])?;
@@ -69,6 +71,7 @@ pub fn page_and_server(progress: &Progress) -> Result<(PathBuf, PathBuf), String
     let (sender, receiver) = channel::<()>();
     // It owns the sender, so that the receiver does not wait for a tool that failed to build.
     let build_in_background = |sender: Sender<()>| -> Run {
+        // The tool before the server: the page waits for it, and nothing but the user waits for the server.
         progress.step("compiling the tool that assembles the page");
         run_with_lines(&mut background(page_tool()), |line| tool.line(line))?;
         // The receiver is gone if the page has failed. Then the server is not needed.
@@ -94,6 +97,7 @@ pub fn page_and_server(progress: &Progress) -> Result<(PathBuf, PathBuf), String
                 Err(_) => Ok(None),
             });
             drop(receiver);
+            // Its error first: if the tool failed, the missing page is only a consequence.
             background.join().unwrap_or_else(|_| Err("a thread of the build panicked".into()))?;
             site?.ok_or_else(|| "the tool that assembles the page was not built".into())
         })
@@ -122,6 +126,7 @@ fn page_modules(how: Page) -> Command {
             "zellbook-vault-module",
         ])
         .args(["--target", "wasm32-unknown-unknown", "--profile", how.profile()])
+        // With `--target`, cargo passes them to the wasm crates only, so crates that run on the host are not built again.
         .env("RUSTFLAGS", PAGE_FLAGS);
     command
 }

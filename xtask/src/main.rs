@@ -38,9 +38,11 @@ const COMMANDS: [&str; 6] = ["bench", "run", "screenshots", "test", "tidy", "web
 fn main() -> ExitCode {
     let mut arguments = env::args().skip(1);
     let command = arguments.next();
+    // Accepted as in `cargo run -- …`, though the alias of this command already ends with one.
     let rest: Vec<String> = arguments.filter(|argument| argument != "--").collect();
     let result = match command.as_deref() {
         Some("run") => run(&rest),
+        // It takes seconds, so it comes before what takes long.
         Some("test") => tidy::tidy(&root(), &COMMANDS).and_then(|()| test::test()),
         Some("tidy") => tidy::tidy(&root(), &COMMANDS),
         Some("bench") => bench::bench(&rest),
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
 
 /// Builds the page and the server, and starts the exchange.
 fn run(arguments: &[String]) -> Run {
+    // Five steps of the builds, and the start.
     let progress = Progress::new(6);
     let (page, server) = builds::page_and_server(&progress)?;
     progress.step("starting the exchange");

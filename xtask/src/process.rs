@@ -17,6 +17,7 @@ pub fn say(text: &str) {
 
 /// A cargo command at the root of the repository.
 pub fn cargo() -> Command {
+    // Cargo sets this variable, so the builds use the toolchain that runs this program.
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
     command
@@ -30,6 +31,7 @@ pub fn run(command: &mut Command) -> Run {
 
 /// Runs a command and calls `line` for each line of its standard error.
 pub fn run_with_lines(command: &mut Command, mut line: impl FnMut(&str)) -> Run {
+    // Cargo reports its progress there. Standard output still goes to the terminal.
     let started = command.stderr(Stdio::piped()).spawn();
     let mut child = started.map_err(|error| describe(command, &error.to_string()))?;
     for text in child.stderr.take().into_iter().flat_map(|stderr| BufReader::new(stderr).lines()) {
@@ -41,6 +43,7 @@ pub fn run_with_lines(command: &mut Command, mut line: impl FnMut(&str)) -> Run 
 
 /// Runs a command without its output and returns whether it succeeded.
 pub fn works(command: &mut Command) -> bool {
+    // Without input, so that a program that asks something does not wait forever.
     let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
 }
@@ -48,6 +51,7 @@ pub fn works(command: &mut Command) -> bool {
 /// Replaces this process by another program. Returns only if that fails.
 pub fn replace(command: &mut Command) -> Run {
     use std::os::unix::process::CommandExt;
+    // The server takes the place of this process, so that signals and its exit code are its own.
     let error = command.exec();
     Err(describe(command, &error.to_string()))
 }

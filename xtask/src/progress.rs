@@ -36,12 +36,14 @@ impl Progress {
 
     /// Runs `work`, and reports the counts at intervals until it ends.
     pub fn watch<T>(&self, counts: &[&Count], work: impl FnOnce() -> T) -> T {
+        // A channel and not a sleep, so that the thread ends at once with the work and not after its interval.
         let (finished, waiting) = channel::<()>();
         thread::scope(|scope| {
             scope.spawn(move || {
                 let mut last = Vec::new();
                 while waiting.recv_timeout(REPORT_EVERY) == Err(RecvTimeoutError::Timeout) {
                     let now: Vec<String> = counts.iter().filter_map(|count| count.text()).collect();
+                    // While a crate is linked, none begins. Equal lines would only look like a stuck build.
                     if !now.is_empty() && now != last {
                         say(&format!("[{}] {}", self.elapsed(), now.join("; ")));
                     }
@@ -68,15 +70,18 @@ impl Count {
         Self { name, compiled: AtomicUsize::new(0), total: AtomicUsize::new(0) }
     }
 
-    /// Asks cargo for the number of crates of a build. It is about right: cargo may build a crate twice, or not at all. `tree` are arguments for `cargo tree`.
+    /// Asks cargo for the number of crates of a build. It is about right: cargo may build a crate twice, or not at all. `tree`
+    /// are arguments for `cargo tree`.
     pub fn expect(&self, tree: &[&str]) -> Run {
         let mut command = cargo();
         command
+            // Without the dependencies of tests, which these builds do not compile.
             .args(["tree", "--locked", "--prefix", "none", "--edges", "normal,build"])
             .args(tree);
         let output = command.output().map_err(|error| format!("cargo tree: {error}"))?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let mut crates: Vec<&str> =
+            // The mark means that the crate's dependencies were listed before.
             text.lines().map(|line| line.trim_end_matches(" (*)")).collect();
         crates.sort_unstable();
         crates.dedup();

@@ -29,14 +29,17 @@ pub fn ensure_npm(folder: &Path) -> Run {
     }
     let lock = fs::read(folder.join("package-lock.json"))
         .map_err(|error| format!("{}: {error}", folder.display()))?;
+    // The whole lock file and not its time, which changes with each checkout.
     let stamp = folder.join("node_modules/.stamp");
     if fs::read(&stamp).is_ok_and(|stamped| stamped == lock) {
         return Ok(());
     }
     say(&format!("installing the npm packages of {}", folder.display()));
     let mut npm = Command::new("npm");
+    // `ci` installs exactly the lock file. Without scripts, no package runs code of its own when it is installed.
     npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(folder);
     run(&mut npm)?;
+    // Last, so that an interrupted installation is repeated.
     fs::write(&stamp, lock).map_err(|error| format!("{}: {error}", stamp.display()))
 }
 
@@ -77,6 +80,7 @@ pub fn ensure_chromium() -> Result<(PathBuf, PathBuf), String> {
 fn locked_version(package: &str) -> Result<String, String> {
     let path = root().join("Cargo.lock");
     let lock = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    // A search in the text, so that this crate, which every command builds first, needs no TOML parser.
     let mark = format!("name = \"{package}\"\nversion = \"");
     let at = lock.find(&mark).ok_or_else(|| format!("{package} is not in Cargo.lock"))?;
     let rest = lock.get(at + mark.len()..).unwrap_or_default();
@@ -86,6 +90,7 @@ fn locked_version(package: &str) -> Result<String, String> {
 /// Finds or installs wasm-bindgen's test runner, whose version must be that of the library in Cargo.lock.
 pub fn ensure_wasm_test_runner() -> Result<PathBuf, String> {
     let version = locked_version("wasm-bindgen")?;
+    // A folder for each version, so that another commit finds its own runner.
     let folder = target().join("tools").join(format!("wasm-bindgen-cli-{version}"));
     let runner = folder.join("bin/wasm-bindgen-test-runner");
     if runner.is_file() {
@@ -94,6 +99,7 @@ pub fn ensure_wasm_test_runner() -> Result<PathBuf, String> {
     say("installing the test runner of wasm-bindgen (two minutes, once)");
     let install = |locked: &[&str]| {
         let mut install = cargo();
+        // A debug build is ready sooner, and the runner has little to do.
         install.args(["install", "wasm-bindgen-cli", "--debug", "--version", &version]);
         run(install.args(locked).args([OsStr::new("--root"), folder.as_os_str()]))
     };
@@ -116,6 +122,7 @@ pub fn ensure_python(requirements: &Path) -> Result<PathBuf, String> {
         return Ok(python);
     }
     say("creating a virtual environment for the Python tests");
+    // From scratch, so that no package of an earlier requirements file remains.
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder)).map_err(|error| {
         format!("Python 3 with venv is needed for the guide's client and the vectors: install the packages python3 and python3-venv ({error})")
     })?;

@@ -31,9 +31,11 @@ pub fn recover(text: &str, signature: &str) -> Result<Recovered, VaultError> {
         let low = given.normalize_s();
         // Negating s mirrors the point R, which flips the parity of its y.
         let v = if v > 1 { None } else { RecoveryId::from_byte(v ^ u8::from(low != given)) }?;
+        // Recovery finds some key for almost any signature. The page compares the account with the one that it expects.
         let key = VerifyingKey::recover_from_prehash(&Scheme::Eip191.digest(text), &low, v).ok()?;
         let point = key.to_sec1_point(false);
         let account = PublicKey::from_sec1(point.as_bytes()).ok()?;
+        // Without the first byte, which names the form of the point: Ethereum hashes the coordinates alone.
         let hash = Keccak256::digest(point.as_bytes().get(1..)?);
         let address = format!("0x{}", hex::encode(hash.get(12..)?));
         bytes.iter_mut().zip(low.to_bytes()).for_each(|(to, from)| *to = from);

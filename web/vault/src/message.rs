@@ -88,6 +88,7 @@ pub enum Request {
 
 impl Drop for Source {
     fn drop(&mut self) {
+        // The other sources hold no secret: a file is encrypted.
         if let Self::Phrase(text) | Self::Key(text) = self {
             text.zeroize();
         }

@@ -29,9 +29,11 @@ impl Phrase {
             match error {
                 Error::UnknownWord(at) => {
                     let word = words.get(at).copied().unwrap_or_default();
+                    // Cut, because the user may have pasted a text of any length.
                     VaultError::UnknownWord(at + 1, word.chars().take(20).collect())
                 }
                 Error::InvalidChecksum => VaultError::Checksum,
+                // The parser gives the other errors only for entropy, or for an unknown language.
                 _ => VaultError::WordCount(words.len()),
             }
         })
@@ -39,6 +41,7 @@ impl Phrase {
 
     /// The words, separated by single spaces.
     pub fn words(&self) -> Zeroizing<String> {
+        // Room for 24 words of 8 letters with their spaces: a string that grows leaves copies in freed memory.
         let mut text = Zeroizing::new(String::with_capacity(24 * 9));
         for (at, word) in self.0.words().enumerate() {
             if at > 0 {
@@ -51,6 +54,7 @@ impl Phrase {
 
     /// Derives the key at an index.
     pub fn key(&self, index: u32) -> Result<SecretKey, VaultError> {
+        // Without the optional passphrase of BIP-39, like Ethereum wallets by default. With one, the keys would differ.
         let seed = Zeroizing::new(self.0.to_seed_normalized(""));
         let derive = || {
             let mut key = XPrv::new(seed.as_slice())?;

@@ -44,10 +44,12 @@ impl Sealed {
         key: &[u8; 32],
         random: &mut Randomness,
     ) -> Result<Self, VaultError> {
+        // Random nonces are safe for up to 2^32 secrets under one key, far more than a wallet has.
         let nonce = random.take::<NONCE_LENGTH>();
         let payload = Payload { msg: secret, aad: bound_to };
         let ciphertext = Aes256Gcm::new(&Key::<Aes256Gcm>::from(*key))
             .encrypt(&Nonce::from(*nonce), payload)
+            // Fails only for a secret of more than 64 GB.
             .map_err(|_| VaultError::Unavailable)?;
         Ok(Self { nonce: hex::encode(*nonce), ciphertext: hex::encode(ciphertext) })
     }
@@ -86,6 +88,7 @@ struct Kdf {
 impl Kdf {
     fn derive(&self, passphrase: &str) -> Result<DataKey, VaultError> {
         let is_bounded = self.name == "argon2id"
+            // Argon2 needs at least 8 KiB.
             && (8..=MEMORY_KIB_MAX).contains(&self.memory_kib)
             && (1..=PASSES_MAX).contains(&self.passes);
         let salt = hex::decode(&self.salt).ok().filter(|salt| salt.len() == SALT_LENGTH);
@@ -116,6 +119,7 @@ impl SealedKey {
             passes: PASSES,
             salt: hex::encode(*random.take::<SALT_LENGTH>()),
         };
+        // The parameters need no authentication of their own: changed ones give another key, which decrypts nothing.
         let sealed = Sealed::seal(key.as_slice(), LOCK_DOMAIN, &*kdf.derive(passphrase)?, random)?;
         Ok(Self { kdf, sealed })
     }
@@ -161,7 +165,7 @@ pub struct Record {
 
 impl Record {
     fn bound_to(key: &PublicKey, origin: &Origin) -> Vec<u8> {
-        // Both have a JSON form.
+        // JSON separates the parts, so no other key and origin give the same bytes. Both have a JSON form, so this does not fail.
         serde_json::to_vec(&("zellbook record 1", key, origin)).unwrap_or_default()
     }
 

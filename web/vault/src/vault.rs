@@ -35,6 +35,7 @@ impl Secret {
         Ok(match self {
             Self::Phrase(phrase) => Zeroizing::new(phrase.words().as_bytes().to_vec()),
             Self::Key(key) => {
+                // The core gives a secret key out only in hex.
                 let bytes = hex::decode(key.to_hex().as_bytes());
                 Zeroizing::new(bytes.map_err(|_| VaultError::Unavailable)?)
             }
@@ -54,6 +55,7 @@ fn open(record: &Record, data_key: &DataKey) -> Result<Secret, VaultError> {
         let key = SecretKey::from_bytes(bytes).map_err(|_| VaultError::NoFile)?;
         (key.public_key(), Secret::Key(key))
     };
+    // Encryption binds the secret to the named key, but the author of an imported file can name any key.
     if owner == record.key { Ok(secret) } else { Err(VaultError::Wrong) }
 }
 
@@ -73,6 +75,7 @@ fn open_all(file: &WalletFile, data_key: &DataKey) -> Result<Secrets, VaultError
 }
 
 fn random_key(random: &mut Randomness) -> Result<SecretKey, VaultError> {
+    // Fails for about one number in 2^127, so no second number is tried.
     SecretKey::from_bytes(&random.take()).map_err(|_| VaultError::Random)
 }
 
@@ -91,6 +94,7 @@ impl Vault {
             Request::Add { source, passphrase } => self.add(source, passphrase, random),
             Request::Unlock { file, passphrase } => {
                 let data_key = file.lock.open(passphrase)?;
+                // All records are opened before anything changes: a wallet that does not open leaves the present keys in place.
                 let secrets = open_all(file, &data_key)?;
                 *self = Self { data_key: Some(data_key), ..Self::default() };
                 self.take(secrets);
@@ -105,10 +109,13 @@ impl Vault {
                 Ok(Answer::Done)
             }
             Request::Sign { key, text } => {
+                // A key that this wallet does not have counts as locked: another tab may have added it.
                 let key = self.keys.get(key).ok_or(VaultError::Locked)?;
                 Ok(Answer::Signature(key.sign(Scheme::Raw, text).to_string()))
             }
             Request::Reveal { record, lock, passphrase } => {
+                // With the passphrase and not with the data key in memory: a script that can ask an unlocked vault to sign
+                // must not be able to take the secrets away.
                 let secret = open(record, &lock.open(passphrase)?)?;
                 Ok(Answer::Secret(match secret {
                     Secret::Phrase(phrase) => phrase.words().to_string(),
@@ -116,6 +123,7 @@ impl Vault {
                 }))
             }
             Request::Rewrap { lock, passphrase, new_passphrase } => {
+                // The records stay as they are, because only the data key is under the passphrase.
                 let data_key = lock.open(passphrase)?;
                 let lock = SealedKey::seal(&data_key, new_passphrase, random)?;
                 Ok(Answer::Stored { lock: Some(lock), records: Vec::new(), phrase: None })
@@ -149,6 +157,7 @@ impl Vault {
                 let key = SecretKey::from_hex(digits.trim()).map_err(|_| VaultError::NoKey)?;
                 vec![(key.public_key(), Origin::Imported, Secret::Key(key))]
             }
+            // Under the file's own data key. `add` encrypts the secrets again under that of this wallet.
             Source::File(file) => open_all(file, &file.lock.open(passphrase)?)?,
             Source::Next { phrase, index } => {
                 let key = self.phrases.get(phrase).ok_or(VaultError::Locked)?.key(*index)?;
@@ -191,6 +200,7 @@ impl Vault {
             Record::seal(*key, *origin, &secret.bytes()?, &data_key, random)
         };
         let records = secrets.iter().map(seal).collect::<Result<_, VaultError>>()?;
+        // Only now: if encrypting failed, there is no new wallet, and no key is usable that could not be stored.
         self.data_key = Some(data_key);
         self.take(secrets);
         Ok(Answer::Stored { lock, records, phrase })

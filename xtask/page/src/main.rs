@@ -84,6 +84,7 @@ fn build(job: &Job) -> Result<(), String> {
     let stamp = stamp(job)?;
     let stamp_path = job.site.with_extension("stamp");
     let unchanged = fs::read_to_string(&stamp_path).is_ok_and(|old| old == stamp);
+    // The stamp is beside the folder, so it can be there when the page is not.
     if unchanged && job.site.join("index.html").is_file() {
         return Ok(());
     }
@@ -95,6 +96,7 @@ fn build(job: &Job) -> Result<(), String> {
 
 /// The hash of all inputs, including this program.
 fn stamp(job: &Job) -> Result<String, String> {
+    // Another version of this tool, or of a library in it, may make another page.
     let program = env::current_exe().map_err(|error| format!("finding this program: {error}"))?;
     let sources = SOURCES.map(|name| job.root.join(name)).into_iter();
     let styles = STYLES.map(|name| style_path(&job.root, name));
@@ -107,6 +109,7 @@ fn stamp(job: &Job) -> Result<String, String> {
         program,
     ];
     let mut stamp = Sha256::new();
+    // The two kinds of page share one folder.
     stamp.update([u8::from(job.quick)]);
     for file in sources.chain(styles).chain(others) {
         stamp.update(read(&file)?);
@@ -136,6 +139,7 @@ fn assemble(job: &Job) -> Result<(), String> {
     // The vault's module has no imports, so it needs no binding.
     let vault_module = staging.join("vault.wasm");
     write(&vault_module, &read(&job.vault_module)?)?;
+    // Before the files are named: the hash in a name must be that of the bytes that are served.
     if !job.quick {
         say("optimizing the wasm modules");
         let mut modules = vec![page_module.clone(), vault_module.clone()];
@@ -143,6 +147,7 @@ fn assemble(job: &Job) -> Result<(), String> {
         optimize(root, &modules)?;
     }
 
+    // Only now, so that a build that fails before this leaves the previous page.
     empty(&job.site)?;
     let mut site = Site::new(&job.site);
     let page_module = site.add_hashed("zellbook", "wasm", &read(&page_module)?)?;
@@ -157,6 +162,7 @@ fn assemble(job: &Job) -> Result<(), String> {
         let stem = stem.strip_prefix("split_").unwrap_or(&stem).replace('_', "-");
         parts.push(site.add_hashed(&stem, "wasm", &read(part)?)?);
     }
+    // The script names the module, so the module's hash must be known before that of the script.
     let start = fill(read_text(&root.join("web/start.js"))?, &[("wasm", &page_module)])?;
     let mut script = split.script(&read_text(&staging.join("zellbook-web.js"))?, &parts)? + &start;
     let styles: Result<Vec<String>, String> =
@@ -181,6 +187,7 @@ fn assemble(job: &Job) -> Result<(), String> {
             ("icon", &icon),
         ],
     )?;
+    // Last, because it names all others. It alone has no hash in its name, since it is where a visit begins.
     site.add("index.html", index.as_bytes())?;
     if !job.quick {
         say("compressing");
@@ -203,6 +210,7 @@ fn fill(mut text: String, assets: &[(&str, &Asset)]) -> Result<String, String> {
             .replace(&format!("{{{{{name}}}}}"), &asset.path)
             .replace(&format!("{{{{{name} integrity}}}}"), &asset.integrity);
     }
+    // A misspelled placeholder would otherwise be noticed only in a browser.
     if let Some(at) = text.find("{{") {
         let rest: String = text[at..].chars().take(40).collect();
         return Err(format!("unknown placeholder in a source file of the page: {rest}"));

@@ -23,6 +23,7 @@ pub fn shorten(root: &Path, text: &str, file: &Path) -> Result<String, String> {
     run(Command::new("node")
         .arg(root.join("xtask/npm/node_modules/esbuild/bin/esbuild"))
         .arg(file)
+        // By default esbuild writes each character beyond ASCII as an escape, which is longer.
         .args(["--minify", "--charset=utf8", "--log-level=warning", "--allow-overwrite"])
         // wasm-bindgen lists the same import once for each part of the page.
         .arg("--log-override:duplicate-object-key=silent")
@@ -38,6 +39,7 @@ fn on_all_cores(script: &Path, files: &[PathBuf]) -> Result<(), String> {
     thread::scope(|scope| {
         let threads: Vec<_> = groups
             .iter()
+            // One process handles many files, because loading the optimizer takes longer than a small module.
             .map(|group| scope.spawn(move || run(Command::new("node").arg(script).args(group))))
             .collect();
         threads.into_iter().try_for_each(|thread| {

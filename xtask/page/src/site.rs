@@ -32,6 +32,7 @@ impl<'a> Site<'a> {
         extension: &str,
         bytes: &[u8],
     ) -> Result<Asset, String> {
+        // The name only has to differ between versions. The digest below is what a browser checks.
         let hash = hex::encode(&Sha256::digest(bytes)[..8]);
         let name = format!("{stem}-{hash}.{extension}");
         let integrity = format!("sha384-{}", Base64::encode_string(&Sha384::digest(bytes)));

@@ -40,9 +40,11 @@ impl Split {
     /// Joins wasm-bindgen's script and the loader into one script, and adds the digests of the parts. As separate files, one
     /// would import the other, and not all browsers check the integrity of imported scripts.
     pub fn script(&self, bound: &str, parts: &[Asset]) -> Result<String, String> {
+        // In one script, `initSync` needs no import.
         let mut link = take(&self.link, "import { initSync } from \"./main.js\";", "")?;
         for (file, part) in self.parts.iter().zip(parts) {
             let name = file.file_name().unwrap_or_default().display();
+            // The loader fetches a part without a digest. With one, the browser refuses a part that was changed.
             let fetch = format!("fetch(new URL(\"./{name}\", import.meta.url))");
             let checked =
                 format!("fetch(\"{}\", {{ integrity: \"{}\" }})", part.path, part.integrity);
@@ -54,22 +56,26 @@ impl Split {
             .filter_map(|rest| rest.split_once(" =").map(|(name, _)| name))
             .collect();
         let loaders = loaders.join(", ");
+        // The function around the loader returns these names instead.
         let link = link.replace("export const ", "const ");
         // wasm-bindgen imports the loader once for each part.
         let ending = format!(" from \"{LINK}\"");
         let name =
             |line: &str| Some(line.strip_prefix("import * as ")?.strip_suffix(&ending)?.into());
         let names: Vec<String> = bound.lines().filter_map(name).collect();
+        // This changes nothing. It fails if the script imports no loader, so that the page cannot lose its parts unnoticed.
         let mut script = take(bound, &ending, &ending)?;
         for name in &names {
             script = take(&script, &format!("import * as {name}{ending}"), "")?;
         }
         let bound = script;
+        // A later version of the tools might import more, and the browser would run that without a digest.
         if let Some(line) = bound.lines().chain(link.lines()).find(|line| is_import(line)) {
             return Err(format!("the page's script must not import another one: {line}"));
         }
         let imports: String =
             names.iter().map(|name| format!("const {name} = loader;\n")).collect();
+        // The loader is in a function, so that its names cannot collide with those of wasm-bindgen's script.
         Ok(format!(
             "const loader = (() => {{\n{link}\nreturn {{ {loaders} }};\n}})();\n{imports}{bound}"
         ))

@@ -39,6 +39,7 @@ pub fn check(tree: &Tree, allowed: &[(&str, &[&str])]) -> Vec<Violation> {
     let manifests: BTreeMap<&str, &str> =
         tree.below("").filter(|(path, _)| is_manifest(path)).collect();
     for (file, text) in manifests {
+        // The manifest of a workspace has no package.
         let Some(package) = package(text) else { continue };
         let Some((_, may)) = allowed.iter().find(|(name, _)| *name == package) else {
             let problem =
@@ -47,6 +48,7 @@ pub fn check(tree: &Tree, allowed: &[(&str, &[&str])]) -> Vec<Violation> {
             continue;
         };
         for dependency in dependencies(text) {
+            // Libraries from elsewhere are free: the rule is about the packages of this repository.
             let ours = allowed.iter().any(|(name, _)| *name == dependency.package);
             if ours && !may.contains(&dependency.package.as_str()) {
                 let problem = format!("{package} must not depend on {}", dependency.package);
@@ -62,6 +64,7 @@ pub fn is_manifest(path: &str) -> bool {
 }
 
 fn package(manifest: &str) -> Option<&str> {
+    // Read as text, as in `tools.rs`: a TOML parser would slow down the build of this crate.
     let after = manifest.split_once("[package]")?.1;
     let line = after.lines().find(|line| line.starts_with("name"))?;
     line.split('"').nth(1)
@@ -75,6 +78,7 @@ fn dependencies(manifest: &str) -> Vec<Dependency> {
         if let Some(section) = text.strip_prefix('[') {
             let section = section.trim_end_matches(']');
             let kind = section.rsplit('.').next().unwrap_or_default();
+            // The last part of the name, so that `[target.'cfg(unix)'.dependencies]` counts too.
             inside = ["dependencies", "build-dependencies"].contains(&kind)
                 && section != "workspace.dependencies";
             // The form `[dependencies.name]`.
@@ -90,6 +94,7 @@ fn dependencies(manifest: &str) -> Vec<Dependency> {
         if !inside {
             continue;
         }
+        // A dependency under another name must not escape the rule.
         let renamed = text.split_once("package = \"").and_then(|(_, rest)| rest.split('"').next());
         let name = text.split(['=', '.', ' ']).next().filter(|name| !name.is_empty());
         if let Some(package) = renamed.or(name) {

@@ -25,6 +25,7 @@ pub fn check(a_crate: &Crate) -> Vec<Violation> {
         }
         let Some(cycle) = shortest_cycle(start, &next) else { continue };
         // Mark the whole group, so that only one cycle of it is reported.
+        // Two files are in the same group if each reaches the other. Crates are small enough to search anew for each file.
         let group: Vec<&str> = reachable(start, &next)
             .into_iter()
             .filter(|file| reachable(file, &next).contains(start))
@@ -52,6 +53,7 @@ fn shortest_cycle<'a>(
     let mut queue = VecDeque::from([start]);
     while let Some(file) = queue.pop_front() {
         for &edge in next.get(file).into_iter().flatten() {
+            // The start is not in the map, so the search finds the way back to it.
             if reached_by.contains_key(edge.to.as_str()) {
                 continue;
             }

@@ -45,11 +45,14 @@ pub fn check(
             continue;
         }
         if let Some(heading) = line.strip_prefix("#").filter(|_| block.is_none()) {
+            // Any other heading ends the section, so that its paths are not found in the folder before it.
             let folder = heading.trim_start_matches('#').trim().trim_matches('`');
             section = if tree.exists(folder) { folder.into() } else { String::new() };
         }
         let code: Vec<&str> = match block.as_deref() {
+            // Every second piece between backquotes is code.
             None => line.split('`').skip(1).step_by(2).collect(),
+            // Comments in a shell block are prose. Other blocks are data or output.
             Some("sh") => vec![line.split(" #").next().unwrap_or_default()],
             Some(_) => Vec::new(),
         };
@@ -62,12 +65,14 @@ pub fn check(
             let mut folder = String::new();
             for path in code.iter().filter(|code| is_path(code)) {
                 match find(tree, &section, &folder, path) {
+                    // A folder gives the paths after it in the line their place, as in "`api/` (`page.rs`)".
                     Some(found) if path.ends_with('/') => folder = found,
                     Some(_) => {}
                     None => report(format!("`{path}` does not exist")),
                 }
             }
             for name in code.iter().filter_map(|code| qualified_name(code)) {
+                // All names of the repository, not those of the type: finding the type's own would need a compiler.
                 if let Some(unknown) = name.iter().find(|part| !names.contains(*part)) {
                     report(format!("`{unknown}` of `{}` does not exist", name.join("::")));
                 }
@@ -109,6 +114,7 @@ fn qualified_name(code: &str) -> Option<Vec<&str>> {
 
 /// Resolves a path in a document to a path from the root.
 fn find(tree: &Tree, section: &str, folder: &str, path: &str) -> Option<String> {
+    // From the nearest place to the farthest, as a reader would look.
     let source = format!("{section}/src");
     [folder, &source, section, ""]
         .into_iter()
@@ -134,6 +140,7 @@ fn commands_in(code: &str) -> Vec<Vec<&str>> {
     parts
         .map(|words: Vec<&str>| {
             let words: Vec<&str> =
+                // Variables before the command, as in `ZELLBOOK_LOG=debug zellbook serve`.
                 words.into_iter().skip_while(|word| word.contains('=')).collect();
             // `cargo run -p zellbook -- serve` runs `zellbook serve`.
             match words.iter().position(|word| *word == "--") {
@@ -150,6 +157,7 @@ fn commands_in(code: &str) -> Vec<Vec<&str>> {
 fn unknown_command(words: &[&str], tasks: &[&str], commands: &[Vec<String>]) -> Option<String> {
     if let ["cargo", "xtask", rest @ ..] = words {
         let task = rest.first()?;
+        // A placeholder or an option in the command's place is not a name.
         let known = tasks.contains(task) || !is_name(task);
         return (!known).then(|| format!("the command `cargo xtask {task}` does not exist"));
     }

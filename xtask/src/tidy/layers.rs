@@ -62,6 +62,7 @@ pub fn check(a_crate: &Crate, layers: &Layers) -> Vec<Violation> {
         }
     }
     for edge in a_crate.edges() {
+        // A file without a layer was reported above.
         let (Some(from), Some(to)) = (layer(&edge.from), layer(&edge.to)) else { continue };
         if to > from {
             let problem =

@@ -42,6 +42,7 @@ fn check(tree: &Tree, tasks: &[&str]) -> (Vec<Violation>, usize) {
     let mut violations = Vec::new();
     let crates: Vec<Crate> =
         roots(tree).into_iter().map(|root| Crate::read(tree, root, &mut violations)).collect();
+    // All other rules see only files that some crate declares.
     violations.extend(unreached(tree, &crates));
     for a_crate in &crates {
         violations.extend(cycles::check(a_crate));

@@ -66,6 +66,7 @@ impl Crate {
         violations: &mut Vec<Violation>,
     ) -> usize {
         let index = self.modules.len();
+        // The index must exist before the children, which name their parent by it.
         let children = std::mem::take(&mut module.children);
         let node = Node { file: file.into(), parent, children: BTreeMap::new(), module };
         self.modules.push(node);
@@ -95,6 +96,7 @@ impl Crate {
             return Some(join(file.rsplit_once('/').map_or("", |(folder, _)| folder), path));
         }
         let name = &child.name;
+        // The two places in which the compiler looks.
         let candidates = [format!("{folder}/{name}.rs"), format!("{folder}/{name}/mod.rs")];
         candidates.into_iter().find(|candidate| tree.text(candidate).is_some())
     }
@@ -128,6 +130,7 @@ impl Crate {
         for (index, node) in self.modules.iter().enumerate() {
             let imports = node.module.imports.iter().map(|import| {
                 let target = match self.resolve(index, &import.path, 0) {
+                    // Importing a module alone uses nothing of it. A glob brings its names in, and so depends on it.
                     Some(Target::Module(_)) if import.name != "*" => None,
                     target => target,
                 };
@@ -148,6 +151,7 @@ impl Crate {
                     continue;
                 }
                 let edge = Edge { from: from.into(), to: to.into(), line, path };
+                // The first line, so that a report leads to the import and not to one of its uses.
                 let first = edges.entry((from, to)).or_insert_with(|| edge.clone());
                 if edge.line < first.line {
                     *first = edge;
@@ -159,6 +163,7 @@ impl Crate {
 
     /// Resolves a path in a module. `None` if it leads to another crate.
     fn resolve(&self, module: usize, path: &[String], steps: usize) -> Option<Target> {
+        // A name that is not found after so many steps counts as one of another crate, which breaks no rule.
         if steps > MAX_STEPS {
             return None;
         }
@@ -196,6 +201,7 @@ impl Crate {
         if node.module.items.contains_key(name) {
             return Some(Target::InModule(module));
         }
+        // The compiler puts exported macros into the root of the crate, whatever module declares them.
         if module == 0 {
             let exporting = |node: &Node| node.module.exported_macros.contains(name);
             if let Some(at) = self.modules.iter().position(exporting) {
@@ -212,6 +218,7 @@ impl Crate {
         let all = node.module.imports.iter().filter(|import| import.name == "*");
         for import in all.filter(|_| steps < MAX_STEPS) {
             if let Some(Target::Module(inside)) = self.resolve(module, &import.path, steps + 1)
+                // A glob of the module itself would only lead back here.
                 && inside != module
                 && let Some(found) = self.look_up(inside, name, steps + 1)
             {

@@ -81,6 +81,7 @@ pub fn check(file: &str, module: &Module, restrictions: &[Restriction]) -> Vec<V
         let texts = module.strings.iter().filter(|(text, _)| restriction.has_text(text));
         let mut lines: Vec<usize> = words.chain(texts).map(|(_, line)| *line).collect();
         lines.sort_unstable();
+        // One violation per line, though a line can have several of the names.
         lines.dedup();
         for line in lines {
             let problem = format!(
@@ -96,6 +97,7 @@ pub fn check(file: &str, module: &Module, restrictions: &[Restriction]) -> Vec<V
 
 /// Finds allowed files and folders that do not exist, so that the lists stay up to date.
 pub fn stale(tree: &Tree, restrictions: &[Restriction]) -> Vec<Violation> {
+    // The small trees of tests have only some of the folders.
     let active = restrictions.iter().filter(|restriction| tree.exists(restriction.within));
     let allowed = active.flat_map(|restriction| {
         restriction.allowed_in.iter().map(move |place| (restriction, place))
@@ -121,6 +123,7 @@ impl Restriction {
     }
 
     fn has_text(&self, literal: &str) -> bool {
+        // A literal is stored as it is in the source, with prefix and quotes. SQL may begin on the line after them.
         let text = literal.trim_start_matches(['r', 'b', '#', '"']).trim_start();
         self.texts.iter().any(|beginning| text.starts_with(beginning))
     }

@@ -57,6 +57,7 @@ pub fn read(text: &str) -> Result<Module, LexError> {
 /// Enums of a file that derive a trait, each with its variants. Variants with `#[command(flatten)]` are left out, because
 /// they stand for the variants of another enum.
 pub fn enumerations(text: &str, derived: &str) -> Vec<(String, Vec<String>)> {
+    // A file that is not Rust is reported when it is read as a module.
     let Ok(all) = text.parse::<TokenStream>() else { return Vec::new() };
     let all: Vec<TokenTree> = all.into_iter().collect();
     let mut found = Vec::new();
@@ -115,6 +116,7 @@ fn is_punct(token: Option<&TokenTree>, wanted: char) -> bool {
 
 fn word(token: Option<&TokenTree>) -> Option<String> {
     match token {
+        // `r#type` and `type` are the same name in a path.
         Some(TokenTree::Ident(ident)) => Some(ident.to_string().trim_start_matches("r#").into()),
         _ => None,
     }
@@ -148,6 +150,7 @@ impl Attribute {
         if !is_punct(all.get(at), '#') {
             return None;
         }
+        // `#![…]` is an attribute of the module around it, and read like any other.
         let at = at + 1 + usize::from(is_punct(all.get(at + 1), '!'));
         let group = group(all.get(at), Delimiter::Bracket)?;
         Some(Self { tokens: tokens(group), end: at + 1 })
@@ -164,6 +167,7 @@ impl Attribute {
         };
         let Some(condition) = group(Some(condition), Delimiter::Parenthesis) else { return false };
         let condition = tokens(condition);
+        // `any(test, …)` is not enough: such code is also compiled into the product.
         let conditions = match (word(condition.first()).as_deref(), condition.get(1)) {
             (Some("all"), inner) => group(inner, Delimiter::Parenthesis).map(tokens),
             _ => Some(condition),
@@ -201,6 +205,7 @@ fn skip_item(all: &[TokenTree], mut at: usize) -> usize {
             },
             TokenTree::Punct(punct) => match punct.as_char() {
                 ';' => return at + 1,
+                // A field or a match arm ends with a comma. In an item, commas are between parameters.
                 ',' if !is_item && !until_semicolon => return at + 1,
                 _ => {}
             },
@@ -385,12 +390,14 @@ impl Module {
         self.words.push((first.clone(), line));
         let continues = is_punct(before(1), ':') && is_punct(before(2), ':');
         let is_field = is_punct(before(1), '.') && !is_punct(before(2), '.');
+        // The rest of a path after type arguments, or a field: neither begins with a name in scope.
         if continues || is_field {
             return at + 1;
         }
         let mut segments = vec![first];
         let mut end = at + 1;
         while is_path_separator(all, end) {
+            // `Vec::<u8>::new`: the path ends before its type arguments, which are read as tokens of their own.
             let Some(segment) = word(all.get(end + 2)) else { break };
             self.words.push((segment.clone(), line));
             segments.push(segment);
@@ -404,6 +411,7 @@ impl Module {
 
     /// Finds items in the arguments of a macro, as in `units! { pub struct Ticks; }`.
     fn declared_by_macro(&mut self, group: &Group) {
+        // What a macro makes of its arguments is unknown, so what looks like an item there is taken for one.
         let all = tokens(group);
         for at in 0..all.len() {
             if let Some(name) = declared_name(&all, at) {
@@ -419,6 +427,7 @@ impl Module {
                 self.code_lines.extend([line(group.span_open()), line(group.span_close())]);
                 continue;
             }
+            // A string can cover several lines, and all of them count.
             self.code_lines.extend(token.span().start().line..=token.span().end().line);
         }
     }

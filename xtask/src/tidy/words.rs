@@ -15,6 +15,7 @@ pub fn check(tree: &Tree) -> Vec<Violation> {
     let mut violations = Vec::new();
     for (file, text) in PLACES.iter().flat_map(|place| tree.below(place)) {
         for (index, line) in text.lines().enumerate() {
+            // In whole lines and not in string literals, because the files are Rust, HTML, CSS and JavaScript.
             for word in OLD_WORDS.lines().filter(|word| line.contains(word)) {
                 let problem =
                     format!("\"{word}\" is an old word; `docs/glossary.md` has the new one");

@@ -40,23 +40,27 @@ impl Judge {
             let batch = Batch::check(rules, index, body.as_bytes());
             let outcome = exchange.apply(&batch).map_err(|error| format!("the judge: {error}"))?;
             for transaction in &outcome.transactions {
+                // An element that is no transaction has no hash and no effect.
                 let Some(hash) = transaction.hash else { continue };
                 let code = transaction.result.as_ref().err().map(|reject| reject.code());
                 match outcomes.get(&hash.0) {
                     None => {
                         outcomes.insert(hash.0, code);
                     }
+                    // The first outcome counts. A copy is sequenced after it, and its nonce is used by then.
                     Some(_) if code.is_none() => {
                         return Err(format!("{hash} was applied again in batch {index}"));
                     }
                     Some(_) => copies += 1,
                 }
             }
+            // With the length, so that the same bytes cut into other bodies give another digest.
             digest.update((body.len() as u64).to_be_bytes());
             digest.update(body.as_bytes());
             digest.update(outcome.root);
             roots.push(outcome.root);
         }
+        // Once at the end, because a recount reads the whole state.
         exchange.recount().map_err(|error| format!("the judge: {error}"))?;
         let digest = hex::encode(digest.finalize());
         Ok(Self { roots, outcomes, copies, digest, exchange })
@@ -80,6 +84,7 @@ impl Judge {
             Ok((roots, outcomes))
         });
         let (roots, outcomes) = view.map_err(|error| format!("{name}: {error}"))?;
+        // Roots before the number of batches: the first batch that differs says more than a missing one.
         for (index, (ours, theirs)) in (1..).zip(self.roots.iter().zip(&roots)) {
             if theirs.as_ref() != Some(ours) {
                 return Err(format!(
@@ -116,6 +121,8 @@ impl Judge {
             given_up += 1;
             let replica = &replicas[accepted.replica];
             let stage = replica.progress(hash).map(|progress| progress.stage);
+            // An outbox may give up only a transaction that cannot take effect any more. The judge's state
+            // shows whether that is so.
             let is_true = match stage {
                 Some(Stage::Expired) => self.is_expired(&accepted.checked),
                 Some(Stage::Superseded) => self.is_superseded(&accepted.checked),
@@ -132,6 +139,7 @@ impl Judge {
     }
 
     fn is_expired(&self, checked: &CheckedTransaction) -> bool {
+        // By the exchange's time, which alone decides whether a transaction has expired. Clocks of replicas do not.
         checked.valid_until.is_some_and(|until| until <= self.exchange.counters().time)
     }
 

@@ -66,6 +66,7 @@ fn parse_seeds(text: &str) -> Result<Seeds, String> {
 
 /// Runs all seeds. Stops at the first failure and prints the command that repeats it.
 pub fn chaos(arguments: ChaosArguments, output: Output) -> Result<(), Failure> {
+    // The databases sync at every commit. Virtual time does not wait for that, but real time does.
     let memory = PathBuf::from("/dev/shm");
     let parent = match &arguments.folder {
         Some(folder) => folder.clone(),
@@ -74,6 +75,7 @@ pub fn chaos(arguments: ChaosArguments, output: Output) -> Result<(), Failure> {
     };
     let parent = parent.join(format!("zellbook-chaos-{}", std::process::id()));
     let next = AtomicU64::new(arguments.seeds.from);
+    // Only a hint that ends the other threads soon. The failures themselves are behind the mutex.
     let has_failed = AtomicBool::new(false);
     let failures = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -125,6 +127,7 @@ pub fn chaos(arguments: ChaosArguments, output: Output) -> Result<(), Failure> {
 fn run_seed(options: &Options, seed: u64, once: bool) -> Result<Report, String> {
     let report = run(options, seed)?;
     if !once {
+        // The report has the digest of all bodies and roots, so equal reports mean equal histories.
         let again = run(options, seed)?;
         if again != report {
             return Err(format!("two runs of the same seed differ:\n  {report}\n  {again}"));

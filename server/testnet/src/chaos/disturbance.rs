@@ -1,8 +1,8 @@
 //! Injects the faults of a chaos test: faults of the emulated nodes, links that are cut or lose messages, and
 //! replicas that are killed and restarted.
 //!
-//! A few faults are active at a time, each for a random while. Every kind occurs once before any occurs
-//! again, so that even a short run covers all of them. All faults end before the result is checked.
+//! A few faults are active at a time, each for a random while. Every kind of node fault occurs once before any of
+//! them occurs again, so that even a short run covers all of them. All faults end before the result is checked.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -57,11 +57,14 @@ impl Event {
             }) => Some(*node),
             _ => None,
         };
+        // A node has one condition: the end of a freeze would revive a node that another fault has killed.
         let same_node = stops(self).is_some() && stops(self) == stops(other);
         let same_kind = match (self, other) {
             (Self::Node(ours), Self::Node(theirs)) => {
                 ours.kind == theirs.kind
                     && (ours.node == theirs.node
+                        // The network has one partition, one deceived node and one rate of each loss, so a
+                        // second fault of such a kind would end with the first.
                         || matches!(ours.kind, FaultKind::Partition | FaultKind::Equivocate)
                         || matches!(ours.kind, FaultKind::Drop | FaultKind::Duplicate))
             }
@@ -94,6 +97,7 @@ impl Disturbance {
         rng.shuffle(&mut deck);
         let faults = Faults::new(network.clone(), kinds, rng.u64(..));
         let now = Instant::now();
+        // Some loss all the time, as in any network.
         links.state().lost_percent = LOST_PERCENT.0;
         Self {
             network: network.clone(),
@@ -104,6 +108,7 @@ impl Disturbance {
             active: Vec::new(),
             deck,
             next: now,
+            // Not at once, so that the first victim has something on disk to restart from.
             next_kill: now + Duration::from_secs(5),
             dead: BTreeMap::new(),
             counts: BTreeMap::new(),
@@ -112,6 +117,7 @@ impl Disturbance {
 
     /// Whether every kind of fault has occurred, a frozen leader was changed, and a replica was killed.
     pub fn has_had_all(&self) -> bool {
+        // A freeze is long enough for a change of leader, but only a quorum that is up can make one.
         let has_changed = !self.counts.contains_key("freeze") || self.network.leader_changes() > 0;
         self.deck.is_empty() && has_changed && self.counts.contains_key("replica kill")
     }
@@ -127,6 +133,7 @@ impl Disturbance {
             .into_iter()
             .partition(|(until, _): &(Instant, Event)| *until <= now);
         self.active = active;
+        // Faults end before new ones begin, so that they do not count as active in the search for clashes.
         for (_, event) in over as Vec<(Instant, Event)> {
             self.end(event);
         }
@@ -160,6 +167,7 @@ impl Disturbance {
                 replica: self.rng.usize(0..replicas),
                 node: self.rng.usize(0..self.nodes),
             },
+            // The deck first. A kind stays in it until one of its faults has really begun.
             _ => match self.faults.draw(self.deck.last().copied()) {
                 Some(fault) => Event::Node(fault),
                 None => return,
@@ -203,6 +211,7 @@ impl Disturbance {
         for (_, event) in std::mem::take(&mut self.active) {
             self.end(event);
         }
+        // Not even the normal loss remains, so that the replicas can come to rest.
         self.links.state().lost_percent = 0;
         for replica in replicas.iter_mut().filter(|replica| !replica.is_running()) {
             replica.start(common, &mut self.rng)?;

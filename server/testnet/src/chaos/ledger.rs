@@ -26,6 +26,7 @@ pub struct Accepted {
 
 #[derive(Clone, Default)]
 pub struct Ledger {
+    // Ordered, because the order of a hash map differs from run to run, and the seed must decide everything.
     accepted: Arc<Mutex<BTreeMap<Hash, Accepted>>>,
 }
 
@@ -56,6 +57,7 @@ impl Ledger {
                 let accepted = self.accepted();
                 accepted.iter().filter(|(_, it)| waits(it)).map(|(hash, _)| *hash).collect()
             };
+            // What is accepted after its own batch was published is found at the next change.
             let known = match reader.read_now(|view| view.known_transactions(&pending)) {
                 Ok(known) => known,
                 Err(error) => return format!("reading its store failed: {error}"),

@@ -61,6 +61,7 @@ impl TestedReplica {
         let failure = |error: &dyn std::fmt::Display| format!("replica {}: {error}", self.index);
         std::fs::create_dir_all(&self.folder).map_err(|error| failure(&error))?;
         let (rules, files) = (&common.rules, Files::in_folder(&self.folder));
+        // The first start and the restart after a kill are the same code, as in `zellbook serve`.
         let store = Store::open(&files.store, rules).map_err(|error| failure(&error))?;
         let state = store.load(rules).map_err(|error| failure(&error))?;
         let transport = MemoryTransport { links: Arc::clone(&common.links), replica: self.index };
@@ -74,6 +75,7 @@ impl TestedReplica {
             state,
             outbox_options: OutboxOptions {
                 gather: Duration::from_millis(50),
+                // Below the pause of a leader change, so that each change makes the outboxes post again.
                 repost_after: Duration::from_secs(3),
                 batch_bytes_max: 5120,
             },
@@ -90,6 +92,7 @@ impl TestedReplica {
         let (ledger, published) = (common.ledger.clone(), watch.published.clone());
         let index = self.index;
         let tasks = vec![
+            // None of these tasks may end by itself: the one that does is the failure that the test reports.
             tokio::spawn(async move { format!("it halted: {}", follow.await) }),
             tokio::spawn(async move { format!("its outbox stopped: {:?}", post.await) }),
             tokio::spawn(async move {
@@ -104,8 +107,10 @@ impl TestedReplica {
 
     /// Drops all its tasks at their present await points.
     pub async fn kill(&mut self) {
+        // The count is in the memory of the outbox, which is about to go.
         self.posted_again = self.posted_again();
         let Some(running) = self.running.take() else { return };
+        // All are aborted before any is awaited: one that was still alive would run on with the others gone.
         for task in &running.tasks {
             task.abort();
         }

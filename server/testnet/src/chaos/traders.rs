@@ -48,6 +48,7 @@ impl Trader {
     }
 
     fn sign(&mut self, rules: &Rules, now_ms: u64, until: Option<u64>, action: Action) -> Signed {
+        // The convention of real clients. Two transactions in the same millisecond need different nonces.
         self.nonce = now_ms.max(self.nonce + 1);
         let is_order = matches!(action, Action::Order(_));
         let transaction = Transaction {
@@ -59,6 +60,7 @@ impl Trader {
         };
         let hash = transaction.hash(&rules.network);
         if is_order {
+            // Noted before it is accepted, so that some cancels name orders that never existed.
             self.orders.push(hash);
         }
         let element = transaction.sign(&rules.network, &self.key).to_json();
@@ -111,6 +113,7 @@ impl Traders {
             0..65 => Action::Order(order(now_ms, rng)),
             65..85 if !trader.orders.is_empty() => {
                 let index = rng.usize(0..trader.orders.len());
+                // By the hash of the transaction, since a trader here never learns the id of its order.
                 Action::Cancel(OrderRef::Transaction(trader.orders.swap_remove(index)))
             }
             85..87 => Action::CancelAll { market: None },
@@ -150,6 +153,7 @@ fn order(now_ms: u64, rng: &mut Rng) -> Order {
 pub async fn submit(outbox: Outbox, ledger: Ledger, replica: usize, signed: Signed) {
     let submitted = Instant::now();
     for _ in 0..3 {
+        // Only a confirmed transaction is recorded. One without an answer may be lost, and that is no failure.
         if outbox.submit(&signed.checked, signed.element.clone()).await.is_ok() {
             ledger.accept(signed.checked, replica, submitted);
             return;

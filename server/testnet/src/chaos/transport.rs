@@ -55,6 +55,7 @@ impl Links {
         let mut state = self.state();
         let percent = state.lost_percent;
         let delay = Duration::from_millis(state.rng.u64(DELAY_MS));
+        // Half of the losses break the connection, and the others are silent: a client must handle both.
         if percent == 0 || state.rng.u32(0..100) >= percent {
             Passage::After(delay)
         } else if state.rng.bool() {
@@ -98,6 +99,7 @@ impl MemoryTransport {
         let node: usize = node.parse().map_err(|_| unknown())?;
         let router = self.links.routers.get(node).ok_or_else(unknown)?.clone();
         self.pass().await?;
+        // Checked when the message arrives, and not when it leaves: the link may be cut on the way.
         self.is_reached(node)?;
         let method = match request.method {
             Method::Get => "GET",
@@ -117,10 +119,13 @@ impl MemoryTransport {
         let status = response.status().as_u16();
         let content_type = response.headers().get(header::CONTENT_TYPE);
         let content_type = content_type.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        // The client's own limit, as the real transport applies it.
         let body = to_bytes(response.into_body(), bounds.bytes_max)
             .await
             .map_err(|_| TransportError::TooLarge(bounds.bytes_max))?;
         self.pass().await?;
+        // By now the node has acted on the request. A response that is lost here makes the client repeat a
+        // post that has succeeded.
         self.is_reached(node)?;
         Ok(Answer { status, content_type, body: body.to_vec() })
     }
@@ -133,6 +138,7 @@ impl MemoryTransport {
                 sleep(delay).await;
                 return Err(TransportError::Connection("connection reset by peer".into()));
             }
+            // The timeout in `send` drops this future.
             Passage::Lost => std::future::pending().await,
         }
         Ok(())

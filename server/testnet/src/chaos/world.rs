@@ -30,13 +30,14 @@ use super::transport::Links;
 use crate::network::faults::{Fault, FaultKind, Faults};
 use crate::network::{Lie, Network, NetworkOptions};
 
-/// The virtual start time, in Unix milliseconds.
+/// The virtual start time, in Unix milliseconds. It is fixed, because nonces and signed texts contain the time.
 const START_MS: u64 = 1_795_000_000_000;
-/// The number of the issuer's key.
+/// The number of the issuer's key. Replicas have the numbers from 1 to 16, and traders those from 100.
 const ISSUER: u8 = 99;
 /// The longest virtual time until the required number of batches is finalized.
 const BATCHES_TIMEOUT: Duration = Duration::from_secs(4 * 3600);
-/// The longest virtual time from the end of the faults until all replicas have caught up.
+/// The longest virtual time from the end of the faults until all replicas have caught up. It is several times
+/// the longest wait of an outbox before it posts again.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(1800);
 /// The time between two rounds of submissions, in milliseconds.
 const SUBMIT_MS: std::ops::Range<u64> = 50..1000;
@@ -46,6 +47,8 @@ const SUBMITS_MAX: usize = 6;
 /// Runs one chaos test on this thread.
 pub fn run(options: &Options, seed: u64) -> Result<Report, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
+        // Without the driver of sockets, so that no part can wait for something outside of virtual time.
+        // Paused time advances only when all tasks wait, so a slow disk takes no virtual time.
         .enable_time()
         .start_paused(true)
         .build()
@@ -53,6 +56,7 @@ pub fn run(options: &Options, seed: u64) -> Result<Report, String> {
     std::fs::create_dir_all(&options.folder)
         .map_err(|error| format!("{}: {error}", options.folder.display()))?;
     let result = runtime.block_on(async { World::new(options, seed)?.run().await });
+    // Dropping the runtime drops all tasks, which closes the databases before their folder is removed.
     drop(runtime);
     let removed = std::fs::remove_dir_all(&options.folder);
     let report = result?;
@@ -101,6 +105,7 @@ impl<'a> World<'a> {
         let gateways = GatewayAddress::of_nodes(&nodes);
         let verifier = Verifier { app_name, nodes: nodes.into(), threshold: Threshold::DEFAULT };
         let common = Common {
+            // The sender is dropped at once: the node list of a chaos test never changes.
             verifier: watch::channel(Arc::new(verifier)).1,
             rules,
             clock: Clock::virtual_from(START_MS),
@@ -137,9 +142,12 @@ impl<'a> World<'a> {
             return Err("the emulated network stopped unexpectedly".into());
         }
         let bodies = self.network.finalized(&self.common.rules.genesis.app_name);
+        // From the emulated nodes and not from a replica, so that all replicas together cannot be wrong unnoticed.
         let judge = Judge::new(&self.common.rules, &bodies)?;
+        // Before the replicas are killed, because only a running outbox tells why it gave a transaction up.
         let given_up = judge.check_accepted(&self.common.ledger, &self.replicas)?;
         for replica in &mut self.replicas {
+            // Killed first, so that what is checked is what is on disk.
             replica.kill().await;
             judge.check(replica, &self.common.rules)?;
         }
@@ -182,12 +190,14 @@ impl<'a> World<'a> {
         let app_name = self.common.rules.genesis.app_name.clone();
         let mut rounds = 0_usize;
         while self.network.finalized_index(&app_name) < self.options.batches
+            // A seed without one kind of fault would test less than it says.
             || disturbance.as_ref().is_some_and(|disturbance| !disturbance.has_had_all())
         {
             if started.elapsed() > BATCHES_TIMEOUT {
                 return Err(self.describe("too few batches were finalized"));
             }
             sleep(Duration::from_millis(self.rng.u64(SUBMIT_MS))).await;
+            // In every round, so that a failure is reported near the fault that caused it.
             self.fail_if_ended().await?;
             let replica = self.rng.usize(0..self.replicas.len());
             for _ in 0..self.rng.usize(1..=SUBMITS_MAX) {
@@ -216,6 +226,7 @@ impl<'a> World<'a> {
     /// Submits a transaction to a replica. Nothing happens if the replica is down.
     fn submit(&self, replica: usize, signed: traders::Signed) {
         if let Some(outbox) = self.replicas.get(replica).and_then(TestedReplica::outbox) {
+            // A task of its own: the faults must not wait until the outbox has answered.
             tokio::spawn(traders::submit(outbox, self.common.ledger.clone(), replica, signed));
         }
     }
@@ -236,6 +247,7 @@ impl<'a> World<'a> {
         loop {
             sleep(Duration::from_millis(50)).await;
             self.fail_if_ended().await?;
+            // Attestations may still add batches. One moment at which all agree is enough.
             let last = self.network.finalized_index(&app_name);
             let is_settled = self.replicas.iter().all(|replica| {
                 let at = replica.published().map(|published| published.batch);

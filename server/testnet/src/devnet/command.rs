@@ -32,6 +32,7 @@ pub fn devnet(arguments: DevnetArguments, output: Output) -> Result<(), Failure>
             )));
         }
     };
+    // It outlives `run`, so that a temporary folder is removed when no process uses it any more.
     let folder = Folder::new(arguments.data.clone())?;
     block_on(run(&arguments, stakes, &folder.path, output))
 }
@@ -66,6 +67,7 @@ async fn run(
     let mut node_urls = Vec::new();
     for node in 0..network.len() {
         let port = port_of(arguments.node_port, node)?;
+        // All ports are open before the node list is written, because with port 0 only the listener knows its address.
         let (listener, address) = listen::bind(SocketAddr::from(([127, 0, 0, 1], port))).await?;
         node_urls.push(format!("http://{address}"));
         tokio::spawn(keep_node(network.clone(), node, listener, address, stop.clone()));
@@ -74,12 +76,14 @@ async fn run(
     let list = network.node_list(&node_urls)?;
     write_file(&nodes, list.to_json().as_bytes(), 0o644)?;
     let rounds = network.clone();
+    // A task of its own: if its assertions fail, the command can report the panic and stop the replicas.
     let emulation = tokio::spawn(async move { rounds.run(Clock::system()).await });
 
     // Only now, since replicas connect to the nodes at once.
     let mut replicas = Replicas::start(arguments, folder)?;
     tokio::select! {
         served = replicas.wait_until_served() => served?,
+        // Replicas that are still starting are killed when they are dropped.
         () = listen::stop_signal() => return Ok(()),
     }
     let urls = replicas.urls();
@@ -105,6 +109,7 @@ async fn run(
             Err(panic) => Failure::from(panic),
         }),
     };
+    // Before the nodes: otherwise the last lines in the replicas' logs would be failures of gateways.
     replicas.stop().await;
     let _ = stopper.send(true);
     result

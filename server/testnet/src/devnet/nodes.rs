@@ -26,6 +26,7 @@ pub async fn keep_node(
     let mut listener = Some(listener);
     loop {
         let (end, ended) = watch::channel(false);
+        // The first listener comes from the caller, who needed its address. After a kill the same port is opened again.
         let opened = match listener.take() {
             Some(listener) => Ok((listener, address)),
             None => listen::bind(address).await,
@@ -40,6 +41,7 @@ pub async fn keep_node(
                 };
                 tokio::select! {
                     () = serving => {}
+                    // Ending this wait drops the listener, so that the system refuses connections to the killed node.
                     () = life => {}
                     _ = stop.wait_for(|stop| *stop) => return,
                 }
@@ -58,6 +60,7 @@ pub async fn keep_node(
 pub async fn disturb(network: &Network, arguments: &DevnetArguments) {
     let mut faults = Faults::new(network.clone(), arguments.faults.clone(), arguments.seed);
     loop {
+        // Half of the time without a fault, so that the network recovers before the next one.
         sleep(arguments.every / 2).await;
         let Some(fault) = faults.draw(None) else { continue };
         tracing::info!("fault starts: {fault}");

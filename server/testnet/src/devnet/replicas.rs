@@ -58,6 +58,7 @@ impl Replicas {
         let since = Instant::now();
         for replica in &mut self.0 {
             let url = format!("{}/v1/status", replica.url);
+            // Any response will do: it shows that the port is served.
             while client.get(&url).send().await.is_err() {
                 if replica.status().is_some() || since.elapsed() > START_STOP_TIMEOUT {
                     return Err(replica.end().into());
@@ -84,6 +85,7 @@ impl Replicas {
     /// Stops all replicas with SIGTERM, as an operator would.
     pub async fn stop(&mut self) {
         tracing::info!("stopping {} replicas", self.0.len());
+        // All are asked before any is awaited, so that they stop at the same time.
         self.0.iter_mut().for_each(Replica::ask_to_stop);
         let asked = Instant::now();
         while self.0.iter_mut().any(|replica| replica.status().is_none())
@@ -97,6 +99,8 @@ impl Replicas {
 impl Replica {
     fn start(arguments: &DevnetArguments, number: u8, folder: &Path) -> Result<Self, Failure> {
         let port = match port_of(arguments.port, number.into())? {
+            // The port must be known here, for the URL, and stay the same over restarts. If another program
+            // takes it first, the replica fails to start and is reported.
             0 => TcpListener::bind("127.0.0.1:0")?.local_addr()?.port(),
             port => port,
         };
@@ -139,6 +143,7 @@ impl Replica {
             tracing::warn!("{}\n{then}", self.end());
             return;
         };
+        // A short wait, so that a replica that cannot start does not use up a core.
         if ended.elapsed() < RESTART_AFTER {
             return;
         }
@@ -170,6 +175,7 @@ impl Replica {
             return;
         }
         // If this fails, dropping it kills it.
+        // The standard library can only send SIGKILL, and calling libc would need `unsafe`.
         let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
     }
 }
@@ -178,6 +184,7 @@ impl Drop for Replica {
     fn drop(&mut self) {
         // Fails if it has already stopped, as it should have.
         let _ = self.child.kill();
+        // Collects the exit status, and makes sure that the replica's files are closed before the folder is removed.
         let _ = self.child.wait();
     }
 }

@@ -85,6 +85,7 @@ impl Served {
         let ids: Vec<String> = keys.iter().map(|(id, _)| id.clone()).collect();
         let stakes = ids.iter().map(|id| list.get(id).unwrap().stake).collect();
         let network = Network::of_keys(NetworkOptions { stakes, ..options }, keys);
+        // The nodes take turns in leading, so the epoch makes the captured leader the leader here.
         let epoch = ids.iter().position(|id| id == leader).unwrap() as u64;
         network.shared.nodes().nodes.iter_mut().for_each(|node| node.epoch = epoch);
         let (stop, stopped) = watch::channel(false);
@@ -95,7 +96,10 @@ impl Served {
             tokio::spawn(listen::serve(listener, network.router(node), stopped.clone()));
             urls.push(format!("http://{address}"));
         }
+        // Fails if another test of this process was first, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        // One captured response is a redirect, so none is followed. A proxy of the environment would not
+        // reach loopback.
         let client = Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
         Self { network, ids, urls, client: client.build().unwrap(), _stop: stop }
     }
@@ -117,6 +121,7 @@ impl Served {
     async fn finalize(&self, gateway: usize, apps: &[&str], bodies: &[Value], signed: &Signed<'_>) {
         let apps: serde_json::Map<String, Value> =
             apps.iter().map(|app| (app.to_string(), bodies.into())).collect();
+        // In one request, so that one round takes all bodies and one signature covers them.
         let request = self.client.put(format!("{}/node/batches", self.urls[gateway]));
         let request = request.header(CONTENT_TYPE, "application/json");
         let answer = request.body(Value::Object(apps).to_string()).send().await.unwrap();
@@ -220,6 +225,7 @@ async fn replay(run: &str, options: NetworkOptions) -> usize {
         let down = served.node("0x79bc3986689ce4949fb7556b9b2d6a593cdb3d31");
         served.network.shared.nodes().set_condition(down, Condition::Down, Instant::now());
     }
+    // In the first round the nodes get in contact with the leader. Before it, they refuse posts.
     served.round(0, &Late::default());
     let is_early = |file: &str| file.contains("empty") || file.contains("initial");
     let mut compared = 0;
@@ -233,6 +239,7 @@ async fn replay(run: &str, options: NetworkOptions) -> usize {
     let mut from = 0;
     for signature in &signatures {
         let index = usize::try_from(signature["index"].as_u64().unwrap()).unwrap();
+        // Lock signatures were captured only for the last batch. The others may have any signers.
         let lock = last_lock.as_ref().filter(|last| last["data"]["index"] == signature["index"]);
         let signed = Signed {
             index,
@@ -262,6 +269,7 @@ async fn responses_equal_every_captured_run_to_the_byte() {
     compared += replay("paged4", NetworkOptions { page_bytes_max: 40 << 10, ..options() }).await;
     let index = json("http_index.json");
     let others = ["put", "twoapps4"].map(|run| exchanges(run).len()).iter().sum::<usize>();
+    // The other two tests compare the rest, so no captured exchange is left out.
     assert_eq!(compared + others, index["exchanges"].as_array().unwrap().len());
 }
 
@@ -325,6 +333,7 @@ async fn responses_to_posts_and_errors_equal_the_captured_ones_to_the_byte() {
         }
         if file.contains("rate_limited") {
             let url = format!("{}/node/orderbook/batches", served.urls[node]);
+            // Four posts fill the leader's window, so that the captured fifth is refused.
             for _ in 0..4 {
                 let request = served.client.put(&url).header(CONTENT_TYPE, "text/plain");
                 let answer = request.body("x".repeat(5000)).send().await.unwrap();

@@ -16,6 +16,7 @@ impl Nodes {
             let members: BTreeSet<usize> = (0..self.nodes.len())
                 .filter(|node| {
                     let core = &self.nodes[*node];
+                    // A pruned node has no history that the others could continue from.
                     core.works(now) && core.side == side && !core.is_pruned
                 })
                 .collect();
@@ -28,6 +29,7 @@ impl Nodes {
                     now.duration_since(self.nodes[*node].heard_leader) > self.protocol.dispute_after
                 })
                 .collect();
+            // A quorum, because at least one of its nodes has the lock of every batch that was finalized.
             if self.is_quorum(&voters) {
                 self.elect(&members, latest, now);
             }
@@ -36,7 +38,7 @@ impl Nodes {
 
     fn elect(&mut self, members: &BTreeSet<usize>, latest: u64, now: Instant) {
         let mut epoch = latest + 1;
-        // Leaders that this side cannot reach are skipped.
+        // Leaders that this side cannot reach are skipped. The side has a node, so the loop ends.
         while !members.contains(&self.leader_of(epoch)) {
             epoch += 1;
         }
@@ -45,11 +47,13 @@ impl Nodes {
         tracing::debug!("the leader is {} from now on (epoch {epoch})", self.nodes[leader].id);
         let apps: Vec<String> = self.nodes[leader].apps.keys().cloned().collect();
         for app in &apps {
+            // By epoch first: a longer lock of an earlier epoch may cover batches that an election has since dropped.
             let last_lock = |node: &usize| {
                 let lock = self.nodes[*node].log(app).and_then(|log| log.lock.as_ref());
                 lock.map_or((0, 0), |lock| (lock.epoch, lock.index))
             };
             let Some(best) = members.iter().copied().max_by_key(last_lock) else { continue };
+            // What is locked may be final at a node that is absent, so it stays. Nothing after it can be final.
             let until = self.nodes[best].log(app).map_or(0, |log| log.indexes().locked);
             for node in members {
                 self.restart_from(best, *node, app, until);
@@ -85,6 +89,7 @@ impl Nodes {
         };
         self.rng.shuffle(&mut dropped);
         if let Some(log) = self.nodes[node].apps.get_mut(app) {
+            // To the front, because clients posted them before what is in the queue.
             dropped.into_iter().rev().for_each(|body| log.queue.push_front(body));
         }
     }

@@ -103,6 +103,7 @@ impl Faults {
 
     /// Draws a fault of this kind, or of any kind, without starting it. `None` if there are no kinds.
     pub fn draw(&mut self, kind: Option<FaultKind>) -> Option<Fault> {
+        // An empty range would panic. Without kinds, `get` finds none.
         let any = self.rng.usize(0..self.kinds.len().max(1));
         let kind = kind.or_else(|| self.kinds.get(any).copied())?;
         let count = self.network.len();
@@ -113,6 +114,7 @@ impl Faults {
             _ => self.rng.usize(0..count),
         };
         let lie = match Lie::ALL[self.rng.usize(0..Lie::ALL.len())] {
+            // The gateway stops at what it has now, as if it had lost the other nodes.
             Lie::Stale { .. } => Lie::Stale { until: self.finalized(node) },
             lie => lie,
         };
@@ -142,6 +144,8 @@ impl Faults {
             FaultKind::Freeze => nodes.set_condition(node, Condition::Frozen, now),
             FaultKind::Kill => nodes.set_condition(node, Condition::Down, now),
             FaultKind::Partition => {
+                // With four equal nodes, a side of two leaves a quorum on neither side. Finality then stops
+                // until the fault ends.
                 for offset in 0..side {
                     nodes.nodes[(node + offset) % count].side = 1;
                 }
@@ -160,6 +164,7 @@ impl Faults {
             FaultKind::Drop => nodes.weather.request_lost = 0,
             FaultKind::Duplicate => nodes.weather.answer_lost = 0,
             FaultKind::Freeze | FaultKind::Kill => nodes.set_condition(node, Condition::Up, now),
+            // There is at most one partition at a time.
             FaultKind::Partition => nodes.nodes.iter_mut().for_each(|node| node.side = 0),
             FaultKind::Lie => nodes.nodes[node].lie = None,
             FaultKind::Equivocate => nodes.deceived = None,

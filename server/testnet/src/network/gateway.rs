@@ -46,12 +46,14 @@ impl Gateway {
     /// Passes a request to a node that is up. A frozen node responds after it has thawed. The transport
     /// makes killed nodes unreachable.
     async fn pass(&self, request: Request, next: Next) -> Response {
+        // The request waits and is not refused, like one to a stopped process: the client only sees silence.
         while self.network.nodes().nodes[self.node].condition != Condition::Up {
             sleep(THAW).await;
         }
         let is_read = request.method() == Method::GET;
         let response = next.run(request).await;
         if is_read && self.lie() == Some(Lie::Garbage) {
+            // Status and headers stay those of a true response, so that only reading the body shows the lie.
             let mut response = response;
             *response.body_mut() = Body::from(GARBLED);
             return response;
@@ -121,11 +123,13 @@ impl Node for Gateway {
             }
         }
         let copies = match node.lie {
+            // The answer is 200 all the same. Only an outbox that waits for finality notices the loss.
             Some(Lie::DropPosts) => 0,
             Some(Lie::DoublePosts) => 2,
             _ => 1,
         };
         for (app, body) in batches {
+            // The interface lets only registered apps through.
             if let Some(log) = node.apps.get_mut(&app) {
                 let body: Arc<str> = body.into();
                 log.queue.extend(std::iter::repeat_n(body, copies));
@@ -146,6 +150,7 @@ impl Node for Gateway {
         let bytes_max = self.network.options.page_bytes_max;
         let mut page = node.log(app).and_then(|log| log.page(after, until, bytes_max));
         if node.lie == Some(Lie::Forge) {
+            // A forger has a batch to show even where the network has none.
             page = page.or(Some(NodePage::default()));
         }
         Ok(page.map(|page| match node.lie {

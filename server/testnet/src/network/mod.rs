@@ -68,8 +68,10 @@ impl Default for NetworkOptions {
             threshold_percent: 67,
             interval: Duration::from_millis(100),
             dispute_after: Duration::from_secs(2),
+            // As observed on the reference network: a change of leader refuses posts for about 10 s.
             pause: Duration::from_secs(10),
             batch_bytes_max: BATCH_BYTES_DEFAULT,
+            // What the reference allows with four nodes.
             page_bytes_max: 2_500_000,
             window_bytes_max: 10_000_000,
             window: Duration::from_secs(1),
@@ -89,12 +91,14 @@ pub enum NetworkError {
 }
 
 struct Shared {
+    // One lock for all nodes, so that no request sees a round that is half done.
     nodes: Mutex<Nodes>,
     options: NetworkOptions,
 }
 
 impl Shared {
     fn nodes(&self) -> MutexGuard<'_, Nodes> {
+        // A round that panics ends the task of the rounds, and the commands report that. Requests need not panic too.
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -108,6 +112,7 @@ pub struct Network {
 fn test_key(node: usize) -> Result<BlsSecretKey, BlsError> {
     let digest = Sha256::digest(format!("zellbook devnet {node}"));
     let mut bytes = [0; 48];
+    // A real key needs 48 random bytes, so that their reduction has no bias. A test key may be biased.
     bytes[16..].copy_from_slice(&digest);
     BlsSecretKey::from_random(&bytes)
 }
@@ -128,6 +133,7 @@ impl Network {
             keys.push((id_of(&key), key));
         }
         let network = Self::of_keys(options, keys);
+        // Stakes that make no valid list are an error here, before anything listens.
         network.node_list(&vec![String::new(); network.len()])?;
         Ok(network)
     }
@@ -188,6 +194,7 @@ impl Network {
     /// Runs rounds until the future is dropped.
     pub async fn run(&self, clock: Clock) {
         let mut tick = interval(self.shared.options.interval);
+        // By default tokio makes up for missed ticks in a burst. A real network does not hurry after a delay.
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
@@ -232,6 +239,7 @@ impl Network {
     pub fn finalized(&self, app: &str) -> Vec<Arc<str>> {
         let nodes = self.shared.nodes();
         let logs = nodes.nodes.iter().filter_map(|node| node.log(app));
+        // The nodes agree on what is finalized, so the longest history contains the others.
         let Some(log) = logs.max_by_key(|log| log.finalized_index()) else { return Vec::new() };
         let count = usize::try_from(log.finalized_index()).unwrap_or(usize::MAX);
         log.sequence.iter().take(count).map(|entry| Arc::clone(&entry.body)).collect()

@@ -87,13 +87,17 @@ impl AppLog {
     /// Adopts another log's sequence up to an index. Returns the own bodies that were dropped for it.
     pub fn adopt(&mut self, other: &Self, index: u64) -> Vec<Arc<str>> {
         let mut common = self.len().min(index);
+        // This ends at 0 at the latest, where both hashes are empty.
         while !self.agrees(other, common) {
             common -= 1;
         }
+        // Only a threshold of half of the stake or less permits this. The emulation stops, because any
+        // failure after it would be blamed on the replicas.
         assert!(
             common >= self.finalized_index(),
             "a finalized batch would change: the emulated network is unsound"
         );
+        // The signature covers batches that this node no longer has. What remains is still locked in that epoch.
         if let Some(lock) = self.lock.as_mut().filter(|lock| lock.index > common) {
             (lock.index, lock.signed) = (common, None);
         }
@@ -114,6 +118,7 @@ impl AppLog {
         {
             self.lock = Some(lock.clone());
         }
+        // A deceived node has other batches at these indexes, and must not pass them off as final.
         for (index, signed) in other.finalized.range(self.finalized_index() + 1..) {
             if self.agrees(other, *index) {
                 self.finalized.insert(*index, Arc::clone(signed));
@@ -157,6 +162,7 @@ impl AppLog {
         let Some(lock) = self.lock.as_ref().filter(|lock| lock.index > finalized) else {
             return self.last_finalized();
         };
+        // A lock that was cut back has no signature to show.
         let locked = lock.signed.clone()?;
         let entry = self.sequence.get(position(lock.index) - 1)?;
         let signed = SignedBatch {
@@ -202,6 +208,7 @@ impl NodeCore {
         self.paused_until.is_some_and(|until| now < until)
     }
 
+    /// Whether it takes part in the rounds. The gateway of a paused node still answers reads.
     pub fn works(&self, now: Instant) -> bool {
         self.condition == Condition::Up && !self.is_paused(now)
     }
@@ -210,6 +217,8 @@ impl NodeCore {
     pub fn forget_memory(&mut self) {
         for log in self.apps.values_mut() {
             log.queue.clear();
+            // A real node has locked batches on disk. Finality relies on that: they must survive the crash of
+            // all signers.
             let locked = log.indexes().locked;
             log.sequence.truncate(position(locked));
         }
