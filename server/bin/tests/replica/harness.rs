@@ -161,10 +161,8 @@ static NONCE: AtomicU64 = AtomicU64::new(0);
 
 /// The time in milliseconds, but never the same number twice in this process.
 pub fn nonce() -> u64 {
-    let now = now_ms();
-    let last =
-        NONCE.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |last| Some(now.max(last + 1)));
-    now.max(last.unwrap() + 1)
+    NONCE.fetch_max(now_ms(), Ordering::SeqCst);
+    NONCE.fetch_add(1, Ordering::SeqCst)
 }
 
 impl Replica {

@@ -172,7 +172,7 @@ impl Wallet {
                 .records
                 .iter()
                 .find(|record| record.key == phrase && record.origin == Origin::Phrase),
-            _ => Some(own).filter(|_| !is_phrase),
+            _ => (!is_phrase).then_some(own),
         }
     }
 
