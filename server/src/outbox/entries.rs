@@ -11,13 +11,15 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use tokio::time::Instant;
+use zellbook_core::protocol::CheckedTransaction;
 use zellbook_core::wire::Stage;
 
 use super::body::Body;
 use super::disk::{Changes, ENDED_MAX};
-use super::entry::{Ended, Entry, Hash, Progress, Reason, Validity};
+use super::entry::{Ended, Entry, Hash, Progress, Reason};
 use super::lanes::{self, Lanes};
 use super::latency::Latency;
+use super::pending::Pending;
 use zellular::client::LANES_MAX;
 
 /// The outbox is full when it reaches this number of transactions, or the number of bytes below.
@@ -80,6 +82,7 @@ pub struct Entries {
     /// Never posted, and not part of a body that is being posted.
     fresh: BTreeSet<u64>,
     lanes: Lanes,
+    pub pending: Pending,
     /// Posted but not seen in a batch, by the time at which they are posted again.
     due: BTreeSet<(Instant, u64)>,
     bytes: usize,
@@ -105,6 +108,7 @@ impl Entries {
             by_hash: HashMap::new(),
             fresh: BTreeSet::new(),
             lanes: Lanes::default(),
+            pending: Pending::default(),
             due: BTreeSet::new(),
             bytes: 0,
             next: 0,
@@ -164,20 +168,20 @@ impl Entries {
     /// it is.
     pub fn insert(
         &mut self,
-        hash: Hash,
+        checked: Arc<CheckedTransaction>,
         element: Arc<str>,
-        validity: Validity,
         received_ms: u64,
     ) -> u64 {
+        let hash = checked.hash.0;
         if let Some(received_ms) = self.received_ms(&hash) {
             return received_ms;
         }
         self.next += 1;
         self.bytes += element.len();
+        self.pending.add(self.next, &checked);
         let entry = Entry {
-            hash,
+            checked,
             element,
-            validity,
             received_ms,
             posted_ms: None,
             posts: 0,
@@ -211,6 +215,7 @@ impl Entries {
         let sequence = self.by_hash.remove(hash)?;
         let mut entry = self.by_sequence.remove(&sequence)?;
         entry.leave(&mut self.lanes);
+        self.pending.remove(sequence, &entry.checked);
         self.bytes -= entry.element.len();
         self.fresh.remove(&sequence);
         if let Some(due) = entry.due {
@@ -285,7 +290,7 @@ impl Entries {
     pub fn late(&self, time_ms: u64) -> Vec<Entry> {
         // One that is finalized gets its outcome from the exchange: its batch may be from before it expired.
         let late = |entry: &&Entry| {
-            !entry.is_finalized && entry.validity.valid_until.is_some_and(|until| until <= time_ms)
+            !entry.is_finalized && entry.checked.valid_until.is_some_and(|until| until <= time_ms)
         };
         // A scan over all entries is enough, since the task asks only once a second.
         self.by_sequence.values().filter(late).cloned().collect()
@@ -361,7 +366,7 @@ impl Entries {
                 break;
             }
             let Some(entry) = self.by_sequence.get_mut(&sequence) else { continue };
-            let lane = self.lanes.of(&entry.validity.account, used);
+            let lane = self.lanes.of(&entry.checked.account, used);
             // Once an entry does not fit on its lane, later entries of that lane wait too: a shorter one
             // must not overtake it.
             if is_full[lane] {
@@ -369,7 +374,7 @@ impl Entries {
             }
             if Body::put(&mut taken[lane], (sequence, &entry.element), bytes_max, bodies_max) {
                 entry.is_under_way = true;
-                self.lanes.enter(entry.validity.account, lane);
+                self.lanes.enter(entry.checked.account, lane);
                 self.fresh.remove(&sequence);
             } else {
                 is_full[lane] = true;
@@ -418,7 +423,7 @@ impl Entries {
                 &mut self.counts.posted_again
             };
             *count += 1;
-            self.changes.posted.push((entry.hash, now_ms, entry.posts));
+            self.changes.posted.push((entry.hash(), now_ms, entry.posts));
             let old = entry.due.take();
             // A batch can be final before the gateway answers. Then nothing is left to post again or to
             // measure.

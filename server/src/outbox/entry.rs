@@ -3,36 +3,12 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use zellbook_core::PublicKey;
 use zellbook_core::protocol::{CheckedTransaction, ReplayGuard};
 use zellbook_core::wire::Stage;
 
 use super::lanes::Lanes;
 
 pub type Hash = [u8; 32];
-
-/// The fields of a transaction that decide whether it can still have an effect.
-#[derive(Clone, Copy, Debug)]
-pub struct Validity {
-    pub account: PublicKey,
-    /// The key whose nonce is used: the account's or a session key.
-    pub signer: PublicKey,
-    /// `None` for an order in the guide's format.
-    pub nonce: Option<u64>,
-    /// The transaction expires at this time of the exchange.
-    pub valid_until: Option<u64>,
-}
-
-impl From<&CheckedTransaction> for Validity {
-    fn from(checked: &CheckedTransaction) -> Self {
-        let nonce = match checked.replay_guard {
-            ReplayGuard::Nonce(nonce) => Some(nonce),
-            ReplayGuard::Signature => None,
-        };
-        let CheckedTransaction { account, signer, valid_until, .. } = *checked;
-        Self { account, signer, nonce, valid_until }
-    }
-}
 
 /// Why a transaction was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,9 +53,8 @@ pub struct Progress {
 /// A waiting transaction.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    pub hash: Hash,
+    pub checked: Arc<CheckedTransaction>,
     pub element: Arc<str>,
-    pub validity: Validity,
     pub received_ms: u64,
     pub posted_ms: Option<u64>,
     pub posts: u32,
@@ -96,6 +71,18 @@ pub struct Entry {
 }
 
 impl Entry {
+    pub fn hash(&self) -> Hash {
+        self.checked.hash.0
+    }
+
+    /// `None` for an order in the guide's format.
+    pub fn nonce(&self) -> Option<u64> {
+        match self.checked.replay_guard {
+            ReplayGuard::Nonce(nonce) => Some(nonce),
+            ReplayGuard::Signature => None,
+        }
+    }
+
     pub const fn ended(&self, reason: Reason) -> Ended {
         let Self { received_ms, posted_ms, posts, .. } = *self;
         Ended { reason, received_ms, posted_ms, posts }
@@ -116,7 +103,7 @@ impl Entry {
         // An entry leaves when it is finalized, overdue, taken back or removed, in any combination. Only the
         // first of these may reduce the count, or another entry of the account would lose its lane.
         if std::mem::take(&mut self.is_under_way) {
-            lanes.leave(&self.validity.account);
+            lanes.leave(&self.checked.account);
         }
     }
 }

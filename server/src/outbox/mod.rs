@@ -15,6 +15,7 @@ mod entry;
 mod lanes;
 mod latency;
 mod options;
+mod pending;
 #[cfg(test)]
 mod spread_tests;
 mod submission;
@@ -27,16 +28,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use fastrand::Rng;
 use tokio::sync::{Notify, mpsc, oneshot};
-use zellbook_core::Rules;
 use zellbook_core::protocol::{CheckedTransaction, check_element};
 use zellbook_core::wire::PostingBody;
+use zellbook_core::{PublicKey, Rules};
 
 use crate::clock::Clock;
 use crate::store::{Reader, StoreError};
 use body::BodyLimit;
 use disk::Disk;
 use entries::Entries;
-use entry::Validity;
 use submission::Submission;
 
 pub use entry::{Hash, Progress};
@@ -87,8 +87,7 @@ impl Outbox {
             let checked = check_element(rules, &waiting.element);
             match checked.ok().filter(|checked| checked.hash.0 == hash && !is_done) {
                 Some(checked) => {
-                    let validity = Validity::from(&checked);
-                    entries.insert(hash, waiting.element.into(), validity, waiting.received_ms);
+                    entries.insert(checked.into(), waiting.element.into(), waiting.received_ms);
                     if let Some(posted_ms) = waiting.posted_ms {
                         entries.was_posted(&hash, posted_ms, waiting.posts);
                     }
@@ -149,7 +148,7 @@ impl Outbox {
             return Ok(received_ms);
         }
         let (done, wait) = oneshot::channel();
-        let submit = Submission { hash, element, validity: checked.into(), done };
+        let submit = Submission { checked: Arc::new(checked.clone()), element, done };
         // Refuse at once if the queue is full, instead of waiting: clients must notice the overload.
         self.submits.try_send(submit).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => self.entries(|entries| Self::full(entries)),
@@ -166,6 +165,12 @@ impl Outbox {
     /// The JSON of a waiting transaction.
     pub fn element(&self, hash: &Hash) -> Option<Arc<str>> {
         self.entries(|entries| entries.element(hash))
+    }
+
+    /// The waiting transactions that act for an account or bring funds to it, in order of arrival. Those that
+    /// are finalized count until their outcome is committed.
+    pub fn pending_of(&self, account: &PublicKey) -> Vec<Arc<CheckedTransaction>> {
+        self.entries(|entries| entries.pending.of(account).map(|(_, of)| Arc::clone(of)).collect())
     }
 
     pub fn waiting(&self) -> usize {

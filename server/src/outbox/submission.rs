@@ -1,8 +1,9 @@
 //! A transaction on its way from a client to the outbox's disk.
 
-use tokio::sync::oneshot;
+use std::sync::Arc;
 
-use super::entry::{Hash, Validity};
+use tokio::sync::oneshot;
+use zellbook_core::protocol::CheckedTransaction;
 
 /// Why a submission was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,9 +15,8 @@ pub enum SubmitError {
 }
 
 pub struct Submission {
-    pub hash: Hash,
+    pub checked: Arc<CheckedTransaction>,
     pub element: String,
-    pub validity: Validity,
     /// Receives the time at which the transaction was stored, in Unix milliseconds.
     pub done: oneshot::Sender<u64>,
 }

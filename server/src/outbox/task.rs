@@ -16,6 +16,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use zellbook_core::LeafKey;
+use zellbook_core::protocol::CheckedTransaction;
 use zellbook_core::types::limits::NONCES_KEPT;
 use zellbook_core::wire::ReplicaState;
 use zellular::client::{Backoff, jitter};
@@ -23,7 +24,7 @@ use zellular::client::{Backoff, jitter};
 use super::body::{Body, BodyLimit};
 use super::disk::{Changes, Disk};
 use super::entries::Entries;
-use super::entry::{Entry, Reason, Validity};
+use super::entry::{Entry, Reason};
 use super::options::OutboxOptions;
 use super::submission::Submission;
 use crate::attester::Attester;
@@ -155,16 +156,17 @@ impl OutboxTask {
         let received_ms = self.clock.now_ms();
         // Pending deletions go first: one of these transactions may have left and been submitted again.
         self.write(true)?;
-        let elements = submits.iter().map(|submit| (&submit.hash, submit.element.as_str()));
+        let elements =
+            submits.iter().map(|submit| (&submit.checked.hash.0, submit.element.as_str()));
         // On disk first: what is in memory may be posted or acknowledged at any moment, and must survive a
         // crash.
         self.disk.take(elements, received_ms)?;
         let mut entries = lock(&self.entries);
-        for Submission { hash, element, validity, done } in submits {
-            entries.counts.taken += u64::from(entries.received_ms(&hash).is_none());
+        for Submission { checked, element, done } in submits {
+            entries.counts.taken += u64::from(entries.received_ms(&checked.hash.0).is_none());
             // For a transaction that came twice this is the time of the first submission, so both receipts
             // are the same.
-            let received_ms = entries.insert(hash, element.into(), validity, received_ms);
+            let received_ms = entries.insert(checked, element.into(), received_ms);
             // Fails if the client has disconnected; the transaction stays in the outbox all the same.
             let _ = done.send(received_ms);
         }
@@ -197,8 +199,8 @@ impl OutboxTask {
                 match end_of(view, entry, time_ms)? {
                     // The replica commits a batch first and then tells the outbox, and this task can come in
                     // between.
-                    Some(End::Done) => done.push(entry.hash),
-                    Some(End::GivenUp(reason)) => ended.push((entry.hash, entry.ended(reason))),
+                    Some(End::Done) => done.push(entry.hash()),
+                    Some(End::GivenUp(reason)) => ended.push((entry.hash(), entry.ended(reason))),
                     None => {}
                 }
             }
@@ -411,16 +413,16 @@ enum End {
 /// Whether a transaction can have no effect any more. The view must not be older than the time: otherwise
 /// a transaction that was applied just before it expired would count as expired.
 fn end_of(view: &View<'_>, entry: &Entry, time_ms: u64) -> Result<Option<End>, QueryError> {
-    let Validity { signer, nonce, valid_until, .. } = entry.validity;
+    let CheckedTransaction { signer, valid_until, .. } = *entry.checked;
     // Its own outcome first: an applied transaction has used its nonce, and would count as superseded below.
-    if view.has_transaction(&entry.hash)? {
+    if view.has_transaction(&entry.hash())? {
         return Ok(Some(End::Done));
     }
     if valid_until.is_some_and(|until| until <= time_ms) {
         return Ok(Some(End::GivenUp(Reason::Expired)));
     }
     // An order in the guide's format has no nonce. Only its own outcome ends it.
-    let Some(nonce) = nonce else { return Ok(None) };
+    let Some(nonce) = entry.nonce() else { return Ok(None) };
     let kept = view.leaf(&LeafKey::Nonces(signer))?.unwrap_or_default();
     // The leaf holds the nonce window in ascending order (section 17 of the protocol), so the first is the
     // lowest.

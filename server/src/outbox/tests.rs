@@ -4,7 +4,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::watch;
 use zellbook_core::wire::{ReplicaState, Stage};
-use zellbook_core::{Action, Batch, Exchange, SecretKey, Transaction};
+use zellbook_core::{Action, Batch, Decimal, Exchange, SecretKey, Transaction};
 use zellular::{FinalitySignature, Page};
 
 use super::*;
@@ -64,6 +64,12 @@ impl Sequencer for Network {
 
 pub fn key(seed: u8) -> SecretKey {
     SecretKey::from_bytes(&[seed; 32]).unwrap()
+}
+
+fn sign(rules: &Rules, nonce: u64, valid_until: Option<u64>, action: Action) -> String {
+    let transaction =
+        Transaction { account: key(3).public_key(), signer: None, nonce, valid_until, action };
+    transaction.sign(&rules.network, &key(3)).to_json()
 }
 
 /// An outbox over a store that has applied nothing.
@@ -167,9 +173,7 @@ impl Bench {
     }
 
     fn sign(&self, nonce: u64, valid_until: Option<u64>, action: Action) -> String {
-        let transaction =
-            Transaction { account: key(3).public_key(), signer: None, nonce, valid_until, action };
-        transaction.sign(&self.rules.network, &key(3)).to_json()
+        sign(&self.rules, nonce, valid_until, action)
     }
 
     async fn sleep(&self, ms: u64) {
@@ -365,17 +369,43 @@ async fn a_transaction_that_is_too_large_does_not_delay_the_others() {
 #[test]
 fn a_full_outbox_refuses_transactions() {
     let mut entries = Entries::new(Vec::new(), Duration::from_secs(5));
-    let account = key(1).public_key();
-    let validity = Validity { account, signer: account, nonce: None, valid_until: None };
+    let rules = test_rules(key(1).public_key(), key(2).public_key());
+    let checked =
+        check_element(&rules, &sign(&rules, 1, None, Action::CancelAll { market: None })).unwrap();
     let element: Arc<str> = "x".repeat(4096).into();
     for number in 0_u64.. {
         if entries.is_full() {
             break;
         }
-        let mut hash = [0; 32];
-        hash[..8].copy_from_slice(&number.to_be_bytes());
-        entries.insert(hash, Arc::clone(&element), validity, 0);
+        let mut checked = checked.clone();
+        checked.hash.0[..8].copy_from_slice(&number.to_be_bytes());
+        entries.insert(checked.into(), Arc::clone(&element), 0);
     }
     assert_eq!(entries.len(), (64 << 20) / 4096);
     assert_eq!(Outbox::full(&entries), SubmitError::Full { retry_after_s: 5 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pending_transactions_of_an_account_are_its_own_and_those_that_bring_it_funds() {
+    let bench = Bench::new();
+    let transfer = |nonce| {
+        let (token, to) = ("ETH".into(), key(4).public_key());
+        let amount = Decimal::parse("1").unwrap();
+        bench.sign(nonce, None, Action::Transfer { token, to, amount })
+    };
+    let cancel = bench.submit(1, None).await;
+    let json = transfer(2);
+    let checked = check_element(&bench.rules, &json).unwrap();
+    bench.outbox.submit(&checked, json).await.unwrap();
+    let pending = |seed| {
+        let pending = bench.outbox.pending_of(&key(seed).public_key());
+        pending.iter().map(|checked| checked.hash.0).collect::<Vec<_>>()
+    };
+    let transfer = checked.hash.0;
+    assert_eq!(
+        (pending(3), pending(4), pending(5)),
+        (vec![cancel, transfer], vec![transfer], vec![])
+    );
+    bench.outbox.applied([transfer]);
+    assert_eq!((pending(3), pending(4)), (vec![cancel], vec![]));
 }
