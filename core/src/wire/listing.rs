@@ -9,13 +9,15 @@ use alloc::vec::Vec;
 use super::markets::{MarketBody, MarketsResponse};
 use crate::rules::{GenesisLimits, ListedToken, Listing, MarketSpec};
 use crate::types::Decimal;
+use crate::types::limits::TOKEN_DECIMALS_MAX;
 
 impl MarketsResponse {
     /// Derives the listing. `None` if the replica's values do not form a valid one.
     pub fn listing(&self) -> Option<Listing> {
         let mut tokens = Vec::with_capacity(self.tokens.len());
         for token in &self.tokens {
-            let decimals = token.decimals.parse().ok()?;
+            // Checked for tokens of no market too: amounts of any token are shown with them.
+            let decimals = token.decimals.parse().ok().filter(|it| *it <= TOKEN_DECIMALS_MAX)?;
             tokens.push(ListedToken { symbol: token.symbol.clone(), decimals });
         }
         let limits = GenesisLimits {
@@ -132,5 +134,11 @@ mod tests {
         refuse(|body| body.markets[0].base = "BTC".into());
         // More decimals than genesis allows: one atom could not be represented.
         refuse(|body| body.tokens[0].decimals = "255".into());
+        // The same for a token that is in no market.
+        refuse(|body| {
+            let other =
+                TokenBody { symbol: "X".into(), decimals: "19".into(), ..body.tokens[0].clone() };
+            body.tokens.push(other);
+        });
     }
 }
