@@ -26,28 +26,30 @@ pub struct Batch {
     pub transactions: Vec<Result<CheckedTransaction, Invalid>>,
 }
 
+/// The elements of a body, byte for byte. A body that is not a JSON array, has more than 1 MiB or more than
+/// 4,096 elements has none.
+pub fn elements(body: &[u8]) -> Vec<&RawValue> {
+    if body.len() > BODY_BYTES_MAX {
+        return Vec::new();
+    }
+    // Raw values: the array's grammar is checked here, each element's own rules when it is read. So one bad
+    // element is rejected alone.
+    let elements: Vec<&RawValue> = serde_json::from_slice(body).unwrap_or_default();
+    // 1 MiB has at most 524,288 elements, and each is only a slice of the body, so they can be counted after
+    // parsing.
+    if elements.len() > ELEMENTS_MAX { Vec::new() } else { elements }
+}
+
 impl Batch {
     /// Reads a body and checks every signature. It never fails: anyone can post any bytes to the sequencer, and
-    /// all replicas must go on in the same way. A body that is not a JSON array, has more than 1 MiB or more
-    /// than 4,096 elements is a batch without transactions.
+    /// all replicas must go on in the same way. A body without [`elements`] is a batch without transactions.
     pub fn check(rules: &Rules, index: u64, body: &[u8]) -> Self {
-        // Raw values: the array's grammar is checked here, each element's own rules when it is read. So one bad
-        // element is rejected alone.
-        let mut elements: Vec<&RawValue> = Vec::new();
-        if body.len() <= BODY_BYTES_MAX {
-            elements = serde_json::from_slice(body).unwrap_or_default();
-        }
-        // 1 MiB has at most 524,288 elements, and each is only a slice of the body, so they can be counted
-        // after parsing.
-        if elements.len() > ELEMENTS_MAX {
-            elements.clear();
-        }
         Self {
             index,
             // The whole body, also where it is too long or no array: the chain covers what was sequenced, not
             // what was understood.
             body_hash: Sha256::digest(body).into(),
-            transactions: elements
+            transactions: elements(body)
                 .into_iter()
                 .map(|element| check_element(rules, element.get()))
                 .collect(),

@@ -19,7 +19,7 @@ mod terms;
 mod transaction;
 
 pub use action::{Action, KeyGrant, Order, OrderRef};
-pub use batch::Batch;
+pub use batch::{Batch, elements};
 pub use checked::{CheckedTransaction, Invalid, ReplayGuard, check_element};
 pub use element::Element;
 pub use event::{CancelReason, Changes, Event, Fill, Outcome, TransactionOutcome};

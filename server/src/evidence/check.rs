@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 use zellbook_core::certificate::{Certifiers, NotCertified, certifiers};
+use zellbook_core::protocol::elements;
 use zellbook_core::types::decode_hex;
 use zellbook_core::wire::{AttestationBody, ProofBody};
 use zellbook_core::{Hash, Rules};
@@ -10,7 +11,6 @@ use zellular::{
 };
 
 use super::contradiction::{Contradiction, Evidence, ProvenBodies};
-use super::gather::elements;
 
 /// Why evidence is not valid.
 #[derive(Debug, Error)]
@@ -180,7 +180,7 @@ fn in_sequence(
     let position = number("attestation.position", &attestation.position)?;
     let body = batches.iter().find_map(|proven| proven.body(batch));
     let found = body.and_then(|body| {
-        elements(body).get(usize::try_from(position).ok()?).map(|element| element.get())
+        elements(body.as_bytes()).get(usize::try_from(position).ok()?).map(|element| element.get())
     });
     // Compared byte for byte: the proof covers the body's bytes, not the fields that they can be read as.
     if found == Some(attestation.transaction.as_str()) {
@@ -191,4 +191,40 @@ fn in_sequence(
         position: attestation.position.clone(),
         error: "no proven batch in this evidence contains it at that position".into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use zellbook_core::types::limits::ELEMENTS_MAX;
+
+    use super::*;
+
+    /// Bodies 1 and 2, of which the attestation is the last element of the second.
+    fn proven(elements: usize) -> (AttestationBody, ProvenBodies) {
+        let transaction = r#"{"kind":"attest"}"#.to_string();
+        let body = format!("[{}{transaction}]", "0,".repeat(elements - 1));
+        let proof = ProofBody {
+            index: "2".into(),
+            parent_index: "0".into(),
+            timestamp: "0".into(),
+            chaining_hash: String::new(),
+            nonsigners: Vec::new(),
+            signature: String::new(),
+            tag: "0".into(),
+        };
+        let bodies = vec!["[]".into(), body];
+        let proven =
+            ProvenBodies { after: "0".into(), chaining_hash: String::new(), bodies, proof };
+        let position = (elements - 1).to_string();
+        (AttestationBody { batch: "2".into(), position, transaction }, proven)
+    }
+
+    #[test]
+    fn a_body_beyond_the_limits_contains_no_attestation() {
+        let (attestation, bodies) = proven(ELEMENTS_MAX);
+        assert!(in_sequence(&attestation, &[bodies]).is_ok());
+        // The engine applied nothing of such a body, so nothing in it can have certified a root.
+        let (attestation, bodies) = proven(ELEMENTS_MAX + 1);
+        assert!(in_sequence(&attestation, &[bodies]).is_err());
+    }
 }

@@ -1,7 +1,7 @@
 //! Collects halt evidence from the store.
 
-use serde_json::value::RawValue;
 use zellbook_core::Hash;
+use zellbook_core::protocol::elements;
 use zellbook_core::wire::{AttestationBody, ProofBody};
 use zellular::{Page, ProvenBatch};
 
@@ -13,11 +13,6 @@ use crate::store::{QueryError, View};
 #[derive(Clone, Copy, Debug)]
 pub struct Tail<'a>(pub &'a [ProvenBatch]);
 
-/// The elements of a body, byte for byte.
-pub fn elements(body: &str) -> Vec<&RawValue> {
-    serde_json::from_str(body).unwrap_or_default()
-}
-
 pub fn element_at(
     view: &View<'_>,
     batch: u64,
@@ -25,7 +20,7 @@ pub fn element_at(
 ) -> Result<Option<String>, QueryError> {
     let bodies = view.bodies(batch, batch)?;
     let position = usize::try_from(position).unwrap_or(usize::MAX);
-    let element = bodies.first().and_then(|body| elements(body).get(position).copied());
+    let element = bodies.first().and_then(|body| elements(body.as_bytes()).get(position).copied());
     Ok(element.map(|element| element.get().to_string()))
 }
 
