@@ -221,6 +221,16 @@ impl NodeList {
         self.nodes.values()
     }
 
+    /// Returns whether another list counts the same signatures: those of the same nodes with the same keys and
+    /// stakes, at whatever addresses.
+    pub fn has_signers_of(&self, other: &Self) -> bool {
+        let signers = |list: &Self| {
+            let signers = list.nodes().filter(|node| node.stake > 0);
+            signers.map(|node| (node.id.clone(), node.stake, node.public_key)).collect::<Vec<_>>()
+        };
+        signers(self) == signers(other)
+    }
+
     /// Writes the network file that [`NodeList::read`] reads.
     pub fn to_json(&self) -> String {
         // Written by hand, because a JSON library has no numbers of 254 bits.

@@ -9,7 +9,7 @@
 //! that occur are asked for. Lists that proved something are stored, so that their proofs can be checked
 //! again later, also without the subgraph.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -55,8 +55,8 @@ pub struct Operators<T> {
 struct State {
     head: Option<Head>,
     lists: BTreeMap<u64, Arc<NodeList>>,
-    /// The highest tag that proved something.
-    floor: u64,
+    /// The highest tag that proved something, if one did.
+    floor: Option<u64>,
     /// The last batch and the tag of each signature of the last page. Whether they prove anything shows in
     /// the index that is asked for next.
     unconfirmed: Vec<(u64, u64)>,
@@ -91,7 +91,7 @@ impl<T: Transport> Operators<T> {
             None => BTreeMap::new(),
         };
         // Only lists that proved something are stored, so the latest of them sets the floor.
-        let floor = lists.keys().next_back().copied().unwrap_or(0);
+        let floor = lists.keys().next_back().copied();
         let lists = lists.into_iter().map(|(tag, list)| (tag, Arc::new(list))).collect();
         let state = State { lists, floor, ..State::default() };
         let (verifier, watch) = watch::channel(Arc::new(verifier));
@@ -144,6 +144,9 @@ impl<T: Transport> Operators<T> {
     }
 
     async fn ask_list(&self, block: u64) -> Result<NodeList, OperatorsError> {
+        // Without `first:`, as in the query of the network's nodes and of its Python SDK. A subgraph then
+        // lists at most 100 operators, the same ones for all: with more than these, every signature would
+        // look false.
         let query = format!(
             "{{ operators(block: {{ number: {block} }}) {{ id socket stake pubkeyG2_X pubkeyG2_Y }} }}"
         );
@@ -175,7 +178,7 @@ impl<T: Transport> Operators<T> {
 
     /// Returns a tag, or the highest that proved something if that is higher.
     pub(crate) fn at_least(&self, tag: u64) -> u64 {
-        tag.max(self.state().floor)
+        tag.max(self.state().floor.unwrap_or(0))
     }
 
     /// Prepares the signatures of a page for verification: learns the operators at their tags, and replaces
@@ -187,7 +190,7 @@ impl<T: Transport> Operators<T> {
         let mut tags: Vec<u64> = Vec::new();
         let (mut head, floor) = {
             let state = self.state();
-            (state.head, state.floor)
+            (state.head, state.floor.unwrap_or(0))
         };
         let last = page.finalized_signatures.iter().flatten().map(|read| read.tag).max();
         // Once per page, because a hostile page may be full of blocks that do not exist.
@@ -249,11 +252,15 @@ impl<T: Transport> Operators<T> {
         let mut state = self.state();
         let unconfirmed = std::mem::take(&mut state.unconfirmed);
         let good = unconfirmed.into_iter().filter(|(index, _)| *index <= after).map(|(_, tag)| tag);
+        // Each tag once: pages of a quiet network name the same block again and again, and a write waits for
+        // the disk.
+        let good: BTreeSet<u64> =
+            good.filter(|tag| state.floor.is_none_or(|floor| *tag > floor)).collect();
         for tag in good {
-            if tag <= state.floor && state.lists.range(..tag).next_back().is_some() {
-                continue;
-            }
-            let before = state.lists.range(..tag).next_back().map(|(_, list)| Arc::clone(list));
+            let floor = state.floor.unwrap_or(0);
+            // The list that the files show for this block, if no file is added.
+            let before = state.lists.range(..=floor).next_back().map(|(_, list)| Arc::clone(list));
+            let before = before.filter(|_| state.floor.is_some());
             let list = state.lists.get(&tag).map(Arc::clone);
             // A list that equals the one before it needs no file: it applies until the next one.
             if let Some(list) = list.filter(|list| before.as_ref() != Some(list))
@@ -261,12 +268,11 @@ impl<T: Transport> Operators<T> {
             {
                 write_list(folder, tag, &list)?;
             }
-            state.floor = state.floor.max(tag);
+            state.floor = Some(tag);
         }
         // Lists before the last one that proved something verify nothing any more.
-        let floor = state.floor;
-        let last = state.lists.range(..=floor).next_back().map(|(tag, _)| *tag);
-        if let Some(last) = last {
+        let last = state.floor.and_then(|floor| state.lists.range(..=floor).next_back());
+        if let Some(last) = last.map(|(tag, _)| *tag) {
             state.lists.retain(|tag, _| *tag >= last);
         }
         Ok(())
@@ -305,7 +311,83 @@ fn addresses(list: &NodeList) -> Vec<GatewayAddress> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Head, checked_tag};
+    use std::fs;
+    use std::path::Path;
+
+    use super::{EigenLayerNetwork, Head, NodeList, Operators, Verifier, checked_tag};
+    use crate::client::transport::{Answer, Bounds, Request, Transport, TransportError};
+    use crate::nodes::Membership;
+    use crate::threshold::Threshold;
+
+    /// A subgraph that does not answer.
+    struct Silent;
+
+    impl Transport for Silent {
+        async fn send(&self, _: Request, _: Bounds) -> Result<Answer, TransportError> {
+            Err(TransportError::Connection("silent".into()))
+        }
+    }
+
+    fn open(folder: &Path) -> Operators<Silent> {
+        let verifier = Verifier {
+            app_name: "a".into(),
+            nodes: Membership::ByBlock(Default::default()),
+            threshold: Threshold::DEFAULT,
+        };
+        let folder = Some(folder.to_path_buf());
+        Operators::open(Silent, EigenLayerNetwork::ZELLULAR, folder, verifier).unwrap().0
+    }
+
+    impl Operators<Silent> {
+        /// Takes signatures, each with its last batch, its tag and the operators there, and their proof.
+        fn prove(&self, signatures: &[(u64, u64, &NodeList)]) {
+            let mut state = self.state();
+            for (_, tag, list) in signatures {
+                state.lists.entry(*tag).or_insert_with(|| NodeList::clone(list).into());
+            }
+            state.unconfirmed = signatures.iter().map(|(index, tag, _)| (*index, *tag)).collect();
+            drop(state);
+            self.proven(signatures.iter().map(|signature| signature.0).max().unwrap()).unwrap();
+        }
+    }
+
+    fn files(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_list_is_written_once_and_each_tag_that_proved_something_finds_its_list_again() {
+        let folder = std::env::temp_dir().join(format!("zellular-proven-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        let one =
+            NodeList::read(include_bytes!("../../../tests/vectors/equal4/nodes.json")).unwrap();
+        let two =
+            NodeList::read(include_bytes!("../../../tests/vectors/unequal4/nodes.json")).unwrap();
+        let operators = open(&folder);
+        operators.prove(&[(1, 0, &one)]);
+        assert_eq!(files(&folder), ["0.json"]);
+        // The same tag again needs no write, and neither does another block with the same operators.
+        fs::remove_file(folder.join("0.json")).unwrap();
+        operators.prove(&[(2, 0, &one), (3, 0, &one)]);
+        operators.prove(&[(4, 7, &one)]);
+        assert_eq!(files(&folder), [""; 0]);
+        // Blocks may come out of order within a page, and some prove nothing.
+        operators.prove(&[(5, 30, &one), (6, 20, &two)]);
+        assert_eq!(files(&folder), ["20.json", "30.json"]);
+        operators.state().lists.insert(40, NodeList::clone(&two).into());
+        operators.prove(&[(7, 50, &two)]);
+        assert_eq!(files(&folder), ["20.json", "30.json", "50.json"]);
+        // After a restart the last of them counts as proven.
+        let operators = open(&folder);
+        assert_eq!(operators.at_least(1), 50);
+        operators.prove(&[(8, 50, &two)]);
+        assert_eq!(operators.at_least(60), 60);
+        fs::remove_dir_all(&folder).unwrap();
+    }
 
     #[test]
     fn a_tag_is_not_in_the_future_and_at_most_a_day_older_than_its_signature() {
