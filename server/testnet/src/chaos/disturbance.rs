@@ -2,7 +2,7 @@
 //! replicas that are killed and restarted.
 //!
 //! A few faults are active at a time, each for a random while. Every kind of node fault occurs once before any of
-//! them occurs again, so that even a short run covers all of them. All faults end before the result is checked.
+//! them occurs again, and no run ends before each kind has occurred, those of links included. All faults end before the result is checked.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,18 +32,35 @@ const FREEZE_MIN: Duration = Duration::from_secs(5);
 const LOST_PERCENT: (u32, u32) = (1, 25);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Node(FaultKind),
+    Cut,
+    Losses,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Event {
     Node(Fault),
     Cut { replica: usize, node: usize },
     Losses,
 }
 
-impl Event {
-    fn name(&self) -> &'static str {
+impl Kind {
+    const fn name(self) -> &'static str {
         match self {
-            Self::Node(fault) => fault.kind.name(),
-            Self::Cut { .. } => "cut",
+            Self::Node(kind) => kind.name(),
+            Self::Cut => "cut",
             Self::Losses => "losses",
+        }
+    }
+}
+
+impl Event {
+    const fn kind(&self) -> Kind {
+        match self {
+            Self::Node(fault) => Kind::Node(fault.kind),
+            Self::Cut { .. } => Kind::Cut,
+            Self::Losses => Kind::Losses,
         }
     }
 
@@ -82,7 +99,7 @@ pub struct Disturbance {
     nodes: usize,
     active: Vec<(Instant, Event)>,
     /// The kinds that have not occurred yet.
-    deck: Vec<FaultKind>,
+    deck: Vec<Kind>,
     next: Instant,
     next_kill: Instant,
     /// The killed replicas, and when they are restarted.
@@ -93,7 +110,8 @@ pub struct Disturbance {
 
 impl Disturbance {
     pub fn new(network: &Network, links: Arc<Links>, kinds: Vec<FaultKind>, rng: &mut Rng) -> Self {
-        let mut deck = kinds.clone();
+        let mut deck: Vec<Kind> = kinds.iter().copied().map(Kind::Node).collect();
+        deck.extend([Kind::Cut, Kind::Losses]);
         rng.shuffle(&mut deck);
         let faults = Faults::new(network.clone(), kinds, rng.u64(..));
         let now = Instant::now();
@@ -161,14 +179,23 @@ impl Disturbance {
     }
 
     fn begin(&mut self, now: Instant, replicas: usize) {
-        let event = match self.rng.u32(0..10) {
-            0 => Event::Losses,
-            1 | 2 => Event::Cut {
+        let kind = match self.rng.u32(0..10) {
+            0 => Some(Kind::Losses),
+            1 | 2 => Some(Kind::Cut),
+            // The deck first. A kind stays in it until one of its faults has really begun.
+            _ => self.deck.last().copied(),
+        };
+        let node_kind = match kind {
+            Some(Kind::Node(kind)) => Some(kind),
+            _ => None,
+        };
+        let event = match kind {
+            Some(Kind::Losses) => Event::Losses,
+            Some(Kind::Cut) => Event::Cut {
                 replica: self.rng.usize(0..replicas),
                 node: self.rng.usize(0..self.nodes),
             },
-            // The deck first. A kind stays in it until one of its faults has really begun.
-            _ => match self.faults.draw(self.deck.last().copied()) {
+            Some(Kind::Node(_)) | None => match self.faults.draw(node_kind) {
                 Some(fault) => Event::Node(fault),
                 None => return,
             },
@@ -177,18 +204,16 @@ impl Disturbance {
         if clashes || self.active.len() >= ACTIVE_MAX {
             return;
         }
+        self.deck.retain(|kind| *kind != event.kind());
         match event {
-            Event::Node(fault) => {
-                self.deck.retain(|kind| *kind != fault.kind);
-                self.faults.begin(fault);
-            }
+            Event::Node(fault) => self.faults.begin(fault),
             Event::Cut { replica, node } => {
                 self.links.state().cut.insert((replica, node));
             }
             Event::Losses => self.links.state().lost_percent = LOST_PERCENT.1,
         }
         tracing::debug!("fault: {event:?}");
-        *self.counts.entry(event.name()).or_default() += 1;
+        *self.counts.entry(event.kind().name()).or_default() += 1;
         let mut last = Duration::from_millis(self.rng.u64(LAST_MS));
         if matches!(event, Event::Node(Fault { kind: FaultKind::Freeze, .. })) {
             last = last.max(FREEZE_MIN);

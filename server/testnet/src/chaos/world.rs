@@ -298,4 +298,17 @@ mod tests {
         assert_ne!(run(&options(&folder), 2).unwrap().digest, first.digest);
         assert!(first.batches >= 40 && first.applied > 0 && !first.faults.is_empty());
     }
+
+    #[test]
+    fn no_seed_ends_before_each_kind_of_fault_has_occurred() {
+        let folder = tempfile::tempdir().unwrap();
+        // With one kind of node fault and few batches, a run could end soon after its first fault.
+        let options = Options { faults: vec![FaultKind::Lag], batches: 5, ..options(&folder) };
+        for seed in 1..5 {
+            let report = run(&options, seed).unwrap();
+            for kind in ["lag", "cut", "losses", "replica kill"] {
+                assert!(report.faults.contains_key(kind), "seed {seed}: {:?}", report.faults);
+            }
+        }
+    }
 }

@@ -240,7 +240,7 @@ impl Nodes {
             .iter()
             .copied()
             .chain([leader])
-            // In the captured networks, the leader signs its own locks.
+            // In the captured networks, the leader signs its own locks and finality.
             .filter(|node| !late.contains(node) || *node == leader)
             .filter(|node| {
                 let core = &self.nodes[*node];
@@ -278,7 +278,7 @@ impl Nodes {
             .iter()
             .copied()
             .chain([leader])
-            .filter(|node| !late.contains(node))
+            .filter(|node| !late.contains(node) || *node == leader)
             .filter(|node| {
                 let core = &self.nodes[*node];
                 core.epoch == own.epoch
@@ -323,12 +323,12 @@ impl Nodes {
 
     /// Whether some nodes have enough stake, with the reference network's formula for the missing stake.
     pub fn is_quorum(&self, signers: &BTreeSet<usize>) -> bool {
-        let total: u64 = self.nodes.iter().map(|node| node.stake).sum();
-        let missing: u64 = (0..self.nodes.len())
-            .filter(|node| !signers.contains(node))
-            .map(|node| self.nodes[node].stake)
-            .sum();
-        100 * missing <= (100 - self.protocol.threshold_percent) * total
+        // In 128 bits, as in a node list: the sum of stakes of 64 bits, and its hundredfold, can be larger.
+        let stake = |node: usize| u128::from(self.nodes[node].stake);
+        let total: u128 = (0..self.nodes.len()).map(stake).sum();
+        let missing: u128 =
+            (0..self.nodes.len()).filter(|node| !signers.contains(node)).map(stake).sum();
+        100 * missing <= u128::from(100 - self.protocol.threshold_percent) * total
     }
 
     pub fn set_condition(&mut self, node: usize, condition: Condition, now: Instant) {
@@ -339,5 +339,40 @@ impl Nodes {
         core.condition = condition;
         // Otherwise the time that the node was away would count as silence of the leader.
         core.heard_leader = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{Network, NetworkOptions};
+
+    fn network(stakes: Vec<u64>) -> Network {
+        let options = NetworkOptions { stakes, late_percent: 0, ..NetworkOptions::default() };
+        Network::new(options).unwrap()
+    }
+
+    #[test]
+    fn stakes_that_a_node_list_accepts_are_counted_without_overflow() {
+        let network = network(vec![u64::MAX, u64::MAX, u64::MAX, u64::MAX / 2]);
+        let nodes = network.shared.nodes();
+        assert!(nodes.is_quorum(&[0, 1, 2].into()));
+        assert!(!nodes.is_quorum(&[0, 1].into()));
+    }
+
+    #[test]
+    fn the_leader_is_a_signer_of_each_lock_and_of_its_finality() {
+        let network = network(vec![10; 4]);
+        let mut nodes = network.shared.nodes();
+        nodes.nodes[1].apps.get_mut("zellbook").unwrap().queue.push_back("[]".into());
+        let now = Instant::now();
+        let late = Late { lock: [0].into(), finality: [0].into() };
+        for _ in 0..3 {
+            nodes.round(now, 7, Some(&late));
+        }
+        let log = nodes.nodes[0].log("zellbook").unwrap();
+        let signed = log.finalized.get(&1).expect("batch 1 is final");
+        assert_eq!(signed.locked.nonsigners, Vec::<String>::new());
+        assert_eq!(signed.finalized.as_ref().unwrap().nonsigners, Vec::<String>::new());
     }
 }
