@@ -55,8 +55,10 @@ impl Peer {
         let path = format!("/v1/batches?after={after}");
         let answer: Option<BatchesResponse> = self.get(&path, ANSWER_BYTES_MAX).await?;
         let answer = answer.ok_or_else(|| self.failure(format!("{path}: HTTP status 404")))?;
-        if answer.batches.is_empty() && self.number("start", &answer.start)? > after {
-            let start = answer.start;
+        // Whether or not it has later batches: those do not continue the chain from `after`, and an honest
+        // replica must not look like one that leaves batches out.
+        if self.number("start", &answer.start)? > after {
+            let start: String = answer.start.chars().take(40).collect();
             return Err(self.nothing(format!(
                 "it started from a snapshot and has only the batches after {start}"
             )));
@@ -77,7 +79,9 @@ pub async fn catch_up<S: Storage, Q: Sequencer>(
     loop {
         let batches = peer.batches(replica.walker().after()).await?;
         if batches.is_empty() {
-            // The last group may be incomplete, so the last proven batch may not be the last one read.
+            // The last group may be incomplete, so the last proven batch may not be the last one read. What
+            // is not proven may be false, and an honest gateway could not continue it.
+            replica.forget_pending();
             return Ok(replica.walker().proven().index);
         }
         let page = page_of(batches, replica.walker()).map_err(|lie| peer.lie(lie))?;

@@ -24,7 +24,7 @@ use zellbook_core::wire::{BatchBody, CertifiedBody, SnapshotBody, SnapshotsRespo
 use zellbook_core::{Batch, Exchange, Hash, Rules};
 use zellular::{Page, Position, SignedState, Walker};
 
-use super::download::download;
+use super::download::{download, total_pace};
 use super::error::BootstrapError;
 use super::log::page_of;
 use super::peer::Peer;
@@ -115,7 +115,8 @@ async fn begin<Q: Sequencer>(
     // This also removes a store that an earlier try had begun to fill: `Store::begin` needs an empty one.
     keep_only(folder, &file)?;
     tracing::info!("downloading the snapshot of batch {batch}, {bytes} bytes");
-    download(peer, &format!("/v1/snapshots/{batch}"), &file, bytes, &hex::encode(sha256)).await?;
+    let path = format!("/v1/snapshots/{batch}");
+    download(peer, &path, &file, bytes, &hex::encode(sha256), total_pace()).await?;
 
     let mut exchange = read_snapshot(Arc::clone(rules), &file)?
         .map_err(|error| peer.lie(format!("its snapshot of batch {batch}: {error}")))?;

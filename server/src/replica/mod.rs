@@ -151,6 +151,11 @@ impl<S: Storage> Replica<S> {
         &self.walker
     }
 
+    /// Drops the batches that are not proven, before another source is asked for them.
+    pub fn forget_pending(&mut self) {
+        self.walker.forget_pending();
+    }
+
     /// Follows the sequencer until something halts the replica. Needs its own thread, because it blocks
     /// while it applies and commits.
     pub async fn follow<Q: Sequencer>(mut self, sequencer: Arc<Q>, posted: Arc<Notify>) -> Halt {
@@ -328,7 +333,7 @@ fn fill_tickers(
         }
         view.trades_since(now_ms.saturating_sub(DAY_MS), |market, price, quantity, time_ms| {
             if let Some(ticker) = tickers.get_mut(usize::from(market.0)) {
-                Arc::make_mut(ticker).add(price, quantity, time_ms);
+                Arc::make_mut(ticker).add(price, quantity, time_ms, now_ms);
             }
         })
     });

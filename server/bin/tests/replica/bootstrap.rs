@@ -123,6 +123,34 @@ async fn a_replica_starts_from_a_snapshot_and_continues_like_the_others() {
     let replay = run(&["replay", "--from", data]);
     assert_eq!(replay.status.code(), Some(1));
     assert!(text(&replay.stderr).contains("started from a snapshot"), "{}", text(&replay.stderr));
+    // Where a replica that started from a snapshot differs at its first batch, the one before may differ too.
+    let copy = folder.path().join("copy");
+    std::fs::create_dir(&copy).unwrap();
+    for name in ["replica.sqlite", "replica.sqlite-wal", "genesis.json"] {
+        let from = new.data.join(name);
+        if from.exists() {
+            std::fs::copy(from, copy.join(name)).unwrap();
+        }
+    }
+    let store = rusqlite::Connection::open(copy.join("replica.sqlite")).unwrap();
+    store.execute("UPDATE batches SET root = zeroblob(32)", []).unwrap();
+    drop(store);
+    let differs = run(&["diff", "--json", copy.to_str().unwrap(), other]);
+    assert_eq!(differs.status.code(), Some(3), "{}", text(&differs.stdout));
+    let found: Value = serde_json::from_slice(&differs.stdout).unwrap();
+    let first = (began + 1).to_string();
+    assert_eq!((&found["batch"], &found["is_first"]), (&first.into(), &false.into()), "{found}");
+    assert!(
+        text(&differs.stderr).contains("may have differed before"),
+        "{}",
+        text(&differs.stderr)
+    );
+    // Such a replica has no log for others to start from, and says so: it is not dishonest.
+    let data = folder.path().join("fourth");
+    let arguments = ["--bootstrap-log", &new.process.url];
+    let (code, said) = refused(&data, &honest, &arguments).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("it started from a snapshot and has only the batches after"), "{said}");
     let mut third = start(&folder, "third", &honest, &["--bootstrap-log", other]).await;
     third.ready().await;
     assert_eq!(balance(&third.account(&key(1)).await, "BTC"), balance(&ours, "BTC"));
@@ -512,4 +540,40 @@ async fn a_replica_catches_up_from_anothers_log_without_the_network_and_detects_
     assert!(new.batch().await >= last);
     let path = format!("/v1/batches/{last}");
     assert_eq!(new.get(&path).await["root"], honest.get(&path).await["root"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_log_could_not_prove_is_not_held_against_the_gateway_that_follows() {
+    let folder = TempDir::new().unwrap();
+    let honest = honest(&folder, "6").await;
+    // At the end of the log, the other replica invents one more batch, under a signature that covers it only
+    // together with later ones.
+    let state: Mutex<(Option<Value>, bool)> = Mutex::default();
+    let lie = json_lie("/v1/batches", move |body| {
+        let batches = body["batches"].as_array_mut().unwrap();
+        let (last, has_ended) = &mut *state.lock().unwrap();
+        if *has_ended {
+            batches.clear();
+        } else if let Some(sent) = batches.last() {
+            *last = Some(sent.clone());
+        } else {
+            let mut invented = last.take().unwrap();
+            let next = number(&invented["index"]) + 1;
+            let hash = invented["chaining_hash"].as_str().unwrap();
+            invented["chaining_hash"] = zellular::chain(hash, "[]").into();
+            invented["body"] = "[]".into();
+            invented["index"] = next.to_string().into();
+            invented["proof"]["index"] = (next + 5).to_string().into();
+            batches.push(invented);
+            *has_ended = true;
+        }
+    });
+    let liar = proxy(&honest.process.url, lie).await;
+    let new = start(&folder, "new", &honest, &["--bootstrap-log", &liar]).await;
+    for _ in 0..3 {
+        honest.perform(&key(2), Action::CancelAll { market: None }).await;
+    }
+    reaches(&new, &honest).await;
+    let gateway = new.status().await["gateways"][0].clone();
+    assert_eq!(gateway["failures"], "0", "{gateway}");
 }
