@@ -87,33 +87,40 @@ impl Client {
         }
     }
 
-    /// Waits up to a minute for the outcome of a transaction, and reports every new stage.
+    /// Waits for the outcome of a transaction, and reports every new stage.
     pub async fn wait(
         &self,
         hash: &str,
+        longest: Duration,
         mut report: impl FnMut(&TransactionStatus),
     ) -> Result<TransactionStatus, Failure> {
         let mut reported = None;
         let mut problem = "it has no outcome yet".to_string();
-        for _ in 0..600 {
-            match self.get::<TransactionStatus>(&format!("/v1/transactions/{hash}")).await {
-                Ok(status) => {
-                    if reported != Some(status.status) {
-                        reported = Some(status.status);
-                        report(&status);
+        let asking = async {
+            loop {
+                match self.get::<TransactionStatus>(&format!("/v1/transactions/{hash}")).await {
+                    Ok(status) => {
+                        if reported != Some(status.status) {
+                            reported = Some(status.status);
+                            report(&status);
+                        }
+                        // The stages are in order. From `Applied` on, the replica does nothing more for the
+                        // transaction.
+                        if status.status >= Stage::Applied {
+                            return status;
+                        }
                     }
-                    // The stages are in order. From `Applied` on, the replica does nothing more for the
-                    // transaction.
-                    if status.status >= Stage::Applied {
-                        return Ok(status);
-                    }
+                    // Keep asking: the replica may be restarting, and its outbox survives a restart.
+                    Err(failure) => problem = failure.message,
                 }
-                // Keep asking: the replica may be restarting, and its outbox survives a restart.
-                Err(failure) => problem = failure.message,
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        Err(format!("{hash} was submitted, but its outcome is unknown after a minute: {problem}. Check its status before you submit it again").into())
+        };
+        // A limit on the time and not on the number of requests, each of which can take a minute.
+        let waited = tokio::time::timeout(longest, asking).await;
+        waited.map_err(|_| {
+            format!("{hash} was submitted, but its outcome is unknown after {longest:?}: {problem}. Check its status before you submit it again").into()
+        })
     }
 }
 
@@ -125,4 +132,25 @@ fn cause(error: &reqwest::Error) -> String {
         cause = inner;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_silent_replica_does_not_hold_a_command_longer_than_it_waits() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        // Connections are accepted by the system, and nobody answers.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = Client::new(&format!("http://{}", silent.local_addr().unwrap())).ok().unwrap();
+        let began = Instant::now();
+        let waited = client.wait("aa", Duration::from_millis(300), |_| ()).await;
+        let failure = waited.map(|status| status.status).expect_err("there is no outcome");
+        // One request alone may take a minute.
+        assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+        assert!(failure.message.contains("aa was submitted"), "{}", failure.message);
+    }
 }

@@ -112,7 +112,7 @@ impl Difference {
     }
 }
 
-/// Bisects for the first batch after `same` that differs. Bisection is correct because all batches after
+/// Bisects for the first batch after `same` that differs; `same` itself is not compared. Bisection is correct because all batches after
 /// a different one differ too: the root commits to the chain of all bodies and to the whole state.
 async fn find(
     first: &Side,
@@ -157,8 +157,8 @@ pub fn diff(arguments: DiffArguments, output: Output) -> Result<(), Failure> {
             )
             .into());
         }
+        let from = start + 1;
         let Some(difference) = find(&first, &second, start, last).await? else {
-            let from = start + 1;
             output.print(
                 || {
                     format!(
@@ -171,6 +171,9 @@ pub fn diff(arguments: DiffArguments, output: Output) -> Result<(), Failure> {
         };
         let Difference { index, first: one, second: other } = &difference;
         let kind = difference.kind();
+        // One of the two started from a snapshot and has nothing of what was before, so the states may have
+        // differed there already.
+        let is_first = *index > from || start == 0;
         let side = |side: &Side, batch: &BatchBody| {
             format!(
                 "{}\n  root           {}\n  chaining hash  {}\n  effects        {} applied, {} rejected\n  body           {} bytes\n",
@@ -191,8 +194,19 @@ pub fn diff(arguments: DiffArguments, output: Output) -> Result<(), Failure> {
                 };
                 format!("batch {index}: {what}\n{}{}", side(&first, one), side(&second, other))
             },
-            || json!({ "equal": false, "batch": index.to_string(), "differs": kind, "first": one, "second": other }),
+            || {
+                json!({
+                    "equal": false, "batch": index.to_string(), "from": from.to_string(),
+                    "is_first": is_first, "differs": kind, "first": one, "second": other,
+                })
+            },
         );
-        Err(Failure::difference(format!("batch {index} is the first one that differs")))
+        Err(Failure::difference(if is_first {
+            format!("batch {index} is the first one that differs")
+        } else {
+            format!(
+                "batch {index} differs, and is the first one that both have: one of them started from a snapshot after batch {start}, so they may have differed before"
+            )
+        }))
     })
 }

@@ -94,32 +94,58 @@ impl Given {
         self.network.is_some()
     }
 
-    /// Falls back to the network that the data directory was used with before. Fails if a network is
-    /// given although the directory's history comes from its own embedded sequencer.
+    /// Falls back to the network that the data directory was used with before. Fails if another network is
+    /// given.
     pub fn or_stored(mut self, data: &DataDir) -> Result<Self, Failure> {
         // Only the embedded sequencer makes this key, so it shows where the history in this directory comes
         // from.
         let own_key = data.file("bls.key");
-        if self.is_outside() {
-            if own_key.exists() {
+        let (subgraph, nodes) = (data.file(SUBGRAPH_FILE), data.file(NODES_FILE));
+        let (has_key, has_subgraph) = (own_key.exists(), subgraph.exists());
+        // The embedded sequencer writes a node list too. Without its key, the list is that of another network.
+        let has_nodes = nodes.exists() && !has_key;
+        let other = |file: &Path| {
+            Err(Failure::from(format!(
+                "{} shows that this data directory belongs to another network than that of --network, and signatures of the other do not prove its batches; use another --data",
+                file.display()
+            )))
+        };
+        match &self.network {
+            Some(_) if has_key => {
                 return Err(format!(
                     "{} shows that this data directory has its own embedded sequencer; use another --data for the network of --network",
                     own_key.display()
                 )
                 .into());
             }
-            return Ok(self);
-        }
-        let (nodes, subgraph) = (data.file(NODES_FILE), data.file(SUBGRAPH_FILE));
-        if subgraph.exists() {
-            tracing::info!("using the subgraph stored in {}", subgraph.display());
-            let url = fs::read_to_string(&subgraph).map_err(io_error(&subgraph))?;
-            self.network = Some(Outside::EigenLayer(url.trim().into()));
-        } else if nodes.exists() && !own_key.exists() {
-            // The embedded sequencer writes a node list too. Its key is missing here, so the list is that
-            // of another network.
-            tracing::info!("using the node list stored in {}", nodes.display());
-            self.network = Some(Outside::Fixed(Box::new(read_nodes(&nodes)?)));
+            // The address of the subgraph may change: the operators are those on the chain.
+            Some(Outside::EigenLayer(_)) if has_nodes => return other(&nodes),
+            Some(Outside::Fixed(_)) if has_subgraph => return other(&subgraph),
+            // The nodes' addresses may change, but not who signs.
+            Some(Outside::Fixed(given)) if has_nodes => {
+                if !read_nodes(&nodes)?.has_signers_of(given) {
+                    return other(&nodes);
+                }
+            }
+            Some(_) => {}
+            None if has_subgraph && has_nodes => {
+                return Err(format!(
+                    "{} and {} name two networks; move away the one that this data directory was not used with",
+                    subgraph.display(),
+                    nodes.display()
+                )
+                .into());
+            }
+            None if has_subgraph => {
+                tracing::info!("using the subgraph stored in {}", subgraph.display());
+                let url = fs::read_to_string(&subgraph).map_err(io_error(&subgraph))?;
+                self.network = Some(Outside::EigenLayer(url.trim().into()));
+            }
+            None if has_nodes => {
+                tracing::info!("using the node list stored in {}", nodes.display());
+                self.network = Some(Outside::Fixed(Box::new(read_nodes(&nodes)?)));
+            }
+            None => {}
         }
         Ok(self)
     }
@@ -242,5 +268,65 @@ pub async fn failed(failure: oneshot::Receiver<String>) -> String {
         Ok(error) => format!("the embedded sequencer: {error}"),
         // The sender was dropped by an ordinary stop, or there is no embedded sequencer.
         Err(_) => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vectors(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../zellular/tests/vectors").join(name)
+    }
+
+    #[test]
+    fn a_data_directory_stays_with_the_network_that_it_was_first_used_with() {
+        let [first, second] = ["equal4/nodes.json", "unequal4/nodes.json"]
+            .map(|name| NetworkSource::File(vectors(name)));
+        let subgraph = |host: &str| NetworkSource::EigenLayer(format!("https://{host}/subgraph"));
+        let list = fs::read_to_string(vectors("equal4/nodes.json")).unwrap();
+        let moved = list.replace("localhost", "127.0.0.2").replace("http://", "https://");
+        assert_ne!(list, moved);
+        let fixed = &[(NODES_FILE, &*list)][..];
+        let elsewhere = &[(NODES_FILE, &*moved)][..];
+        let chain = &[(SUBGRAPH_FILE, "https://one.example/subgraph")][..];
+        let both = &[fixed, chain].concat()[..];
+        let embedded = &[("bls.key", ""), (NODES_FILE, &*list)][..];
+        for (stored, given, expected) in [
+            (&[][..], None, Ok("embedded")),
+            (&[], Some(&first), Ok("fixed")),
+            (&[], Some(&subgraph("one.example")), Ok("eigenlayer")),
+            (fixed, None, Ok("fixed")),
+            (fixed, Some(&first), Ok("fixed")),
+            (elsewhere, Some(&first), Ok("fixed")),
+            (fixed, Some(&second), Err("nodes.json")),
+            (fixed, Some(&subgraph("one.example")), Err("nodes.json")),
+            (chain, None, Ok("eigenlayer")),
+            (chain, Some(&subgraph("two.example")), Ok("eigenlayer")),
+            (chain, Some(&first), Err("subgraph.url")),
+            (both, None, Err("two networks")),
+            (both, Some(&first), Err("subgraph.url")),
+            (embedded, None, Ok("embedded")),
+            (embedded, Some(&first), Err("bls.key")),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let data = DataDir::open(folder.path()).unwrap();
+            for (name, content) in stored {
+                fs::write(data.file(name), content).unwrap();
+            }
+            let found = Given::read(given, &[]).and_then(|given| given.or_stored(&data));
+            let found = found.map(|given| match given.network {
+                None => "embedded",
+                Some(Outside::Fixed(_)) => "fixed",
+                Some(Outside::EigenLayer(_)) => "eigenlayer",
+            });
+            match (found, expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{stored:?} {given:?}"),
+                (Err(failure), Err(part)) => {
+                    assert!(failure.message.contains(part), "{}", failure.message);
+                }
+                (found, _) => panic!("{stored:?} {given:?}: {:?}", found.map_err(|it| it.message)),
+            }
+        }
     }
 }

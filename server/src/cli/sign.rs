@@ -35,7 +35,7 @@ pub struct SignArguments {
     /// Network id: 64 hex digits
     #[arg(long, value_name = "ID", value_parser = parse_network)]
     network: Option<NetworkId>,
-    /// URL of a replica to fetch genesis from [default: http://127.0.0.1:8080]
+    /// URL of a replica to fetch genesis from, if there is no genesis file [default: http://127.0.0.1:8080]
     #[arg(long, value_name = "URL", env = "ZELLBOOK_SERVER")]
     server: Option<String>,
     /// Signature scheme: raw, or eip191 for Ethereum wallets
@@ -60,7 +60,9 @@ pub fn sign(arguments: SignArguments, output: Output) -> Result<(), Failure> {
     let network = match (&arguments.genesis, arguments.network) {
         (Some(path), _) => read_genesis(path)?.network,
         (None, Some(network)) => network,
-        (None, None) if arguments.server.is_none() && Path::new(STORED_GENESIS).exists() => {
+        // Before any replica, also before one that `--server` or the environment names: the network id decides
+        // what the signature is good for, so no replica may choose it where a file can.
+        (None, None) if Path::new(STORED_GENESIS).exists() => {
             read_genesis(Path::new(STORED_GENESIS))?.network
         }
         (None, None) => {

@@ -15,6 +15,9 @@ use super::output::Output;
 use crate::clock::now_ms;
 use crate::config::read_secret_key;
 
+/// How long a command waits for the outcome of its transaction.
+const OUTCOME_WITHIN: Duration = Duration::from_secs(60);
+
 /// The options of every command that submits a transaction.
 #[derive(Args)]
 pub struct Submitter {
@@ -164,7 +167,7 @@ pub fn submit_as(
             return Ok(());
         }
         let status = client
-            .wait(&hash, |status| {
+            .wait(&hash, OUTCOME_WITHIN, |status| {
                 // Standard output has only the result.
                 if !output.json {
                     eprintln!("{hash} {}", stage_name(status.status));
@@ -172,11 +175,25 @@ pub fn submit_as(
             })
             .await?;
         output.print(|| describe(&status), || json!(status));
-        match status.reject {
-            Some(reject) => Err(Failure::rejected(reject.message)),
-            None => Ok(()),
-        }
+        effect(&status)
     })
+}
+
+/// Success only if the transaction was applied: every other end of a transaction means that it had no effect.
+fn effect(status: &TransactionStatus) -> Result<(), Failure> {
+    let why = match status.status {
+        Stage::Applied => return Ok(()),
+        // The replica gave these up before they were in a batch, so the exchange gave no reason for them.
+        Stage::Expired => "it was not in a batch before its valid_until; sign it again with a later one".into(),
+        Stage::Superseded => {
+            "its nonce was used by another transaction or is too old; sign it again with a new nonce".into()
+        }
+        stage => match &status.reject {
+            Some(reject) => reject.message.clone(),
+            None => format!("it ended as {} without a reason", stage_name(stage)),
+        },
+    };
+    Err(Failure::rejected(why))
 }
 
 /// The name of a stage, as in the API.
@@ -193,8 +210,10 @@ pub const fn stage_name(stage: Stage) -> &'static str {
 }
 
 fn describe(status: &TransactionStatus) -> String {
-    let batch = status.batch.as_deref().unwrap_or_default();
-    let mut text = format!("{} in batch {batch}", stage_name(status.status));
+    let mut text = stage_name(status.status).to_string();
+    if let Some(batch) = &status.batch {
+        text.push_str(&format!(" in batch {batch}"));
+    }
     if let Some(order) = &status.order {
         text.push_str(&format!(
             "\norder {}: {} {} {} at {}, filled {}, remaining {}",
@@ -215,7 +234,45 @@ fn describe(status: &TransactionStatus) -> String {
 
 #[cfg(test)]
 mod tests {
+    use zellbook_core::Reject;
+    use zellbook_core::wire::RejectBody;
+
     use super::*;
+
+    #[test]
+    fn only_an_applied_transaction_is_a_success_and_a_batch_is_named_only_if_there_is_one() {
+        let status = |stage, batch: Option<&str>, reject: Option<Reject>| TransactionStatus {
+            hash: String::new(),
+            status: stage,
+            kind: None,
+            account: None,
+            received_ms: None,
+            posted_ms: None,
+            posts: None,
+            receipt: None,
+            finalized_ms: None,
+            applied_ms: None,
+            batch: batch.map(Into::into),
+            position: None,
+            reject: reject.map(|reject| RejectBody::from(&reject)),
+            order: None,
+        };
+        let applied = status(Stage::Applied, Some("7"), None);
+        assert!(effect(&applied).is_ok());
+        assert_eq!(describe(&applied), "applied in batch 7");
+        let rejected = status(Stage::Rejected, Some("7"), Some(Reject::NonceUsed));
+        assert_eq!(effect(&rejected).map_err(|failure| failure.code), Err(4));
+        // These are in no batch, and the API gives no reject with them.
+        for (stage, text, why) in
+            [(Stage::Expired, "expired", "valid_until"), (Stage::Superseded, "superseded", "nonce")]
+        {
+            let ended = status(stage, None, None);
+            assert_eq!(describe(&ended), text);
+            let failure = effect(&ended).expect_err(text);
+            assert_eq!(failure.code, 4);
+            assert!(failure.message.contains(why), "{}", failure.message);
+        }
+    }
 
     #[test]
     fn a_moment_is_milliseconds_or_a_duration_with_a_unit() {

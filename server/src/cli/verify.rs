@@ -219,7 +219,7 @@ fn explain(evidence: &Evidence, finding: &Finding, rules: &Rules) -> String {
             format!(
                 "The evidence is valid. These replicas, with weight {weight} of {total}, signed the state root\n  {certified_root}\nafter batch {batch}, in batches that the network has proven:\n{}\
                  The replica that halted had computed\n  {ours}\n\
-                 Nobody else signed that root. To find out who is right, apply the batches again with zellbook replay --from, on its data directory or on another replica. zellbook diff finds the first batch where two replicas differ.",
+                 That root is its own claim: the evidence does not show who else signed it. To find out who is right, apply the batches again with zellbook replay --from, on its data directory or on another replica. zellbook diff finds the first batch where two replicas differ.",
                 signers.collect::<String>()
             )
         }

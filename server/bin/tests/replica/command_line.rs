@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use zellbook_core::types::{Scheme, Signature};
 use zellbook_core::{Action, Genesis, PublicKey, Transaction};
 
-use crate::harness::{Replica, key, network_vectors, new_key, now_ms, number, run, text};
+use crate::harness::{Replica, key, network_vectors, new_key, now_ms, number, program, run, text};
 
 fn stdout_json(arguments: &[&str]) -> Value {
     let output = run(arguments);
@@ -124,6 +124,41 @@ fn sign_prints_the_text_the_digest_and_a_transaction_that_verifies() {
     let output = run(&["sign", "--key", &key, "--network", &network, &file]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("field `market` is missing"));
+}
+
+#[test]
+fn with_a_stored_genesis_no_replica_chooses_the_network_of_a_signature() {
+    let folder = TempDir::new().unwrap();
+    let (key, file) = (path(&folder, "my.key"), path(&folder, "cancel.json"));
+    new_key(&key);
+    fs::write(&file, r#"{"kind":"cancel_all"}"#).unwrap();
+    fs::create_dir(folder.path().join("data")).unwrap();
+    let genesis = path(&folder, "data/genesis.json");
+    fs::write(&genesis, golden()["genesis"].to_string()).unwrap();
+    let ours = Genesis::read(&fs::read(&genesis).unwrap()).unwrap().network.to_string();
+    let sign = |more: &[&str], server: Option<&str>| {
+        let mut command = program();
+        command.current_dir(folder.path()).args(["sign", &file, "--key", &key, "--json"]);
+        command.args(more).env_remove("ZELLBOOK_SERVER");
+        if let Some(server) = server {
+            command.env("ZELLBOOK_SERVER", server);
+        }
+        command.output().unwrap()
+    };
+    // Nothing listens there.
+    let server = "http://127.0.0.1:1";
+    for (more, env) in [(&[][..], None), (&["--server", server], None), (&[], Some(server))] {
+        let signed = sign(more, env);
+        assert!(signed.status.success(), "{more:?} {env:?}: {}", text(&signed.stderr));
+        let signed: Value = serde_json::from_slice(&signed.stdout).unwrap();
+        let signed_text = signed["text"].as_str().unwrap();
+        assert!(signed_text.starts_with(&format!("Zellbook 1 {ours}\n")), "{signed_text}");
+    }
+    // Without the file, the replica is asked.
+    fs::remove_file(&genesis).unwrap();
+    let asked = sign(&["--server", server], None);
+    assert_eq!(asked.status.code(), Some(1));
+    assert!(text(&asked.stderr).contains(server), "{}", text(&asked.stderr));
 }
 
 #[test]

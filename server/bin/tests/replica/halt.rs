@@ -50,6 +50,8 @@ async fn a_different_certified_root_halts_the_replica_for_good() {
     let checked = run(&["verify", &evidence]);
     assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
     assert!(text(&checked.stdout).contains("with weight 1 of 1, signed the state root"));
+    // The file cannot show what is not in it.
+    assert!(!text(&checked.stdout).contains("Nobody else"), "{}", text(&checked.stdout));
     let missing = run(&["verify", &file("no.json")]);
     assert!(missing.status.code() == Some(1) && text(&missing.stderr).contains("no.json"));
     std::fs::copy(&evidence, file("alone.json")).unwrap();
@@ -79,6 +81,7 @@ async fn a_different_certified_root_halts_the_replica_for_good() {
     assert_eq!(differs.status.code(), Some(3), "{}", text(&differs.stdout));
     let found: serde_json::Value = serde_json::from_slice(&differs.stdout).unwrap();
     assert_eq!((&found["batch"], &found["differs"]), (&"2".into(), &"root".into()), "{found}");
+    assert_eq!(found["is_first"], true);
     // Without the evidence file, the store still refuses to start.
     std::fs::rename(&evidence, file("evidence.json")).unwrap();
     let again = run(&["serve", "--listen", "127.0.0.1:0", "--data", &data]);
