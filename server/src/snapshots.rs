@@ -179,16 +179,17 @@ fn write_state(view: &View<'_>, path: &Path, clock: Clock) -> Result<SnapshotBod
     // The number of leaves stands before the leaves. Both queries see one snapshot of the database, so they
     // agree.
     let mut piece = header(view.rules().network, &root, view.leaf_count()?);
-    let mut failed = None;
-    view.each_leaf(|key, value| {
+    // Ends at the first error: on a full disk, the leaves that follow would only fill the memory.
+    let written = view.each_leaf(|key, value| {
         push_leaf(&mut piece, key, value);
-        if piece.len() < PIECE || failed.is_some() {
-            return;
+        if piece.len() < PIECE {
+            return Ok(());
         }
-        failed = hashed.write(&piece).err();
+        let written = hashed.write(&piece);
         piece.clear();
+        written
     })?;
-    failed.map_or(Ok(()), Err).map_err(io_error(path))?;
+    written.map_err(io_error(path))?;
     hashed.write(&piece).map_err(io_error(path))?;
     let (bytes, sha256) = hashed.finish().map_err(io_error(path))?;
     Ok(SnapshotBody {
@@ -225,7 +226,7 @@ impl Hashed {
 
 #[cfg(test)]
 mod tests {
-    use zellbook_core::{Batch, Exchange, SecretKey};
+    use zellbook_core::{Batch, Exchange, LeafKey, SecretKey};
     use zellular::Position;
 
     use super::*;
@@ -267,5 +268,37 @@ mod tests {
         assert_eq!(batches(&reopened), ["2"]);
         let left = fs::read_dir(&snapshots_folder).unwrap().count();
         assert_eq!(left, 3, "the snapshot of batch 2, its description, and the operator's folder");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_ends_a_snapshot_at_the_first_leaf_that_does_not_fit() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = |seed| SecretKey::from_bytes(&[seed; 32]).unwrap().public_key();
+        let rules = Arc::new(test_rules(key(1), key(1)));
+        let path = folder.path().join("replica.sqlite");
+        let mut store = Store::open(&path, &rules).unwrap();
+        let exchange = Exchange::new(Arc::clone(&rules));
+        let position = Position { index: 1, chaining_hash: "0".repeat(32) };
+        let own = exchange.engine().leaves_one_by_one();
+        let large = (1..9).map(|seed| (LeafKey::Nonces(key(seed)).to_bytes(), vec![0; PIECE]));
+        store.begin(own.chain(large), &[0; 32], &position).unwrap();
+        let reader = Reader::new(&path, rules);
+        // Every write to this device fails as on a full disk.
+        let mut full = File::options().write(true).open("/dev/full").unwrap();
+        let mut seen = 0;
+        let written = reader.read_now(|view| {
+            view.each_leaf(|_, value| {
+                seen += usize::from(value.len() == PIECE);
+                if value.len() == PIECE { full.write_all(value) } else { Ok(()) }
+            })
+        });
+        assert!(written.unwrap().is_err());
+        assert_eq!(seen, 1);
+        let snapshots = Snapshots::open(&folder.path().join("snapshots"), 2).unwrap();
+        std::os::unix::fs::symlink("/dev/full", snapshots.folder.join("making.partial")).unwrap();
+        let error = snapshots.make(&reader, Clock::system()).unwrap_err().to_string();
+        assert!(error.contains("making.partial"), "{error}");
+        assert!(snapshots.list().is_empty());
     }
 }

@@ -115,9 +115,10 @@ pub struct ElementBody {
     pub account: Option<String>,
     /// The fields of its kind as (name, value), in the order of the signed text.
     pub fields: Vec<(String, String)>,
-    /// Why the element was rejected; `null` if it was applied.
+    /// Why the element was rejected; `null` if it was applied, or is a copy.
     pub reject: Option<RejectBody>,
-    /// The other batch that has this transaction's outcome, if this element is a copy of it; otherwise `null`. A
-    /// replica posts again what it does not see in time, so a transaction can be in the sequence twice.
+    /// The batch that has this transaction's outcome, if this element is a copy of it, which has no effect;
+    /// otherwise `null`. A replica posts again what it does not see in time, so a transaction can be in the
+    /// sequence twice.
     pub copy_of: Option<String>,
 }

@@ -44,6 +44,7 @@ pub async fn candles(
             Ok((view.last_batch()?, view.candles(&market, interval, before, limit)?))
         })
         .await?;
-    let interval = interval.name.into();
-    Ok(Json(CandlesResponse { market: name, interval, batch: batch.to_string(), candles }))
+    let (interval, batch) = (interval.name.into(), batch.to_string());
+    app.wait_published(&batch).await?;
+    Ok(Json(CandlesResponse { market: name, interval, batch, candles }))
 }

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
+use zellbook_core::rules::Token;
 use zellbook_core::{Action, PublicKey, Rules, SecretKey, SignedTransaction, Transaction};
 
 pub(super) const HOUR_MS: u64 = 3_600_000;
@@ -32,6 +33,11 @@ impl Faucet {
         let has_tokens =
             rules.genesis.tokens.iter().any(|token| token.faucet.is_some() && token.issuer == key);
         has_tokens.then(|| Self { issuer, state: Mutex::default() })
+    }
+
+    /// Whether it has the key of this token's issuer.
+    pub(super) fn issues(&self, token: &Token) -> bool {
+        token.issuer == self.issuer.public_key()
     }
 
     /// The signed deposits for an account, or `None` if it was credited in this hour.

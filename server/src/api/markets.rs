@@ -82,7 +82,11 @@ pub async fn list(State(app): Shared) -> Json<MarketsResponse> {
         symbol: token.symbol.clone(),
         decimals: token.decimals.to_string(),
         issuer: token.issuer.to_string(),
-        faucet: token.faucet.filter(|_| app.faucet.is_some()).map(|amount| amount.to_string()),
+        // A faucet credits only the tokens of the issuer whose key it has.
+        faucet: token
+            .faucet
+            .filter(|_| app.faucet.as_ref().is_some_and(|faucet| faucet.issues(token)))
+            .map(|amount| amount.to_string()),
     });
     let markets = app.rules.listing.markets.iter().map(|market| {
         let index = usize::from(market.index.0);
@@ -173,6 +177,8 @@ impl App {
             .reader
             .read(move |view| Ok((view.last_batch()?, view.trades(index, before, limit)?)))
             .await?;
-        Ok(TradesResponse { market: name, batch: batch.to_string(), trades })
+        let batch = batch.to_string();
+        self.wait_published(&batch).await?;
+        Ok(TradesResponse { market: name, batch, trades })
     }
 }

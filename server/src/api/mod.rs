@@ -19,6 +19,8 @@ mod page;
 mod simulate;
 mod snapshots;
 mod status;
+#[cfg(test)]
+mod tests;
 mod transactions;
 mod views;
 mod websocket;

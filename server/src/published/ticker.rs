@@ -32,11 +32,18 @@ pub struct Day {
 }
 
 impl Ticker {
-    /// Adds a trade. Times may go back a little, since they come from the clocks of different nodes; such a
-    /// trade counts for the latest minute.
-    pub fn add(&mut self, price: Ticks, quantity: u64, time_ms: u64) {
+    /// Adds a trade with the time of its proof, as of `now_ms`. Times may go back a little, since they come
+    /// from the clocks of different nodes; such a trade counts for the latest minute.
+    pub fn add(&mut self, price: Ticks, quantity: u64, time_ms: u64, now_ms: u64) {
         self.last = Some(price);
-        let minute = time_ms / 60_000;
+        let now = now_ms / 60_000;
+        // No trade is of the future. One proof with a time far ahead would otherwise remove all older minutes
+        // and take in all later trades, until that time comes. A clock of our own that was ahead and was put
+        // back does the same.
+        let minute = (time_ms / 60_000).min(now);
+        for ahead in self.minutes.iter_mut().rev().take_while(|back| back.minute > now) {
+            ahead.minute = now;
+        }
         match self.minutes.back_mut() {
             // Minutes stay in ascending order this way, and the oldest one is always at the front.
             Some(back) if back.minute >= minute => {
@@ -92,14 +99,36 @@ mod tests {
     fn the_figures_cover_exactly_the_last_24_hours() {
         let mut ticker = Ticker::default();
         let minute = 60_000;
-        ticker.add(Ticks(50), 1, minute);
-        ticker.add(Ticks(10), 2, 100 * minute);
-        ticker.add(Ticks(30), 3, 100 * minute + 5);
-        ticker.add(Ticks(20), 4, 1500 * minute);
+        let mut add =
+            |price, quantity, time_ms| ticker.add(Ticks(price), quantity, time_ms, time_ms);
+        add(50, 1, minute);
+        add(10, 2, 100 * minute);
+        add(30, 3, 100 * minute + 5);
+        add(20, 4, 1500 * minute);
         let day = ticker.day(1500 * minute);
         assert_eq!(day, Day { prices: Some((Ticks(10), Ticks(30), Ticks(10))), quantity: 9 });
         assert_eq!(ticker.day(1600 * minute).quantity, 4);
         assert_eq!(ticker.day(5000 * minute), Day::default());
         assert_eq!(ticker.last(), Some(Ticks(20)));
+    }
+
+    #[test]
+    fn a_time_far_in_the_future_neither_removes_older_trades_nor_takes_in_later_ones() {
+        let (minute, year) = (60_000, 365 * 86_400_000);
+        let mut ticker = Ticker::default();
+        ticker.add(Ticks(10), 1, 100 * minute, 100 * minute);
+        ticker.add(Ticks(20), 2, year, 110 * minute);
+        ticker.add(Ticks(30), 4, 120 * minute, 120 * minute);
+        assert_eq!(ticker.day(120 * minute).quantity, 7);
+        // The three leave the figures one after the other, as a day passes.
+        let day = DAY_MINUTES * minute;
+        assert_eq!(ticker.day(day + 105 * minute).quantity, 6);
+        assert_eq!(ticker.day(day + 115 * minute).quantity, 4);
+        assert_eq!(ticker.day(day + 125 * minute), Day::default());
+        // The clock was a year ahead, and is right again.
+        ticker.add(Ticks(40), 8, year, year);
+        ticker.add(Ticks(50), 16, 130 * minute, 130 * minute);
+        assert_eq!(ticker.day(130 * minute).quantity, 24);
+        assert_eq!(ticker.day(day + 135 * minute), Day::default());
     }
 }

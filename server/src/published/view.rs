@@ -78,10 +78,13 @@ impl Published {
         self.attestable = attestable;
         self.chaining_hash.clone_from(&last.chaining_hash);
         self.applied_ms = Some(last.applied_ms);
-        let trades = batches.iter().flat_map(|batch| &batch.rows.trades);
-        for trade in trades {
-            if let Some(ticker) = self.tickers.get_mut(usize::from(trade.fill.market.0)) {
-                Arc::make_mut(ticker).add(trade.fill.price, trade.fill.quantity.0, trade.time_ms);
+        for batch in batches {
+            for trade in &batch.rows.trades {
+                let (fill, time_ms) = (&trade.fill, trade.time_ms);
+                if let Some(ticker) = self.tickers.get_mut(usize::from(fill.market.0)) {
+                    let ticker = Arc::make_mut(ticker);
+                    ticker.add(fill.price, fill.quantity.0, time_ms, batch.applied_ms);
+                }
             }
         }
         let changed: BTreeSet<MarketIndex> = batches

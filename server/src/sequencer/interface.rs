@@ -295,14 +295,18 @@ fn after(query: &str) -> Result<u64, Response> {
         ));
     };
     let input = Value::from(value);
-    let is_negative = value.strip_prefix('-').is_some_and(|digits| digits.parse::<u64>().is_ok());
+    // One sign at most, and then digits alone: Rust would read a plus sign too.
+    let digits = value.strip_prefix('-').unwrap_or(value);
+    let number =
+        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u64>().ok());
+    let number = number.flatten();
     // Python reads -0 as the number 0.
-    if is_negative && value != "-0" {
+    if number.is_some_and(|number| number > 0) && digits != value {
         return Err(unprocessable(&format!(
             r#""type":"greater_than_equal","loc":["query","after"],"msg":"Input should be greater than or equal to 0","input":{input},"ctx":{{"ge":0}}"#
         )));
     }
-    value.trim_start_matches('-').parse().map_err(|_| {
+    number.ok_or_else(|| {
         unprocessable(&format!(
             r#""type":"int_parsing","loc":["query","after"],"msg":"Input should be a valid integer, unable to parse string as an integer","input":{input}"#
         ))
@@ -388,4 +392,22 @@ async fn state<N: Node>(State(node): State<Arc<N>>) -> Result<Response, Refusal>
     Ok(ok_raw(format!(
         r#"{{"status":"success","message":"Operation successful","data":{{"sequencer":{is_leader},"version":{version},"sequencer_id":{leader_id},"node_id":{id},"pubkeyG2_X":[{x1},{x0}],"pubkeyG2_Y":[{y1},{y0}],"address":{id},"apps":{{{apps}}}}}}}"#
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_is_read_as_pydantic_reads_whole_numbers() {
+        let read = |value: &str| after(&format!("after={value}")).map_err(|error| error.status());
+        for (value, index) in [("0", 0), ("-0", 0), ("007", 7), ("18446744073709551615", u64::MAX)]
+        {
+            assert_eq!(read(value), Ok(index), "{value}");
+        }
+        for wrong in ["", "-", "-5", "--5", "---0", "-+5", "5-", "5.5", "18446744073709551616", "a"]
+        {
+            assert_eq!(read(wrong), Err(StatusCode::UNPROCESSABLE_ENTITY), "{wrong:?}");
+        }
+    }
 }

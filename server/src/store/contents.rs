@@ -1,9 +1,7 @@
 //! Reads the contents of a batch: its elements with their outcomes, and its trades.
 
 use rusqlite::{OptionalExtension, params};
-use serde_json::value::RawValue;
-use zellbook_core::protocol::{Element, check_element};
-use zellbook_core::types::limits::{BODY_BYTES_MAX, ELEMENTS_MAX};
+use zellbook_core::protocol::{Element, check_element, elements};
 use zellbook_core::wire::{ElementBody, RejectBody, SignedBody, TradeBody};
 use zellbook_core::{Reject, Rules, TransactionHash};
 
@@ -38,7 +36,7 @@ impl View<'_> {
     ) -> Result<(usize, Vec<ElementBody>), QueryError> {
         // A batch up to the snapshot that the state started from has no body here, and so no elements.
         let body = self.body(index)?.unwrap_or_default();
-        let elements = elements_of(&body);
+        let elements = elements(body.as_bytes());
         let shown = elements.iter().enumerate().skip(from).take(limit);
         let shown = shown.map(|(position, element)| self.element(index, position, element.get()));
         Ok((elements.len(), shown.collect::<Result<_, _>>()?))
@@ -91,7 +89,8 @@ impl View<'_> {
                     return Ok(shown);
                 }
                 shown.copy_of = found.map(|found| found.batch.to_string());
-                let reject = Some(RejectBody::from(&Reject::NonceUsed));
+                // Why a copy was rejected is not stored: its nonce is used, or too old by then.
+                let reject = shown.copy_of.is_none().then(|| RejectBody::from(&Reject::NonceUsed));
                 Found { batch, position: 0, reject }
             }
         };
@@ -126,7 +125,7 @@ impl View<'_> {
     pub fn signed(&self, hash: &[u8; 32]) -> Result<Option<SignedBody>, QueryError> {
         let Some(found) = self.outcome(&TransactionHash(*hash))? else { return Ok(None) };
         let body = self.body(found.batch)?.unwrap_or_default();
-        let elements = elements_of(&body);
+        let elements = elements(body.as_bytes());
         let position = usize::try_from(found.position).unwrap_or(usize::MAX);
         Ok(elements.get(position).and_then(|element| signed(self.rules, element.get())))
     }
@@ -181,15 +180,6 @@ impl View<'_> {
         }
         Ok(low)
     }
-}
-
-/// The elements of a body, with the same limits as in the engine: a body beyond them has no elements.
-fn elements_of(body: &str) -> Vec<&RawValue> {
-    if body.len() > BODY_BYTES_MAX {
-        return Vec::new();
-    }
-    let elements: Vec<&RawValue> = serde_json::from_str(body).unwrap_or_default();
-    if elements.len() > ELEMENTS_MAX { Vec::new() } else { elements }
 }
 
 /// The fields that are specific to an element's kind.

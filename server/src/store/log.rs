@@ -166,15 +166,22 @@ impl View<'_> {
             .map(|count| count.0)?)
     }
 
-    /// Calls `each` with every leaf, in ascending order of keys. The whole state need not fit into memory.
-    pub fn each_leaf(&self, mut each: impl FnMut(&[u8], &[u8])) -> Result<(), QueryError> {
+    /// Calls `each` with every leaf, in ascending order of keys, until it fails. The whole state need not fit
+    /// into memory.
+    pub fn each_leaf<E>(
+        &self,
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
+    ) -> Result<Result<(), E>, QueryError> {
         // The order of leaves in a snapshot file (section 20 of the protocol).
         let mut query = self.connection.prepare("SELECT key, value FROM state ORDER BY key")?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
             let blob = |column| -> rusqlite::Result<_> { Ok(row.get_ref(column)?.as_blob()?) };
-            each(blob(0)?, blob(1)?);
+            let done = each(blob(0)?, blob(1)?);
+            if done.is_err() {
+                return Ok(done);
+            }
         }
-        Ok(())
+        Ok(Ok(()))
     }
 }

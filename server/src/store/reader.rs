@@ -100,9 +100,15 @@ impl Reader {
         &self,
         query: impl FnOnce(&View<'_>) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, QueryError> {
-        let _permit = self.permits.acquire().await;
+        // Never closed, so there is always a permit in the end.
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
         let reader = self.clone();
-        let task = tokio::task::spawn_blocking(move || reader.read_now(query));
+        // The permit goes with the query and not with this future: a client that disconnects drops the future,
+        // but a query that has begun goes on.
+        let task = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            reader.read_now(query)
+        });
         // The query panicked, or the runtime is stopping. The API answers both as an internal error.
         task.await.unwrap_or_else(|_| Err(QueryError(rusqlite::Error::InvalidQuery)))
     }
@@ -362,5 +368,66 @@ impl View<'_> {
             each(MarketIndex(row.get(0)?), Ticks(number(1)?), number(2)?, number(3)?);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+
+    use zellbook_core::SecretKey;
+
+    use super::*;
+    use crate::config::test_rules;
+    use crate::store::Store;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn reads_that_nobody_waits_for_any_more_still_count_until_they_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = SecretKey::from_bytes(&[1; 32]).unwrap().public_key();
+        let rules = Arc::new(test_rules(key, key));
+        let path = folder.path().join("replica.sqlite");
+        let _store = Store::open(&path, &rules).unwrap();
+        let reader = Reader::new(&path, rules);
+        let running = Arc::new(AtomicUsize::new(0));
+        let (started, starts) = mpsc::channel();
+        // Each read runs until its sender is dropped.
+        let mut ends = Vec::new();
+        for _ in 0..2 * READS_AT_ONCE {
+            let (end, ended) = mpsc::channel::<()>();
+            let (reader, running, started) =
+                (reader.clone(), Arc::clone(&running), started.clone());
+            let task = tokio::spawn(async move {
+                let read = reader.read(move |_| {
+                    started.send(running.fetch_add(1, Ordering::SeqCst) + 1).unwrap();
+                    let _ = ended.recv();
+                    running.fetch_sub(1, Ordering::SeqCst);
+                    Ok(())
+                });
+                read.await
+            });
+            ends.push((end, task));
+        }
+        let starts = tokio::task::spawn_blocking(move || {
+            let first: Vec<usize> = starts.iter().take(READS_AT_ONCE).collect();
+            (first, starts)
+        });
+        let (first, starts) = starts.await.unwrap();
+        assert_eq!(first.into_iter().max(), Some(READS_AT_ONCE));
+        // All clients disconnect; the reads that wait for a permit go with them.
+        for (_, task) in &ends {
+            task.abort();
+        }
+        for (_, task) in &mut ends {
+            assert!(task.await.unwrap_err().is_cancelled());
+        }
+        assert_eq!(reader.permits.available_permits(), 0, "the queries still run");
+        assert!(starts.try_recv().is_err());
+        ends.clear();
+        // Everything is free again once the queries have ended.
+        let all = u32::try_from(READS_AT_ONCE).unwrap();
+        let freed = tokio::time::timeout(Duration::from_secs(60), reader.permits.acquire_many(all));
+        assert!(freed.await.is_ok());
     }
 }

@@ -9,7 +9,7 @@ use zellbook_core::Action;
 use zellbook_core::protocol::OrderRef;
 use zellbook_core::wire::MarketsResponse;
 
-use crate::harness::{Replica, balance, client, key};
+use crate::harness::{Replica, balance, client, key, new_key, run};
 
 #[tokio::test]
 async fn an_order_is_shown_by_every_endpoint_that_it_concerns() {
@@ -415,4 +415,34 @@ async fn metrics_and_certified_roots_agree_with_the_status() {
     );
     let (answer, body) = replica.request(Method::GET, "/v1/certified?from=1000000", "").await;
     assert_eq!((answer, &body["error"]["code"]), (StatusCode::NOT_FOUND, &"not_certified".into()));
+}
+
+#[tokio::test]
+async fn a_faucet_offers_only_the_tokens_whose_issuer_key_it_has() {
+    let folder = TempDir::new().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    let (issuer_key, genesis) = (file("issuer.key"), file("genesis.json"));
+    let issuer = new_key(&issuer_key);
+    let arguments = ["genesis", "new", "--faucet", "--issuer", &issuer, "--replica", &issuer];
+    assert!(run(&[&arguments[..], &["--out", &genesis]].concat()).status.success());
+    let mut json: Value = serde_json::from_slice(&fs::read(&genesis).unwrap()).unwrap();
+    json["tokens"][0]["issuer"] = key(7).public_key().to_string().into();
+    fs::write(&genesis, json.to_string()).unwrap();
+    let arguments = ["--genesis", &genesis, "--issuer-key", &issuer_key];
+    let replica = Replica::start(&folder, "data", &arguments).await;
+    let tokens = replica.get("/v1/markets").await["tokens"].clone();
+    let tokens = tokens.as_array().unwrap();
+    assert!(tokens[0]["faucet"].is_null(), "{tokens:?}");
+    assert!(
+        tokens.len() > 1 && tokens[1..].iter().all(|token| token["faucet"].is_string()),
+        "{tokens:?}"
+    );
+    // An account gets what is offered, and nothing else.
+    replica.fund(&[key(1).public_key()]).await;
+    let account = replica.account(&key(1)).await;
+    assert_eq!(balance(&account, tokens[0]["symbol"].as_str().unwrap()), "0 + 0");
+    for token in &tokens[1..] {
+        let offered = token["faucet"].as_str().unwrap();
+        assert_eq!(balance(&account, token["symbol"].as_str().unwrap()), format!("{offered} + 0"));
+    }
 }

@@ -172,7 +172,8 @@ async fn forged_elements_and_copies_are_distinguished_in_a_batch() {
     assert_eq!(elements[0]["reject"]["name"], "bad_signature", "{elements}");
     assert_eq!((&elements[0]["hash"], &elements[0]["account"]), (&Value::Null, &Value::Null));
     assert_eq!((&elements[1]["hash"], &elements[1]["copy_of"]), (&json!(hash), &first));
-    assert_eq!(elements[1]["reject"]["name"], "nonce_used");
+    // Its reject depends on the nonces of that time, so none is claimed.
+    assert_eq!(elements[1]["reject"], Value::Null);
     assert_eq!(elements[2]["reject"]["name"], "malformed");
 }
 
