@@ -7,7 +7,7 @@
 //! ```
 //!
 //! It shows that the state depends on genesis and the bodies of the batches alone: a root that differs from the
-//! replica's is reported. It trusts the replica for the bodies; `zellbook verify` also checks the finality proofs.
+//! replica's is reported. It trusts the replica for the bodies; `zellbook verify` also checks the sequence proofs.
 
 use std::error::Error;
 use std::sync::Arc;

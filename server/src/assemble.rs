@@ -2,8 +2,8 @@
 //! the replica that operators run.
 //!
 //! The parts form a loop. The outbox posts the transactions of clients, together with the attester's
-//! attestations. The sequencer returns them in finalized batches. The replica applies these, publishes the
-//! result, and reports the finalized transactions to the outbox.
+//! attestations. The sequencer returns them in sequenced batches. The replica applies these, publishes the
+//! result, and reports the sequenced transactions to the outbox.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

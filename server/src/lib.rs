@@ -1,4 +1,4 @@
-//! A replica of the exchange. It reads the finalized batches of a sequencer network, checks their proofs,
+//! A replica of the exchange. It reads the sequenced batches of a sequencer network, checks their proofs,
 //! applies them with `zellbook-core`, stores the result, and serves the API and the web page.
 //!
 //! The command line is here too. The program `zellbook` (`server/bin`) combines it with the emulated network

@@ -20,9 +20,9 @@ pub struct Counts {
     pub duplicates: AtomicU64,
     /// The time spent on applying and committing, in microseconds.
     pub busy_us: AtomicU64,
-    /// The newest finalized batch that a gateway reports.
+    /// The newest sequenced batch that a gateway reports.
     pub gateway_head: AtomicU64,
-    /// The time from the last finality proof to its commit, in milliseconds.
+    /// The time from the last sequence proof to its commit, in milliseconds.
     pub lag_ms: AtomicU64,
     /// Rejected transactions, by the name of the reject.
     // Bounded by the number of reject codes, and sorted, so that each scrape has the same order.
@@ -46,7 +46,7 @@ impl Counts {
         }
         drop(rejects);
         if let Some(last) = batches.last() {
-            // What we applied is finalized, even if the gateway that was asked last is behind.
+            // What we applied is sequenced, even if the gateway that was asked last is behind.
             self.gateway_head.fetch_max(last.index, Ordering::Relaxed);
             // Two clocks are compared, and a proof has its time in whole seconds, so the difference can be
             // negative.
@@ -145,9 +145,9 @@ pub fn render(status: &StatusBody, counts: &Counts) -> String {
     let root = status.certified_root.as_deref().unwrap_or_default();
     text.one("certified_root_prefix", "gauge", prefix, root_prefix(root));
     text.one("time_ms", "gauge", "Time of the exchange, in Unix milliseconds.", &status.time_ms);
-    let lag = "Batches that a gateway reports as finalized but that are not applied yet.";
+    let lag = "Batches that a gateway reports as sequenced but that are not applied yet.";
     text.one("lag_batches", "gauge", lag, &status.lag_batches);
-    let lag = "Milliseconds from the last finality proof, whose time is in seconds, to its commit.";
+    let lag = "Milliseconds from the last sequence proof, whose time is in seconds, to its commit.";
     text.one("lag_ms", "gauge", lag, &status.lag_ms);
     text.one("outbox", "gauge", "Transactions in the outbox.", &status.outbox);
     text.one("commits_total", "counter", "Commits to the store.", get(&counts.commits));
@@ -177,8 +177,8 @@ pub fn render(status: &StatusBody, counts: &Counts) -> String {
         text.one(name, "counter", help, count);
     }
     if let Some(latency) = &posting.latency_ms {
-        let help = "Smoothed time from posting to finality, in milliseconds.";
-        text.one("finality_latency_ms", "gauge", help, latency);
+        let help = "Smoothed time from posting to being sequenced, in milliseconds.";
+        text.one("sequenced_latency_ms", "gauge", help, latency);
     }
     for (name, kind, help, value) in GATEWAY_METRICS {
         text.family(name, kind, help);

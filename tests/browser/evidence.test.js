@@ -51,7 +51,7 @@ const falsify = async (page, where, change) => {
 };
 
 for (const viewport of [WIDE, NARROW]) {
-  test(`a transaction is checked from its message to the finality proof of its batch, ${viewport.width} px`, async () => {
+  test(`a transaction is checked from its message to the sequence proof of its batch, ${viewport.width} px`, async () => {
     const person = await scene.arrive({ path: `/transactions/${order.hash}`, viewport });
     const { page } = person;
     const parts = [];
@@ -62,7 +62,7 @@ for (const viewport of [WIDE, NARROW]) {
     assert.equal(parts.length, 1);
     assert.equal(await verdict(page).innerText(), "All checks that this page can make have passed.");
     assert.deepEqual(await steps(page), [
-      ["Network", "open"], ["Message and hash", "done"], ["Signature", "done"], ["Chain", "done"], ["Finality proof", "done"],
+      ["Network", "open"], ["Message and hash", "done"], ["Signature", "done"], ["Chain", "done"], ["Sequence proof", "done"],
       ["Node list", "open"], ["In the batch", "done"], ["Outcome", "open"], ["Certified root", "done"],
     ]);
     await page.keyboard.press("Escape");
@@ -81,9 +81,9 @@ const FALSE_ANSWERS = [
   ["a wrong position in the batch", (url) => url.pathname === `/v1/transactions/${order.hash}`,
     (text) => text.replace(/"position":"\d+"/, '"position":"7"'), "In the batch"],
   ["a proof with a different timestamp", (url) => url.pathname.endsWith("/contents"),
-    (text) => text.replace(/"timestamp":"(\d+)"/, (_, time) => `"timestamp":"${Number(time) + 1}"`), "Finality proof"],
+    (text) => text.replace(/"timestamp":"(\d+)"/, (_, time) => `"timestamp":"${Number(time) + 1}"`), "Sequence proof"],
   ["the nodes of another app", (url) => url.pathname === "/v1/network",
-    (text) => text.replace('"app_name":"', '"app_name":"other-'), "Finality proof"],
+    (text) => text.replace('"app_name":"', '"app_name":"other-'), "Sequence proof"],
   ["a certified root that the attestations do not sign", (url) => url.pathname === "/v1/certified",
     (text) => text.replace(/"root":"([0-9a-f]{64})"/, (_, root) => `"root":"${root.slice(0, -1)}${root.endsWith("0") ? "1" : "0"}"`), "Certified root"],
 ];

@@ -320,7 +320,7 @@ export class Person {
   async outcome(word) {
     const line = this.page.locator(".sent > li").first();
     await line.locator(".steps").getByText(word).waitFor();
-    await line.locator(".steps li").last().filter({ hasText: word }).and(this.page.locator(".done, .bad")).waitFor();
+    await line.locator(".steps li").filter({ hasText: word }).and(this.page.locator(".done, .bad")).waitFor();
     return line;
   }
 }

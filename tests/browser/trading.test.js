@@ -18,8 +18,8 @@ test("two wallets trade, and after kill -9 the state is unchanged and both walle
   assert.match(text, /^Zellbook 1 [0-9a-f]{64}\nkind: order\naccount: 0[23][0-9a-f]{64}\nmarket: ETH\/USDT\nside: sell\nquantity: 2\nprice: 2000\n/);
   const sent = await alice.outcome("applied");
   const steps = await sent.locator(".steps li").allTextContents();
-  assert.deepEqual(steps.map((step) => /signed|posted|finalized|applied/.exec(step)?.[0]), ["signed", "posted", "finalized", "applied"]);
-  await hasCount(sent.locator(".steps li.done"), 4);
+  assert.deepEqual(steps.map((step) => /signed|posted|sequenced|applied|certified/.exec(step)?.[0]), ["signed", "posted", "sequenced", "applied", "certified"]);
+  await hasCount(sent.locator(".steps li.done"), 5);
 
   // Bob sees the order without a reload, and fills a part of it.
   await bob.tab("Book");

@@ -1,4 +1,4 @@
-//! A finalized batch after parsing and signature checks.
+//! A sequenced batch after parsing and signature checks.
 //!
 //! This is the part of applying a batch that needs no state. It is also the expensive part: one recovery of a
 //! public key for each transaction. A replica can therefore check several batches in parallel while an earlier

@@ -40,7 +40,7 @@ pub struct OrderBody {
     pub reason: Option<String>,
     /// The batch that accepted the order.
     pub batch: String,
-    /// The time of that batch's finality proof.
+    /// The time of that batch's sequence proof.
     pub time_ms: String,
 }
 
@@ -131,6 +131,8 @@ pub struct AccountBody {
     pub account: String,
     /// The last batch that this answer takes into account.
     pub batch: String,
+    /// The last certified batch; what is in a later one is only sequenced. `null` before the first.
+    pub certified_batch: Option<String>,
     /// One balance for each token of genesis, in its order.
     pub balances: Vec<BalanceBody>,
     /// All open orders, newest first.
@@ -145,6 +147,36 @@ pub struct AccountBody {
     pub switch_ms: Option<String>,
     /// The newest 50 withdrawals, newest first.
     pub withdrawals: Vec<WithdrawalBody>,
+}
+
+/// Answer to `GET /v1/withdrawals`: withdrawals of all accounts, for issuers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WithdrawalsResponse {
+    /// The last batch that this answer takes into account.
+    pub batch: String,
+    /// The last certified batch; what is in a later one is only sequenced. `null` before the first.
+    pub certified_batch: Option<String>,
+    /// Withdrawals by ascending number.
+    pub withdrawals: Vec<PayoutBody>,
+}
+
+/// A withdrawal as its issuer sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PayoutBody {
+    /// Number of the withdrawal, counted from 1 over all accounts.
+    pub number: String,
+    /// The account that withdrew.
+    pub account: String,
+    /// Symbol of the token.
+    pub token: String,
+    /// The amount withdrawn.
+    pub amount: String,
+    /// Where the issuer pays the amount.
+    pub destination: String,
+    /// The batch that contains the withdrawal.
+    pub batch: String,
+    /// Whether that batch is certified. An issuer pays only then.
+    pub certified: bool,
 }
 
 /// An active session key of an account.
@@ -184,6 +216,8 @@ pub struct WithdrawalBody {
 pub struct OrdersResponse {
     /// The last batch that this answer takes into account.
     pub batch: String,
+    /// The last certified batch; what is in a later one is only sequenced. `null` before the first.
+    pub certified_batch: Option<String>,
     /// Filled or cancelled orders, newest first.
     pub orders: Vec<OrderBody>,
 }
@@ -193,6 +227,8 @@ pub struct OrdersResponse {
 pub struct FillsResponse {
     /// The last batch that this answer takes into account.
     pub batch: String,
+    /// The last certified batch; what is in a later one is only sequenced. `null` before the first.
+    pub certified_batch: Option<String>,
     /// Fills, newest first.
     pub fills: Vec<FillBody>,
 }
@@ -202,6 +238,8 @@ pub struct FillsResponse {
 pub struct LedgerResponse {
     /// The last batch that this answer takes into account.
     pub batch: String,
+    /// The last certified batch; what is in a later one is only sequenced. `null` before the first.
+    pub certified_batch: Option<String>,
     /// Entries, newest first.
     pub entries: Vec<LedgerEntryBody>,
 }
@@ -224,8 +262,10 @@ pub struct LedgerEntryBody {
     pub batch: String,
     /// Position of the transaction in that batch, from 0.
     pub position: String,
-    /// The time of that batch's finality proof.
+    /// The time of that batch's sequence proof.
     pub time_ms: String,
+    /// Whether that batch is certified. A deposit or withdrawal counts for its issuer only then.
+    pub certified: bool,
 }
 
 /// The kind of a ledger entry.

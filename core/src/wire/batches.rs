@@ -14,7 +14,7 @@ use super::proofs::ProofBody;
 pub struct BatchBody {
     /// Index in the sequence, from 1.
     pub index: String,
-    /// The body exactly as it was finalized.
+    /// The body exactly as it was sequenced.
     pub body: String,
     /// The network's chaining hash after this batch.
     pub chaining_hash: String,
@@ -24,8 +24,10 @@ pub struct BatchBody {
     pub applied: String,
     /// The number of elements that were rejected.
     pub rejected: String,
-    /// A finality proof of this or a later batch. It covers this one through the chaining hash.
+    /// A sequence proof of this or a later batch. It covers this one through the chaining hash.
     pub proof: ProofBody,
+    /// Whether the batch is certified: replicas attested a root of it or of a later batch.
+    pub certified: bool,
 }
 
 /// Answer to `GET /v1/batches?after=N`: complete batches for replaying.
@@ -54,11 +56,13 @@ pub struct HeaderBody {
     pub rejected: String,
     /// The size of the body in bytes.
     pub bytes: String,
-    /// The time of the finality proof that covers this batch.
+    /// The time of the sequence proof that covers this batch.
     pub time_ms: String,
     /// When this replica applied the batch, by its own clock.
     pub applied_ms: String,
-    /// The batch whose attestations certified this batch's root; `null` while it is not certified.
+    /// Whether the batch is certified: replicas attested a root of it or of a later batch.
+    pub certified: bool,
+    /// The batch whose attestations certified this very root; `null` if no root of this batch was certified.
     pub certified_in: Option<String>,
 }
 
@@ -81,7 +85,7 @@ pub struct ContentsBody {
     /// The network's chaining hash before this batch; `null` for the first batch, and if this replica does not
     /// have it.
     pub previous_chaining_hash: Option<String>,
-    /// The finality proof that covers this batch.
+    /// The sequence proof that covers this batch.
     pub proof: ProofBody,
     /// The number of elements in the body.
     pub elements_total: String,

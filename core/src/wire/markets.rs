@@ -112,7 +112,7 @@ pub struct TradeBody {
     pub taker_order: String,
     /// The batch that contains the incoming order.
     pub batch: String,
-    /// The time of that batch's finality proof.
+    /// The time of that batch's sequence proof.
     pub time_ms: String,
 }
 

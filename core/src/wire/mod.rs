@@ -5,7 +5,7 @@
 //! - Every number is a text, because many JSON parsers read numbers as floats. Prices, quantities and amounts are
 //!   decimals in their usual units: quote per base, base, whole tokens. Ids, indexes and counts are decimal digits.
 //! - A name that ends in `_ms` is a Unix time or a duration in milliseconds. Which clock it is read from is stated
-//!   there: the replica's own, a finality proof's, or the exchange's time.
+//!   there: the replica's own, a sequence proof's, or the exchange's time.
 //! - Hashes, keys and signatures are lower-case hex. An account is its public key.
 //! - A missing value is `null`. Lists are in the order that is stated.
 //! - `batch` next to a state is the last batch that the answer takes into account, so that answers can be compared.
@@ -26,7 +26,8 @@ mod transactions;
 
 pub use accounts::{
     AccountBody, BalanceBody, FillBody, FillsResponse, LedgerEntryBody, LedgerKind, LedgerResponse,
-    OrderBody, OrderStatus, OrdersResponse, SessionKeyBody, WithdrawalBody,
+    OrderBody, OrderStatus, OrdersResponse, PayoutBody, SessionKeyBody, WithdrawalBody,
+    WithdrawalsResponse,
 };
 pub use batches::{
     BatchBody, BatchTradesResponse, BatchesResponse, ContentsBody, ElementBody, HeaderBody,

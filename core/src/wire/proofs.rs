@@ -1,4 +1,4 @@
-//! What an auditor and the page verify: balance and order proofs, finality proofs, certified roots.
+//! What an auditor and the page verify: balance and order proofs, sequence proofs, certified roots.
 //!
 //! A light client trusts no replica. Attestations certify a root; an inclusion proof against that root shows
 //! one leaf of the state, or that the state has no such leaf. The client must decode the balance or order from
@@ -71,12 +71,12 @@ pub struct ProvenOrderBody {
     pub client_id: Option<String>,
 }
 
-/// A finality proof: the statement that the network's nodes signed, and their BLS signature.
+/// A sequence proof: the statement that the network's nodes signed, and their BLS signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProofBody {
     /// The last batch that the proof covers.
     pub index: String,
-    /// The newest index that was finalized before this proof.
+    /// The newest index that was signed before this proof.
     pub parent_index: String,
     /// The time of the proof in Unix seconds. This is the network's own unit, and the value that is signed.
     pub timestamp: String,

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// Answer to `GET /v1/network`: what is needed to verify finality proofs.
+/// Answer to `GET /v1/network`: what is needed to verify sequence proofs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NetworkBody {
     /// The app's name on the network. It is part of every message that the nodes sign.
@@ -80,7 +80,7 @@ pub struct ReplicaBody {
 pub enum ReplicaState {
     /// It has not reached the sequencer since it started.
     Starting,
-    /// It applies batches as the sequencer finalizes them.
+    /// It applies batches as the network sequences them.
     Following,
     /// No gateway answers, or none gives a valid answer.
     Disconnected,
@@ -118,9 +118,9 @@ pub struct StatusBody {
     pub applied_ms: Option<String>,
     /// The batch of the snapshot that this replica started from; it has only later batches. `0` if it has all.
     pub start: String,
-    /// The number of batches that a gateway reports as finalized and that the replica has not applied.
+    /// The number of batches that a gateway reports as sequenced and that the replica has not applied.
     pub lag_batches: String,
-    /// The time from the last finality proof to the commit of its batch. The proof's time is in whole seconds.
+    /// The time from the last sequence proof to the commit of its batch. The proof's time is in whole seconds.
     pub lag_ms: String,
     /// The number of transactions that were in the sequence a second time, since the replica started.
     pub duplicates: String,
@@ -151,7 +151,7 @@ pub struct PostingBody {
     pub superseded: String,
     /// How long the outbox waits for a posted transaction before it posts it again. It follows the latency.
     pub repost_ms: String,
-    /// The time from posting to finality, smoothed; `null` before the first posted transaction is final.
+    /// The time from posting to being sequenced, smoothed; `null` before the first posted transaction is sequenced.
     pub latency_ms: Option<String>,
 }
 
@@ -167,8 +167,8 @@ pub struct GatewayBody {
     pub is_posted_to: bool,
     /// Whether the gateway reports that it is the leader.
     pub is_leader: bool,
-    /// The gateway head: the newest finalized index that it reports. `null` if it does not answer.
-    pub finalized: Option<String>,
+    /// The gateway head: the newest sequenced index that it reports. `null` if it does not answer.
+    pub head: Option<String>,
     /// Whether the gateway is behind what most of the network reports.
     pub lags: bool,
     /// The number of failures since this replica started.

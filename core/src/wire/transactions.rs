@@ -52,8 +52,8 @@ pub enum Stage {
     Received,
     /// A gateway of the sequencer accepted it. This promises nothing yet.
     Posted,
-    /// It is in a finalized batch, and the finality proof was verified.
-    Finalized,
+    /// It is in a batch that the network's signature covers, and is being applied.
+    Sequenced,
     /// It was applied: it had its effect.
     Applied,
     /// It was rejected: it had no effect and never will.
@@ -85,12 +85,16 @@ pub struct TransactionStatus {
     /// stored.
     #[serde(default)]
     pub posts: Option<String>,
-    /// The time of the finality proof.
-    pub finalized_ms: Option<String>,
+    /// The time of the sequence proof.
+    pub sequenced_ms: Option<String>,
     /// When this replica applied its batch, by its clock.
     pub applied_ms: Option<String>,
     /// The batch that contains it.
     pub batch: Option<String>,
+    /// Whether that batch is certified: replicas with more than two thirds of the weight attested a root that
+    /// includes it. `false` means that at most the network's signature covers it.
+    #[serde(default)]
+    pub certified: bool,
     /// Position in that batch, from 0.
     pub position: Option<String>,
     /// Why it was rejected; `null` if it was not.

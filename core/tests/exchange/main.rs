@@ -1,4 +1,4 @@
-//! The state machine, tested only through finalized batches of signed transactions.
+//! The state machine, tested only through sequenced batches of signed transactions.
 
 mod accounts;
 mod certificate;

@@ -5,6 +5,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use zellbook_core::state::OrderLeaf;
+use zellbook_core::types::TokenIndex;
 use zellbook_core::wire::{
     AccountBody, BalanceBody, BalanceProofBody, FillsResponse, LedgerResponse, OrderProofBody,
     OrdersResponse, ProvenOrderBody,
@@ -26,6 +27,19 @@ pub fn parse_account(text: &str) -> Result<PublicKey, ApiError> {
 }
 
 impl App {
+    /// The token with this symbol.
+    pub fn token(&self, symbol: &str) -> Result<TokenIndex, ApiError> {
+        if let Some((index, _)) = self.rules.listing.token(symbol) {
+            return Ok(index);
+        }
+        let known = self.rules.genesis.tokens.iter().map(|token| token.symbol.as_str());
+        let known = known.collect::<Vec<_>>().join(", ");
+        // The client chose this text, so the message repeats only its start.
+        let symbol: String = symbol.chars().take(40).collect();
+        let message = format!("no token is named {symbol}; the tokens are {known}");
+        Err(ApiError::not_found("unknown_token", message))
+    }
+
     pub async fn account(&self, account: PublicKey) -> Result<AccountBody, ApiError> {
         // The store is read first: then the wait covers every batch that the read can have seen.
         let body = self.reader.read(move |view| view.account(&account)).await?;
@@ -55,25 +69,35 @@ type History = Result<Query<HistoryQuery>, QueryRejection>;
 /// Reads rows of an account that are older than a row number, newest first, up to a limit.
 type ReadRows<T> = fn(&View<'_>, &PublicKey, u64, u32) -> Result<Vec<T>, QueryError>;
 
-/// Reads a page of an account's history, and the last batch that it includes.
+/// A page of an account's history, the last batch that it includes, and the last certified one.
+struct Rows<T> {
+    batch: String,
+    certified_batch: Option<String>,
+    rows: Vec<T>,
+}
+
+/// Reads a page of an account's history.
 async fn history<T: Send + 'static>(
     app: &App,
     account: &str,
     query: History,
     read: ReadRows<T>,
-) -> Result<(String, Vec<T>), ApiError> {
+) -> Result<Rows<T>, ApiError> {
     let account = parse_account(account)?;
     let HistoryQuery { before, limit } = parameters(query)?;
     let limit = bounded(limit, 50, HISTORY_MAX)?;
     let before = before.unwrap_or(u64::MAX);
     // One read transaction, so that the batch is the one that the rows belong to.
-    let (batch, rows) = app
+    let (batch, certified, rows) = app
         .reader
-        .read(move |view| Ok((view.last_batch()?, read(view, &account, before, limit)?)))
+        .read(move |view| {
+            let rows = read(view, &account, before, limit)?;
+            Ok((view.last_batch()?, view.certified_batch()?, rows))
+        })
         .await?;
     let batch = batch.to_string();
     app.wait_published(&batch).await?;
-    Ok((batch, rows))
+    Ok(Rows { batch, certified_batch: certified.map(|batch| batch.to_string()), rows })
 }
 
 /// `GET /v1/accounts/{public key}/orders?before=&limit=`: closed orders, newest first.
@@ -82,11 +106,12 @@ pub async fn orders(
     Path(account): Path<String>,
     query: History,
 ) -> Result<Json<OrdersResponse>, ApiError> {
-    let (batch, orders) = history(&app, &account, query, |view, account, before, limit| {
-        view.past_orders(account, before, limit)
-    })
-    .await?;
-    Ok(Json(OrdersResponse { batch, orders }))
+    let Rows { batch, certified_batch, rows: orders } =
+        history(&app, &account, query, |view, account, before, limit| {
+            view.past_orders(account, before, limit)
+        })
+        .await?;
+    Ok(Json(OrdersResponse { batch, certified_batch, orders }))
 }
 
 /// `GET /v1/accounts/{public key}/fills?before=&limit=`, newest first.
@@ -95,11 +120,12 @@ pub async fn fills(
     Path(account): Path<String>,
     query: History,
 ) -> Result<Json<FillsResponse>, ApiError> {
-    let (batch, fills) = history(&app, &account, query, |view, account, before, limit| {
-        view.fills(account, before, limit)
-    })
-    .await?;
-    Ok(Json(FillsResponse { batch, fills }))
+    let Rows { batch, certified_batch, rows: fills } =
+        history(&app, &account, query, |view, account, before, limit| {
+            view.fills(account, before, limit)
+        })
+        .await?;
+    Ok(Json(FillsResponse { batch, certified_batch, fills }))
 }
 
 /// `GET /v1/accounts/{public key}/ledger?before=&limit=`: deposits, withdrawals and transfers, newest
@@ -109,11 +135,12 @@ pub async fn ledger(
     Path(account): Path<String>,
     query: History,
 ) -> Result<Json<LedgerResponse>, ApiError> {
-    let (batch, entries) = history(&app, &account, query, |view, account, before, limit| {
-        view.ledger(account, before, limit)
-    })
-    .await?;
-    Ok(Json(LedgerResponse { batch, entries }))
+    let Rows { batch, certified_batch, rows: entries } =
+        history(&app, &account, query, |view, account, before, limit| {
+            view.ledger(account, before, limit)
+        })
+        .await?;
+    Ok(Json(LedgerResponse { batch, certified_batch, entries }))
 }
 
 #[derive(Deserialize)]
@@ -130,14 +157,7 @@ pub async fn proof(
 ) -> Result<Json<BalanceProofBody>, ApiError> {
     let account = parse_account(&account)?;
     let token = parameters(query)?.token;
-    let Some((index, _)) = app.rules.listing.token(&token) else {
-        let known = app.rules.genesis.tokens.iter().map(|token| token.symbol.as_str());
-        let known = known.collect::<Vec<_>>().join(", ");
-        // The client chose this text, so the message repeats only its start.
-        let token: String = token.chars().take(40).collect();
-        let message = format!("no token is named {token}; the tokens are {known}");
-        return Err(ApiError::not_found("unknown_token", message));
-    };
+    let index = app.token(&token)?;
     let key = LeafKey::Balance(account, index);
     let bytes = key.to_bytes();
     // The replica's task makes the proof, because only it has the tree. The store has the leaves, but no

@@ -27,7 +27,7 @@ pub struct ContentsQuery {
 }
 
 /// `GET /v1/batches/{index}/contents?from=&limit=`: the elements with their outcomes, the first trades, and
-/// the finality proof.
+/// the sequence proof.
 pub async fn contents(
     State(app): Shared,
     Path(index): Path<String>,

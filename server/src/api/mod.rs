@@ -24,6 +24,7 @@ mod tests;
 mod transactions;
 mod views;
 mod websocket;
+mod withdrawals;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,6 +65,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/accounts/{account}/orders/{id}/proof", get(accounts::order_proof))
         .route("/v1/accounts/{account}/fills", get(accounts::fills))
         .route("/v1/accounts/{account}/ledger", get(accounts::ledger))
+        .route("/v1/withdrawals", get(withdrawals::list))
         .route("/v1/batches/{index}/contents", get(contents::contents))
         .route("/v1/batches/{index}/trades", get(contents::trades))
         .route("/v1/replicas", get(status::replicas))

@@ -14,11 +14,11 @@ use super::markets::parameters;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkQuery {
-    /// The block of the operator list, as a finality proof names it; 0 in networks with fixed nodes.
+    /// The block of the operator list, as a sequence proof names it; 0 in networks with fixed nodes.
     tag: Option<u64>,
 }
 
-/// `GET /v1/network?tag=N`: the nodes that this replica checks finality proofs with this tag against.
+/// `GET /v1/network?tag=N`: the nodes that this replica checks sequence proofs with this tag against.
 pub async fn network(
     State(app): Shared,
     query: Result<Query<NetworkQuery>, QueryRejection>,

@@ -48,7 +48,7 @@ const BATCHES_MAX: u64 = 1_000_000;
 /// A snapshot is read from disk in pieces of this size.
 const PIECE: usize = 1 << 20;
 
-/// What is needed to check finality proofs.
+/// What is needed to check sequence proofs.
 pub struct Proofs<'a, Q> {
     /// Fetches the operator lists that signatures name.
     pub sequencer: &'a Q,

@@ -12,6 +12,7 @@ use super::client::Client;
 use super::failure::{Failure, block_on};
 use super::output::Output;
 use super::submit::{Submitter, submit_action};
+use super::withdrawals::mark;
 use crate::config::read_secret_key;
 use crate::store::read_balance;
 
@@ -121,7 +122,12 @@ pub fn balance(arguments: BalanceArguments, output: Output) -> Result<(), Failur
 }
 
 fn describe_account(body: &AccountBody) -> String {
-    let mut text = format!("account {}\nafter batch {}\n\n", body.account, body.batch);
+    let certified = body.certified_batch.as_deref().and_then(|batch| batch.parse().ok());
+    let mut text = format!("account {}\nafter batch {}", body.account, body.batch);
+    text.push_str(&match certified {
+        Some(batch) => format!(", certified up to batch {batch}\n\n"),
+        None => ", no batch is certified yet\n\n".into(),
+    });
     text.push_str(&format!("{:<8}{:>28}{:>28}\n", "token", "available", "locked"));
     for balance in &body.balances {
         text.push_str(&format!(
@@ -153,8 +159,12 @@ fn describe_account(body: &AccountBody) -> String {
     }
     for withdrawal in &body.withdrawals {
         text.push_str(&format!(
-            "{:>8}  {} {} to {}\n",
-            withdrawal.number, withdrawal.amount, withdrawal.token, withdrawal.destination
+            "{:>8}  {:<10} {} {} to {}\n",
+            withdrawal.number,
+            mark(withdrawal.batch.parse::<u64>().is_ok_and(|batch| Some(batch) <= certified)),
+            withdrawal.amount,
+            withdrawal.token,
+            withdrawal.destination
         ));
     }
     text

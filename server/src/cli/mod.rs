@@ -22,6 +22,7 @@ mod snapshot;
 mod submit;
 mod trade;
 mod verify;
+mod withdrawals;
 
 use clap::Subcommand;
 
@@ -85,6 +86,8 @@ pub enum Command {
     Transfer(funds::TransferArguments),
     /// Withdraw tokens from the exchange; the token's issuer pays them out
     Withdraw(funds::WithdrawArguments),
+    /// List the certified withdrawals of all accounts, for the issuers who pay them
+    Withdrawals(withdrawals::WithdrawalsArguments),
     /// Authorize, revoke and list session keys
     Session(session::SessionArguments),
     /// Fetch a balance proof and verify it
@@ -113,6 +116,7 @@ impl Command {
             Self::Balance(arguments) => funds::balance(arguments, output),
             Self::Transfer(arguments) => funds::transfer(arguments, output),
             Self::Withdraw(arguments) => funds::withdraw(arguments, output),
+            Self::Withdrawals(arguments) => withdrawals::withdrawals(arguments, output),
             Self::Session(arguments) => session::session(arguments, output),
             Self::Proof(arguments) => funds::proof(arguments, output),
             Self::Snapshot(arguments) => snapshot::snapshot(arguments, output),

@@ -159,7 +159,7 @@ pub fn read_nodes(path: &Path) -> Result<NodeList, Failure> {
 /// A connection to the replica's sequencer.
 pub struct Network {
     pub sequencer: Arc<NetworkClient<HttpTransport>>,
-    /// Checks finality proofs with the network's current nodes.
+    /// Checks sequence proofs with the network's current nodes.
     pub verifier: VerifierWatch,
     /// Receives the error that stopped the embedded sequencer, if one runs.
     pub failure: oneshot::Receiver<String>,

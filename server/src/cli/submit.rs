@@ -12,6 +12,7 @@ use zellbook_core::{Action, PublicKey, Transaction};
 use super::client::Client;
 use super::failure::{Failure, block_on};
 use super::output::Output;
+use super::withdrawals::mark;
 use crate::clock::now_ms;
 use crate::config::read_secret_key;
 
@@ -201,7 +202,7 @@ pub const fn stage_name(stage: Stage) -> &'static str {
     match stage {
         Stage::Received => "received",
         Stage::Posted => "posted",
-        Stage::Finalized => "finalized",
+        Stage::Sequenced => "sequenced",
         Stage::Applied => "applied",
         Stage::Rejected => "rejected",
         Stage::Expired => "expired",
@@ -212,7 +213,7 @@ pub const fn stage_name(stage: Stage) -> &'static str {
 fn describe(status: &TransactionStatus) -> String {
     let mut text = stage_name(status.status).to_string();
     if let Some(batch) = &status.batch {
-        text.push_str(&format!(" in batch {batch}"));
+        text.push_str(&format!(" in batch {batch}, {}", mark(status.certified)));
     }
     if let Some(order) = &status.order {
         text.push_str(&format!(

@@ -23,7 +23,7 @@ pub enum EvidenceError {
     Attestation { batch: String, position: String, error: String },
     #[error(transparent)]
     NotCertified(#[from] NotCertified),
-    #[error("the finality signature over batch {index}: {error}")]
+    #[error("the network's signature over batch {index}: {error}")]
     Proof { index: String, error: ProofError },
     /// The number of bodies is not that between the batch before them and the signature.
     #[error(
@@ -59,7 +59,7 @@ fn hash(field: &'static str, text: &str) -> Result<Hash, EvidenceError> {
     })
 }
 
-/// Reads a finality signature in the form that the API and halt evidence use.
+/// Reads a signature of the network in the form that the API and halt evidence use.
 pub fn finality_signature(proof: &ProofBody) -> Result<FinalitySignature, EvidenceError> {
     let decimal = DecimalProof {
         index: &proof.index,

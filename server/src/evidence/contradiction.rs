@@ -56,7 +56,7 @@ pub enum Contradiction {
     },
 }
 
-/// Consecutive bodies, and a finality signature over the chain that they continue.
+/// Consecutive bodies, and the network's signature over the chain that they continue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProvenBodies {

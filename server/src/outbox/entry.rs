@@ -41,7 +41,7 @@ pub struct Ended {
 /// How far a transaction has come, as far as the outbox knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// `Received`, `Posted`, `Finalized`, `Expired` or `Superseded`.
+    /// `Received`, `Posted`, `Sequenced`, `Expired` or `Superseded`.
     pub stage: Stage,
     pub received_ms: u64,
     /// When it was last posted.
@@ -90,7 +90,7 @@ impl Entry {
 
     pub const fn progress(&self) -> Progress {
         let stage = match self {
-            Self { is_finalized: true, .. } => Stage::Finalized,
+            Self { is_finalized: true, .. } => Stage::Sequenced,
             Self { posted_ms: Some(_), .. } => Stage::Posted,
             _ => Stage::Received,
         };

@@ -246,7 +246,7 @@ async fn reposts_come_sooner_on_a_fast_network() {
         let hash = bench.submit(nonce, None).await;
         bench.sleep(40).await;
         bench.outbox.finalized([hash]);
-        assert_eq!(bench.stage(&hash), Some(Stage::Finalized));
+        assert_eq!(bench.stage(&hash), Some(Stage::Sequenced));
         bench.outbox.applied([hash]);
     }
     let posting = bench.outbox.posting();

@@ -74,7 +74,9 @@ impl Published {
         self.batch = last.index;
         self.root = last.outcome.root;
         self.time_ms = exchange.counters().time;
-        self.certified = certified(exchange);
+        // Certified batches only increase. The batch that the state started from is certified, but not yet in
+        // its own state.
+        self.certified = certified(exchange).max(self.certified);
         self.attestable = attestable;
         self.chaining_hash.clone_from(&last.chaining_hash);
         self.applied_ms = Some(last.applied_ms);

@@ -1,4 +1,4 @@
-//! Applies proven batches.
+//! Applies sequenced batches.
 //!
 //! A page is split into groups, each covered by one signature. The batches of a group are applied and
 //! committed together, up to 64 at a time, and published only once they are on disk. A commit that

@@ -1,6 +1,6 @@
 //! The replica: the one task that owns the state.
 //!
-//! It asks a gateway for finalized batches, checks their proofs, applies them, commits them to the store
+//! It asks a gateway for sequenced batches, checks their proofs, applies them, commits them to the store
 //! and publishes the result, one page after the other. Between these steps, and while it waits, it answers
 //! requests for inclusion proofs, which need its tree. An error or a lie of a gateway is reported, so that
 //! another gateway is asked; a fork, a different certified root, a broken state or a failed disk halts the
@@ -58,7 +58,7 @@ pub struct Parts<S> {
     /// Reads the store that `storage` writes.
     pub reader: Reader,
     pub verifier: VerifierWatch,
-    /// Receives the hashes of finalized and applied transactions.
+    /// Receives the hashes of sequenced and applied transactions.
     pub outbox: Outbox,
     /// The replica's index in genesis; `None` if genesis does not name it, so that it does not attest.
     pub replica_index: Option<ReplicaIndex>,
@@ -109,6 +109,11 @@ impl<S: Storage> Replica<S> {
             Attestable::new(&exchange, root, replica_index, |batch| storage.root(batch))?;
         let chaining_hash = position.chaining_hash.clone();
         let mut published = Published::new(&exchange, root, chaining_hash, attestable);
+        if start > 0 {
+            // A state is started from only if its root is certified.
+            let root = storage.root(start)?;
+            published.certified = published.certified.max(root.map(|root| (start, root)));
+        }
         fill_tickers(&mut published.tickers, &reader, clock.now_ms())?;
         let (published, published_watch) = watch::channel(Arc::new(published));
         let (health, health_watch) =
@@ -185,7 +190,7 @@ impl<S: Storage> Replica<S> {
                         sequencer.report(failure);
                     } else {
                         self.set_health(ReplicaState::Following, None);
-                        // A batch that was just posted will be finalized soon, so ask again at once.
+                        // A batch that was just posted will be sequenced soon, so ask again at once.
                         // `Notify` remembers one notification, so a post counts that came while the gateway
                         // was asked.
                         let pause = tokio::time::sleep(idle.fail());
@@ -369,7 +374,7 @@ async fn check_last<Q: Sequencer>(
     // Not dishonest: an honest node can be behind, or can have lost its history.
     (theirs < ours).then(|| {
         GatewayFailure::Unavailable(format!(
-            "its last finalized batch is {theirs}, but we have a proof of batch {ours}: it lags, or lost its history"
+            "its last sequenced batch is {theirs}, but we have the network's signature over batch {ours}: it lags, or lost its history"
         ))
     })
 }

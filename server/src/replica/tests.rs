@@ -243,7 +243,9 @@ async fn a_gateway_that_lost_its_history_leaves_the_replica_disconnected() {
     following.abort();
     let reason = health.reason.unwrap();
     assert!(
-        reason.contains("its last finalized batch is 1, but we have a proof of batch 3"),
+        reason.contains(
+            "its last sequenced batch is 1, but we have the network's signature over batch 3"
+        ),
         "{reason}"
     );
 }

@@ -99,7 +99,7 @@ pub fn gateway_bodies(gateways: Vec<GatewayStatus>) -> Vec<GatewayBody> {
         in_use: gateway.is_read_from,
         is_posted_to: gateway.is_posted_to,
         is_leader: gateway.is_leader,
-        finalized: gateway.finalized.map(|index| index.to_string()),
+        head: gateway.finalized.map(|index| index.to_string()),
         lags: gateway.lags,
         failures: gateway.failures.to_string(),
         dishonest_answers: gateway.dishonest_answers.to_string(),

@@ -63,6 +63,7 @@ impl View<'_> {
         Ok(AccountBody {
             account: account.to_string(),
             batch: self.last_batch()?.to_string(),
+            certified_batch: self.certified_batch()?.map(|batch| batch.to_string()),
             balances: self.balances(account)?,
             open_orders: self.all_open_orders(account)?,
             past_orders: self.past_orders(account, u64::MAX, PAST_ORDERS)?,

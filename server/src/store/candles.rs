@@ -1,7 +1,7 @@
 //! Candles: open, high, low, close and volume of a market for each interval of time.
 //!
 //! Each commit updates them, so that a query reads ready candles and never the trades. Times are those of
-//! the finality proofs.
+//! the sequence proofs.
 
 use std::collections::BTreeMap;
 
@@ -57,7 +57,7 @@ impl Candle {
             open: self.open,
             high: self.high.max(later.high),
             low: self.low.min(later.low),
-            // Later in the sequence of trades, not in time. The times of finality proofs can go back a
+            // Later in the sequence of trades, not in time. The times of sequence proofs can go back a
             // little, and a trade then joins a candle that is not the newest.
             close: later.close,
             quantity: self.quantity.saturating_add(later.quantity),

@@ -9,10 +9,11 @@ use super::accounts::Numbers;
 use super::error::QueryError;
 use super::reader::{Unsigned, View, text};
 
-fn header(row: &Row<'_>) -> rusqlite::Result<HeaderBody> {
+fn header(row: &Row<'_>, certified: Option<u64>) -> rusqlite::Result<HeaderBody> {
     let root: Vec<u8> = row.get(2)?;
+    let index = row.get::<_, Unsigned>(0)?.0;
     Ok(HeaderBody {
-        index: text(row, 0)?,
+        index: index.to_string(),
         chaining_hash: row.get(1)?,
         root: hex::encode(root),
         applied: text(row, 3)?,
@@ -22,6 +23,7 @@ fn header(row: &Row<'_>) -> rusqlite::Result<HeaderBody> {
         // in seconds.
         time_ms: row.get::<_, i64>(6)?.saturating_mul(1000).to_string(),
         applied_ms: text(row, 7)?,
+        certified: Some(index) <= certified,
         certified_in: row.get::<_, Option<Unsigned>>(8)?.map(|batch| batch.0.to_string()),
     })
 }
@@ -30,6 +32,7 @@ impl View<'_> {
     /// The headers of the batches before an index, newest first.
     pub fn headers(&self, before: u64, limit: u32) -> Result<Vec<HeaderBody>, QueryError> {
         let before = i64::try_from(before).unwrap_or(i64::MAX);
+        let certified = self.certified_batch()?;
         Ok(self.connection
             .prepare_cached(
                 "SELECT idx, chaining_hash, root, applied, rejected, octet_length(body),
@@ -37,7 +40,7 @@ impl View<'_> {
                     applied_ms, (SELECT said_in FROM certified WHERE certified.batch = batches.idx)
                  FROM batches WHERE idx < ?1 ORDER BY idx DESC LIMIT ?2",
             )?
-            .query_map(params![before, limit], header)?
+            .query_map(params![before, limit], |row| header(row, certified))?
             .collect::<rusqlite::Result<_>>()?)
     }
 

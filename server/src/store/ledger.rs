@@ -10,7 +10,7 @@ use zellbook_core::{Decimal, PublicKey};
 
 use super::accounts::stored_atoms;
 use super::error::QueryError;
-use super::reader::{Named, ORDER_COLUMNS, View, text};
+use super::reader::{Named, ORDER_COLUMNS, Unsigned, View, text};
 
 /// An upper bound of ids, within what SQLite can compare.
 fn below(before: u64) -> i64 {
@@ -60,6 +60,7 @@ impl View<'_> {
         before: u64,
         limit: u32,
     ) -> Result<Vec<LedgerEntryBody>, QueryError> {
+        let certified = self.certified_batch()?;
         Ok(self.connection
             .prepare_cached(
                 "SELECT number, kind, token, amount, counterpart, batch, position, time_ms FROM ledger
@@ -70,15 +71,17 @@ impl View<'_> {
                 let (symbol, decimals) =
                     token.map_or(("", 0), |token| (token.symbol.as_str(), token.decimals));
                 let amount = stored_atoms(row.get_ref(3)?.as_str()?);
+                let batch = row.get::<_, Unsigned>(5)?.0;
                 Ok(LedgerEntryBody {
                     number: text(row, 0)?,
                     kind: row.get::<_, Named<_>>(1)?.0,
                     token: symbol.into(),
                     amount: Decimal::of_atoms(amount, decimals).to_string(),
                     with: row.get(4)?,
-                    batch: text(row, 5)?,
+                    batch: batch.to_string(),
                     position: text(row, 6)?,
                     time_ms: text(row, 7)?,
+                    certified: Some(batch) <= certified,
                 })
             })?
             .collect::<rusqlite::Result<_>>()?)

@@ -1,9 +1,9 @@
-//! Reads the sequence: bodies, chaining hashes, state roots, finality proofs and attestations.
+//! Reads the sequence: bodies, chaining hashes, state roots, sequence proofs and attestations.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use zellbook_core::Hash;
 use zellbook_core::types::ReplicaIndex;
 use zellbook_core::wire::{BatchBody, ProofBody};
+use zellbook_core::{Hash, LeafKey};
 
 use super::error::QueryError;
 use super::reader::{Unsigned, View, text};
@@ -66,6 +66,34 @@ impl View<'_> {
             .map(|index| index.0)?)
     }
 
+    /// The last certified batch: replicas with more than two thirds of the weight attested our root of it. The
+    /// root commits to all bodies so far, so every batch up to it is certified too.
+    pub fn certified_batch(&self) -> Result<Option<u64>, QueryError> {
+        let start = self.start()?;
+        // From the leaves, which the root commits to. Newest first, and the keys are in ascending order of
+        // batches.
+        let (first, last) =
+            (LeafKey::Certified(0).to_bytes(), LeafKey::Certified(u64::MAX).to_bytes());
+        let mut query = self.connection.prepare_cached(
+            "SELECT key, value FROM state WHERE key BETWEEN ?1 AND ?2 ORDER BY key DESC",
+        )?;
+        let mut rows = query.query([first, last])?;
+        while let Some(row) = rows.next()? {
+            let key: Vec<u8> = row.get(0)?;
+            let Ok(LeafKey::Certified(batch)) = LeafKey::from_bytes(&key) else { continue };
+            if batch <= start {
+                break;
+            }
+            // A halted replica has the certified root that contradicts its own in its last state, as evidence.
+            // That root certifies nothing here.
+            if self.root(batch)? == Some(row.get(1)?) {
+                return Ok(Some(batch));
+            }
+        }
+        // The state after `start` came with a certified root (see `bootstrap`).
+        Ok((start > 0).then_some(start))
+    }
+
     /// The batches after an index, in sequence, until their bodies exceed `bytes`, but at least one.
     pub fn batches(&self, after: u64, bytes: usize) -> Result<Vec<BatchBody>, QueryError> {
         // The row limit is for batches with short bodies, of which very many would fit into the bytes.
@@ -73,6 +101,7 @@ impl View<'_> {
             "SELECT idx, body, chaining_hash, root, applied, rejected FROM batches
              WHERE idx > ?1 ORDER BY idx LIMIT 1000",
         )?;
+        let certified = self.certified_batch()?;
         let mut rows = query.query([i64::try_from(after).unwrap_or(i64::MAX)])?;
         let mut batches = Vec::new();
         let mut total = 0_usize;
@@ -93,6 +122,7 @@ impl View<'_> {
                 applied: text(row, 4)?,
                 rejected: text(row, 5)?,
                 proof: self.proof(index)?,
+                certified: Some(index) <= certified,
             });
         }
         Ok(batches)
@@ -107,7 +137,7 @@ impl View<'_> {
             .collect::<rusqlite::Result<_>>()?)
     }
 
-    /// The finality proof of a batch: the first signature at its index or a later one, since a signature
+    /// The sequence proof of a batch: the first signature at its index or a later one, since a signature
     /// covers all batches before it through the chaining hash.
     pub fn proof(&self, index: u64) -> Result<ProofBody, QueryError> {
         Ok(self

@@ -241,8 +241,10 @@ impl View<'_> {
                 (SELECT applied_ms FROM batches WHERE idx = batch)
              FROM transactions WHERE hash = ?1",
         )?;
+        let certified = self.certified_batch()?;
         let found = query
             .query_row([hash], |row| {
+                let batch = row.get::<_, Unsigned>(0)?.0;
                 let account: Vec<u8> = row.get(3)?;
                 let reject = match row.get::<_, Option<u16>>(4)? {
                     Some(code) => Some(RejectBody {
@@ -261,9 +263,10 @@ impl View<'_> {
                     posted_ms: None,
                     posts: None,
                     receipt: None,
-                    finalized_ms: Some((row.get::<_, i64>(8)?.saturating_mul(1000)).to_string()),
+                    sequenced_ms: Some((row.get::<_, i64>(8)?.saturating_mul(1000)).to_string()),
                     applied_ms: Some(text(row, 9)?),
-                    batch: Some(text(row, 0)?),
+                    batch: Some(batch.to_string()),
+                    certified: Some(batch) <= certified,
                     position: Some(text(row, 1)?),
                     reject,
                     order: None,

@@ -14,11 +14,11 @@ use zellbook_core::{
 #[derive(Clone, Debug)]
 pub struct AppliedBatch {
     pub index: u64,
-    /// The bytes as they were finalized.
+    /// The bytes as they were sequenced.
     pub body: String,
     /// The network's chaining hash after this batch.
     pub chaining_hash: String,
-    /// The time of the finality proof, in Unix milliseconds.
+    /// The time of the sequence proof, in Unix milliseconds.
     pub time_ms: u64,
     /// When this replica applied it, in Unix milliseconds.
     pub applied_ms: u64,
@@ -136,7 +136,7 @@ pub struct OrderState {
 pub struct TradeRow {
     pub fill: Fill,
     pub batch: u64,
-    /// The time of the finality proof, in Unix milliseconds.
+    /// The time of the sequence proof, in Unix milliseconds.
     pub time_ms: u64,
 }
 

@@ -3,7 +3,7 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT RO
 -- The leaves of the state, as zellbook-core encodes them. The engine is rebuilt from these.
 CREATE TABLE state (key BLOB PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 
--- The sequence: every batch as it was finalized, and the root after it.
+-- The sequence: every batch as it was sequenced, and the root after it.
 CREATE TABLE batches (
     idx INTEGER PRIMARY KEY,
     body TEXT NOT NULL,
@@ -22,7 +22,7 @@ CREATE TABLE start (
     chaining_hash TEXT NOT NULL
 ) STRICT;
 
--- Finality signatures. A batch is covered by the first one with an idx at or above its own.
+-- The network's signatures. A batch is covered by the first one with an idx at or above its own.
 CREATE TABLE proofs (
     idx INTEGER PRIMARY KEY,
     parent_index INTEGER NOT NULL,

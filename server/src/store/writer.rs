@@ -14,7 +14,7 @@ use super::restore::{Loaded, read_certified, restore};
 use super::rows::AppliedBatch;
 use super::write::write_batch;
 
-/// A finality signature and the chaining hash that it signs.
+/// A signature of the network and the chaining hash that it signs.
 #[derive(Clone, Debug)]
 pub struct Proof {
     pub signature: FinalitySignature,

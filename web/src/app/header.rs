@@ -77,7 +77,7 @@ fn Replica() -> impl IntoView {
 /// The number of batches behind from which the page says so. A few are normal while batches come fast.
 const LAG_SHOWN: u64 = 5;
 
-/// The number of finalized batches that the replica has not applied.
+/// The number of sequenced batches that the replica has not applied.
 fn lag(status: &StatusBody) -> u64 {
     status.lag_batches.parse().unwrap_or(0)
 }

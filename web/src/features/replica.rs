@@ -49,6 +49,12 @@ impl Connection {
         self.status.with(|status| status.as_ref().is_some_and(|status| status.faucet))
     }
 
+    /// Whether a batch is certified, as far as this replica says. Until then it is only sequenced.
+    pub fn is_certified(self, batch: u64) -> bool {
+        let certified = |status: &StatusBody| status.certified_batch.as_ref()?.parse().ok();
+        self.status.with(|status| status.as_ref().and_then(certified)) >= Some(batch)
+    }
+
     /// The exchange's time in Unix milliseconds, as of the last status.
     pub fn exchange_time(self) -> Option<u64> {
         self.status.with(|status| status.as_ref()?.time_ms.parse().ok())

@@ -7,7 +7,7 @@ use zellbook_core::protocol::{KeyGrant, OrderRef};
 use zellbook_core::{Action, LeafKey, Order, Proof, SecretKey, Transaction};
 
 use crate::harness::{
-    Replica, balance, check_replay, key, new_key, nonce, now_ms, order, replay, run, text,
+    Replica, balance, check_replay, key, new_key, nonce, now_ms, number, order, replay, run, text,
 };
 
 /// The order of `line` with a client id.
@@ -161,6 +161,21 @@ async fn a_withdrawal_is_listed_and_a_balance_is_proven() {
             "batch": withdrawn["batch"]}])
     );
     assert_eq!(balance(&account, "ETH"), "6.5 + 1");
+    let payout = |certified: bool| {
+        json!([{"number": "1", "account": alice.public_key().to_string(), "token": "ETH",
+            "amount": "2.5", "destination": "eth:0xabc", "batch": withdrawn["batch"],
+            "certified": certified}])
+    };
+    // The replica's own attestations certify it soon.
+    let listed = replica.until("/v1/withdrawals", |body| body["withdrawals"] != json!([])).await;
+    assert_eq!(listed["withdrawals"], payout(true));
+    assert!(number(&listed["certified_batch"]) >= number(&withdrawn["batch"]));
+    assert_eq!(replica.get("/v1/withdrawals?token=BTC").await["withdrawals"], json!([]));
+    assert_eq!(replica.get("/v1/withdrawals?after=1").await["withdrawals"], json!([]));
+    for (query, error) in [("token=DOGE", "unknown_token"), ("limit=1001", "bad_parameter")] {
+        let (_, body) = replica.request(Method::GET, &format!("/v1/withdrawals?{query}"), "").await;
+        assert_eq!(body["error"]["code"], error, "{query}");
+    }
 
     let nobody = key(99);
     for (owner, token, available, locked) in

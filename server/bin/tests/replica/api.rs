@@ -20,7 +20,7 @@ async fn an_order_is_shown_by_every_endpoint_that_it_concerns() {
     let placed = replica.order(&alice, "sell 1.5 ETH/USDT @ 2000").await;
     assert_eq!(placed["status"], "applied");
     assert_eq!(placed["order"]["status"], "open");
-    for step in ["received_ms", "posted_ms", "finalized_ms", "applied_ms"] {
+    for step in ["received_ms", "posted_ms", "sequenced_ms", "applied_ms"] {
         assert!(
             placed[step].as_str().unwrap().parse::<u64>().unwrap() > 1_700_000_000_000,
             "{step}"

@@ -253,7 +253,7 @@ async fn the_replicas_in_genesis_are_listed_with_their_last_attestations() {
     assert!(number(&one["clock_ms"]) > 1_700_000_000_000);
 }
 
-/// A client can check finality proofs with the node list that the replica returns.
+/// A client can check sequence proofs with the node list that the replica returns.
 #[tokio::test]
 async fn batches_are_proven_by_the_nodes_that_the_replica_returns() {
     let folder = TempDir::new().unwrap();

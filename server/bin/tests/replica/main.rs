@@ -4,6 +4,7 @@ mod accounts;
 mod api;
 mod bad_input;
 mod bootstrap;
+mod certified;
 mod command_line;
 mod crash;
 mod devnet;

@@ -62,7 +62,7 @@ pub struct ServeArguments {
     /// Time to collect transactions into one batch, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub gather_ms: u64,
-    /// Time to wait for a posted batch to be finalized before posting it again, in milliseconds; used
+    /// Time to wait for a posted batch to be sequenced before posting it again, in milliseconds; used
     /// until the network's latency has been measured
     #[arg(long, value_name = "MS", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(100..))]
     pub repost_ms: u64,

@@ -1,9 +1,11 @@
-//! The transactions that this page sent, each with its steps: signed, posted, finalized, applied or rejected.
+//! The transactions that this page sent, each with its steps: signed, posted, sequenced, applied or rejected,
+//! certified.
 
 use leptos::prelude::*;
 use zellbook_core::wire::Stage;
 
 use crate::features::evidence::{Subject, use_evidence};
+use crate::features::replica::use_connection;
 use crate::features::signing::{Sent, use_signing};
 use crate::platform::format;
 
@@ -49,9 +51,9 @@ fn steps(sent: &Sent) -> Vec<(&'static str, Option<String>, &'static str)> {
         // `received` has no step of its own: until it is posted, a transaction is on its way to that.
         ("posted", time(|status| status.posted_ms.as_ref()), class(reached(Stage::Posted), true)),
         (
-            "finalized",
-            time(|status| status.finalized_ms.as_ref()),
-            class(reached(Stage::Finalized), stage == Some(Stage::Posted)),
+            "sequenced",
+            time(|status| status.sequenced_ms.as_ref()),
+            class(reached(Stage::Sequenced), stage == Some(Stage::Posted)),
         ),
         (
             last,
@@ -59,7 +61,7 @@ fn steps(sent: &Sent) -> Vec<(&'static str, Option<String>, &'static str)> {
             if is_rejected {
                 "bad"
             } else {
-                class(reached(Stage::Applied), stage == Some(Stage::Finalized))
+                class(reached(Stage::Applied), stage == Some(Stage::Sequenced))
             },
         ),
     ]
@@ -82,7 +84,7 @@ fn SentView(sent: Sent) -> impl IntoView {
             </li>
         }
     };
-    // A reject is the exchange's outcome, and final. `problem` comes from the replica or the connection: the
+    // A reject is the exchange's outcome. `problem` comes from the replica or the connection: the
     // transaction may still be applied unless the replica refused it.
     let rejection = sent
         .status
@@ -90,6 +92,8 @@ fn SentView(sent: Sent) -> impl IntoView {
         .and_then(|status| status.reject.as_ref())
         .map(|reject| reject.message.clone());
     let batch = sent.status.as_ref().and_then(|status| status.batch.clone());
+    let index = batch.as_ref().and_then(|batch| batch.parse().ok());
+    let connection = use_connection();
     let hash = sent.hash.clone();
     let evidence = use_evidence();
     let subject = Subject::Transaction(hash.clone());
@@ -102,7 +106,13 @@ fn SentView(sent: Sent) -> impl IntoView {
                 {batch.map(|batch| view! { <a href=format!("/batches/{batch}")>"batch " {batch.clone()}</a> })}
                 <button type="button" class="known" aria-label=format!("Check {}", sent.title) on:click=check>"check"</button>
             </div>
-            <ol class="steps">{steps(&sent).into_iter().map(step).collect_view()}</ol>
+            <ol class="steps">
+                {steps(&sent).into_iter().map(step).collect_view()}
+                {index.map(|index| move || {
+                    let class = if connection.is_certified(index) { "done" } else { "now" };
+                    step(("certified", None, class))
+                })}
+            </ol>
             {rejection.map(|text| view! { <p class="error">"Rejected: " {text} "."</p> })}
             {sent.problem.clone().map(|text| view! { <p class="error">{text}</p> })}
             {(!sent.text.is_empty())

@@ -169,6 +169,7 @@ fn Table() -> impl IntoView {
 #[component]
 fn Withdrawals() -> impl IntoView {
     let session = use_session();
+    let connection = use_connection();
     let withdrawals = Memo::new(move |_| {
         session.account.with(|account| {
             account.as_ref().map(|account| account.withdrawals.clone()).unwrap_or_default()
@@ -176,19 +177,24 @@ fn Withdrawals() -> impl IntoView {
     });
     let row = |withdrawal: WithdrawalBody| {
         let batch = format!("/batches/{}", withdrawal.batch);
+        let index = withdrawal.batch.parse().ok();
         view! {
             <tr role="row">
                 <th scope="row" role="rowheader">{format::number(&withdrawal.number, 0)}</th>
                 <td role="cell" data-label="Amount">{format!("{} {}", format::number(&withdrawal.amount, 0), withdrawal.token)}</td>
                 <td role="cell" data-label="Destination" title=withdrawal.destination.clone()>{format::short(&withdrawal.destination)}</td>
-                <td role="cell" data-label="Proof"><a href=batch>{format!("batch {}", format::number(&withdrawal.batch, 0))}</a></td>
+                <td role="cell" data-label="Proof">
+                    <a href=batch>{format!("batch {}", format::number(&withdrawal.batch, 0))}</a>
+                    " "
+                    <small>{move || if index.is_some_and(|index| connection.is_certified(index)) { "certified" } else { "sequenced" }}</small>
+                </td>
             </tr>
         }
     };
     view! {
         <Show when=move || withdrawals.with(|withdrawals| !withdrawals.is_empty())>
             <h3>"Withdrawals"</h3>
-            <p class="note">"Give the issuer the withdrawal number. The batch contains the signatures that prove it."</p>
+            <p class="note">"Give the issuer the withdrawal number. The issuer pays once its batch is certified."</p>
             <div class="table-scroll">
                 <table role="table">
                     <thead role="rowgroup">

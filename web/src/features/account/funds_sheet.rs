@@ -62,7 +62,7 @@ fn Deposit(token: String, asked: RwSignal<Option<Funds>>) -> impl IntoView {
     };
     view! {
         <p>
-            {format!("To deposit {token}, pay its issuer outside this exchange and give the issuer your account. The amount appears here once the issuer's signed deposit is final; the ledger shows the issuer's reference.")}
+            {format!("To deposit {token}, pay its issuer outside this exchange and give the issuer your account. The amount appears here once the issuer's signed deposit is sequenced; the ledger shows the issuer's reference.")}
         </p>
         <dl class="cost">
             <div><dt>"Your account"</dt><dd class="hash key">{account}</dd></div>

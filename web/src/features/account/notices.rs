@@ -122,7 +122,7 @@ fn placed(sent: &Sent, order: &OrderBody, is_changed: bool) -> Notice {
             Notice::new(Tone::News, "Cancelled", text)
         }
     };
-    // Nothing else can be taken back: a trade is final.
+    // Nothing else can be taken back: a trade has no way back.
     notice.undo = (order.status == OrderStatus::Open).then(|| order.clone());
     notice
 }

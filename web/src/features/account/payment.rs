@@ -190,7 +190,7 @@ pub fn Payment(funds: Funds, asked: RwSignal<Option<Funds>>) -> impl IntoView {
             </div>
             <Show when=move || kind == Kind::Withdraw>
                 <p class="note">
-                    "Once final, the amount leaves this exchange and gets a withdrawal number, shown below your balances. The issuer pays by that number."
+                    "Once sequenced, the amount leaves this exchange and gets a withdrawal number, shown below your balances. The issuer pays by that number once it is certified."
                 </p>
             </Show>
             <div class="actions send">

@@ -47,7 +47,7 @@ pub fn Tape() -> impl IntoView {
                 <tbody>{rows}</tbody>
             </table>
             {is_empty
-                .then(|| view! { <p class="empty">"No trades yet. Trades appear here once their batch is final."</p> })}
+                .then(|| view! { <p class="empty">"No trades yet. Trades appear here once their batch is sequenced."</p> })}
         })
     };
     view! { <section aria-label="Trades"><h2>"Trades"</h2>{body}</section> }

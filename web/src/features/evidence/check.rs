@@ -124,7 +124,7 @@ pub fn proven(
         // The claimed hashes only show that a body is false. The signature is checked against the computed hash.
         if last != *claimed {
             chained = Err(format!(
-                "The bodies hash to {last}, but the replica reports {claimed}: at least one body is not the finalized one."
+                "The bodies hash to {last}, but the replica reports {claimed}: at least one body is not the sequenced one."
             ));
             break;
         }
@@ -142,7 +142,7 @@ pub fn proven(
     });
     vec![
         Step::of("Chain", chained),
-        Step::of("Finality proof", finality(proof, network, &last)),
+        Step::of("Sequence proof", signed(proof, network, &last)),
         Step::new(
             "Node list",
             Outcome::Open,
@@ -151,7 +151,7 @@ pub fn proven(
     ]
 }
 
-fn finality(proof: &ProofBody, network: &NetworkBody, hash: &str) -> Result<String, String> {
+fn signed(proof: &ProofBody, network: &NetworkBody, hash: &str) -> Result<String, String> {
     let signature = DecimalProof {
         index: &proof.index,
         parent_index: &proof.parent_index,
@@ -171,7 +171,7 @@ fn finality(proof: &ProofBody, network: &NetworkBody, hash: &str) -> Result<Stri
     // These nodes were requested for the proof's tag, so here they are the nodes at every tag.
     let verifier = Verifier { app_name, nodes: nodes.into(), threshold };
     verifier
-        // Nodes sign twice. Only the second signature, made after the lock was seen, proves that the batch is final.
+        // Nodes sign twice. Only the second signature, made after the lock was seen, proves that the batch is sequenced.
         .verify(SignedState::Locked, &signature, hash)
         .map_err(|error| format!("The proof is invalid: {error}."))?;
     let missing = proof.nonsigners.len();

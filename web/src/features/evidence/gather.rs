@@ -82,7 +82,7 @@ impl Gathering {
         let status: TransactionStatus = get(&format!("/v1/transactions/{hash}")).await?;
         let (Some(batch), Some(position)) = (&status.batch, &status.position) else {
             return Err(
-                "The transaction is in no finalized batch yet, so there is nothing more to check."
+                "The transaction is in no sequenced batch yet, so there is nothing more to check."
                     .into(),
             );
         };
@@ -257,7 +257,7 @@ impl Gathering {
         }
         self.proven(batch).await?;
         let message = format!("This replica reports the root {} after batch {batch}.", status.root);
-        // The nodes sign the sequence and no roots, so the finality proof above says nothing about this one.
+        // The nodes sign the sequence and no roots, so the sequence proof above says nothing about this one.
         self.add(Step::new("State root", Outcome::Open, message));
         let from = status.certified_batch.as_ref().and_then(|batch| batch.parse().ok());
         let is_certified = match from {

@@ -17,7 +17,7 @@ const fn about(subject: &Subject) -> (&'static str, &'static str) {
     match subject {
         Subject::Transaction(_) => (
             "Evidence for a transaction",
-            "This page computes and checks the hash, signature, chain and finality proof itself. It does not rely on the replica where it can verify.",
+            "This page computes and checks the hash, signature, chain and sequence proof itself. It does not rely on the replica where it can verify.",
         ),
         Subject::Balances(_) => (
             "Evidence for balances",

@@ -1,4 +1,4 @@
-//! One batch: its place in the chain, its finality proof, and what it did.
+//! One batch: its place in the chain, its sequence proof, and what it did.
 
 use leptos::prelude::*;
 use zellbook_core::wire::{
@@ -20,7 +20,7 @@ const TRADES: &[&str] =
 pub fn batch(context: Context, index: u64) -> View {
     let from = RwSignal::new(0_u64);
     let path = move || format!("/v1/batches/{index}/contents?limit={SHOWN}&from={}", from.get());
-    // Loaded once: of a finalized batch, nothing can change but that its root is certified.
+    // Loaded once: of a sequenced batch, nothing can change but that its root is certified.
     let contents = load(path);
     // A request of its own, because the contents have the first 200 trades only.
     let trades_from = RwSignal::new(0_u64);
@@ -97,7 +97,7 @@ fn contents_view(body: &ContentsBody, from: RwSignal<u64>, trades: Vec<Node>) ->
     let summary = summary(&body.header, body.previous_chaining_hash.as_deref());
     vec![
         parts::section("Summary", vec![summary]),
-        parts::section("Finality proof", proof(&body.proof)),
+        parts::section("Sequence proof", proof(&body.proof)),
         parts::section("Transactions", transactions),
         parts::section("Trades", trades),
     ]
@@ -109,14 +109,15 @@ fn summary(header: &HeaderBody, previous: Option<&str>) -> Node {
             parts::mark(true, "by replicas with more than two thirds of the weight, in batch "),
             parts::batch_link(batch),
         ]),
-        None => text(
-            "not directly: replicas attest to some batches only, and a certified root covers all earlier batches",
-        ),
+        None if header.certified => {
+            parts::mark(true, "by the root of a later batch, which covers this one")
+        }
+        None => text("not yet: only the network’s signature covers this batch"),
     };
     let body = format!("{} bytes (JSON with proof)", format::number(&header.bytes, 0));
     let before = previous.map_or_else(|| text("none (first batch of the chain)"), parts::whole);
     parts::facts(vec![
-        ("Finalized", parts::time(&header.time_ms)),
+        ("Sequenced", parts::time(&header.time_ms)),
         ("Applied by this replica", parts::time(&header.applied_ms)),
         ("Applied", parts::number(&header.applied)),
         ("Rejected", parts::number(&header.rejected)),

@@ -11,14 +11,15 @@ use crate::platform::dom::{Node, button, element, text};
 const SHOWN: u32 = 25;
 const COLUMNS: &[&str] =
     &["Batch", "Time", "#Applied", "#Rejected", "#Bytes", "State root", "Certified"];
-const LEAD: &str = "Each batch is a list of transactions that the sequencer ordered and finalized. All replicas apply the same batches and compute the same state root.";
+const LEAD: &str = "Each batch is a list of transactions that the network sequenced. All replicas apply the same batches and compute the same state root.";
 const EMPTY: &str =
     "No batches yet. The first transaction creates one: place an order or get test tokens.";
 
 fn row(header: &HeaderBody) -> Row {
     let certified = match &header.certified_in {
         Some(batch) => parts::all(vec![parts::mark(true, "in "), parts::batch_link(batch)]),
-        None => text("not directly"),
+        None if header.certified => parts::mark(true, "by a later root"),
+        None => text("not yet"),
     };
     vec![
         parts::batch_link(&header.index),

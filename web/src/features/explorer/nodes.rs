@@ -31,7 +31,7 @@ struct NodeEntry<'a> {
 /// The requests of this section.
 #[derive(Clone, Copy)]
 pub struct Nodes {
-    /// The last batch, for its finality proof. None before the first batch.
+    /// The last batch, for its sequence proof. None before the first batch.
     last: RwSignal<Option<Load>>,
     network: Load,
 }
@@ -144,7 +144,7 @@ fn table(
     view.push(element("h3", "", vec![text("Stake that signed")]));
     view.push(parts::facts(facts));
     view.push(keys(entries));
-    let message = "This replica checks each finality proof against these keys and stakes. The list comes from this replica: compare it with the network’s own.";
+    let message = "This replica checks each sequence proof against these keys and stakes. The list comes from this replica: compare it with the network’s own.";
     view.push(parts::note(message));
     view
 }

@@ -13,7 +13,7 @@ use crate::platform::format;
 const REPLICAS: &[&str] =
     &["Replica", "#Weight", "Last attested batch", "Root", "Clock", "Attested in batch"];
 const GATEWAYS: &[&str] =
-    &["Gateway", "Used for", "#Finalized", "#Failures", "#Invalid answers", "Last failure"];
+    &["Gateway", "Used for", "#Last batch", "#Failures", "#Invalid answers", "Last failure"];
 const LEAD: &str = "Replicas apply the same batches, and each signs the state root it computes. A root signed by replicas with more than two thirds of the weight is certified. A replica whose own root differs halts.";
 
 pub fn replicas(context: Context) -> View {
@@ -114,7 +114,7 @@ fn this(status: &StatusBody) -> Node {
         ("Exchange time", or(&status.time_ms, "not set yet", parts::time)),
         ("Behind", parts::amount(&status.lag_batches, "batches")),
         ("Pending transactions", parts::number(&status.outbox)),
-        ("Time to finality", latency),
+        ("Time until sequenced", latency),
         ("Started from", text(&start)),
         ("Exchange", text(&status.name)),
         ("Network id", parts::whole(&status.network)),
@@ -135,7 +135,7 @@ fn gateway(gateway: &GatewayBody) -> Row {
     vec![
         text(&gateway.url),
         text(&uses),
-        gateway.finalized.as_ref().map_or_else(|| text("no answer"), |index| parts::number(index)),
+        gateway.head.as_ref().map_or_else(|| text("no answer"), |index| parts::number(index)),
         parts::number(&gateway.failures),
         parts::number(&gateway.dishonest_answers),
         text(gateway.last_failure.as_deref().unwrap_or("none")),

@@ -17,6 +17,8 @@ use crate::platform::format;
 
 /// How often a transaction without an outcome is asked for.
 const POLL: Duration = Duration::from_millis(400);
+/// How often to ask whether the batch is certified. Replicas attest every few seconds at most.
+const POLL_CERTIFIED: Duration = Duration::from_secs(3);
 /// The most fills that are shown: as many as one answer has.
 const FILLS_SHOWN: usize = 200;
 const FILLS: &[&str] = &["Trade", "Market", "#Price", "#Quantity", "#With order"];
@@ -33,6 +35,8 @@ pub fn transaction(context: Context, hash: String) -> View {
         let Some(Ok(found)) = status.read::<TransactionStatus>() else { return };
         if found.status < Stage::Applied {
             status.again_after(POLL);
+        } else if found.batch.is_some() && !found.certified {
+            status.again_after(POLL_CERTIFIED);
         }
         if let (Some(batch), Some(order)) = (found.batch, found.order) {
             let path =
@@ -69,9 +73,9 @@ fn lifecycle(status: &TransactionStatus) -> Vec<Node> {
         Stage::Superseded => ("superseded", "bad"),
         _ => ("applied", class(stage == Stage::Applied)),
     };
-    // `Expired` and `Superseded` come after `Finalized` in the order of stages, but such a transaction was in no batch.
-    let is_final =
-        stage >= Stage::Finalized && !matches!(stage, Stage::Expired | Stage::Superseded);
+    // `Expired` and `Superseded` come after `Sequenced` in the order of stages, but such a transaction was in no batch.
+    let is_sequenced =
+        stage >= Stage::Sequenced && !matches!(stage, Stage::Expired | Stage::Superseded);
     let step = |name: &str, class: &str, time: &Option<String>| {
         let sign = match class {
             "done" => "✓",
@@ -88,8 +92,9 @@ fn lifecycle(status: &TransactionStatus) -> Vec<Node> {
     let steps = vec![
         step("received", "done", &status.received_ms),
         step("posted", class(stage >= Stage::Posted), &status.posted_ms),
-        step("finalized", class(is_final), &status.finalized_ms),
+        step("sequenced", class(is_sequenced), &status.sequenced_ms),
         step(last.0, last.1, &status.applied_ms),
+        step("certified", class(status.certified), &None),
     ];
     let mut view = vec![with(element("ol", "steps", steps), "aria-live", "polite")];
     if status.received_ms.is_none() {

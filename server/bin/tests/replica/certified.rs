@@ -1,0 +1,64 @@
+//! Tests that responses and commands say what is certified and what is only sequenced.
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use zellbook_core::Action;
+
+use crate::harness::{Given, Process, Replica, key, number, run, text};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_withdrawal_counts_for_its_issuer_only_once_it_is_certified() {
+    let folder = TempDir::new().unwrap();
+    let sequencer_data = folder.path().join("sequencer");
+    let arguments = ["--data", sequencer_data.to_str().unwrap()];
+    let sequencer = Process::start(folder.path(), "sequencer", &arguments, "/node/ready").await;
+    let network = Given::network(&folder, &sequencer_data.join("nodes.json"));
+    // One of two replicas with equal weight: it certifies nothing alone.
+    let a = Replica::start(&folder, "a", &network.arguments_of(0)).await;
+    let alice = key(1);
+    a.fund(&[alice.public_key()]).await;
+    let withdraw = Action::Withdraw {
+        token: "ETH".into(),
+        amount: "2".parse().unwrap(),
+        destination: "eth:0xabc".into(),
+    };
+    let withdrawn = a.perform(&alice, withdraw).await;
+    let (hash, batch) = (withdrawn["hash"].as_str().unwrap(), withdrawn["batch"].clone());
+    let of_account = format!("/v1/accounts/{}", alice.public_key());
+    let index = batch.as_str().unwrap();
+    let listed = |arguments: &[&str]| {
+        let all = ["--json", "withdrawals", "--server", &a.process.url];
+        let output = run(&[&all[..], arguments].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()["withdrawals"].clone()
+    };
+    let payout = |certified: bool| {
+        json!([{"number": "1", "account": alice.public_key().to_string(), "token": "ETH",
+            "amount": "2", "destination": "eth:0xabc", "batch": batch, "certified": certified}])
+    };
+
+    assert_eq!((&withdrawn["status"], &withdrawn["certified"]), (&"applied".into(), &false.into()));
+    assert_eq!(a.get(&of_account).await["certified_batch"], Value::Null);
+    assert_eq!(a.get(&format!("/v1/batches/{index}")).await["certified"], false);
+    assert_eq!(a.get("/v1/headers").await["headers"][0]["certified"], false);
+    let ledger = a.get(&format!("{of_account}/ledger")).await;
+    assert_eq!(
+        (&ledger["certified_batch"], &ledger["entries"][0]["certified"]),
+        (&Value::Null, &false.into())
+    );
+    assert_eq!(a.get("/v1/withdrawals").await["withdrawals"], json!([]));
+    assert_eq!(a.get("/v1/withdrawals?sequenced=true").await["withdrawals"], payout(false));
+    assert_eq!((listed(&[]), listed(&["--sequenced"])), (json!([]), payout(false)));
+
+    let _b = Replica::start(&folder, "b", &network.arguments_of(1)).await;
+    let certified = a.until("/v1/withdrawals", |body| body["withdrawals"] != json!([])).await;
+    assert_eq!(certified["withdrawals"], payout(true));
+    assert_eq!((listed(&[]), listed(&["--after", "1"])), (payout(true), json!([])));
+    assert_eq!(a.get(&format!("/v1/transactions/{hash}")).await["certified"], true);
+    assert_eq!(a.get(&format!("/v1/batches/{index}")).await["certified"], true);
+    let account = a.get(&of_account).await;
+    assert!(number(&account["certified_batch"]) >= number(&batch), "{account}");
+    let status = a.status().await;
+    assert!(number(&status["certified_batch"]) >= number(&account["certified_batch"]), "{status}");
+    drop(sequencer);
+}
