@@ -81,6 +81,7 @@ mod tests {
                     signature: String::new(),
                     tag: String::new(),
                 },
+                certified: false,
             })
             .collect();
         let last = batches.len().to_string();

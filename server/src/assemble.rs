@@ -106,16 +106,19 @@ pub fn assemble<Q: Sequencer>(assembly: Assembly<'_, Q>) -> Result<Assembled<Q>,
 }
 
 impl<Q: Sequencer> Assembled<Q> {
-    /// The two tasks of a replica: one follows the sequencer, the other posts to it. Both block their thread
-    /// while they write to disk, so each should have its own.
+    /// The tasks of a replica. The first follows the sequencer, the second posts to it; both block their thread
+    /// while they write to disk, so each should have its own. The third compares bodies with other gateways, blocks
+    /// nothing, and never ends.
     pub fn into_tasks(
         self,
     ) -> (
         impl Future<Output = Halt> + Send + use<Q>,
         impl Future<Output = Result<(), StoreError>> + Send + use<Q>,
+        impl Future<Output = ()> + Send + use<Q>,
     ) {
         let Self { replica, watch, outbox_task, attester, sequencer, posted, .. } = self;
+        let compare = replica.comparison().run(Arc::clone(&sequencer));
         let follow = replica.follow(Arc::clone(&sequencer), posted);
-        (follow, outbox_task.run(sequencer, watch.published, watch.health, attester))
+        (follow, outbox_task.run(sequencer, watch.published, watch.health, attester), compare)
     }
 }

@@ -24,6 +24,8 @@ pub struct Counts {
     pub gateway_head: AtomicU64,
     /// The time from the last sequence proof to its commit, in milliseconds.
     pub lag_ms: AtomicU64,
+    /// The last batch whose body was compared with that of another gateway; 0 before the first.
+    pub compared_batch: AtomicU64,
     /// Rejected transactions, by the name of the reject.
     // Bounded by the number of reject codes, and sorted, so that each scrape has the same order.
     rejects: Mutex<BTreeMap<&'static str, u64>>,
@@ -141,6 +143,9 @@ pub fn render(status: &StatusBody, counts: &Counts) -> String {
     text.one("root_prefix", "gauge", prefix, root_prefix(&status.root));
     let certified = status.certified_batch.as_deref().unwrap_or("0");
     text.one("certified_batch", "gauge", "Last batch with a certified root.", certified);
+    let compared = status.compared_batch.as_deref().unwrap_or("0");
+    let help = "Last batch whose body was compared with that of another gateway.";
+    text.one("compared_batch", "gauge", help, compared);
     let prefix = "First 48 bits of the last certified root, as a number; 0 before the first.";
     let root = status.certified_root.as_deref().unwrap_or_default();
     text.one("certified_root_prefix", "gauge", prefix, root_prefix(root));

@@ -73,6 +73,19 @@ impl Snapshots {
         self.list.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The batches of the complete snapshots, newest first.
+    pub fn batches(&self) -> Vec<u64> {
+        self.list().iter().map(batch_of).collect()
+    }
+
+    /// Removes the snapshots of all batches after this one.
+    pub fn remove_after(&self, batch: u64) -> Result<(), ConfigError> {
+        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        list.retain(|snapshot| batch_of(snapshot) <= batch);
+        drop(list);
+        self.prune()
+    }
+
     /// The file of the snapshot of a batch.
     pub fn file(&self, batch: u64) -> PathBuf {
         self.folder.join(format!("{batch}.snapshot"))

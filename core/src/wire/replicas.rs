@@ -112,6 +112,9 @@ pub struct StatusBody {
     pub certified_batch: Option<String>,
     /// The certified root; `null` if there is none.
     pub certified_root: Option<String>,
+    /// The last batch whose body was compared with that of another gateway; `null` if none was since the replica
+    /// started.
+    pub compared_batch: Option<String>,
     /// The network's chaining hash at the last applied batch.
     pub chaining_hash: String,
     /// When the replica applied that batch, by its own clock; `null` if that was before it started.

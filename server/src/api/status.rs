@@ -57,6 +57,9 @@ impl App {
             time_ms: published.time_ms.to_string(),
             certified_batch: published.certified.map(|(batch, _)| batch.to_string()),
             certified_root: published.certified.map(|(_, root)| hex::encode(root)),
+            compared_batch: Some(Counts::get(&counts.compared_batch))
+                .filter(|batch| *batch > 0)
+                .map(|batch| batch.to_string()),
             chaining_hash: published.chaining_hash.clone(),
             applied_ms: published.applied_ms.map(|time| time.to_string()),
             start: self.start.to_string(),

@@ -14,6 +14,7 @@ mod key;
 mod network;
 mod output;
 mod replay;
+mod rollback;
 mod sequencer;
 mod serve;
 mod session;
@@ -55,6 +56,11 @@ pub enum Command {
     Replay(replay::ReplayArguments),
     /// Verify halt evidence, a receipt or a captured response of a sequencer network
     Verify(verify::VerifyArguments),
+    /// Return a halted replica to its last certified batch, so that it can follow the network again
+    ///
+    /// The batches after it are only sequenced, so a dishonest gateway may have forged them. They are read again
+    /// when the replica is served. Without --gateway at that time, it may ask the same gateway again.
+    Rollback(rollback::RollbackArguments),
     /// Find the first batch where two replicas differ
     Diff(diff::DiffArguments),
     /// Generate and show keys
@@ -107,6 +113,7 @@ impl Command {
             Self::Sequencer(arguments) => sequencer::sequencer(arguments),
             Self::Replay(arguments) => replay::replay(arguments, output),
             Self::Verify(arguments) => verify::verify(arguments, output),
+            Self::Rollback(arguments) => rollback::rollback(arguments, output),
             Self::Diff(arguments) => diff::diff(arguments, output),
             Self::Key(arguments) => key::key(arguments, output),
             Self::Order(arguments) => trade::order(arguments, output),

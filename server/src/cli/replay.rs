@@ -3,7 +3,7 @@
 //! The batches come from a data directory, from a replica's API, or from a file of bodies without proofs.
 //! With proofs, a batch is applied only once a signature of the network covers it, and its state root must
 //! be the one that the replica stored. In all cases each root that replicas certified must be the one
-//! computed here.
+//! computed here. The batches after the last certified one are only sequenced, and the result says so.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -48,14 +48,14 @@ pub struct ReplayArguments {
     #[arg(long, value_name = "PERCENT", default_value = "67")]
     threshold: Threshold,
     /// File of batch bodies to apply instead, in sequence: one JSON string per line
-    #[arg(long, requires_all = ["genesis", "unproven"], value_name = "FILE")]
+    #[arg(long, requires_all = ["genesis", "unsequenced"], value_name = "FILE")]
     bodies: Option<PathBuf>,
     /// Genesis file; with --from it must match the replica's
     #[arg(long, value_name = "FILE")]
     genesis: Option<PathBuf>,
-    /// Accept that --bodies has no proofs, so that nothing shows that the network agreed on it
+    /// Accept that --bodies has no signatures, so that nothing shows that the network sequenced it
     #[arg(long, requires = "bodies")]
-    unproven: bool,
+    unsequenced: bool,
     /// Write the final state, all trades and all outcomes as JSON to this file
     #[arg(long, value_name = "FILE")]
     dump: Option<PathBuf>,
@@ -70,7 +70,7 @@ pub fn replay(arguments: ReplayArguments, output: Output) -> Result<(), Failure>
         (Some(bodies), _) => {
             let rules = given.ok_or("--bodies needs --genesis")?;
             eprintln!(
-                "WARNING: replaying bodies without proofs; nothing shows that the network agreed on them"
+                "WARNING: replaying bodies without signatures; nothing shows that the network sequenced them"
             );
             // Bodies alone have no index and no root, so there is nothing to compare but the roots that
             // they certify.
@@ -96,6 +96,8 @@ struct Replay {
     roots: BTreeMap<u64, Hash>,
     /// The number of certified roots so far, all equal to ours.
     certified: u64,
+    /// The last batch with such a root.
+    certified_batch: u64,
     /// `None` without `--dump`: the events of a long history need much memory.
     dump: Option<Dump>,
     transactions: u64,
@@ -118,6 +120,7 @@ impl Replay {
             check: arguments.check,
             roots: BTreeMap::new(),
             certified: 0,
+            certified_batch: 0,
             dump: arguments.dump.is_some().then(Dump::default),
             transactions: 0,
             rejected: 0,
@@ -166,10 +169,44 @@ impl Replay {
                 )));
             }
             self.certified += 1;
+            self.certified_batch = *batch;
             // Certified batches only increase, so the roots up to this one are not needed any more.
             self.roots = self.roots.split_off(&(batch + 1));
         }
         Ok(())
+    }
+
+    /// The number of batches after the last certified one.
+    fn tail(&self) -> u64 {
+        self.exchange.counters().batch.saturating_sub(self.certified_batch)
+    }
+
+    fn describe_certified(&self) -> String {
+        match (self.certified, self.certified_batch) {
+            (0, _) => "no batch; replicas certified no root".into(),
+            (1, batch) => format!("up to batch {batch}, by 1 root, equal to ours"),
+            (roots, batch) => format!("up to batch {batch}, by {roots} roots, all equal to ours"),
+        }
+    }
+
+    fn describe_sequenced(&self, unsequenced: bool) -> String {
+        let (last, tail) = (self.exchange.counters().batch, self.tail());
+        if unsequenced {
+            return "NOT CHECKED (--unsequenced)".into();
+        }
+        let tail = match tail {
+            0 => "all certified".into(),
+            1 => format!(
+                "batch {last} is sequenced and not certified: a dishonest gateway may have forged it"
+            ),
+            tail => format!(
+                "the last {tail}, from batch {} on, are sequenced and not certified: a dishonest gateway may have forged them",
+                last.saturating_sub(tail).saturating_add(1)
+            ),
+        };
+        format!(
+            "all {last} batches, with valid signatures of the network and the stored roots; {tail}"
+        )
     }
 
     /// Prints the progress, at most once per second.
@@ -220,13 +257,13 @@ impl Replay {
         output.print(
             || {
                 format!(
-                    "batches       {}\ntransactions  {} ({applied} applied, {} rejected)\ntrades        {}\nroot          {root}\ncertified     {} roots, all equal to ours\nproofs        {}\nspeed         {rate:.0} transactions/s in {seconds:.2} s",
+                    "batches       {}\ntransactions  {} ({applied} applied, {} rejected)\ntrades        {}\nroot          {root}\ncertified     {}\nsequenced     {}\nspeed         {rate:.0} transactions/s in {seconds:.2} s",
                     counters.batch,
                     self.transactions,
                     self.rejected,
                     counters.trade,
-                    self.certified,
-                    if arguments.unproven { "NOT CHECKED (--unproven)" } else { "all valid, and every stored root matches" },
+                    self.describe_certified(),
+                    self.describe_sequenced(arguments.unsequenced),
                 )
             },
             || {
@@ -237,8 +274,10 @@ impl Replay {
                     "rejected": self.rejected.to_string(),
                     "trades": counters.trade.to_string(),
                     "root": root,
-                    "certified": self.certified.to_string(),
-                    "proven": !arguments.unproven,
+                    "certified_roots": self.certified.to_string(),
+                    "certified_batch": self.certified_batch.to_string(),
+                    "not_certified": self.tail().to_string(),
+                    "sequenced": !arguments.unsequenced,
                     "seconds": seconds,
                     "transactions_per_second": rate,
                 })

@@ -251,16 +251,17 @@ mod tests {
             posted_ms: None,
             posts: None,
             receipt: None,
-            finalized_ms: None,
+            sequenced_ms: None,
             applied_ms: None,
             batch: batch.map(Into::into),
+            certified: false,
             position: None,
             reject: reject.map(|reject| RejectBody::from(&reject)),
             order: None,
         };
         let applied = status(Stage::Applied, Some("7"), None);
         assert!(effect(&applied).is_ok());
-        assert_eq!(describe(&applied), "applied in batch 7");
+        assert_eq!(describe(&applied), "applied in batch 7, sequenced");
         let rejected = status(Stage::Rejected, Some("7"), Some(Reject::NonceUsed));
         assert_eq!(effect(&rejected).map_err(|failure| failure.code), Err(4));
         // These are in no batch, and the API gives no reject with them.

@@ -48,8 +48,11 @@ struct EvidenceArguments {
 
 #[derive(Subcommand)]
 enum VerifyCommand {
-    /// Verify a captured response of GET /node/{app}/batches/finalized?after=N
-    Finalized(FinalizedArguments),
+    /// Verify that a captured response of GET /node/{app}/batches/finalized?after=N is sequenced
+    ///
+    /// The network signs xxh128 of the bodies, which is no cryptographic hash. So this shows no more than that the
+    /// batches are sequenced; a certified root would show that the bodies are the same for everyone.
+    Sequenced(SequencedArguments),
     /// Verify a receipt, with which a replica signed that it received a transaction and when
     ///
     /// With --server, also asks a replica for the status of the transaction. A receipt for a valid
@@ -75,7 +78,7 @@ struct ReceiptArguments {
 }
 
 #[derive(Args)]
-struct FinalizedArguments {
+struct SequencedArguments {
     /// File with the body of the response
     response: PathBuf,
     /// Node list of the network (nodes.json)
@@ -105,7 +108,7 @@ fn parse_chain(text: &str) -> Result<String, String> {
 
 pub fn verify(arguments: VerifyArguments, output: Output) -> Result<(), Failure> {
     match arguments.command {
-        Some(VerifyCommand::Finalized(arguments)) => finalized(arguments, output),
+        Some(VerifyCommand::Sequenced(arguments)) => sequenced(arguments, output),
         Some(VerifyCommand::Receipt(arguments)) => receipt(&arguments, output),
         None => evidence(&arguments.evidence, output),
     }
@@ -217,7 +220,7 @@ fn explain(evidence: &Evidence, finding: &Finding, rules: &Rules) -> String {
             let signers = replicas.iter().filter_map(replica);
             let signers = signers.map(|replica| format!("  {}\n", replica.public_key));
             format!(
-                "The evidence is valid. These replicas, with weight {weight} of {total}, signed the state root\n  {certified_root}\nafter batch {batch}, in batches that the network has proven:\n{}\
+                "The evidence is valid. These replicas, with weight {weight} of {total}, signed the state root\n  {certified_root}\nafter batch {batch}, in sequenced batches:\n{}\
                  The replica that halted had computed\n  {ours}\n\
                  That root is its own claim: the evidence does not show who else signed it. To find out who is right, apply the batches again with zellbook replay --from, on its data directory or on another replica. zellbook diff finds the first batch where two replicas differ.",
                 signers.collect::<String>()
@@ -230,12 +233,24 @@ fn explain(evidence: &Evidence, finding: &Finding, rules: &Rules) -> String {
                 ours.chaining_hash, ours.proof.index, theirs.chaining_hash, theirs.proof.index
             )
         }
+        (
+            Finding::Bodies { batch, ours, theirs },
+            Contradiction::Bodies { our_gateway, their_gateway, .. },
+        ) => {
+            let our_gateway = our_gateway.as_deref().unwrap_or("a gateway that it did not record");
+            format!(
+                "The evidence is valid: two bodies of batch {batch} have the same xxh128, so one signature of the network covers both. Their SHA-256 are\n  {} from {our_gateway}, which the replica read from\n  {} from {their_gateway}\n\
+                 One of them is forged. The network's signature does not show which; the names of the gateways are the replica's claim. A certified root shows it: compare batch {batch} of a replica whose root of it or of a later batch is certified.",
+                hex::encode(ours),
+                hex::encode(theirs)
+            )
+        }
         // `check` returns the finding that belongs to the kind of evidence, so no other pair occurs.
         _ => String::new(),
     }
 }
 
-fn finalized(arguments: FinalizedArguments, output: Output) -> Result<(), Failure> {
+fn sequenced(arguments: SequencedArguments, output: Output) -> Result<(), Failure> {
     let read = |path: &PathBuf| fs::read(path).map_err(io_error(path));
     // The chaining hash before the first batch is the empty text, and no other batch has that hash.
     if (arguments.after == 0) != arguments.chain.is_empty() {
@@ -256,8 +271,8 @@ fn finalized(arguments: FinalizedArguments, output: Output) -> Result<(), Failur
         Some(page) => walker.take(&verifier, page),
         None => (Vec::new(), None),
     };
-    // After an error this is 0, because the walker drops what is not proven.
-    let unproven = walker.after() - walker.proven().index;
+    // After an error this is 0, because the walker drops what has no signature.
+    let unsigned = walker.after() - walker.proven().index;
     output.print(
         || {
             let mut text = String::new();
@@ -268,7 +283,7 @@ fn finalized(arguments: FinalizedArguments, output: Output) -> Result<(), Failur
                 }
                 let signature = &group.signature;
                 text.push_str(&format!(
-                    "proven up to batch {} by a signature made at {} (Unix seconds), {} non-signers\n",
+                    "sequenced up to batch {} by a signature made at {} (Unix seconds), {} non-signers\n",
                     signature.index,
                     signature.timestamp,
                     signature.nonsigners.len()
@@ -276,7 +291,7 @@ fn finalized(arguments: FinalizedArguments, output: Output) -> Result<(), Failur
             }
             let proven = walker.proven();
             text + &format!(
-                "proven up to batch {}, chaining hash {:?}; {unproven} batches after it are not proven",
+                "sequenced up to batch {}, chaining hash {:?}; {unsigned} batches after it have no signature; nothing here shows what is certified",
                 proven.index, proven.chaining_hash
             )
         },
@@ -295,7 +310,7 @@ fn finalized(arguments: FinalizedArguments, output: Output) -> Result<(), Failur
                 "batches": batches,
                 "after": walker.proven().index.to_string(),
                 "chain": walker.proven().chaining_hash,
-                "unproven": unproven.to_string(),
+                "unsigned": unsigned.to_string(),
                 "error": error.as_ref().map(|error| {
                     json!({ "type": error.name(), "message": error.to_string() })
                 }),

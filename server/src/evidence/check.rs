@@ -1,5 +1,6 @@
 //! Checks halt evidence. Genesis and the node list are enough: no state, and no trust in the replica.
 
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 use zellbook_core::certificate::{Certifiers, NotCertified, certifiers};
 use zellbook_core::protocol::elements;
@@ -8,6 +9,7 @@ use zellbook_core::wire::{AttestationBody, ProofBody};
 use zellbook_core::{Hash, Rules};
 use zellular::{
     DecimalProof, FinalitySignature, InvalidNumber, ProofError, SignedState, Verifier, chain,
+    xxh128_hex,
 };
 
 use super::contradiction::{Contradiction, Evidence, ProvenBodies};
@@ -32,6 +34,10 @@ pub enum EvidenceError {
     Bodies { found: usize, after: String, last: String },
     #[error("both sides have {0}, so there is no contradiction")]
     Same(String),
+    #[error(
+        "the two bodies have the xxh128 {ours} and {theirs}; only bodies with the same one are both covered by the network's signature"
+    )]
+    Xxh128 { ours: String, theirs: String },
 }
 
 /// What valid evidence proves.
@@ -41,6 +47,8 @@ pub enum Finding {
     Certified { batch: u64, certifiers: Certifiers },
     /// The network's nodes signed two histories, which differ at this batch.
     Fork { batch: u64 },
+    /// One signature of the network covers two bodies of this batch, with these SHA-256.
+    Bodies { batch: u64, ours: Hash, theirs: Hash },
 }
 
 fn number(field: &'static str, text: &str) -> Result<u64, EvidenceError> {
@@ -111,6 +119,10 @@ impl ProvenBodies {
     }
 }
 
+fn sha256(body: &str) -> Hash {
+    Sha256::digest(body).into()
+}
+
 impl Evidence {
     /// Checks every signature against genesis and the node list.
     pub fn check(&self, rules: &Rules, verifier: &Verifier) -> Result<Finding, EvidenceError> {
@@ -145,6 +157,33 @@ impl Evidence {
                 let signed = attestations.iter().map(|attestation| &*attestation.transaction);
                 let certifiers = certifiers(rules, batch, &root, signed)?;
                 Ok(Finding::Certified { batch, certifiers })
+            }
+            // The gateways are only claims of the replica: no node signs what it serves.
+            Contradiction::Bodies { batch, ours, their_body, .. } => {
+                let batch = number("batch", batch)?;
+                // The first body must be that of this batch.
+                if number("ours.after", &ours.after)?.checked_add(1) != Some(batch) {
+                    return Err(EvidenceError::Field {
+                        field: "ours.after",
+                        value: ours.after.clone(),
+                        expected: "the batch before the one whose bodies differ",
+                    });
+                }
+                ours.check(verifier)?;
+                let our_body = ours.body(batch).unwrap_or_default();
+                let (our_hash, their_hash) = (sha256(our_body), sha256(their_body));
+                if our_hash == their_hash {
+                    let hash = format!("a body with the SHA-256 {}", hex::encode(our_hash));
+                    return Err(EvidenceError::Same(hash));
+                }
+                // With the same xxh128 and the same chain before it, the signature that was checked above covers
+                // the other body too.
+                let (ours, theirs) =
+                    (xxh128_hex(our_body.as_bytes()), xxh128_hex(their_body.as_bytes()));
+                if ours != theirs {
+                    return Err(EvidenceError::Xxh128 { ours, theirs });
+                }
+                Ok(Finding::Bodies { batch, ours: our_hash, theirs: their_hash })
             }
             Contradiction::Fork { batch, ours, theirs } => {
                 let batch = number("batch", batch)?;

@@ -45,6 +45,19 @@ pub enum Contradiction {
         /// The batches that contain these attestations, with the network's signatures.
         batches: Vec<ProvenBodies>,
     },
+    /// Two gateways serve different bodies of one batch, and one signature of the network covers both, because
+    /// they have the same xxh128.
+    Bodies {
+        batch: String,
+        /// The gateway that our body came from; `None` if an earlier process read it.
+        our_gateway: Option<String>,
+        /// The gateway that has the other body.
+        their_gateway: String,
+        /// Our body, with the bodies after it up to the network's signature.
+        ours: Box<ProvenBodies>,
+        /// The other body.
+        their_body: String,
+    },
     /// The network's nodes signed two histories.
     Fork {
         /// The first batch that was proven to differ.

@@ -3,9 +3,10 @@
 use zellbook_core::Hash;
 use zellbook_core::protocol::elements;
 use zellbook_core::wire::{AttestationBody, ProofBody};
-use zellular::{Page, ProvenBatch};
+use zellular::{FinalitySignature, Page, ProvenBatch, ProvenGroup};
 
 use super::contradiction::{Contradiction, ProvenBodies};
+use crate::comparison::Difference;
 use crate::store::{QueryError, View};
 
 /// Proven batches that the replica did not apply because it halted before them, so that they are not in the
@@ -46,6 +47,18 @@ pub fn signed_attestations(
     Ok(attestations)
 }
 
+fn proof_of(signature: &FinalitySignature) -> ProofBody {
+    ProofBody {
+        index: signature.index.to_string(),
+        parent_index: signature.parent_index.to_string(),
+        timestamp: signature.timestamp.to_string(),
+        chaining_hash: signature.chaining_hash.clone().unwrap_or_default(),
+        nonsigners: signature.nonsigners.clone(),
+        signature: signature.signature.clone(),
+        tag: signature.tag.to_string(),
+    }
+}
+
 impl ProvenBodies {
     /// The bodies from the batch after `after` to the signature that covers `covered`; `None` if the store
     /// does not have the batch `after`.
@@ -81,15 +94,7 @@ impl ProvenBodies {
             after: index.to_string(),
             chaining_hash: page.first_chaining_hash.clone(),
             bodies,
-            proof: ProofBody {
-                index: signature.index.to_string(),
-                parent_index: signature.parent_index.to_string(),
-                timestamp: signature.timestamp.to_string(),
-                chaining_hash: signature.chaining_hash.clone().unwrap_or_default(),
-                nonsigners: signature.nonsigners.clone(),
-                signature: signature.signature.clone(),
-                tag: signature.tag.to_string(),
-            },
+            proof: proof_of(signature),
         })
     }
 }
@@ -123,6 +128,42 @@ impl Contradiction {
             attestations,
             batches,
         })
+    }
+
+    /// The evidence that another gateway has another body than ours of a batch that is in the store.
+    pub fn bodies(view: &View<'_>, difference: &Difference) -> Result<Option<Self>, QueryError> {
+        let Some(after) = difference.index.checked_sub(1) else { return Ok(None) };
+        // Between two pages the store has all batches of every group. So there is no tail.
+        let ours = ProvenBodies::stored(view, after, difference.index, Tail(&[]))?;
+        Ok(ours.map(|ours| Self::bodies_of(difference, ours)))
+    }
+
+    /// The same of a batch in a group that is not applied. `previous` is the chaining hash before the group.
+    pub fn bodies_before(
+        difference: &Difference,
+        previous: String,
+        group: &ProvenGroup,
+    ) -> Option<Self> {
+        let position = group.batches.iter().position(|batch| batch.index == difference.index)?;
+        let before = position.checked_sub(1).and_then(|position| group.batches.get(position));
+        let ours = ProvenBodies {
+            after: difference.index.checked_sub(1)?.to_string(),
+            chaining_hash: before.map_or(previous, |batch| batch.chaining_hash.clone()),
+            bodies: group.batches.get(position..)?.iter().map(|batch| batch.body.clone()).collect(),
+            proof: proof_of(&group.signature),
+        };
+        Some(Self::bodies_of(difference, ours))
+    }
+
+    fn bodies_of(difference: &Difference, ours: ProvenBodies) -> Self {
+        let our_gateway = Some(&difference.our_gateway).filter(|gateway| !gateway.is_empty());
+        Self::Bodies {
+            batch: difference.index.to_string(),
+            our_gateway: our_gateway.map(ToString::to_string),
+            their_gateway: difference.their_gateway.to_string(),
+            ours: Box::new(ours),
+            their_body: difference.their_body.clone(),
+        }
     }
 
     /// The evidence of a fork: `theirs` is a page that starts with batch `index` and proves another chaining

@@ -5,6 +5,6 @@ mod check;
 mod contradiction;
 mod gather;
 
-pub use check::{Finding, finality_signature};
+pub use check::{EvidenceError, Finding, finality_signature};
 pub use contradiction::{Contradiction, Evidence, FILE_NAME, ReadError, VERSION};
 pub use gather::{Tail, signed_attestations};

@@ -11,6 +11,7 @@ use zellbook_core::{Batch, Hash};
 use zellular::{Page, PageError, ProvenBatch, ProvenGroup};
 
 use super::{Halt, Replica};
+use crate::comparison::Difference;
 use crate::evidence::{Contradiction, Tail};
 use crate::published::{Attestable, Update};
 use crate::store::{AppliedBatch, Proof, Storage, StoreError, rows_of};
@@ -38,6 +39,10 @@ impl<S: Storage> Replica<S> {
     }
 
     fn apply_group(&mut self, group: ProvenGroup) -> Result<(), Halt> {
+        // Before anything of it is applied: another gateway may have served these batches already.
+        if let Some(difference) = self.comparison.take(&group.batches, &self.source) {
+            return Err(self.refuse(&difference, &group));
+        }
         let time_ms = group.signature.timestamp.saturating_mul(1000);
         let last = group.batches.last();
         let chaining_hash = last.map_or_else(String::new, |last| last.chaining_hash.clone());
@@ -93,6 +98,18 @@ impl<S: Storage> Replica<S> {
             self.questions.answer_waiting(&mut self.exchange);
         }
         Ok(())
+    }
+
+    /// Halts before a group with a body that another gateway has otherwise.
+    fn refuse(&self, difference: &Difference, group: &ProvenGroup) -> Halt {
+        let halt = Halt::from(difference);
+        let first = group.batches.first().map_or(difference.index, |batch| batch.index);
+        let contradiction = self.reader.read_now(|view| {
+            let previous = view.chaining_hash(first.saturating_sub(1))?.unwrap_or_default();
+            Ok(Contradiction::bodies_before(difference, previous, group))
+        });
+        self.keep_evidence(&halt, contradiction);
+        halt
     }
 
     /// Whether the last of the applied batches certifies a root that differs from ours. The applied batches

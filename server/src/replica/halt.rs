@@ -3,6 +3,7 @@
 use thiserror::Error;
 use zellbook_core::Corrupt;
 
+use crate::comparison::Difference;
 use crate::store::StoreError;
 
 #[derive(Debug, Error)]
@@ -23,9 +24,20 @@ pub enum Halt {
         /// Our last batch.
         ours: u64,
     },
+    /// Two gateways serve different bodies of one batch under one chaining hash.
+    #[error(
+        "gateway {theirs} has another body of batch {index} than {ours}, and both have the chaining hash that the network signed. One of them is forged, and only a certified root can tell which. Compare with other replicas, remove the dishonest gateway, and run zellbook rollback"
+    )]
+    Bodies {
+        index: u64,
+        /// The gateway that our body came from.
+        ours: String,
+        /// The gateway with the other body.
+        theirs: String,
+    },
     /// Replicas certified another root than ours.
     #[error(
-        "replicas with more than two thirds of the weight certified the root {certified} for batch {batch}, but ours is {ours}: either this replica or the others are wrong. The batches up to {until} are stored as evidence, and this replica no longer shows its state"
+        "replicas with more than two thirds of the weight certified the root {certified} for batch {batch}, but ours is {ours}: either this replica or the others are wrong. The batches up to {until} are stored as evidence, and this replica no longer shows its state. If one of its gateways served a forged body, zellbook rollback returns to the last batch whose certified root is ours"
     )]
     Certified {
         batch: u64,
@@ -36,4 +48,15 @@ pub enum Halt {
         /// The batch that completed the certification.
         until: u64,
     },
+}
+
+impl From<&Difference> for Halt {
+    fn from(difference: &Difference) -> Self {
+        let ours = match &*difference.our_gateway {
+            "" => "the one that this replica stored",
+            gateway => gateway,
+        };
+        let theirs = difference.their_gateway.to_string();
+        Self::Bodies { index: difference.index, ours: ours.into(), theirs }
+    }
 }

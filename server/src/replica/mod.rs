@@ -27,6 +27,7 @@ use zellular::client::{Backoff, jitter};
 use zellular::{PageError, ProofError, SignedState, Verifier, Walker};
 
 use crate::clock::Clock;
+use crate::comparison::{Comparison, Difference, Differences};
 use crate::evidence::{self, Contradiction, Evidence};
 use crate::metrics::Counts;
 use crate::outbox::Outbox;
@@ -87,6 +88,10 @@ pub struct Replica<S> {
     published: watch::Sender<Arc<Published>>,
     health: watch::Sender<Health>,
     feed: broadcast::Sender<Arc<Update>>,
+    comparison: Comparison,
+    differences: Differences,
+    /// The gateway that the pages come from; empty if another replica sent them.
+    source: Arc<str>,
 }
 
 impl<S: Storage> Replica<S> {
@@ -123,6 +128,8 @@ impl<S: Storage> Replica<S> {
         let (feed, _) = broadcast::channel(FEED_LENGTH);
         let (prover, questions) = prover();
         let counts = Arc::new(Counts::default());
+        let (comparison, differences) = Comparison::resume(&reader, &position, Arc::clone(&counts))
+            .map_err(|error| reader.error(error))?;
         let watch = Watch {
             published: published_watch,
             health: health_watch,
@@ -147,6 +154,9 @@ impl<S: Storage> Replica<S> {
             published,
             health,
             feed,
+            comparison,
+            differences,
+            source: Arc::from(""),
         };
         Ok((replica, watch))
     }
@@ -161,15 +171,29 @@ impl<S: Storage> Replica<S> {
         self.walker.forget_pending();
     }
 
+    /// The comparison with other gateways, whose task runs beside the replica.
+    pub fn comparison(&self) -> Comparison {
+        self.comparison.clone()
+    }
+
     /// Follows the sequencer until something halts the replica. Needs its own thread, because it blocks
     /// while it applies and commits.
     pub async fn follow<Q: Sequencer>(mut self, sequencer: Arc<Q>, posted: Arc<Notify>) -> Halt {
         let (mut idle, mut retry) = (IDLE, RETRY);
         let mut last_asked: Option<Instant> = None;
         loop {
+            if let Some(difference) = self.differences.take()
+                && let Some(halt) = self.judge(&difference, &*sequencer)
+            {
+                return self.halt(halt);
+            }
             let after = self.walker.after();
-            let asked = sequencer.finalized(after);
-            let problem = match self.questions.answer_until(&mut self.exchange, asked).await {
+            // A gateway that is slow to answer must not delay a halt.
+            let asked = self.differences.interrupt(sequencer.finalized(after));
+            let Some(answer) = self.questions.answer_until(&mut self.exchange, asked).await else {
+                continue;
+            };
+            let problem = match answer {
                 Ok(None) => {
                     // Batches that are still without a signature are dropped here: an honest gateway has one
                     // over its last batch (section 21 of the protocol).
@@ -209,6 +233,7 @@ impl<S: Storage> Replica<S> {
                 }
                 Ok(Some(page)) => {
                     idle.reset();
+                    self.source = sequencer.source();
                     match self.take_page(page) {
                         Err(halt) => return self.halt(halt),
                         // What the page proved before the error is applied already.
@@ -255,6 +280,26 @@ impl<S: Storage> Replica<S> {
         let (reader, verifier) = (self.reader.clone(), self.verifier.borrow().clone());
         let (start, ours) = (self.start, self.walker.proven().index);
         async move { fork::find_fork(&*sequencer, &reader, &verifier, start, ours).await }
+    }
+
+    /// Decides on another gateway's body of an applied batch. `None` if ours is certified, so that the other one
+    /// is the forged one.
+    fn judge<Q: Sequencer>(&self, difference: &Difference, sequencer: &Q) -> Option<Halt> {
+        let certified = self.published.borrow().certified;
+        let Difference { index, their_gateway, .. } = difference;
+        if certified.is_some_and(|(batch, _)| batch >= *index) {
+            sequencer.fails(
+                their_gateway,
+                GatewayFailure::Dishonest(format!(
+                    "its body of batch {index} is forged: replicas certified another one with the same chaining hash"
+                )),
+            );
+            return None;
+        }
+        let halt = Halt::from(difference);
+        let contradiction = self.reader.read_now(|view| Contradiction::bodies(view, difference));
+        self.keep_evidence(&halt, contradiction);
+        Some(halt)
     }
 
     fn halt_at(&self, Fork { index, page }: Fork) -> Halt {

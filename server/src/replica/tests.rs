@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
+use sha2::Digest;
 use tempfile::TempDir;
 use zellbook_core::certificate::Certifiers;
 use zellbook_core::types::ReplicaIndex;
@@ -77,6 +78,8 @@ struct Script {
     answers: Mutex<VecDeque<Result<Page, &'static str>>>,
     last: Mutex<u64>,
     reports: Mutex<Vec<String>>,
+    /// What another gateway answers, whatever it is asked.
+    elsewhere: Mutex<Option<Page>>,
 }
 
 impl Sequencer for Script {
@@ -91,6 +94,24 @@ impl Sequencer for Script {
     async fn last_finalized(&self) -> Result<Option<FinalitySignature>, GatewayError> {
         let index = *self.last.lock().unwrap();
         Ok((index > 0).then(|| signature(index, "00")))
+    }
+
+    fn source(&self) -> Arc<str> {
+        "ours".into()
+    }
+
+    async fn finalized_elsewhere(
+        &self,
+        _after: u64,
+        except: &str,
+    ) -> Result<Option<(Arc<str>, Option<Page>)>, GatewayError> {
+        assert_ne!(except, "theirs");
+        Ok(Some(("theirs".into(), self.elsewhere.lock().unwrap().clone())))
+    }
+
+    fn fails(&self, gateway: &str, failure: GatewayFailure) {
+        let (GatewayFailure::Unavailable(text) | GatewayFailure::Dishonest(text)) = failure;
+        self.reports.lock().unwrap().push(format!("{gateway}: {text}"));
     }
 
     async fn post(&self, _bodies: &[String], _route: Route) -> Result<Arc<str>, GatewayError> {
@@ -403,4 +424,197 @@ fn check_lies(evidence: &Evidence, lie: impl Fn(&mut Evidence, u32) -> bool) {
         let finding = forged.check(&rules(), &verifier());
         assert!(finding.is_err(), "lie {number}: {finding:?}");
     }
+}
+
+/// The second bodies of the captured collision: one xxh128, two bodies.
+fn collision() -> [String; 2] {
+    let honest = include_str!("../../../zellular/tests/vectors/collision4/finalized_after_0.json");
+    let forged = include_str!("../../../zellular/tests/vectors/collision4/forged_after_0.json");
+    [honest, forged].map(|json| Page::read(json.as_bytes()).unwrap().unwrap().batches.remove(1))
+}
+
+/// The part of a page from a batch on.
+fn from(bodies: &[&str], first: usize) -> Page {
+    let mut hashes = vec![String::new()];
+    for body in bodies {
+        hashes.push(chain(hashes.last().unwrap(), body));
+    }
+    let whole = page(bodies);
+    Page {
+        batches: whole.batches[first - 1..].to_vec(),
+        first_chaining_hash: hashes[first].clone(),
+        ..whole
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_body_of_another_gateway_halts_the_replica_with_evidence_of_both() {
+    let [honest, forged] = collision();
+    let folder = TempDir::new().unwrap();
+    let (replica, watch) = replica(&folder, u32::MAX).await;
+    let script = Arc::new(Script::default());
+    *script.last.lock().unwrap() = 3;
+    script.answers.lock().unwrap().push_back(Ok(page(&["before", &forged, "after"])));
+    *script.elsewhere.lock().unwrap() = Some(page(&["before", &honest, "after"]));
+    let comparing = tokio::spawn(replica.comparison().run(Arc::clone(&script)));
+    let halt = replica.follow(script, Arc::default()).await;
+    comparing.abort();
+    let Halt::Bodies { index: 2, ours, theirs } = &halt else { panic!("{halt}") };
+    assert_eq!((&**ours, &**theirs), ("ours", "theirs"));
+    // It was applied already, which is why the evidence and not the store keeps the replica from starting again.
+    assert_eq!(watch.published.borrow().batch, 3);
+    assert_eq!(watch.health.borrow().state, ReplicaState::Halted);
+
+    let evidence = Evidence::read(&folder.path().join("evidence.json")).unwrap();
+    let finding = evidence.check(&rules(), &verifier()).unwrap();
+    let sha256 = |body: &str| -> Hash { sha2::Sha256::digest(body).into() };
+    let (ours, theirs) = (sha256(&forged), sha256(&honest));
+    assert_eq!(finding, Finding::Bodies { batch: 2, ours, theirs });
+    check_lies(&evidence, |evidence, lie| {
+        let Contradiction::Bodies { batch, ours, their_body, .. } = &mut evidence.contradiction
+        else {
+            panic!("{evidence:?}")
+        };
+        match lie {
+            0 => their_body.clone_from(&ours.bodies[0]),
+            1 => their_body.push('x'),
+            2 => ours.bodies[0].push('x'),
+            3 => *batch = "3".into(),
+            4 => ours.after = "0".into(),
+            5 => ours.chaining_hash = "0".repeat(32),
+            6 => ours.proof.timestamp = "8".into(),
+            7 => ours.bodies.clear(),
+            _ => return false,
+        }
+        true
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_another_gateway_served_first_is_compared_before_ours_is_applied() {
+    let [honest, forged] = collision();
+    let folder = TempDir::new().unwrap();
+    let (mut replica, watch) = replica(&folder, u32::MAX).await;
+    let script = Arc::new(Script::default());
+    *script.elsewhere.lock().unwrap() = Some(page(&["before", &honest, "after"]));
+    replica.source = "ours".into();
+    replica.take_page(page(&["before"])).unwrap();
+    let comparing = tokio::spawn(replica.comparison().run(script));
+    while watch.counts.compared_batch.load(Ordering::Relaxed) < 1 {
+        tokio::task::yield_now().await;
+    }
+    let halt = replica.take_page(from(&["before", &forged, "after"], 2)).unwrap_err();
+    comparing.abort();
+    assert!(matches!(halt, Halt::Bodies { index: 2, .. }), "{halt}");
+    assert_eq!(watch.published.borrow().batch, 1);
+    let evidence = Evidence::read(&folder.path().join("evidence.json")).unwrap();
+    let finding = evidence.check(&rules(), &verifier()).unwrap();
+    assert!(matches!(finding, Finding::Bodies { batch: 2, .. }), "{finding:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certified_body_is_not_in_doubt_so_the_other_gateway_is_dishonest() {
+    let [honest, forged] = collision();
+    let rules = rules();
+    let first = Batch::check(&rules, 1, honest.as_bytes());
+    let root = Exchange::new(Arc::clone(&rules)).apply(&first).unwrap().root;
+    let folder = TempDir::new().unwrap();
+    let (mut replica, watch) = replica(&folder, u32::MAX).await;
+    replica.source = "ours".into();
+    replica.take_page(page(&[&honest, &attestation(root)])).unwrap();
+    assert_eq!(watch.published.borrow().certified, Some((1, root)));
+    let script = Arc::new(Script::default());
+    *script.last.lock().unwrap() = 2;
+    *script.elsewhere.lock().unwrap() = Some(page(&[&forged, &attestation(root)]));
+    let comparing = tokio::spawn(replica.comparison().run(Arc::clone(&script)));
+    let following = tokio::spawn(replica.follow(Arc::clone(&script), Arc::default()));
+    while script.reports.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let reports = script.reports.lock().unwrap().clone();
+    assert!(reports[0].starts_with("theirs: its body of batch 1 is forged"), "{reports:?}");
+    assert!(!following.is_finished());
+    comparing.abort();
+    following.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_returns_to_the_last_certified_batch_wherever_it_is_interrupted() {
+    let [honest, forged] = collision();
+    let rules = rules();
+    let first = Batch::check(&rules, 1, b"[]");
+    let root = Exchange::new(Arc::clone(&rules)).apply(&first).unwrap().root;
+    let attested = attestation(root);
+    let folder = TempDir::new().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    {
+        let (mut victim, watch) = replica(&folder, u32::MAX).await;
+        victim.take_page(page(&["[]", &attested, &forged, "[]"])).unwrap();
+        assert_eq!(watch.published.borrow().batch, 4);
+    }
+    let data = crate::config::DataDir::open(folder.path()).unwrap();
+    let again = || crate::rollback::roll_back(&data, &rules, None, |_| {});
+    let last = || {
+        let reader = Reader::new(&file("replica.sqlite"), Arc::clone(&rules));
+        reader.read_now(|view| view.last_batch()).unwrap()
+    };
+    std::fs::write(file("evidence.json"), "evidence").unwrap();
+    // Killed while it built.
+    std::fs::create_dir(file("rollback")).unwrap();
+    std::fs::write(file("rollback/partial.sqlite"), "half a store").unwrap();
+    // A folder in the way stops it before the stores are exchanged.
+    std::fs::create_dir(file("replica.sqlite.before-rollback")).unwrap();
+    assert!(again().is_err());
+    assert_eq!(last(), 4);
+    assert!(file("rollback/built").exists() && file("evidence.json").exists());
+    std::fs::remove_dir(file("replica.sqlite.before-rollback")).unwrap();
+    // Another one stops it after that.
+    std::fs::create_dir(file("evidence.before-rollback.json")).unwrap();
+    assert!(again().is_err());
+    assert_eq!(last(), 1);
+    assert!(file("rollback").exists() && file("evidence.json").exists());
+    std::fs::remove_dir(file("evidence.before-rollback.json")).unwrap();
+    let done = again().unwrap();
+    assert_eq!((done.from, done.batch, done.root), (4, 1, hex::encode(root)));
+    assert!(!file("rollback").exists() && !file("evidence.json").exists());
+    assert!(file("replica.sqlite.before-rollback").exists());
+    assert!(file("evidence.before-rollback.json").exists());
+
+    // The replica goes on with the honest body, to the state of one that never had the other.
+    let sequence = ["[]", &attested, &honest, "[]"];
+    let (mut victim, watch) = replica(&folder, u32::MAX).await;
+    victim.take_page(from(&sequence, 2)).unwrap();
+    let other = TempDir::new().unwrap();
+    let (mut honest, honest_watch) = replica(&other, u32::MAX).await;
+    honest.take_page(page(&sequence)).unwrap();
+    assert_eq!(watch.published.borrow().root, honest_watch.published.borrow().root);
+    assert_eq!(watch.published.borrow().batch, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_began_with_a_snapshot_is_rolled_back_to_one() {
+    let rules = rules();
+    let mut exchange = Exchange::new(Arc::clone(&rules));
+    let root = exchange.apply(&Batch::check(&rules, 1, b"[]")).unwrap().root;
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("replica.sqlite");
+    let position = zellular::Position { index: 1, chaining_hash: chain("", "[]") };
+    let mut store = Store::open(&path, &rules).unwrap();
+    store.begin(exchange.engine().leaves_one_by_one(), &root, &position).unwrap();
+    store.close().unwrap();
+    let snapshot = folder.path().join("one.snapshot");
+    std::fs::write(&snapshot, exchange.to_snapshot()).unwrap();
+    {
+        let (mut replica, watch) = replica(&folder, u32::MAX).await;
+        assert_eq!(watch.published.borrow().certified, Some((1, root)));
+        replica.take_page(from(&["[]", "[2]", "[3]"], 2)).unwrap();
+        assert_eq!(watch.published.borrow().batch, 3);
+    }
+    let data = crate::config::DataDir::open(folder.path()).unwrap();
+    let error = crate::rollback::roll_back(&data, &rules, None, |_| {}).unwrap_err();
+    assert!(error.to_string().contains("give one with --snapshot"), "{error}");
+    let done = crate::rollback::roll_back(&data, &rules, Some(&snapshot), |_| {}).unwrap();
+    assert_eq!((done.from, done.batch), (3, 1));
+    let store = Store::open(&path, &rules).unwrap();
+    assert_eq!((store.start().unwrap(), store.load(&rules).unwrap().1), (1, position));
 }

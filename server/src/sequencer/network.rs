@@ -11,6 +11,9 @@ use zellular::client::transport::Transport;
 use zellular::client::{GatewayError, GatewayFailure, GatewayStatus, NetworkClient, Route};
 use zellular::{FinalitySignature, Page};
 
+/// A gateway, and its page; `None` if it has no batch after the index asked for.
+pub type Elsewhere = (Arc<str>, Option<Page>);
+
 /// A sequencer network. The methods are those of [`NetworkClient`], which describes them.
 pub trait Sequencer: Send + Sync + 'static {
     /// Asks for the finalized batches after an index. `None` if there is nothing new. After an error, and
@@ -37,6 +40,26 @@ pub trait Sequencer: Send + Sync + 'static {
     fn last_finalized(
         &self,
     ) -> impl Future<Output = Result<Option<FinalitySignature>, GatewayError>> + Send;
+
+    /// The gateway that gave the last answer to a read; empty if there are no gateways to tell apart.
+    fn source(&self) -> Arc<str> {
+        Arc::from("")
+    }
+
+    /// Asks a gateway other than `except` for the batches after an index. `None` if there is no other.
+    fn finalized_elsewhere(
+        &self,
+        after: u64,
+        except: &str,
+    ) -> impl Future<Output = Result<Option<Elsewhere>, GatewayError>> + Send {
+        let _ = (after, except);
+        async { Ok(None) }
+    }
+
+    /// Reports a failure of a gateway by its address.
+    fn fails(&self, gateway: &str, failure: GatewayFailure) {
+        let _ = (gateway, failure);
+    }
 
     /// Posts bodies and returns the gateway that took them. That is no promise that they are finalized.
     fn post(
@@ -69,6 +92,22 @@ impl<T: Transport> Sequencer for NetworkClient<T> {
 
     async fn last_finalized(&self) -> Result<Option<FinalitySignature>, GatewayError> {
         Self::last_finalized(self).await
+    }
+
+    fn source(&self) -> Arc<str> {
+        Self::source(self)
+    }
+
+    async fn finalized_elsewhere(
+        &self,
+        after: u64,
+        except: &str,
+    ) -> Result<Option<Elsewhere>, GatewayError> {
+        Self::finalized_elsewhere(self, after, except).await
+    }
+
+    fn fails(&self, gateway: &str, failure: GatewayFailure) {
+        Self::fails(self, gateway, &failure);
     }
 
     async fn post(&self, bodies: &[String], route: Route) -> Result<Arc<str>, GatewayError> {

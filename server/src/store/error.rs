@@ -35,6 +35,9 @@ pub enum StoreError {
     /// Replicas certified another root than the stored one.
     #[error("{}: replicas with more than two thirds of the weight certified the root {certified} for batch {batch}, but the stored root is {ours}; either this replica or the others are wrong: keep the file as evidence and run zellbook replay to find out", path.display())]
     Certified { path: PathBuf, batch: u64, ours: String, certified: String },
+    /// Another program has the file open.
+    #[error("{} is open in another program; stop that program and try again", .0.display())]
+    InUse(PathBuf),
     /// The engine cannot be rebuilt from the leaves.
     #[error("{}: {error}; move the file away and let the replica catch up again", path.display())]
     Corrupt { path: PathBuf, error: Corrupt },
@@ -54,7 +57,7 @@ impl StoreError {
                 // the content.
                 matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
             }
-            Self::Version { .. } | Self::Network { .. } => false,
+            Self::Version { .. } | Self::Network { .. } | Self::InUse(_) => false,
         }
     }
 }

@@ -18,6 +18,7 @@ mod log;
 mod payouts;
 mod reader;
 mod restore;
+mod rollback;
 mod rows;
 mod start;
 mod write;

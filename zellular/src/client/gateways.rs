@@ -138,6 +138,21 @@ impl Gateways {
         self.reading
     }
 
+    /// Returns the URL of the gateway that gave the last answer to a read.
+    pub fn source(&self) -> String {
+        self.url(self.answered)
+    }
+
+    /// Returns the URL of a gateway that is good to read from, other than the given one.
+    pub fn other_than(&mut self, url: &str) -> Option<String> {
+        // A single gateway has no other, even if the given one has left the list.
+        if self.list.len() < 2 {
+            return None;
+        }
+        let except: Vec<usize> = self.position(url).into_iter().collect();
+        self.choose(Use::Reading, &except).map(|position| self.url(position))
+    }
+
     /// Returns the gateway that a lane leads to. It stays the same until something speaks against it.
     pub fn posting(&mut self, lane: usize) -> Option<usize> {
         let Lane { gateway, .. } = *self.lanes.get(lane)?;

@@ -238,6 +238,32 @@ impl<T: Transport> NetworkClient<T> {
         }
     }
 
+    /// Asks a gateway other than `except` for the finalized batches after an index, to compare its bodies with
+    /// those of `except`: the signatures cover xxh128 of the bodies, for which collisions can be made. The
+    /// gateway that is read from stays the same. Returns the gateway's URL with its page, or `None` if there is
+    /// no other gateway.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the gateway gave no page. The failure is recorded already.
+    pub async fn finalized_elsewhere(
+        &self,
+        after: u64,
+        except: &str,
+    ) -> Result<Option<(Arc<str>, Option<Page>)>, GatewayError> {
+        let Some(url) = self.with_gateways(|gateways| gateways.other_than(except)) else {
+            return Ok(None);
+        };
+        let answer = self.get(&url, &format!("?after={after}"), PAGE).await;
+        match answer.and_then(|bytes| Ok(Page::read(&bytes)?)) {
+            Ok(page) => Ok(Some((url.into(), page))),
+            Err(error) => {
+                self.fails(&url, &GatewayFailure::Unavailable(error.to_string()));
+                Err(error)
+            }
+        }
+    }
+
     /// Prepares a page that is not from a gateway for verification, as [`NetworkClient::finalized`] does
     /// with those of gateways: on networks that keep their operators on a chain, it learns the operators
     /// at the blocks that the signatures name. `page` must be the answer to a request for the batches after `after`.
@@ -334,6 +360,16 @@ impl<T: Transport> NetworkClient<T> {
     /// Reports what was wrong with the last answer to a read, and changes to another gateway.
     pub fn report(&self, failure: &GatewayFailure) {
         self.with_gateways(|gateways| gateways.report(failure));
+    }
+
+    /// Reports a failure of a gateway by its URL.
+    pub fn fails(&self, gateway: &str, failure: &GatewayFailure) {
+        self.with_gateways(|gateways| gateways.fails(gateway, failure));
+    }
+
+    /// Returns the URL of the gateway that gave the last answer to a read.
+    pub fn source(&self) -> Arc<str> {
+        self.with_gateways(|gateways| gateways.source()).into()
     }
 
     /// Returns the state of all gateways.

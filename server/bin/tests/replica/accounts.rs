@@ -167,7 +167,8 @@ async fn a_withdrawal_is_listed_and_a_balance_is_proven() {
             "certified": certified}])
     };
     // The replica's own attestations certify it soon.
-    let listed = replica.until("/v1/withdrawals", |body| body["withdrawals"] != json!([])).await;
+    let is_listed = |body: &Value| body["withdrawals"] != json!([]);
+    let listed = replica.busy_until(&alice, "/v1/withdrawals", is_listed).await;
     assert_eq!(listed["withdrawals"], payout(true));
     assert!(number(&listed["certified_batch"]) >= number(&withdrawn["batch"]));
     assert_eq!(replica.get("/v1/withdrawals?token=BTC").await["withdrawals"], json!([]));

@@ -114,7 +114,7 @@ fn invalid_node_lists_and_arguments_are_reported() {
     fails(&["nonsense"], 2, &["unrecognized subcommand"]);
     fails(&["replay"], 2, &["--from"]);
     fails(&["replay", "--from", "nowhere"], 1, &["nowhere/genesis.json"]);
-    fails(&["replay", "--bodies", "x", "--genesis", "y"], 2, &["--unproven"]);
+    fails(&["replay", "--bodies", "x", "--genesis", "y"], 2, &["--unsequenced"]);
 }
 
 #[test]

@@ -51,7 +51,8 @@ async fn a_withdrawal_counts_for_its_issuer_only_once_it_is_certified() {
     assert_eq!((listed(&[]), listed(&["--sequenced"])), (json!([]), payout(false)));
 
     let _b = Replica::start(&folder, "b", &network.arguments_of(1)).await;
-    let certified = a.until("/v1/withdrawals", |body| body["withdrawals"] != json!([])).await;
+    let is_listed = |body: &Value| body["withdrawals"] != json!([]);
+    let certified = a.busy_until(&alice, "/v1/withdrawals", is_listed).await;
     assert_eq!(certified["withdrawals"], payout(true));
     assert_eq!((listed(&[]), listed(&["--after", "1"])), (payout(true), json!([])));
     assert_eq!(a.get(&format!("/v1/transactions/{hash}")).await["certified"], true);

@@ -42,7 +42,7 @@ fn every_command_has_help() {
         "serve",
         "sequencer",
         "replay",
-        "verify finalized",
+        "verify sequenced",
         "key new",
         "key show",
         "order",
@@ -162,12 +162,12 @@ fn with_a_stored_genesis_no_replica_chooses_the_network_of_a_signature() {
 }
 
 #[test]
-fn verify_finalized_prints_what_is_proven_or_the_typed_error() {
+fn verify_prints_what_is_sequenced_or_the_typed_error() {
     let zellular = network_vectors();
     let file = |name: &str| zellular.join(name).to_str().unwrap().to_string();
     let (nodes, first) = (file("equal4/nodes.json"), file("equal4/finalized_after_0.json"));
     let base =
-        ["--json", "verify", "finalized", "--nodes", &nodes, "--app", "orderbook", "--threshold"];
+        ["--json", "verify", "sequenced", "--nodes", &nodes, "--app", "orderbook", "--threshold"];
     let whole = stdout_json(&[&base[..], &["67", &first]].concat());
     assert_eq!(whole["batches"].as_array().unwrap().len(), 14);
     assert_eq!(whole["after"], "14");
@@ -199,7 +199,7 @@ fn verify_finalized_prints_what_is_proven_or_the_typed_error() {
         (file("collision4/nodes.json"), file("collision4/forged_after_0.json"));
     let passes = run(&[
         "verify",
-        "finalized",
+        "sequenced",
         "--nodes",
         &collision,
         "--app",
@@ -209,6 +209,10 @@ fn verify_finalized_prints_what_is_proven_or_the_typed_error() {
         &forged,
     ]);
     assert!(passes.status.success());
+    // So the command claims no more than the signature shows.
+    let said = text(&passes.stdout);
+    assert!(said.contains("sequenced up to batch 3") && !said.contains("proven"), "{said}");
+    assert!(said.contains("nothing here shows what is certified"), "{said}");
 }
 
 fn golden() -> Value {
@@ -234,16 +238,16 @@ fn bodies_without_proofs_replay_to_the_golden_root_and_dump_everything() {
         &bodies,
         "--genesis",
         &genesis,
-        "--unproven",
+        "--unsequenced",
         "--dump",
         &dump,
     ];
     let output = run(&arguments);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert!(text(&output.stderr).contains("WARNING: replaying bodies without proofs"));
+    assert!(text(&output.stderr).contains("WARNING: replaying bodies without signatures"));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["root"], batches.last().unwrap()["root"]);
-    assert_eq!(report["proven"], false);
+    assert_eq!(report["sequenced"], false);
     let dump: Value = serde_json::from_slice(&fs::read(&dump).unwrap()).unwrap();
     let codes: Vec<u64> = batches
         .iter()
@@ -289,7 +293,7 @@ fn another_certified_root_ends_a_replay_at_that_batch_without_a_dump() {
     // The last line would be an error if it were read.
     fs::write(&bodies, format!("\"[]\"\n{certifying}\nnot json\n")).unwrap();
     let arguments =
-        ["replay", "--bodies", &bodies, "--genesis", &genesis, "--unproven", "--dump", &dump];
+        ["replay", "--bodies", &bodies, "--genesis", &genesis, "--unsequenced", "--dump", &dump];
     let output = run(&arguments);
     let message = text(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{message}");

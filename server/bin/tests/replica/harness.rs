@@ -276,6 +276,25 @@ impl Replica {
         }
     }
 
+    /// Repeats a request until the response is as wanted, and sends harmless transactions of an account meanwhile:
+    /// replicas attest only while there are batches.
+    pub async fn busy_until(
+        &self,
+        key: &SecretKey,
+        path: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let started = Instant::now();
+        loop {
+            let (_, body) = self.request(Method::GET, path, "").await;
+            if wanted(&body) {
+                return body;
+            }
+            assert!(started.elapsed() < TIMEOUT, "{path}: still {body}\n{}", self.process.log());
+            self.perform(key, Action::CancelAll { market: Some("BTC/USDT".into()) }).await;
+        }
+    }
+
     /// Requests test tokens for accounts from the faucet, and waits until they are credited.
     pub async fn fund(&self, accounts: &[PublicKey]) {
         for account in accounts {

@@ -46,6 +46,7 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     // Before the network and the store are opened: after a halt the directory stays as it is.
     refuse_after_halt(&data)?;
     let given = given.or_stored(&data)?;
+    let is_outside = given.is_outside();
     let rules = data.rules(arguments.genesis.as_deref(), !given.is_outside())?;
     let faucet = faucet(&arguments, &data, &rules)?;
     let replica_key = replica_key(&arguments, &data, &rules)?;
@@ -57,6 +58,11 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let Network { sequencer, verifier, failure } =
         Network::connect(given, &data, &rules, arguments.threshold, stop.clone()).await?;
 
+    if is_outside && sequencer.gateways().len() < 2 {
+        tracing::warn!(
+            "there is only one gateway, so no body is compared with that of another one: until a batch is certified, this gateway can deceive the replica about it. Add a second --gateway"
+        );
+    }
     let files = Files::in_folder(data.path());
     let damage = |error: StoreError| {
         if error.is_damage() { Failure::halted(error) } else { Failure::from(error) }
@@ -119,7 +125,8 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
 
     let serving = tokio::spawn(listen::serve(listener, api::router(app), stop));
     // Both block their thread while they sync to disk, which would hold up requests on the shared runtime.
-    let (follow, post) = assembled.into_tasks();
+    let (follow, post, compare) = assembled.into_tasks();
+    tokio::spawn(compare);
     let following = on_own_thread("replica", follow, stopper.subscribe())?;
     let posting = on_own_thread("outbox", post, stopper.subscribe())?;
     tokio::spawn(Arc::clone(&sequencer).survey_nodes());

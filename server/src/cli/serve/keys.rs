@@ -8,10 +8,18 @@ use crate::attester::replica_index;
 use crate::cli::failure::Failure;
 use crate::config::{DataDir, read_secret_key};
 use crate::evidence::{self, Evidence};
+use crate::rollback;
 
 /// A replica that halted stays halted, also when a process manager restarts it: its operator has to look
 /// at the evidence first.
 pub fn refuse_after_halt(data: &DataDir) -> Result<(), Failure> {
+    if data.file(rollback::FOLDER_NAME).exists() {
+        return Err(format!(
+            "a rollback of {} was interrupted; run zellbook rollback again, which continues it",
+            data.path().display()
+        )
+        .into());
+    }
     let path = data.file(evidence::FILE_NAME);
     if !path.exists() {
         return Ok(());

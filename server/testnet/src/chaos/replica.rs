@@ -88,13 +88,17 @@ impl TestedReplica {
         .map_err(|error| failure(&error))?;
         let Assembled { reader, outbox, watch, .. } = &assembled;
         let (reader, outbox, watch) = (reader.clone(), outbox.clone(), watch.clone());
-        let (follow, post) = assembled.into_tasks();
+        let (follow, post, compare) = assembled.into_tasks();
         let (ledger, published) = (common.ledger.clone(), watch.published.clone());
         let index = self.index;
         let tasks = vec![
             // None of these tasks may end by itself: the one that does is the failure that the test reports.
             tokio::spawn(async move { format!("it halted: {}", follow.await) }),
             tokio::spawn(async move { format!("its outbox stopped: {:?}", post.await) }),
+            tokio::spawn(async move {
+                compare.await;
+                "its comparison with other gateways stopped".into()
+            }),
             tokio::spawn(async move {
                 sequencer.survey_nodes().await;
                 "its survey of gateways stopped".into()

@@ -175,7 +175,7 @@ fn Withdrawals() -> impl IntoView {
             account.as_ref().map(|account| account.withdrawals.clone()).unwrap_or_default()
         })
     });
-    let row = |withdrawal: WithdrawalBody| {
+    let row = move |withdrawal: WithdrawalBody| {
         let batch = format!("/batches/{}", withdrawal.batch);
         let index = withdrawal.batch.parse().ok();
         view! {

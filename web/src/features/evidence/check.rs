@@ -142,7 +142,7 @@ pub fn proven(
     });
     vec![
         Step::of("Chain", chained),
-        Step::of("Sequence proof", signed(proof, network, &last)),
+        Step::of("Sequence proof", sequenced(proof, network, &last)),
         Step::new(
             "Node list",
             Outcome::Open,
@@ -151,7 +151,7 @@ pub fn proven(
     ]
 }
 
-fn signed(proof: &ProofBody, network: &NetworkBody, hash: &str) -> Result<String, String> {
+fn sequenced(proof: &ProofBody, network: &NetworkBody, hash: &str) -> Result<String, String> {
     let signature = DecimalProof {
         index: &proof.index,
         parent_index: &proof.parent_index,
