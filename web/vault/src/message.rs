@@ -50,7 +50,8 @@ pub enum Request {
         /// Its passphrase.
         passphrase: String,
     },
-    /// Decrypts records that another tab added to the unlocked wallet; answered by [`Answer::Done`].
+    /// Decrypts all records of the unlocked wallet, after this or another tab changed them, and forgets every other key;
+    /// answered by [`Answer::Done`].
     Load(Vec<Record>),
     /// Signs the text of a transaction; answered by [`Answer::Signature`].
     Sign {

@@ -105,6 +105,8 @@ impl Vault {
                 let secret =
                     |record: &Record| Ok((record.key, record.origin, open(record, data_key)?));
                 let secrets = records.iter().map(secret).collect::<Result<_, VaultError>>()?;
+                // What is not among the records was removed, here or in another tab. Its key must not sign any more.
+                *self = Self { data_key: Some(data_key.clone()), ..Self::default() };
                 self.take(secrets);
                 Ok(Answer::Done)
             }
@@ -368,13 +370,40 @@ mod tests {
         let mut other = Vault::default();
         let unlock = Request::Unlock { file: file.clone(), passphrase: PASSPHRASE.into() };
         assert_eq!(ask(&mut other, unlock), Answer::Done);
-        let (_, records, _) = stored(&add(&mut vault, Source::Key("33".repeat(32)), 4));
-        assert_eq!(signs(&mut other, records[0].key), Err(VaultError::Locked));
+        let (_, added, _) = stored(&add(&mut vault, Source::Key("33".repeat(32)), 4));
+        assert_eq!(signs(&mut other, added[0].key), Err(VaultError::Locked));
+        let records: Vec<_> = file.records.iter().chain(&added).cloned().collect();
         assert_eq!(ask(&mut other, Request::Load(records.clone())), Answer::Done);
-        assert_eq!(signs(&mut other, records[0].key), Ok(()));
+        assert_eq!(signs(&mut other, added[0].key), Ok(()));
         let mut unrelated = Vault::default();
         stored(&add(&mut unrelated, Source::Key("44".repeat(32)), 6));
         let load = ask(&mut unrelated, Request::Load(records));
         assert_eq!(load, Answer::Refused(VaultError::Wrong));
+    }
+
+    #[test]
+    fn a_key_whose_record_was_removed_signs_no_more_and_can_be_added_again() {
+        let (mut vault, file, _) = wallet();
+        let (removed, stays) = (file.records[3].key, file.records[2].key);
+        assert_eq!(ask(&mut vault, Request::Load(file.records[..3].to_vec())), Answer::Done);
+        assert_eq!(signs(&mut vault, removed), Err(VaultError::Locked));
+        assert_eq!(signs(&mut vault, stays), Ok(()));
+        let (lock, again, _) = stored(&add(&mut vault, Source::Key("11".repeat(32)), 5));
+        assert_eq!((lock, again[0].key), (None, removed), "in the same wallet");
+        assert_eq!(signs(&mut vault, removed), Ok(()));
+    }
+
+    #[test]
+    fn a_phrase_whose_first_key_was_imported_before_is_added_alone_and_gives_further_accounts() {
+        let mut vault = Vault::default();
+        let words = "test test test test test test test test test test test junk";
+        let first = Phrase::parse(words).unwrap().key(0).unwrap();
+        stored(&add(&mut vault, Source::Key(first.to_hex().to_string()), 1));
+        let (_, records, _) = stored(&add(&mut vault, Source::Phrase(words.into()), 2));
+        let added: Vec<_> = records.iter().map(|record| (record.key, record.origin)).collect();
+        assert_eq!(added, [(first.public_key(), Origin::Phrase)]);
+        let next = Source::Next { phrase: first.public_key(), index: 1 };
+        let (_, records, _) = stored(&add(&mut vault, next, 3));
+        assert_eq!(signs(&mut vault, records[0].key), Ok(()));
     }
 }
