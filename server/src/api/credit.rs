@@ -7,14 +7,15 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
+use tokio::task::spawn_blocking;
+use zellbook_core::LeafKey;
 use zellbook_core::types::TokenIndex;
 use zellbook_core::wire::{SubmitResponse, Submitted};
-use zellbook_core::{LeafKey, SignedTransaction};
 
 use super::accounts::parse_account;
-use super::app::{App, Shared};
+use super::app::Shared;
 use super::error::ApiError;
-use super::faucet::{HOUR_MS, reference};
+use super::faucet::{HOUR_MS, pending, reference};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,11 +28,12 @@ pub async fn credit(
     State(app): Shared,
     body: Bytes,
 ) -> Result<(StatusCode, Json<SubmitResponse>), ApiError> {
-    let Some(faucet) = &app.faucet else {
+    let no_faucet = || {
         let message =
             "this network has no faucet, or this replica does not have the issuer's key for it";
-        return Err(ApiError::not_found("no_faucet", message));
+        ApiError::not_found("no_faucet", message)
     };
+    let Some(faucet) = &app.faucet else { return Err(no_faucet()) };
     let request: FaucetRequest = serde_json::from_slice(&body).map_err(|error| {
         let message = format!("the body must be {{\"account\": \"<public key>\"}}: {error}");
         ApiError::bad_request("not_json", message)
@@ -39,49 +41,46 @@ pub async fn credit(
     let account = parse_account(&request.account)?;
     let now = app.clock.now_ms();
     let reference = reference(&account, now / HOUR_MS);
-    let tokens = u16::try_from(app.rules.genesis.tokens.len()).unwrap_or(u16::MAX);
+    // The outbox is read before the store, so that a deposit that moves from one to the other is seen.
+    let on_the_way = pending(&app.rules, &app.outbox, &account, &reference);
+    let tokens: Vec<TokenIndex> =
+        faucet.tokens(&app.rules).filter(|token| !on_the_way.contains(token)).collect();
     // The state has the references of applied deposits, also of those before a restart and of those that
     // another replica with the same key signed.
-    let was_credited = app
+    let missing = app
         .reader
         .read(move |view| {
-            for token in (0..tokens).map(TokenIndex) {
-                if view.has_leaf(&LeafKey::Reference(token, reference.clone()))? {
-                    return Ok(true);
+            let mut missing = Vec::new();
+            for token in tokens {
+                if !view.has_leaf(&LeafKey::Reference(token, reference.clone()))? {
+                    missing.push(token);
                 }
             }
-            Ok(false)
+            Ok(missing)
         })
         .await?;
-    // `deposits` also remembers the account in memory, for the time until the state has the reference. Two
-    // requests at once would otherwise both be accepted, and the second would be rejected by the exchange.
-    let deposits = if was_credited { None } else { faucet.deposits(&app.rules, account, now) };
-    let Some(deposits) = deposits else {
+    let own = Arc::clone(&app);
+    // Off the async threads, because signatures take long and the faucet is locked meanwhile.
+    let deposits = spawn_blocking(move || {
+        let faucet = own.faucet.as_ref().ok_or_else(no_faucet)?;
+        let deposits = faucet.deposit(&own.rules, &own.outbox, account, &missing, now);
+        deposits.map_err(ApiError::from)
+    });
+    let deposits = deposits.await.map_err(|error| ApiError::internal(&error))??;
+    if deposits.is_empty() {
         let minutes = (HOUR_MS - now % HOUR_MS).div_ceil(60_000);
         let message =
             format!("this account was already credited this hour; ask again in {minutes} minutes");
         let seconds = u32::try_from(minutes * 60).unwrap_or(3600);
         return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "credited_already", message)
             .retry_after(seconds));
-    };
-    let elements = deposits.iter().map(SignedTransaction::to_json).collect();
-    match submit(&app, elements).await {
-        Ok(transactions) => Ok((StatusCode::ACCEPTED, Json(SubmitResponse { transactions }))),
-        Err(error) => {
-            // A failure of this replica must not cost the account its hour.
-            // If some of the deposits were stored all the same, new ones have the same reference, so
-            // nothing is credited twice.
-            faucet.forget(&account);
-            Err(error)
-        }
     }
-}
-
-/// Submits the deposits, and returns all of them or the first error.
-async fn submit(app: &Arc<App>, deposits: Vec<String>) -> Result<Vec<Submitted>, ApiError> {
     let mut transactions = Vec::new();
-    for taken in app.take(deposits).await? {
-        transactions.push(taken?.into());
+    for deposit in deposits {
+        let received_ms = deposit.enqueued.stored().await?;
+        let receipt = Some(app.receipt(deposit.hash, received_ms));
+        let hash = Some(deposit.hash.to_string());
+        transactions.push(Submitted { hash, receipt, error: None });
     }
-    Ok(transactions)
+    Ok((StatusCode::ACCEPTED, Json(SubmitResponse { transactions })))
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use zellbook_core::Reject;
 use zellbook_core::wire::{ErrorBody, ErrorDetail};
 
+use super::rate_limit::RateLimit;
 use crate::outbox::SubmitError;
 use crate::prover::ProveError;
 use crate::store::QueryError;
@@ -16,13 +17,14 @@ use crate::store::QueryError;
 pub struct ApiError {
     status: StatusCode,
     retry_after: Option<u32>,
+    rate_limit: Option<RateLimit>,
     detail: ErrorDetail,
 }
 
 impl ApiError {
     pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
         let detail = ErrorDetail { code: code.into(), message: message.into(), details: json!({}) };
-        Self { status, retry_after: None, detail }
+        Self { status, retry_after: None, rate_limit: None, detail }
     }
 
     pub fn with(mut self, details: Value) -> Self {
@@ -65,6 +67,14 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
     }
 
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub const fn rate_limit(&self) -> Option<RateLimit> {
+        self.rate_limit
+    }
+
     pub const fn detail(&self) -> &ErrorDetail {
         &self.detail
     }
@@ -92,6 +102,12 @@ impl From<SubmitError> for ApiError {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "outbox_full", message)
                     .retry_after(retry_after_s)
             }
+            SubmitError::Quota(allowance) => {
+                let message = "as many transactions of this key wait in the outbox of this replica as one key may have there; try again later";
+                let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "outbox_quota", message)
+                    .retry_after(allowance.reset_s);
+                Self { rate_limit: Some(RateLimit::new(allowance)), ..error }
+            }
             SubmitError::Stopped => Self::stopping(),
         }
     }
@@ -113,6 +129,9 @@ impl IntoResponse for ApiError {
         let mut response = (self.status, Json(ErrorBody { error: self.detail })).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(rate_limit) = self.rate_limit {
+            rate_limit.write(response.headers_mut());
         }
         response
     }

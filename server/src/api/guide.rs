@@ -60,7 +60,7 @@ pub async fn order(State(app): Shared, request: Request) -> Result<Json<Value>, 
         // Only `Unavailable` is left: these orders have no nonce, so none can be in the future.
         Err(refused) => {
             let api = ApiError::from(refused);
-            Err(error(StatusCode::SERVICE_UNAVAILABLE, api.detail().message.clone()))
+            Err(error(api.status(), api.detail().message.clone()))
         }
     }
 }

@@ -16,6 +16,7 @@ mod guide;
 mod markets;
 mod network;
 mod page;
+mod rate_limit;
 mod simulate;
 mod snapshots;
 mod status;

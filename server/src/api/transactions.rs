@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use futures_util::future::join_all;
 use serde_json::value::RawValue;
 use tokio::task::spawn_blocking;
@@ -20,6 +20,7 @@ use zellbook_core::{Receipt, Reject, TransactionHash};
 
 use super::app::{App, Shared};
 use super::error::ApiError;
+use super::rate_limit::RateLimit;
 
 /// The most transactions in one request.
 const TRANSACTIONS_MAX: usize = 1000;
@@ -32,6 +33,8 @@ pub struct Taken {
     hash: TransactionHash,
     /// `None` if the transaction already has its outcome.
     receipt: Option<ReceiptBody>,
+    /// What its signing key may still submit; `None` if the transaction already has its outcome.
+    rate_limit: Option<RateLimit>,
 }
 
 impl From<Taken> for Submitted {
@@ -66,7 +69,7 @@ impl App {
             let checked = checked?;
             let hash = checked.hash;
             if known.contains(&hash.0) {
-                return Ok(Taken { hash, receipt: None });
+                return Ok(Taken { hash, receipt: None, rate_limit: None });
             }
             self.submit(checked, element).await
         });
@@ -99,11 +102,13 @@ impl App {
         let hash = checked.hash;
         let received_ms = self.outbox.submit(&checked, element).await;
         let received_ms = received_ms.map_err(|error| Refused::Unavailable(error.into()))?;
-        Ok(Taken { hash, receipt: Some(self.receipt(hash, received_ms)) })
+        let rate_limit = RateLimit::new(self.outbox.allowance(&checked.signer));
+        let receipt = Some(self.receipt(hash, received_ms));
+        Ok(Taken { hash, receipt, rate_limit: Some(rate_limit) })
     }
 
     /// The receipt for a transaction. Repeated requests get the same one, since the time is stored.
-    fn receipt(&self, transaction: TransactionHash, received_ms: u64) -> ReceiptBody {
+    pub(super) fn receipt(&self, transaction: TransactionHash, received_ms: u64) -> ReceiptBody {
         let network = self.rules.network;
         (&Receipt { network, transaction, received_ms }.sign(&self.replica_key)).into()
     }
@@ -146,15 +151,17 @@ impl From<Refused> for ApiError {
 pub async fn submit(
     State(app): Shared,
     body: Bytes,
-) -> Result<(StatusCode, Json<SubmitResponse>), ApiError> {
+) -> Result<(StatusCode, HeaderMap, Json<SubmitResponse>), ApiError> {
     // The body is read as bytes, so clients need not send a content type.
     let text = std::str::from_utf8(&body).map_err(|error| {
         ApiError::bad_request("not_utf8", format!("the body is not UTF-8: {error}"))
     })?;
     if !text.trim_start().starts_with('[') {
         let taken = app.take_one(compact(text)?).await?;
+        let headers = headers(taken.rate_limit);
         return Ok((
             StatusCode::ACCEPTED,
+            headers,
             Json(SubmitResponse { transactions: vec![taken.into()] }),
         ));
     }
@@ -172,8 +179,23 @@ pub async fn submit(
     }
     let elements = elements.into_iter().map(|element| compact(element.get()));
     let results = app.take(elements.collect::<Result<_, _>>()?).await?;
+    // Those of the key with the least room left, so that a client of several keys knows when to wait.
+    let rate_limits = results.iter().filter_map(|result| match result {
+        Ok(taken) => taken.rate_limit,
+        Err(Refused::Unavailable(error)) => error.rate_limit(),
+        Err(_) => None,
+    });
+    let headers = headers(rate_limits.min());
     let transactions = results.into_iter().map(entry).collect();
-    Ok((StatusCode::ACCEPTED, Json(SubmitResponse { transactions })))
+    Ok((StatusCode::ACCEPTED, headers, Json(SubmitResponse { transactions })))
+}
+
+fn headers(rate_limit: Option<RateLimit>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if let Some(rate_limit) = rate_limit {
+        rate_limit.write(&mut headers);
+    }
+    headers
 }
 
 fn entry(result: Result<Taken, Refused>) -> Submitted {

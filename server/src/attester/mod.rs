@@ -56,6 +56,8 @@ pub struct Attester {
     in_flight: Option<InFlight>,
     /// The smoothed time from posting an attestation to seeing it applied.
     flight: Duration,
+    /// Whether this replica waits for the exchange's time to advance.
+    is_wanted: bool,
     /// Since when votes have been open without a new certified batch, and the last certified batch.
     open_since: Option<(Instant, u64)>,
 }
@@ -80,8 +82,14 @@ impl Attester {
             last: None,
             in_flight: None,
             flight: FLIGHT_FIRST,
+            is_wanted: false,
             open_since: None,
         }
+    }
+
+    /// Says whether this replica waits for the exchange's time to advance.
+    pub const fn want(&mut self, is_wanted: bool) {
+        self.is_wanted = is_wanted;
     }
 
     /// The next attestation as an element of a batch, if it is time for one. If no batch is posted anyway
@@ -101,7 +109,7 @@ impl Attester {
         // all replicas can follow.
         let answer = attestable.answer.or(attestable.highest.filter(|_| is_stuck));
         // Compared with our own clock: the exchange's time cannot get there before replicas attest.
-        let is_due = attestable.due_ms.is_some_and(|due| due <= clock);
+        let is_due = self.is_wanted || attestable.due_ms.is_some_and(|due| due <= clock);
         let (vote, is_awaited) = match (self.in_flight, answer) {
             // A vote in flight is changed only upwards: the exchange rejects an attestation to a batch
             // below the replica's last one.

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::entry::Entry;
+
 /// How long a refusal counts.
 const REFUSAL_LASTS: Duration = Duration::from_secs(600);
 /// The bisection stops when the distance of the bounds is at most this.
@@ -21,11 +23,13 @@ pub struct Body {
     pub text: String,
     /// The outbox entries in it.
     pub sequences: Vec<u64>,
+    /// The earliest `valid_until` of its transactions.
+    pub valid_until: Option<u64>,
 }
 
 impl Body {
     pub fn new(element: &str) -> Self {
-        Self { text: format!("[{element}"), sequences: Vec::new() }
+        Self { text: format!("[{element}"), sequences: Vec::new(), valid_until: None }
     }
 
     /// Whether one more element fits, with the comma before it and the closing bracket.
@@ -38,15 +42,15 @@ impl Body {
         self.text.push_str(element);
     }
 
+    /// Adds an element before all others.
+    pub fn put_first(&mut self, element: &str) {
+        self.text.insert_str(1, &format!("{element},"));
+    }
+
     /// Adds an entry to the last body, or to a new one if it does not fit and there are fewer than
     /// `bodies_max`. Returns whether it was added.
-    pub fn put(
-        bodies: &mut Vec<Self>,
-        (sequence, element): (u64, &str),
-        bytes_max: usize,
-        bodies_max: usize,
-    ) -> bool {
-        let count = bodies.len();
+    pub fn put(bodies: &mut Vec<Self>, entry: &Entry, bytes_max: usize, bodies_max: usize) -> bool {
+        let (count, element) = (bodies.len(), &*entry.element);
         match bodies.last_mut().filter(|body| body.takes(element, bytes_max)) {
             Some(body) => body.add(element),
             None if count >= bodies_max => return false,
@@ -55,7 +59,9 @@ impl Body {
             None => bodies.push(Self::new(element)),
         }
         if let Some(body) = bodies.last_mut() {
-            body.sequences.push(sequence);
+            body.sequences.push(entry.sequence);
+            let until = body.valid_until.into_iter().chain(entry.checked.valid_until).min();
+            body.valid_until = until;
         }
         true
     }
@@ -139,7 +145,8 @@ mod tests {
         let mut body = Body::new("1234");
         assert!(body.takes("5", 8) && !body.takes("5", 7));
         body.add("5");
+        body.put_first("0");
         body.text.push(']');
-        assert_eq!((body.text.as_str(), body.text.len()), ("[1234,5]", 8));
+        assert_eq!(body.text, "[0,1234,5]");
     }
 }

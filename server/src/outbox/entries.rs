@@ -1,67 +1,36 @@
-//! The outbox in memory: which transactions wait, when each is due to be posted, and what became of those
-//! that left.
+//! The outbox in memory: which transactions wait, and what became of those that left.
 //!
-//! Entries are numbered by arrival, and every index below refers to that number, so that they are always
-//! posted in order of arrival. An entry is either fresh (to be posted for the first time), under way on a
-//! lane, or due again at a known time.
+//! Entries are numbered by arrival, and every index refers to that number. What each of them waits for is kept by
+//! the schedule.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
 use tokio::time::Instant;
+use zellbook_core::PublicKey;
 use zellbook_core::protocol::CheckedTransaction;
 use zellbook_core::wire::Stage;
+use zellular::client::LANES_MAX;
 
 use super::body::Body;
 use super::disk::{Changes, ENDED_MAX};
-use super::entry::{Ended, Entry, Hash, Progress, Reason};
-use super::lanes::{self, Lanes};
+use super::entry::{Ended, Entry, Hash, Next, Progress, Reason, is_urgent};
 use super::latency::Latency;
 use super::pending::Pending;
-use zellular::client::LANES_MAX;
+use super::quotas::{Allowance, NoRoom, Quotas};
+use super::recent::RecentMap;
+use super::schedule::Schedule;
+use super::submission::SubmitError;
 
-/// The outbox is full when it reaches this number of transactions, or the number of bytes below.
-pub const ENTRIES_MAX: usize = 100_000;
-pub const BYTES_MAX: usize = 64 << 20;
 /// The number of applied transactions whose times of receipt and posting are remembered.
 const RECENT_MAX: usize = 10_000;
-
+/// The least and the greatest `Retry-After` of a refusal for lack of room, in seconds.
+const RETRY_AFTER_S: (u64, u64) = (1, 30);
 /// How much longer to wait before posting again while this replica does not see all finalized batches: the
 /// transaction may be in one of them already.
 const BLIND_WAIT: Duration = Duration::from_secs(60);
-
-/// The most fresh transactions to examine in one round. Those that wait for a slow gateway would otherwise
-/// make every round long.
-const LOOKED_AT_MAX: usize = 20_000;
-
-/// A map that forgets its oldest keys beyond a maximum size.
-#[derive(Debug)]
-struct RecentMap<T> {
-    // Hash maps are banned only from `core`. Nothing here depends on the order of iteration, and each map has
-    // a random seed, so that nobody can choose hashes that collide.
-    by_hash: HashMap<Hash, T>,
-    order: VecDeque<Hash>,
-    len_max: usize,
-}
-
-impl<T> RecentMap<T> {
-    fn new(len_max: usize) -> Self {
-        Self { by_hash: HashMap::new(), order: VecDeque::new(), len_max }
-    }
-
-    fn insert(&mut self, hash: Hash, value: T) {
-        if self.by_hash.insert(hash, value).is_none() {
-            self.order.push_back(hash);
-        }
-        while self.order.len() > self.len_max
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.by_hash.remove(&oldest);
-        }
-    }
-}
 
 /// The number of transactions since the start.
 #[derive(Clone, Copy, Debug, Default)]
@@ -76,17 +45,17 @@ pub struct Counts {
 
 #[derive(Debug)]
 pub struct Entries {
-    /// By order of arrival.
-    by_sequence: BTreeMap<u64, Entry>,
+    by_order: BTreeMap<u64, Entry>,
     by_hash: HashMap<Hash, u64>,
-    /// Never posted, and not part of a body that is being posted.
-    fresh: BTreeSet<u64>,
-    lanes: Lanes,
+    schedule: Schedule,
+    quotas: Quotas,
     pub pending: Pending,
-    /// Posted but not seen in a batch, by the time at which they are posted again.
-    due: BTreeSet<(Instant, u64)>,
-    bytes: usize,
-    next: u64,
+    /// Those with a `valid_until`, by that time; and those of them that are past it by this replica's clock.
+    expiring: BTreeSet<(u64, u64)>,
+    stopped: BTreeSet<(u64, u64)>,
+    /// Those that are to be posted again, once the store was asked about them.
+    overdue: Vec<u64>,
+    last: u64,
     /// Whether this replica sees all finalized batches, as far as it knows.
     sees_all: bool,
     /// When it last did not.
@@ -104,14 +73,15 @@ impl Entries {
     /// repost until the network's latency has been measured.
     pub fn new(ended: Vec<(Hash, Ended)>, repost_after: Duration) -> Self {
         let mut entries = Self {
-            by_sequence: BTreeMap::new(),
+            by_order: BTreeMap::new(),
             by_hash: HashMap::new(),
-            fresh: BTreeSet::new(),
-            lanes: Lanes::default(),
+            schedule: Schedule::default(),
+            quotas: Quotas::default(),
             pending: Pending::default(),
-            due: BTreeSet::new(),
-            bytes: 0,
-            next: 0,
+            expiring: BTreeSet::new(),
+            stopped: BTreeSet::new(),
+            overdue: Vec::new(),
+            last: 0,
             // Until this replica follows the network, transactions of an earlier run may be in batches that
             // it has not read.
             sees_all: false,
@@ -129,27 +99,24 @@ impl Entries {
     }
 
     pub fn len(&self) -> usize {
-        self.by_sequence.len()
+        self.by_order.len()
     }
 
-    pub fn is_full(&self) -> bool {
-        self.len() >= ENTRIES_MAX || self.bytes >= BYTES_MAX
+    fn get(&self, hash: &Hash) -> Option<&Entry> {
+        self.by_order.get(self.by_hash.get(hash)?)
     }
 
     /// When a waiting transaction was received.
     pub fn received_ms(&self, hash: &Hash) -> Option<u64> {
-        let sequence = self.by_hash.get(hash)?;
-        self.by_sequence.get(sequence).map(|entry| entry.received_ms)
+        self.get(hash).map(|entry| entry.received_ms)
     }
 
     /// The JSON of a waiting transaction.
     pub fn element(&self, hash: &Hash) -> Option<Arc<str>> {
-        let entry = self.by_sequence.get(self.by_hash.get(hash)?)?;
-        Some(Arc::clone(&entry.element))
+        self.get(hash).map(|entry| Arc::clone(&entry.element))
     }
 
     pub fn progress(&self, hash: &Hash) -> Option<Progress> {
-        let waiting = self.by_hash.get(hash).and_then(|sequence| self.by_sequence.get(sequence));
         let ended = |ended: &Ended| {
             let stage = match ended.reason {
                 Reason::Expired => Stage::Expired,
@@ -158,106 +125,181 @@ impl Entries {
             let Ended { received_ms, posted_ms, posts, .. } = *ended;
             Progress { stage, received_ms, posted_ms, posts }
         };
+        let waiting = self.get(hash).map(Entry::progress);
         waiting
-            .map(Entry::progress)
-            .or_else(|| self.recent.by_hash.get(hash).copied())
-            .or_else(|| self.ended.by_hash.get(hash).map(ended))
+            .or_else(|| self.recent.get(hash).copied())
+            .or_else(|| self.ended.get(hash).map(ended))
     }
 
-    /// Adds a transaction that is on disk, and returns when it was received. One that is already here stays as
-    /// it is.
+    /// What a signing key may still submit, apart from urgent transactions.
+    pub fn allowance(&self, key: &PublicKey) -> Allowance {
+        self.allowance_of(key, false)
+    }
+
+    fn allowance_of(&self, key: &PublicKey, is_urgent: bool) -> Allowance {
+        let (limit, remaining) = self.quotas.limit(key, is_urgent);
+        Allowance { limit, remaining, reset_s: self.retry_after_s() }
+    }
+
+    fn retry_after_s(&self) -> u32 {
+        // By then most of what was posted last should be finalized, so that there is room again.
+        let seconds = self.latency.wait().as_secs().clamp(RETRY_AFTER_S.0, RETRY_AFTER_S.1);
+        u32::try_from(seconds).unwrap_or(u32::MAX)
+    }
+
+    pub fn full(&self) -> SubmitError {
+        SubmitError::Full { retry_after_s: self.retry_after_s() }
+    }
+
+    pub fn check_room(
+        &self,
+        checked: &CheckedTransaction,
+        bytes: usize,
+    ) -> Result<(), SubmitError> {
+        let (key, is_urgent) = (&checked.signer, is_urgent(&checked.action));
+        self.quotas.check(key, is_urgent, bytes).map_err(|why| match why {
+            NoRoom::Full => self.full(),
+            NoRoom::Quota => {
+                let allowance = self.allowance_of(key, is_urgent);
+                SubmitError::Quota(Allowance { remaining: 0, ..allowance })
+            }
+        })
+    }
+
+    /// Takes room for a transaction, and returns its number. From now on it counts as pending.
+    pub fn reserve(&mut self, checked: &Arc<CheckedTransaction>, bytes: usize) -> u64 {
+        self.last += 1;
+        self.quotas.take(checked.signer, is_urgent(&checked.action), bytes);
+        self.pending.add(self.last, checked);
+        self.last
+    }
+
+    /// Gives back what `reserve` took.
+    pub fn release(&mut self, sequence: u64, checked: &CheckedTransaction, bytes: usize) {
+        self.quotas.give_back(&checked.signer, is_urgent(&checked.action), bytes);
+        self.pending.remove(sequence, checked);
+    }
+
+    /// Adds a transaction that is on disk and has a number, and returns when it was received. One that is already
+    /// here stays as it is.
     pub fn insert(
         &mut self,
+        sequence: u64,
         checked: Arc<CheckedTransaction>,
         element: Arc<str>,
         received_ms: u64,
     ) -> u64 {
         let hash = checked.hash.0;
         if let Some(received_ms) = self.received_ms(&hash) {
+            self.release(sequence, &checked, element.len());
             return received_ms;
         }
-        self.next += 1;
-        self.bytes += element.len();
-        self.pending.add(self.next, &checked);
+        if let Some(until) = checked.valid_until {
+            self.expiring.insert((until, sequence));
+        }
         let entry = Entry {
+            after: self.pending.before(sequence, &checked),
             checked,
             element,
+            sequence,
             received_ms,
             posted_ms: None,
             posts: 0,
             first_posted: None,
             last_posted: None,
-            due: None,
+            next: Next::Turn,
             gateway: None,
-            is_under_way: false,
-            is_finalized: false,
+            was_handed_over: false,
+            has_lane: false,
+            is_counted: false,
         };
-        self.by_sequence.insert(self.next, entry);
-        self.by_hash.insert(hash, self.next);
-        self.fresh.insert(self.next);
+        self.by_hash.insert(hash, sequence);
+        self.schedule.add(&self.by_order, &entry);
+        self.by_order.insert(sequence, entry);
         received_ms
     }
 
-    /// Restores that a transaction was posted before a restart. It may still appear in a batch, so it is
-    /// not posted again at once.
-    pub fn was_posted(&mut self, hash: &Hash, posted_ms: u64, posts: u32) {
-        let Some(&sequence) = self.by_hash.get(hash) else { return };
-        let Some(entry) = self.by_sequence.get_mut(&sequence) else { return };
-        // How long ago it was posted is known only by the wall clock, which can jump. So the whole wait
-        // starts again.
-        let due = Instant::now() + self.latency.wait();
-        (entry.posted_ms, entry.posts, entry.due) = (Some(posted_ms), posts, Some(due));
-        self.fresh.remove(&sequence);
-        self.due.insert((due, sequence));
+    /// Restores what an earlier process did with a transaction.
+    pub fn restore(&mut self, hash: &Hash, posted: Option<(u64, u32)>) {
+        let sequence = self.by_hash.get(hash).copied().unwrap_or_default();
+        let Some(entry) = self.by_order.get_mut(&sequence) else { return };
+        // Posts are written to disk with a delay, so that a gateway may have one that was never posted by the disk.
+        entry.was_handed_over = true;
+        if let Some((posted_ms, posts)) = posted {
+            (entry.posted_ms, entry.posts) = (Some(posted_ms), posts);
+            self.schedule.restore(&mut self.by_order, sequence, Instant::now());
+        }
     }
 
     fn remove(&mut self, hash: &Hash) -> Option<Entry> {
         let sequence = self.by_hash.remove(hash)?;
-        let mut entry = self.by_sequence.remove(&sequence)?;
-        entry.leave(&mut self.lanes);
-        self.pending.remove(sequence, &entry.checked);
-        self.bytes -= entry.element.len();
-        self.fresh.remove(&sequence);
-        if let Some(due) = entry.due {
-            self.due.remove(&(due, sequence));
-        }
+        let is_final = self.by_order.get(&sequence)?.next == Next::Commit;
+        let next = if is_final { Next::Commit } else { Next::Expiry };
+        self.schedule.remove(&mut self.by_order, sequence, next);
+        let entry = self.by_order.remove(&sequence)?;
+        self.forget_expiry(&entry);
+        self.release(sequence, &entry.checked, entry.element.len());
         Some(entry)
     }
 
-    /// Records that transactions are in a proven batch.
+    fn forget_expiry(&mut self, entry: &Entry) {
+        if let Some(until) = entry.checked.valid_until {
+            self.expiring.remove(&(until, entry.sequence));
+            self.stopped.remove(&(until, entry.sequence));
+        }
+    }
+
+    /// Records that the transactions of a proven batch are final.
     pub fn finalized(&mut self, hashes: impl IntoIterator<Item = Hash>) {
-        let mut is_measured = false;
+        let (mut is_measured, now) = (false, Instant::now());
         for hash in hashes {
-            let sequence = self.by_hash.get(&hash).copied();
-            let entry = sequence.and_then(|sequence| self.by_sequence.get_mut(&sequence));
-            let Some((entry, sequence)) = entry.zip(sequence) else {
-                self.counts.duplicates += u64::from(self.recent.by_hash.contains_key(&hash));
+            let Some(entry) = self.get(&hash) else {
+                self.counts.duplicates += u64::from(self.recent.get(&hash).is_some());
                 continue;
             };
-            if entry.is_finalized {
+            if entry.next == Next::Commit {
                 self.counts.duplicates += 1;
                 continue;
             }
-            entry.is_finalized = true;
-            // Its place in the sequence is fixed, so later transactions of the account may use any lane. The
-            // entry itself stays: until the commit, the store cannot tell its status.
-            entry.leave(&mut self.lanes);
-            // It can be fresh: clients may send a transaction to several replicas, and another one can be
-            // faster.
-            self.fresh.remove(&sequence);
-            if let Some(due) = entry.due.take() {
-                self.due.remove(&(due, sequence));
-            }
-            // One measurement per batch, because its transactions were posted together. Measurements that
-            // include a time when this replica saw nothing would not be the network's latency.
-            if let Some((first, last)) = entry.first_posted.zip(entry.last_posted)
-                && self.blind_at.is_none_or(|at| at < first)
-                && !is_measured
-            {
+            // Once per batch, because its transactions were posted together.
+            if !is_measured && let Next::Batch { first, last } = entry.next {
                 is_measured = true;
-                let posts = entry.posts;
-                self.latency.observe(first.elapsed(), last.elapsed(), posts);
+                self.came_in(
+                    (first, last),
+                    entry.posts,
+                    entry.first_posted.zip(entry.last_posted),
+                    now,
+                );
             }
+            // Its position in the sequence is fixed, so later transactions of the account may use any lane. The
+            // entry itself stays: until the commit, the store cannot tell its status.
+            let sequence = self.by_hash.get(&hash).copied().unwrap_or_default();
+            self.schedule.remove(&mut self.by_order, sequence, Next::Commit);
+            if let Some(until) = self.by_order.get(&sequence).and_then(|of| of.checked.valid_until)
+            {
+                self.expiring.remove(&(until, sequence));
+                self.stopped.remove(&(until, sequence));
+            }
+        }
+    }
+
+    /// Records that a body came in that holds a transaction with these posts.
+    fn came_in(
+        &mut self,
+        (first, last): (u64, u64),
+        posts: u32,
+        posted: Option<(Instant, Instant)>,
+        now: Instant,
+    ) {
+        let Some((first_posted, last_posted)) = posted else {
+            // It was posted by an earlier process, so when is unknown.
+            return self.schedule.flights.came_in(last, now);
+        };
+        let is_last = posts <= 1 || self.latency.is_last_copy(now - last_posted);
+        self.schedule.flights.came_in(if is_last { last } else { first }, now);
+        // Measurements that include a time when this replica saw nothing would not be the network's latency.
+        if self.blind_at.is_none_or(|at| at < first_posted) {
+            self.latency.observe(now - first_posted, now - last_posted, posts);
         }
     }
 
@@ -288,12 +330,35 @@ impl Entries {
 
     /// The waiting transactions that have expired at this time of the exchange.
     pub fn late(&self, time_ms: u64) -> Vec<Entry> {
-        // One that is finalized gets its outcome from the exchange: its batch may be from before it expired.
-        let late = |entry: &&Entry| {
-            !entry.is_finalized && entry.checked.valid_until.is_some_and(|until| until <= time_ms)
-        };
-        // A scan over all entries is enough, since the task asks only once a second.
-        self.by_sequence.values().filter(late).cloned().collect()
+        let until = ..=(time_ms, u64::MAX);
+        let late = self.expiring.range(until).chain(self.stopped.range(until));
+        late.filter_map(|(_, sequence)| self.by_order.get(sequence)).cloned().collect()
+    }
+
+    /// Stops posting what is past its `valid_until` by this replica's clock: the exchange's time stands still in an
+    /// outage, and such a transaction could then take effect long after its sender gave it up. Returns those that no
+    /// gateway can have; the others wait until they are seen or the exchange's time has passed.
+    pub fn stop_late(&mut self, now_ms: u64) -> Vec<Entry> {
+        let late: Vec<_> = self.expiring.range(..=(now_ms, u64::MAX)).copied().collect();
+        let mut never_posted = Vec::new();
+        for (until, sequence) in late {
+            match self.by_order.get(&sequence) {
+                // It is decided when the gateway has answered.
+                Some(Entry { next: Next::Answer, .. }) => {}
+                Some(entry) if !entry.was_handed_over => never_posted.push(entry.clone()),
+                _ => {
+                    self.schedule.remove(&mut self.by_order, sequence, Next::Expiry);
+                    self.expiring.remove(&(until, sequence));
+                    self.stopped.insert((until, sequence));
+                }
+            }
+        }
+        never_posted
+    }
+
+    /// Whether a transaction waits for nothing but the exchange's time.
+    pub fn waits_for_time(&self) -> bool {
+        !self.stopped.is_empty()
     }
 
     /// Records whether this replica sees all finalized batches.
@@ -304,153 +369,79 @@ impl Entries {
         }
     }
 
-    /// Entries that were due by this time are posted again: by now, or by a minute ago while this replica
-    /// does not see all finalized batches.
-    fn due_until(&self) -> Option<Instant> {
+    /// Chooses up to `count` transactions to post again. Their gateway is cleared, so that each post is reported
+    /// as unseen once.
+    pub fn overdue(&mut self, bytes_max: usize, count: usize) -> Vec<Entry> {
         let now = Instant::now();
         // In the first minute after the machine started there is no such instant. `None` is less than every
         // due time, so nothing is due then.
-        if self.sees_all { Some(now) } else { now.checked_sub(BLIND_WAIT) }
-    }
-
-    /// Up to `count` entries that are due again, the longest overdue first. Their gateway is cleared, so
-    /// that each post is reported as unseen once.
-    pub fn overdue(&mut self, count: usize) -> Vec<Entry> {
-        let until = self.due_until();
-        let due = self.due.iter().take_while(|(due, _)| Some(*due) <= until).take(count);
+        let until = if self.sees_all { Some(now) } else { now.checked_sub(BLIND_WAIT) };
+        let Self { by_order, schedule, latency, .. } = self;
+        self.overdue = schedule.overdue(by_order, latency, until, (bytes_max, count));
+        // Copies, because the caller compares them with the store and must not hold the lock during that.
         let mut overdue = Vec::new();
-        for (_, sequence) in due {
-            if let Some(entry) = self.by_sequence.get_mut(sequence) {
-                // Copies, because the caller compares them with the store and must not hold the lock during
-                // that.
+        for sequence in &self.overdue {
+            if let Some(entry) = self.by_order.get_mut(sequence) {
                 overdue.push(entry.clone());
                 entry.gateway = None;
                 // What is overdue is probably lost, so it no longer ties its account to a lane.
-                entry.leave(&mut self.lanes);
+                self.schedule.leave_lane(entry);
             }
         }
         overdue
     }
 
-    /// Up to `bodies_max` bodies of transactions that are due again, in order of arrival.
-    pub fn again(&self, bytes_max: usize, bodies_max: usize) -> Vec<Body> {
-        let until = self.due_until();
-        let again = self.due.iter().take_while(|(due, _)| Some(*due) <= until);
-        // `due` is sorted by time; the set sorts by arrival.
-        let again: BTreeSet<u64> = again.map(|(_, sequence)| *sequence).collect();
+    /// The bodies of the transactions that `overdue` chose and that still wait: urgent ones first, then in order
+    /// of arrival.
+    pub fn again(&mut self, bytes_max: usize, bodies_max: usize) -> Vec<Body> {
+        let chosen = std::mem::take(&mut self.overdue);
+        let chosen = chosen.iter().filter_map(|sequence| self.by_order.get(sequence));
+        let mut chosen: Vec<&Entry> =
+            chosen.filter(|entry| matches!(entry.next, Next::Batch { .. })).collect();
+        // One that must not overtake another keeps its position: both may have been lost.
+        chosen.sort_by_key(|entry| (!entry.is_urgent() || entry.after.is_some(), entry.sequence));
         let mut bodies = Vec::new();
-        for sequence in again {
-            let Some(entry) = self.by_sequence.get(&sequence) else { continue };
-            if !Body::put(&mut bodies, (sequence, &entry.element), bytes_max, bodies_max) {
+        for entry in chosen {
+            if !Body::put(&mut bodies, entry, bytes_max, bodies_max) {
                 break;
             }
         }
         bodies
     }
 
-    /// Takes fresh transactions as bodies, up to `bodies_max` for each of the first `good` lanes, in order
-    /// of arrival within a lane. Lanes that `is_full` marks are busy and get nothing.
+    /// The bodies to post for the first time, by lane. Lanes that `is_full` marks are busy and get nothing.
     pub fn take_new(
         &mut self,
         good: usize,
-        mut is_full: [bool; LANES_MAX],
+        is_full: [bool; LANES_MAX],
         bytes_max: usize,
         bodies_max: usize,
     ) -> [Vec<Body>; LANES_MAX] {
-        let mut taken = [const { Vec::new() }; LANES_MAX];
-        // With this many bytes all good lanes are used, so there is no need to count on.
-        let used = lanes::used(self.backlog(good * bytes_max), bytes_max, good);
-        let looked_at: Vec<u64> = self.fresh.iter().take(LOOKED_AT_MAX).copied().collect();
-        for sequence in looked_at {
-            if is_full.iter().take(good).all(|is_full| *is_full) {
-                break;
-            }
-            let Some(entry) = self.by_sequence.get_mut(&sequence) else { continue };
-            let lane = self.lanes.of(&entry.checked.account, used);
-            // Once an entry does not fit on its lane, later entries of that lane wait too: a shorter one
-            // must not overtake it.
-            if is_full[lane] {
-                continue;
-            }
-            if Body::put(&mut taken[lane], (sequence, &entry.element), bytes_max, bodies_max) {
-                entry.is_under_way = true;
-                self.lanes.enter(entry.checked.account, lane);
-                self.fresh.remove(&sequence);
-            } else {
-                is_full[lane] = true;
-            }
-        }
-        taken
+        self.schedule.take_new(&mut self.by_order, good, is_full, bytes_max, bodies_max)
     }
 
-    /// The number of bytes of fresh transactions. Counting stops at `enough`.
-    fn backlog(&self, enough: usize) -> usize {
-        let mut bytes = 0;
-        for entry in self.fresh.iter().filter_map(|sequence| self.by_sequence.get(sequence)) {
-            bytes += entry.element.len();
-            if bytes >= enough {
-                break;
-            }
-        }
-        bytes
-    }
-
-    /// Makes the transactions of a body fresh again, after no gateway accepted it.
+    /// Gives back their turns to the transactions of a body that no gateway accepted.
     pub fn take_back(&mut self, body: &Body) {
-        for sequence in &body.sequences {
-            // One that is no longer under way was finalized, although no gateway reported success: the answer
-            // was lost, or another replica posted it too. It must not become fresh again.
-            if let Some(entry) = self.by_sequence.get_mut(sequence)
-                && entry.is_under_way
-            {
-                entry.leave(&mut self.lanes);
-                self.fresh.insert(*sequence);
-            }
-        }
+        self.schedule.take_back(&mut self.by_order, body);
     }
 
     /// Records that a gateway accepted a body.
-    pub fn posted(&mut self, body: &Body, gateway: &Arc<str>, now_ms: u64, rng: &mut Rng) {
+    pub fn posted(&mut self, body: &Body, gateway: &Arc<str>, now_ms: u64, random: &mut Rng) {
         for sequence in &body.sequences {
             // The entry may be gone: the batch can be finalized and applied before the gateway responds.
-            let Some(entry) = self.by_sequence.get_mut(sequence) else { continue };
+            let Some(entry) = self.by_order.get_mut(sequence) else { continue };
             entry.posts = entry.posts.saturating_add(1);
             entry.posted_ms = Some(now_ms);
-            entry.gateway = Some(Arc::clone(gateway));
-            let count = if entry.posts == 1 {
-                &mut self.counts.posted
-            } else {
-                &mut self.counts.posted_again
-            };
-            *count += 1;
+            let is_first = entry.posts == 1;
+            self.counts.posted += u64::from(is_first);
+            self.counts.posted_again += u64::from(!is_first);
             self.changes.posted.push((entry.hash(), now_ms, entry.posts));
-            let old = entry.due.take();
-            // A batch can be final before the gateway answers. Then nothing is left to post again or to
-            // measure.
-            if !entry.is_finalized {
-                let now = Instant::now();
-                entry.first_posted.get_or_insert(now);
-                entry.last_posted = Some(now);
-                // The jitter spreads the reposts of transactions that were posted together.
-                let wait = self.latency.wait_after(entry.posts);
-                let due = now + wait.mul_f64(1.0 + rng.f64() / 4.0);
-                entry.due = Some(due);
-                self.due.insert((due, *sequence));
-            }
-            if let Some(old) = old {
-                self.due.remove(&(old, *sequence));
-            }
         }
+        self.schedule.posted(&mut self.by_order, body, gateway, Instant::now(), random);
     }
 
     /// Postpones a transaction that no gateway accepts.
     pub fn put_off(&mut self, sequence: u64, wait: Duration) {
-        let Some(entry) = self.by_sequence.get_mut(&sequence) else { return };
-        let due = Instant::now() + wait;
-        if let Some(old) = entry.due.replace(due) {
-            self.due.remove(&(old, sequence));
-        }
-        self.fresh.remove(&sequence);
-        self.due.insert((due, sequence));
+        self.schedule.put_off(&mut self.by_order, sequence, Instant::now() + wait);
     }
 }

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
+use zellbook_core::Action;
 use zellbook_core::protocol::{CheckedTransaction, ReplayGuard};
 use zellbook_core::wire::Stage;
 
-use super::lanes::Lanes;
+use super::windows::Numbered;
 
 pub type Hash = [u8; 32];
 
 /// Why a transaction was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// The exchange's time reached its `valid_until`.
+    /// The exchange's time reached its `valid_until`; or this replica's clock did, before it was posted.
     Expired,
     /// Another transaction used its nonce, or the nonce is below the key's nonce window.
     Superseded,
@@ -50,24 +51,47 @@ pub struct Progress {
     pub posts: u32,
 }
 
+/// What happens next to a waiting transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It waits for its first post.
+    Turn,
+    /// It is too large for the network at present, and waits for its turn from this time on.
+    TurnAt(Instant),
+    /// It is part of a body that is being posted.
+    Answer,
+    /// A gateway accepted it. It waits to be seen in a batch. The numbers are those of the first and the last body
+    /// that it was posted in.
+    Batch { first: u64, last: u64 },
+    /// It is past its `valid_until` by this replica's clock and is not posted any more, but may have been before.
+    Expiry,
+    /// It is in a proven batch. It waits for the commit.
+    Commit,
+}
+
 /// A waiting transaction.
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub checked: Arc<CheckedTransaction>,
     pub element: Arc<str>,
+    pub sequence: u64,
     pub received_ms: u64,
     pub posted_ms: Option<u64>,
     pub posts: u32,
     /// When it was first and last posted since this process started.
     pub first_posted: Option<Instant>,
     pub last_posted: Option<Instant>,
-    /// When it is posted again; `None` while it is fresh, under way or finalized.
-    pub due: Option<Instant>,
+    pub next: Next,
+    /// An earlier transaction of the account that it must not overtake.
+    pub after: Option<u64>,
     /// The gateway that accepted it last.
     pub gateway: Option<Arc<str>>,
+    /// Whether a gateway may have it. After a restart that is unknown, so it counts as true.
+    pub was_handed_over: bool,
     /// Whether it occupies its account's lane.
-    pub is_under_way: bool,
-    pub is_finalized: bool,
+    pub has_lane: bool,
+    /// Whether it counts in the bound of what is in flight.
+    pub is_counted: bool,
 }
 
 impl Entry {
@@ -83,6 +107,19 @@ impl Entry {
         }
     }
 
+    pub fn is_urgent(&self) -> bool {
+        is_urgent(&self.checked.action)
+    }
+
+    pub fn numbered(&self) -> Numbered {
+        Numbered {
+            key: self.checked.signer,
+            nonce: self.nonce(),
+            sequence: self.sequence,
+            is_urgent: self.is_urgent(),
+        }
+    }
+
     pub const fn ended(&self, reason: Reason) -> Ended {
         let Self { received_ms, posted_ms, posts, .. } = *self;
         Ended { reason, received_ms, posted_ms, posts }
@@ -90,20 +127,22 @@ impl Entry {
 
     pub const fn progress(&self) -> Progress {
         let stage = match self {
-            Self { is_finalized: true, .. } => Stage::Sequenced,
+            Self { next: Next::Commit, .. } => Stage::Sequenced,
             Self { posted_ms: Some(_), .. } => Stage::Posted,
             _ => Stage::Received,
         };
         let Self { received_ms, posted_ms, posts, .. } = *self;
         Progress { stage, received_ms, posted_ms, posts }
     }
+}
 
-    /// Frees the place that it occupies on its account's lane.
-    pub fn leave(&mut self, lanes: &mut Lanes) {
-        // An entry leaves when it is finalized, overdue, taken back or removed, in any combination. Only the
-        // first of these may reduce the count, or another entry of the account would lose its lane.
-        if std::mem::take(&mut self.is_under_way) {
-            lanes.leave(&self.checked.account);
-        }
-    }
+/// Whether a transaction goes before others: it takes risk off the book, or moves the exchange's time.
+pub const fn is_urgent(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Cancel(_)
+            | Action::CancelAll { .. }
+            | Action::CancelAllAfter { .. }
+            | Action::Attest { .. }
+    )
 }

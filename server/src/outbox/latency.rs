@@ -37,9 +37,6 @@ impl Latency {
     /// is not latency: counting it would make the wait longer with every loss. Otherwise the network is
     /// slower than the wait, and the time since the first post counts, up to twice the present wait.
     pub fn observe(&mut self, since_first_post: Duration, since_last_post: Duration, posts: u32) {
-        // Below half of the usual latency, the copy that was seen must be an earlier one. Above double, the
-        // network itself must have become slower.
-        let was_lost = |certain: Duration| (certain / 2..=certain * 2).contains(&since_last_post);
         if posts <= 1 {
             self.certain = Some(match self.certain {
                 None => since_first_post,
@@ -48,13 +45,20 @@ impl Latency {
                 Some(smoothed) => smoothed * 7 / 8 + since_first_post / 8,
             });
             self.take(since_first_post);
-        } else if self.certain.is_some_and(was_lost) {
+        } else if self.is_last_copy(since_last_post) {
             self.take(since_last_post);
         } else {
             // One transaction that waited through an outage must not set the wait of all others. A network
             // that really is slower still raises the wait with each measurement.
             self.take(since_first_post.min(self.wait() * 2));
         }
+    }
+
+    /// Whether a transaction that was posted several times and was just seen can be the copy that was posted last.
+    pub fn is_last_copy(&self, since_last_post: Duration) -> bool {
+        // Below half of the usual latency, the copy that was seen must be an earlier one. Above double, the
+        // network itself must have become slower.
+        self.certain.is_none_or(|certain| (certain / 2..=certain * 2).contains(&since_last_post))
     }
 
     fn take(&mut self, sample: Duration) {
@@ -115,10 +119,15 @@ mod tests {
 
     #[test]
     fn the_wait_grows_to_the_latency_of_a_network_that_is_slower_than_the_wait() {
-        // Everything is posted again before it is seen: 60 s of latency, a wait of 5 s.
+        // All that is posted is posted again before it is seen: 60 s of latency, a wait of 5 s.
         let mut latency = Latency::new(ms(5000));
         for _ in 0..20 {
-            latency.observe(ms(60_000), ms(25_000), 4);
+            let (mut posts, mut last) = (1, ms(0));
+            while last + latency.wait_after(posts) < ms(60_000) {
+                last += latency.wait_after(posts);
+                posts += 1;
+            }
+            latency.observe(ms(60_000), ms(60_000) - last, posts);
         }
         assert!(latency.wait() >= ms(60_000), "{:?}", latency.wait());
         // The same for a network that was fast before.

@@ -12,16 +12,28 @@ mod body;
 mod disk;
 mod entries;
 mod entry;
+mod flights;
+#[cfg(test)]
+mod flow_tests;
+mod gate;
 mod lanes;
 mod latency;
 mod options;
 mod pending;
+mod quotas;
+mod recent;
+mod round;
+mod schedule;
 #[cfg(test)]
 mod spread_tests;
 mod submission;
 mod task;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod turn_tests;
+mod turns;
+mod windows;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,17 +49,14 @@ use crate::store::{Reader, StoreError};
 use body::BodyLimit;
 use disk::Disk;
 use entries::Entries;
+use quotas::ENTRIES_MAX;
 use submission::Submission;
 
 pub use entry::{Hash, Progress};
 pub use options::OutboxOptions;
-pub use submission::SubmitError;
+pub use quotas::Allowance;
+pub use submission::{Enqueued, SubmitError};
 pub use task::OutboxTask;
-
-/// The most submissions that may wait for the disk. Further ones are refused instead of queued.
-const SUBMITS_WAITING_MAX: usize = 4096;
-/// The least and the greatest `Retry-After` of a full outbox, in seconds.
-const RETRY_AFTER_S: (u64, u64) = (1, 30);
 
 pub struct OutboxParts<'a> {
     /// The database; created if it does not exist.
@@ -87,10 +96,11 @@ impl Outbox {
             let checked = check_element(rules, &waiting.element);
             match checked.ok().filter(|checked| checked.hash.0 == hash && !is_done) {
                 Some(checked) => {
-                    entries.insert(checked.into(), waiting.element.into(), waiting.received_ms);
-                    if let Some(posted_ms) = waiting.posted_ms {
-                        entries.was_posted(&hash, posted_ms, waiting.posts);
-                    }
+                    // Without a look at its quota: what has a receipt stays.
+                    let checked = Arc::new(checked);
+                    let sequence = entries.reserve(&checked, waiting.element.len());
+                    entries.insert(sequence, checked, waiting.element.into(), waiting.received_ms);
+                    entries.restore(&hash, waiting.posted_ms.map(|at| (at, waiting.posts)));
                 }
                 None => {
                     if !is_done {
@@ -104,7 +114,7 @@ impl Outbox {
             }
         }
         let entries = Arc::new(Mutex::new(entries));
-        let (sender, submits) = mpsc::channel(SUBMITS_WAITING_MAX);
+        let (sender, submits) = mpsc::channel(ENTRIES_MAX);
         let outbox = Self { entries: Arc::clone(&entries), submits: sender };
         let task = OutboxTask {
             disk,
@@ -124,12 +134,6 @@ impl Outbox {
         with(&mut self.entries.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn full(entries: &Entries) -> SubmitError {
-        // By then most of what was posted last should be finalized, so that there is room again.
-        let seconds = entries.latency.wait().as_secs().clamp(RETRY_AFTER_S.0, RETRY_AFTER_S.1);
-        SubmitError::Full { retry_after_s: u32::try_from(seconds).unwrap_or(u32::MAX) }
-    }
-
     /// Stores a transaction and returns once it is on disk, with the time of its first submission in Unix
     /// milliseconds.
     pub async fn submit(
@@ -137,24 +141,44 @@ impl Outbox {
         checked: &CheckedTransaction,
         element: String,
     ) -> Result<u64, SubmitError> {
-        let hash = checked.hash.0;
-        // A transaction that is already here takes no room, so a full outbox still confirms it. Submissions
-        // that wait for the disk are not counted: they can exceed the limit by the length of their queue.
-        let known = self.entries(|entries| match entries.received_ms(&hash) {
-            None if entries.is_full() => Err(Self::full(entries)),
-            known => Ok(known),
-        })?;
-        if let Some(received_ms) = known {
-            return Ok(received_ms);
-        }
-        let (done, wait) = oneshot::channel();
-        let submit = Submission { checked: Arc::new(checked.clone()), element, done };
-        // Refuse at once if the queue is full, instead of waiting: clients must notice the overload.
-        self.submits.try_send(submit).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => self.entries(|entries| Self::full(entries)),
-            mpsc::error::TrySendError::Closed(_) => SubmitError::Stopped,
-        })?;
-        wait.await.map_err(|_| SubmitError::Stopped)
+        self.enqueue(checked, element)?.stored().await
+    }
+
+    /// Hands a transaction to the task that stores it. The order of calls is the order of arrival.
+    pub fn enqueue(
+        &self,
+        checked: &CheckedTransaction,
+        element: String,
+    ) -> Result<Enqueued, SubmitError> {
+        self.entries(|entries| {
+            // A transaction that is already here takes no room, so a full outbox still confirms it.
+            if let Some(received_ms) = entries.received_ms(&checked.hash.0) {
+                return Ok(Enqueued::Known(received_ms));
+            }
+            let bytes = element.len();
+            entries.check_room(checked, bytes)?;
+            let checked = Arc::new(checked.clone());
+            let (done, stored) = oneshot::channel();
+            let sequence = entries.reserve(&checked, bytes);
+            // Sent under the lock, so that the numbers are in the order of the queue.
+            let submission = Submission { sequence, checked: Arc::clone(&checked), element, done };
+            match self.submits.try_send(submission) {
+                Ok(()) => Ok(Enqueued::Waiting(stored)),
+                Err(error) => {
+                    entries.release(sequence, &checked, bytes);
+                    Err(match error {
+                        mpsc::error::TrySendError::Full(_) => entries.full(),
+                        mpsc::error::TrySendError::Closed(_) => SubmitError::Stopped,
+                    })
+                }
+            }
+        })
+    }
+
+    /// How many transactions a signing key may have in the outbox, and how many more it may submit. Cancels, switches
+    /// and attestations are not counted.
+    pub fn allowance(&self, key: &PublicKey) -> Allowance {
+        self.entries(|entries| entries.allowance(key))
     }
 
     /// The progress of a transaction that waits, was given up, or was applied not long ago.
@@ -167,8 +191,8 @@ impl Outbox {
         self.entries(|entries| entries.element(hash))
     }
 
-    /// The waiting transactions that act for an account or bring funds to it, in order of arrival. Those that
-    /// are finalized count until their outcome is committed.
+    /// The transactions that act for an account or bring funds to it, in order of arrival: also those that wait for
+    /// the disk, and those that are finalized, until their outcome is committed.
     pub fn pending_of(&self, account: &PublicKey) -> Vec<Arc<CheckedTransaction>> {
         self.entries(|entries| entries.pending.of(account).map(|(_, of)| Arc::clone(of)).collect())
     }

@@ -25,7 +25,10 @@ use super::body::{Body, BodyLimit};
 use super::disk::{Changes, Disk};
 use super::entries::Entries;
 use super::entry::{Entry, Reason};
+use super::flights::CREDIT_MAX;
+use super::gate::{Gate, Seen};
 use super::options::OutboxOptions;
+use super::round::{Posted, Round};
 use super::submission::Submission;
 use crate::attester::Attester;
 use crate::clock::Clock;
@@ -33,18 +36,14 @@ use crate::published::Health;
 use crate::published::Published;
 use crate::sequencer::Sequencer;
 use crate::store::{QueryError, Reader, StoreError, View};
-use zellular::client::{GatewayError, LANES_MAX, Route};
+use zellular::client::{LANES_MAX, Route};
 
 /// The most submissions in one commit.
 const SUBMITS_PER_COMMIT: usize = 1000;
 /// The most bodies that one round posts on a lane.
 const BODIES_PER_ROUND: usize = 128;
-/// The most bodies that one round posts again.
-const AGAIN_PER_ROUND: usize = 32;
 /// The most transactions that one round checks before they are posted again.
 const OVERDUE_PER_ROUND: usize = 1024;
-/// The most bytes of bodies in one bulk call.
-const BULK_BYTES_MAX: usize = 512 << 10;
 /// The waits after failures of all gateways.
 const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(4));
 /// How long to wait before retrying a transaction that is too large for the network by itself.
@@ -87,9 +86,20 @@ impl OutboxTask {
         let (mut noted, mut looked) = (Instant::now(), Instant::now());
         // Rounds run in the background: posting must not delay the storing of submissions, and a slow
         // gateway must not delay the others.
-        let mut rounds: FuturesUnordered<Pin<Box<dyn Future<Output = Round> + Send>>> =
+        let mut rounds: FuturesUnordered<Pin<Box<dyn Future<Output = Posted> + Send>>> =
             FuturesUnordered::new();
         let mut busy = Busy::default();
+        let clock = self.clock;
+        let seen = || Seen {
+            now: Instant::now(),
+            now_ms: clock.now_ms(),
+            is_following: health.borrow().state == ReplicaState::Following,
+            time_ms: published.borrow().time_ms,
+        };
+        let mut gate = Gate::new(attester.is_some());
+        if lock(&self.entries).len() > 0 {
+            gate.close(&seen());
+        }
         loop {
             tokio::select! {
                 // In this order, so that a flood of submissions cannot keep the outbox from posting.
@@ -99,13 +109,18 @@ impl OutboxTask {
                     *busy.of(round.route) = false;
                     // A failed call was refused by up to five gateways, so all routes wait, not only this
                     // one.
-                    if self.settle(&round) {
+                    self.settle(&round);
+                    gate.posted(round.has_failed && !round.has_succeeded, Instant::now());
+                    if round.has_failed {
                         not_before = Instant::now() + jitter(retry.fail(), &mut self.random);
                     } else {
                         retry.reset();
                     }
                 }
                 _ = tick.tick() => {
+                    let now_ms = clock.now_ms();
+                    let never_posted = lock(&self.entries).stop_late(now_ms);
+                    self.give_up(&never_posted, now_ms)?;
                     if looked.elapsed() >= LATE_EVERY {
                         looked = Instant::now();
                         // Read before the store is, so that the store is never older than this time: see
@@ -118,18 +133,22 @@ impl OutboxTask {
                     if self.write(is_time)? {
                         noted = Instant::now();
                     }
-                    let sees_all = health.borrow().state == ReplicaState::Following;
-                    lock(&self.entries).look(sees_all);
+                    let seen = seen();
+                    lock(&self.entries).look(seen.is_following);
                     if Instant::now() >= not_before {
-                        if !busy.again {
+                        let is_open = gate.is_open(&seen);
+                        if is_open && !busy.again {
                             // A repost is useless, and would go on for ever, if the transaction can
                             // have no effect any more.
                             let time_ms = published.borrow().time_ms;
-                            let overdue = lock(&self.entries).overdue(OVERDUE_PER_ROUND);
+                            let bytes_max = self.limit.bytes_max();
+                            let overdue =
+                                lock(&self.entries).overdue(bytes_max, OVERDUE_PER_ROUND);
                             self.give_up(&overdue, time_ms)?;
                             report_unseen(&overdue, &*sequencer);
                         }
-                        for (route, bodies) in self.due(&busy, sequencer.lanes(), attester.as_mut()) {
+                        let lanes = sequencer.lanes();
+                        for (route, bodies) in self.due(&busy, lanes, attester.as_mut(), is_open) {
                             *busy.of(route) = true;
                             let round = self.post(Arc::clone(&sequencer), route, bodies);
                             rounds.push(Box::pin(round));
@@ -162,11 +181,11 @@ impl OutboxTask {
         // crash.
         self.disk.take(elements, received_ms)?;
         let mut entries = lock(&self.entries);
-        for Submission { checked, element, done } in submits {
+        for Submission { sequence, checked, element, done } in submits {
             entries.counts.taken += u64::from(entries.received_ms(&checked.hash.0).is_none());
             // For a transaction that came twice this is the time of the first submission, so both receipts
             // are the same.
-            let received_ms = entries.insert(checked, element.into(), received_ms);
+            let received_ms = entries.insert(sequence, checked, element.into(), received_ms);
             // Fails if the client has disconnected; the transaction stays in the outbox all the same.
             let _ = done.send(received_ms);
         }
@@ -220,29 +239,39 @@ impl OutboxTask {
         Ok(())
     }
 
-    /// The bodies that are due on the routes that are not busy. An attestation always goes last on the first
-    /// lane, so that a later one, with a later clock, cannot overtake it.
+    /// The bodies that are due on the routes that are not busy; only an attestation while the gate is closed.
     fn due(
         &self,
         busy: &Busy,
         lanes: usize,
         attester: Option<&mut Attester>,
+        is_open: bool,
     ) -> Vec<(Route, Vec<Body>)> {
         let bytes_max = self.limit.bytes_max();
         let mut entries = lock(&self.entries);
-        let again = if busy.again { Vec::new() } else { entries.again(bytes_max, AGAIN_PER_ROUND) };
-        let mut new = entries.take_new(lanes, busy.lanes, bytes_max, BODIES_PER_ROUND);
+        let (mut again, mut new) = (Vec::new(), [const { Vec::new() }; LANES_MAX]);
+        if is_open {
+            if !busy.again {
+                again = entries.again(bytes_max, CREDIT_MAX);
+            }
+            new = entries.take_new(lanes, busy.lanes, bytes_max, BODIES_PER_ROUND);
+        }
+        let is_wanted = entries.waits_for_time() || (!is_open && entries.len() > 0);
         drop(entries);
         let first = &mut new[0];
         let goes_along = !first.is_empty();
+        // Always on the first lane, so that a later attestation, with a later clock, cannot overtake it.
         if !busy.lanes[0]
-            && let Some(element) = attester.and_then(|attester| attester.next(goes_along))
+            && let Some(element) = attester.and_then(|attester| {
+                attester.want(is_wanted);
+                attester.next(goes_along)
+            })
         {
-            match first.last_mut().filter(|body| body.takes(&element, bytes_max)) {
-                Some(body) => body.add(&element),
+            match first.first_mut().filter(|body| body.takes(&element, bytes_max)) {
+                Some(body) => body.put_first(&element),
                 // The body names no entry for the attestation. If it is refused or lost, the attester signs a
                 // new one.
-                None => first.push(Body::new(&element)),
+                None => first.insert(0, Body::new(&element)),
             }
         }
         let lanes = new.into_iter().enumerate().map(|(lane, bodies)| (Route::Lane(lane), bodies));
@@ -251,94 +280,47 @@ impl OutboxTask {
         due
     }
 
-    /// Posts bodies on a route, one call after the other to keep their order, until a call fails. A body that
-    /// is too large does not stop the others.
+    /// Starts a round of posts.
     fn post<S: Sequencer>(
         &mut self,
         sequencer: Arc<S>,
         route: Route,
-        mut bodies: Vec<Body>,
-    ) -> impl Future<Output = Round> + Send + use<S> {
-        let (entries, posted, clock) =
-            (Arc::clone(&self.entries), Arc::clone(&self.posted), self.clock);
+        bodies: Vec<Body>,
+    ) -> impl Future<Output = Posted> + Send + use<S> {
         // The round owns all that it needs, since this task goes on to change itself while the round runs.
-        let (mut random, known_good) = (self.random.fork(), self.limit.known_good());
-        async move {
-            let mut round = Round {
-                route,
-                has_failed: false,
-                taken: 0,
-                left: Vec::new(),
-                too_large: Vec::new(),
-            };
-            for body in &mut bodies {
-                body.text.push(']');
-            }
-            // Reposts use single calls, each to a different gateway: the previous one may have caused
-            // the loss.
-            let known_good = if route == Route::Repost { 0 } else { known_good };
-            let mut calls = calls(bodies, known_good).into_iter();
-            for call in calls.by_ref() {
-                let texts: Vec<String> = call.iter().map(|body| body.text.clone()).collect();
-                let longest = texts.iter().map(String::len).max().unwrap_or(0);
-                match sequencer.post(&texts, route).await {
-                    Ok(gateway) => {
-                        let mut entries = lock(&entries);
-                        for body in &call {
-                            entries.posted(body, &gateway, clock.now_ms(), &mut random);
-                        }
-                        drop(entries);
-                        if let [_] = texts.as_slice() {
-                            round.taken = round.taken.max(longest);
-                        }
-                        posted.notify_one();
-                    }
-                    Err(GatewayError::BatchTooLarge) => {
-                        round.too_large.extend(call.iter().map(|body| {
-                            let alone = body.sequences.first().copied();
-                            (longest, alone.filter(|_| body.sequences.len() == 1))
-                        }));
-                        round.left.extend(call);
-                    }
-                    Err(error) => {
-                        // The bodies behind this one stay behind it: they can hold later transactions of the
-                        // same accounts.
-                        tracing::debug!("posting failed, will retry: {error}");
-                        round.has_failed = true;
-                        round.left.extend(call);
-                        break;
-                    }
-                }
-            }
-            round.left.extend(calls.flatten());
-            round
-        }
+        let round = Round {
+            sequencer,
+            route,
+            bodies,
+            known_good: self.limit.known_good(),
+            entries: Arc::clone(&self.entries),
+            posted: Arc::clone(&self.posted),
+            clock: self.clock,
+            random: self.random.fork(),
+        };
+        round.run()
     }
 
-    /// Processes a finished round: makes fresh again what no gateway accepted, and learns the network's
-    /// size limit. Returns whether to wait before the next round.
-    fn settle(&mut self, round: &Round) -> bool {
+    /// Processes a finished round: gives back their turns to what no gateway accepted, and learns the network's
+    /// size limit.
+    fn settle(&mut self, round: &Posted) {
         self.limit.takes(round.taken);
         let mut entries = lock(&self.entries);
-        // Reposts are still listed as due, so the next round tries them again without help.
+        // Reposts are still listed as overdue, so a later round tries them again without help.
         if round.route != Route::Repost {
             round.left.iter().for_each(|body| entries.take_back(body));
         }
-        for (bytes, alone) in &round.too_large {
-            self.limit.refuses(*bytes);
+        if let Some((bytes, alone)) = round.too_large {
+            self.limit.refuses(bytes);
             // A body of one transaction cannot be made smaller. It would be refused again in every round.
             if let Some(sequence) = alone {
-                entries.put_off(*sequence, TOO_LARGE_WAIT);
+                entries.put_off(sequence, TOO_LARGE_WAIT);
             }
-        }
-        drop(entries);
-        if !round.too_large.is_empty() {
             tracing::warn!(
                 "the gateways refused a batch as too large; new batches have at most {} bytes",
                 self.limit.bytes_max()
             );
         }
-        round.has_failed
     }
 }
 
@@ -350,29 +332,6 @@ fn report_unseen<S: Sequencer>(overdue: &[Entry], sequencer: &S) {
     // One lost batch has many transactions but is one failure of its gateway.
     gateways.dedup();
     gateways.into_iter().for_each(|gateway| sequencer.unseen(gateway));
-}
-
-/// Groups bodies into calls, in order: bulk calls for bodies that are known not to be too large, single
-/// calls for the others.
-fn calls(bodies: Vec<Body>, known_good: usize) -> Vec<Vec<Body>> {
-    let mut calls: Vec<Vec<Body>> = Vec::new();
-    let mut bytes = 0;
-    for body in bodies {
-        let length = body.text.len();
-        let is_good = |body: &Body| body.text.len() <= known_good;
-        // A body of unknown length goes alone, because only the single call says that a body is too large.
-        let joins = is_good(&body)
-            && bytes + length <= BULK_BYTES_MAX
-            && calls.last().is_some_and(|call| call.iter().all(is_good));
-        if let Some(call) = calls.last_mut().filter(|_| joins) {
-            bytes += length;
-            call.push(body);
-        } else {
-            bytes = length;
-            calls.push(vec![body]);
-        }
-    }
-    calls
 }
 
 /// The routes on which a round is in progress.
@@ -389,19 +348,6 @@ impl Busy {
             Route::Repost => &mut self.again,
         }
     }
-}
-
-/// The result of a round of posts.
-#[derive(Debug)]
-struct Round {
-    route: Route,
-    has_failed: bool,
-    /// The bodies that no gateway accepted.
-    left: Vec<Body>,
-    /// The length of the longest body that was accepted in a single call.
-    taken: usize,
-    /// The lengths of bodies that were too large, and the entry of a body that has only one.
-    too_large: Vec<(usize, Option<u64>)>,
 }
 
 enum End {

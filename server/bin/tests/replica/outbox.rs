@@ -6,9 +6,11 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use zellbook_core::Action;
+use zellbook_core::{Action, Decimal, SecretKey, Transaction};
 
-use crate::harness::{Given, Process, Replica, free_port, key, now_ms, number, order, run, text};
+use crate::harness::{
+    Given, Process, Replica, client, free_port, key, now_ms, number, order, run, text,
+};
 use crate::hostile::node::{Asked, Attack, Node, Sent, page, state};
 
 /// The number of orders placed to measure the latency.
@@ -191,4 +193,203 @@ async fn a_transaction_that_expires_in_the_outbox_stays_expired_after_a_restart(
     let url = format!("{}{path}", again.url);
     let body: Value = client.get(&url).send().await.unwrap().json().await.unwrap();
     assert_eq!(body["status"], "expired");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_one_key_delays_nobody_else_and_ends_in_429() {
+    const EACH: u64 = 1000;
+    let folder = TempDir::new().unwrap();
+    let sequencer_data = folder.path().join("sequencer");
+    let arguments = ["--data", sequencer_data.to_str().unwrap()];
+    let mut sequencer = Process::start(folder.path(), "sequencer", &arguments, "/node/ready").await;
+    let given = Given::network(&folder, &sequencer_data.join("nodes.json"));
+    let mut replica = Replica::start(&folder, "data", &given.arguments()).await;
+    replica.ready().await;
+    let (flooder, honest) = (key(1), key(2));
+    replica.fund(&[flooder.public_key(), honest.public_key()]).await;
+    let mut before = Vec::new();
+    for number in 0..10 {
+        let line = format!("sell 0.01 ETH/USDT @ {}", 2500 + number);
+        before.push(latency(&replica.order(&honest, &line).await));
+    }
+    // The flood gathers in an outage, so that the test does not depend on the speed of the machine.
+    sequencer.kill();
+    let line = "buy 0.01 ETH/USDT @ 100 ioc";
+    let bodies: Vec<String> = (0..7)
+        .map(|_| {
+            let elements = (0..EACH).map(|_| replica.sign_order(&flooder, line).0);
+            format!("[{}]", elements.collect::<Vec<_>>().join(","))
+        })
+        .collect();
+    let (mut refused, mut remaining) = (0, u64::MAX);
+    for body in bodies {
+        let url = format!("{}/v1/transactions", replica.process.url);
+        let post = client().post(url).header("content-type", "application/json").body(body);
+        let answer = post.send().await.unwrap();
+        let header = |name: &str| answer.headers()[name].to_str().unwrap().parse::<u64>().unwrap();
+        assert!(header("ratelimit-limit") > 0 && header("ratelimit-reset") > 0);
+        remaining = remaining.min(header("ratelimit-remaining"));
+        let answer: Value = answer.json().await.unwrap();
+        let entries = answer["transactions"].as_array().unwrap();
+        refused += entries.iter().filter(|entry| entry["error"]["name"] == "outbox_quota").count();
+    }
+    assert!(refused > 0 && remaining == 0, "{refused} refused, {remaining} remaining");
+    let url = format!("{}/v1/transactions", replica.process.url);
+    let post = client().post(url).header("content-type", "application/json");
+    let one = post.body(replica.sign_order(&flooder, line).0).send().await.unwrap();
+    assert_eq!(one.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(one.headers()["ratelimit-remaining"], "0");
+    assert!(one.headers()["retry-after"].to_str().unwrap().parse::<u64>().unwrap() > 0);
+    // The flooder's own cancels have room.
+    let (switch, _) = replica.sign(&flooder, Action::CancelAllAfter { time: 0 });
+    replica.submit(&switch).await;
+    sequencer.restart("/node/ready").await;
+    // The first one also waits for the end of the outage.
+    replica.order(&honest, "sell 0.01 ETH/USDT @ 2400").await;
+    // While thousands wait, another account's orders and switch are applied about as soon as before.
+    let mut under = Vec::new();
+    for number in 0..10 {
+        let line = format!("sell 0.01 ETH/USDT @ {}", 2600 + number);
+        under.push(latency(&replica.order(&honest, &line).await));
+        let time = now_ms() + 60_000;
+        let switched = replica.perform(&honest, Action::CancelAllAfter { time }).await;
+        assert_eq!(switched["status"], "applied", "{switched}");
+        under.push(latency(&switched));
+    }
+    let waiting = number(&replica.status().await["outbox"]);
+    for latencies in [&mut before, &mut under] {
+        latencies.sort_unstable();
+    }
+    println!(
+        "submit to applied: before {before:?} ms, under the flood {under:?} ms; {waiting} wait"
+    );
+    assert!(waiting > 500, "the flood is over: {waiting} wait");
+    let posting = replica.status().await["posting"].clone();
+    let posts = number(&posting["posted"]) + number(&posting["posted_again"]);
+    assert!(posts * 100 <= number(&posting["posted"]) * 105, "{posting}");
+}
+
+/// The time from submission to outcome, in milliseconds.
+fn latency(outcome: &Value) -> u64 {
+    assert_eq!(outcome["status"], "applied", "{outcome}");
+    number(&outcome["applied_ms"]).saturating_sub(number(&outcome["received_ms"]))
+}
+
+#[tokio::test]
+async fn what_expires_in_an_outage_has_no_effect_after_it() {
+    let folder = TempDir::new().unwrap();
+    let sequencer_data = folder.path().join("sequencer");
+    let arguments = ["--data", sequencer_data.to_str().unwrap()];
+    let mut sequencer = Process::start(folder.path(), "sequencer", &arguments, "/node/ready").await;
+    let given = Given::network(&folder, &sequencer_data.join("nodes.json"));
+    let mut first = Replica::start(&folder, "first", &given.arguments_of(0)).await;
+    let mut second = Replica::start(&folder, "second", &given.arguments_of(1)).await;
+    first.ready().await;
+    second.ready().await;
+    let (alice, bob, carol) = (key(1), key(2), key(3));
+    first.fund(&[alice.public_key(), bob.public_key(), carol.public_key()]).await;
+    first.until("/v1/status", |status| status["time_ms"] != "0").await;
+    let expires = now_ms() + 6000;
+    first.order(&bob, &format!("sell 1 ETH/USDT @ 2000 gtd {expires}")).await;
+    first.order(&carol, "sell 1 ETH/USDT @ 2100").await;
+    sequencer.kill();
+    // Both are posted in vain at once. The first one is valid for three seconds.
+    let ioc = Action::Order(order("buy 1 ETH/USDT @ 2100 ioc"));
+    let (json, short) = first.sign_until(&alice, Some(now_ms() + 3000), ioc);
+    first.submit(&json).await;
+    let (json, patient) = first.sign_order(&alice, "buy 1 ETH/USDT @ 2050");
+    first.submit(&json).await;
+    first.until("/v1/status", |_| now_ms() > expires + 500).await;
+    let status = first.get(&format!("/v1/transactions/{short}")).await;
+    assert_ne!(status["status"], "posted", "{status}");
+    sequencer.restart("/node/ready").await;
+    // The exchange's time passes the outage before an order of a user can fill: bob's has expired.
+    let outcome = first.outcome(&patient).await;
+    assert_eq!(
+        (&outcome["status"], &outcome["order"]["filled"]),
+        (&"applied".into(), &"0".into()),
+        "{outcome}"
+    );
+    let given_up = |body: &Value| body["status"] == "expired";
+    first.until(&format!("/v1/transactions/{short}"), given_up).await;
+    let trades = first.get("/v1/markets/ETH-USDT/trades").await;
+    assert_eq!(trades["trades"], json!([]));
+    drop(second);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_faucet_credits_fifty_accounts_at_once() {
+    let folder = TempDir::new().unwrap();
+    let mut replica = Replica::start(&folder, "data", &[]).await;
+    replica.ready().await;
+    let bodies =
+        (1..=50).map(|seed| json!({ "account": key(seed).public_key() .to_string()}).to_string());
+    let bodies: Vec<String> = bodies.collect();
+    // One client, so that a slow machine does not have to open fifty connections at once.
+    let (client, url) = (client(), format!("{}/v1/faucet", replica.process.url));
+    let requests = bodies.iter().map(|body| {
+        let post = client.post(&url).header("content-type", "application/json");
+        async {
+            let answer = post.body(body.clone()).send().await;
+            let answer =
+                answer.unwrap_or_else(|error| panic!("{error}\n{}", replica.process.log()));
+            (answer.status(), answer.json::<Value>().await.unwrap())
+        }
+    });
+    let mut hashes = Vec::new();
+    for (status, answer) in futures_util::future::join_all(requests).await {
+        assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+        let entries = answer["transactions"].as_array().unwrap();
+        hashes.extend(entries.iter().map(|entry| entry["hash"].as_str().unwrap().to_string()));
+    }
+    assert!(hashes.len() >= 100, "{}", hashes.len());
+    for hash in &hashes {
+        let outcome = replica.outcome(hash).await;
+        assert_eq!(outcome["status"], "applied", "{outcome}");
+    }
+    let (status, answer) = replica.request(Method::POST, "/v1/faucet", &bodies[0]).await;
+    // If a new hour starts during the test, the account is rightly credited again.
+    let is_refused = status == StatusCode::TOO_MANY_REQUESTS;
+    assert!(is_refused || status == StatusCode::ACCEPTED, "{status} {answer}");
+}
+
+#[tokio::test]
+async fn a_rejected_deposit_costs_the_account_no_faucet_hour() {
+    let folder = TempDir::new().unwrap();
+    let mut replica = Replica::start(&folder, "data", &[]).await;
+    replica.ready().await;
+    let file = std::fs::read_to_string(replica.data.join("issuer.key")).unwrap();
+    let bytes = hex::decode(file.trim()).unwrap();
+    let issuer = SecretKey::from_bytes(&bytes.try_into().unwrap()).unwrap();
+    // The issuer uses 64 nonces above its clock, so those of the faucet are too old.
+    let ahead = now_ms() + 3_600_000;
+    let mut last = String::new();
+    for nonce in ahead..ahead + 64 {
+        let transaction = Transaction {
+            account: issuer.public_key(),
+            signer: None,
+            nonce,
+            valid_until: None,
+            action: Action::Deposit {
+                token: "ETH".into(),
+                to: key(9).public_key(),
+                amount: Decimal::parse("1").unwrap(),
+                reference: nonce.to_string(),
+            },
+        };
+        last = transaction.hash(&replica.rules.network).to_string();
+        replica.submit(&transaction.sign(&replica.rules.network, &issuer).to_json()).await;
+    }
+    assert_eq!(replica.outcome(&last).await["status"], "applied");
+    let body = json!({ "account": key(1).public_key().to_string() }).to_string();
+    for _ in 0..2 {
+        let (status, answer) = replica.request(Method::POST, "/v1/faucet", &body).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+        for entry in answer["transactions"].as_array().unwrap() {
+            let path = format!("/v1/transactions/{}", entry["hash"].as_str().unwrap());
+            let ended =
+                |body: &Value| matches!(body["status"].as_str(), Some("rejected" | "superseded"));
+            replica.until(&path, ended).await;
+        }
+    }
 }

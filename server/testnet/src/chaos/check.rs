@@ -112,6 +112,7 @@ impl Judge {
         &self,
         ledger: &Ledger,
         replicas: &[TestedReplica],
+        now_ms: u64,
     ) -> Result<usize, String> {
         let mut given_up = 0;
         for (hash, accepted) in ledger.accepted().iter() {
@@ -120,11 +121,15 @@ impl Judge {
             }
             given_up += 1;
             let replica = &replicas[accepted.replica];
-            let stage = replica.progress(hash).map(|progress| progress.stage);
+            let progress = replica.progress(hash);
+            let stage = progress.map(|progress| progress.stage);
+            // One that was never posted ends by the replica's clock, which is virtual time.
+            let was_never_posted = progress.is_some_and(|progress| progress.posts == 0)
+                && accepted.checked.valid_until.is_some_and(|until| until <= now_ms);
             // An outbox may give up only a transaction that cannot take effect any more. The judge's state
             // shows whether that is so.
             let is_true = match stage {
-                Some(Stage::Expired) => self.is_expired(&accepted.checked),
+                Some(Stage::Expired) => was_never_posted || self.is_expired(&accepted.checked),
                 Some(Stage::Superseded) => self.is_superseded(&accepted.checked),
                 _ => false,
             };

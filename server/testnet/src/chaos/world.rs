@@ -145,7 +145,11 @@ impl<'a> World<'a> {
         // From the emulated nodes and not from a replica, so that all replicas together cannot be wrong unnoticed.
         let judge = Judge::new(&self.common.rules, &bodies)?;
         // Before the replicas are killed, because only a running outbox tells why it gave a transaction up.
-        let given_up = judge.check_accepted(&self.common.ledger, &self.replicas)?;
+        let given_up = judge.check_accepted(
+            &self.common.ledger,
+            &self.replicas,
+            self.common.clock.now_ms(),
+        )?;
         for replica in &mut self.replicas {
             // Killed first, so that what is checked is what is on disk.
             replica.kill().await;
