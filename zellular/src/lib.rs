@@ -1,9 +1,10 @@
 //! The SDK of the [Zellular Sequencer](https://docs.zellular.xyz).
 //!
 //! Zellular is a network of nodes that puts an app's *batches* (texts of the app's choice) into one
-//! sequence and proves each as final with an aggregated BLS signature. Every reader who checks the
-//! proofs sees the same batches in the same sequence, whichever node it asks. This crate checks
-//! them; it knows nothing of any app.
+//! sequence and signs each with an aggregated BLS signature. Every reader who checks these proofs sees
+//! the same number of batches in the same order, whichever node it asks, and the same texts up to
+//! collisions of xxh128, which can be made on purpose (see [`chain`]). This crate checks the proofs; it
+//! knows nothing of any app.
 //!
 //! # Without features
 //!

@@ -150,7 +150,10 @@ impl Gateways {
             return None;
         }
         let except: Vec<usize> = self.position(url).into_iter().collect();
-        self.choose(Use::Reading, &except).map(|position| self.url(position))
+        let position = self.choose(Use::Reading, &except)?;
+        // Nothing depends on this answer, so one that is avoided is left alone.
+        let until = self.list.get(position)?.avoided_until;
+        until.is_none_or(|until| until <= Instant::now()).then(|| self.url(position))
     }
 
     /// Returns the gateway that a lane leads to. It stays the same until something speaks against it.

@@ -114,7 +114,9 @@ fn Sheet() -> impl IntoView {
             Some(TrustLevel::Proven) if is_of_state => {
                 "All checks passed against the root that this replica reports. Replicas have not certified that exact root."
             }
-            Some(TrustLevel::Proven) => "All checks that this page can make have passed.",
+            Some(TrustLevel::Proven) => {
+                "All checks that this page can make have passed: this is sequenced. Replicas certify it later."
+            }
         };
         view! { <p class="verdict" class:error=level.get() == Some(TrustLevel::False)>{message}</p> }
     };

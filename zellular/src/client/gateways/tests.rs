@@ -200,3 +200,21 @@ async fn posts_on_a_lane_follow_to_the_gateway_that_took_the_last_one() {
         assert_eq!(gateways.posting(0), Some(other));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn another_gateway_is_never_the_same_one_nor_one_that_is_avoided() {
+    let mut three = gateways(&[10, 10, 10]);
+    for _ in 0..100 {
+        assert_ne!(three.other_than("http://0").as_deref(), Some("http://0"));
+    }
+    three.fails("http://1", &unavailable());
+    for _ in 0..100 {
+        assert_eq!(three.other_than("http://0").as_deref(), Some("http://2"));
+    }
+    three.fails("http://2", &GatewayFailure::Dishonest("x".into()));
+    assert_eq!(three.other_than("http://0"), None);
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!(three.other_than("http://0").as_deref(), Some("http://1"));
+    // A single gateway has no other, whatever the body came from.
+    assert_eq!(gateways(&[10]).other_than(""), None);
+}
