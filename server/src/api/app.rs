@@ -1,6 +1,7 @@
 //! The parts of the replica that the handlers share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use tokio::sync::{Semaphore, watch};
@@ -18,6 +19,15 @@ use zellular::client::VerifierWatch;
 
 /// The most WebSockets that may be open at once.
 pub const SOCKETS_MAX: usize = 512;
+
+/// When this replica counts as ready. `None` is no limit.
+#[derive(Clone, Copy, Debug)]
+pub struct Readiness {
+    /// How long nothing may come back while transactions wait in the outbox.
+    pub wait_max: Option<Duration>,
+    /// How old the last batch may be.
+    pub batch_age_max: Option<Duration>,
+}
 
 pub struct App {
     pub rules: Arc<Rules>,
@@ -38,6 +48,7 @@ pub struct App {
     /// `None` if the replica serves no web page.
     pub page: Option<Page>,
     pub clock: Clock,
+    pub readiness: Readiness,
     /// Each WebSocket holds a permit.
     pub sockets: Arc<Semaphore>,
     /// Becomes true when the replica stops.

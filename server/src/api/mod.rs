@@ -37,7 +37,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
-pub use app::{App, SOCKETS_MAX};
+pub use app::{App, Readiness, SOCKETS_MAX};
 pub use error::ApiError;
 pub use faucet::Faucet;
 pub use page::Page;

@@ -12,7 +12,7 @@ use zellular::bls::BlsSecretKey;
 use zellular::client::fixed;
 use zellular::{FinalitySignature, Node, NodeList, Threshold, Verifier};
 
-use super::{App, router};
+use super::{App, Readiness, router};
 use crate::clock::Clock;
 use crate::config::test_rules;
 use crate::outbox::{Outbox, OutboxOptions, OutboxParts};
@@ -80,6 +80,7 @@ fn replica(folder: &Path, rules: &Arc<Rules>) -> (App, Replica<Store>) {
         start: 0,
         snapshots: Snapshots::open(&folder.join("snapshots"), 1).unwrap(),
         page: None,
+        readiness: Readiness { wait_max: None, batch_age_max: None },
         clock: Clock::system(),
         sockets: Arc::new(Semaphore::new(1)),
         stop: watch::channel(false).1,
