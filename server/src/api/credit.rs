@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::Deserialize;
 use zellbook_core::types::TokenIndex;
 use zellbook_core::wire::{SubmitResponse, Submitted};
@@ -15,6 +15,7 @@ use super::accounts::parse_account;
 use super::app::{App, Shared};
 use super::error::ApiError;
 use super::faucet::{HOUR_MS, reference};
+use crate::client_address::ClientAddress;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +26,7 @@ struct FaucetRequest {
 /// `POST /v1/faucet` with `{"account": "<public key>"}`: deposits every faucet token.
 pub async fn credit(
     State(app): Shared,
+    Extension(client): Extension<ClientAddress>,
     body: Bytes,
 ) -> Result<(StatusCode, Json<SubmitResponse>), ApiError> {
     let Some(faucet) = &app.faucet else {
@@ -65,7 +67,7 @@ pub async fn credit(
             .retry_after(seconds));
     };
     let elements = deposits.iter().map(SignedTransaction::to_json).collect();
-    match submit(&app, elements).await {
+    match submit(&app, client, elements).await {
         Ok(transactions) => Ok((StatusCode::ACCEPTED, Json(SubmitResponse { transactions }))),
         Err(error) => {
             // A failure of this replica must not cost the account its hour.
@@ -78,9 +80,13 @@ pub async fn credit(
 }
 
 /// Submits the deposits, and returns all of them or the first error.
-async fn submit(app: &Arc<App>, deposits: Vec<String>) -> Result<Vec<Submitted>, ApiError> {
+async fn submit(
+    app: &Arc<App>,
+    client: ClientAddress,
+    deposits: Vec<String>,
+) -> Result<Vec<Submitted>, ApiError> {
     let mut transactions = Vec::new();
-    for taken in app.take(deposits).await? {
+    for taken in app.take(client, deposits).await? {
         transactions.push(taken?.into());
     }
     Ok(transactions)

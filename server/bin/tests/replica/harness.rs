@@ -185,7 +185,8 @@ impl Replica {
 
     pub async fn request(&self, method: Method, path: &str, body: &str) -> (StatusCode, Value) {
         let url = format!("{}{path}", self.process.url);
-        let answer = client().request(method, url).body(body.to_string()).send().await.unwrap();
+        let request = client().request(method, url).header("content-type", "application/json");
+        let answer = request.body(body.to_string()).send().await.unwrap();
         let status = answer.status();
         let text = answer.text().await.unwrap();
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
