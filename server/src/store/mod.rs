@@ -26,7 +26,6 @@ mod writer;
 
 pub use accounts::read_balance;
 pub use candles::Interval;
-pub use contents::signed;
 pub use database::open_durable;
 pub use error::{QueryError, StoreError};
 pub use payouts::PayoutQuery;

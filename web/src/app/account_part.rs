@@ -9,7 +9,7 @@ use zellbook_core::wire::AccountBody;
 
 use crate::features::market::{Markets, genesis};
 use crate::features::order::{self, DeadMan, EditSheet};
-use crate::features::signing::{SignSheet, Signing};
+use crate::features::signing::{SignSheet, Signing, use_signing};
 use crate::features::wallet::{Session, keys, use_session};
 use crate::platform::{clock, database, feed, tabs};
 use crate::ui::interface::Interface;
@@ -109,6 +109,9 @@ pub fn AccountSheets() -> impl IntoView {
 #[wasm_split(account, wasm_split_path = ::leptos::wasm_split, fallible)]
 fn sheets() -> Result<MakeView, NotLoaded> {
     Ok(|| {
+        // The sheets go when the last account does, in any tab.
+        let signing = use_signing();
+        on_cleanup(move || signing.forget());
         view! {
             <EditSheet />
             <SignSheet />

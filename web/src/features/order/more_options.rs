@@ -8,6 +8,7 @@ use super::choices::Choices;
 use super::draft::Draft;
 use super::form_error::FormError;
 use crate::features::market::{Markets, use_markets};
+use crate::features::signing::trading_key;
 use crate::features::wallet::{Session, use_session};
 
 /// Which orders are cancelled when an order would trade with one of the same account.
@@ -31,10 +32,15 @@ fn text_to_sign(
     let is_counted = choices.expiry.is_counted();
     order.expires = order.expires.map(|time| if is_counted { 0 } else { time });
     let action = Action::Order(order);
-    let transaction = Transaction { account, signer: None, nonce: 0, valid_until: None, action };
+    // A trading key that may sign is named in the text. Its reports are tracked here, because `usable` does not.
+    session.account.track();
+    session.wallet.track();
+    let signer = trading_key::usable(markets, session, &action);
+    let transaction = Transaction { account, signer, nonce: 0, valid_until: Some(0), action };
     let text = transaction.text(&network);
-    // A value cannot contain a line feed, so nothing but the lines of these two fields can match.
+    // A value cannot contain a line feed, so nothing but the lines of these three fields can match.
     let text = text.replace("\nnonce: 0", "\nnonce: (time of signing)");
+    let text = text.replace("\nvalid_until: 0", "\nvalid_until: (1 hour later, or as chosen then)");
     Some(text.replace("\nexpires: 0", "\nexpires: (counted from the time of signing)"))
 }
 
