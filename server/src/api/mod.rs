@@ -8,6 +8,7 @@ mod accounts;
 mod app;
 mod batches;
 mod candles;
+mod channels;
 mod contents;
 mod credit;
 mod error;
@@ -19,6 +20,7 @@ mod page;
 mod rate_limit;
 mod simulate;
 mod snapshots;
+mod socket;
 mod status;
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@
 
 mod accounts;
 mod candles;
+mod changes;
 mod contents;
 mod database;
 mod error;
@@ -26,6 +27,7 @@ mod writer;
 
 pub use accounts::read_balance;
 pub use candles::Interval;
+pub use changes::{AccountChanges, account_changes};
 pub use contents::signed;
 pub use database::open_durable;
 pub use error::{QueryError, StoreError};

@@ -99,6 +99,16 @@ impl Process {
         line.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap() * 1024
     }
 
+    /// The CPU time that it has used, in milliseconds.
+    pub fn cpu_ms(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // The name of the program, which may contain spaces, ends with the last parenthesis. User and system time are the
+        // 12th and 13th field after it, in hundredths of a second.
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        ticks.map(|ticks| ticks.parse::<u64>().unwrap() * 10).sum()
+    }
+
     /// Kills it without running any handler, as a power cut would.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
@@ -251,6 +261,11 @@ impl Replica {
     pub async fn submit(&self, json: &str) {
         let (status, body) = self.request(Method::POST, "/v1/transactions", json).await;
         assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+    }
+
+    /// Submits transactions in one request.
+    pub async fn submit_all(&self, transactions: &[String]) {
+        self.submit(&format!("[{}]", transactions.join(","))).await;
     }
 
     /// Waits until a transaction is applied or rejected.
