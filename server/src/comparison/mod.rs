@@ -179,7 +179,7 @@ impl Comparison {
                 true
             }
             Err(error) => {
-                // Not called dishonest: an honest node can have lost its history, and nothing here is checked
+                // The gateway is not called dishonest. An honest node can have lost its history, and nothing is checked
                 // against a signature.
                 sequencer.fails(gateway, GatewayFailure::Unavailable(error));
                 false
