@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use zellbook_server::cli::{self, EXIT_CODES, Failure, Output};
 
 /// Zellbook, a limit-order-book exchange that runs on many replicas instead of one server.
@@ -39,9 +39,9 @@ impl Command {
     }
 
     /// The log level without ZELLBOOK_LOG.
-    const fn log_level(&self) -> &'static str {
+    const fn log_level(&self) -> LevelFilter {
         match self {
-            Self::Server(_) => "info",
+            Self::Server(_) => LevelFilter::INFO,
             #[cfg(feature = "testnet")]
             Self::Testnet(command) => command.log_level(),
         }
@@ -61,15 +61,21 @@ fn with_exit_codes(command: clap::Command) -> clap::Command {
 
 fn main() -> ExitCode {
     let Arguments { json, command } = parse();
-    let filter = EnvFilter::try_from_env("ZELLBOOK_LOG")
-        .unwrap_or_else(|_| EnvFilter::new(command.log_level()));
+    let wanted = std::env::var("ZELLBOOK_LOG").ok();
+    let parsed = wanted.as_deref().and_then(|text| text.parse().ok());
+    let level = parsed.unwrap_or_else(|| command.log_level());
     tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(level)
         // Standard output has only results, so that programs can read it.
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .init();
+    if let (Some(wanted), None) = (&wanted, parsed) {
+        tracing::warn!(
+            "ZELLBOOK_LOG is {wanted:?}, not error, warn, info, debug or off; the level is {level}"
+        );
+    }
     // reqwest is built without a TLS provider, so one must be installed before the first client is made.
     // Fails only if a provider is installed already, and nothing before this line installs one.
     let _ = rustls::crypto::ring::default_provider().install_default();

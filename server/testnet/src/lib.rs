@@ -9,6 +9,7 @@ mod devnet;
 mod network;
 
 use clap::Subcommand;
+use tracing::level_filters::LevelFilter;
 use zellbook_server::cli::{Failure, Output};
 
 /// The commands that run an emulated network.
@@ -41,10 +42,10 @@ impl Command {
     }
 
     /// The log level without ZELLBOOK_LOG. The replicas of a chaos test would log too much.
-    pub const fn log_level(&self) -> &'static str {
+    pub const fn log_level(&self) -> LevelFilter {
         match self {
-            Self::Devnet(_) => "info",
-            Self::Chaos(_) => "off",
+            Self::Devnet(_) => LevelFilter::INFO,
+            Self::Chaos(_) => LevelFilter::OFF,
         }
     }
 }
