@@ -9,6 +9,7 @@ pub mod assemble;
 mod attester;
 mod bootstrap;
 pub mod cli;
+pub mod client_address;
 pub mod clock;
 mod comparison;
 pub mod config;

@@ -7,7 +7,8 @@ use std::process::Command;
 use crate::builds::{self, Page};
 use crate::process::{Run, cargo, run, say};
 use crate::tools::{
-    ensure_chromium, ensure_npm, ensure_python, ensure_wasm_target, ensure_wasm_test_runner,
+    ensure_chromium, ensure_nginx, ensure_npm, ensure_python, ensure_wasm_target,
+    ensure_wasm_test_runner,
 };
 use crate::workspace::root;
 
@@ -16,6 +17,7 @@ const CHROMIUM_FLAGS: &str = "--headless --no-sandbox --disable-gpu --disable-de
 
 pub fn test() -> Run {
     let python = ensure_python(&root().join("tests/guide/requirements.txt"))?;
+    ensure_nginx()?;
     say("native tests");
     run(cargo()
         .args(["test", "--locked", "--workspace", "--exclude", "zellbook-web"])

@@ -62,18 +62,35 @@ pub fn ensure_chromium() -> Result<(PathBuf, PathBuf), String> {
         return Ok(found);
     }
     let hint = "the browser tests need Chromium and its driver: install the packages chromium and chromium-driver (Debian), chromium-browser and chromium-chromedriver (Ubuntu), or put `chromium` and `chromedriver` on PATH";
+    install(&["chromium", "chromium-driver"], hint)?;
+    search().ok_or_else(|| hint.into())
+}
+
+/// Finds or installs nginx, which the tests of a replica behind a proxy run.
+pub fn ensure_nginx() -> Run {
+    // Debian has it in a folder that is often on the path of root only.
+    if find(&["nginx"]).is_some() || Path::new("/usr/sbin/nginx").is_file() {
+        return Ok(());
+    }
+    install(
+        &["nginx"],
+        "the tests of a replica behind a proxy need nginx: install the package nginx",
+    )
+}
+
+/// Installs packages of the system where apt-get can. The hint says what to do where it cannot.
+fn install(packages: &[&str], hint: &str) -> Run {
     if find(&["apt-get"]).is_none() {
         return Err(hint.into());
     }
-    say("installing chromium and chromium-driver");
+    say(&format!("installing {}", packages.join(" and ")));
     let apt = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
         run(command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
     };
     apt(&["update", "-qq"])
-        .and_then(|()| apt(&["install", "-y", "-qq", "chromium", "chromium-driver"]))
-        .map_err(|error| format!("{hint} ({error})"))?;
-    search().ok_or_else(|| hint.into())
+        .and_then(|()| apt(&[&["install", "-y", "-qq"], packages].concat()))
+        .map_err(|error| format!("{hint} ({error})"))
 }
 
 /// The version of a package in Cargo.lock.

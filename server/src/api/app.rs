@@ -7,7 +7,11 @@ use tokio::sync::{Semaphore, watch};
 use zellbook_core::wire::GatewayBody;
 use zellbook_core::{Rules, SecretKey};
 
+use super::bodies::Bodies;
+use super::checks::Checks;
 use super::faucet::Faucet;
+use super::in_progress::InProgress;
+use super::origin::Origins;
 use super::page::Page;
 use crate::clock::Clock;
 use crate::outbox::Outbox;
@@ -35,9 +39,14 @@ pub struct App {
     pub start: u64,
     /// Snapshots that other replicas can start from.
     pub snapshots: Snapshots,
+    /// The origins of pages that the operator listed.
+    pub origins: Origins,
     /// `None` if the replica serves no web page.
     pub page: Option<Page>,
     pub clock: Clock,
+    pub bodies: Bodies,
+    pub in_progress: InProgress,
+    pub checks: Arc<Checks>,
     /// Each WebSocket holds a permit.
     pub sockets: Arc<Semaphore>,
     /// Becomes true when the replica stops.

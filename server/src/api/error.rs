@@ -2,12 +2,13 @@
 //! people that states what was wrong and what would be right.
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use zellbook_core::Reject;
 use zellbook_core::wire::{ErrorBody, ErrorDetail};
 
+use super::checks::{TooManyBad, Unfinished};
 use super::rate_limit::RateLimit;
 use crate::outbox::SubmitError;
 use crate::prover::ProveError;
@@ -36,6 +37,11 @@ impl ApiError {
     pub const fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
         self
+    }
+
+    /// The header that [`Self::retry_after`] adds.
+    pub fn retry_after_header(&self) -> Option<(HeaderName, HeaderValue)> {
+        self.retry_after.map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds)))
     }
 
     /// 400: an invalid parameter or body.
@@ -77,6 +83,19 @@ impl ApiError {
 
     pub const fn detail(&self) -> &ErrorDetail {
         &self.detail
+    }
+}
+
+impl From<Unfinished> for ApiError {
+    fn from(unfinished: Unfinished) -> Self {
+        match unfinished {
+            Unfinished::TooManyBad(TooManyBad { retry_after_s }) => {
+                let message = "too many transactions from your address have a bad signature; correct the signing, then try again";
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "bad_signatures", message)
+                    .retry_after(retry_after_s)
+            }
+            Unfinished::Failed(error) => Self::internal(&error),
+        }
     }
 }
 
@@ -126,10 +145,9 @@ impl From<ProveError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let retry_after = self.retry_after_header();
         let mut response = (self.status, Json(ErrorBody { error: self.detail })).into_response();
-        if let Some(seconds) = self.retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
+        response.headers_mut().extend(retry_after);
         if let Some(rate_limit) = self.rate_limit {
             rate_limit.write(response.headers_mut());
         }

@@ -3,29 +3,35 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Form, FromRequest, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
 use serde_json::{Value, json};
 use zellbook_core::Reject;
 
 use super::app::Shared;
 use super::error::ApiError;
+use super::gate::is_json;
 use super::transactions::Refused;
+use crate::client_address::ClientAddress;
 
 const FIELDS: [&str; 7] =
     ["order_type", "base_token", "quote_token", "quantity", "price", "public_key", "signature"];
 
 /// The guide's error responses are `{"message": "..."}`.
-type GuideError = (StatusCode, Json<Value>);
+type GuideError = (StatusCode, HeaderMap, Json<Value>);
 
 fn error(status: StatusCode, message: impl Into<String>) -> GuideError {
-    (status, Json(json!({ "message": message.into() })))
+    (status, HeaderMap::new(), Json(json!({ "message": message.into() })))
 }
 
 /// Accepts the order's fields as a form, like the guide, or as a JSON object of strings.
-pub async fn order(State(app): Shared, request: Request) -> Result<Json<Value>, GuideError> {
+pub async fn order(
+    State(app): Shared,
+    Extension(client): Extension<ClientAddress>,
+    request: Request,
+) -> Result<Json<Value>, GuideError> {
     if !app.rules.genesis.guide_orders {
         let message =
             "this network does not accept orders in the guide's format; use /v1/transactions";
@@ -41,7 +47,7 @@ pub async fn order(State(app): Shared, request: Request) -> Result<Json<Value>, 
     // The order of keys may change here: the signature covers the five values, not the JSON (section 5 of
     // the protocol).
     let element = json!(fields).to_string();
-    match app.take_one(element).await {
+    match app.take_one(client, element).await {
         Ok(_) => Ok(Json(json!({ "success": true }))),
         Err(Refused::Reject(Reject::BadSignature { .. })) => {
             Err(error(StatusCode::FORBIDDEN, "Invalid signature"))
@@ -60,14 +66,15 @@ pub async fn order(State(app): Shared, request: Request) -> Result<Json<Value>, 
         // Only `Unavailable` is left: these orders have no nonce, so none can be in the future.
         Err(refused) => {
             let api = ApiError::from(refused);
-            Err(error(api.status(), api.detail().message.clone()))
+            let mut error = error(api.status(), api.detail().message.clone());
+            error.1.extend(api.retry_after_header());
+            Err(error)
         }
     }
 }
 
 async fn read_fields(request: Request) -> Result<BTreeMap<String, String>, GuideError> {
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    if kind.is_some_and(|kind| kind.starts_with("application/json")) {
+    if is_json(request.headers()) {
         let body = Bytes::from_request(request, &())
             .await
             .map_err(|rejection| error(StatusCode::BAD_REQUEST, rejection.body_text()))?;

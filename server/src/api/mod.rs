@@ -7,14 +7,19 @@
 mod accounts;
 mod app;
 mod batches;
+mod bodies;
 mod candles;
+mod checks;
 mod contents;
 mod credit;
 mod error;
 mod faucet;
+mod gate;
 mod guide;
+mod in_progress;
 mod markets;
 mod network;
+mod origin;
 mod page;
 mod rate_limit;
 mod simulate;
@@ -31,31 +36,50 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
 pub use app::{App, SOCKETS_MAX};
+pub use bodies::Bodies;
 pub use error::ApiError;
 pub use faucet::Faucet;
+pub use in_progress::InProgress;
+pub use origin::{Origin, Origins};
 pub use page::Page;
 
-const REQUEST_BYTES_MAX: usize = 1 << 20;
 /// The longest plain-text error of the framework that is passed on.
 const FRAMEWORK_ERROR_BYTES_MAX: usize = 4096;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-pub fn router(app: App) -> Router {
-    let app = Arc::new(app);
+/// The routes that only supervisors and monitoring need.
+fn admin_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/healthz", get(status::healthz))
+        .route("/readyz", get(status::readyz))
+        .route("/metrics", get(status::metrics))
+}
+
+/// The routes of the listener for supervisors and monitoring.
+pub fn admin_router(app: Arc<App>) -> Router {
+    admin_routes()
+        .fallback(|uri: Uri| async move { views::not_found(uri.path()) })
+        .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
+        .layer(middleware::from_fn(security_headers))
+        .with_state(app)
+}
+
+/// The routes of the API, with or without those that can have a listener of their own.
+pub fn router(app: Arc<App>, with_admin: bool) -> Router {
     // Endpoints that show or change the state. A halted replica refuses them, because its state may be
     // wrong; the endpoints below stay available, for people to find out what happened.
     let exchange = Router::new()
-        .route("/v1/transactions", post(transactions::submit))
+        .route("/v1/transactions", gate::post_json(transactions::submit))
         .route("/v1/transactions/{hash}", get(transactions::status))
         .route("/v1/transactions/{hash}/signed", get(contents::signed))
-        .route("/v1/simulate", post(simulate::simulate))
+        .route("/v1/simulate", gate::post_json(simulate::simulate))
         .route("/v1/markets", get(markets::list))
         .route("/v1/markets/{market}/book", get(markets::book))
         .route("/v1/markets/{market}/trades", get(markets::trades))
@@ -70,23 +94,23 @@ pub fn router(app: App) -> Router {
         .route("/v1/batches/{index}/contents", get(contents::contents))
         .route("/v1/batches/{index}/trades", get(contents::trades))
         .route("/v1/replicas", get(status::replicas))
-        .route("/v1/faucet", post(credit::credit))
+        .route("/v1/faucet", gate::post_json(credit::credit))
         .route("/v1/snapshots", get(snapshots::list))
         .route("/v1/snapshots/{batch}", get(snapshots::download))
         .route("/order", post(guide::order))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), status::refuse_if_halted));
+    let admin = if with_admin { admin_routes() } else { Router::new() };
     Router::new()
         .route("/v1/genesis", get(status::genesis))
         .route("/v1/status", get(status::status))
-        .route("/healthz", get(status::healthz))
-        .route("/readyz", get(status::readyz))
-        .route("/metrics", get(status::metrics))
         .route("/v1/network", get(network::network))
         .route("/v1/certified", get(batches::certified))
         .route("/v1/headers", get(batches::headers))
         .route("/v1/batches", get(batches::list))
         .route("/v1/batches/{index}", get(batches::one))
+        .merge(admin)
         .merge(exchange)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), gate::read_body))
         // The limit is on the handler, which also reads the request's body. The response's body is sent
         // afterwards, so a large snapshot may take longer.
         .layer(middleware::from_fn(time_out))
@@ -96,7 +120,9 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
         // Each layer wraps those above it. So `shape_errors` also sees the errors of routing, of extractors
         // and of this limit, and every response gets the security headers.
-        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), gate::bound_requests))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), gate::check_site))
+        .layer(middleware::from_fn(gate::check_codings))
         .layer(middleware::from_fn(shape_errors))
         .layer(middleware::from_fn(security_headers))
         .with_state(app)
@@ -128,14 +154,8 @@ async fn shape_errors(request: Request, next: Next) -> Response {
     }
     let bytes = axum::body::to_bytes(response.into_body(), FRAMEWORK_ERROR_BYTES_MAX).await;
     let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
-    let (code, message) = match status {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            ("body_too_large", format!("the body is larger than {REQUEST_BYTES_MAX} bytes"))
-        }
-        StatusCode::UPGRADE_REQUIRED => ("no_upgrade", text),
-        _ => ("bad_request", text),
-    };
-    ApiError::new(status, code, message).into_response()
+    let code = if status == StatusCode::UPGRADE_REQUIRED { "no_upgrade" } else { "bad_request" };
+    ApiError::new(status, code, text).into_response()
 }
 
 async fn security_headers(request: Request, next: Next) -> Response {

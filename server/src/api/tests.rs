@@ -12,7 +12,7 @@ use zellular::bls::BlsSecretKey;
 use zellular::client::fixed;
 use zellular::{FinalitySignature, Node, NodeList, Threshold, Verifier};
 
-use super::{App, router};
+use super::{App, Bodies, InProgress, Origins, router};
 use crate::clock::Clock;
 use crate::config::test_rules;
 use crate::outbox::{Outbox, OutboxOptions, OutboxParts};
@@ -79,8 +79,12 @@ fn replica(folder: &Path, rules: &Arc<Rules>) -> (App, Replica<Store>) {
         faucet: None,
         start: 0,
         snapshots: Snapshots::open(&folder.join("snapshots"), 1).unwrap(),
+        origins: Origins::default(),
         page: None,
         clock: Clock::system(),
+        bodies: Bodies::default(),
+        in_progress: InProgress::default(),
+        checks: Arc::default(),
         sockets: Arc::new(Semaphore::new(1)),
         stop: watch::channel(false).1,
     };
@@ -137,8 +141,8 @@ async fn a_commit_that_is_not_published_shows_no_state_but_its_batches() {
     let (app, replica) = replica(folder.path(), &rules);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let app = router(app);
-    tokio::spawn(async move { axum::serve(listener, app).await });
+    let (_stopper, stop) = watch::channel(false);
+    tokio::spawn(crate::listen::serve(listener, router(Arc::new(app), true), stop));
     let own = format!("/v1/accounts/{}", account(3));
     let of_state = [
         "/v1/markets/ETH-USDT/trades",

@@ -6,13 +6,12 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
 use futures_util::future::join_all;
 use serde_json::value::RawValue;
-use tokio::task::spawn_blocking;
 use zellbook_core::protocol::{CheckedTransaction, ReplayGuard, check_element};
 use zellbook_core::types::decode_hex;
 use zellbook_core::wire::{ReceiptBody, RejectBody, SubmitResponse, Submitted, TransactionStatus};
@@ -21,6 +20,7 @@ use zellbook_core::{Receipt, Reject, TransactionHash};
 use super::app::{App, Shared};
 use super::error::ApiError;
 use super::rate_limit::RateLimit;
+use crate::client_address::ClientAddress;
 
 /// The most transactions in one request.
 const TRANSACTIONS_MAX: usize = 1000;
@@ -48,18 +48,12 @@ impl App {
     /// entry for each, in the same order.
     pub async fn take(
         self: &Arc<Self>,
+        client: ClientAddress,
         elements: Vec<String>,
     ) -> Result<Vec<Result<Taken, Refused>>, ApiError> {
         let app = Arc::clone(self);
-        let check = move || {
-            let checked = elements.into_iter().map(|element| {
-                let checked = app.check(&element);
-                (element, checked)
-            });
-            checked.collect::<Vec<_>>()
-        };
-        // Off the async threads: a signature takes about 80 microseconds, so 1,000 would block one too long.
-        let checked = spawn_blocking(check).await.map_err(|error| ApiError::internal(&error))?;
+        let check = move |element: &str| app.check(element);
+        let checked = self.checks.run(client, elements, check, is_bad_signature).await?;
         let hashes = checked.iter().filter_map(|(_, checked)| checked.as_ref().ok());
         let hashes: Vec<[u8; 32]> = hashes.map(|checked| checked.hash.0).collect();
         // A transaction with an outcome must not enter the outbox again. If one is applied between this
@@ -79,8 +73,12 @@ impl App {
     }
 
     /// Like [`Self::take`], for one transaction.
-    pub async fn take_one(self: &Arc<Self>, element: String) -> Result<Taken, Refused> {
-        let mut taken = self.take(vec![element]).await.map_err(Refused::Unavailable)?;
+    pub async fn take_one(
+        self: &Arc<Self>,
+        client: ClientAddress,
+        element: String,
+    ) -> Result<Taken, Refused> {
+        let mut taken = self.take(client, vec![element]).await.map_err(Refused::Unavailable)?;
         taken.pop().unwrap_or_else(|| Err(Refused::Unavailable(ApiError::stopping())))
     }
 
@@ -112,6 +110,10 @@ impl App {
         let network = self.rules.network;
         (&Receipt { network, transaction, received_ms }.sign(&self.replica_key)).into()
     }
+}
+
+fn is_bad_signature(checked: &Result<CheckedTransaction, Refused>) -> bool {
+    matches!(checked, Err(Refused::Reject(Reject::BadSignature { .. })))
 }
 
 /// Why a transaction was not accepted into the outbox.
@@ -150,20 +152,51 @@ impl From<Refused> for ApiError {
 /// one is 202 or its error; the response to an array is always 202, with a hash or an error per entry.
 pub async fn submit(
     State(app): Shared,
+    Extension(client): Extension<ClientAddress>,
     body: Bytes,
 ) -> Result<(StatusCode, HeaderMap, Json<SubmitResponse>), ApiError> {
-    // The body is read as bytes, so clients need not send a content type.
-    let text = std::str::from_utf8(&body).map_err(|error| {
+    match app.checks.read(client, body, read).await?? {
+        Submission::One(element) => {
+            let taken = app.take_one(client, element).await?;
+            let headers = headers(taken.rate_limit);
+            let transactions = vec![taken.into()];
+            Ok((StatusCode::ACCEPTED, headers, Json(SubmitResponse { transactions })))
+        }
+        Submission::Array(elements) => {
+            let results = app.take(client, elements).await?;
+            // Those of the key with the least room left, so that a client of several keys knows when to wait.
+            let rate_limits = results.iter().filter_map(|result| match result {
+                Ok(taken) => taken.rate_limit,
+                Err(Refused::Unavailable(error)) => error.rate_limit(),
+                Err(_) => None,
+            });
+            let headers = headers(rate_limits.min());
+            let transactions = results.into_iter().map(entry).collect();
+            Ok((StatusCode::ACCEPTED, headers, Json(SubmitResponse { transactions })))
+        }
+    }
+}
+
+fn headers(rate_limit: Option<RateLimit>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if let Some(rate_limit) = rate_limit {
+        rate_limit.write(&mut headers);
+    }
+    headers
+}
+
+/// The transactions in a body, without white space between tokens.
+enum Submission {
+    One(String),
+    Array(Vec<String>),
+}
+
+fn read(body: &[u8]) -> Result<Submission, ApiError> {
+    let text = std::str::from_utf8(body).map_err(|error| {
         ApiError::bad_request("not_utf8", format!("the body is not UTF-8: {error}"))
     })?;
     if !text.trim_start().starts_with('[') {
-        let taken = app.take_one(compact(text)?).await?;
-        let headers = headers(taken.rate_limit);
-        return Ok((
-            StatusCode::ACCEPTED,
-            headers,
-            Json(SubmitResponse { transactions: vec![taken.into()] }),
-        ));
+        return Ok(Submission::One(compact(text)?));
     }
     // As raw text, so that the strict reader sees each element as the client sent it, with repeated keys
     // and all.
@@ -178,24 +211,7 @@ pub async fn submit(
         return Err(ApiError::bad_request("too_many", message));
     }
     let elements = elements.into_iter().map(|element| compact(element.get()));
-    let results = app.take(elements.collect::<Result<_, _>>()?).await?;
-    // Those of the key with the least room left, so that a client of several keys knows when to wait.
-    let rate_limits = results.iter().filter_map(|result| match result {
-        Ok(taken) => taken.rate_limit,
-        Err(Refused::Unavailable(error)) => error.rate_limit(),
-        Err(_) => None,
-    });
-    let headers = headers(rate_limits.min());
-    let transactions = results.into_iter().map(entry).collect();
-    Ok((StatusCode::ACCEPTED, headers, Json(SubmitResponse { transactions })))
-}
-
-fn headers(rate_limit: Option<RateLimit>) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    if let Some(rate_limit) = rate_limit {
-        rate_limit.write(&mut headers);
-    }
-    headers
+    Ok(Submission::Array(elements.collect::<Result<_, _>>()?))
 }
 
 fn entry(result: Result<Taken, Refused>) -> Submitted {

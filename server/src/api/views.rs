@@ -54,12 +54,6 @@ pub async fn serve(State(app): Shared, method: Method, uri: Uri, headers: Header
     // All file names except index.html contain the hash of the content, so they can be cached for ever.
     let cache =
         if path == "/index.html" { "no-cache" } else { "public, max-age=31536000, immutable" };
-    let takes_brotli = headers
-        .get(header::ACCEPT_ENCODING)
-        .and_then(|encodings| encodings.to_str().ok())
-        .is_some_and(|encodings| {
-            encodings.split(',').any(|encoding| encoding.trim().split(';').next() == Some("br"))
-        });
     let head = [
         (header::CONTENT_TYPE, file.kind),
         (header::CACHE_CONTROL, cache),
@@ -67,14 +61,34 @@ pub async fn serve(State(app): Shared, method: Method, uri: Uri, headers: Header
         (header::VARY, "accept-encoding"),
     ];
     match &file.brotli {
-        Some(brotli) if takes_brotli => {
+        Some(brotli) if takes_brotli(&headers) => {
             (head, [(header::CONTENT_ENCODING, "br")], brotli.clone()).into_response()
         }
         _ => (head, file.plain.clone()).into_response(),
     }
 }
 
-fn not_found(path: &str) -> Response {
+/// Whether the client names brotli and gives it a weight above 0, which would refuse it.
+fn takes_brotli(headers: &HeaderMap) -> bool {
+    let codings = headers.get_all(header::ACCEPT_ENCODING).iter();
+    let codings = codings.filter_map(|codings| codings.to_str().ok());
+    let weight = |coding: &str| {
+        let mut parts = coding.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        if !name.eq_ignore_ascii_case("br") {
+            return None;
+        }
+        let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+        // Without a weight it is 1. An unreadable one is no permission.
+        Some(weight.map_or(1.0, |weight| weight.trim().parse::<f32>().unwrap_or(0.0)))
+    };
+    codings
+        .flat_map(|codings| codings.split(','))
+        .find_map(weight)
+        .is_some_and(|weight| weight > 0.0)
+}
+
+pub fn not_found(path: &str) -> Response {
     let path: String = path.chars().take(100).collect();
     let message = format!("no such path: {path}; docs/api.md lists the paths");
     ApiError::new(StatusCode::NOT_FOUND, "unknown_path", message).into_response()
@@ -82,7 +96,24 @@ fn not_found(path: &str) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use super::is_view;
+    use axum::http::{HeaderMap, HeaderValue, header};
+
+    use super::{is_view, takes_brotli};
+
+    #[test]
+    fn brotli_is_sent_only_where_it_is_accepted() {
+        let takes = |value: &'static str| {
+            let value = HeaderValue::from_static(value);
+            takes_brotli(&HeaderMap::from_iter([(header::ACCEPT_ENCODING, value)]))
+        };
+        for value in ["br", "gzip, deflate, br, zstd", "BR", "br;q=0.1", "gzip;q=0, br; q=1.0"] {
+            assert!(takes(value), "{value}");
+        }
+        for value in ["br;q=0", "br; q=0.000", "gzip", "", "*", "*;q=0", "brotli", "br;q=x"] {
+            assert!(!takes(value), "{value}");
+        }
+        assert!(!takes_brotli(&HeaderMap::new()));
+    }
 
     #[test]
     fn the_page_has_views_at_these_paths_and_no_others() {

@@ -47,15 +47,8 @@ pub async fn upgrade(
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    // The same rule as for the other routes: they send no CORS headers, so pages of other origins cannot
-    // read their responses.
-    if !is_same_origin(&headers) {
-        return ApiError::new(
-            axum::http::StatusCode::FORBIDDEN,
-            "other_origin",
-            "pages of other origins are not allowed to open this WebSocket",
-        )
-        .into_response();
+    if let Err(error) = app.origins.check_origin(&headers) {
+        return error.into_response();
     }
     // Refused at once and not queued, so that the client can go to another replica.
     let Ok(permit) = Arc::clone(&app.sockets).try_acquire_owned() else {
@@ -72,21 +65,6 @@ pub async fn upgrade(
             drop(permit);
         },
     )
-}
-
-/// Only browsers send `Origin`; without it the client is a program.
-fn is_same_origin(headers: &HeaderMap) -> bool {
-    let text =
-        |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
-    match (text("origin"), text("host")) {
-        (None, _) => true,
-        (Some(origin), Some(host)) => {
-            // The scheme is not compared: behind a proxy that terminates TLS, the replica does not see it.
-            // An opaque origin is sent as `null`, which has no host and is refused.
-            origin.split_once("://").is_some_and(|(_, rest)| rest == host)
-        }
-        (Some(_), None) => false,
-    }
 }
 
 struct Subscription {

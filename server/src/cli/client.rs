@@ -70,7 +70,8 @@ impl Client {
     }
 
     pub async fn submit(&self, json: String) -> Result<(), Failure> {
-        let request = self.http.post(format!("{}/v1/transactions", self.url)).body(json);
+        let request = self.http.post(format!("{}/v1/transactions", self.url));
+        let request = request.header("content-type", "application/json").body(json);
         // The hash in the response is not used: the caller has computed it from what was signed.
         self.send::<SubmitResponse>(request).await.map(drop)
     }

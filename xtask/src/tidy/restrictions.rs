@@ -47,7 +47,7 @@ pub const RESTRICTIONS: &[Restriction] = &[
         within: "server",
         allowed_in: &[
             "server/src/api",
-            "server/src/listen.rs",
+            "server/src/listen",
             "server/src/sequencer/interface.rs",
             "server/testnet/src/chaos/transport.rs",
             "server/testnet/src/network/gateway.rs",

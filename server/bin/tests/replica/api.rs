@@ -284,7 +284,8 @@ async fn every_error_response_states_what_would_be_right() {
     check(r, get.clone(), "/v1/ws", "", 400, "bad_request", "onnection").await;
     let huge = "x".repeat(2 << 20);
     let url = format!("{}{transactions}", replica.process.url);
-    let answer = client().post(url).body(huge).send().await;
+    let answer =
+        client().post(url).header("content-type", "application/json").body(huge).send().await;
     // The server may close the connection before the whole body is sent.
     if let Ok(answer) = answer {
         assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);

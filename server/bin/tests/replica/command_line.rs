@@ -573,9 +573,14 @@ fn an_unknown_log_level_is_named() {
     let folder = TempDir::new().unwrap();
     let genesis = path(&folder, "genesis.json");
     fs::write(&genesis, golden()["genesis"].to_string()).unwrap();
-    for (level, warned) in [("verbose", true), ("zellbook=debug", true), ("error", false), ("off", false)] {
-        let output =
-            program().args(["genesis", "check", &genesis]).env("ZELLBOOK_LOG", level).output().unwrap();
+    for (level, warned) in
+        [("verbose", true), ("zellbook=debug", true), ("error", false), ("off", false)]
+    {
+        let output = program()
+            .args(["genesis", "check", &genesis])
+            .env("ZELLBOOK_LOG", level)
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
         let named = text(&output.stderr).contains(&format!("ZELLBOOK_LOG is \"{level}\""));
         assert_eq!(named, warned, "{level}: {}", text(&output.stderr));

@@ -171,12 +171,11 @@ impl Replica {
         let data = folder.path().join(name);
         let mut all = vec!["--data", data.to_str().unwrap()];
         all.extend(arguments);
-        let process = Process::start(folder.path(), "serve", &all, "/healthz").await;
+        // Not `/healthz`, which can be on a listener of its own.
+        let process = Process::start(folder.path(), "serve", &all, "/v1/status").await;
         let json = client().get(format!("{}/v1/genesis", process.url)).send().await.unwrap();
         let rules = Genesis::read(&json.bytes().await.unwrap()).unwrap();
-        let mut replica = Self { process, data, rules };
-        replica.process.wait_for("/v1/status").await;
-        replica
+        Self { process, data, rules }
     }
 
     pub async fn ready(&mut self) {
@@ -185,7 +184,8 @@ impl Replica {
 
     pub async fn request(&self, method: Method, path: &str, body: &str) -> (StatusCode, Value) {
         let url = format!("{}{path}", self.process.url);
-        let answer = client().request(method, url).body(body.to_string()).send().await.unwrap();
+        let request = client().request(method, url).header("content-type", "application/json");
+        let answer = request.body(body.to_string()).send().await.unwrap();
         let status = answer.status();
         let text = answer.text().await.unwrap();
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))

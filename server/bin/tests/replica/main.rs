@@ -2,6 +2,7 @@
 
 mod accounts;
 mod api;
+mod attacks;
 mod bad_input;
 mod bootstrap;
 mod certified;
@@ -17,9 +18,13 @@ mod guide;
 mod halt;
 mod harness;
 mod hostile;
+mod malformed;
 mod outbox;
+mod proxy;
+mod raw;
 mod sdk;
 mod sequencer;
+mod sites;
 mod time;
 mod two_replicas;
 mod websocket;

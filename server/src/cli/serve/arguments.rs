@@ -4,10 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use ipnet::IpNet;
 use zellbook_core::types::limits::{BATCH_BYTES_DEFAULT, TRANSACTION_BYTES_MAX};
 use zellular::Threshold;
 
+use crate::api::Origin;
 use crate::cli::network::{NetworkSource, parse_source};
+use crate::client_address::parse_network;
 
 fn parse_batch_bytes(text: &str) -> Result<usize, String> {
     // The outbox never splits a transaction, so the longest must fit, with the brackets of the array.
@@ -31,6 +34,18 @@ pub struct ServeArguments {
     /// Address and port of the API and the web page
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", env = "ZELLBOOK_LISTEN")]
     pub listen: SocketAddr,
+    /// Address and port of /healthz, /readyz and /metrics, which --listen then does not have [default: they
+    /// are at --listen]
+    #[arg(long, value_name = "ADDRESS", env = "ZELLBOOK_ADMIN_LISTEN")]
+    pub admin_listen: Option<SocketAddr>,
+    /// Origin under which users open the page, if it is not the address of --listen: scheme://host or
+    /// scheme://host:port; repeat the option for several
+    #[arg(long = "origin", value_name = "ORIGIN")]
+    pub origins: Vec<Origin>,
+    /// Proxy whose X-Forwarded-For names the client: an address or a network (10.0.0.0/8); repeat the
+    /// option for several
+    #[arg(long = "trusted-proxy", value_name = "ADDRESS", value_parser = parse_network)]
+    pub trusted_proxies: Vec<IpNet>,
     /// Genesis file [default: the one in --data, else a new development genesis]
     #[arg(long, value_name = "FILE")]
     pub genesis: Option<PathBuf>,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -12,11 +13,12 @@ use super::arguments::ServeArguments;
 use super::catch_up::{bootstrap_from, catch_up_from};
 use super::keys::{faucet, load_page, refuse_after_halt, replica_key};
 use super::own_thread::{OwnThread, on_own_thread};
-use crate::api::{self, App};
+use crate::api::{self, App, Bodies, InProgress, Origins};
 use crate::assemble::{Assembled, Assembly, Files, assemble};
 use crate::bootstrap::Proofs;
 use crate::cli::failure::{Failure, block_on};
 use crate::cli::network::{Given, Network, failed};
+use crate::client_address::TrustedProxies;
 use crate::clock::Clock;
 use crate::config::DataDir;
 use crate::listen;
@@ -32,6 +34,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 const COMMIT_GRACE: Duration = Duration::from_secs(10);
 
 pub fn serve(arguments: ServeArguments) -> Result<(), Failure> {
+    listen::raise_file_limit();
     if arguments.stop_with_input {
         listen::stop_with_input();
     }
@@ -53,6 +56,10 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     // The port is opened before the long steps, so a port in use is reported at once. Clients that connect
     // by then wait in the system's queue.
     let (listener, address) = listen::bind(arguments.listen).await?;
+    let admin_listener = match arguments.admin_listen {
+        Some(address) => Some(listen::bind(address).await?),
+        None => None,
+    };
     let (stopper, stop) = watch::channel(false);
     let clock = Clock::system();
     let Network { sequencer, verifier, failure } =
@@ -106,7 +113,7 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     }
     let gateways = Arc::clone(&sequencer);
     let sockets = Arc::new(Semaphore::new(api::SOCKETS_MAX));
-    let app = App {
+    let app = Arc::new(App {
         faucet,
         verifier,
         replica_key,
@@ -117,13 +124,27 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
         gateways: Box::new(move || gateway_bodies(gateways.gateways())),
         start,
         snapshots,
+        origins: Origins::new(arguments.origins),
         page,
         clock,
+        bodies: Bodies::default(),
+        in_progress: InProgress::default(),
+        checks: Arc::default(),
         sockets: Arc::clone(&sockets),
         stop: stop.clone(),
-    };
+    });
 
-    let serving = tokio::spawn(listen::serve(listener, api::router(app), stop));
+    if let Some((listener, address)) = admin_listener {
+        serve_admin(listener, Arc::clone(&app), &stopper)?;
+        tracing::info!("health and metrics at http://{address}");
+    }
+    let with_admin = arguments.admin_listen.is_none();
+    let serving = tokio::spawn(listen::serve_behind(
+        TrustedProxies::new(arguments.trusted_proxies),
+        listener,
+        api::router(app, with_admin),
+        stop,
+    ));
     // Both block their thread while they sync to disk, which would hold up requests on the shared runtime.
     let (follow, post, compare) = assembled.into_tasks();
     tokio::spawn(compare);
@@ -139,6 +160,23 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let _ = stopper.send(true);
     running.stop(&sockets).await;
     result
+}
+
+/// Serves health and metrics on a thread of their own, so that they answer however busy the API is.
+fn serve_admin(
+    listener: TcpListener,
+    app: Arc<App>,
+    stopper: &watch::Sender<bool>,
+) -> std::io::Result<()> {
+    // A listener belongs to the runtime that it was made in, so it moves as one of the system.
+    let listener = listener.into_std()?;
+    let stop = stopper.subscribe();
+    let serve = async move {
+        let listener = TcpListener::from_std(listener)?;
+        listen::serve(listener, api::admin_router(app), stop).await;
+        Ok::<(), std::io::Error>(())
+    };
+    on_own_thread("admin", serve, stopper.subscribe()).map(drop)
 }
 
 /// The tasks of a running replica.

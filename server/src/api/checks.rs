@@ -1,0 +1,431 @@
+//! Checks of transactions on a bounded number of threads, and a limit of bad signatures for each client.
+//!
+//! A signature takes some 80 microseconds of computation, far more than anything else that a request can ask
+//! for with as few bytes. So clients take turns in small pieces: each has at most one piece in the queue that
+//! all share, and a client that sent a bad signature lately comes after all others. A client that sends many
+//! waits for itself alone.
+
+use std::collections::{HashMap, VecDeque};
+use std::num::NonZero;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use axum::body::Bytes;
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::spawn_blocking;
+
+use crate::client_address::ClientAddress;
+
+/// The most transactions that a client checks before it queues again.
+const TURN: usize = 8;
+/// The bad signatures that a client may send at once: what a faulty bot sends before it is noticed.
+const BAD_AT_ONCE: NonZero<u32> = NonZero::new(64).unwrap();
+/// The bad signatures that a client may send each second after that.
+const BAD_PER_SECOND: NonZero<u32> = NonZero::new(1).unwrap();
+/// Longer bodies, which are large arrays, take long to read. A client that is slowed down may not send them.
+pub const SHORT_BYTES_MAX: usize = 16 << 10;
+/// How long a client is remembered after its last bad signature.
+const REMEMBERED: Duration = Duration::from_secs(10);
+/// Above this number of clients, those that have sent nothing bad for a while are forgotten.
+const CLIENTS_MAX: usize = 1 << 14;
+
+/// The client has sent too many bad signatures, and should wait for this many seconds.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TooManyBad {
+    pub retry_after_s: u32,
+}
+
+impl TooManyBad {
+    fn after(wait: Duration) -> Self {
+        // Rounded up, since a client that comes back too early is refused again.
+        Self { retry_after_s: u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1) }
+    }
+}
+
+/// Why checks did not finish.
+#[derive(Debug)]
+pub enum Unfinished {
+    TooManyBad(TooManyBad),
+    /// A check panicked, or the process is stopping.
+    Failed(String),
+}
+
+pub struct Checks {
+    checks: Arc<Lane>,
+    /// One thread reads long bodies, so that no check waits for one.
+    reads: Arc<Lane>,
+    bad: DefaultKeyedRateLimiter<ClientAddress>,
+    /// The clients that sent a bad signature lately.
+    recent: Mutex<HashMap<ClientAddress, Recent>>,
+}
+
+/// A client that sent a bad signature lately.
+#[derive(Clone, Copy)]
+struct Recent {
+    until: Instant,
+    /// It has sent too many, so its long bodies are refused.
+    is_slowed: bool,
+}
+
+/// Threads in whose use clients take turns.
+struct Lane {
+    queue: Mutex<Queue>,
+    /// A semaphore with one permit for each client that has work here.
+    turns: Mutex<HashMap<ClientAddress, Weak<Semaphore>>>,
+}
+
+/// Who gets the next free thread.
+struct Queue {
+    /// The free threads. None is free while anyone waits.
+    free: usize,
+    first: VecDeque<oneshot::Sender<Thread>>,
+    /// Clients with recent bad signatures, which come after all others.
+    last: VecDeque<oneshot::Sender<Thread>>,
+}
+
+impl Queue {
+    /// The next one that has not been given up.
+    fn next(&mut self) -> Option<oneshot::Sender<Thread>> {
+        let mut waiting = std::iter::from_fn(|| {
+            let first = self.first.pop_front();
+            first.or_else(|| self.last.pop_front())
+        });
+        waiting.find(|waiting| !waiting.is_closed())
+    }
+}
+
+/// The right to use one thread, which passes to the next in the queue when this is dropped.
+struct Thread(Arc<Lane>);
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        let mut queue = self.0.queue();
+        let Some(next) = queue.next() else {
+            queue.free += 1;
+            return;
+        };
+        // Before the message is sent: if it cannot be received, it is dropped here, and locks the queue again.
+        drop(queue);
+        let _ = next.send(Self(Arc::clone(&self.0)));
+    }
+}
+
+impl Lane {
+    fn new(threads: usize) -> Arc<Self> {
+        let queue = Queue { free: threads, first: VecDeque::new(), last: VecDeque::new() };
+        Arc::new(Self { queue: Mutex::new(queue), turns: Mutex::default() })
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does a client's work when it is its turn, on one of the threads.
+    async fn work<T: Send + 'static>(
+        self: &Arc<Self>,
+        client: ClientAddress,
+        is_last: impl FnOnce() -> bool,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Unfinished> {
+        let failed = |error: &dyn std::fmt::Display| Unfinished::Failed(error.to_string());
+        // First the client's own queue, then the one that all share. Both are first in, first out.
+        let own = self.turn(client).acquire_owned().await.map_err(|error| failed(&error))?;
+        let thread = self.thread(is_last()).await.map_err(|error| failed(&error))?;
+        let done = spawn_blocking(move || {
+            // In the closure, which continues where its request is given up.
+            let _permits = (own, thread);
+            work()
+        });
+        done.await.map_err(|error| failed(&error))
+    }
+
+    /// Waits for a thread.
+    async fn thread(self: &Arc<Self>, is_last: bool) -> Result<Thread, oneshot::error::RecvError> {
+        let waiting = {
+            let mut queue = self.queue();
+            if queue.free > 0 {
+                queue.free -= 1;
+                return Ok(Thread(Arc::clone(self)));
+            }
+            let (sender, receiver) = oneshot::channel();
+            if is_last { &mut queue.last } else { &mut queue.first }.push_back(sender);
+            receiver
+        };
+        waiting.await
+    }
+
+    fn turn(&self, client: ClientAddress) -> Arc<Semaphore> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turn) = turns.get(&client).and_then(Weak::upgrade) {
+            return turn;
+        }
+        // Only the clients with checks in progress stay, and those are bounded by the connections.
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        let turn = Arc::new(Semaphore::new(1));
+        turns.insert(client, Arc::downgrade(&turn));
+        turn
+    }
+}
+
+impl Default for Checks {
+    fn default() -> Self {
+        // One processor is left to the tasks that follow the sequence, post and answer.
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let threads = processors.saturating_sub(1).max(1);
+        let quota = Quota::per_second(BAD_PER_SECOND).allow_burst(BAD_AT_ONCE);
+        Self {
+            checks: Lane::new(threads),
+            reads: Lane::new(1),
+            bad: RateLimiter::keyed(quota),
+            recent: Mutex::default(),
+        }
+    }
+}
+
+impl Checks {
+    /// Checks transactions, in order. `check` does one, and `is_bad` says of its result whether the
+    /// signature was bad.
+    pub async fn run<T: Send + 'static>(
+        self: &Arc<Self>,
+        client: ClientAddress,
+        elements: Vec<String>,
+        check: impl Fn(&str) -> T + Clone + Send + 'static,
+        is_bad: fn(&T) -> bool,
+    ) -> Result<Vec<(String, T)>, Unfinished> {
+        let mut results = Vec::with_capacity(elements.len());
+        let mut elements = elements.into_iter().peekable();
+        while elements.peek().is_some() {
+            let part: Vec<String> = elements.by_ref().take(TURN).collect();
+            let (checks, check) = (Arc::clone(self), check.clone());
+            let work = move || {
+                let mut results = Vec::with_capacity(part.len());
+                for element in part {
+                    let result = check(&element);
+                    if is_bad(&result) {
+                        checks.count_bad(client)?;
+                    }
+                    results.push((element, result));
+                }
+                Ok::<_, Unfinished>(results)
+            };
+            let is_last = || self.recent(client).is_some();
+            results.extend(self.checks.work(client, is_last, work).await??);
+        }
+        Ok(results)
+    }
+
+    /// Reads a body with `read`. A client that is slowed down has to send short ones.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        client: ClientAddress,
+        body: Bytes,
+        read: fn(&[u8]) -> T,
+    ) -> Result<T, Unfinished> {
+        if body.len() <= SHORT_BYTES_MAX {
+            return Ok(read(&body));
+        }
+        self.permit_long(client).map_err(Unfinished::TooManyBad)?;
+        let is_last = || self.recent(client).is_some();
+        self.reads.work(client, is_last, move || read(&body)).await
+    }
+
+    /// Whether a client may send long bodies now.
+    pub fn permit_long(&self, client: ClientAddress) -> Result<(), TooManyBad> {
+        match self.recent(client) {
+            Some(Recent { until, is_slowed: true }) => {
+                Err(TooManyBad::after(until.saturating_duration_since(Instant::now())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts a bad signature. The error is that the client has sent too many. Its good ones are checked all
+    /// the same: many users can share one address.
+    fn count_bad(&self, client: ClientAddress) -> Result<(), Unfinished> {
+        if self.bad.len() > CLIENTS_MAX {
+            self.bad.retain_recent();
+        }
+        let is_too_many = self.bad.check_key(&client).is_err();
+        let now = Instant::now();
+        let mut clients = self.clients();
+        if clients.len() > CLIENTS_MAX {
+            clients.retain(|_, recent| recent.until > now);
+        }
+        let until = now + REMEMBERED;
+        let recent = clients.entry(client).or_insert(Recent { until, is_slowed: false });
+        recent.is_slowed = is_too_many || (recent.is_slowed && recent.until > now);
+        recent.until = until;
+        if is_too_many {
+            return Err(Unfinished::TooManyBad(TooManyBad::after(REMEMBERED)));
+        }
+        Ok(())
+    }
+
+    /// The client's entry, if it sent a bad signature lately.
+    fn recent(&self, client: ClientAddress) -> Option<Recent> {
+        let now = Instant::now();
+        self.clients().get(&client).copied().filter(|recent| recent.until > now)
+    }
+
+    fn clients(&self) -> MutexGuard<'_, HashMap<ClientAddress, Recent>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+
+    use tokio::task::JoinHandle;
+
+    use super::*;
+
+    fn client(number: u8) -> ClientAddress {
+        ClientAddress::new([10, 0, 0, number].into())
+    }
+
+    fn elements(count: usize) -> Vec<String> {
+        (0..count).map(|number| number.to_string()).collect()
+    }
+
+    #[tokio::test]
+    async fn results_keep_the_order_of_the_elements() {
+        let checks = Arc::new(Checks::default());
+        let results = checks.run(client(1), elements(100), str::to_owned, |_| false).await.unwrap();
+        assert_eq!(results.len(), 100);
+        for (number, (element, result)) in results.iter().enumerate() {
+            assert_eq!((element, result), (&number.to_string(), element));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_with_bad_signatures_is_slowed_down_and_its_good_ones_are_not() {
+        let checks = Arc::new(Checks::default());
+        let done = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&done);
+        let check = move |_: &str| count.fetch_add(1, Ordering::Relaxed);
+        let bad = checks.run(client(1), elements(1000), check.clone(), |_| true).await;
+        let Err(Unfinished::TooManyBad(bad)) = bad else { panic!("a thousand bad signatures") };
+        assert_eq!(bad, TooManyBad::after(REMEMBERED));
+        let allowed = BAD_AT_ONCE.get() as usize;
+        // A slow machine earns a few more while it runs.
+        assert!((allowed..allowed + 50).contains(&done.load(Ordering::Relaxed)), "{done:?}");
+        assert!(checks.run(client(1), elements(1000), check.clone(), |_| false).await.is_ok());
+        // Large bodies have to wait, even before they are read.
+        let read =
+            async |client, length| checks.read(client, vec![0; length].into(), <[u8]>::len).await;
+        assert_eq!(read(client(1), SHORT_BYTES_MAX).await.unwrap(), SHORT_BYTES_MAX);
+        assert!(matches!(read(client(1), 100_000).await, Err(Unfinished::TooManyBad(_))));
+        assert_eq!(read(client(2), 100_000).await.unwrap(), 100_000);
+        assert!(checks.run(client(2), elements(9), check, |_| true).await.is_ok());
+    }
+
+    /// What is checked by whom, with one thread that the first client holds until the others have queued.
+    struct Order {
+        checks: Arc<Checks>,
+        log: Arc<Mutex<Vec<u8>>>,
+        begin: mpsc::Sender<()>,
+        begun: Arc<Mutex<mpsc::Receiver<()>>>,
+    }
+
+    impl Order {
+        fn new() -> Self {
+            let (begin, begun) = mpsc::channel();
+            Self {
+                checks: Arc::new(Checks { checks: Lane::new(1), ..Checks::default() }),
+                log: Arc::default(),
+                begin,
+                begun: Arc::new(Mutex::new(begun)),
+            }
+        }
+
+        fn run(&self, number: u8, count: usize) -> JoinHandle<()> {
+            let checks = Arc::clone(&self.checks);
+            let (log, begun) = (Arc::clone(&self.log), Arc::clone(&self.begun));
+            tokio::spawn(async move {
+                let check = move |_: &str| {
+                    if log.lock().unwrap().is_empty() {
+                        begun.lock().unwrap().recv().unwrap();
+                    }
+                    log.lock().unwrap().push(number);
+                };
+                checks.run(client(number), elements(count), check, |()| false).await.unwrap();
+            })
+        }
+
+        /// Waits until no thread is free, and this many clients wait for one.
+        async fn until_waiting(&self, clients: usize) {
+            let is_waiting = || {
+                let queue = self.checks.checks.queue();
+                queue.free == 0 && queue.first.len() + queue.last.len() == clients
+            };
+            while !is_waiting() {
+                tokio::task::yield_now().await;
+            }
+        }
+
+        fn log(&self) -> Vec<u8> {
+            self.log.lock().unwrap().clone()
+        }
+    }
+
+    #[tokio::test]
+    async fn clients_take_turns() {
+        let order = Order::new();
+        let mut many = vec![order.run(1, 10 * TURN)];
+        order.until_waiting(0).await;
+        many.extend((0..20).map(|_| order.run(1, 10 * TURN)));
+        let one = order.run(2, 1);
+        order.until_waiting(1).await;
+        order.begin.send(()).unwrap();
+        one.await.unwrap();
+        for task in many {
+            task.await.unwrap();
+        }
+        let log = order.log();
+        assert_eq!(log.len(), 210 * TURN + 1);
+        // The present turn of the other client ends first.
+        assert_eq!(log.iter().position(|number| *number == 2), Some(TURN));
+    }
+
+    #[tokio::test]
+    async fn clients_with_recent_bad_signatures_come_after_all_others() {
+        let order = Order::new();
+        for bad in [1, 2, 3] {
+            order.checks.count_bad(client(bad)).unwrap();
+        }
+        let mut tasks = vec![order.run(1, 1)];
+        order.until_waiting(0).await;
+        for (waiting, number) in [2, 3, 4, 5].into_iter().enumerate() {
+            tasks.push(order.run(number, TURN));
+            order.until_waiting(waiting + 1).await;
+        }
+        order.begin.send(()).unwrap();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let mut log = order.log();
+        log.dedup();
+        assert_eq!(log, [1, 4, 5, 2, 3]);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_given_up_does_not_keep_its_thread() {
+        let order = Order::new();
+        let first = order.run(1, 1);
+        order.until_waiting(0).await;
+        let given_up = order.run(2, 1);
+        order.until_waiting(1).await;
+        let last = order.run(3, 1);
+        order.until_waiting(2).await;
+        given_up.abort();
+        assert!(given_up.await.unwrap_err().is_cancelled());
+        order.begin.send(()).unwrap();
+        first.await.unwrap();
+        last.await.unwrap();
+        assert_eq!(order.log(), [1, 3]);
+        order.run(2, 1).await.unwrap();
+    }
+}
