@@ -122,10 +122,10 @@ impl Given {
             Some(Outside::EigenLayer(_)) if has_nodes => return other(&nodes),
             Some(Outside::Fixed(_)) if has_subgraph => return other(&subgraph),
             // The nodes' addresses may change, but not who signs.
-            Some(Outside::Fixed(given)) if has_nodes => {
-                if !read_nodes(&nodes)?.has_signers_of(given) {
-                    return other(&nodes);
-                }
+            Some(Outside::Fixed(given))
+                if has_nodes && !read_nodes(&nodes)?.has_signers_of(given) =>
+            {
+                return other(&nodes);
             }
             Some(_) => {}
             None if has_subgraph && has_nodes => {

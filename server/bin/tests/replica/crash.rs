@@ -163,7 +163,7 @@ async fn replay_names_the_first_batch_that_differs() {
         log
     };
     let differs = last - 1;
-    let log = damage(&format!("UPDATE batches SET root = x'00' WHERE idx = {differs}"));
+    let log = damage(&format!("UPDATE batches SET root = zeroblob(32) WHERE idx = {differs}"));
     assert!(log.contains(&format!("batch {differs} is the first one that differs")), "{log}");
     let log = damage(&format!("UPDATE batches SET body = '[]' WHERE idx = {differs}"));
     assert!(log.contains(&format!("after batch {}", differs - 1)), "{log}");
