@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use zellbook_core::wire::GatewayBody;
 use zellbook_core::{Rules, SecretKey};
 
@@ -13,15 +13,13 @@ use super::faucet::Faucet;
 use super::in_progress::InProgress;
 use super::origin::Origins;
 use super::page::Page;
+use super::sockets::Sockets;
 use crate::clock::Clock;
 use crate::outbox::Outbox;
 use crate::published::Watch;
 use crate::snapshots::Snapshots;
 use crate::store::Reader;
 use zellular::client::VerifierWatch;
-
-/// The most WebSockets that may be open at once.
-pub const SOCKETS_MAX: usize = 512;
 
 pub struct App {
     pub rules: Arc<Rules>,
@@ -47,8 +45,7 @@ pub struct App {
     pub bodies: Bodies,
     pub in_progress: InProgress,
     pub checks: Arc<Checks>,
-    /// Each WebSocket holds a permit.
-    pub sockets: Arc<Semaphore>,
+    pub sockets: Arc<Sockets>,
     /// Becomes true when the replica stops.
     pub stop: watch::Receiver<bool>,
 }

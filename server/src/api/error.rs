@@ -10,6 +10,7 @@ use zellbook_core::wire::{ErrorBody, ErrorDetail};
 
 use super::checks::{TooManyBad, Unfinished};
 use super::rate_limit::RateLimit;
+use super::sockets::Refused;
 use crate::outbox::SubmitError;
 use crate::prover::ProveError;
 use crate::store::QueryError;
@@ -96,6 +97,16 @@ impl From<Unfinished> for ApiError {
             }
             Unfinished::Failed(error) => Self::internal(&error),
         }
+    }
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        let status = match refused {
+            Refused::Address => StatusCode::TOO_MANY_REQUESTS,
+            Refused::All => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, "too_many_sockets", refused.message()).retry_after(10)
     }
 }
 

@@ -24,6 +24,7 @@ mod page;
 mod rate_limit;
 mod simulate;
 mod snapshots;
+mod sockets;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -42,13 +43,14 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
-pub use app::{App, SOCKETS_MAX};
+pub use app::App;
 pub use bodies::Bodies;
 pub use error::ApiError;
 pub use faucet::Faucet;
 pub use in_progress::InProgress;
 pub use origin::{Origin, Origins};
 pub use page::Page;
+pub use sockets::Sockets;
 
 /// The longest plain-text error of the framework that is passed on.
 const FRAMEWORK_ERROR_BYTES_MAX: usize = 4096;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use zellbook_core::{Action, Batch, Exchange, PublicKey, Rules, SecretKey, Transaction};
 use zellular::bls::BlsSecretKey;
 use zellular::client::fixed;
 use zellular::{FinalitySignature, Node, NodeList, Threshold, Verifier};
 
-use super::{App, Bodies, InProgress, Origins, router};
+use super::{App, Bodies, InProgress, Origins, Sockets, router};
 use crate::clock::Clock;
 use crate::config::test_rules;
 use crate::outbox::{Outbox, OutboxOptions, OutboxParts};
@@ -85,7 +85,7 @@ fn replica(folder: &Path, rules: &Arc<Rules>) -> (App, Replica<Store>) {
         bodies: Bodies::default(),
         in_progress: InProgress::default(),
         checks: Arc::default(),
-        sockets: Arc::new(Semaphore::new(1)),
+        sockets: Sockets::new(),
         stop: watch::channel(false).1,
     };
     (app, replica)

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::{
     CloseCode, CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code,
@@ -23,8 +24,10 @@ use zellbook_core::wire::{
 };
 
 use super::accounts::parse_account;
-use super::app::{App, SOCKETS_MAX, Shared};
+use super::app::{App, Shared};
 use super::error::ApiError;
+use super::sockets::{MakeRoom, Seat};
+use crate::client_address::ClientAddress;
 use crate::listen::stopped;
 use crate::published::{BOOK_DEPTH_MAX, Update};
 
@@ -44,26 +47,20 @@ const TRADES: u32 = 50;
 /// policy to WebSockets.
 pub async fn upgrade(
     State(app): Shared,
+    Extension(client): Extension<ClientAddress>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     if let Err(error) = app.origins.check_origin(&headers) {
         return error.into_response();
     }
-    // Refused at once and not queued, so that the client can go to another replica.
-    let Ok(permit) = Arc::clone(&app.sockets).try_acquire_owned() else {
-        let message =
-            format!("all {SOCKETS_MAX} WebSockets of this replica are in use; use another replica");
-        let status = axum::http::StatusCode::SERVICE_UNAVAILABLE;
-        return ApiError::new(status, "too_many_sockets", message).retry_after(10).into_response();
+    let (seat, make_room) = match app.sockets.seat(client).await {
+        Ok(seat) => seat,
+        Err(refused) => return ApiError::from(refused).into_response(),
     };
     upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX).on_upgrade(
-        |socket| async move {
-            // The permit is held until the close frame was sent: when the replica stops, it waits until all
-            // permits are back.
-            Connection::new(app, socket).run().await;
-            drop(permit);
-        },
+        // The seat is held until the close frame was sent: when the replica stops, it waits for all of them.
+        |socket| Connection::new(app, socket, seat).run(make_room),
     )
 }
 
@@ -79,6 +76,7 @@ struct Connection {
     app: Arc<App>,
     socket: WebSocket,
     channels: BTreeMap<Channel, Subscription>,
+    seat: Seat,
 }
 
 /// Why a connection ends.
@@ -97,16 +95,25 @@ const fn misuse(reason: &'static str) -> End {
 const TOO_SLOW: End = misuse("you are reading too slowly; reconnect for a new snapshot");
 const STORE_FAILED: End =
     End::Closed(close_code::ERROR, "this replica failed to read its store; use another replica");
+const MAKE_ROOM: End = End::Closed(
+    close_code::AGAIN,
+    "this replica needs the place for another client; reconnect in a moment",
+);
 const STOPPING: End =
     End::Closed(close_code::AWAY, "this replica is stopping; reconnect in a moment");
 
 impl Connection {
-    fn new(app: Arc<App>, socket: WebSocket) -> Self {
-        Self { app, socket, channels: BTreeMap::new() }
+    fn new(app: Arc<App>, socket: WebSocket, seat: Seat) -> Self {
+        Self { app, socket, channels: BTreeMap::new(), seat }
     }
 
-    async fn run(mut self) {
-        if let Err(End::Closed(code, reason)) = self.serve().await {
+    async fn run(mut self, make_room: MakeRoom) {
+        let end = tokio::select! {
+            end = self.serve() => end,
+            // Also while a message is being sent to a client that does not read.
+            Ok(()) = make_room => Err(MAKE_ROOM),
+        };
+        if let Err(End::Closed(code, reason)) = end {
             // Failures are ignored and each send is limited in time, because the client may be gone or may
             // not be reading.
             let message = ServerMessage::Closing { reason: reason.into() };
@@ -126,6 +133,7 @@ impl Connection {
         loop {
             // Not biased: a client that floods the socket with messages must not keep its own feed waiting.
             // While one branch sends, the feed's queue fills, so a slow client ends as `Lagged`.
+            self.seat.set_has_channels(!self.channels.is_empty());
             tokio::select! {
                 message = self.socket.recv() => {
                     last_received = Instant::now();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -13,7 +13,7 @@ use super::arguments::ServeArguments;
 use super::catch_up::{bootstrap_from, catch_up_from};
 use super::keys::{faucet, load_page, refuse_after_halt, replica_key};
 use super::own_thread::{OwnThread, on_own_thread};
-use crate::api::{self, App, Bodies, InProgress, Origins};
+use crate::api::{self, App, Bodies, InProgress, Origins, Sockets};
 use crate::assemble::{Assembled, Assembly, Files, assemble};
 use crate::bootstrap::Proofs;
 use crate::cli::failure::{Failure, block_on};
@@ -112,7 +112,7 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
         tokio::spawn(snapshots.clone().keep_making(reader, published, every, clock));
     }
     let gateways = Arc::clone(&sequencer);
-    let sockets = Arc::new(Semaphore::new(api::SOCKETS_MAX));
+    let sockets = Sockets::new();
     let app = Arc::new(App {
         faucet,
         verifier,
@@ -209,7 +209,7 @@ impl Running {
     }
 
     /// Waits until all tasks have stopped, for at most the grace period of each.
-    async fn stop(self, sockets: &Semaphore) {
+    async fn stop(self, sockets: &Sockets) {
         let Self { serving, following, posting } = self;
         // `wait_for_end` may have awaited this task to its end; awaiting it once more would panic. The same
         // holds for the two receivers below.
@@ -217,9 +217,8 @@ impl Running {
             // Requests in progress are still answered. Errors no longer matter at this point.
             let _ = serving.await;
         }
-        // Every socket holds a permit, so having all permits means that every client got the close reason.
-        let all = u32::try_from(api::SOCKETS_MAX).unwrap_or(u32::MAX);
-        let _ = timeout(SHUTDOWN_GRACE, sockets.acquire_many(all)).await;
+        // A socket is closed once its client got the close reason.
+        let _ = timeout(SHUTDOWN_GRACE, sockets.all_closed()).await;
         // The threads end after the commit in progress; a commit that is cut off is rolled back at the
         // next start.
         if !following.ended.is_terminated() {

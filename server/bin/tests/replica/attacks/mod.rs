@@ -6,6 +6,7 @@
 mod admin;
 mod connections;
 mod signatures;
+mod sockets;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -92,6 +93,8 @@ fn raise_file_limit() {
 enum Source {
     /// Twenty addresses, so that the bound of one address does not stop them.
     Many,
+    /// One address, which is not the honest client's.
+    One,
     /// The honest client's own address.
     Shared,
 }
@@ -100,6 +103,7 @@ impl Source {
     fn address(self, attacker: usize) -> [u8; 4] {
         match self {
             Self::Many => [127, 0, 0, 2 + u8::try_from(attacker % 20).unwrap()],
+            Self::One => [127, 0, 0, 2],
             Self::Shared => [127, 0, 0, 1],
         }
     }
