@@ -97,7 +97,7 @@
 //! - **I10** Open orders, session keys, votes and certified roots stay within their limits; nothing whose time
 //!   has passed is left.
 //! - **I11** A rejected transaction changes nothing but its nonce (in the guide's format: its used signature),
-//!   and not even that if the signature or the nonce itself is invalid.
+//!   and not even that if the signature or the nonce itself is invalid, or the signing key unknown.
 //! - **I12** Each batch extends the chain over all bodies, and no batch is skipped.
 //! - **I13** The root is the same for a replayed state, a live one, one restored from its leaves, and a snapshot
 //!   with the batches after it.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use zellbook_core::bench::StateTree;
-use zellbook_core::{Event, Exchange, Outcome};
+use zellbook_core::{Event, Exchange, Outcome, Reject};
 use zellbook_fuzz::input::Input;
 use zellbook_fuzz::recount::recount;
 use zellbook_fuzz::{hostile, venue};
@@ -46,6 +46,11 @@ fn check_changes(exchange: &Exchange, outcome: &Outcome, before: Leaves) -> Leav
     let is_idle =
         outcome.due.is_empty() && outcome.transactions.iter().all(|one| one.result.is_err());
     assert!(outcome.changes.is_sorted_by(|(a, _), (b, _)| a < b));
+    // These leave the nonce and the signature unused.
+    let is_unused = |reject: &Reject| matches!(reject.code(), 1..=4 | 8);
+    if is_idle && outcome.transactions.iter().all(|one| one.result.as_ref().is_err_and(is_unused)) {
+        assert!(outcome.changes.iter().all(|(key, _)| key[0] == 0), "{:?}", outcome.changes);
+    }
     for (key, value) in &outcome.changes {
         // A rejected transaction uses up its nonce or signature and changes nothing else.
         if is_idle && !matches!(key[0], 0 | 3 | 6) {

@@ -85,7 +85,8 @@ impl Maker<'_, '_> {
             0..220 => self.input.pick(&cast.traders),
             220..230 => self.input.pick(&cast.session_keys),
             230..240 => self.input.pick(&cast.replicas),
-            240..250 => cast.issuer,
+            240..247 => cast.issuer,
+            247..252 => cast.stranger,
             _ => cast.fees,
         }
     }

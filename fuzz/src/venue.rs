@@ -20,6 +20,8 @@ pub struct Cast {
     pub replicas: Vec<PublicKey>,
     pub issuer: PublicKey,
     pub fees: PublicKey,
+    /// Starts with nothing, so the state does not know it.
+    pub stranger: PublicKey,
 }
 
 pub fn key(seed: u8) -> SecretKey {
@@ -36,6 +38,7 @@ pub fn cast() -> &'static Cast {
             replicas: keys(6..9),
             issuer: key(9).public_key(),
             fees: key(10).public_key(),
+            stranger: key(11).public_key(),
         }
     })
 }
@@ -44,7 +47,7 @@ impl Cast {
     pub fn all(&self) -> Vec<PublicKey> {
         let lists = [&self.traders, &self.session_keys, &self.replicas];
         let all = lists.into_iter().flatten().copied();
-        all.chain([self.issuer, self.fees]).collect()
+        all.chain([self.issuer, self.fees, self.stranger]).collect()
     }
 }
 

@@ -1,4 +1,5 @@
-//! Applies one transaction: uses up its nonce, checks its signer, and dispatches by kind.
+//! Applies one transaction: checks that its signing key is known, uses up its nonce, checks what the
+//! key may do, and dispatches by kind.
 
 use alloc::vec::Vec;
 
@@ -7,7 +8,7 @@ use super::failure::Failure;
 use super::placing::Placing;
 use crate::protocol::{Action, CheckedTransaction, Event, Reject, ReplayGuard};
 use crate::rules::Rules;
-use crate::state::LeafKey;
+use crate::state::{Account, LeafKey};
 use crate::types::Corrupt;
 
 impl Engine {
@@ -18,7 +19,7 @@ impl Engine {
         rules: &Rules,
         transaction: &CheckedTransaction,
     ) -> Result<Result<Vec<Event>, Reject>, Corrupt> {
-        if let Err(reject) = self.check_unused(transaction) {
+        if let Err(reject) = self.check_sender(rules, transaction) {
             return Ok(Err(reject));
         }
         // From here on the nonce is used up, even if the transaction is then rejected. Otherwise
@@ -35,18 +36,24 @@ impl Engine {
         }
     }
 
-    fn check_unused(&self, transaction: &CheckedTransaction) -> Result<(), Reject> {
-        match transaction.replay_guard {
-            ReplayGuard::Nonce(nonce) => self
-                .ledger
-                // Not `intern`: a transaction with a bad nonce changes nothing (I11).
-                .find(&transaction.signer)
-                .map_or(Ok(()), |signer| signer.check_nonce(nonce)),
-            ReplayGuard::Signature if self.guide_signatures.contains(&transaction.hash) => {
-                Err(Reject::NonceUsed)
+    /// Rejects 3, 4 and 8: the nonce must be unused, and the signing key known. Neither changes
+    /// anything, so the key is looked up and not added (I11).
+    fn check_sender(&self, rules: &Rules, transaction: &CheckedTransaction) -> Result<(), Reject> {
+        let CheckedTransaction { account, signer, .. } = transaction;
+        let known = self.ledger.find(signer);
+        match (transaction.replay_guard, known) {
+            (ReplayGuard::Nonce(nonce), Some(known)) => known.check_nonce(nonce)?,
+            (ReplayGuard::Signature, _) if self.guide_signatures.contains(&transaction.hash) => {
+                return Err(Reject::NonceUsed);
             }
-            ReplayGuard::Signature => Ok(()),
+            _ => {}
         }
+        // Before the nonce becomes a leaf, which stays for ever: keys cost nothing, so whoever
+        // makes them could otherwise fill the memory of every replica.
+        let is_known = known.is_some_and(Account::has_leaf)
+            || self.session_key(account, signer).is_some()
+            || rules.has_role(signer);
+        if is_known { Ok(()) } else { Err(Reject::UnknownSigner { signer: *signer }) }
     }
 
     fn use_up(&mut self, transaction: &CheckedTransaction) -> Result<(), Corrupt> {

@@ -1,9 +1,11 @@
 //! Why a transaction had no effect: the reject codes and their order.
 //!
 //! Several rules can be broken at once, and every replica must then report the same code. So the order is
-//! fixed: the checks run in the order of the code numbers, and the first that fails decides. Codes 1 to 4 leave
-//! the nonce unused, because without a valid signature and a good nonce nothing shows that the account sent the
-//! transaction now. Every later reject uses the nonce up, so a rejected transaction can never be applied later.
+//! fixed: the checks run in the order of the code numbers, except that 8 comes right after 4, and the first that
+//! fails decides. Codes 1 to 4 leave the nonce unused, because without a valid signature and a good nonce nothing
+//! shows that the account sent the transaction now. Code 8 does too: a nonce is a leaf, and a key that never held
+//! anything has nobody who paid for one. So the same bytes can still be applied once the key is known. Every other
+//! reject uses the nonce up, and then the transaction can never be applied later.
 //! Codes 10 to 17 depend on genesis alone ([`super::Terms`]), except that 16 also bounds the supply of a token;
 //! the other codes depend on the state.
 
@@ -66,6 +68,15 @@ pub enum Reject {
     KeyNotAllowed {
         /// A sentence that says what the key may not do.
         problem: String,
+    },
+    /// The state does not know the signing key: it never held anything and has no role. Checked right after the
+    /// nonce, which stays unused.
+    #[error(
+        "the exchange does not know the key {signer}, which has no balance and is not a session key of this account; make a deposit or a transfer to it first, then send this transaction again"
+    )]
+    UnknownSigner {
+        /// The key that signed.
+        signer: PublicKey,
     },
     /// Genesis has no market of this name.
     #[error("there is no market {market}; the markets are {known}")]
@@ -292,6 +303,10 @@ impl core::fmt::Display for Suggestion {
 }
 
 impl Reject {
+    /// The code of [`Self::UnknownSigner`]. It is the only reject of a transaction with a valid signature that does
+    /// not end it: the same bytes can be applied later.
+    pub const UNKNOWN_SIGNER: u16 = 8;
+
     /// The code: the number that identifies this reject in the protocol and the API.
     pub const fn code(&self) -> u16 {
         match self {
@@ -304,6 +319,7 @@ impl Reject {
             Self::Expired { .. } => 5,
             Self::KeyNotAuthorized { .. } => 6,
             Self::KeyNotAllowed { .. } => 7,
+            Self::UnknownSigner { .. } => Self::UNKNOWN_SIGNER,
             Self::UnknownMarket { .. } => 10,
             Self::UnknownToken { .. } => 11,
             Self::NotPositive { .. } => 12,
@@ -341,6 +357,7 @@ impl Reject {
             Self::Expired { .. } => "expired",
             Self::KeyNotAuthorized { .. } => "key_not_authorized",
             Self::KeyNotAllowed { .. } => "key_not_allowed",
+            Self::UnknownSigner { .. } => "unknown_signer",
             Self::UnknownMarket { .. } => "unknown_market",
             Self::UnknownToken { .. } => "unknown_token",
             Self::NotPositive { .. } => "not_positive",

@@ -236,6 +236,14 @@ impl Rules {
     pub fn issuer(&self, token: TokenIndex) -> Option<PublicKey> {
         self.genesis.tokens.get(usize::from(token.0)).map(|token| token.issuer)
     }
+
+    /// Whether genesis names this key: as an issuer, as the fee account or as a replica.
+    pub fn has_role(&self, key: &PublicKey) -> bool {
+        let Genesis { tokens, fee_account, replicas, .. } = &self.genesis;
+        fee_account == key
+            || tokens.iter().any(|token| token.issuer == *key)
+            || replicas.iter().any(|replica| replica.public_key == *key)
+    }
 }
 
 #[cfg(test)]

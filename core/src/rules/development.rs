@@ -5,7 +5,7 @@ use crate::types::{Atoms, Decimal, PublicKey};
 
 impl Genesis {
     /// A genesis with ETH, BTC and USDT and the markets ETH/USDT and BTC/USDT, without fees and without a
-    /// faucet. `key` has every role: issuer of all tokens, fee account and only replica. All fields are public:
+    /// faucet. It accepts orders in the guide's format, which an exchange in earnest should not. `key` has every role: issuer of all tokens, fee account and only replica. All fields are public:
     /// change what should be different before [`Self::check`].
     pub fn development(key: PublicKey) -> Self {
         // A step with this many digits after the point: 2 for 0.01.

@@ -23,7 +23,8 @@ pub struct Genesis {
     pub name: String,
     /// The name under which batches are posted to the sequencer: 1 to 64 of `a-z0-9_-`.
     pub app_name: String,
-    /// Whether orders in the integration guide's format are accepted.
+    /// Whether orders in the integration guide's format are accepted. Each leaves a leaf for ever, so only for
+    /// development.
     pub guide_orders: bool,
     /// The tokens, 1 to 256. The position of a token is its index.
     pub tokens: Vec<Token>,

@@ -156,6 +156,12 @@ impl Account {
         }
     }
 
+    /// Whether the key has a leaf of its nonces or of a balance. An account in memory can be without either, and
+    /// a restored state does not have it then, so only the leaves may count.
+    pub(crate) fn has_leaf(&self) -> bool {
+        !self.nonces.is_empty() || self.balances().any(|(_, balance)| balance != Balance::default())
+    }
+
     /// Stores a nonce that [`Self::check_nonce`] allowed.
     pub(crate) fn use_nonce(&mut self, nonce: u64) {
         // A nonce that is there already was refused by the check. A new one is never the lowest of 65, so the

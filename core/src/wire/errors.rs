@@ -35,6 +35,13 @@ pub struct RejectBody {
     pub message: String,
 }
 
+impl RejectBody {
+    /// Whether the same transaction can still be applied: its signer was unknown, and its nonce is unused.
+    pub fn can_be_retried(&self) -> bool {
+        self.code.parse() == Ok(Reject::UNKNOWN_SIGNER)
+    }
+}
+
 impl From<&Reject> for RejectBody {
     fn from(reject: &Reject) -> Self {
         Self {

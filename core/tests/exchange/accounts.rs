@@ -25,7 +25,7 @@ fn place(venue: &mut Venue, line: &str) -> u16 {
 #[test]
 fn a_session_key_trades_with_the_balances_of_its_account_only() {
     let mut venue = Venue::funded();
-    assert_eq!(place(&mut venue, "buys 1 @ 100"), 6);
+    assert_eq!(place(&mut venue, "buys 1 @ 100"), 8);
     venue.act(&trader("alice"), grant(50, None, None)).unwrap();
     assert_eq!(place(&mut venue, "buys 1 @ 100 id=a"), 0);
     assert_eq!(venue.balance("alice", "USDT"), "999900 + 100");
@@ -69,7 +69,7 @@ fn a_session_key_ends_when_it_expires_or_is_revoked_and_its_nonces_stay_used() {
     venue.tick(9000);
     let due = venue.apply("[]").due;
     assert!(matches!(due[..], [Event::KeyEnded { is_revoked: false, .. }]), "{due:?}");
-    assert_eq!(place(&mut venue, "buys 1 @ 100"), 6);
+    assert_eq!(place(&mut venue, "buys 1 @ 100"), 8);
     let renewed = Action::AuthorizeKey(KeyGrant {
         key: key(50).public_key(),
         expires: 10_000,

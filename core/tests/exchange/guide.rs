@@ -67,9 +67,21 @@ fn a_guide_order_is_applied_once_in_whatever_encoding() {
 fn a_rejected_guide_order_can_never_succeed_later() {
     let mut venue = Venue::empty();
     let account = check_element(&venue.rules, &find("order0-raw64")).unwrap().account;
+    fund(&mut venue, account, "ETH");
     assert_eq!(venue.apply_one(&find("order0-raw64")).unwrap_err().code(), 40);
     fund(&mut venue, account, "USDT");
     assert_eq!(venue.apply_one(&find("order0-raw64")).unwrap_err().code(), 3);
+}
+
+#[test]
+fn a_guide_order_of_an_unknown_key_leaves_its_signature_unused() {
+    let mut venue = Venue::empty();
+    let account = check_element(&venue.rules, &find("order0-raw64")).unwrap().account;
+    let leaves = venue.leaves.len();
+    assert_eq!(venue.apply_one(&find("order0-raw64")).unwrap_err().code(), 8);
+    assert_eq!(venue.leaves.len(), leaves);
+    fund(&mut venue, account, "USDT");
+    assert!(venue.apply_one(&find("order0-raw64")).is_ok());
 }
 
 #[test]
@@ -78,6 +90,8 @@ fn needless_zeros_in_guide_orders_are_accepted() {
     let account = check_element(&venue.rules, &find("order3-raw64")).unwrap().account;
     fund(&mut venue, account, "ETH");
     assert!(venue.apply_one(&find("order3-raw64")).is_ok(), "sell,ETH,USDT,1.50,2000.00");
+    let other = check_element(&venue.rules, &find("order5-raw64")).unwrap().account;
+    fund(&mut venue, other, "BTC");
     assert_eq!(venue.apply_one(&find("order5-raw64")).unwrap_err().code(), 10, "ZELL/ETH");
 }
 

@@ -1,8 +1,8 @@
 //! Hostile bodies: anyone can post any bytes to the sequencer.
 
-use zellbook_core::protocol::OrderRef;
+use zellbook_core::protocol::{CheckedTransaction, OrderRef, ReplayGuard};
 use zellbook_core::types::limits::BODY_BYTES_MAX;
-use zellbook_core::{Action, Batch};
+use zellbook_core::{Action, Batch, PublicKey, SecretKey, TransactionHash};
 
 use crate::venue::{Venue, trader};
 
@@ -93,6 +93,58 @@ fn random_changes_of_a_valid_body_never_panic() {
         venue.exchange.apply(&batch).unwrap();
         venue.exchange.recount().unwrap();
     }
+}
+
+#[test]
+fn ten_thousand_unknown_keys_leave_the_number_of_leaves_and_accounts_unchanged() {
+    let mut venue = Venue::funded();
+    venue.order("alice buys 1 @ 100").unwrap();
+    let accounts = |venue: &Venue| venue.exchange.engine().ledger().accounts().count();
+    let before = (venue.exchange.engine().leaves().len(), accounts(&venue));
+    let alice = trader("alice").public_key();
+    // The signatures of these elements are taken as checked: to make and check them takes seconds.
+    let element = |number: u32, key: PublicKey| {
+        let mut hash = [0; 32];
+        hash[..4].copy_from_slice(&number.to_be_bytes());
+        let order = crate::venue::read_order("alice buys 1 @ 100").1;
+        // As an account of its own, as a session key that nobody authorized, and in the guide's format.
+        let kind = number % 3;
+        CheckedTransaction {
+            hash: TransactionHash(hash),
+            account: if kind == 1 { alice } else { key },
+            signer: key,
+            replay_guard: if kind == 2 { ReplayGuard::Signature } else { ReplayGuard::Nonce(7) },
+            valid_until: None,
+            action: if kind == 0 {
+                Action::CancelAllAfter { time: 9 }
+            } else {
+                Action::Order(order)
+            },
+        }
+    };
+    let mut number = 0_u32;
+    for _ in 0..4 {
+        let index = venue.exchange.counters().batch + 1;
+        let keys = (0..2500).map(|_| {
+            number += 1;
+            let mut secret = [3; 32];
+            secret[..4].copy_from_slice(&number.to_be_bytes());
+            (number, SecretKey::from_bytes(&secret).unwrap().public_key())
+        });
+        let transactions = keys.map(|(number, key)| Ok(element(number, key))).collect();
+        let batch = Batch { index, body_hash: [1; 32], transactions };
+        let outcome = venue.exchange.apply(&batch).unwrap();
+        let rejects =
+            outcome.transactions.iter().filter_map(|outcome| outcome.result.as_ref().err());
+        assert_eq!(rejects.filter(|reject| reject.code() == 8).count(), 2500);
+        assert_eq!(outcome.changes.len(), 1, "only the counters");
+    }
+    assert_eq!(number, 10_000);
+    assert_eq!((venue.exchange.engine().leaves().len(), accounts(&venue)), before);
+    venue.exchange.recount().unwrap();
+    let snapshot = venue.exchange.to_snapshot();
+    let restored = zellbook_core::Exchange::from_snapshot(venue.rules.clone(), &snapshot).unwrap();
+    assert_eq!(restored.engine().ledger().accounts().count(), before.1);
 }
 
 #[test]

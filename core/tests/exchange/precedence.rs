@@ -7,6 +7,11 @@ use zellbook_core::{Action, Order, SecretKey, Side, Transaction};
 
 use crate::venue::{TRADERS, Venue, issuer, key, order, replica, trader};
 
+/// A key that the state knows, and that is no session key of alice.
+fn stranger() -> SecretKey {
+    key(77)
+}
+
 /// Returns a state in which every rule can be broken. The time is 5,000. Alice has the maximum of four open
 /// orders in ETH/USDT, one of them with the client id `a`, and the maximum of two session keys, one of each
 /// sort.
@@ -29,6 +34,9 @@ fn troubled() -> Venue {
         let grant = KeyGrant { key, expires: 9000, market, spend };
         venue.act(&trader("alice"), Action::AuthorizeKey(grant)).unwrap();
     }
+    let (to, amount) = (stranger().public_key(), "1".parse().unwrap());
+    let send = Action::Transfer { token: "ETH".into(), to, amount };
+    venue.act(&trader("bob"), send).unwrap();
     venue
 }
 
@@ -139,7 +147,7 @@ fn codes_1_to_4_are_checked_first_and_in_order() {
 #[test]
 fn an_order_is_checked_in_the_order_of_the_codes() {
     let mut venue = troubled();
-    let (alice, stranger) = (trader("alice"), key(77));
+    let (alice, stranger, unknown) = (trader("alice"), stranger(), key(78));
     let (for_btc, for_usdt) = (key(50), key(51));
     let place = |changes: &[fn(&mut Order)]| Action::Order(with(changes));
     let mut check = |signer: &SecretKey, late: bool, changes: &[fn(&mut Order)], first: u16| {
@@ -147,6 +155,7 @@ fn an_order_is_checked_in_the_order_of_the_codes() {
         let found = code(&mut venue, signer, valid_until, place(changes));
         assert_eq!(found, first, "{:?}", with(changes));
     };
+    check(&unknown, true, &[unknown_market], 8); // and 5, 6, 10
     check(&stranger, true, &[], 5); // and 6
     check(&stranger, false, &[unknown_market], 6); // and 7, 10
     check(&for_btc, false, &[unknown_market], 7); // and 10
@@ -318,10 +327,10 @@ fn session_keys_and_switches_are_checked_in_the_order_of_the_codes() {
 }
 
 #[test]
-fn expiry_is_checked_before_authorization_for_every_kind() {
+fn an_unknown_key_is_refused_before_expiry_and_expiry_before_authorization() {
     let mut venue = troubled();
-    let stranger = key(77);
     let action = Action::RevokeKey { key: key(60).public_key() };
-    assert_eq!(code(&mut venue, &stranger, Some(5000), action.clone()), 5);
-    assert_eq!(code(&mut venue, &stranger, None, action), 6);
+    assert_eq!(code(&mut venue, &key(78), Some(5000), action.clone()), 8);
+    assert_eq!(code(&mut venue, &stranger(), Some(5000), action.clone()), 5);
+    assert_eq!(code(&mut venue, &stranger(), None, action), 6);
 }

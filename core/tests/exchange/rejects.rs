@@ -123,6 +123,79 @@ fn code_4_nonce_too_old() {
 }
 
 #[test]
+fn code_8_unknown_signer() {
+    let mut venue = Venue::empty();
+    let alice = trader("alice");
+    let leaves = venue.leaves.len();
+    let cancel = venue.sign(&alice, Action::CancelAll { market: None });
+    let reject = venue.apply_one(&cancel).unwrap_err();
+    assert_eq!(reject.code(), 8);
+    let message = format!("the exchange does not know the key {}, ", alice.public_key());
+    assert!(reject.to_string().starts_with(&message), "{reject}");
+    assert_eq!(venue.leaves.len(), leaves, "a nonce of an unknown key is no leaf");
+    assert!(venue.exchange.account(&alice.public_key()).is_none(), "nor is it in memory");
+    // The nonce is unused, so the same bytes are applied once the key is known.
+    venue.deposit("alice", "ETH", "1");
+    assert!(venue.apply_one(&cancel).is_ok());
+    assert_eq!(venue.apply_one(&cancel).unwrap_err().code(), 3);
+}
+
+#[test]
+fn a_key_is_known_from_the_element_that_funds_it() {
+    let mut venue = Venue::empty();
+    venue.deposit("bob", "ETH", "5");
+    let send = |venue: &mut Venue, from: &str, to: &str| {
+        let (to, amount) = (trader(to).public_key(), "1".parse().unwrap());
+        venue.sign(&trader(from), Action::Transfer { token: "ETH".into(), to, amount })
+    };
+    let codes = |venue: &mut Venue, elements: &[&String]| -> Vec<u16> {
+        let elements: Vec<&str> = elements.iter().map(|element| element.as_str()).collect();
+        let outcome = venue.apply(&format!("[{}]", elements.join(",")));
+        let results = outcome.transactions.iter().map(|outcome| &outcome.result);
+        results.map(|result| result.as_ref().map_or_else(Reject::code, |_| 0)).collect()
+    };
+    let (fund, spend) = (send(&mut venue, "bob", "carol"), send(&mut venue, "carol", "bob"));
+    assert_eq!(codes(&mut venue, &[&spend, &fund]), [8, 0]);
+    assert_eq!(codes(&mut venue, &[&spend]), [0], "what was rejected with 8 is not ended");
+    let (fund, spend) = (send(&mut venue, "bob", "dave"), send(&mut venue, "dave", "bob"));
+    assert_eq!(codes(&mut venue, &[&fund, &spend, &spend]), [0, 0, 3]);
+    // Their balances are zero again. Their nonces are leaves, so they stay known.
+    assert_eq!(venue.balance("carol", "ETH"), "0 + 0");
+    let poor = send(&mut venue, "carol", "bob");
+    assert_eq!(codes(&mut venue, &[&poor]), [40]);
+}
+
+#[test]
+fn every_role_of_genesis_is_a_known_key() {
+    let mut venue = Venue::empty();
+    let fee_account = key(98);
+    for role in [issuer(), fee_account, replica(1), replica(3)] {
+        let known = venue.act(&role, Action::CancelAll { market: None });
+        assert!(known.is_ok(), "{known:?}");
+    }
+}
+
+#[test]
+fn a_session_key_is_known_to_the_account_that_authorized_it_only() {
+    let mut venue = Venue::funded();
+    let session = key(50);
+    let cancel = || Action::CancelAll { market: None };
+    let grant = KeyGrant { key: session.public_key(), expires: 9000, market: None, spend: None };
+    venue.act(&trader("alice"), Action::AuthorizeKey(grant)).unwrap();
+    let before = venue.leaves.len();
+    assert_eq!(venue.act_for("bob", &session, cancel()).unwrap_err().code(), 8);
+    assert_eq!(venue.act(&session, cancel()).unwrap_err().code(), 8, "nor is it an account");
+    assert_eq!(venue.leaves.len(), before);
+    assert!(venue.act_for("alice", &session, cancel()).is_ok());
+    assert_eq!(venue.leaves.len(), before + 1, "its nonces");
+    // The nonces make it known, for ever: an old transaction must not count again.
+    assert_eq!(venue.act_for("bob", &session, cancel()).unwrap_err().code(), 6);
+    let revoke = Action::RevokeKey { key: session.public_key() };
+    venue.act(&trader("alice"), revoke).unwrap();
+    assert_eq!(venue.act_for("alice", &session, cancel()).unwrap_err().code(), 6);
+}
+
+#[test]
 fn code_10_unknown_market() {
     let mut venue = Venue::funded();
     let mut unknown = order(Side::Buy, "1".parse().unwrap(), "1".parse().unwrap());
@@ -516,6 +589,7 @@ fn rejects() -> Vec<Reject> {
         Reject::Expired { valid_until: 1, time: 2 },
         Reject::KeyNotAuthorized { signer: key },
         Reject::KeyNotAllowed { problem: text() },
+        Reject::UnknownSigner { signer: key },
         Reject::UnknownMarket { market: text(), known: text() },
         Reject::UnknownToken { token: text(), known: text() },
         Reject::NotPositive { field: "price", least: one },

@@ -550,8 +550,17 @@ impl Model {
         let Transaction { hash, account, signer, action, .. } = transaction;
         let account = *account;
         match transaction.nonce {
-            Some(nonce) => self.use_nonce(*signer, nonce)?,
+            Some(nonce) => self.check_nonce(*signer, nonce)?,
             None if self.guide.contains(hash) => return Err(3),
+            None => {}
+        }
+        if !self.knows(*signer)
+            && !self.grants.iter().any(|grant| is_grant(grant, account, *signer))
+        {
+            return Err(8);
+        }
+        match transaction.nonce {
+            Some(nonce) => self.use_nonce(*signer, nonce),
             None => self.guide.push(*hash),
         }
         if transaction.valid_until.is_some_and(|until| self.time >= until) {
@@ -562,7 +571,7 @@ impl Model {
             let position = self
                 .grants
                 .iter()
-                .position(|grant| grant.account == account && grant.key == *signer)
+                .position(|grant| is_grant(grant, account, *signer))
                 .ok_or(6u16)?;
             if !self.may(&self.grants[position], action) {
                 return Err(7);
@@ -655,7 +664,19 @@ impl Model {
         kept.map_or(&[], |(_, kept)| kept)
     }
 
-    fn use_nonce(&mut self, key: Key, nonce: u64) -> Result<(), u16> {
+    /// Whether genesis names the key, or a leaf of nonces or of a balance is its own.
+    pub fn knows(&self, key: Key) -> bool {
+        let Genesis { tokens, fee_account, replicas, .. } = &*self.genesis;
+        *fee_account == key
+            || replicas.iter().any(|(replica, _)| *replica == key)
+            || tokens.iter().any(|token| token.issuer == key)
+            || !self.nonces(key).is_empty()
+            || (0..tokens.len()).any(|token| self.available(key, token) > 0)
+            // An open order locks something.
+            || self.orders.iter().any(|open| open.account == key)
+    }
+
+    fn check_nonce(&self, key: Key, nonce: u64) -> Result<(), u16> {
         let kept = self.nonces(key);
         if kept.contains(&nonce) {
             return Err(3);
@@ -663,6 +684,10 @@ impl Model {
         if kept.len() == NONCES && nonce < kept[0] {
             return Err(4);
         }
+        Ok(())
+    }
+
+    fn use_nonce(&mut self, key: Key, nonce: u64) {
         if !self.nonces.iter().any(|(owner, _)| *owner == key) {
             self.nonces.push((key, Vec::new()));
         }
@@ -673,7 +698,6 @@ impl Model {
             kept.remove(0);
             self.marks.push("nonce dropped");
         }
-        Ok(())
     }
 
     /// Whether a session key may sign this.
@@ -1197,6 +1221,10 @@ impl Model {
         leaves.sort();
         leaves
     }
+}
+
+fn is_grant(grant: &Grant, account: Key, key: Key) -> bool {
+    grant.account == account && grant.key == key
 }
 
 fn two(index: usize) -> [u8; 2] {

@@ -84,7 +84,7 @@ pub struct Cast {
     pub session_keys: Vec<Key>,
     pub issuer: Key,
     pub fees: Key,
-    /// Signs no transactions of its own choice.
+    /// Has no role and no deposit.
     pub stranger: Key,
 }
 
@@ -254,7 +254,7 @@ impl Generator {
             weights[kind] = (weights[kind] * 10).min(60);
         }
         let mut loner = None;
-        if random.percent(4) {
+        if random.percent(6) {
             // Enough attestations to fill the stored votes and certified roots.
             let attest = KINDS.iter().position(|(kind, _)| *kind == "attest").unwrap();
             weights[attest] = 2000;
@@ -373,6 +373,9 @@ impl Generator {
             self.random.pick(&self.cast.traders)
         };
         let mut account = account;
+        if self.random.percent(3) {
+            account = self.unknown();
+        }
         if matches!(kind, "replace" | "funded replace" | "cancel" | "cancel_all")
             && self.random.percent(85)
             && let Some(open) = self.some_order(model, account, 0)
@@ -543,6 +546,12 @@ impl Generator {
         } else {
             self.random.pick(&all)
         }
+    }
+
+    /// A key that starts with nothing. What it receives makes it known.
+    fn unknown(&mut self) -> Key {
+        let keys = [self.cast.session_keys.as_slice(), &[self.cast.stranger]].concat();
+        self.random.pick(&keys)
     }
 
     fn other_key(&mut self, account: Key) -> Key {
@@ -829,7 +838,11 @@ impl Generator {
             _ => self.genesis.tokens[token].symbol.clone(),
         };
         let issuer = self.genesis.tokens[token].issuer;
-        let account = if self.random.percent(85) { issuer } else { self.cast.traders[0] };
+        let account = match self.random.below(20) {
+            0 => self.unknown(),
+            1..4 => self.cast.traders[0],
+            _ => issuer,
+        };
         let long = "r".repeat(64);
         let reference = match self.random.below(10) {
             0 => long,
@@ -868,11 +881,14 @@ impl Generator {
         let any = self.random.below(3) as usize;
         let replica = self.loner.filter(|_| self.random.percent(95)).unwrap_or(any);
         let (last, clock, _) = model.replicas[replica];
-        let account =
-            if self.random.percent(97) { self.cast.replicas[replica] } else { self.cast.issuer };
+        let account = match self.random.below(100) {
+            0 => self.unknown(),
+            1..3 => self.cast.issuer,
+            _ => self.cast.replicas[replica],
+        };
         // The model's batch is the one before that which will hold this.
         let batch = match self.random.below(20) {
-            _ if self.loner.is_some() && self.random.percent(80) => model.batch,
+            _ if self.loner.is_some() && self.random.percent(90) => model.batch,
             0 => last.saturating_sub(1),
             1 => last,
             2 => model.batch + 1,

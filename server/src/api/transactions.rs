@@ -14,7 +14,9 @@ use futures_util::future::join_all;
 use serde_json::value::RawValue;
 use zellbook_core::protocol::{CheckedTransaction, ReplayGuard, check_element};
 use zellbook_core::types::decode_hex;
-use zellbook_core::wire::{ReceiptBody, RejectBody, SubmitResponse, Submitted, TransactionStatus};
+use zellbook_core::wire::{
+    ReceiptBody, RejectBody, Stage, SubmitResponse, Submitted, TransactionStatus,
+};
 use zellbook_core::{Receipt, Reject, TransactionHash};
 
 use super::app::{App, Shared};
@@ -278,6 +280,13 @@ pub async fn status(
     let receipt =
         progress.map(|progress| app.receipt(TransactionHash(bytes), progress.received_ms));
     let stored = app.reader.read(move |view| view.transaction(&bytes)).await?;
+    // A transaction of an unknown signer can be submitted again after its reject. While it waits, it has no
+    // outcome.
+    let waits =
+        progress.is_some_and(|progress| matches!(progress.stage, Stage::Received | Stage::Posted));
+    let stored = stored.filter(|stored| {
+        !(waits && stored.reject.as_ref().is_some_and(RejectBody::can_be_retried))
+    });
     match (stored, progress) {
         (Some(mut status), progress) => {
             // A client that reads `applied` must find the effect in its next request.

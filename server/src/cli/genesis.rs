@@ -46,6 +46,10 @@ enum GenesisCommand {
         /// Enable a faucet of test tokens
         #[arg(long)]
         faucet: bool,
+        /// Accept orders in the format of Zellular's integration guide too. Each leaves a few bytes in the
+        /// state for ever, and nothing bounds their number
+        #[arg(long)]
+        guide_orders: bool,
         /// Genesis file to write; an existing file is never overwritten
         #[arg(long, value_name = "FILE", default_value = "genesis.json")]
         out: PathBuf,
@@ -79,13 +83,16 @@ pub fn genesis(arguments: GenesisArguments, output: Output) -> Result<(), Failur
             taker_fee_bps,
             fee_account,
             faucet,
+            guide_orders,
             out,
         } => {
             let account = fee_account.unwrap_or(issuer);
             let fees = Fees { account, maker_bps: maker_fee_bps, taker_bps: taker_fee_bps };
+            let mut genesis = development_genesis(issuer, faucet, replicas, fees)?.genesis;
+            genesis.guide_orders = guide_orders;
             // Checked before it is written. The file is never overwritten, because its hash is the network
             // id: another content would be another exchange.
-            let rules = development_genesis(issuer, faucet, replicas, fees)?;
+            let rules = genesis.check()?;
             write_new(&out, pretty(&rules).as_bytes(), 0o644)?;
             (out, rules)
         }

@@ -84,14 +84,31 @@ impl View<'_> {
             found => {
                 // An element without an outcome has an invalid signature, or is a copy of a transaction
                 // that was applied elsewhere.
-                if let Err(invalid) = check_element(self.rules, json) {
-                    shown.reject = Some(RejectBody::from(&invalid.reject));
-                    return Ok(shown);
-                }
-                shown.copy_of = found.map(|found| found.batch.to_string());
-                // Why a copy was rejected is not stored: its nonce is used, or too old by then.
-                let reject = shown.copy_of.is_none().then(|| RejectBody::from(&Reject::NonceUsed));
-                Found { batch, position: 0, reject }
+                let checked = match check_element(self.rules, json) {
+                    Ok(checked) => checked,
+                    Err(invalid) => {
+                        shown.reject = Some(RejectBody::from(&invalid.reject));
+                        return Ok(shown);
+                    }
+                };
+                let at = u64::try_from(position).unwrap_or(u64::MAX);
+                let reject = match found {
+                    // The row of a reject that can be retried gives way to a later outcome. So an element before
+                    // the one of its row had such a reject, and so has one beside a row of that kind.
+                    Some(found)
+                        if (found.batch, found.position) > (batch, at)
+                            || found.reject.as_ref().is_some_and(RejectBody::can_be_retried) =>
+                    {
+                        Some(Reject::UnknownSigner { signer: checked.signer })
+                    }
+                    // Why a copy was rejected is not stored: its nonce is used, or too old by then.
+                    Some(found) => {
+                        shown.copy_of = Some(found.batch.to_string());
+                        None
+                    }
+                    None => Some(Reject::NonceUsed),
+                };
+                Found { batch, position: at, reject: reject.as_ref().map(RejectBody::from) }
             }
         };
         shown.hash = Some(hash.to_string());

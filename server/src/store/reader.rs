@@ -16,7 +16,7 @@ use zellbook_core::types::MarketIndex;
 use zellbook_core::wire::{
     OrderBody, OrderStatus, RejectBody, Stage, TradeBody, TransactionStatus,
 };
-use zellbook_core::{LeafKey, Market, PublicKey, Rules, Side, Ticks, TimeInForce};
+use zellbook_core::{LeafKey, Market, PublicKey, Reject, Rules, Side, Ticks, TimeInForce};
 
 use super::error::{QueryError, StoreError};
 use super::restore::{Loaded, restore};
@@ -160,15 +160,16 @@ impl View<'_> {
         self.rules.listing.market_at(index).ok_or(rusqlite::Error::InvalidColumnIndex(column))
     }
 
-    /// Whether a transaction has an outcome.
+    /// Whether a transaction has an outcome that stays. A reject for an unknown signer does not: the same
+    /// transaction can be posted again, and then be applied.
     pub fn has_transaction(&self, hash: &[u8; 32]) -> Result<bool, QueryError> {
         Ok(self
             .connection
-            .prepare_cached("SELECT 1 FROM transactions WHERE hash = ?1")?
-            .exists([hash])?)
+            .prepare_cached("SELECT 1 FROM transactions WHERE hash = ?1 AND reject_code IS NOT ?2")?
+            .exists(params![hash, Reject::UNKNOWN_SIGNER])?)
     }
 
-    /// Those of the transactions that have an outcome.
+    /// Those of the transactions that have an outcome that stays.
     pub fn known_transactions(&self, hashes: &[[u8; 32]]) -> Result<HashSet<[u8; 32]>, QueryError> {
         // One look-up each: a list of parameters would be another statement for every length of the list.
         let mut known = HashSet::new();

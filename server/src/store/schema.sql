@@ -35,6 +35,7 @@ CREATE TABLE proofs (
 ) STRICT;
 
 -- From here on: views of the sequence for the API, which could be rebuilt from the batches.
+-- A row is a transaction's one outcome. Only a reject 8 (unknown signer) gives way to the next other outcome.
 CREATE TABLE transactions (
     hash BLOB PRIMARY KEY,
     batch INTEGER NOT NULL,

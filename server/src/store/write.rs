@@ -65,10 +65,14 @@ fn write_transactions(
     transaction: &Transaction<'_>,
     batch: &AppliedBatch,
 ) -> rusqlite::Result<u64> {
-    // A transaction's first outcome is its only one. Copies later in the sequence have no effect, so their
-    // rows are ignored.
+    // A transaction's first outcome is its only one, and copies later in the sequence have no effect. The
+    // exception is a reject that leaves the nonce unused: the next other outcome takes the place of that row.
     let mut insert = transaction.prepare_cached(
-        "INSERT OR IGNORE INTO transactions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO transactions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         ON CONFLICT (hash) DO UPDATE SET batch = excluded.batch, position = excluded.position,
+            reject_code = excluded.reject_code, reject_name = excluded.reject_name,
+            reject_message = excluded.reject_message, order_id = excluded.order_id
+         WHERE reject_code = ?10 AND excluded.reject_code IS NOT ?10",
     )?;
     let mut duplicates = 0;
     for (position, outcome) in batch.outcome.transactions.iter().enumerate() {
@@ -96,6 +100,7 @@ fn write_transactions(
             reject.map(Reject::name),
             reject.map(ToString::to_string),
             order,
+            Reject::UNKNOWN_SIGNER,
         ])?;
         duplicates += u64::from(inserted == 0);
     }

@@ -1,6 +1,7 @@
 //! Tests of the program as users run it: with real processes, disks and sockets.
 
 mod accounts;
+mod admission;
 mod api;
 mod attacks;
 mod bad_input;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use zellbook_core::protocol::{CheckedTransaction, ReplayGuard};
 use zellbook_core::wire::Stage;
-use zellbook_core::{Batch, Exchange, Hash as Root, Rules};
+use zellbook_core::{Batch, Exchange, Hash as Root, Reject, Rules};
 
 use super::ledger::{Hash, Ledger};
 use super::replica::TestedReplica;
@@ -44,7 +44,8 @@ impl Judge {
                 let Some(hash) = transaction.hash else { continue };
                 let code = transaction.result.as_ref().err().map(|reject| reject.code());
                 match outcomes.get(&hash.0) {
-                    None => {
+                    // An unknown signer does not end a transaction: a copy can be applied once it is funded.
+                    None | Some(Some(Reject::UNKNOWN_SIGNER)) => {
                         outcomes.insert(hash.0, code);
                     }
                     // The first outcome counts. A copy is sequenced after it, and its nonce is used by then.
