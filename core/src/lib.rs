@@ -68,6 +68,7 @@
 //! | [`exchange`] | the state machine: rules, engine and tree |
 //! | [`snapshot`] | a complete state as bytes |
 //! | [`simulation`] | what an order would do now |
+//! | [`admission`] | the reject that a transaction would get now, from the few leaves that decide it |
 //! | [`certificate`] | attestations that certify a root, for light clients |
 //! | [`wire`] | the JSON of the API |
 //!
@@ -123,6 +124,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod admission;
 #[cfg(feature = "bench")]
 pub mod bench;
 pub mod certificate;

@@ -4,6 +4,7 @@
 //! The command line is here too. The program `zellbook` (`server/bin`) combines it with the emulated network
 //! of `zellbook-testnet`, for which some modules are public; no other crate should depend on this one.
 
+mod admission;
 mod api;
 pub mod assemble;
 mod attester;

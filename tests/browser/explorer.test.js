@@ -17,8 +17,12 @@ const scene = Scene.ofFile(async ({ exchange }) => {
     await alice.outcome("applied");
   }
   const secret = "11".repeat(32);
-  const body = { kind: "order", market: "ETH/USDT", side: "buy", time_in_force: "gtc", self_trade: "cancel_newest" };
-  // This key has no tokens, so its order is rejected.
+  // The account of this key.
+  const account = "034f355bdcb7cc0af728ef3cceb9615d90684bb5b2ca5f859ab0f0b704075871aa";
+  const faucet = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ account }) };
+  assert.equal((await fetch(`${exchange.url}/v1/faucet`, faucet)).status, 202);
+  const body = { kind: "order", market: "ETH/USDT", side: "buy", time_in_force: "fok", self_trade: "cancel_newest" };
+  // Nothing is for sale at this price, so the order is rejected.
   await submit(exchange, secret, { ...body, quantity: "1", price: "1995" });
   const bob = await scene.trader();
   await bob.order("Buy", "0.5", "2001");

@@ -32,6 +32,9 @@ impl PublicKey {
     /// A value that sorts before every key, as the lower end of a range. It is not a point of the curve.
     pub(crate) const LOWEST: Self = Self([0; 33]);
 
+    /// A value that sorts after every key, as the upper end of a range. It is not a point of the curve.
+    pub(crate) const HIGHEST: Self = Self([0xff; 33]);
+
     /// Reads a SEC1 point, compressed (33 bytes) or uncompressed (65 bytes), and checks that it is on the curve.
     pub fn from_sec1(bytes: &[u8]) -> Result<Self, PublicKeyError> {
         // The library also accepts the compact form (first byte 05), which would give one key two texts.

@@ -1,9 +1,10 @@
 //! The endpoints that submit transactions and show their status.
 //!
-//! A submitted transaction is checked as far as that needs no state (form, signature, genesis), stored
+//! A submitted transaction is checked without state (form, signature, genesis) and by the committed state, stored
 //! durably in the outbox, and acknowledged with a signed receipt. Whether it succeeds is decided by the
 //! exchange when a batch with it is applied.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -17,12 +18,14 @@ use zellbook_core::types::decode_hex;
 use zellbook_core::wire::{
     ReceiptBody, RejectBody, Stage, SubmitResponse, Submitted, TransactionStatus,
 };
-use zellbook_core::{Receipt, Reject, TransactionHash};
+use zellbook_core::{PublicKey, Receipt, Reject, TransactionHash};
 
 use super::app::{App, Shared};
 use super::error::ApiError;
 use super::rate_limit::RateLimit;
+use crate::admission::{InFlight, Judge};
 use crate::client_address::ClientAddress;
+use crate::store::{QueryError, View};
 
 /// The most transactions in one request.
 const TRANSACTIONS_MAX: usize = 1000;
@@ -39,6 +42,13 @@ pub struct Taken {
     rate_limit: Option<RateLimit>,
 }
 
+/// A transaction that the committed state does not refuse.
+enum Admitted {
+    New(CheckedTransaction),
+    /// It has its outcome already.
+    Ended(TransactionHash),
+}
+
 impl From<Taken> for Submitted {
     fn from(taken: Taken) -> Self {
         Self { hash: Some(taken.hash.to_string()), receipt: taken.receipt, error: None }
@@ -46,8 +56,8 @@ impl From<Taken> for Submitted {
 }
 
 impl App {
-    /// Checks transactions as far as that needs no state, and stores them in the outbox. The result has one
-    /// entry for each, in the same order.
+    /// Checks transactions, first without state and then by the committed state, and stores them in the outbox.
+    /// The result has one entry for each, in the same order.
     pub async fn take(
         self: &Arc<Self>,
         client: ClientAddress,
@@ -56,18 +66,27 @@ impl App {
         let app = Arc::clone(self);
         let check = move |element: &str| app.check(element);
         let checked = self.checks.run(client, elements, check, is_bad_signature).await?;
-        let hashes = checked.iter().filter_map(|(_, checked)| checked.as_ref().ok());
-        let hashes: Vec<[u8; 32]> = hashes.map(|checked| checked.hash.0).collect();
-        // A transaction with an outcome must not enter the outbox again. If one is applied between this
-        // look-up and its submission, it is posted once more, which its replay guard makes harmless.
-        let known = self.reader.read(move |view| view.known_transactions(&hashes)).await?;
-        let submits = checked.into_iter().map(|(element, checked)| async {
-            let checked = checked?;
-            let hash = checked.hash;
-            if known.contains(&hash.0) {
-                return Ok(Taken { hash, receipt: None, rate_limit: None });
+        // Before the state is read: what leaves the outbox in between is then in the state, and counts twice
+        // instead of not at all.
+        let mut in_flight = self.in_flight(checked.iter().flat_map(|(_, checked)| checked));
+        let app = Arc::clone(self);
+        let judge = move |view: &View<'_>| {
+            let mut judge = Judge::new(view);
+            let judged = checked.into_iter().map(|(element, checked)| {
+                let admitted = match checked {
+                    Ok(checked) => app.admit(&mut judge, &mut in_flight, checked)?,
+                    Err(refused) => Err(refused),
+                };
+                Ok((element, admitted))
+            });
+            judged.collect::<Result<Vec<_>, QueryError>>()
+        };
+        let judged = self.reader.read(judge).await?;
+        let submits = judged.into_iter().map(|(element, admitted)| async {
+            match admitted? {
+                Admitted::Ended(hash) => Ok(Taken { hash, receipt: None, rate_limit: None }),
+                Admitted::New(checked) => self.submit(checked, element).await,
             }
-            self.submit(checked, element).await
         });
         // The outbox keeps the order of submission, and `join_all` polls the futures in order for the first
         // time. Submitting all of them at once lets them share commits.
@@ -96,6 +115,41 @@ impl App {
         // nonce, a refused one does not.
         self.rules.listing.check_action(&checked.action)?;
         Ok(checked)
+    }
+
+    /// What waits in the outbox for the accounts and signers of these transactions.
+    fn in_flight<'a>(
+        &self,
+        transactions: impl Iterator<Item = &'a CheckedTransaction>,
+    ) -> InFlight {
+        let keys: HashSet<PublicKey> =
+            transactions.flat_map(|checked| [checked.account, checked.signer]).collect();
+        let mut in_flight = InFlight::default();
+        for waiting in keys.iter().flat_map(|key| self.outbox.pending_of(key)) {
+            in_flight.add(&waiting);
+        }
+        in_flight
+    }
+
+    /// Refuses a transaction that the committed state would reject, unless what is in flight can prevent that.
+    fn admit(
+        &self,
+        judge: &mut Judge<'_>,
+        in_flight: &mut InFlight,
+        checked: CheckedTransaction,
+    ) -> Result<Result<Admitted, Refused>, QueryError> {
+        // A transaction with an outcome must not enter the outbox again. If one is applied between this
+        // look-up and its submission, it is posted once more, which its replay guard makes harmless.
+        if judge.view().has_transaction(&checked.hash.0)? {
+            return Ok(Ok(Admitted::Ended(checked.hash)));
+        }
+        // What waits already is confirmed again. Its own effect must not refuse it.
+        let waits = self.outbox.element(&checked.hash.0).is_some();
+        if !waits && let Some(reject) = judge.refusal(&checked, in_flight)? {
+            return Ok(Err(reject.into()));
+        }
+        in_flight.add(&checked);
+        Ok(Ok(Admitted::New(checked)))
     }
 
     async fn submit(&self, checked: CheckedTransaction, element: String) -> Result<Taken, Refused> {

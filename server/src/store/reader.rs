@@ -37,12 +37,14 @@ pub(super) const TRADE_COLUMNS: &str =
 pub(super) const TRADES_SINCE: &str = "SELECT market, price, quantity, time_ms
      FROM trades INDEXED BY trades_by_time WHERE time_ms >= ?1 ORDER BY time_ms, id";
 
-/// The query of [`View::resting`]. Prices of 2^63 and above are stored as negative numbers, so they are
+/// The query for columns of a market's orders on one side, best first. Prices of 2^63 and above are stored as negative numbers, so they are
 /// sorted by sign first. The side is part of the text and not a parameter: only then can SQLite use the
 /// partial index of the bids.
-pub(super) fn resting_sql(side: &str, direction: &str) -> String {
+pub(super) fn best_first(columns: &str, side: Side) -> String {
+    let direction = if side == Side::Buy { "DESC" } else { "ASC" };
+    let side = side.name();
     format!(
-        "SELECT price, remaining, account FROM orders
+        "SELECT {columns} FROM orders
          WHERE market = ?1 AND side = '{side}' AND status = 'open'
          ORDER BY price < 0 {direction}, price {direction}, id LIMIT ?2"
     )
@@ -214,8 +216,7 @@ impl View<'_> {
         account: Option<PublicKey>,
         limit: u32,
     ) -> Result<Vec<Maker<()>>, QueryError> {
-        let direction = if side == Side::Buy { "DESC" } else { "ASC" };
-        let sql = resting_sql(side.name(), direction);
+        let sql = best_first("price, remaining, account", side);
         Ok(self
             .connection
             .prepare_cached(&sql)?

@@ -155,7 +155,7 @@ impl Storage for Store {
 mod tests {
     use std::sync::Arc;
 
-    use zellbook_core::SecretKey;
+    use zellbook_core::{SecretKey, Side};
 
     use super::Store;
     use crate::config::test_rules;
@@ -177,10 +177,10 @@ mod tests {
             steps
         };
         let book =
-            |side: &str, direction: &str| plan(&crate::store::reader::resting_sql(side, direction));
-        assert_eq!(book("buy", "DESC"), ["SEARCH orders USING INDEX orders_bids (market=?)"]);
+            |side| plan(&crate::store::reader::best_first("price, remaining, account", side));
+        assert_eq!(book(Side::Buy), ["SEARCH orders USING INDEX orders_bids (market=?)"]);
         assert_eq!(
-            book("sell", "ASC"),
+            book(Side::Sell),
             ["SEARCH orders USING INDEX orders_book (market=? AND side=?)"]
         );
         let day = plan(crate::store::reader::TRADES_SINCE);

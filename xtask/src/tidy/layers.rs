@@ -25,6 +25,7 @@ const CORE: &Layers = &[
         "core/src/snapshot.rs",
         "core/src/simulation.rs",
         "core/src/certificate.rs",
+        "core/src/admission.rs",
     ],
     &["core/src/wire"],
     &["core/src/bench.rs"],

@@ -1,9 +1,14 @@
 //! Transactions of keys that the state does not know, and what a replica refuses before it posts.
 
+use std::time::{Duration, Instant};
+
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use zellbook_core::protocol::OrderRef;
+use zellbook_core::{Action, SecretKey, Transaction};
 
-use crate::harness::{Given, Process, Replica, client, key, number};
+use crate::harness::{Given, Process, Replica, balance, client, key, number, order};
 
 /// Posts a batch to the sequencer, past all replicas, as anyone can do on a network. Returns its index.
 async fn sequence(sequencer: &Process, replica: &Replica, elements: &[&str]) -> u64 {
@@ -66,4 +71,136 @@ async fn a_transaction_of_an_unknown_key_is_rejected_and_can_be_applied_later() 
     replica.process.restart("/readyz").await;
     assert_eq!(replica.status().await["outbox"], "0");
     crate::harness::check_replay(&replica).await;
+}
+
+/// Submits an array. Returns the name of the error of each element, or null.
+async fn submit_all(replica: &Replica, elements: &[String]) -> Vec<Value> {
+    let body = format!("[{}]", elements.join(","));
+    let (status, answer) = replica.request(Method::POST, "/v1/transactions", &body).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+    let entries = answer["transactions"].as_array().unwrap();
+    entries.iter().map(|entry| entry["error"]["name"].clone()).collect()
+}
+
+#[tokio::test]
+async fn what_the_committed_state_rejects_is_refused_and_uses_no_nonce() {
+    let folder = TempDir::new().unwrap();
+    let replica = Replica::start(&folder, "data", &[]).await;
+    let (alice, nobody) = (key(1), key(9));
+    replica.fund(&[alice.public_key()]).await;
+    let refused = async |(json, _): (String, String)| replica.refused(&json).await["code"].clone();
+    assert_eq!(refused(replica.sign_order(&nobody, "buy 1 ETH/USDT @ 1")).await, "unknown_signer");
+    let (unfunded, hash) = replica.sign_order(&alice, "sell 11 ETH/USDT @ 2000");
+    assert_eq!(replica.refused(&unfunded).await["code"], "balance_too_low");
+    let cancel = Action::Cancel(OrderRef::Id(77));
+    assert_eq!(refused(replica.sign(&alice, cancel)).await, "unknown_order");
+    let revoke = Action::RevokeKey { key: nobody.public_key() };
+    assert_eq!(refused(replica.sign(&alice, revoke)).await, "unknown_key");
+    assert_eq!(replica.status().await["posting"]["taken"], "3", "the deposits of the faucet");
+    // The same bytes are taken once they can be applied.
+    let bob = key(2);
+    replica.fund(&[bob.public_key()]).await;
+    let (token, amount) = ("ETH".to_string(), "1".parse().unwrap());
+    let send = Action::Transfer { token, to: alice.public_key(), amount };
+    replica.perform(&bob, send).await;
+    replica.submit(&unfunded).await;
+    assert_eq!(replica.outcome(&hash).await["status"], "applied");
+    // Sent again it is the same transaction. Another one with its nonce is refused.
+    replica.submit(&unfunded).await;
+    let nonce = unfunded.split("\"nonce\":\"").nth(1).unwrap().split('"').next().unwrap();
+    let other = Transaction {
+        account: alice.public_key(),
+        signer: None,
+        nonce: nonce.parse().unwrap(),
+        valid_until: None,
+        action: Action::CancelAll { market: None },
+    };
+    let other = other.sign(&replica.rules.network, &alice).to_json();
+    assert_eq!(replica.refused(&other).await["code"], "nonce_used");
+}
+
+#[tokio::test]
+async fn what_is_in_flight_can_make_a_transaction_right() {
+    let folder = TempDir::new().unwrap();
+    let replica = Replica::start(&folder, "data", &[]).await;
+    let (alice, carol) = (key(1), key(3));
+    // The faucet's deposits wait in the outbox while the order arrives.
+    let body = json!({ "account": alice.public_key().to_string() }).to_string();
+    let (status, _) = replica.request(Method::POST, "/v1/faucet", &body).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    let (json, hash) = replica.sign_order(&alice, "sell 1 ETH/USDT @ 2000");
+    replica.submit(&json).await;
+    assert_eq!(replica.outcome(&hash).await["status"], "applied");
+    // Elements of one array count in their order.
+    let (token, amount) = ("ETH".to_string(), "2".parse().unwrap());
+    let send = Action::Transfer { token, to: carol.public_key(), amount };
+    let (send, _) = replica.sign(&alice, send);
+    let (sell, sold) = replica.sign_order(&carol, "sell 2 ETH/USDT @ 2000");
+    let cancel = Action::Cancel(OrderRef::Transaction(sold_hash(&sold)));
+    let (cancel, cancelled) = replica.sign(&carol, cancel);
+    let all = [sell.clone(), send, sell, cancel];
+    let names = submit_all(&replica, &all).await;
+    assert_eq!(names, [json!("unknown_signer"), Value::Null, Value::Null, Value::Null]);
+    assert_eq!(replica.outcome(&sold).await["status"], "applied");
+    assert_eq!(replica.outcome(&cancelled).await["status"], "applied");
+    assert_eq!(balance(&replica.account(&carol).await, "ETH"), "2 + 0");
+    // An order that needs what a cancel on its way will free.
+    let (first, hash) = replica.sign_order(&carol, "sell 2 ETH/USDT @ 2000");
+    replica.submit(&first).await;
+    replica.outcome(&hash).await;
+    let (cancel, _) = replica.sign(&carol, Action::CancelAll { market: None });
+    let (second, hash) = replica.sign_order(&carol, "sell 2 ETH/USDT @ 2001");
+    assert_eq!(replica.refused(&second).await["code"], "balance_too_low");
+    assert_eq!(submit_all(&replica, &[cancel, second]).await, [Value::Null, Value::Null]);
+    assert_eq!(replica.outcome(&hash).await["status"], "applied");
+}
+
+fn sold_hash(text: &str) -> zellbook_core::TransactionHash {
+    zellbook_core::TransactionHash(zellbook_core::types::decode_hex(text).unwrap())
+}
+
+/// Places orders one after the other. Returns how long each took until it was accepted, sorted.
+async fn honest(replica: &Replica, trader: &SecretKey, count: usize) -> Vec<Duration> {
+    let mut times = Vec::new();
+    for _ in 0..count {
+        let (json, hash) = replica.sign(trader, Action::Order(order("buy 0.01 ETH/USDT @ 1000")));
+        let began = Instant::now();
+        replica.submit(&json).await;
+        times.push(began.elapsed());
+        assert_eq!(replica.outcome(&hash).await["status"], "applied");
+    }
+    times.sort_unstable();
+    times
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_without_balance_cannot_fill_the_outbox_beside_an_honest_client() {
+    let folder = TempDir::new().unwrap();
+    let replica = Replica::start(&folder, "data", &[]).await;
+    let (alice, poor, nobody) = (key(1), key(2), key(9));
+    replica.fund(&[alice.public_key(), poor.public_key()]).await;
+    let before = honest(&replica, &alice, 40).await;
+    // Orders of a key that the state does not know, and of one that cannot pay them.
+    let sign = |who: &SecretKey| -> Vec<String> {
+        (0..1000).map(|_| replica.sign_order(who, "sell 1000 ETH/USDT @ 2000").0).collect()
+    };
+    let attacks = [(sign(&nobody), "unknown_signer"), (sign(&poor), "balance_too_low")];
+    let taken = number(&replica.status().await["posting"]["taken"]);
+    let attack = async {
+        for (elements, name) in attacks.iter().cycle().take(6) {
+            let names = submit_all(&replica, elements).await;
+            assert!(names.len() == 1000 && names.iter().all(|found| found == name), "{names:?}");
+        }
+    };
+    let ((), during) = tokio::join!(attack, honest(&replica, &alice, 40));
+    let at = |times: &[Duration], percent: usize| times[(times.len() * percent).div_ceil(100) - 1];
+    for (name, times) in [("before", &before), ("during", &during)] {
+        println!("{name}: p50 {:?}, p99 {:?}", at(times, 50), at(times, 99));
+    }
+    let status = replica.status().await;
+    let of_honest = number(&status["posting"]["taken"]) - taken;
+    assert_eq!(of_honest, 40, "nothing of the attack is in the outbox: {status}");
+    // Each request of the attack has 1,000 signatures to check, on the same processors as this test.
+    let most = at(&before, 50) * 20 + Duration::from_secs(5);
+    assert!(at(&during, 50) < most, "{before:?}\n{during:?}");
 }

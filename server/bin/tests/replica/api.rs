@@ -71,7 +71,7 @@ async fn an_order_is_shown_by_every_endpoint_that_it_concerns() {
 }
 
 #[tokio::test]
-async fn a_transaction_sent_twice_is_applied_once_and_a_rejected_one_has_a_reason() {
+async fn a_transaction_sent_twice_is_applied_once_and_one_without_effect_has_a_reason() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &[]).await;
     let alice = key(1);
@@ -84,16 +84,22 @@ async fn a_transaction_sent_twice_is_applied_once_and_a_rejected_one_has_a_reaso
     assert_eq!(replica.outcome(&hash).await["status"], "applied");
     assert_eq!(balance(&replica.account(&alice).await, "ETH"), "9 + 1");
 
-    let outcome = replica.order(&alice, "buy 1000 ETH/USDT @ 2000").await;
-    assert_eq!(outcome["status"], "rejected");
-    assert_eq!(outcome["reject"]["code"], "40");
+    // The account alone decides: refused. The book decides: rejected, since it can change until then.
+    let (json, hash) = replica.sign_order(&alice, "buy 1000 ETH/USDT @ 2000");
+    let error = replica.refused(&json).await;
     assert_eq!(
-        outcome["reject"]["message"],
-        "this needs 2000000 USDT, but only 50000 USDT is available"
+        error,
+        json!({"code": "balance_too_low", "details": {"reject_code": "40"},
+               "message": "this needs 2000000 USDT, but only 50000 USDT is available"})
     );
-    let (json, hash) = replica.sign(&alice, Action::Cancel(OrderRef::Id(777)));
-    replica.submit(&json).await;
-    assert_eq!(replica.outcome(&hash).await["reject"]["name"], "unknown_order");
+    let (status, _) = replica.request(Method::GET, &format!("/v1/transactions/{hash}"), "").await;
+    assert_eq!(status, StatusCode::NOT_FOUND, "it was not stored");
+    let (json, _) = replica.sign(&alice, Action::Cancel(OrderRef::Id(777)));
+    assert_eq!(replica.refused(&json).await["code"], "unknown_order");
+    let outcome = replica.order(&alice, "buy 2 ETH/USDT @ 1999 fok").await;
+    assert_eq!(outcome["status"], "rejected");
+    assert_eq!(outcome["reject"]["code"], "34");
+    assert_eq!(outcome["reject"]["message"], "this fill-or-kill order would fill only 0 of 2");
 }
 
 #[tokio::test]
@@ -386,7 +392,7 @@ async fn metrics_and_certified_roots_agree_with_the_status() {
     let (json, hash) = replica.sign_order(&alice, "sell 1 ETH/USDT @ 2000");
     replica.submit(&json).await;
     replica.outcome(&hash).await;
-    replica.order(&alice, "sell 1000 ETH/USDT @ 2000").await;
+    replica.order(&alice, "buy 1 ETH/USDT @ 1999 fok").await;
     // Attestations ride in posted batches, at most once a second.
     while replica.status().await["certified_batch"].is_null() {
         replica.perform(&alice, Action::CancelAll { market: None }).await;
@@ -403,7 +409,7 @@ async fn metrics_and_certified_roots_agree_with_the_status() {
     assert!(!metrics.contains("root=\""), "{metrics}");
     assert!(value("root_prefix") > 0 && value("certified_root_prefix") > 0);
     assert!(value("batch") >= 2 && value("commits_total") > 0 && value("certified_batch") > 0);
-    assert_eq!(value("rejected_total{reject=\"balance_too_low\"}"), 1);
+    assert_eq!(value("rejected_total{reject=\"cannot_fill\"}"), 1);
     assert_eq!((value("state{state=\"following\"}"), value("duplicates_total")), (1, 0));
     let certified = status["certified_batch"].as_str().unwrap();
     let path = format!("/v1/certified?from={certified}");

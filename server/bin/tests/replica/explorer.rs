@@ -46,7 +46,7 @@ async fn the_contents_of_a_batch_are_its_elements_with_outcomes_and_its_trades()
     replica.fund(&[alice.public_key(), bob.public_key()]).await;
     replica.order(&alice, "sell 1 ETH/USDT @ 2000").await;
     let (good, hash) = replica.sign_order(&bob, "buy 0.4 ETH/USDT @ 2001");
-    let (poor, poor_hash) = replica.sign_order(&bob, "buy 1000 ETH/USDT @ 2001");
+    let (poor, poor_hash) = replica.sign_order(&bob, "buy 1 ETH/USDT @ 1999 fok");
     let body = format!("[{good},{poor}]");
     let (status, _) = replica.request(Method::POST, "/v1/transactions", &body).await;
     assert_eq!(status, StatusCode::ACCEPTED);
@@ -80,7 +80,7 @@ async fn the_contents_of_a_batch_are_its_elements_with_outcomes_and_its_trades()
     let path = format!("/v1/batches/{poor_batch}/contents?from={from}&limit=1");
     let rest = replica.get(&path).await;
     assert_eq!(column(&rest["elements"], "hash"), [poor_hash]);
-    assert_eq!(rest["elements"][0]["reject"]["code"], "40");
+    assert_eq!(rest["elements"][0]["reject"]["code"], "34");
     // The batch before it has no trades.
     let path = format!("/v1/batches/{}/contents", before["index"].as_str().unwrap());
     assert_eq!(replica.get(&path).await["trades"], json!([]));
@@ -302,8 +302,8 @@ async fn the_history_of_an_account_can_be_read_page_by_page() {
         amount: amount.parse().unwrap(),
     };
     replica.perform(&alice, transfer("1.5")).await;
-    let refused_transfer = replica.perform(&alice, transfer("1000")).await;
-    assert_eq!(refused_transfer["status"], "rejected");
+    let (too_much, _) = replica.sign(&alice, transfer("1000"));
+    assert_eq!(replica.refused(&too_much).await["code"], "balance_too_low");
     let destination = "somewhere".to_string();
     let withdraw =
         Action::Withdraw { token: "ETH".into(), amount: "0.5".parse().unwrap(), destination };

@@ -6,6 +6,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use zellbook_core::SecretKey;
+use zellbook_core::protocol::check_element;
 
 use crate::harness::{Replica, balance};
 
@@ -64,6 +65,11 @@ async fn orders_are_accepted_as_form_and_json_and_missing_fields_are_named() {
             (status, serde_json::from_slice::<Value>(&answer.bytes().await.unwrap()).unwrap())
         }
     };
+    let (status, body) = send(order.clone()).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
+    assert!(body["message"].as_str().unwrap().contains("does not know the key"), "{body}");
+    let account = check_element(&replica.rules, &order.to_string()).unwrap().account;
+    replica.fund(&[account]).await;
     assert_eq!(send(order.clone()).await, (StatusCode::OK, json!({"success": true})));
     let mut changed = order.clone();
     changed["price"] = json!("1999");

@@ -97,9 +97,10 @@ async fn a_replica_that_genesis_does_not_name_does_not_attest() {
     let other = folder.path().join("other.key").to_str().unwrap().to_string();
     new_key(&other);
     let mut replica = Replica::start(&folder, "data", &[]).await;
-    let stranger =
-        replica.perform(&key(1), Action::Attest { batch: 0, root: [0; 32], clock: now_ms() }).await;
-    assert_eq!(stranger["reject"]["name"], "not_replica");
+    replica.fund(&[key(1).public_key()]).await;
+    let attest = Action::Attest { batch: 0, root: [0; 32], clock: now_ms() };
+    let (stranger, _) = replica.sign(&key(1), attest);
+    assert_eq!(replica.refused(&stranger).await["code"], "not_replica");
     assert_eq!(replica.process.terminate(), Some(0));
     let data = replica.data.to_str().unwrap();
     let arguments = ["serve", "--listen", "127.0.0.1:0", "--data", data, "--replica-key", &other];

@@ -253,6 +253,13 @@ impl Replica {
         assert_eq!(status, StatusCode::ACCEPTED, "{body}");
     }
 
+    /// Submits a transaction that the replica must refuse, and returns the error.
+    pub async fn refused(&self, json: &str) -> Value {
+        let (status, body) = self.request(Method::POST, "/v1/transactions", json).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
+        body["error"].clone()
+    }
+
     /// Waits until a transaction is applied or rejected.
     pub async fn outcome(&self, hash: &str) -> Value {
         self.until(&format!("/v1/transactions/{hash}"), |body| {
