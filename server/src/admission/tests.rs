@@ -63,7 +63,8 @@ impl Bench {
             issuer,
             replica,
         };
-        for to in bench.traders[..3].to_vec() {
+        let funded = [3, 4, 5].map(key);
+        for to in funded {
             for token in ["ETH", "USDT"] {
                 let reference = format!("{token}:{to}")[..40].to_string();
                 let amount = "50".parse().unwrap();
@@ -192,8 +193,11 @@ impl Bench {
         let everyone = [&self.traders[..], &self.session_keys, &[self.issuer]].concat();
         let amount = self.pick(&["1", "20", "49", "51"]).parse().unwrap();
         let token: String = self.pick(&["ETH", "USDT"]).into();
-        // An issuer mostly makes deposits.
-        let kind = if account == self.issuer { 24 } else { self.random.u8(0..30) };
+        let kind = match self.random.u8(0..30) {
+            _ if account == self.issuer => 24,
+            _ if account == self.replica => 29,
+            kind => kind,
+        };
         let action = match kind {
             0..12 => Action::Order(self.order()),
             12..15 => Action::Replace { target: self.target(), order: self.order() },
@@ -218,7 +222,13 @@ impl Bench {
                 Action::Attest { batch, root: [3; 32], clock: time + self.random.u64(0..20) }
             }
         };
-        let signer = if self.random.u8(0..4) == 0 { self.other(account) } else { account };
+        let own = self.exchange.engine().session_keys_of(&account);
+        let own: Vec<PublicKey> = own.map(|(key, _)| *key).collect();
+        let signer = match self.random.u8(0..8) {
+            0 => self.other(account),
+            1 | 2 if !own.is_empty() => self.pick(&own),
+            _ => account,
+        };
         let is_guide = signer == account && self.random.u8(0..20) == 0;
         let mut transaction = self.transaction(account, signer, action);
         match self.random.u8(0..20) {

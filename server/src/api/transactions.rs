@@ -44,7 +44,7 @@ pub struct Taken {
 
 /// A transaction that the committed state does not refuse.
 enum Admitted {
-    New(CheckedTransaction),
+    New(Box<CheckedTransaction>),
     /// It has its outcome already.
     Ended(TransactionHash),
 }
@@ -85,7 +85,7 @@ impl App {
         let submits = judged.into_iter().map(|(element, admitted)| async {
             match admitted? {
                 Admitted::Ended(hash) => Ok(Taken { hash, receipt: None, rate_limit: None }),
-                Admitted::New(checked) => self.submit(checked, element).await,
+                Admitted::New(checked) => self.submit(*checked, element).await,
             }
         });
         // The outbox keeps the order of submission, and `join_all` polls the futures in order for the first
@@ -149,7 +149,7 @@ impl App {
             return Ok(Err(reject.into()));
         }
         in_flight.add(&checked);
-        Ok(Ok(Admitted::New(checked)))
+        Ok(Ok(Admitted::New(Box::new(checked))))
     }
 
     async fn submit(&self, checked: CheckedTransaction, element: String) -> Result<Taken, Refused> {
