@@ -74,3 +74,21 @@ fn a_byte_order_mark_and_invalid_utf_8_are_refused() {
         assert!(is_refused(&json), "{bytes:x?}");
     }
 }
+
+#[test]
+fn the_objects_of_a_genesis_are_objects_and_not_arrays_of_their_values() {
+    let list = |object: &serde_json::Value| {
+        serde_json::Value::from_iter(object.as_object().unwrap().values().cloned())
+    };
+    let genesis: serde_json::Value = serde_json::from_str(&valid()).unwrap();
+    let in_order = Genesis::read(valid().as_bytes()).unwrap().genesis;
+    for place in ["", "/tokens/0", "/markets/0", "/limits", "/replicas/0"] {
+        // The values must be in the order of the fields, which only the type knows.
+        let mut written = serde_json::to_value(&in_order).unwrap();
+        let object = written.pointer_mut(place).unwrap();
+        *object = list(object);
+        let error = Genesis::read(written.to_string().as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("must be a JSON object"), "{place}: {error}");
+    }
+    assert!(!is_refused(genesis.to_string().as_bytes()));
+}

@@ -20,8 +20,10 @@ pub struct Counts {
     pub duplicates: AtomicU64,
     /// The time spent on applying and committing, in microseconds.
     pub busy_us: AtomicU64,
-    /// The newest sequenced batch that a gateway reports.
+    /// The newest batch that is known to be sequenced.
     pub gateway_head: AtomicU64,
+    /// The batch of the newest state snapshot that this replica offers; 0 if it has none.
+    pub snapshot: AtomicU64,
     /// The time from the last sequence proof to its commit, in milliseconds.
     pub lag_ms: AtomicU64,
     /// The last batch whose body was compared with that of another gateway; 0 before the first.
@@ -150,7 +152,21 @@ pub fn render(status: &StatusBody, counts: &Counts) -> String {
     let root = status.certified_root.as_deref().unwrap_or_default();
     text.one("certified_root_prefix", "gauge", prefix, root_prefix(root));
     text.one("time_ms", "gauge", "Time of the exchange, in Unix milliseconds.", &status.time_ms);
-    let lag = "Batches that a gateway reports as sequenced but that are not applied yet.";
+    let now = "What this replica knows of the present time, in Unix milliseconds.";
+    text.one("now_ms", "gauge", now, &status.now_ms);
+    if let Some(ahead) = &status.clock_ahead_ms {
+        let help = "Milliseconds by which this machine's clock is ahead of the time of the network's proofs.";
+        text.one("clock_ahead_ms", "gauge", help, ahead);
+    }
+    text.one("ready", "gauge", "Whether /readyz is 200.", u8::from(status.not_ready.is_none()));
+    if let Some(age) = &status.batch_age_ms {
+        text.one("batch_age_ms", "gauge", "Age of the last batch's sequence proof.", age);
+    }
+    let help =
+        "Milliseconds that the oldest transaction in the outbox has waited; 0 if none waits.";
+    let oldest = status.oldest_waiting_ms.as_deref().unwrap_or("0");
+    text.one("oldest_waiting_ms", "gauge", help, oldest);
+    let lag = "Batches that are proven to be sequenced but that are not applied yet.";
     text.one("lag_batches", "gauge", lag, &status.lag_batches);
     let lag = "Milliseconds from the last sequence proof, whose time is in seconds, to its commit.";
     text.one("lag_ms", "gauge", lag, &status.lag_ms);

@@ -7,6 +7,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
@@ -17,6 +18,7 @@ use zellbook_core::wire::SnapshotBody;
 
 use crate::clock::Clock;
 use crate::config::{ConfigError, io_error, write_file};
+use crate::metrics::Counts;
 use crate::published::Published;
 use crate::store::{QueryError, Reader, View};
 
@@ -97,12 +99,17 @@ impl Snapshots {
         reader: Reader,
         mut published: watch::Receiver<Arc<Published>>,
         every: u64,
+        counts: Arc<Counts>,
         clock: Clock,
     ) {
         loop {
             let last = self.list().first().map_or(0, batch_of);
-            // Counted from the newest snapshot on disk, so that restarts do not postpone the next one.
-            let is_due = |published: &Arc<Published>| published.batch >= last.saturating_add(every);
+            counts.snapshot.store(last, Ordering::Relaxed);
+            // Counted from the newest snapshot on disk, so that restarts do not postpone the next one. Replicas attest
+            // to a snapshot, so one of attestations alone would lead to the next one for ever.
+            let is_due = |published: &Arc<Published>| {
+                published.batch >= last.saturating_add(every) && published.content > last
+            };
             // An error means that the replica has stopped.
             if published.wait_for(is_due).await.is_err() {
                 return;

@@ -6,8 +6,8 @@ use thiserror::Error;
 
 use crate::proof::ProofError;
 
-/// What is wrong with a `finalized` answer. An honest node sends none of these, except
-/// [`PageError::Status`] and, if its operator lists differ, [`PageError::Proof`].
+/// What is wrong with a `finalized` answer. An honest node sends none of these, except those that
+/// [`PageError::is_dishonest`] names.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum PageError {
     /// The answer is not JSON of the expected shape.
@@ -92,6 +92,17 @@ pub enum PageError {
 }
 
 impl PageError {
+    /// Whether no honest node sends such an answer. One that reports an error may be honest, and so may one whose
+    /// network asks fewer nodes to sign than this reader, or has operators that this reader does not know.
+    pub const fn is_dishonest(&self) -> bool {
+        !matches!(
+            self,
+            Self::Status(_)
+                | Self::TipNotSigned { .. }
+                | Self::Proof { error: ProofError::Quorum { .. } | ProofError::UnknownTag(_), .. }
+        )
+    }
+
     /// Returns a stable name for metrics and machine-readable reports.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -126,6 +137,7 @@ mod tests {
     use alloc::collections::BTreeSet;
     use alloc::string::{String, ToString};
     use alloc::vec;
+    use alloc::vec::Vec;
 
     #[test]
     fn every_error_has_a_name_and_a_sentence_of_its_own() {
@@ -151,6 +163,9 @@ mod tests {
             proof(ProofError::Encoding(BlsError::Infinite)),
             proof(ProofError::Signature),
         ];
+        let honest: Vec<&str> =
+            errors.iter().filter(|error| !error.is_dishonest()).map(PageError::name).collect();
+        assert_eq!(honest, ["status", "tip_not_signed", "unknown_tag", "quorum"]);
         let names: BTreeSet<&str> = errors.iter().map(PageError::name).collect();
         let sentences: BTreeSet<String> = errors.iter().map(ToString::to_string).collect();
         assert_eq!((names.len(), sentences.len()), (errors.len(), errors.len()));

@@ -136,7 +136,8 @@ pub enum ProofError {
     /// A non-signer has no stake, so its key is not in the aggregate.
     #[error("non-signer {0} has no stake")]
     NonsignerWithoutStake(String),
-    /// Too much stake did not sign.
+    /// Too much stake did not sign. The signature itself is valid, so an honest gateway of a network with a lower
+    /// threshold sends such proofs.
     #[error("{missing} of {total} stake did not sign; the threshold is {threshold} %")]
     Quorum {
         /// The stake of the non-signers.
@@ -199,11 +200,6 @@ impl Verifier {
             missing = missing.saturating_add(u128::from(node.stake));
             key = key.minus(&node.public_key);
         }
-        // Before the pairing, which takes a thousand times longer than all the rest.
-        if !self.threshold.allows(missing, nodes.stake()) {
-            let (total, threshold) = (nodes.stake(), self.threshold);
-            return Err(ProofError::Quorum { missing, total, threshold });
-        }
         // Index, parent and timestamp are the sender's, and the signature covers them. The hash is the
         // reader's own, and the app's name keeps out signatures over another app's batches.
         let text = message(
@@ -215,11 +211,16 @@ impl Verifier {
             chaining_hash,
         );
         let point = BlsSignature::parse(&signature.signature)?;
-        if key.key()?.verify(bls_message(&text).as_bytes(), &point) {
-            Ok(())
-        } else {
-            Err(ProofError::Signature)
+        if !key.key()?.verify(bls_message(&text).as_bytes(), &point) {
+            return Err(ProofError::Signature);
         }
+        // After the pairing, so that this error is never a lie: these nodes did sign, and only the reader's
+        // threshold asks for more of them.
+        if !self.threshold.allows(missing, nodes.stake()) {
+            let (total, threshold) = (nodes.stake(), self.threshold);
+            return Err(ProofError::Quorum { missing, total, threshold });
+        }
+        Ok(())
     }
 }
 

@@ -13,7 +13,7 @@ use crate::state::{
     Withdrawal,
 };
 use crate::types::limits::NONCES_KEPT;
-use crate::types::{ByteReader, Corrupt, MarketIndex, PublicKey, TokenIndex};
+use crate::types::{ByteReader, Corrupt, MarketIndex, PublicKey};
 
 impl Engine {
     /// Restores one leaf. Orders are added to `orders`, for [`Self::open_stored`].
@@ -98,12 +98,8 @@ impl Engine {
                 if last.checked_add(1) != Some(number) {
                     return Err(Corrupt("a stored withdrawal is missing"));
                 }
-                self.withdrawals.push(Withdrawal {
-                    account: reader.public_key()?,
-                    token: TokenIndex(reader.u16()?),
-                    amount: reader.atoms()?,
-                    destination: reader.text()?,
-                });
+                self.withdrawals.push(Withdrawal::read(value)?);
+                return Ok(());
             }
             LeafKey::Replica(replica) => {
                 let latest = Latest { batch: reader.u64()?, clock: reader.u64()? };

@@ -6,6 +6,9 @@
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use core::fmt::Display;
+
+use serde_json::Value;
 
 use super::genesis::{Genesis, MarketSpec, Token};
 use super::genesis_error::{GenesisError, in_range, range};
@@ -27,6 +30,23 @@ pub struct Rules {
     pub listing: Listing,
 }
 
+/// Checks that every object of a genesis is written as an object. Serde's derived readers also take an array
+/// with the values in the order of the fields, and then names would not count.
+fn check_objects(genesis: &Value) -> Result<(), GenesisError> {
+    let is_object = |place: &dyn Display, value: &Value| {
+        let error = || GenesisError::Json(alloc::format!("{place} must be a JSON object"));
+        if value.is_object() { Ok(()) } else { Err(error()) }
+    };
+    is_object(&"genesis", genesis)?;
+    for list in ["tokens", "markets", "replicas"] {
+        let items = genesis.get(list).and_then(Value::as_array);
+        for (index, item) in items.into_iter().flatten().enumerate() {
+            is_object(&format_args!("{list}[{index}]"), item)?;
+        }
+    }
+    genesis.get("limits").map_or(Ok(()), |limits| is_object(&"limits", limits))
+}
+
 impl Genesis {
     /// Reads and checks a genesis file of at most 1 MiB.
     ///
@@ -36,8 +56,9 @@ impl Genesis {
         if json.len() > GENESIS_BYTES_MAX {
             return Err(GenesisError::TooLarge(json.len()));
         }
-        let genesis: Self =
-            serde_json::from_slice(json).map_err(|error| GenesisError::Json(error.to_string()))?;
+        let invalid = |error: serde_json::Error| GenesisError::Json(error.to_string());
+        let genesis: Self = serde_json::from_slice(json).map_err(invalid)?;
+        check_objects(&serde_json::from_slice(json).map_err(invalid)?)?;
         genesis.check()
     }
 

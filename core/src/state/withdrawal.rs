@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use crate::types::{Atoms, PublicKey, TokenIndex};
+use crate::types::{Atoms, ByteReader, Corrupt, PublicKey, TokenIndex};
 
 /// An amount that left the exchange. The record is never deleted: the issuer may pay it at any
 /// later time, and must be able to prove that it was requested.
@@ -16,4 +16,18 @@ pub struct Withdrawal {
     pub amount: Atoms,
     /// Where the issuer pays it, in the issuer's own format: 1 to 128 of `A-Za-z0-9._:/@+-`.
     pub destination: String,
+}
+
+impl Withdrawal {
+    /// Reads the value of a withdrawal's leaf.
+    pub fn read(value: &[u8]) -> Result<Self, Corrupt> {
+        let mut reader = ByteReader(value);
+        Ok(Self {
+            account: reader.public_key()?,
+            token: TokenIndex(reader.u16()?),
+            amount: reader.atoms()?,
+            // The rest of the value, so nothing can follow it.
+            destination: reader.text()?,
+        })
+    }
 }

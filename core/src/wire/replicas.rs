@@ -108,6 +108,13 @@ pub struct StatusBody {
     pub root: String,
     /// The exchange's time: the weighted median of the replicas' clocks.
     pub time_ms: String,
+    /// The best that the replica knows of the present time: the latest of the exchange's time and its own clock, or the
+    /// network's time if the two clocks differ too much. Relative times count from here, since the exchange's time stands
+    /// still while there are no batches.
+    pub now_ms: String,
+    /// How far the replica's clock is ahead of the time of the network's proofs, negative if it is behind; `null` if no
+    /// proof has told it lately. A clock that differs by more than two minutes is not attested.
+    pub clock_ahead_ms: Option<String>,
     /// The last batch with a certified root; `null` if there is none.
     pub certified_batch: Option<String>,
     /// The certified root; `null` if there is none.
@@ -121,7 +128,10 @@ pub struct StatusBody {
     pub applied_ms: Option<String>,
     /// The batch of the snapshot that this replica started from; it has only later batches. `0` if it has all.
     pub start: String,
-    /// The number of batches that a gateway reports as sequenced and that the replica has not applied.
+    /// The age of the last batch, by the time of its sequence proof; `null` if the replica has none. It grows on an
+    /// exchange that is idle, too.
+    pub batch_age_ms: Option<String>,
+    /// The number of batches that are proven to be sequenced and that the replica has not applied.
     pub lag_batches: String,
     /// The time from the last sequence proof to the commit of its batch. The proof's time is in whole seconds.
     pub lag_ms: String,
@@ -129,6 +139,10 @@ pub struct StatusBody {
     pub duplicates: String,
     /// The number of transactions in the outbox.
     pub outbox: String,
+    /// How long the transaction has waited in the outbox that has waited longest; `null` if none waits.
+    pub oldest_waiting_ms: Option<String>,
+    /// Why `/readyz` fails; `null` if the replica is ready.
+    pub not_ready: Option<String>,
     /// The outbox's counts since the replica started.
     pub posting: PostingBody,
     /// The sequencer gateways, with the last failure of each.
@@ -178,6 +192,6 @@ pub struct GatewayBody {
     pub failures: String,
     /// The number of answers that were proven false since this replica started.
     pub dishonest_answers: String,
-    /// A description of the gateway's last failure; `null` if there was none.
+    /// A description of the gateway's last failure; `null` if there was none, or if it has answered well since.
     pub last_failure: Option<String>,
 }

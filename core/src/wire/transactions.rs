@@ -64,6 +64,9 @@ pub enum Stage {
     /// This replica abandoned it, because its nonce was used by another transaction or is too old by now. If it
     /// still appears in a batch, it is rejected.
     Superseded,
+    /// A copy of it is in a batch, but its outcome is not known here: it was used up before the snapshot that this
+    /// replica started from. A replica that has every batch knows it.
+    BeforeStart,
 }
 
 /// Answer to `GET /v1/transactions/{hash}`.

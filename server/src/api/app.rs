@@ -1,6 +1,7 @@
 //! The parts of the replica that the handlers share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use tokio::sync::watch;
@@ -20,6 +21,15 @@ use crate::published::Watch;
 use crate::snapshots::Snapshots;
 use crate::store::Reader;
 use zellular::client::VerifierWatch;
+
+/// When this replica counts as ready. `None` is no limit.
+#[derive(Clone, Copy, Debug)]
+pub struct Readiness {
+    /// How long nothing may come back while transactions wait in the outbox.
+    pub wait_max: Option<Duration>,
+    /// How old the last batch may be.
+    pub batch_age_max: Option<Duration>,
+}
 
 pub struct App {
     pub rules: Arc<Rules>,
@@ -45,6 +55,7 @@ pub struct App {
     pub bodies: Bodies,
     pub in_progress: InProgress,
     pub checks: Arc<Checks>,
+    pub readiness: Readiness,
     pub sockets: Arc<Sockets>,
     /// Becomes true when the replica stops.
     pub stop: watch::Receiver<bool>,

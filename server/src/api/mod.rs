@@ -43,7 +43,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
-pub use app::App;
+pub use app::{App, Readiness};
 pub use bodies::Bodies;
 pub use error::ApiError;
 pub use faucet::Faucet;

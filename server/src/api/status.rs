@@ -1,5 +1,7 @@
 //! The endpoints about the replica itself: genesis, status, health and metrics.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
@@ -8,9 +10,10 @@ use axum::response::{IntoResponse, Response};
 use zellbook_core::Genesis;
 use zellbook_core::wire::{ReplicaState, ReplicasResponse, StatusBody};
 
-use super::app::{App, Shared};
+use super::app::{App, Readiness, Shared};
 use super::error::ApiError;
 use crate::metrics::{self, Counts};
+use crate::published::Health;
 
 /// `GET /v1/genesis`. Its hash is the network id.
 pub async fn genesis(State(app): Shared) -> Json<Genesis> {
@@ -44,8 +47,9 @@ impl App {
         let published = self.watch.published.borrow().clone();
         let health = self.watch.health.borrow().clone();
         let counts = &self.watch.counts;
-        // If the gateway lags, this is below our own batch, and the lag is zero.
         let gateway_head = Counts::get(&counts.gateway_head);
+        let milliseconds = |time: Duration| time.as_millis().to_string();
+        let clock = published.clock(self.clock.now_ms());
         StatusBody {
             network: self.rules.network.to_string(),
             name: self.rules.genesis.name.clone(),
@@ -55,6 +59,8 @@ impl App {
             batch: published.batch.to_string(),
             root: hex::encode(published.root),
             time_ms: published.time_ms.to_string(),
+            now_ms: clock.best_ms().max(published.time_ms).to_string(),
+            clock_ahead_ms: clock.ahead_ms().map(|ahead| ahead.to_string()),
             certified_batch: published.certified.map(|(batch, _)| batch.to_string()),
             certified_root: published.certified.map(|(_, root)| hex::encode(root)),
             compared_batch: Some(Counts::get(&counts.compared_batch))
@@ -63,10 +69,13 @@ impl App {
             chaining_hash: published.chaining_hash.clone(),
             applied_ms: published.applied_ms.map(|time| time.to_string()),
             start: self.start.to_string(),
+            batch_age_ms: self.batch_age().map(milliseconds),
             lag_batches: gateway_head.saturating_sub(published.batch).to_string(),
             lag_ms: Counts::get(&counts.lag_ms).to_string(),
             duplicates: Counts::get(&counts.duplicates).to_string(),
             outbox: self.outbox.waiting().to_string(),
+            oldest_waiting_ms: self.outbox.oldest_waiting().map(milliseconds),
+            not_ready: self.not_ready(),
             posting: self.outbox.posting(),
             gateways: (self.gateways)(),
             faucet: self.faucet.is_some(),
@@ -75,6 +84,39 @@ impl App {
 }
 
 impl App {
+    /// The age of the last batch, by the time of its finality proof.
+    fn batch_age(&self) -> Option<Duration> {
+        let finalized_ms = self.watch.published.borrow().finalized_ms?;
+        Some(Duration::from_millis(self.clock.now_ms().saturating_sub(finalized_ms)))
+    }
+
+    /// Why this replica should get no requests; `None` if it is ready.
+    fn not_ready(&self) -> Option<String> {
+        let Health { state, reason } = self.watch.health.borrow().clone();
+        if state != ReplicaState::Following {
+            let unknown = "this replica has not reached the sequencer yet";
+            return Some(reason.unwrap_or_else(|| unknown.into()));
+        }
+        let above = |age: Option<Duration>, max: Option<Duration>| {
+            age.zip(max).filter(|(age, max)| age > max)
+        };
+        // While the network changes its leader its nodes still answer, so nothing else shows that it takes nothing.
+        let Readiness { wait_max, batch_age_max } = self.readiness;
+        if let Some((stalled, max)) = above(self.outbox.stalled(), wait_max) {
+            return Some(format!(
+                "transactions wait in the outbox, and none has come back for {} s; the limit is --ready-max-wait {}",
+                stalled.as_secs(),
+                max.as_secs()
+            ));
+        }
+        let (age, max) = above(self.batch_age(), batch_age_max)?;
+        Some(format!(
+            "the last batch is {} s old; the limit is --ready-max-batch-age {}",
+            age.as_secs(),
+            max.as_secs()
+        ))
+    }
+
     /// Waits until the published view includes the batch. A commit is in the store a moment before it is
     /// published; without this wait a client could read an account after a batch and then a book before it.
     pub async fn wait_published(&self, batch: &str) -> Result<(), ApiError> {
@@ -111,15 +153,15 @@ pub async fn healthz(State(app): Shared) -> Response {
     app.halted().map_or_else(|| "ok\n".into_response(), IntoResponse::into_response)
 }
 
-/// `GET /readyz`: 200 while the replica follows the sequencer.
+/// `GET /readyz`: 200 while the replica follows the sequencer and the network takes what it posts.
 pub async fn readyz(State(app): Shared) -> Response {
-    let health = app.watch.health.borrow().clone();
-    if health.state == ReplicaState::Following {
-        return "ready\n".into_response();
+    match app.not_ready() {
+        None => "ready\n".into_response(),
+        Some(reason) => {
+            let is_following = app.watch.health.borrow().state == ReplicaState::Following;
+            let code = if is_following { "not_ready" } else { "not_following" };
+            let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, reason);
+            error.retry_after(1).into_response()
+        }
     }
-    let reason =
-        health.reason.unwrap_or_else(|| "this replica has not reached the sequencer yet".into());
-    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_following", reason)
-        .retry_after(1)
-        .into_response()
 }

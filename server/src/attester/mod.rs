@@ -2,8 +2,9 @@
 //!
 //! An attestation states the root after a batch and the replica's clock. From those of all replicas the
 //! exchange certifies roots and derives its time. At most one is signed per second: it rides in a batch
-//! that is posted anyway, or gets a batch of its own if other replicas or a timer wait for it. It is kept
-//! in memory only, because after a loss the next attestation replaces it.
+//! that is posted anyway, or gets a batch of its own if other replicas or a timer wait for it, or if batches have
+//! stopped before the last content was attested. It is kept in memory only, because after a loss the next attestation
+//! replaces it.
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use zellbook_core::{Action, Rules, SecretKey, Transaction};
 use zellular::client::Backoff;
 
 use crate::clock::Clock;
+use crate::metrics::Counts;
 use crate::published::{Attestable, Health, Published, Vote, Watch};
 
 /// The shortest time between two attestations.
@@ -31,6 +33,9 @@ const WAIT_MAX: Duration = Duration::from_secs(300);
 const TRIES_MAX: u32 = 7;
 /// The votes are stuck if no root is certified for this many flight times.
 const STUCK_AFTER_FLIGHTS: u32 = 8;
+
+/// Batches have stopped if none came for this many flight times: then nothing that this replica posted is under way.
+const QUIET_AFTER_FLIGHTS: u32 = 2;
 
 /// An attestation that was posted but is not in the state yet.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +65,9 @@ pub struct Attester {
     is_wanted: bool,
     /// Since when votes have been open without a new certified batch, and the last certified batch.
     open_since: Option<(Instant, u64)>,
+    /// Since when the last batch has been the last one, and that batch.
+    tip_since: Option<(Instant, u64)>,
+    counts: Arc<Counts>,
 }
 
 impl Attester {
@@ -84,6 +92,8 @@ impl Attester {
             flight: FLIGHT_FIRST,
             is_wanted: false,
             open_since: None,
+            tip_since: None,
+            counts: Arc::clone(&watch.counts),
         }
     }
 
@@ -101,22 +111,27 @@ impl Attester {
         if is_early || self.health.borrow().state != ReplicaState::Following {
             return None;
         }
-        let attestable = self.published.borrow().attestable;
-        let clock = self.clock.now_ms();
+        let (attestable, clock, exchange_ms, content) = {
+            let published = self.published.borrow();
+            let clock = published.clock(self.clock.now_ms());
+            (published.attestable, clock, published.time_ms, published.content)
+        };
         self.land(now, &attestable);
         let is_stuck = self.is_stuck(now, &attestable);
+        let is_left = self.is_left(now, &attestable, content);
         // If votes were lost, the agreed proposal may never be certified. The highest vote is another rule that
         // all replicas can follow.
         let answer = attestable.answer.or(attestable.highest.filter(|_| is_stuck));
-        // Compared with our own clock: the exchange's time cannot get there before replicas attest.
-        let is_due = self.is_wanted || attestable.due_ms.is_some_and(|due| due <= clock);
+        // Not compared with the exchange's time, which cannot get there before replicas attest.
+        let is_due =
+            self.is_wanted || attestable.due_ms.is_some_and(|due| due <= clock.due_by_ms());
         let (vote, is_awaited) = match (self.in_flight, answer) {
             // A vote in flight is changed only upwards: the exchange rejects an attestation to a batch
             // below the replica's last one.
             (Some(flight), Some(answer)) if answer.batch > flight.vote.batch => (answer, true),
             (Some(flight), answer) => {
                 let is_late = now - flight.last >= self.wait(flight.tries);
-                (flight.vote, (answer.is_some() || is_due) && is_late)
+                (flight.vote, (answer.is_some() || is_due || is_left) && is_late)
             }
             (None, Some(answer)) => (answer, true),
             // While votes are open, the previous vote is repeated with a new clock: another proposal would
@@ -124,7 +139,7 @@ impl Attester {
             (None, None) if attestable.is_open && !is_stuck => {
                 (attestable.own.unwrap_or(attestable.tip), is_due)
             }
-            (None, None) => (attestable.tip, is_due),
+            (None, None) => (attestable.tip, is_due || is_left),
         };
         if !goes_along && !is_awaited {
             return None;
@@ -133,6 +148,7 @@ impl Attester {
             // The new vote gets the full time to be certified.
             self.open_since = None;
         }
+        let clock = clock.attested_ms(exchange_ms);
         Some(self.sign(now, vote, clock, attestable.nonce, is_awaited))
     }
 
@@ -142,6 +158,22 @@ impl Attester {
             // From the first post on, because it is unknown which copy was applied.
             self.flight = (self.flight * 3 + (now - flight.first)) / 4;
         }
+    }
+
+    /// Whether batches have stopped although this replica has not voted on the last content yet. Roots that nobody
+    /// certifies are of no use: a new replica could not start from them, and issuers would not pay withdrawals.
+    fn is_left(&mut self, now: Instant, attestable: &Attestable, content: u64) -> bool {
+        let tip = attestable.tip.batch;
+        if self.tip_since.is_none_or(|(_, batch)| batch != tip) {
+            self.tip_since = Some((now, tip));
+        }
+        // A snapshot that others are to start from counts too, though nothing but attestations may be new in it.
+        let content = content.max(Counts::get(&self.counts.snapshot));
+        let own = attestable.own.map_or(0, |own| own.batch);
+        // Only this replica's own vote ends it: the others may be down for long.
+        let is_open = content > attestable.certified && content > own;
+        let quiet = self.flight.max(EVERY) * QUIET_AFTER_FLIGHTS;
+        is_open && self.tip_since.is_some_and(|(since, _)| now - since >= quiet)
     }
 
     /// Whether votes have been open for so long that they will not meet.
@@ -181,7 +213,8 @@ impl Attester {
         self.last = Some(now);
         // The clock alone would not do: it can go back, and an earlier process with a wrong clock can have
         // used later nonces. A nonce below 64 higher ones is rejected.
-        self.nonce = clock.max(self.nonce.saturating_add(1)).max(nonce_seen.saturating_add(1));
+        self.nonce =
+            self.clock.now_ms().max(self.nonce.saturating_add(1)).max(nonce_seen.saturating_add(1));
         let again = self.in_flight.filter(|flight| flight.vote == vote);
         self.in_flight = Some(InFlight {
             vote,

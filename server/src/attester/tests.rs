@@ -10,6 +10,7 @@ use zellbook_core::{Batch, Exchange, Hash};
 use super::*;
 use crate::config::{Fees, development_genesis};
 use crate::prover::prover;
+use crate::published::NetworkTime;
 
 fn key(replica: usize) -> SecretKey {
     SecretKey::from_bytes(&[u8::try_from(replica).unwrap() + 1; 32]).unwrap()
@@ -42,6 +43,8 @@ struct Voter {
     index: usize,
     published: watch::Sender<Arc<Published>>,
     attester: Attester,
+    /// The network's clock.
+    network: Clock,
 }
 
 impl Voter {
@@ -61,7 +64,7 @@ impl Voter {
         };
         let (clock, random) = (Clock::virtual_from(1_000_000), fastrand::Rng::with_seed(seed));
         let attester = Attester::new(Arc::clone(rules), key(index), &watch, clock, random);
-        Self { exchange, roots, index, published, attester }
+        Self { exchange, roots, index, published, attester, network: clock }
     }
 
     /// Applies the batches that are final by now.
@@ -72,10 +75,20 @@ impl Voter {
             }
             let index = self.roots.len() as u64;
             let batch = Batch::check(self.exchange.rules(), index, body.as_bytes());
-            self.roots.push(self.exchange.apply(&batch).unwrap().root);
+            let outcome = self.exchange.apply(&batch).unwrap();
+            self.roots.push(outcome.root);
             let attestable = attestable(&self.exchange, &self.roots, self.index);
+            let has_content =
+                outcome.transactions.iter().any(|outcome| outcome.kind != Some("attest"));
             self.published.send_modify(|published| {
-                Arc::make_mut(published).attestable = attestable;
+                let published = Arc::make_mut(published);
+                published.attestable = attestable;
+                published.time_ms = self.exchange.counters().time;
+                published.network_time =
+                    Some(NetworkTime { proof_ms: self.network.now_ms(), received: Instant::now() });
+                if has_content {
+                    published.content = index;
+                }
             });
         }
     }
@@ -222,4 +235,95 @@ async fn the_first_nonce_is_above_those_in_the_state_and_reposts_become_rarer() 
         waits[0] < Duration::from_secs(5) && *waits.last().unwrap() > WAIT_MAX / 2,
         "{waits:?}"
     );
+}
+
+/// A cancel of nothing, by someone who is no replica.
+fn content(rules: &Rules, nonce: u64) -> String {
+    let transaction = Transaction {
+        account: key(50).public_key(),
+        signer: None,
+        nonce,
+        valid_until: None,
+        action: Action::CancelAll { market: None },
+    };
+    transaction.sign(&rules.network, &key(50)).to_json()
+}
+
+fn field(element: &str, name: &str) -> u64 {
+    let element: serde_json::Value = serde_json::from_str(element).unwrap();
+    element[name].as_str().unwrap().parse().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn replicas_attest_once_more_when_batches_stop_and_then_no_more() {
+    for alive in [3, 2] {
+        let rules = rules(3);
+        let sequence = Sequence::default();
+        let mut voters: Vec<Voter> =
+            (0..alive).map(|index| Voter::new(&rules, index, index as u64)).collect();
+        let finality = Duration::from_millis(300);
+        let mut random = fastrand::Rng::with_seed(alive as u64);
+        let mut last_post = Instant::now();
+        for nonce in 1..=3 {
+            sequence.post(format!("[{}]", content(&rules, nonce)), finality);
+        }
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(600) {
+            tokio::time::sleep(Duration::from_millis(random.u64(5..50))).await;
+            for voter in &mut voters {
+                voter.read(&sequence);
+                if let Some(element) = voter.attester.next(false) {
+                    sequence.post(format!("[{element}]"), finality);
+                    last_post = Instant::now();
+                }
+            }
+        }
+        let posted = sequence.0.borrow().len() - 3;
+        if alive == 3 {
+            assert!(voters.iter().all(|voter| voter.certified() >= 3), "the last content");
+        }
+        // Two of three replicas are not more than two thirds: nothing can be certified, and they must not try for ever.
+        assert!(posted <= 12, "{posted} attestations with {alive} replicas");
+        assert!(last_post - started < Duration::from_secs(120), "{:?}", last_post - started);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_two_days_ahead_never_moves_the_exchanges_time_there() {
+    const TWO_DAYS: u64 = 2 * 86_400_000;
+    let rules = rules(1);
+    let sequence = Sequence::default();
+    let mut voter = Voter::new(&rules, 0, 1);
+    voter.attester.clock = Clock::virtual_from(voter.network.now_ms() + TWO_DAYS);
+    let mut stated = Vec::new();
+    for nonce in 1..=5 {
+        let attestation = voter.attester.next(true).unwrap();
+        stated.push(field(&attestation, "clock"));
+        sequence.post(format!("[{},{attestation}]", content(&rules, nonce)), Duration::ZERO);
+        voter.read(&sequence);
+        tokio::time::sleep(EVERY).await;
+    }
+    let network = voter.network.now_ms();
+    assert!(stated.iter().all(|clock| *clock <= network), "{stated:?}");
+    let time = voter.exchange.counters().time;
+    assert!(
+        time > network - 10_000 && time <= network,
+        "the time goes on, by the network's proofs: {time}"
+    );
+    // The clock is set right.
+    voter.attester.clock = voter.network;
+    assert_eq!(field(&voter.attester.next(true).unwrap(), "clock"), voter.network.now_ms());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_no_proof_has_checked_does_not_move_the_exchanges_time() {
+    let rules = rules(1);
+    let sequence = Sequence::default();
+    let mut voter = Voter::new(&rules, 0, 1);
+    let attestation = voter.attester.next(true).unwrap();
+    assert_eq!(field(&attestation, "clock"), 0, "the exchange's time so far");
+    sequence.post(format!("[{attestation}]"), Duration::ZERO);
+    voter.read(&sequence);
+    tokio::time::sleep(EVERY).await;
+    assert_eq!(field(&voter.attester.next(true).unwrap(), "clock"), voter.network.now_ms());
 }

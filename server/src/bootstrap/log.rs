@@ -89,7 +89,7 @@ pub async fn catch_up<S: Storage, Q: Sequencer>(
         // The batches before the lie stay applied, because signatures of the network prove them, whoever
         // sent them.
         if let Some(error) = replica.take_page(page)? {
-            return Err(peer.lie(error));
+            return Err(peer.unproven(&error));
         }
         tracing::info!(
             "applied up to batch {} from the log of another replica",

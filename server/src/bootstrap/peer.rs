@@ -7,8 +7,10 @@ use reqwest::{Client, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 use zellbook_core::wire::ErrorBody;
+use zellular::PageError;
 
 use super::error::BootstrapError;
+use crate::replica::explained;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a complete JSON response may take.
@@ -48,6 +50,13 @@ impl Peer {
     /// The error for a replica that sent something false.
     pub fn lie(&self, lie: impl ToString) -> BootstrapError {
         BootstrapError::Lie { url: self.url.clone(), lie: lie.to_string() }
+    }
+
+    /// The error for a page that the network's nodes did not prove. A network that asks fewer of them to sign than this
+    /// replica makes no liar of the one that passes its proofs on.
+    pub fn unproven(&self, error: &PageError) -> BootstrapError {
+        let text = explained(error);
+        if error.is_dishonest() { self.lie(text) } else { self.failure(text) }
     }
 
     /// The error for a replica that lacks what is needed.

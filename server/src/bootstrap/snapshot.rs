@@ -22,7 +22,7 @@ use zellbook_core::types::decode_hex;
 use zellbook_core::types::limits::REPLICAS_MAX;
 use zellbook_core::wire::{BatchBody, CertifiedBody, SnapshotBody, SnapshotsResponse};
 use zellbook_core::{Batch, Exchange, Hash, Rules};
-use zellular::{Page, Position, SignedState, Walker};
+use zellular::{Page, PageError, Position, SignedState, Walker};
 
 use super::download::{download, total_pace};
 use super::error::BootstrapError;
@@ -288,9 +288,8 @@ impl<'a, Q: Sequencer> Walk<'a, Q> {
             if let Some(signature) = page.finalized_signatures.iter().flatten().next() {
                 let verifier = Arc::clone(&proofs.verifier.borrow());
                 let verified = verifier.verify(SignedState::Locked, signature, chaining_hash);
-                verified.map_err(|error| {
-                    peer.lie(format!("its chaining hash at batch {batch} is not proven: {error}"))
-                })?;
+                verified
+                    .map_err(|error| peer.unproven(&PageError::Proof { index: batch, error }))?;
                 is_proven = true;
             }
         }
@@ -316,7 +315,7 @@ impl<'a, Q: Sequencer> Walk<'a, Q> {
         let verifier = Arc::clone(&self.proofs.verifier.borrow());
         let (groups, error) = self.walker.take(&verifier, page);
         if let Some(error) = error {
-            return Err(peer.lie(error));
+            return Err(peer.unproven(&error));
         }
         // The chain that was signed begins with the hash that the peer named, so the signature proves that
         // hash too.

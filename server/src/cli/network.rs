@@ -32,6 +32,9 @@ pub const OPERATORS_FOLDER: &str = "operators";
 /// The address of the subgraph that lists the operators of the data directory's network.
 const SUBGRAPH_FILE: &str = "subgraph.url";
 
+/// The share of the stake that must sign on the data directory's network.
+const THRESHOLD_FILE: &str = "threshold";
+
 /// The value of `--network`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NetworkSource {
@@ -156,6 +159,19 @@ pub fn read_nodes(path: &Path) -> Result<NodeList, Failure> {
     NodeList::read(&json).map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
+/// The given threshold, or the one that is stored beside a network's nodes, or that of a new network.
+pub fn threshold_of(folder: &Path, given: Option<Threshold>) -> Result<Threshold, Failure> {
+    let path = folder.join(THRESHOLD_FILE);
+    match given {
+        Some(threshold) => Ok(threshold),
+        None if path.exists() => {
+            let text = fs::read_to_string(&path).map_err(io_error(&path))?;
+            text.trim().parse().map_err(|error| format!("{}: {error}", path.display()).into())
+        }
+        None => Ok(Threshold::DEFAULT),
+    }
+}
+
 /// A connection to the replica's sequencer.
 pub struct Network {
     pub sequencer: Arc<NetworkClient<HttpTransport>>,
@@ -172,10 +188,14 @@ impl Network {
         given: Given,
         data: &DataDir,
         rules: &Rules,
-        threshold: Threshold,
+        threshold: Option<Threshold>,
         stop: watch::Receiver<bool>,
     ) -> Result<Self, Failure> {
         let app_name = rules.genesis.app_name.clone();
+        let threshold = threshold_of(data.path(), threshold)?;
+        // Part of the network, like its nodes: without it, a later start or a replay would ask for more signatures
+        // than there are.
+        write_file(&data.file(THRESHOLD_FILE), threshold.to_string().as_bytes(), 0o644)?;
         let transport = HttpTransport::new(Handle::current())?;
         let client = |gateways: Vec<GatewayAddress>| {
             NetworkClient::new(transport.clone(), &app_name, gateways, Rng::new())

@@ -21,7 +21,7 @@ use zellular::{Membership, Position, Threshold, Verifier, Walker};
 use super::client::Client;
 use super::dump::Dump;
 use super::failure::{Failure, block_on};
-use super::network::{OPERATORS_FOLDER, read_nodes};
+use super::network::{OPERATORS_FOLDER, read_nodes, threshold_of};
 use super::output::Output;
 use crate::bootstrap::page_of;
 use crate::config::{io_error, read_genesis};
@@ -44,9 +44,9 @@ pub struct ReplayArguments {
     /// Node list to check the proofs against; required with a URL [default: the one in the data directory]
     #[arg(long, value_name = "FILE", conflicts_with = "bodies")]
     nodes: Option<PathBuf>,
-    /// Percentage of the stake that must have signed
-    #[arg(long, value_name = "PERCENT", default_value = "67")]
-    threshold: Threshold,
+    /// Percentage of the stake that must have signed [default: the one in the data directory, else 67]
+    #[arg(long, value_name = "PERCENT")]
+    threshold: Option<Threshold>,
     /// File of batch bodies to apply instead, in sequence: one JSON string per line
     #[arg(long, requires_all = ["genesis", "unsequenced"], value_name = "FILE")]
     bodies: Option<PathBuf>,
@@ -300,11 +300,16 @@ struct Audit {
 }
 
 impl Audit {
-    fn new(rules: Rules, nodes: Membership, arguments: &ReplayArguments) -> Self {
+    fn new(
+        rules: Rules,
+        nodes: Membership,
+        threshold: Threshold,
+        arguments: &ReplayArguments,
+    ) -> Self {
         let app_name = rules.genesis.app_name.clone();
         Self {
             replay: Replay::new(rules, arguments),
-            verifier: Verifier { app_name, nodes, threshold: arguments.threshold },
+            verifier: Verifier { app_name, nodes, threshold },
             walker: Walker::new(Position::start()),
             roots: BTreeMap::new(),
             is_open: false,
@@ -413,7 +418,8 @@ fn from_folder(
     // Without the directory's lock: SQLite lets readers in while the replica writes.
     let reader = Reader::new(&path, Arc::new(rules.clone()));
     refuse_snapshot(folder.display(), reader.read_now(|view| view.start())?)?;
-    let mut audit = Audit::new(rules, nodes, arguments);
+    let threshold = threshold_of(folder, arguments.threshold)?;
+    let mut audit = Audit::new(rules, nodes, threshold, arguments);
     loop {
         let after = audit.walker.after();
         // One read transaction, because the replica may be running and adding batches.
@@ -436,7 +442,10 @@ async fn from_url(
     )?;
     let nodes = read_nodes(path)?.into();
     let client = Client::new(url)?;
-    let mut audit = Audit::new(check_genesis(client.rules().await?, given)?, nodes, arguments);
+    // Like the nodes, not from the replica itself.
+    let threshold = arguments.threshold.unwrap_or(Threshold::DEFAULT);
+    let rules = check_genesis(client.rules().await?, given)?;
+    let mut audit = Audit::new(rules, nodes, threshold, arguments);
     loop {
         let after = audit.walker.after();
         let answer: BatchesResponse = client.get(&format!("/v1/batches?after={after}")).await?;

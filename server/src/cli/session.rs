@@ -9,7 +9,7 @@ use zellbook_core::{Action, Decimal, PublicKey};
 use super::failure::Failure;
 use super::funds::Asker;
 use super::output::Output;
-use super::submit::{Moment, Submitter, parse_moment, submit_action};
+use super::submit::{Moment, Submitter, parse_moment, submit_action, submit_at};
 
 #[derive(Args)]
 pub struct SessionArguments {
@@ -71,13 +71,12 @@ struct ListArguments {
 pub fn session(arguments: SessionArguments, output: Output) -> Result<(), Failure> {
     match arguments.command {
         SessionCommand::Authorize(arguments) => {
-            let grant = KeyGrant {
-                key: arguments.session_key,
-                expires: arguments.expires.ms(),
-                market: arguments.market,
-                spend: arguments.spend_token.zip(arguments.spend_limit),
+            let AuthorizeArguments { session_key: key, expires, market, .. } = arguments;
+            let spend = arguments.spend_token.zip(arguments.spend_limit);
+            let action = |now| {
+                Action::AuthorizeKey(KeyGrant { key, expires: expires.ms(now), market, spend })
             };
-            submit_action(&arguments.submitter, Action::AuthorizeKey(grant), output)
+            submit_at(&arguments.submitter, action, output)
         }
         SessionCommand::Revoke(arguments) => submit_action(
             &arguments.submitter,

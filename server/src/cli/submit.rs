@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 use zellbook_core::protocol::Element;
-use zellbook_core::wire::{Stage, TransactionStatus};
+use zellbook_core::wire::{Stage, StatusBody, TransactionStatus};
 use zellbook_core::{Action, PublicKey, Transaction};
 
 use super::client::Client;
@@ -55,6 +55,9 @@ pub struct SessionSigner {
     account: Option<PublicKey>,
 }
 
+/// The difference between this computer's clock and the exchange's that users are warned of.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     /// In Unix milliseconds.
@@ -64,17 +67,40 @@ pub enum Moment {
 }
 
 impl Moment {
-    /// In Unix milliseconds.
-    pub fn ms(self) -> u64 {
+    /// In Unix milliseconds, if now is `now_ms`.
+    pub fn ms(self, now_ms: u64) -> u64 {
         match self {
             Self::At(ms) => ms,
-            Self::In(duration) => after(duration),
+            Self::In(duration) => after(now_ms, duration),
         }
     }
 }
 
-fn after(duration: Duration) -> u64 {
-    now_ms().saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+fn after(now_ms: u64, duration: Duration) -> u64 {
+    now_ms.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// The present time as the replica knows it. The exchange compares times with clocks of replicas, so this computer's
+/// clock, which may be wrong, must not decide when something ends.
+async fn exchange_now(client: &Client) -> Result<u64, Failure> {
+    let status: StatusBody = client.get("/v1/status").await?;
+    let now = status.now_ms.parse().map_err(|_| "/v1/status: now_ms is not a number")?;
+    if let Some(warning) = clock_warning(now_ms(), now) {
+        eprintln!("WARNING: {warning}");
+    }
+    Ok(now)
+}
+
+/// What to tell a user whose clock differs from the exchange's by more than a minute.
+fn clock_warning(own_ms: u64, exchange_ms: u64) -> Option<String> {
+    let by = Duration::from_millis(own_ms.abs_diff(exchange_ms));
+    let side = if own_ms > exchange_ms { "ahead of" } else { "behind" };
+    (by > CLOCKS_DIFFER).then(|| {
+        format!(
+            "this computer's clock is {} s {side} the exchange's; durations count from the exchange's",
+            by.as_secs()
+        )
+    })
 }
 
 /// `500ms`, `30s`, `10m`, `2h` or `1d`.
@@ -108,14 +134,23 @@ pub fn parse_moment(text: &str) -> Result<Moment, String> {
 
 /// Signs an action with the account's own key, submits it and waits for its outcome.
 pub fn submit_action(submitter: &Submitter, action: Action, output: Output) -> Result<(), Failure> {
+    submit_at(submitter, |_| action, output)
+}
+
+/// Like [`submit_action`], with an action that depends on the present time in Unix milliseconds.
+pub fn submit_at(
+    submitter: &Submitter,
+    action: impl FnOnce(u64) -> Action,
+    output: Output,
+) -> Result<(), Failure> {
     submit_as(submitter, &SessionSigner { signer: None, account: None }, action, output)
 }
 
-/// Like [`submit_action`], but signs with the session key if there is one.
+/// Like [`submit_at`], but signs with the session key if there is one.
 pub fn submit_as(
     submitter: &Submitter,
     session: &SessionSigner,
-    action: Action,
+    action: impl FnOnce(u64) -> Action,
     output: Output,
 ) -> Result<(), Failure> {
     let key = read_secret_key(session.signer.as_ref().unwrap_or(&submitter.key))?;
@@ -138,6 +173,7 @@ pub fn submit_as(
             )
             .into());
         }
+        let now = exchange_now(&client).await?;
         let transaction = Transaction {
             account,
             // A key that signs for its own account is not a session key, and the signed text then has no
@@ -145,8 +181,8 @@ pub fn submit_as(
             signer: Some(key.public_key()).filter(|signer| *signer != account),
             // By convention the clock, so that several programs can share a key without coordination.
             nonce: now_ms(),
-            valid_until: submitter.valid_for.map(after),
-            action,
+            valid_until: submitter.valid_for.map(|duration| after(now, duration)),
+            action: action(now),
         };
         let hash = transaction.hash(&rules.network).to_string();
         let signed = transaction.sign(&rules.network, &key).to_json();
@@ -189,6 +225,9 @@ fn effect(status: &TransactionStatus) -> Result<(), Failure> {
         Stage::Superseded => {
             "its nonce was used by another transaction or is too old; sign it again with a new nonce".into()
         }
+        Stage::BeforeStart => {
+            "its nonce was used before this replica's start; ask a replica that has every batch for its outcome".into()
+        }
         stage => match &status.reject {
             Some(reject) => reject.message.clone(),
             None => format!("it ended as {} without a reason", stage_name(stage)),
@@ -207,6 +246,7 @@ pub const fn stage_name(stage: Stage) -> &'static str {
         Stage::Rejected => "rejected",
         Stage::Expired => "expired",
         Stage::Superseded => "superseded",
+        Stage::BeforeStart => "before_start",
     }
 }
 
@@ -274,6 +314,17 @@ mod tests {
             assert_eq!(failure.code, 4);
             assert!(failure.message.contains(why), "{}", failure.message);
         }
+    }
+
+    #[test]
+    fn a_duration_counts_from_the_exchanges_time_and_a_clock_that_differs_is_told() {
+        let hour = 3_600_000;
+        assert_eq!(Moment::In(Duration::from_secs(30)).ms(hour), hour + 30_000);
+        assert_eq!(Moment::At(7).ms(hour), 7);
+        assert_eq!(clock_warning(hour + 60_000, hour), None);
+        let warning = clock_warning(3 * hour, hour).unwrap();
+        assert!(warning.contains("7200 s ahead of the exchange's"), "{warning}");
+        assert!(clock_warning(0, hour).unwrap().contains("3600 s behind"));
     }
 
     #[test]

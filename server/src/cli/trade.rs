@@ -40,7 +40,8 @@ struct Terms {
 }
 
 impl Terms {
-    fn order(self) -> Result<Order, Failure> {
+    /// The order, as a function of the present time, from which its expiry may count.
+    fn order(self) -> Result<impl FnOnce(u64) -> Order, Failure> {
         let time_in_force = match (self.time_in_force, self.expires) {
             (Some(TimeInForce::Gtd), None) => {
                 let message = "--time-in-force gtd requires --expires, for example --expires 10m";
@@ -53,13 +54,13 @@ impl Terms {
             }
             (time_in_force, None) => time_in_force.unwrap_or(TimeInForce::Gtc),
         };
-        Ok(Order {
+        Ok(move |now| Order {
             market: self.market,
             side: self.side,
             quantity: self.quantity,
             price: self.price,
             time_in_force,
-            expires: self.expires.map(Moment::ms),
+            expires: self.expires.map(|moment| moment.ms(now)),
             self_trade: self.self_trade,
             client_id: self.client_id,
         })
@@ -172,14 +173,17 @@ fn target(
 
 pub fn order(arguments: OrderArguments, output: Output) -> Result<(), Failure> {
     let OrderArguments { terms, session, submitter } = arguments;
-    submit_as(&submitter, &session, Action::Order(terms.order()?), output)
+    let order = terms.order()?;
+    submit_as(&submitter, &session, |now| Action::Order(order(now)), output)
 }
 
 pub fn replace(arguments: ReplaceArguments, output: Output) -> Result<(), Failure> {
     let ReplaceArguments { replaced, terms, session, submitter } = arguments;
     let target = target(replaced.order, replaced.transaction, replaced.replaces_client_id)
         .ok_or_else(|| Failure::usage("name the open order, for example with --order 17"))?;
-    submit_as(&submitter, &session, Action::Replace { target, order: terms.order()? }, output)
+    let order = terms.order()?;
+    let action = |now| Action::Replace { target, order: order(now) };
+    submit_as(&submitter, &session, action, output)
 }
 
 pub fn cancel(arguments: CancelArguments, output: Output) -> Result<(), Failure> {
@@ -189,10 +193,11 @@ pub fn cancel(arguments: CancelArguments, output: Output) -> Result<(), Failure>
         // clap requires exactly one of the options, so this is `--all`.
         None => Action::CancelAll { market },
     };
-    submit_as(&submitter, &session, action, output)
+    submit_as(&submitter, &session, |_| action, output)
 }
 
 pub fn cancel_after(arguments: CancelAfterArguments, output: Output) -> Result<(), Failure> {
     let CancelAfterArguments { time, session, submitter } = arguments;
-    submit_as(&submitter, &session, Action::CancelAllAfter { time: time.ms() }, output)
+    let action = |now| Action::CancelAllAfter { time: time.ms(now) };
+    submit_as(&submitter, &session, action, output)
 }

@@ -15,6 +15,7 @@ use zellular::{NodeList, Page, Position, Threshold, Verifier, Walker};
 
 use super::client::Client;
 use super::failure::{Failure, block_on};
+use super::network::threshold_of;
 use super::output::Output;
 use super::replay::membership;
 use super::submit::stage_name;
@@ -41,9 +42,9 @@ struct EvidenceArguments {
     /// Node list of the network [default: nodes.json in the same folder]
     #[arg(long, value_name = "FILE")]
     nodes: Option<PathBuf>,
-    /// Percentage of the stake that must have signed
-    #[arg(long, value_name = "PERCENT", default_value = "67")]
-    threshold: Threshold,
+    /// Percentage of the stake that must have signed [default: the one in the same folder, else 67]
+    #[arg(long, value_name = "PERCENT")]
+    threshold: Option<Threshold>,
 }
 
 #[derive(Subcommand)]
@@ -192,7 +193,8 @@ fn evidence(arguments: &EvidenceArguments, output: Output) -> Result<(), Failure
     let folder = file.parent().unwrap_or_else(|| Path::new("."));
     let nodes = membership(folder, arguments.nodes.as_deref())?;
     let app_name = rules.genesis.app_name.clone();
-    let verifier = Verifier { app_name, nodes, threshold: arguments.threshold };
+    let threshold = threshold_of(folder, arguments.threshold)?;
+    let verifier = Verifier { app_name, nodes, threshold };
     let finding = evidence
         .check(&rules, &verifier)
         .map_err(|error| Failure::difference(format!("{shown} is not valid evidence: {error}")))?;

@@ -102,6 +102,11 @@ impl Entries {
         self.by_order.len()
     }
 
+    /// When the transaction was received that has waited longest.
+    pub fn oldest_received_ms(&self) -> Option<u64> {
+        self.by_order.values().map(|entry| entry.received_ms).min()
+    }
+
     fn get(&self, hash: &Hash) -> Option<&Entry> {
         self.by_order.get(self.by_hash.get(hash)?)
     }

@@ -36,7 +36,9 @@ mod turns;
 mod windows;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use fastrand::Rng;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -78,6 +80,9 @@ pub struct Outbox {
     // A blocking mutex: it is never held across an await or a write to disk, so nobody waits for it for long.
     entries: Arc<Mutex<Entries>>,
     submits: mpsc::Sender<Submission>,
+    clock: Clock,
+    /// When a transaction of this outbox was last seen applied, in Unix milliseconds; 0 if never.
+    came_back_ms: Arc<AtomicU64>,
 }
 
 impl Outbox {
@@ -115,7 +120,12 @@ impl Outbox {
         }
         let entries = Arc::new(Mutex::new(entries));
         let (sender, submits) = mpsc::channel(ENTRIES_MAX);
-        let outbox = Self { entries: Arc::clone(&entries), submits: sender };
+        let outbox = Self {
+            entries: Arc::clone(&entries),
+            submits: sender,
+            clock,
+            came_back_ms: Arc::default(),
+        };
         let task = OutboxTask {
             disk,
             store,
@@ -201,6 +211,20 @@ impl Outbox {
         self.entries(|entries| entries.len())
     }
 
+    /// How long the transaction has waited that has waited longest.
+    pub fn oldest_waiting(&self) -> Option<Duration> {
+        let received_ms = self.entries(|entries| entries.oldest_received_ms())?;
+        Some(Duration::from_millis(self.clock.now_ms().saturating_sub(received_ms)))
+    }
+
+    /// How long nothing has come back, if anything waits. Unlike the longest wait, this stays short while one account
+    /// has more under way than the network takes at once.
+    pub fn stalled(&self) -> Option<Duration> {
+        let came_back_ms = self.came_back_ms.load(Ordering::Relaxed);
+        let since = Duration::from_millis(self.clock.now_ms().saturating_sub(came_back_ms));
+        self.oldest_waiting().map(|oldest| oldest.min(since))
+    }
+
     /// The number of reposts since the start.
     pub fn posted_again(&self) -> u64 {
         self.entries(|entries| entries.counts.posted_again)
@@ -230,6 +254,13 @@ impl Outbox {
 
     /// Removes transactions whose outcome is committed.
     pub fn applied(&self, hashes: impl IntoIterator<Item = Hash>) {
-        self.entries(|entries| entries.applied(hashes));
+        let has_come_back = self.entries(|entries| {
+            let before = entries.len();
+            entries.applied(hashes);
+            entries.len() < before
+        });
+        if has_come_back {
+            self.came_back_ms.store(self.clock.now_ms(), Ordering::Relaxed);
+        }
     }
 }

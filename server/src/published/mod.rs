@@ -4,12 +4,14 @@
 //! the other.
 
 mod attestable;
+mod network_time;
 mod ticker;
 mod update;
 mod view;
 mod watch;
 
 pub use attestable::{Attestable, Vote};
+pub use network_time::{ClockReading, DIFFERENCE_MAX, NetworkTime};
 pub use ticker::Ticker;
 pub use update::Update;
 pub use view::{BOOK_DEPTH_MAX, Published};

@@ -12,6 +12,7 @@ use zellbook_core::wire::{BookBody, LevelBody};
 use zellbook_core::{Exchange, Hash, Market, Side, Ticks};
 
 use super::attestable::Attestable;
+use super::network_time::{ClockReading, NetworkTime};
 use super::ticker::Ticker;
 use crate::store::AppliedBatch;
 
@@ -34,6 +35,12 @@ pub struct Published {
     pub chaining_hash: String,
     /// When the last batch was applied; `None` if by an earlier process.
     pub applied_ms: Option<u64>,
+    /// The time of the last batch's finality proof, in Unix milliseconds; `None` if this replica has no batch.
+    pub finalized_ms: Option<u64>,
+    /// `None` until a proof arrives while the replica follows the network.
+    pub network_time: Option<NetworkTime>,
+    /// The last batch that holds more than attestations.
+    pub content: u64,
     /// By market.
     pub books: Vec<Arc<BookBody>>,
     /// By market.
@@ -58,6 +65,10 @@ impl Published {
             attestable,
             chaining_hash,
             applied_ms: None,
+            finalized_ms: None,
+            network_time: None,
+            // Unknown after a restart. If the last batches hold only attestations, one more round of them follows.
+            content: batch,
             books: markets.iter().map(|market| Arc::new(book(exchange, market, batch))).collect(),
             tickers: markets.iter().map(|_| Arc::default()).collect(),
         }
@@ -80,6 +91,9 @@ impl Published {
         self.attestable = attestable;
         self.chaining_hash.clone_from(&last.chaining_hash);
         self.applied_ms = Some(last.applied_ms);
+        self.finalized_ms = Some(last.time_ms);
+        let content = batches.iter().rfind(|batch| batch.has_content());
+        self.content = content.map_or(self.content, |batch| batch.index);
         for batch in batches {
             for trade in &batch.rows.trades {
                 let (fill, time_ms) = (&trade.fill, trade.time_ms);
@@ -103,6 +117,13 @@ impl Published {
                 *slot = Arc::new(book(exchange, market, last.index));
             }
         }
+    }
+}
+
+impl Published {
+    /// This replica's clock beside the network's time.
+    pub fn clock(&self, own_ms: u64) -> ClockReading {
+        ClockReading::new(own_ms, self.network_time.as_ref())
     }
 }
 

@@ -7,13 +7,14 @@
 use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
+use zellbook_core::wire::ReplicaState;
 use zellbook_core::{Batch, Hash};
 use zellular::{Page, PageError, ProvenBatch, ProvenGroup};
 
 use super::{Halt, Replica};
 use crate::comparison::Difference;
 use crate::evidence::{Contradiction, Tail};
-use crate::published::{Attestable, Update};
+use crate::published::{Attestable, DIFFERENCE_MAX, NetworkTime, Update};
 use crate::store::{AppliedBatch, Proof, Storage, StoreError, rows_of};
 
 /// The most batches in one commit. More would save little disk time, and readers would wait longer.
@@ -141,16 +142,21 @@ impl<S: Storage> Replica<S> {
 
     /// Publishes a commit to all readers. It must be on disk by now: nobody may see a state that a crash
     /// could take back.
-    fn publish(&self, applied: &[AppliedBatch]) -> Result<(), StoreError> {
+    fn publish(&mut self, applied: &[AppliedBatch]) -> Result<(), StoreError> {
         let Some(last) = applied.last() else { return Ok(()) };
         let (exchange, root) = (&self.exchange, last.outcome.root);
         let root_of = |batch| self.storage.root(batch);
         let attestable = Attestable::new(exchange, root, self.replica_index, root_of)?;
         // These pointers keep the old books alive. So a book has changed exactly if its address has.
         let before = self.published.borrow().books.clone();
+        // A proof that arrives while the replica catches up may be of any age, so it tells no time.
+        let network_time = (self.health.borrow().state == ReplicaState::Following)
+            .then(|| NetworkTime { proof_ms: last.time_ms, received: Instant::now() });
         self.published.send_modify(|published| {
             // Copies the view if someone still reads the old one. The copy shares the books.
-            std::sync::Arc::make_mut(published).follow(exchange, applied, attestable);
+            let published = std::sync::Arc::make_mut(published);
+            published.follow(exchange, applied, attestable);
+            published.network_time = network_time.or(published.network_time);
         });
         // Last, so that a transaction is always visible in the outbox or in the store.
         let outcomes = applied.iter().flat_map(|batch| &batch.outcome.transactions);
@@ -159,6 +165,31 @@ impl<S: Storage> Replica<S> {
         let update = Update::new(fee_account, applied, &before, &self.published.borrow().books);
         // Fails if nobody follows the feed.
         let _ = self.feed.send(std::sync::Arc::new(update));
+        if network_time.is_some() {
+            self.compare_clock();
+        }
         Ok(())
+    }
+
+    /// Tells the operator when this replica's clock begins to differ from the network's time, and when that ends.
+    fn compare_clock(&mut self) {
+        let clock = self.published.borrow().clock(self.clock.now_ms());
+        let was_told = std::mem::replace(&mut self.clock_differs, clock.differs());
+        if was_told == self.clock_differs {
+            return;
+        }
+        let ahead_s = clock.ahead_ms().unwrap_or_default() / 1000;
+        if self.clock_differs {
+            let (by, side) =
+                (ahead_s.unsigned_abs(), if ahead_s > 0 { "ahead of" } else { "behind" });
+            let max = DIFFERENCE_MAX.as_secs();
+            tracing::error!(
+                "this machine's clock is {by} s {side} the time of the network's proofs. More than {max} s are not attested: set the clock (NTP)"
+            );
+        } else {
+            tracing::info!(
+                "this machine's clock agrees with the time of the network's proofs again"
+            );
+        }
     }
 }

@@ -9,13 +9,13 @@
 mod apply;
 mod fork;
 mod halt;
+mod last;
 
 #[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{Notify, broadcast, watch};
@@ -24,7 +24,7 @@ use zellbook_core::Exchange;
 use zellbook_core::types::ReplicaIndex;
 use zellbook_core::wire::ReplicaState;
 use zellular::client::{Backoff, jitter};
-use zellular::{PageError, ProofError, SignedState, Verifier, Walker};
+use zellular::{PageError, Walker};
 
 use crate::clock::Clock;
 use crate::comparison::{Comparison, Difference, Differences};
@@ -35,17 +35,19 @@ use crate::prover::{Questions, prover};
 use crate::published::{Attestable, Health, Published, Ticker, Update, Watch};
 use crate::sequencer::Sequencer;
 use crate::store::{Loaded, QueryError, Reader, Storage, StoreError};
-use zellular::client::{GatewayFailure, VerifierWatch};
+use zellular::client::VerifierWatch;
 
 use fork::Fork;
 pub use halt::Halt;
+pub use last::explained;
+use last::{Last, check_last, failure_of};
 
 /// The waits while nothing is new.
 const IDLE: Backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(160));
 /// The waits after failures of a gateway.
 const RETRY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
-/// How often an idle gateway is asked for its last batch. One that has fewer batches than we do lags, or
-/// lost its history; it would otherwise look as if nothing were new.
+/// How often a gateway is asked for its last batch: to know how far there is to go, and because one that lags or
+/// lost its history would otherwise look as if nothing were new.
 const LAST_EVERY: Duration = Duration::from_secs(5);
 /// The number of commits by which a follower of the feed may lag before it is disconnected.
 const FEED_LENGTH: usize = 1024;
@@ -92,6 +94,8 @@ pub struct Replica<S> {
     differences: Differences,
     /// The gateway that the pages come from; empty if another replica sent them.
     source: Arc<str>,
+    /// Whether the last proof showed that this replica's clock differs from the network's.
+    clock_differs: bool,
 }
 
 impl<S: Storage> Replica<S> {
@@ -120,6 +124,13 @@ impl<S: Storage> Replica<S> {
             published.certified = published.certified.max(root.map(|root| (start, root)));
         }
         fill_tickers(&mut published.tickers, &reader, clock.now_ms())?;
+        // Batches up to the start are not stored, and neither are their proofs.
+        if published.batch > start {
+            let proof = reader.read_now(|view| view.proof(published.batch));
+            let proof = proof.map_err(|error| reader.error(error))?;
+            let seconds = proof.timestamp.parse::<u64>().ok();
+            published.finalized_ms = seconds.map(|seconds| seconds.saturating_mul(1000));
+        }
         let (published, published_watch) = watch::channel(Arc::new(published));
         let (health, health_watch) =
             watch::channel(Health { state: ReplicaState::Starting, reason: None });
@@ -157,6 +168,7 @@ impl<S: Storage> Replica<S> {
             comparison,
             differences,
             source: Arc::from(""),
+            clock_differs: false,
         };
         Ok((replica, watch))
     }
@@ -197,15 +209,14 @@ impl<S: Storage> Replica<S> {
                 Ok(None) => {
                     // Batches that are still without a signature are dropped here: an honest gateway has one
                     // over its last batch (section 21 of the protocol).
-                    let mut found = self
-                        .walker
-                        .take_nothing()
-                        .err()
-                        .map(|error| GatewayFailure::Unavailable(error.to_string()));
+                    let unsigned = self.walker.take_nothing().err();
+                    let mut found = unsigned.as_ref().map(failure_of);
                     if found.is_none() && last_asked.is_none_or(|at| at.elapsed() > LAST_EVERY) {
-                        let verifier = self.verifier.borrow().clone();
-                        let asked = check_last(&*sequencer, &verifier, &self.counts, after);
-                        found = self.questions.answer_until(&mut self.exchange, asked).await;
+                        found = match self.check_last(Arc::clone(&sequencer)).await {
+                            Last::Ours => None,
+                            Last::Failure(failure) => Some(failure),
+                            Last::Fork(fork) => return self.halt_at(fork),
+                        };
                         // After a failure, the next gateway is asked for its last batch without the pause.
                         last_asked = found.is_none().then(Instant::now);
                     }
@@ -238,17 +249,28 @@ impl<S: Storage> Replica<S> {
                         Err(halt) => return self.halt(halt),
                         // What the page proved before the error is applied already.
                         Ok(Some(error)) => {
-                            // Of all errors only this one can mean a fork; the others are lies.
+                            // Of all errors only this one can mean a fork.
                             if matches!(error, PageError::FirstChainingHash { .. })
                                 && let Some(fork) = self.find_fork(Arc::clone(&sequencer)).await
                             {
                                 return self.halt_at(fork);
                             }
-                            sequencer.report(GatewayFailure::Dishonest(error.to_string()));
-                            Some(error.to_string())
+                            sequencer.report(failure_of(&error));
+                            Some(explained(&error))
                         }
                         Ok(None) => {
                             self.set_catching_up();
+                            // What is left to apply would otherwise be unknown until nothing is left. A failure is
+                            // found again once the gateway has nothing new.
+                            if last_asked.is_none_or(|at| at.elapsed() > LAST_EVERY) {
+                                last_asked = Some(Instant::now());
+                                match self.check_last(Arc::clone(&sequencer)).await {
+                                    Last::Ours => {}
+                                    // The next page may come from another gateway.
+                                    Last::Failure(_) => self.walker.forget_pending(),
+                                    Last::Fork(fork) => return self.halt_at(fork),
+                                }
+                            }
                             // While catching up, other tasks of this thread must get their turn.
                             tokio::task::yield_now().await;
                             None
@@ -271,6 +293,15 @@ impl<S: Storage> Replica<S> {
                 }
             }
         }
+    }
+
+    async fn check_last<Q: Sequencer>(&mut self, sequencer: Arc<Q>) -> Last {
+        let (reader, verifier) = (self.reader.clone(), self.verifier.borrow().clone());
+        let (start, ours) = (self.start, self.walker.proven().index);
+        let counts = Arc::clone(&self.counts);
+        let checked =
+            async move { check_last(&*sequencer, &reader, &verifier, &counts, start, ours).await };
+        self.questions.answer_until(&mut self.exchange, checked).await
     }
 
     fn find_fork<Q: Sequencer>(
@@ -388,38 +419,4 @@ fn fill_tickers(
         })
     });
     fill.map_err(|error| reader.error(error))
-}
-
-/// Checks the gateway's last batch: its proof must be valid, and it must not be behind ours.
-async fn check_last<Q: Sequencer>(
-    sequencer: &Q,
-    verifier: &Verifier,
-    counts: &Counts,
-    ours: u64,
-) -> Option<GatewayFailure> {
-    let last = match sequencer.last_finalized().await {
-        Ok(last) => last,
-        Err(error) => return Some(GatewayFailure::Unavailable(error.to_string())),
-    };
-    let theirs = last.as_ref().map_or(0, |last| last.index);
-    if let Some(last) = &last {
-        let hash = last.chaining_hash.as_deref().unwrap_or_default();
-        match verifier.verify(SignedState::Locked, last, hash) {
-            // Only a proven index counts. A gateway could otherwise make this replica look far behind.
-            Ok(()) => counts.gateway_head.store(theirs, Ordering::Relaxed),
-            // The operator list of that block arrives with the next page.
-            Err(ProofError::UnknownTag(_)) => {}
-            Err(error) => {
-                return Some(GatewayFailure::Dishonest(format!(
-                    "the signature over its last batch, {theirs}, is invalid: {error}"
-                )));
-            }
-        }
-    }
-    // Not dishonest: an honest node can be behind, or can have lost its history.
-    (theirs < ours).then(|| {
-        GatewayFailure::Unavailable(format!(
-            "its last sequenced batch is {theirs}, but we have the network's signature over batch {ours}: it lags, or lost its history"
-        ))
-    })
 }

@@ -20,7 +20,7 @@ use crate::evidence::Finding;
 use crate::outbox::{OutboxOptions, OutboxParts};
 use crate::store::{AppliedBatch, Proof, Store};
 use zellular::client::transport::TransportError;
-use zellular::client::{GatewayError, GatewayStatus, Route, fixed};
+use zellular::client::{GatewayError, GatewayFailure, GatewayStatus, Route, fixed};
 
 fn bls_key() -> BlsSecretKey {
     BlsSecretKey::from_random(&[5; 48]).unwrap()
@@ -56,10 +56,7 @@ fn signature(index: u64, chaining_hash: &str) -> FinalitySignature {
 
 /// A page that starts with the first batch, with one signature over its last batch.
 fn page(bodies: &[&str]) -> Page {
-    let mut hashes = vec![String::new()];
-    for body in bodies {
-        hashes.push(chain(hashes.last().unwrap(), body));
-    }
+    let hashes = hashes(bodies);
     let index = bodies.len() as u64;
     Page {
         batches: bodies.iter().map(ToString::to_string).collect(),
@@ -76,10 +73,17 @@ fn page(bodies: &[&str]) -> Page {
 #[derive(Default)]
 struct Script {
     answers: Mutex<VecDeque<Result<Page, &'static str>>>,
-    last: Mutex<u64>,
+    /// Index and chaining hash of the last batch.
+    last: Mutex<Option<(u64, String)>>,
+    /// How many answers were left whenever the last batch was asked for.
+    last_asked: Mutex<Vec<usize>>,
+    /// Given instead of `last`.
+    forged: Mutex<Option<FinalitySignature>>,
     reports: Mutex<Vec<String>>,
     /// What another gateway answers, whatever it is asked.
     elsewhere: Mutex<Option<Page>>,
+    /// The number of reports of dishonesty.
+    lies: Mutex<u32>,
 }
 
 impl Sequencer for Script {
@@ -92,8 +96,12 @@ impl Sequencer for Script {
     }
 
     async fn last_finalized(&self) -> Result<Option<FinalitySignature>, GatewayError> {
-        let index = *self.last.lock().unwrap();
-        Ok((index > 0).then(|| signature(index, "00")))
+        self.last_asked.lock().unwrap().push(self.answers.lock().unwrap().len());
+        if let Some(forged) = self.forged.lock().unwrap().clone() {
+            return Ok(Some(forged));
+        }
+        let last = self.last.lock().unwrap().clone();
+        Ok(last.map(|(index, hash)| signature(index, &hash)))
     }
 
     fn source(&self) -> Arc<str> {
@@ -125,12 +133,30 @@ impl Sequencer for Script {
     fn unseen(&self, _gateway: &str) {}
 
     fn report(&self, failure: GatewayFailure) {
+        *self.lies.lock().unwrap() += u32::from(matches!(failure, GatewayFailure::Dishonest(_)));
         let (GatewayFailure::Unavailable(text) | GatewayFailure::Dishonest(text)) = failure;
         self.reports.lock().unwrap().push(text);
     }
 
     fn gateways(&self) -> Vec<GatewayStatus> {
         Vec::new()
+    }
+}
+
+/// The chaining hashes over some bodies, from the empty one before the first.
+fn hashes(bodies: &[&str]) -> Vec<String> {
+    let mut hashes = vec![String::new()];
+    for body in bodies {
+        hashes.push(chain(hashes.last().unwrap(), body));
+    }
+    hashes
+}
+
+impl Script {
+    /// Sets the last batch to the last of some bodies.
+    fn end_with(&self, bodies: &[&str]) {
+        let last = (bodies.len() as u64, hashes(bodies).pop().unwrap());
+        *self.last.lock().unwrap() = Some(last);
     }
 }
 
@@ -229,7 +255,7 @@ async fn errors_and_lies_of_a_gateway_are_reported_and_do_not_keep_honest_batche
     let folder = TempDir::new().unwrap();
     let (replica, mut watch) = replica(&folder, u32::MAX).await;
     let script = Arc::new(Script::default());
-    *script.last.lock().unwrap() = 2;
+    script.end_with(&["[]", "[1]"]);
     let mut forged = page(&["[]", "[1]"]);
     forged.batches[1] = "[2]".into();
     script.answers.lock().unwrap().extend([
@@ -252,8 +278,9 @@ async fn a_gateway_that_lost_its_history_leaves_the_replica_disconnected() {
     let folder = TempDir::new().unwrap();
     let (replica, mut watch) = replica(&folder, u32::MAX).await;
     let script = Arc::new(Script::default());
-    script.answers.lock().unwrap().push_back(Ok(page(&["[]", "[]", "[]"])));
-    *script.last.lock().unwrap() = 1;
+    script.answers.lock().unwrap().push_back(Ok(page(&["[]", "[1]", "[2]"])));
+    // Its signature is over our own history, so nothing contradicts it.
+    script.end_with(&["[]"]);
     let following = tokio::spawn(replica.follow(Arc::clone(&script), Arc::default()));
     let health = watch
         .health
@@ -276,11 +303,8 @@ async fn a_forged_first_body_under_an_honest_proof_does_not_halt_the_replica() {
     let folder = TempDir::new().unwrap();
     let (replica, mut watch) = replica(&folder, u32::MAX).await;
     let script = Arc::new(Script::default());
-    *script.last.lock().unwrap() = 2;
-    let mut hashes = vec![String::new()];
-    for body in ["[]", "[1]", "[2]"] {
-        hashes.push(chain(hashes.last().unwrap(), body));
-    }
+    script.end_with(&["[]", "[1]"]);
+    let hashes = hashes(&["[]", "[1]", "[2]"]);
     let whole = page(&["[]", "[1]", "[2]"]);
     let from = |first: usize| Page {
         batches: whole.batches[first - 1..].to_vec(),
@@ -306,10 +330,7 @@ async fn a_fork_halts_the_replica_which_names_the_first_batch_that_differs() {
     let ours = page(&["[]", "[1]", "[2]", "[3]"]);
     // The network was restarted after its first two batches, and is longer than our history now.
     let theirs = ["[]", "[1]", "[x]", "[y]", "[z]"];
-    let mut hashes = vec![String::new()];
-    for body in theirs {
-        hashes.push(chain(hashes.last().unwrap(), body));
-    }
+    let hashes = hashes(&theirs);
     let whole = page(&theirs);
     let from = |first: usize| Page {
         batches: whole.batches[first - 1..].to_vec(),
@@ -346,6 +367,138 @@ async fn a_fork_halts_the_replica_which_names_the_first_batch_that_differs() {
         }
         true
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signature_over_another_hash_at_a_batch_that_we_have_halts_at_once_with_evidence() {
+    // All nodes were restarted from an older state. The new history is shorter than ours, so no page contradicts us.
+    let theirs = ["[]", "[x]"];
+    let whole = page(&theirs);
+    let after_1 = Page {
+        batches: whole.batches[1..].to_vec(),
+        first_chaining_hash: hashes(&theirs)[2].clone(),
+        ..whole.clone()
+    };
+    // With pages the replica looks for an earlier batch that differs. Without them the signature alone is enough.
+    for pages in [vec![], vec![after_1]] {
+        let folder = TempDir::new().unwrap();
+        let (replica, watch) = replica(&folder, u32::MAX).await;
+        let script = Script::default();
+        script.answers.lock().unwrap().push_back(Ok(page(&["[]", "[1]", "[2]", "[3]"])));
+        script.answers.lock().unwrap().extend(pages.into_iter().map(Ok));
+        script.end_with(&theirs);
+        let halt = replica.follow(Arc::new(script), Arc::default()).await;
+        assert!(matches!(halt, Halt::Fork { index: 2, ours: 4 }), "{halt}");
+        assert_eq!(watch.health.borrow().state, ReplicaState::Halted);
+        let evidence = Evidence::read(&folder.path().join("evidence.json")).unwrap();
+        let finding = evidence.check(&rules(), &verifier()).unwrap();
+        assert_eq!(finding, Finding::Fork { batch: 2 });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forged_last_batch_is_a_lie_and_does_not_halt_the_replica() {
+    let folder = TempDir::new().unwrap();
+    let (replica, mut watch) = replica(&folder, u32::MAX).await;
+    let script = Arc::new(Script::default());
+    script.answers.lock().unwrap().push_back(Ok(page(&["[]", "[1]"])));
+    // The key of an honest node has signed another hash than the gateway claims.
+    let forged = FinalitySignature { chaining_hash: Some("0".repeat(32)), ..signature(1, "1") };
+    *script.forged.lock().unwrap() = Some(forged);
+    let following = tokio::spawn(replica.follow(Arc::clone(&script), Arc::default()));
+    let health = watch.health.wait_for(|health| health.state == ReplicaState::Disconnected);
+    let reason = health.await.unwrap().reason.clone().unwrap();
+    following.abort();
+    assert!(reason.contains("the signature over its last batch, 1, is invalid"), "{reason}");
+    assert_eq!((*script.lies.lock().unwrap(), &script.reports.lock().unwrap()[0]), (1, &reason));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_to_apply_is_known_before_all_of_it_is_applied() {
+    let folder = TempDir::new().unwrap();
+    let (replica, mut watch) = replica(&folder, u32::MAX).await;
+    let script = Arc::new(Script::default());
+    let bodies = ["[]", "[1]", "[2]", "[3]", "[4]", "[5]"];
+    let whole = page(&bodies);
+    let rest = Page {
+        batches: whole.batches[2..].to_vec(),
+        first_chaining_hash: hashes(&bodies)[3].clone(),
+        ..whole
+    };
+    script.answers.lock().unwrap().extend([page(&["[]", "[1]"]), rest].map(Ok));
+    script.end_with(&bodies);
+    let following = tokio::spawn(replica.follow(Arc::clone(&script), Arc::default()));
+    watch.published.wait_for(|published| published.batch == 6).await.unwrap();
+    following.abort();
+    assert_eq!(script.last_asked.lock().unwrap().first(), Some(&1), "before the last page");
+    assert_eq!(Counts::get(&watch.counts.gateway_head), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_few_signers_for_this_replicas_threshold_are_no_lie() {
+    let folder = TempDir::new().unwrap();
+    let (mut replica, mut watch) = replica(&folder, u32::MAX).await;
+    let node = |id: &str, key: &BlsSecretKey| Node {
+        id: id.into(),
+        socket: String::new(),
+        stake: 1,
+        public_key: key.public_key(),
+    };
+    let silent = BlsSecretKey::from_random(&[6; 48]).unwrap();
+    let nodes = NodeList::new(vec![node("n", &bls_key()), node("silent", &silent)]).unwrap();
+    let half = |threshold: &str| Verifier {
+        app_name: "zellbook".into(),
+        nodes: nodes.clone().into(),
+        threshold: threshold.parse().unwrap(),
+    };
+    let mut signed_by_half = page(&["[]"]);
+    let signature = signed_by_half.finalized_signatures[0].as_mut().unwrap();
+    signature.nonsigners = vec!["silent".into()];
+    let (_, error) =
+        Walker::new(zellular::Position::start()).take(&half("50"), signed_by_half.clone());
+    assert_eq!(error, None, "it is enough for a network that asks half of the stake");
+
+    replica.verifier = fixed(half("67"));
+    let script = Arc::new(Script::default());
+    script.answers.lock().unwrap().push_back(Ok(signed_by_half));
+    let following = tokio::spawn(replica.follow(Arc::clone(&script), Arc::default()));
+    let health = watch.health.wait_for(|health| health.state == ReplicaState::Disconnected);
+    let reason = health.await.unwrap().reason.clone().unwrap();
+    following.abort();
+    assert!(reason.contains("the threshold is 67 %") && reason.contains("--threshold"), "{reason}");
+    assert_eq!(*script.lies.lock().unwrap(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_differs_from_the_proofs_is_noticed_and_forgiven_once_it_is_right() {
+    let folder = TempDir::new().unwrap();
+    // The proofs are of the time 7 s.
+    let ahead = Duration::from_secs(2 * 86_400);
+    let (mut replica, mut watch) = replica(&folder, u32::MAX).await;
+    replica.clock = Clock::virtual_from(7_000 + ahead.as_millis() as u64);
+    let clock = replica.clock;
+    let script = Arc::new(Script::default());
+    script.end_with(&["[]", "[1]"]);
+    let bodies = ["[]", "[1]"];
+    let second = Page {
+        batches: vec!["[1]".into()],
+        first_chaining_hash: hashes(&bodies)[2].clone(),
+        ..page(&bodies)
+    };
+    script.answers.lock().unwrap().push_back(Ok(page(&["[]"])));
+    let following = tokio::spawn(replica.follow(Arc::clone(&script), Arc::default()));
+    watch.health.wait_for(|health| health.state == ReplicaState::Following).await.unwrap();
+    let caught_up = watch.published.borrow().clone();
+    assert_eq!(caught_up.clock(clock.now_ms()).ahead_ms(), None, "that proof may be of any age");
+    script.answers.lock().unwrap().push_back(Ok(second));
+    let published =
+        watch.published.wait_for(|published| published.batch == 2).await.unwrap().clone();
+    following.abort();
+    let reading = published.clock(clock.now_ms());
+    let ahead_ms = reading.ahead_ms().unwrap();
+    assert!(reading.differs() && ahead_ms.unsigned_abs() >= ahead.as_millis() as u64, "{ahead_ms}");
+    assert!(reading.attested_ms(0) < 60_000, "{reading:?}");
+    assert!(!published.clock(7_000).differs());
 }
 
 /// An attestation to batch 1, signed by the only replica in genesis.

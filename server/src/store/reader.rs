@@ -277,6 +277,9 @@ impl View<'_> {
             })
             .optional()?;
         let Some((mut status, order)) = found else { return Ok(None) };
+        if self.is_before_start(&status)? {
+            (status.status, status.reject) = (Stage::BeforeStart, None);
+        }
         if let Some(order) = order {
             let sql = format!("SELECT {ORDER_COLUMNS} FROM orders WHERE id = ?1");
             status.order = self

@@ -74,6 +74,16 @@ impl AppliedBatch {
             .flatten()
     }
 
+    /// Whether the batch holds more than attestations and junk: something that users would have certified.
+    pub fn has_content(&self) -> bool {
+        let mut transactions = self.outcome.transactions.iter();
+        // Junk has no hash. It changes nothing, and anyone could keep the replicas attesting with it.
+        let is_content = transactions.any(|outcome| {
+            outcome.hash.is_some() && outcome.kind.is_some_and(|kind| kind != "attest")
+        });
+        is_content || !self.outcome.due.is_empty()
+    }
+
     /// The roots that were certified in this batch, with the batches that they belong to.
     pub fn certified(&self) -> impl Iterator<Item = (u64, Hash)> {
         self.events().filter_map(|event| match event {

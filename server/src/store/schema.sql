@@ -22,6 +22,9 @@ CREATE TABLE start (
     chaining_hash TEXT NOT NULL
 ) STRICT;
 
+-- The nonces that each key had used by then, as its leaf stores them: ascending, 8 bytes each.
+CREATE TABLE start_nonces (key BLOB PRIMARY KEY, nonces BLOB NOT NULL) STRICT, WITHOUT ROWID;
+
 -- The network's signatures. A batch is covered by the first one with an idx at or above its own.
 CREATE TABLE proofs (
     idx INTEGER PRIMARY KEY,

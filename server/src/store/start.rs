@@ -1,13 +1,15 @@
 //! Starting a store from a snapshot instead of from the first batch.
 
-use rusqlite::{Transaction, params};
-use zellbook_core::state::OrderLeaf;
-use zellbook_core::wire::OrderStatus;
+use rusqlite::{OptionalExtension, Transaction, params};
+use zellbook_core::protocol::{ReplayGuard, check_element, elements};
+use zellbook_core::state::{OrderLeaf, Withdrawal};
+use zellbook_core::types::limits::NONCES_KEPT;
+use zellbook_core::wire::{OrderStatus, TransactionStatus};
 use zellbook_core::{Hash, LeafKey, Side};
 use zellular::Position;
 
-use super::accounts::Numbers;
-use super::error::StoreError;
+use super::error::{QueryError, StoreError};
+use super::reader::View;
 use super::write::status_name;
 use super::writer::Store;
 
@@ -37,8 +39,10 @@ impl Store {
                     let order = OrderLeaf::read(&value).map_err(corrupt)?;
                     write_order(&transaction, position.index, account.as_bytes(), id, &order)
                 }
+                LeafKey::Nonces(key) => write_nonces(&transaction, key.as_bytes(), &value),
                 LeafKey::Withdrawal(number) => {
-                    write_withdrawal(&transaction, position.index, number, &value)
+                    let withdrawal = Withdrawal::read(&value).map_err(corrupt)?;
+                    write_withdrawal(&transaction, position.index, number, &withdrawal)
                 }
                 _ => Ok(()),
             }
@@ -54,6 +58,42 @@ impl Store {
         // The caller moves the database file alone. Commits that are only in the log would stay behind.
         connection.pragma_update(None, "wal_checkpoint", "TRUNCATE").map_err(sqlite)?;
         connection.close().map_err(|(_, error)| sqlite(error))
+    }
+}
+
+fn write_nonces(transaction: &Transaction<'_>, key: &[u8], nonces: &[u8]) -> rusqlite::Result<()> {
+    let mut insert = transaction.prepare_cached("INSERT INTO start_nonces VALUES (?1, ?2)")?;
+    insert.execute([key, nonces]).map(drop)
+}
+
+impl View<'_> {
+    /// Whether a transaction that was rejected because its nonce was used may have been applied before the snapshot that
+    /// this replica started from. A replica that has every batch shows that first outcome.
+    pub(super) fn is_before_start(&self, status: &TransactionStatus) -> Result<bool, QueryError> {
+        let name = status.reject.as_ref().map(|reject| reject.name.as_str());
+        if !matches!(name, Some("nonce_used" | "nonce_too_old")) || self.start()? == 0 {
+            return Ok(false);
+        }
+        let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
+        let (batch, position) = (number(&status.batch), number(&status.position));
+        let body = self.body(batch.unwrap_or(0))?.unwrap_or_default();
+        let elements = elements(body.as_bytes());
+        let element = position.and_then(|at| elements.get(usize::try_from(at).ok()?).copied());
+        let checked = element.and_then(|element| check_element(self.rules, element.get()).ok());
+        let Some(checked) = checked else { return Ok(false) };
+        // An order in the guide's format is used up as a whole. Had it been used since, its first use would be stored.
+        let ReplayGuard::Nonce(nonce) = checked.replay_guard else { return Ok(true) };
+        let used: Option<Vec<u8>> = self
+            .connection
+            .prepare_cached("SELECT nonces FROM start_nonces WHERE key = ?1")?
+            .query_row([checked.signer.as_bytes()], |row| row.get(0))
+            .optional()?;
+        let used = used.unwrap_or_default();
+        let used: Vec<u64> =
+            used.as_chunks().0.iter().map(|bytes| u64::from_be_bytes(*bytes)).collect();
+        // Below a full window nothing tells which nonces were used.
+        let is_below = used.len() >= NONCES_KEPT && used.first().is_some_and(|low| nonce < *low);
+        Ok(is_below || used.contains(&nonce))
     }
 }
 
@@ -95,20 +135,16 @@ fn write_withdrawal(
     transaction: &Transaction<'_>,
     batch: u64,
     number: u64,
-    value: &[u8],
+    withdrawal: &Withdrawal,
 ) -> rusqlite::Result<()> {
-    let mut numbers = Numbers(value);
-    let (account, token) = (numbers.take::<33>(), numbers.u16());
-    let amount = numbers.atoms();
-    let destination = std::str::from_utf8(numbers.0).unwrap_or_default();
     transaction
         .prepare_cached("INSERT INTO withdrawals VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
         .execute(params![
             number.cast_signed(),
-            account,
-            token,
-            amount.0.to_string(),
-            destination,
+            withdrawal.account.as_bytes(),
+            withdrawal.token.0,
+            withdrawal.amount.0.to_string(),
+            withdrawal.destination,
             batch.cast_signed(),
         ])?;
     Ok(())

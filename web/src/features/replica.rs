@@ -1,5 +1,6 @@
 //! The replica behind this page: the connection to it, and its status.
 
+use crate::platform::clock;
 use crate::ui::reader::{Reader, reader};
 use leptos::prelude::*;
 use zellbook_core::wire::{ReplicaState, StatusBody};
@@ -12,6 +13,8 @@ pub struct Connection {
     pub is_connected: Reader<bool>,
     /// Why the replica closed the last connection, if it gave a reason.
     pub close_reason: Reader<Option<String>>,
+    /// How far this browser's clock is behind the exchange's, in milliseconds, as of the last status.
+    pub behind_ms: Reader<i64>,
 }
 
 /// Writes the state of the connection.
@@ -20,6 +23,7 @@ pub struct ConnectionWriter {
     status: RwSignal<Option<StatusBody>>,
     is_connected: RwSignal<bool>,
     close_reason: RwSignal<Option<String>>,
+    behind_ms: RwSignal<i64>,
     connection: Connection,
 }
 
@@ -28,11 +32,13 @@ impl Connection {
         let (status, set_status) = reader(None);
         let (is_connected, set_is_connected) = reader(false);
         let (close_reason, set_close_reason) = reader(None);
-        let connection = Self { status, is_connected, close_reason };
+        let (behind_ms, set_behind_ms) = reader(0);
+        let connection = Self { status, is_connected, close_reason, behind_ms };
         let writer = ConnectionWriter {
             status: set_status,
             is_connected: set_is_connected,
             close_reason: set_close_reason,
+            behind_ms: set_behind_ms,
             connection,
         };
         (connection, writer)
@@ -55,6 +61,12 @@ impl Connection {
         self.status.with(|status| status.as_ref().and_then(certified)) >= Some(batch)
     }
 
+    /// The present time in Unix milliseconds, as the exchange sees it: times that are signed count from here. The
+    /// exchange's own time stands still while there are no batches, so a replica tells its clock beside it.
+    pub fn now(self) -> u64 {
+        clock::now().saturating_add_signed(self.behind_ms.get_untracked())
+    }
+
     /// The exchange's time in Unix milliseconds, as of the last status.
     pub fn exchange_time(self) -> Option<u64> {
         self.status.with(|status| status.as_ref()?.time_ms.parse().ok())
@@ -63,6 +75,11 @@ impl Connection {
 
 impl ConnectionWriter {
     pub fn set_status(self, status: StatusBody) {
+        // Both are times since 1970, so neither the parsing nor the difference can go wrong by much.
+        let now = status.now_ms.parse::<i64>().ok();
+        let own = i64::try_from(clock::now()).ok();
+        let behind_ms = now.zip(own).map_or(0, |(now, own)| now.saturating_sub(own));
+        self.behind_ms.set(behind_ms);
         self.status.set(Some(status));
     }
 

@@ -29,7 +29,7 @@ pub enum FollowError {
     #[error("{0}")]
     Gateway(#[from] GatewayError),
     /// The gateway's page is not what an honest one sends. The next step asks another one.
-    #[error("the gateway is dishonest: {0}")]
+    #[error("the gateway's page is refused: {0}")]
     Page(PageError),
     /// There is a fork: the network proved another history than the one that the follower started from. Either
     /// the start was not proven, or more of the stake than the threshold allows has signed twice.
@@ -127,7 +127,7 @@ impl<T: Transport> Follower<T> {
             Ok(None) => {
                 if let Err(error) = self.walker.take_nothing() {
                     // The next gateway may be ahead of this one, so this does not prove dishonesty.
-                    self.network.report(&GatewayFailure::Unavailable(error.to_string()));
+                    self.network.report(&GatewayFailure::from(&error));
                     return Err(FollowError::Gateway(error.into()));
                 }
             }
@@ -158,7 +158,7 @@ impl<T: Transport> Follower<T> {
         self.ready.extend(groups);
         match error {
             Some(error) => {
-                self.network.report(&GatewayFailure::Dishonest(error.to_string()));
+                self.network.report(&GatewayFailure::from(&error));
                 // What the page proved before its error is returned first; the error is in the log.
                 if self.ready.is_empty() { Err(FollowError::Page(error)) } else { Ok(()) }
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::nodes::{Node, NodeList};
+use crate::page_error::PageError;
 
 use super::backoff::Backoff;
 
@@ -51,6 +52,13 @@ pub enum GatewayFailure {
     Unavailable(String),
     /// It sent something that no honest node sends.
     Dishonest(String),
+}
+
+impl From<&PageError> for GatewayFailure {
+    fn from(error: &PageError) -> Self {
+        let text = error.to_string();
+        if error.is_dishonest() { Self::Dishonest(text) } else { Self::Unavailable(text) }
+    }
 }
 
 impl GatewayFailure {

@@ -254,6 +254,26 @@ impl Gateways {
         }
     }
 
+    /// Returns the gateways whose last answer to a read was a failure, and that are neither avoided nor read from.
+    pub fn failed(&self) -> Vec<String> {
+        let now = Instant::now();
+        let is_failed = |(position, gateway): &(usize, &Gateway)| {
+            gateway.last_failure.is_some()
+                && gateway.avoided_until.is_none_or(|until| until <= now)
+                && self.reading != Some(*position)
+        };
+        let failed = self.list.iter().enumerate().filter(is_failed);
+        failed.map(|(_, gateway)| gateway.address.url.clone()).collect()
+    }
+
+    /// Notes that a gateway that failed answers reads again.
+    pub fn works_again(&mut self, url: &str) {
+        if let Some(gateway) = self.position(url).and_then(|position| self.list.get_mut(position)) {
+            gateway.failures = 0;
+            gateway.last_failure = None;
+        }
+    }
+
     /// Notes a failure of the gateway that gave the last answer to a read.
     pub fn report(&mut self, failure: &GatewayFailure) {
         let url = self.url(self.answered);

@@ -31,6 +31,8 @@ const LAST: Bounds = Bounds { bytes_max: 8 << 20, time_max: Duration::from_secs(
 const PUT: Bounds = Bounds { bytes_max: 64 << 10, time_max: Duration::from_secs(15) };
 /// The limits of an answer to `/node/state`. The time is short, since a survey waits for its slowest node.
 const STATE: Bounds = Bounds { bytes_max: 256 << 10, time_max: Duration::from_secs(3) };
+/// The limits of a `finalized/last` answer of a gateway that failed. A survey waits for it, too.
+const RETRY: Bounds = Bounds { bytes_max: 8 << 20, time_max: Duration::from_secs(3) };
 /// The number of gateways that one post tries before it fails.
 const TRIES_MAX: usize = 5;
 /// The largest number of nodes that one survey asks.
@@ -118,6 +120,20 @@ impl<T: Transport> NetworkClient<T> {
         }));
         let claims = claims.await;
         self.with_gateways(|gateways| gateways.take_survey(&claims));
+        self.try_again().await;
+    }
+
+    /// Asks the gateways that failed, and that are not read from, whether they work again. Otherwise a gateway that
+    /// is not needed any more would look broken for ever.
+    async fn try_again(&self) {
+        let urls = self.with_gateways(|gateways| gateways.failed());
+        let tries = join_all(urls.into_iter().map(|url| async {
+            let last = self.get(&url, "/last", RETRY).await;
+            let works = last.is_ok_and(|last| read_last(&last).is_ok());
+            (url, works)
+        }));
+        let works = tries.await.into_iter().filter(|(_, works)| *works);
+        self.with_gateways(|gateways| works.for_each(|(url, _)| gateways.works_again(&url)));
     }
 
     async fn get(&self, url: &str, path: &str, bounds: Bounds) -> Result<Vec<u8>, GatewayError> {
@@ -375,5 +391,53 @@ impl<T: Transport> NetworkClient<T> {
     /// Returns the state of all gateways.
     pub fn gateways(&self) -> Vec<GatewayStatus> {
         self.with_gateways(|gateways| gateways.statuses())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::client::transport::TransportError;
+
+    /// Two nodes without batches, of which the first can be down.
+    struct Nodes {
+        is_down: AtomicBool,
+    }
+
+    impl Transport for Nodes {
+        async fn send(&self, request: Request, _bounds: Bounds) -> Result<Answer, TransportError> {
+            if request.url.starts_with("http://0/") && self.is_down.load(Ordering::SeqCst) {
+                return Err(TransportError::Connection("refused".into()));
+            }
+            let body = if request.url.ends_with("/state") {
+                r#"{"status":"success","data":{"sequencer":false,"apps":{"a":{"last_finalized_index":0}}}}"#
+            } else {
+                r#"{"status":"success","data":null}"#
+            };
+            Ok(Answer { status: 200, content_type: None, body: body.into() })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_gateway_that_failed_does_not_look_broken_once_it_works_although_another_is_read() {
+        let nodes = Nodes { is_down: AtomicBool::new(true) };
+        let address = |number| GatewayAddress { url: format!("http://{number}"), stake: 1 };
+        let gateways = vec![address(0), address(1)];
+        let client = Arc::new(NetworkClient::new(nodes, "a", gateways, Rng::with_seed(1)));
+        let surveying = tokio::spawn(Arc::clone(&client).survey_nodes());
+        let has_failed = || client.gateways()[0].last_failure.is_some();
+        // Gateways are chosen at random, so the first one is asked sooner or later.
+        while !has_failed() {
+            client.report(&GatewayFailure::Unavailable("change".into()));
+            let _ = client.finalized(0).await;
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        }
+        assert!(client.finalized(0).await.is_ok(), "the other one is read from");
+        client.transport.is_down.store(false, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(!has_failed());
+        surveying.abort();
     }
 }

@@ -155,7 +155,7 @@ async fn a_data_directory_in_use_or_of_another_network_or_version_is_refused() {
         let database = rusqlite::Connection::open(replica.data.join(name)).unwrap();
         database.pragma_update(None, "user_version", 99).unwrap();
         fails(&serve, 1, &["schema version 99", name]);
-        database.pragma_update(None, "user_version", 5).unwrap();
+        database.pragma_update(None, "user_version", 6).unwrap();
     }
     let sql = |sql: &str| rusqlite::Connection::open(&path).unwrap().execute(sql, []).unwrap();
     sql("UPDATE meta SET value = 'beef' WHERE key = 'network'");

@@ -10,6 +10,7 @@ use zellbook_core::types::{Scheme, Signature};
 use zellbook_core::{Action, Genesis, PublicKey, Transaction};
 
 use crate::harness::{Replica, key, network_vectors, new_key, now_ms, number, program, run, text};
+use crate::changed_answers::{Change, proxy};
 
 fn stdout_json(arguments: &[&str]) -> Value {
     let output = run(arguments);
@@ -584,5 +585,44 @@ fn an_unknown_log_level_is_named() {
         assert!(output.status.success(), "{}", text(&output.stderr));
         let named = text(&output.stderr).contains(&format!("ZELLBOOK_LOG is \"{level}\""));
         assert_eq!(named, warned, "{level}: {}", text(&output.stderr));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn durations_count_from_the_exchanges_time_and_a_clock_that_differs_is_told() {
+    const HOUR_MS: u64 = 3_600_000;
+    let folder = TempDir::new().unwrap();
+    let replica = Replica::start(&folder, "data", &[]).await;
+    let key_file = path(&folder, "alice.key");
+    let alice = new_key(&key_file);
+    replica.fund(&[alice.parse().unwrap()]).await;
+    // As if this computer's clock were an hour behind.
+    let change: Change = std::sync::Arc::new(|_, path, answer| {
+        let mut status: Value =
+            serde_json::from_slice(answer?).ok().filter(|_| path == "/v1/status")?;
+        status["now_ms"] = (number(&status["now_ms"]) + HOUR_MS).to_string().into();
+        Some(status.to_string().into_bytes())
+    });
+    let server = proxy(&replica.process.url, change).await;
+    let submit = |server: &str, more: &[&str]| {
+        let common = ["--key", &key_file, "--server", server, "--valid-for", "2m", "--json"];
+        run(&[more, &common].concat())
+    };
+    let order = ["order", "sell", "1", "ETH/USDT", "--price", "2000", "--expires", "10m"];
+    for (server, later, is_warned) in [(&replica.process.url, 0, false), (&server, HOUR_MS, true)] {
+        let before = now_ms();
+        let output = submit(server, &order);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let said = text(&output.stderr);
+        assert_eq!(said.contains(" s behind the exchange's"), is_warned, "{said}");
+        assert_eq!(said.contains("WARNING"), is_warned, "{said}");
+        let status: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let hash = status["hash"].as_str().unwrap();
+        let signed = replica.get(&format!("/v1/transactions/{hash}/signed")).await;
+        let element: Value = serde_json::from_str(signed["element"].as_str().unwrap()).unwrap();
+        for (field, length) in [("valid_until", 120_000), ("expires", 600_000)] {
+            let from = number(&element[field]) - length - later;
+            assert!(from + 60_000 > before && from < now_ms() + 60_000, "{field}: {element}");
+        }
     }
 }

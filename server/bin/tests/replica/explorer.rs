@@ -267,6 +267,7 @@ async fn batches_are_proven_by_the_nodes_that_the_replica_returns() {
     let verifier = Verifier { app_name: network.app_name, nodes: nodes.into(), threshold };
     let all: BatchesResponse =
         serde_json::from_value(replica.get("/v1/batches?after=0").await).unwrap();
+    let last = all.batches.last().unwrap().chaining_hash.clone();
     let mut chained = String::new();
     for batch in all.batches {
         chained = chain(&chained, &batch.body);
@@ -286,7 +287,8 @@ async fn batches_are_proven_by_the_nodes_that_the_replica_returns() {
         assert_eq!(verifier.verify(SignedState::Locked, &signature, &chained), Ok(()));
         assert!(verifier.verify(SignedState::Locked, &signature, &chain(&chained, "[]")).is_err());
     }
-    assert_eq!(chained, replica.get("/v1/status").await["chaining_hash"]);
+    // Not compared with the status, which may be about a later batch of attestations by now.
+    assert_eq!(chained, last);
     refused(&replica, "/v1/network?tag=x", 400, "bad_parameter").await;
 }
 

@@ -57,9 +57,10 @@ pub struct ServeArguments {
     /// Gateway to read from and post to; repeat the option for several [default: all nodes]
     #[arg(long = "gateway", requires = "network", value_name = "URL")]
     pub gateways: Vec<String>,
-    /// Percentage of the stake that must sign a batch
-    #[arg(long, value_name = "PERCENT", default_value = "67")]
-    pub threshold: Threshold,
+    /// Percentage of the stake that must sign a batch: the network's own threshold [default: the one that --data was
+    /// used with before, else 67]
+    #[arg(long, value_name = "PERCENT")]
+    pub threshold: Option<Threshold>,
     /// Key file of the token issuer, which the faucet signs deposits with [default: issuer.key in --data,
     /// if it exists]
     #[arg(long, value_name = "FILE")]
@@ -81,6 +82,14 @@ pub struct ServeArguments {
     /// until the network's latency has been measured
     #[arg(long, value_name = "MS", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(100..))]
     pub repost_ms: u64,
+    /// Report in /readyz that the replica is not ready if transactions wait and none has come back for this many
+    /// seconds; 0 for no limit. Raise it for a network whose finality takes longer
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub ready_max_wait: u64,
+    /// Report in /readyz that the replica is not ready if the last batch is older than this many seconds; 0 for no
+    /// limit. An idle exchange has no new batches
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub ready_max_batch_age: u64,
     /// Number of batches between two snapshots that other replicas can start from; 0 for no snapshots
     #[arg(long, default_value_t = 10_000, value_name = "BATCHES")]
     pub snapshot_every: u64,

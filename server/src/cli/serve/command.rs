@@ -13,7 +13,7 @@ use super::arguments::ServeArguments;
 use super::catch_up::{bootstrap_from, catch_up_from};
 use super::keys::{faucet, load_page, refuse_after_halt, replica_key};
 use super::own_thread::{OwnThread, on_own_thread};
-use crate::api::{self, App, Bodies, InProgress, Origins, Sockets};
+use crate::api::{self, App, Bodies, InProgress, Origins, Readiness, Sockets};
 use crate::assemble::{Assembled, Assembly, Files, assemble};
 use crate::bootstrap::Proofs;
 use crate::cli::failure::{Failure, block_on};
@@ -109,7 +109,8 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     if arguments.snapshot_every > 0 {
         let (reader, published) = (reader.clone(), watch.published.clone());
         let every = arguments.snapshot_every;
-        tokio::spawn(snapshots.clone().keep_making(reader, published, every, clock));
+        let counts = Arc::clone(&watch.counts);
+        tokio::spawn(snapshots.clone().keep_making(reader, published, every, counts, clock));
     }
     let gateways = Arc::clone(&sequencer);
     let sockets = Sockets::new();
@@ -130,6 +131,10 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
         bodies: Bodies::default(),
         in_progress: InProgress::default(),
         checks: Arc::default(),
+        readiness: Readiness {
+            wait_max: limit(arguments.ready_max_wait),
+            batch_age_max: limit(arguments.ready_max_batch_age),
+        },
         sockets: Arc::clone(&sockets),
         stop: stop.clone(),
     });
@@ -177,6 +182,11 @@ fn serve_admin(
         Ok::<(), std::io::Error>(())
     };
     on_own_thread("admin", serve, stopper.subscribe()).map(drop)
+}
+
+/// A limit in seconds, where 0 stands for none.
+fn limit(seconds: u64) -> Option<Duration> {
+    (seconds > 0).then(|| Duration::from_secs(seconds))
 }
 
 /// The tasks of a running replica.

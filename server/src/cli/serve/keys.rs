@@ -80,15 +80,16 @@ pub fn replica_key(
     let public_key = key.public_key();
     // A replica that genesis does not name still needs a key, since it signs receipts.
     if replica_index(rules, &key).is_none() {
-        if arguments.replica_key.is_some() {
-            return Err(format!(
-                "--replica-key: {public_key} is not one of the replicas in genesis"
-            )
-            .into());
-        }
-        tracing::info!(
-            "this replica does not attest: genesis does not name its key {public_key} (replica.key); it only signs receipts"
+        let (is_given, says) = (
+            arguments.replica_key.is_some(),
+            "this replica does not attest: genesis does not name its key",
         );
+        // A key that was named on the command line may have been meant for another exchange.
+        if is_given {
+            tracing::warn!("{says} {public_key} (--replica-key); it only signs receipts");
+        } else {
+            tracing::info!("{says} {public_key} (replica.key); it only signs receipts");
+        }
     }
     Ok(key)
 }

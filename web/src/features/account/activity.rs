@@ -42,6 +42,7 @@ fn steps(sent: &Sent) -> Vec<(&'static str, Option<String>, &'static str)> {
         Some(Stage::Rejected) => "rejected",
         Some(Stage::Expired) => "expired",
         Some(Stage::Superseded) => "superseded",
+        Some(Stage::BeforeStart) => "unknown outcome",
         _ => "applied",
     };
     let is_rejected = last != "applied";

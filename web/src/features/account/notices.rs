@@ -38,7 +38,7 @@ impl Notice {
 
 /// The outcomes that are new since `before`.
 pub fn of_sent(before: &[Sent], now: &[Sent]) -> Vec<Notice> {
-    // The ends of a transaction come last in the order of stages, so this holds for all four.
+    // The ends of a transaction come last in the order of stages, so this holds for all of them.
     let is_done = |sent: &Sent| sent.status.as_ref().is_some_and(|it| it.status >= Stage::Applied);
     let news = now.iter().filter_map(|sent| {
         // A transaction that was done before the page knew it is not news.
@@ -61,6 +61,11 @@ fn outcome(sent: &Sent, status: &TransactionStatus) -> Option<Notice> {
         Stage::Expired => bad("Expired", format!("{}: it was not in a batch in time.", sent.title)),
         Stage::Superseded => {
             bad("Superseded", format!("{}: another transaction used its nonce.", sent.title))
+        }
+        Stage::BeforeStart => {
+            let text =
+                "it was used up before this replica's start. Ask a replica that has every batch.";
+            bad("Outcome unknown", format!("{}: {text}", sent.title))
         }
         // Somebody else signed it, for example the faucet. What it brought is noticed as a change of the account, but that
         // it failed is noticed only here.

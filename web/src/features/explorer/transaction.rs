@@ -71,6 +71,7 @@ fn lifecycle(status: &TransactionStatus) -> Vec<Node> {
         Stage::Rejected => ("rejected", "bad"),
         Stage::Expired => ("expired", "bad"),
         Stage::Superseded => ("superseded", "bad"),
+        Stage::BeforeStart => ("unknown outcome", "bad"),
         _ => ("applied", class(stage == Stage::Applied)),
     };
     // `Expired` and `Superseded` come after `Sequenced` in the order of stages, but such a transaction was in no batch.
@@ -133,6 +134,9 @@ fn outcome(
         ),
         (Stage::Superseded, ..) => message(
             "Another transaction used its nonce, or the nonce is now too old. It will never have an effect. Sign a new transaction to try again.",
+        ),
+        (Stage::BeforeStart, ..) => message(
+            "This batch has a copy of it. The transaction was used up before the snapshot that this replica started from, so this replica does not know its outcome. A replica that has every batch does.",
         ),
         (Stage::Applied, _, Some(order)) => {
             let mut view = vec![

@@ -37,7 +37,7 @@ impl DeadMan {
 
     fn renew(self, signing: Signing, length: u64) {
         spawn_local(async move {
-            let action = Action::CancelAllAfter { time: from_now(length) };
+            let action = Action::CancelAllAfter { time: signing.time_after(length) };
             // A renewal that fails is tried again when the next one is due.
             // A locked wallet signs nothing, and then the switch fires, as the user was told when turning it on.
             let _ = signing.sign_unattended(RENEWAL.into(), action).await;
@@ -53,7 +53,7 @@ pub fn keep_alive(session: Session, signing: Signing, switch: DeadMan) {
             // Polling suffices: the countdown needs each second anyway, and a timer for the due time would have to be set again
             // whenever the switch, its length or the account changes.
             clock::sleep(TICK_MS).await;
-            let now = clock::now();
+            let now = signing.now();
             switch.now_ms.set(now);
             let length = switch.length_ms.get_untracked();
             // No switch is reported before the first signature is applied, and none after it has fired. Extending it then would
@@ -76,11 +76,6 @@ pub const RENEWAL: &str = "Extend dead-man's switch";
 pub const TURN_ON: &str = "Turn on dead-man's switch";
 
 pub const TURN_OFF: &str = "Turn off dead-man's switch";
-
-/// The time `length` milliseconds after now, with now rounded up to whole seconds.
-fn from_now(length: u64) -> u64 {
-    clock::now().next_multiple_of(1000).saturating_add(length)
-}
 
 /// "1:02:03" or "2:03".
 fn countdown(milliseconds: u64) -> String {
@@ -113,7 +108,7 @@ pub fn DeadManView() -> impl IntoView {
         let (words, length) = length.get_untracked();
         switch.length_ms.set(Some(length));
         let line = format!("{words} after this page closes or its wallet locks");
-        request(signing, format!("{TURN_ON} ({words})"), line, from_now(length));
+        request(signing, format!("{TURN_ON} ({words})"), line, signing.time_after(length));
     };
     let turn_off = move |_| {
         // Extending ends before the sheet opens. An extension that is sequenced after the signature below would set the switch

@@ -41,7 +41,7 @@ impl Expiry {
         let error = |text: String| FormError::new(Field::Expires, text);
         let time = match self.lifetime.get() {
             // Rounded up: an order never ends before the time that the user chose.
-            Some(lifetime) => clock::now().next_multiple_of(1000) + lifetime,
+            Some(lifetime) => connection.now().next_multiple_of(1000) + lifetime,
             None => clock::of_local(&self.moment.get())
                 .ok_or_else(|| error("Choose a date and time.".into()))?,
         };

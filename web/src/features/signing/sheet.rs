@@ -43,6 +43,21 @@ pub fn SignSheet() -> impl IntoView {
     }
 }
 
+/// What to tell a user whose clock differs from the exchange's by more than a minute.
+fn clock_note(behind_ms: i64) -> Option<String> {
+    let seconds = behind_ms.unsigned_abs() / 1000;
+    let side = if behind_ms > 0 { "behind" } else { "ahead of" };
+    let by = match seconds {
+        ..=60 => return None,
+        61..7200 => format!("{} minutes", seconds / 60),
+        7200..172_800 => format!("{} hours", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    };
+    Some(format!(
+        "This device's clock is {by} {side} the exchange's. Times count from the exchange's clock; set yours right."
+    ))
+}
+
 #[wasm_split(account, wasm_split_path = ::leptos::wasm_split, fallible)]
 fn sheet() -> Result<MakeView, NotLoaded> {
     Ok(|| view! { <Sheet /> }.into_any())
@@ -126,6 +141,11 @@ fn Sheet() -> impl IntoView {
         <Show when=move || hidden.with(Option::is_some)>
             <p class="reminder" role="alert">
                 <span>{move || hidden.with(|hidden| hidden.as_ref().map(HiddenAccount::text))} " This request stays open until then."</span>
+            </p>
+        </Show>
+        <Show when=move || clock_note(connection.behind_ms.get()).is_some()>
+            <p class="reminder" role="alert">
+                <span>{move || clock_note(connection.behind_ms.get())}</span>
             </p>
         </Show>
         <dl class="cost">

@@ -10,7 +10,6 @@ use super::sent::Sent;
 use super::state::{Done, OnSheet, Signing};
 use super::trading_key;
 use crate::features::wallet::{Wallet, keys, nonce};
-use crate::platform::clock;
 use crate::ui::later::{NotLoaded, wasm_split};
 
 /// How long a signed transaction can take effect, unless the user chooses otherwise on the sheet.
@@ -54,7 +53,7 @@ impl Signing {
 
     /// Returns whether a trading key has signed.
     async fn sign_with_trading_key(self, request: &SignRequest) -> bool {
-        let Some(key) = trading_key::usable(self.markets, self.session, &request.action) else {
+        let Some(key) = trading_key::usable(self, &request.action) else {
             return false;
         };
         let action = request.action.clone();
@@ -102,7 +101,7 @@ impl Signing {
 
     /// Signs without asking, if a trading key may or the account's own key is unlocked. Otherwise does nothing.
     pub async fn sign_unattended(self, title: String, action: Action) -> Result<(), VaultError> {
-        let signer = trading_key::usable(self.markets, self.session, &action);
+        let signer = trading_key::usable(self, &action);
         if signer.is_none() && !self.session.wallet.with_untracked(Wallet::signs_alone) {
             return Ok(());
         }
@@ -125,11 +124,15 @@ impl Signing {
         Ok(Transaction { account, signer, nonce, valid_until, action })
     }
 
-    /// The time `length_ms` after now, with now rounded up to whole seconds. "Now" is the later of this browser's
-    /// clock and the exchange's: by a slow clock, a transaction could expire before it arrives.
+    /// The time `length_ms` after now, with now rounded up to whole seconds. "Now" is the exchange's: by this
+    /// browser's clock, a transaction could expire before it arrives, or never.
     pub fn time_after(self, length_ms: u64) -> u64 {
-        let now = clock::now().max(untrack(|| self.connection.exchange_time()).unwrap_or(0));
-        now.next_multiple_of(1000).saturating_add(length_ms)
+        self.now().next_multiple_of(1000).saturating_add(length_ms)
+    }
+
+    /// The present time in Unix milliseconds, as the exchange sees it.
+    pub fn now(self) -> u64 {
+        self.connection.now()
     }
 
     /// Signs a transaction, stores it and sends it. The text is the one that was on the sheet.

@@ -3,15 +3,15 @@
 use zellbook_core::wire::{OrderBody, SessionKeyBody};
 use zellbook_core::{Action, Atoms, Decimal, Order, PublicKey, Side};
 
+use super::state::Signing;
 use crate::features::market::Markets;
-use crate::features::wallet::Session;
-use crate::platform::clock;
 
 /// The least time that a key must still be valid. What it signs later could arrive after its end.
 const LEFT_MS_MIN: u64 = 30_000;
 
 /// A key of this browser that the account has authorized for this action.
-pub fn usable(markets: Markets, session: Session, action: &Action) -> Option<PublicKey> {
+pub fn usable(signing: Signing, action: &Action) -> Option<PublicKey> {
+    let (markets, session) = (signing.markets, signing.session);
     let wallet = session.wallet.get_untracked();
     let account = wallet.account().filter(|_| wallet.is_unlocked)?;
     // Just after the user has chosen another account, the report may still be about the one before.
@@ -20,7 +20,7 @@ pub fn usable(markets: Markets, session: Session, action: &Action) -> Option<Pub
     let is_usable = |key: &&SessionKeyBody| {
         let public_key = key.key.parse().ok();
         public_key.is_some_and(|key| wallet.has_session_key(account, &key))
-            && expires_ms(key) > clock::now().saturating_add(LEFT_MS_MIN)
+            && expires_ms(key) > signing.now().saturating_add(LEFT_MS_MIN)
             && allows(markets, key, action, &body.open_orders)
     };
     body.session_keys.iter().find(is_usable)?.key.parse().ok()

@@ -218,3 +218,21 @@ async fn another_gateway_is_never_the_same_one_nor_one_that_is_avoided() {
     // A single gateway has no other, whatever the body came from.
     assert_eq!(gateways(&[10]).other_than(""), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_forgotten_once_the_gateway_answers_again_after_its_wait() {
+    let mut gateways = gateways(&[1, 1]);
+    for failure in [unavailable(), GatewayFailure::Dishonest("y".into())] {
+        gateways.fails("http://0", &failure);
+        assert!(gateways.failed().is_empty(), "it is avoided, so it is not asked");
+        let until = gateways.list[0].avoided_until.unwrap();
+        tokio::time::advance(until - Instant::now()).await;
+        assert_eq!(gateways.failed(), ["http://0"]);
+        assert_eq!(gateways.statuses()[0].last_failure.as_deref(), Some(failure.text()));
+        gateways.works_again("http://0");
+        assert!(gateways.failed().is_empty());
+        assert_eq!(gateways.statuses()[0].last_failure, None);
+    }
+    let status = &gateways.statuses()[0];
+    assert_eq!((status.failures, status.dishonest_answers), (2, 1), "the counts stay");
+}

@@ -1,0 +1,158 @@
+//! Tests of a network in trouble: what the replica says about it, and when it halts.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use zellbook_core::Action;
+
+use crate::harness::{Given, Process, Replica, client, key, number, run, text};
+use crate::changed_answers::{Change, proxy};
+
+async fn sequencer(folder: &TempDir) -> (Process, std::path::PathBuf) {
+    let data = folder.path().join("sequencer");
+    let arguments = ["--data", data.to_str().unwrap()];
+    let process = Process::start(folder.path(), "sequencer", &arguments, "/node/ready").await;
+    (process, data)
+}
+
+#[tokio::test]
+async fn a_replica_whose_transactions_do_not_come_back_is_not_ready() {
+    let folder = TempDir::new().unwrap();
+    let (sequencer, data) = sequencer(&folder).await;
+    // Like a network that changes its leader: reads are answered, and what is posted is lost.
+    let loses = Arc::new(AtomicBool::new(false));
+    let is_losing = Arc::clone(&loses);
+    let change: Change = Arc::new(move |method, _, answer| {
+        let swallows =
+            *method == Method::PUT && answer.is_none() && is_losing.load(Ordering::SeqCst);
+        swallows.then(|| br#"{"status":"success","message":"x","data":{}}"#.to_vec())
+    });
+    let gateway = proxy(&sequencer.url, change).await;
+    let network = Given::network(&folder, &data.join("nodes.json"));
+    let options = ["--gateway", &gateway, "--ready-max-wait", "2", "--repost-ms", "500"];
+    let arguments = [&network.arguments()[..], &options].concat();
+    let mut replica = Replica::start(&folder, "data", &arguments).await;
+    replica.ready().await;
+    let alice = key(1);
+    replica.fund(&[alice.public_key()]).await;
+    let status = replica.status().await;
+    assert_eq!(status["not_ready"], Value::Null);
+    assert_eq!(status["oldest_waiting_ms"], Value::Null);
+
+    loses.store(true, Ordering::SeqCst);
+    let (json, hash) = replica.sign(&alice, Action::CancelAll { market: None });
+    replica.submit(&json).await;
+    let status = replica.until("/v1/status", |status| status["not_ready"].is_string()).await;
+    assert_eq!(status["state"], "following", "nothing else shows it");
+    assert!(number(&status["oldest_waiting_ms"]) >= 2000, "{status}");
+    let (code, error) = replica.request(Method::GET, "/readyz", "").await;
+    assert_eq!(
+        (code, &error["error"]["code"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!("not_ready"))
+    );
+    let message = error["error"]["message"].as_str().unwrap();
+    assert!(message.contains("--ready-max-wait 2"), "{message}");
+    let metrics = replica.text("/metrics").await;
+    assert!(metrics.contains("\nzellbook_ready 0\n"), "{metrics}");
+
+    loses.store(false, Ordering::SeqCst);
+    assert_eq!(replica.outcome(&hash).await["status"], "applied");
+    replica.ready().await;
+    assert_eq!(replica.status().await["oldest_waiting_ms"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_replica_is_not_ready_while_its_last_batch_is_older_than_its_operator_allows() {
+    let folder = TempDir::new().unwrap();
+    let replica = Replica::start(&folder, "data", &["--ready-max-batch-age", "3"]).await;
+    replica.fund(&[key(1).public_key()]).await;
+    let status = replica.until("/v1/status", |status| status["not_ready"].is_string()).await;
+    assert!(number(&status["batch_age_ms"]) >= 3000, "{status}");
+    assert!(status["not_ready"].as_str().unwrap().contains("--ready-max-batch-age 3"), "{status}");
+    replica.perform(&key(1), Action::CancelAll { market: None }).await;
+    replica.until("/readyz", |body| body.as_str().is_some_and(|text| text.contains("ready"))).await;
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap();
+        if name.to_string_lossy().starts_with("sequencer.sqlite") {
+            fs::copy(&path, to.join(name)).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_network_that_was_restarted_from_an_older_state_halts_the_replica_with_evidence() {
+    let folder = TempDir::new().unwrap();
+    let (mut sequencer, data) = sequencer(&folder).await;
+    let network = Given::network(&folder, &data.join("nodes.json"));
+    let mut replica = Replica::start(&folder, "data", &network.arguments()).await;
+    replica.ready().await;
+    let alice = key(1);
+    replica.fund(&[alice.public_key()]).await;
+    sequencer.kill();
+    let old = folder.path().join("old");
+    copy(&data, &old);
+    sequencer.restart("/node/ready").await;
+    for _ in 0..3 {
+        replica.perform(&alice, Action::CancelAll { market: None }).await;
+    }
+    let ours = replica.batch().await;
+    sequencer.kill();
+    for entry in fs::read_dir(&data).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_string_lossy().starts_with("sequencer.sqlite") {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    copy(&old, &data);
+    sequencer.restart("/node/ready").await;
+
+    // So far the network is only behind. That is no evidence, but the replica is not ready, and says why.
+    let status = replica
+        .until("/v1/status", |status| {
+            status["reason"].as_str().is_some_and(|reason| reason.contains("lost its history"))
+        })
+        .await;
+    assert_eq!(status["state"], "disconnected");
+    assert_eq!(
+        replica.request(Method::GET, "/readyz", "").await.0,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+
+    // One new batch, at an index that the replica has with another content.
+    let bulk = json!({ "zellbook": ["[\"new history\"]"] }).to_string();
+    client().put(format!("{}/node/batches", sequencer.url)).body(bulk).send().await.unwrap();
+    assert_eq!(replica.process.exit_code(), Some(5), "it halts although its history is longer");
+    let evidence = replica.data.join("evidence.json");
+    let proven = run(&["verify", evidence.to_str().unwrap()]);
+    assert_eq!(proven.status.code(), Some(0), "{}", text(&proven.stderr));
+    let json: Value = serde_json::from_slice(&fs::read(&evidence).unwrap()).unwrap();
+    assert_eq!(json["contradiction"]["kind"], "fork");
+    assert!(number(&json["contradiction"]["batch"]) <= ours);
+}
+
+#[tokio::test]
+async fn the_threshold_belongs_to_the_network_of_a_data_directory() {
+    let folder = TempDir::new().unwrap();
+    let (_sequencer, data) = sequencer(&folder).await;
+    let network = Given::network(&folder, &data.join("nodes.json"));
+    let arguments = [&network.arguments()[..], &["--threshold", "40"]].concat();
+    let mut replica = Replica::start(&folder, "data", &arguments).await;
+    assert_eq!(replica.get("/v1/network").await["threshold"], "40");
+    assert_eq!(replica.process.terminate(), Some(0));
+    // Also without --network.
+    let mut again = Replica::start(&folder, "data", &[]).await;
+    assert_eq!(again.get("/v1/network").await["threshold"], "40");
+    assert_eq!(again.process.terminate(), Some(0));
+    let again = Replica::start(&folder, "data", &["--threshold", "50"]).await;
+    assert_eq!(again.get("/v1/network").await["threshold"], "50");
+}
