@@ -104,7 +104,7 @@ impl Entries {
 
     /// When the transaction was received that has waited longest.
     pub fn oldest_received_ms(&self) -> Option<u64> {
-        self.by_order.values().map(|entry| entry.received_ms).min()
+        self.by_order.first_key_value().map(|(_, entry)| entry.received_ms)
     }
 
     fn get(&self, hash: &Hash) -> Option<&Entry> {

@@ -35,7 +35,7 @@ use crate::prover::{Questions, prover};
 use crate::published::{Attestable, Health, Published, Ticker, Update, Watch};
 use crate::sequencer::Sequencer;
 use crate::store::{Loaded, QueryError, Reader, Storage, StoreError};
-use zellular::client::VerifierWatch;
+use zellular::client::{GatewayFailure, VerifierWatch};
 
 use fork::Fork;
 pub use halt::Halt;

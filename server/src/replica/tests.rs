@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 
 use sha2::Digest;
 use tempfile::TempDir;
@@ -20,7 +21,7 @@ use crate::evidence::Finding;
 use crate::outbox::{OutboxOptions, OutboxParts};
 use crate::store::{AppliedBatch, Proof, Store};
 use zellular::client::transport::TransportError;
-use zellular::client::{GatewayError, GatewayFailure, GatewayStatus, Route, fixed};
+use zellular::client::{GatewayError, GatewayStatus, Route, fixed};
 
 fn bls_key() -> BlsSecretKey {
     BlsSecretKey::from_random(&[5; 48]).unwrap()
@@ -606,7 +607,7 @@ async fn another_body_of_another_gateway_halts_the_replica_with_evidence_of_both
     let folder = TempDir::new().unwrap();
     let (replica, watch) = replica(&folder, u32::MAX).await;
     let script = Arc::new(Script::default());
-    *script.last.lock().unwrap() = 3;
+    script.end_with(&["before", &forged, "after"]);
     script.answers.lock().unwrap().push_back(Ok(page(&["before", &forged, "after"])));
     *script.elsewhere.lock().unwrap() = Some(page(&["before", &honest, "after"]));
     let comparing = tokio::spawn(replica.comparison().run(Arc::clone(&script)));
@@ -677,7 +678,7 @@ async fn a_certified_body_is_not_in_doubt_so_the_other_gateway_is_dishonest() {
     replica.take_page(page(&[&honest, &attestation(root)])).unwrap();
     assert_eq!(watch.published.borrow().certified, Some((1, root)));
     let script = Arc::new(Script::default());
-    *script.last.lock().unwrap() = 2;
+    script.end_with(&[&honest, &attestation(root)]);
     *script.elsewhere.lock().unwrap() = Some(page(&[&forged, &attestation(root)]));
     let comparing = tokio::spawn(replica.comparison().run(Arc::clone(&script)));
     let following = tokio::spawn(replica.follow(Arc::clone(&script), Arc::default()));
