@@ -6,8 +6,8 @@ use thiserror::Error;
 
 use crate::proof::ProofError;
 
-/// What is wrong with a `finalized` answer. An honest node sends none of these, except those that
-/// [`PageError::is_dishonest`] names.
+/// What is wrong with a `finalized` answer. An honest node sends only those for which [`PageError::is_dishonest`] is
+/// false.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum PageError {
     /// The answer is not JSON of the expected shape.

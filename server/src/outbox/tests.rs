@@ -329,10 +329,18 @@ async fn a_transaction_whose_nonce_is_used_or_too_old_is_given_up_and_not_posted
     let [used, old, applied, good] = [7, 1, 9, 1000].map(|nonce| bench.submit(nonce, None));
     let (used, old, applied, good) = tokio::join!(used, old, applied, good);
     bench.sleep(1000).await;
+    // The exchange must know the key, or its transactions would not use their nonces.
+    let deposit = Action::Deposit {
+        token: "ETH".into(),
+        to: key(3).public_key(),
+        amount: "1".parse().unwrap(),
+        reference: "one".into(),
+    };
+    let mut elements = vec![sign(&bench.rules, 1, 1, None, deposit)];
     // The same nonce in another transaction, and enough higher nonces to push the lowest one out of the
     // window.
     let other = |nonce| bench.sign(nonce, Some(u64::MAX), Action::CancelAll { market: None });
-    let mut elements: Vec<String> = [7].into_iter().chain(100..163).map(other).collect();
+    elements.extend([7].into_iter().chain(100..163).map(other));
     elements.push(bench.sign(9, None, Action::CancelAll { market: None }));
     bench.apply(&elements);
     bench.sleep(10_000).await;

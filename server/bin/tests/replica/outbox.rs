@@ -151,6 +151,12 @@ async fn a_transaction_that_expires_in_the_outbox_stays_expired_after_a_restart(
     let clock = Replica::start(&folder, "clock", &given.arguments_of(1)).await;
     let alice = key(1);
     first.fund(&[alice.public_key()]).await;
+    // It learns from an honest node that alice has tokens. Otherwise it would refuse her order.
+    let mut informed = Replica::start(&folder, "lost", &given.arguments()).await;
+    let path = format!("/v1/accounts/{}", alice.public_key());
+    informed.until(&path, |body| body["balances"][0]["available"] == "10").await;
+    assert_eq!(informed.process.terminate(), Some(0));
+    drop(informed);
     let mut arguments = given.arguments();
     arguments.extend(["--gateway", &liar.url]);
     let mut lost = Replica::start(&folder, "lost", &arguments).await;

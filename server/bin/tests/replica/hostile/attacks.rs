@@ -262,7 +262,7 @@ pub fn of_proofs() -> Vec<Case> {
         signature_case("all nodes are non-signers", NOTHING, |signature| {
             signature["nonsigners"] = json!(ids);
         }),
-        signature_case("two of four did not sign", "did not sign", |signature| {
+        signature_case("two of four named as non-signers", NOTHING, |signature| {
             signature["nonsigners"] = json!([id(0), id(1)]);
         }),
         signature_case("no non-signer although one did not sign", NOTHING, |signature| {
