@@ -86,9 +86,7 @@ impl InFlight {
                 !own.orders && !own.cancels
             }
             // A cancel frees what open orders lock, and nothing else.
-            Reject::BalanceTooLow { .. } => {
-                !(own.funds || own.orders || own.cancels && has_locked)
-            }
+            Reject::BalanceTooLow { .. } => !(own.funds || own.orders || own.cancels && has_locked),
             // Others decide these: orders of anybody in the book, withdrawals of anybody from the supply, and
             // batches that this replica has not seen.
             Reject::WouldCross { .. }

@@ -9,8 +9,8 @@ use tempfile::TempDir;
 use zellbook_core::types::{Scheme, Signature};
 use zellbook_core::{Action, Genesis, PublicKey, Transaction};
 
-use crate::harness::{Replica, key, network_vectors, new_key, now_ms, number, program, run, text};
 use crate::changed_answers::{Change, proxy};
+use crate::harness::{Replica, key, network_vectors, new_key, now_ms, number, program, run, text};
 
 fn stdout_json(arguments: &[&str]) -> Value {
     let output = run(arguments);

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use zellbook_core::Action;
 
-use crate::harness::{Given, Process, Replica, client, key, number, run, text};
 use crate::changed_answers::{Change, proxy};
+use crate::harness::{Given, Process, Replica, client, key, number, run, text};
 
 async fn sequencer(folder: &TempDir) -> (Process, std::path::PathBuf) {
     let data = folder.path().join("sequencer");
