@@ -37,8 +37,8 @@ pub const EXIT_CODES: &str = "Exit codes:
   2  invalid arguments
   3  failed check: a difference, an invalid proof or a dishonest peer (replay, verify, diff, proof,
      snapshot check, chaos, serve --bootstrap)
-  4  the transaction had no effect: the exchange rejected it, or it expired or was superseded before it
-     was in a batch
+  4  the transaction had no effect: the exchange rejected it, or it expired or was superseded before
+     it was in a batch
   5  the replica halted: its state or its disk is damaged, the network proves a different history
      (a fork), or replicas certified a different state root (serve)
 
