@@ -18,6 +18,8 @@ pub struct Counts {
     pub applied: AtomicU64,
     /// Copies of transactions that already had an outcome.
     pub duplicates: AtomicU64,
+    /// Elements of batches that needed no check, because they waited in the outbox.
+    pub known: AtomicU64,
     /// The time spent on applying and committing, in microseconds.
     pub busy_us: AtomicU64,
     /// The newest batch that is known to be sequenced.
@@ -183,6 +185,8 @@ pub fn render(status: &StatusBody, counts: &Counts) -> String {
     }
     let duplicates = "Copies of transactions that already had an outcome.";
     text.one("duplicates_total", "counter", duplicates, get(&counts.duplicates));
+    let known = "Elements of batches that needed no check, because they waited in the outbox.";
+    text.one("known_total", "counter", known, get(&counts.known));
     let posting = &status.posting;
     for (name, help, count) in [
         ("outbox_taken_total", "Transactions accepted by the outbox.", &posting.taken),

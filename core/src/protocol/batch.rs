@@ -44,15 +44,22 @@ impl Batch {
     /// Reads a body and checks every signature. It never fails: anyone can post any bytes to the sequencer, and
     /// all replicas must go on in the same way. A body without [`elements`] is a batch without transactions.
     pub fn check(rules: &Rules, index: u64, body: &[u8]) -> Self {
+        Self::check_with(index, body, |element| check_element(rules, element))
+    }
+
+    /// Like [`Self::check`], for a caller that knows some results already. `check` must return for each element
+    /// what [`check_element`] returns for it.
+    pub fn check_with(
+        index: u64,
+        body: &[u8],
+        mut check: impl FnMut(&str) -> Result<CheckedTransaction, Invalid>,
+    ) -> Self {
         Self {
             index,
             // The whole body, also where it is too long or no array: the chain covers what was sequenced, not
             // what was understood.
             body_hash: Sha256::digest(body).into(),
-            transactions: elements(body)
-                .into_iter()
-                .map(|element| check_element(rules, element.get()))
-                .collect(),
+            transactions: elements(body).into_iter().map(|element| check(element.get())).collect(),
         }
     }
 }

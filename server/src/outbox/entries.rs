@@ -47,6 +47,8 @@ pub struct Counts {
 pub struct Entries {
     by_order: BTreeMap<u64, Entry>,
     by_hash: HashMap<Hash, u64>,
+    /// Their results of the check, by the exact bytes of their JSON.
+    checked: HashMap<Arc<str>, Arc<CheckedTransaction>>,
     schedule: Schedule,
     quotas: Quotas,
     pub pending: Pending,
@@ -75,6 +77,7 @@ impl Entries {
         let mut entries = Self {
             by_order: BTreeMap::new(),
             by_hash: HashMap::new(),
+            checked: HashMap::new(),
             schedule: Schedule::default(),
             quotas: Quotas::default(),
             pending: Pending::default(),
@@ -119,6 +122,12 @@ impl Entries {
     /// The JSON of a waiting transaction.
     pub fn element(&self, hash: &Hash) -> Option<Arc<str>> {
         self.get(hash).map(|entry| Arc::clone(&entry.element))
+    }
+
+    /// The transaction that this JSON holds, if it waits here. Only the exact bytes that were checked find it, since
+    /// the same transaction with another signature can be invalid.
+    pub fn checked(&self, element: &str) -> Option<&CheckedTransaction> {
+        self.checked.get(element).map(Arc::as_ref)
     }
 
     pub fn progress(&self, hash: &Hash) -> Option<Progress> {
@@ -219,6 +228,7 @@ impl Entries {
             is_counted: false,
         };
         self.by_hash.insert(hash, sequence);
+        self.checked.insert(Arc::clone(&entry.element), Arc::clone(&entry.checked));
         self.schedule.add(&self.by_order, &entry);
         self.by_order.insert(sequence, entry);
         received_ms
@@ -242,6 +252,7 @@ impl Entries {
         let next = if is_final { Next::Commit } else { Next::Expiry };
         self.schedule.remove(&mut self.by_order, sequence, next);
         let entry = self.by_order.remove(&sequence)?;
+        self.checked.remove(&entry.element);
         self.forget_expiry(&entry);
         self.release(sequence, &entry.checked, entry.element.len());
         Some(entry)

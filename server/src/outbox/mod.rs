@@ -201,6 +201,12 @@ impl Outbox {
         self.entries(|entries| entries.element(hash))
     }
 
+    /// The transaction that this JSON holds, if exactly these bytes wait here. They were checked when they came in, or
+    /// when the outbox was opened, so their signature needs no second check.
+    pub fn checked(&self, element: &str) -> Option<CheckedTransaction> {
+        self.entries(|entries| entries.checked(element).cloned())
+    }
+
     /// The transactions that act for an account or bring funds to it, in order of arrival: also those that wait for
     /// the disk, and those that are finalized, until their outcome is committed.
     pub fn pending_of(&self, account: &PublicKey) -> Vec<Arc<CheckedTransaction>> {

@@ -358,6 +358,26 @@ async fn a_transaction_whose_nonce_is_used_or_too_old_is_given_up_and_not_posted
 }
 
 #[tokio::test(start_paused = true)]
+async fn only_the_exact_bytes_that_were_checked_need_no_second_check() {
+    let mut bench = Bench::new();
+    let hash = bench.submit(5, None).await;
+    let element = bench.outbox.element(&hash).unwrap();
+    let checked = bench.outbox.checked(&element).unwrap();
+    assert_eq!(checked, check_element(&bench.rules, &element).unwrap());
+    // The same transaction, so the same hash, with a signature that proves nothing, and in another spelling.
+    let mut other: serde_json::Value = serde_json::from_str(&element).unwrap();
+    other["signature"] = "00".repeat(65).into();
+    assert!(check_element(&bench.rules, &other.to_string()).is_err());
+    assert!(bench.outbox.checked(&other.to_string()).is_none());
+    assert!(bench.outbox.checked(&format!(" {element}")).is_none());
+    // Also after a restart, where the outbox has checked its file.
+    bench = bench.restart().await;
+    assert_eq!(bench.outbox.checked(&element).unwrap().hash.0, hash);
+    bench.outbox.applied([hash]);
+    assert!(bench.outbox.checked(&element).is_none(), "what has left is forgotten");
+}
+
+#[tokio::test(start_paused = true)]
 async fn bulk_calls_are_used_once_a_body_of_that_size_was_accepted() {
     let bench = Bench::new();
     let mut submits = Vec::new();

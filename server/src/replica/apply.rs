@@ -7,6 +7,7 @@
 use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
+use zellbook_core::protocol::check_element;
 use zellbook_core::wire::ReplicaState;
 use zellbook_core::{Batch, Hash};
 use zellular::{Page, PageError, ProvenBatch, ProvenGroup};
@@ -57,7 +58,16 @@ impl<S: Storage> Replica<S> {
             let mut contradicted = None;
             for proven in batches.by_ref().take(BATCHES_PER_COMMIT) {
                 let rules = self.exchange.rules();
-                let batch = Batch::check(rules, proven.index, proven.body.as_bytes());
+                let mut known = 0;
+                let check = |element: &str| match self.outbox.checked(element) {
+                    Some(checked) => {
+                        known += 1;
+                        Ok(checked)
+                    }
+                    None => check_element(rules, element),
+                };
+                let batch = Batch::check_with(proven.index, proven.body.as_bytes(), check);
+                self.counts.known.fetch_add(known, Ordering::Relaxed);
                 let hashes = batch.transactions.iter().flatten().map(|checked| checked.hash.0);
                 // Only for statuses and latency, so this need not wait for the commit.
                 self.outbox.finalized(hashes);
