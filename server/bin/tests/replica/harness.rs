@@ -17,8 +17,11 @@ use zellbook_core::{
 /// How long a test waits for anything before it fails. Nothing takes that long unless it hangs.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The program that cargo built with the tests, or the one that `ZELLBOOK_TEST_PROGRAM` names, for example an
+/// optimized one to measure.
 pub fn program() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_zellbook"))
+    let given = std::env::var_os("ZELLBOOK_TEST_PROGRAM");
+    Command::new(given.unwrap_or_else(|| env!("CARGO_BIN_EXE_zellbook").into()))
 }
 
 /// Runs a command and waits for it to exit.

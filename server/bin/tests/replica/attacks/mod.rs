@@ -19,12 +19,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
+use tokio::time::interval;
 
 use crate::harness::{Replica, TIMEOUT, key};
 use crate::raw::{address, request};
 
-/// How often an honest client asks. The second worst time of these is their 99th percentile.
+/// How many times an honest client asks. The second worst time of these is their 99th percentile.
 const REQUESTS: usize = 200;
+/// How often it asks, unless the responses take longer. All requests together take longer than an attacker
+/// takes to come back, so that the figures are those of the whole attack and not of its first burst.
+const PACE: Duration = Duration::from_millis(20);
 /// The most that the honest client's times may grow.
 const RATIO_MAX: u32 = 2;
 /// What a busy machine with two processors, on which attackers, client and replica run together, adds to
@@ -65,7 +69,9 @@ impl Figures {
 /// Asks for the status again and again, each time on a new connection, as a new visitor does.
 async fn visit(replica: &Replica) -> Figures {
     let mut times = Vec::new();
+    let mut pace = interval(PACE);
     for _ in 0..REQUESTS {
+        pace.tick().await;
         let started = Instant::now();
         let lines = ["GET /v1/status HTTP/1.1", "Host: 127.0.0.1"];
         let answer = request(address(replica), &lines, "").await;

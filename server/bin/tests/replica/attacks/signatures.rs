@@ -8,8 +8,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
+use tokio::time::interval;
 
-use super::{Figures, MEASURING, SLACK, Source, trade};
+use super::{Figures, MEASURING, PACE, SLACK, Source, trade};
 use crate::harness::{Replica, TIMEOUT, key};
 use crate::raw::{Answer, address, connect_from, first_answer};
 
@@ -47,7 +48,9 @@ fn bad_transactions(replica: &Replica, count: usize) -> String {
 /// Submits orders one after the other, and measures the time to the receipt.
 async fn order(replica: &Replica) -> Figures {
     let mut times = Vec::new();
+    let mut pace = interval(PACE);
     for _ in 0..ORDERS {
+        pace.tick().await;
         let (json, _) = replica.sign_order(&key(1), "sell 0.01 ETH/USDT @ 2000 ioc");
         let started = Instant::now();
         let text = send(address(replica), [127, 0, 0, 1], &json).await.unwrap();

@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::interval;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::{Attack, Figures, MEASURING, SLACK, Source, trade};
+use super::{Attack, Figures, MEASURING, PACE, SLACK, Source, trade};
 use crate::harness::{Replica, TIMEOUT, key};
 use crate::raw::{address, closes_within, connect_from};
 
@@ -66,7 +67,9 @@ async fn watch(replica: &Replica) -> Socket {
 
 async fn measure(replica: &Replica) -> Figures {
     let mut times = Vec::new();
+    let mut pace = interval(PACE);
     for _ in 0..SOCKETS {
+        pace.tick().await;
         let started = Instant::now();
         let socket = watch(replica).await;
         times.push(started.elapsed());
