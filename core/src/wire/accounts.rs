@@ -1,9 +1,11 @@
 //! Accounts: balances, orders, fills, session keys, deposits, withdrawals and transfers.
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::markets::TradeBody;
 use crate::types::{Side, TimeInForce, names};
@@ -124,7 +126,7 @@ pub struct BalanceBody {
     pub locked: String,
 }
 
-/// Answer to `GET /v1/accounts/{public key}`, and the data of the account channel.
+/// Answer to `GET /v1/accounts/{public key}`, and the snapshot of the account channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountBody {
     /// The account's public key.
@@ -141,12 +143,121 @@ pub struct AccountBody {
     pub past_orders: Vec<OrderBody>,
     /// The newest 100 fills, newest first.
     pub fills: Vec<FillBody>,
-    /// The active session keys.
+    /// The active session keys, in ascending order.
     pub session_keys: Vec<SessionKeyBody>,
     /// When the dead-man's switch cancels all open orders, by the exchange's time; `null` if it is off.
     pub switch_ms: Option<String>,
     /// The newest 50 withdrawals, newest first.
     pub withdrawals: Vec<WithdrawalBody>,
+    /// Which of the lists above leave out older entries.
+    pub more: MoreBody,
+}
+
+/// Whether lists leave out older entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoreBody {
+    /// There are older past orders.
+    pub past_orders: bool,
+    /// There are older fills.
+    pub fills: bool,
+    /// There are older withdrawals.
+    pub withdrawals: bool,
+}
+
+/// A change in the account channel. The fields are those of [`AccountBody`]; one that did not change is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AccountChangeBody {
+    /// The account's public key.
+    pub account: String,
+    /// The last batch that this change takes into account.
+    pub batch: String,
+    /// The last certified batch, as of that batch; `null` before the first.
+    pub certified_batch: Option<String>,
+    /// The balances that changed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub balances: Vec<BalanceBody>,
+    /// The orders that were opened, and those that changed and are still open; newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub open_orders: Vec<OrderBody>,
+    /// The orders that were filled or cancelled, newest first. They are no longer open.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub past_orders: Vec<OrderBody>,
+    /// The new fills, newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fills: Vec<FillBody>,
+    /// The session keys that were authorized or changed, in ascending order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub session_keys: Vec<SessionKeyBody>,
+    /// The session keys that are no longer active.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ended_session_keys: Vec<String>,
+    /// The dead-man's switch, if it changed: when it fires, or `null` if it is off.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub switch_ms: Option<Option<String>>,
+    /// The new withdrawals, newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub withdrawals: Vec<WithdrawalBody>,
+    /// Whether the next message continues this change, which has too many entries for one.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub continues: bool,
+}
+
+/// Reads a field that is present. serde alone reads `null` as if the field were left out.
+fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
+    Deserialize::deserialize(value).map(Some)
+}
+
+impl AccountBody {
+    /// Applies a change. Lists that show only their newest entries grow to at most `newest_max` entries.
+    pub fn apply(&mut self, change: AccountChangeBody, newest_max: usize) {
+        self.batch = change.batch;
+        self.certified_batch = change.certified_batch;
+        for new in change.balances {
+            if let Some(old) = self.balances.iter_mut().find(|old| old.token == new.token) {
+                *old = new;
+            }
+        }
+        // An order that closed is among the open ones, unless it was opened and closed by the same change.
+        let changed = change.open_orders.iter().chain(&change.past_orders);
+        let changed: BTreeSet<&str> = changed.map(|order| order.id.as_str()).collect();
+        self.open_orders.retain(|order| !changed.contains(order.id.as_str()));
+        let order_id = |order: &OrderBody| number(&order.id);
+        merge(&mut self.open_orders, change.open_orders, order_id);
+        merge(&mut self.past_orders, change.past_orders, order_id);
+        merge(&mut self.fills, change.fills, |fill| number(&fill.trade.id));
+        merge(&mut self.withdrawals, change.withdrawals, |withdrawal| number(&withdrawal.number));
+        self.more.past_orders |= cut(&mut self.past_orders, newest_max);
+        self.more.fills |= cut(&mut self.fills, newest_max);
+        self.more.withdrawals |= cut(&mut self.withdrawals, newest_max);
+        self.session_keys.retain(|old| {
+            !change.ended_session_keys.contains(&old.key)
+                && change.session_keys.iter().all(|new| new.key != old.key)
+        });
+        self.session_keys.extend(change.session_keys);
+        self.session_keys.sort_by(|one, other| one.key.cmp(&other.key));
+        if let Some(switch) = change.switch_ms {
+            self.switch_ms = switch;
+        }
+    }
+}
+
+fn number(digits: &str) -> u64 {
+    digits.parse().unwrap_or(0)
+}
+
+/// Adds entries to a list that is in descending order of their numbers.
+fn merge<T>(list: &mut Vec<T>, new: Vec<T>, number: impl Fn(&T) -> u64) {
+    if !new.is_empty() {
+        list.extend(new);
+        list.sort_by_key(|entry| Reverse(number(entry)));
+    }
+}
+
+fn cut<T>(list: &mut Vec<T>, length: usize) -> bool {
+    let is_longer = list.len() > length;
+    list.truncate(length);
+    is_longer
 }
 
 /// Answer to `GET /v1/withdrawals`: withdrawals of all accounts, for issuers.

@@ -25,16 +25,16 @@ mod replicas;
 mod transactions;
 
 pub use accounts::{
-    AccountBody, BalanceBody, FillBody, FillsResponse, LedgerEntryBody, LedgerKind, LedgerResponse,
-    OrderBody, OrderStatus, OrdersResponse, PayoutBody, SessionKeyBody, WithdrawalBody,
-    WithdrawalsResponse,
+    AccountBody, AccountChangeBody, BalanceBody, FillBody, FillsResponse, LedgerEntryBody,
+    LedgerKind, LedgerResponse, MoreBody, OrderBody, OrderStatus, OrdersResponse, PayoutBody,
+    SessionKeyBody, WithdrawalBody, WithdrawalsResponse,
 };
 pub use batches::{
     BatchBody, BatchTradesResponse, BatchesResponse, ContentsBody, ElementBody, HeaderBody,
     HeadersResponse,
 };
 pub use errors::{ErrorBody, ErrorDetail, RejectBody};
-pub use feed::{Channel, ClientMessage, Feed, FeedData, ReceivedMessage, ServerMessage};
+pub use feed::{Channel, ClientMessage, FeedData, ReceivedMessage, ServerMessage, feed_prefix};
 pub use markets::{
     BookBody, CandleBody, CandlesResponse, LevelBody, LimitsBody, MarketBody, MarketsResponse,
     TokenBody, TradeBody, TradesResponse,
@@ -90,32 +90,51 @@ mod tests {
             asks: Vec::new(),
         };
         let trades = TradesResponse { market, batch, trades: alloc::vec![trade] };
-        let feed = |data| Feed { number: "3".into(), data };
         let error = ErrorDetail {
             code: "bad".into(),
             message: "a \"quoted\" word".into(),
             details: json!({"a": 1}),
         };
-        let received = |message: &ServerMessage, kind: &str, channel, number| {
-            let json = serde_json::to_string(message).unwrap();
-            let received: ReceivedMessage = serde_json::from_str(&json).unwrap();
+        let received = |json: &str, kind: &str, channel, number| {
+            let received: ReceivedMessage = serde_json::from_str(json).unwrap();
             assert_eq!(received.kind, kind);
             assert_eq!((received.channel, received.number), (channel, number));
             let carried = received.data.or(received.message).or(received.reason);
             carried.unwrap().get().to_string()
         };
-        let message = ServerMessage::Snapshot(feed(FeedData::Book(book.clone())));
+        let feed = |is_snapshot, data: &FeedData| {
+            feed_prefix(is_snapshot, 3) + &data.shared_json().unwrap()
+        };
+        let message = feed(true, &FeedData::Book(book.clone()));
         let data = received(&message, "snapshot", Some("book"), Some("3"));
         assert_eq!(serde_json::from_str::<BookBody>(&data).unwrap(), book);
-        let message = ServerMessage::Change(feed(FeedData::Trades(trades.clone())));
+        let message = feed(false, &FeedData::Trades(trades.clone()));
         let data = received(&message, "change", Some("trades"), Some("3"));
         assert_eq!(serde_json::from_str::<TradesResponse>(&data).unwrap(), trades);
-        let text = received(&ServerMessage::Error(error.clone()), "error", None, None);
+        let json = |message: &ServerMessage| serde_json::to_string(message).unwrap();
+        let text = received(&json(&ServerMessage::Error(error.clone())), "error", None, None);
         assert_eq!(serde_json::from_str::<String>(&text).unwrap(), error.message);
         let closing = ServerMessage::Closing { reason: "it stops".into() };
-        assert_eq!(received(&closing, "closing", None, None), "\"it stops\"");
+        assert_eq!(received(&json(&closing), "closing", None, None), "\"it stops\"");
         for json in ["{}", "[]", r#"{"type":1}"#, r#"{"type":"change","number":1}"#] {
             assert!(serde_json::from_str::<ReceivedMessage>(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_switch_that_was_turned_off_differs_from_one_that_did_not_change() {
+        let mut change = AccountChangeBody { batch: "2".into(), ..AccountChangeBody::default() };
+        for (switch, json) in [
+            (None, r#"{"account":"","batch":"2","certified_batch":null}"#),
+            (Some(None), r#"{"account":"","batch":"2","certified_batch":null,"switch_ms":null}"#),
+            (
+                Some(Some("5".into())),
+                r#"{"account":"","batch":"2","certified_batch":null,"switch_ms":"5"}"#,
+            ),
+        ] {
+            change.switch_ms = switch;
+            assert_eq!(serde_json::to_string(&change).unwrap(), json);
+            assert_eq!(serde_json::from_str::<AccountChangeBody>(json).unwrap(), change);
         }
     }
 

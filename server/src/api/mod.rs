@@ -9,6 +9,7 @@ mod app;
 mod batches;
 mod bodies;
 mod candles;
+mod channels;
 mod checks;
 mod contents;
 mod credit;
@@ -24,6 +25,7 @@ mod page;
 mod rate_limit;
 mod simulate;
 mod snapshots;
+mod socket;
 mod sockets;
 mod status;
 #[cfg(test)]

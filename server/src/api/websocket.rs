@@ -9,59 +9,72 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
-use axum::extract::State;
-use axum::extract::ws::{
-    CloseCode, CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code,
-};
-use axum::http::HeaderMap;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use hyper::upgrade::OnUpgrade;
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::{Instant, interval, timeout};
+use tokio::time::{Instant, interval};
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use zellbook_core::PublicKey;
 use zellbook_core::wire::{
-    Channel, ClientMessage, ErrorDetail, Feed, FeedData, ServerMessage, TradeBody, TradesResponse,
+    Channel, ClientMessage, ErrorDetail, FeedData, ServerMessage, feed_prefix,
 };
 
-use super::accounts::parse_account;
 use super::app::{App, Shared};
+use super::channels;
 use super::error::ApiError;
+use super::socket::{End, Received, Socket, TOO_SLOW};
 use super::sockets::{MakeRoom, Seat};
 use crate::client_address::ClientAddress;
 use crate::listen::stopped;
-use crate::published::{BOOK_DEPTH_MAX, Update};
+use crate::published::Update;
 
 /// The most channels of one connection.
 const CHANNELS_MAX: usize = 64;
-/// The longest message from a client.
-const MESSAGE_BYTES_MAX: usize = 4096;
-/// How long a client may take to receive a message before it counts as too slow.
-const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// A connection without any message for this long, not even a response to a ping, is dead.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
-/// The number of trades in a snapshot of the channel `trades`.
-const TRADES: u32 = 50;
+/// How far a connection may be behind. All connections share the updates that wait for the slowest of them, so
+/// this also bounds the memory that one of them can hold.
+const LAG_MAX: Duration = Duration::from_secs(20);
 
 /// Opens a WebSocket, unless a page of another origin asks for it: browsers do not apply the same-origin
 /// policy to WebSockets.
 pub async fn upgrade(
     State(app): Shared,
     Extension(client): Extension<ClientAddress>,
-    headers: HeaderMap,
-    upgrade: WebSocketUpgrade,
+    mut request: Request,
 ) -> Response {
-    if let Err(error) = app.origins.check_origin(&headers) {
+    if let Err(error) = app.origins.check_origin(request.headers()) {
         return error.into_response();
     }
+    let response = match create_response_with_body(&request, Body::empty) {
+        Ok(response) => response,
+        Err(error) => {
+            let message = format!("the request does not open a WebSocket of version 13: {error}");
+            return ApiError::bad_request("bad_request", message).into_response();
+        }
+    };
+    let Some(upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
+        let message = "this connection cannot become a WebSocket; use HTTP/1.1";
+        return ApiError::new(StatusCode::UPGRADE_REQUIRED, "no_upgrade", message).into_response();
+    };
     let (seat, make_room) = match app.sockets.seat(client).await {
         Ok(seat) => seat,
         Err(refused) => return ApiError::from(refused).into_response(),
     };
-    upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX).on_upgrade(
-        // The seat is held until the close frame was sent: when the replica stops, it waits for all of them.
-        |socket| Connection::new(app, socket, seat).run(make_room),
-    )
+    tokio::spawn(async move {
+        // Fails if the client is gone before it got the response.
+        if let Ok(upgraded) = upgrade.await {
+            // The seat is held until the close frame was sent: when the replica stops, it waits for all of them.
+            Connection::new(app, Socket::new(upgraded).await, seat).run(make_room).await;
+        }
+    });
+    response
 }
 
 struct Subscription {
@@ -74,36 +87,22 @@ struct Subscription {
 
 struct Connection {
     app: Arc<App>,
-    socket: WebSocket,
+    socket: Socket,
     channels: BTreeMap<Channel, Subscription>,
     seat: Seat,
 }
 
-/// Why a connection ends.
-enum End {
-    /// The client disconnected.
-    Gone,
-    /// The replica closes the connection, with this close reason.
-    Closed(CloseCode, &'static str),
-}
-
-/// The client broke a rule of the protocol.
-const fn misuse(reason: &'static str) -> End {
-    End::Closed(close_code::POLICY, reason)
-}
-
-const TOO_SLOW: End = misuse("you are reading too slowly; reconnect for a new snapshot");
 const STORE_FAILED: End =
-    End::Closed(close_code::ERROR, "this replica failed to read its store; use another replica");
+    End::Closed(CloseCode::Error, "this replica failed to read its store; use another replica");
 const MAKE_ROOM: End = End::Closed(
-    close_code::AGAIN,
+    CloseCode::Again,
     "this replica needs the place for another client; reconnect in a moment",
 );
 const STOPPING: End =
-    End::Closed(close_code::AWAY, "this replica is stopping; reconnect in a moment");
+    End::Closed(CloseCode::Away, "this replica is stopping; reconnect in a moment");
 
 impl Connection {
-    fn new(app: Arc<App>, socket: WebSocket, seat: Seat) -> Self {
+    fn new(app: Arc<App>, socket: Socket, seat: Seat) -> Self {
         Self { app, socket, channels: BTreeMap::new(), seat }
     }
 
@@ -114,12 +113,7 @@ impl Connection {
             Ok(()) = make_room => Err(MAKE_ROOM),
         };
         if let Err(End::Closed(code, reason)) = end {
-            // Failures are ignored and each send is limited in time, because the client may be gone or may
-            // not be reading.
-            let message = ServerMessage::Closing { reason: reason.into() };
-            let _ = self.send(&message).await;
-            let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
-            let _ = timeout(SEND_TIMEOUT, self.socket.send(Message::Close(Some(frame)))).await;
+            self.socket.close(code, reason).await;
         }
     }
 
@@ -135,18 +129,14 @@ impl Connection {
             // While one branch sends, the feed's queue fills, so a slow client ends as `Lagged`.
             self.seat.set_has_channels(!self.channels.is_empty());
             tokio::select! {
-                message = self.socket.recv() => {
+                message = self.socket.receive() => {
                     last_received = Instant::now();
-                    match message {
-                        Some(Ok(Message::Text(text))) => self.take(&text).await?,
-                        Some(Ok(Message::Binary(_))) => {
-                            return Err(misuse("messages must be text, not binary"));
-                        }
-                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                        Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(End::Gone),
+                    if let Received::Text(text) = message? {
+                        self.take(&text).await?;
                     }
                 }
                 update = feed.recv() => match update {
+                    Ok(update) if update.published.elapsed() > LAG_MAX => return Err(TOO_SLOW),
                     Ok(update) => self.update(&update).await?,
                     // The feed has dropped messages for this client; to continue would leave a gap.
                     Err(RecvError::Lagged(_)) => return Err(TOO_SLOW),
@@ -162,59 +152,49 @@ impl Connection {
                     if last_received.elapsed() > SILENCE_MAX {
                         return Err(End::Gone);
                     }
-                    self.send_raw(Message::Ping(axum::body::Bytes::new())).await?;
+                    self.socket.ping().await?;
                 }
             }
-        }
-    }
-
-    async fn send_raw(&mut self, message: Message) -> Result<(), End> {
-        match timeout(SEND_TIMEOUT, self.socket.send(message)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(End::Gone),
-            Err(_) => Err(TOO_SLOW),
         }
     }
 
     async fn send(&mut self, message: &ServerMessage) -> Result<(), End> {
         let json = serde_json::to_string(message).map_err(|_| End::Gone)?;
-        self.send_raw(Message::Text(json.into())).await
-    }
-
-    async fn error(&mut self, code: &str, message: String) -> Result<(), End> {
-        let detail = ErrorDetail { code: code.into(), message, details: json!({}) };
-        self.send(&ServerMessage::Error(detail)).await
+        self.socket.send(json, "").await
     }
 
     async fn take(&mut self, text: &str) -> Result<(), End> {
         // A wrong message gets an error and the connection stays open, so one typing error does not cost a
         // client all its channels.
-        match serde_json::from_str(text) {
-            Ok(ClientMessage::Subscribe(channel)) => {
-                match self.subscribe(slashed(channel)).await? {
-                    Ok(()) => Ok(()),
-                    Err(error) => {
-                        let detail = error.detail().clone();
-                        self.send(&ServerMessage::Error(detail)).await
-                    }
+        let error = match serde_json::from_str(text) {
+            Ok(ClientMessage::Subscribe(channel)) => match self.subscribe(channel).await? {
+                Ok(()) => return Ok(()),
+                Err(error) => error.detail().clone(),
+            },
+            Ok(ClientMessage::Unsubscribe(channel)) => match channels::named(channel) {
+                Ok((channel, _)) => {
+                    self.channels.remove(&channel);
+                    return Ok(());
                 }
-            }
-            Ok(ClientMessage::Unsubscribe(channel)) => {
-                self.channels.remove(&slashed(channel));
-                Ok(())
-            }
+                Err(error) => error.detail().clone(),
+            },
             Err(error) => {
                 let message = format!(
                     "invalid message: {error}; example: {{\"op\":\"subscribe\",\"channel\":\"book\",\"market\":\"ETH/USDT\"}}"
                 );
-                self.error("bad_message", message).await
+                ErrorDetail { code: "bad_message".into(), message, details: json!({}) }
             }
-        }
+        };
+        self.send(&ServerMessage::Error(error)).await
     }
 
     /// Sends a channel's snapshot. The feed is subscribed to before the snapshot is read, so no change
     /// between the two is lost; changes that the snapshot already includes are skipped by batch.
     async fn subscribe(&mut self, channel: Channel) -> Result<Result<(), ApiError>, End> {
+        let (channel, account) = match channels::named(channel) {
+            Ok(named) => named,
+            Err(error) => return Ok(Err(error)),
+        };
         // Subscribing again replaces the channel, so it is allowed at the limit too.
         if self.channels.len() >= CHANNELS_MAX && !self.channels.contains_key(&channel) {
             let message = format!(
@@ -222,58 +202,26 @@ impl Connection {
             );
             return Ok(Err(ApiError::bad_request("too_many_channels", message)));
         }
-        let (data, account) = match snapshot(&self.app, &channel).await {
+        let (data, batch) = match channels::snapshot(&self.app, &channel, account).await {
             Ok(snapshot) => snapshot,
             Err(error) => return Ok(Err(error)),
         };
-        let batch = match &data {
-            FeedData::Book(body) => &body.batch,
-            FeedData::Trades(body) => &body.batch,
-            FeedData::Account(body) => &body.batch,
-            FeedData::Status(body) => &body.batch,
-        };
-        let batch = batch.parse().unwrap_or(0);
         self.channels.insert(channel, Subscription { number: 0, batch, account });
-        let number = "0".to_string();
-        self.send(&ServerMessage::Snapshot(Feed { number, data })).await.map(Ok)
+        let shared = data.shared_json().map_err(|_| End::Gone)?;
+        self.socket.send(feed_prefix(true, 0), &shared).await.map(Ok)
     }
 
     /// Sends a commit to the channels that it changes.
-    async fn update(&mut self, update: &Update) -> Result<(), End> {
-        // Collected first, because sending borrows the whole connection.
-        let mut messages = Vec::new();
+    async fn update(&mut self, update: &Arc<Update>) -> Result<(), End> {
         for (channel, subscription) in &mut self.channels {
             if update.batch <= subscription.batch {
                 continue;
             }
-            let data = match channel {
-                Channel::Book { market } => {
-                    let changed = update.books.iter().find(|body| body.market == *market);
-                    changed.cloned().map(FeedData::Book)
-                }
-                Channel::Trades { market } => trades(&self.app, update, market),
-                Channel::Account { .. } => match subscription.account {
-                    // The whole account is read again, and only for the accounts that the commit changed.
-                    // So no second code computes an account from events.
-                    Some(account) if update.accounts.contains(&account) => {
-                        let body = self.app.account(account).await;
-                        let body = body.map_err(|_| STORE_FAILED)?;
-                        // The store may be ahead of this update; then later updates are included already.
-                        subscription.batch = body.batch.parse().unwrap_or(0);
-                        Some(FeedData::Account(body))
-                    }
-                    _ => None,
-                },
-                Channel::Status => Some(FeedData::Status(self.app.status())),
-            };
-            if let Some(data) = data {
+            let messages = channels::changes(&self.app, update, channel, subscription.account);
+            for shared in messages.await.map_err(|_| STORE_FAILED)?.iter() {
                 subscription.number += 1;
-                let number = subscription.number.to_string();
-                messages.push(ServerMessage::Change(Feed { number, data }));
+                self.socket.send(feed_prefix(false, subscription.number), shared).await?;
             }
-        }
-        for message in messages {
-            self.send(&message).await?;
         }
         Ok(())
     }
@@ -281,66 +229,7 @@ impl Connection {
     async fn status(&mut self) -> Result<(), End> {
         let Some(subscription) = self.channels.get_mut(&Channel::Status) else { return Ok(()) };
         subscription.number += 1;
-        let number = subscription.number.to_string();
-        let data = FeedData::Status(self.app.status());
-        self.send(&ServerMessage::Change(Feed { number, data })).await
+        let shared = FeedData::Status(self.app.status()).shared_json().map_err(|_| End::Gone)?;
+        self.socket.send(feed_prefix(false, subscription.number), &shared).await
     }
-}
-
-/// The channel with its market named as in genesis (`ETH/USDT`). The form of paths (`ETH-USDT`) is accepted
-/// too.
-fn slashed(channel: Channel) -> Channel {
-    // One form for both, so that a client that uses both does not subscribe to one channel twice.
-    let slash = |market: String| market.replacen('-', "/", 1);
-    match channel {
-        Channel::Book { market } => Channel::Book { market: slash(market) },
-        Channel::Trades { market } => Channel::Trades { market: slash(market) },
-        other => other,
-    }
-}
-
-/// The data of a channel's first message.
-async fn snapshot(app: &App, channel: &Channel) -> Result<(FeedData, Option<PublicKey>), ApiError> {
-    // The status stays available after a halt, so that clients learn the reason.
-    if let Some(error) = app.halted().filter(|_| *channel != Channel::Status) {
-        return Err(error);
-    }
-    Ok(match channel {
-        Channel::Book { market } => {
-            (FeedData::Book(app.book(app.market(market)?, BOOK_DEPTH_MAX)), None)
-        }
-        Channel::Trades { market } => {
-            let market = app.market(market)?;
-            (FeedData::Trades(app.trades(market, u64::MAX, TRADES).await?), None)
-        }
-        Channel::Account { account } => {
-            let key = parse_account(account)?;
-            (FeedData::Account(app.account(key).await?), Some(key))
-        }
-        Channel::Status => (FeedData::Status(app.status()), None),
-    })
-}
-
-/// The trades of a commit in one market, newest first.
-fn trades(app: &App, update: &Update, name: &str) -> Option<FeedData> {
-    let market = app.rules.listing.market(name)?;
-    let trades: Vec<TradeBody> = update
-        .trades
-        .iter()
-        .rev()
-        .filter(|row| row.fill.market == market.index)
-        .map(|row| TradeBody {
-            id: row.fill.trade.to_string(),
-            market: market.name.clone(),
-            price: market.format_price(row.fill.price),
-            quantity: market.format_quantity(row.fill.quantity.0.into()),
-            taker_side: row.fill.taker_side,
-            maker_order: row.fill.maker_order.to_string(),
-            taker_order: row.fill.taker_order.to_string(),
-            batch: row.batch.to_string(),
-            time_ms: row.time_ms.to_string(),
-        })
-        .collect();
-    let (market, batch) = (market.name.clone(), update.batch.to_string());
-    (!trades.is_empty()).then_some(FeedData::Trades(TradesResponse { market, batch, trades }))
 }

@@ -13,6 +13,6 @@ mod watch;
 pub use attestable::{Attestable, Vote};
 pub use network_time::{ClockReading, DIFFERENCE_MAX, NetworkTime};
 pub use ticker::Ticker;
-pub use update::Update;
+pub use update::{Messages, Update};
 pub use view::{BOOK_DEPTH_MAX, Published};
 pub use watch::{Health, Watch};

@@ -1,31 +1,41 @@
 //! The changes of a commit, which the feed sends to its followers.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
 use zellbook_core::PublicKey;
-use zellbook_core::wire::{BookBody, LevelBody};
+use zellbook_core::wire::{BookBody, Channel, LevelBody};
 
-use crate::store::{AppliedBatch, TradeRow};
+use crate::store::{AccountChanges, AppliedBatch, TradeRow, account_changes};
 
-#[derive(Clone, Debug)]
+/// The messages of a commit in one channel, each as JSON that all subscribers share.
+pub type Messages = Arc<[String]>;
+
+/// Everything beyond the commit itself is made by the first follower who needs it, and never by the replica's
+/// task: without followers it costs nothing, and with many of one channel it is made once.
+#[derive(Debug)]
 pub struct Update {
     /// The last batch of the commit.
     pub batch: u64,
+    /// The last certified batch after the commit.
+    pub certified: Option<u64>,
+    /// When the commit was published.
+    pub published: Instant,
     /// The changed price levels, by market. A level with quantity `0` was removed, or is no longer among the
     /// published ones.
     pub books: Vec<BookBody>,
-    /// The new trades, oldest first.
-    pub trades: Vec<TradeRow>,
-    /// The accounts that changed.
-    pub accounts: BTreeSet<PublicKey>,
+    batches: Vec<AppliedBatch>,
+    accounts: OnceLock<HashMap<PublicKey, AccountChanges>>,
+    messages: Mutex<HashMap<Channel, Arc<OnceCell<Messages>>>>,
 }
 
 impl Update {
     /// The changes of some batches, with the published books before and after them.
     pub fn new(
-        fee_account: PublicKey,
-        batches: &[AppliedBatch],
+        mut batches: Vec<AppliedBatch>,
+        certified: Option<u64>,
         before: &[Arc<BookBody>],
         after: &[Arc<BookBody>],
     ) -> Self {
@@ -37,15 +47,43 @@ impl Update {
             bids: changed_levels(&before.bids, &after.bids),
             asks: changed_levels(&before.asks, &after.asks),
         });
+        for batch in &mut batches {
+            // The largest part of a batch, which no message needs. A slow follower keeps updates in memory.
+            batch.body = String::new();
+        }
         Self {
             batch: batches.last().map_or(0, |batch| batch.index),
+            certified,
+            published: Instant::now(),
             books: books.filter(|body| !body.bids.is_empty() || !body.asks.is_empty()).collect(),
-            trades: batches.iter().flat_map(|batch| batch.rows.trades.iter().copied()).collect(),
-            accounts: batches
-                .iter()
-                .flat_map(|batch| batch.touched_accounts(fee_account))
-                .collect(),
+            batches,
+            accounts: OnceLock::new(),
+            messages: Mutex::default(),
         }
+    }
+
+    /// The new trades, oldest first.
+    pub fn trades(&self) -> impl DoubleEndedIterator<Item = &TradeRow> {
+        self.batches.iter().flat_map(|batch| &batch.rows.trades)
+    }
+
+    /// What changed in an account, if anything did.
+    pub fn account(&self, account: &PublicKey) -> Option<&AccountChanges> {
+        // Sorted by account once: otherwise each follower would search the whole commit for its account.
+        self.accounts.get_or_init(|| account_changes(&self.batches)).get(account)
+    }
+
+    /// The messages in a channel. They are made by the first caller; the others wait for them.
+    pub async fn messages<E>(
+        &self,
+        channel: &Channel,
+        make: impl Future<Output = Result<Messages, E>>,
+    ) -> Result<Messages, E> {
+        let cell = {
+            let mut all = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(all.entry(channel.clone()).or_default())
+        };
+        cell.get_or_try_init(|| make).await.cloned()
     }
 }
 

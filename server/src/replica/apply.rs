@@ -4,6 +4,7 @@
 //! committed together, up to 64 at a time, and published only once they are on disk. A commit that
 //! certifies another root than ours is still written, because it is the evidence, but never published.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
@@ -104,7 +105,7 @@ impl<S: Storage> Replica<S> {
                 self.keep_evidence(&halt, contradiction);
                 return Err(halt);
             }
-            self.publish(&applied)?;
+            self.publish(applied)?;
             // Requests for proofs get a turn even while the replica catches up.
             self.questions.answer_waiting(&mut self.exchange);
         }
@@ -152,7 +153,7 @@ impl<S: Storage> Replica<S> {
 
     /// Publishes a commit to all readers. It must be on disk by now: nobody may see a state that a crash
     /// could take back.
-    fn publish(&mut self, applied: &[AppliedBatch]) -> Result<(), StoreError> {
+    fn publish(&mut self, applied: Vec<AppliedBatch>) -> Result<(), StoreError> {
         let Some(last) = applied.last() else { return Ok(()) };
         let (exchange, root) = (&self.exchange, last.outcome.root);
         let root_of = |batch| self.storage.root(batch);
@@ -164,17 +165,18 @@ impl<S: Storage> Replica<S> {
             .then(|| NetworkTime { proof_ms: last.time_ms, received: Instant::now() });
         self.published.send_modify(|published| {
             // Copies the view if someone still reads the old one. The copy shares the books.
-            let published = std::sync::Arc::make_mut(published);
-            published.follow(exchange, applied, attestable);
+            let published = Arc::make_mut(published);
+            published.follow(exchange, &applied, attestable);
             published.network_time = network_time.or(published.network_time);
         });
         // Last, so that a transaction is always visible in the outbox or in the store.
         let outcomes = applied.iter().flat_map(|batch| &batch.outcome.transactions);
         self.outbox.applied(outcomes.filter_map(|outcome| outcome.hash).map(|hash| hash.0));
-        let fee_account = exchange.rules().genesis.fee_account;
-        let update = Update::new(fee_account, applied, &before, &self.published.borrow().books);
+        let after = Arc::clone(&self.published.borrow());
+        let certified = after.certified.map(|(batch, _)| batch);
+        let update = Update::new(applied, certified, &before, &after.books);
         // Fails if nobody follows the feed.
-        let _ = self.feed.send(std::sync::Arc::new(update));
+        let _ = self.feed.send(Arc::new(update));
         if network_time.is_some() {
             self.compare_clock();
         }

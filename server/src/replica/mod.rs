@@ -50,7 +50,7 @@ const RETRY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_s
 /// lost its history would otherwise look as if nothing were new.
 const LAST_EVERY: Duration = Duration::from_secs(5);
 /// The number of commits by which a follower of the feed may lag before it is disconnected.
-const FEED_LENGTH: usize = 1024;
+const FEED_LENGTH: usize = 256;
 /// The time that the tickers cover.
 const DAY_MS: u64 = 24 * 3_600_000;
 

@@ -5,7 +5,7 @@ use zellbook_core::state::Balance;
 use zellbook_core::types::limits::NO_INDEX;
 use zellbook_core::types::{MarketIndex, TokenIndex};
 use zellbook_core::wire::{
-    AccountBody, BalanceBody, FillBody, OrderBody, SessionKeyBody, WithdrawalBody,
+    AccountBody, BalanceBody, FillBody, MoreBody, OrderBody, SessionKeyBody, WithdrawalBody,
 };
 use zellbook_core::{Atoms, Decimal, LeafKey, PublicKey};
 
@@ -56,21 +56,39 @@ pub(super) fn stored_atoms(digits: &str) -> Atoms {
     Atoms(digits.parse().unwrap_or(0))
 }
 
+/// Cuts a list to a length, and returns whether it was longer.
+fn cut<T>(list: &mut Vec<T>, length: u32) -> bool {
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    let is_longer = list.len() > length;
+    list.truncate(length);
+    is_longer
+}
+
 impl View<'_> {
     /// The whole account. One that was never used is empty.
     pub fn account(&self, account: &PublicKey) -> Result<AccountBody, QueryError> {
         let switch = self.leaf(&LeafKey::Switch(*account))?;
+        // One more than is shown tells whether there are more.
+        let mut past_orders = self.past_orders(account, u64::MAX, PAST_ORDERS + 1)?;
+        let mut fills = self.fills(account, u64::MAX, FILLS + 1)?;
+        let mut withdrawals = self.withdrawals(account, WITHDRAWALS + 1)?;
+        let more = MoreBody {
+            past_orders: cut(&mut past_orders, PAST_ORDERS),
+            fills: cut(&mut fills, FILLS),
+            withdrawals: cut(&mut withdrawals, WITHDRAWALS),
+        };
         Ok(AccountBody {
             account: account.to_string(),
             batch: self.last_batch()?.to_string(),
             certified_batch: self.certified_batch()?.map(|batch| batch.to_string()),
             balances: self.balances(account)?,
             open_orders: self.all_open_orders(account)?,
-            past_orders: self.past_orders(account, u64::MAX, PAST_ORDERS)?,
-            fills: self.fills(account, u64::MAX, FILLS)?,
+            past_orders,
+            fills,
             session_keys: self.session_keys(account)?,
             switch_ms: switch.map(|time| Numbers(&time).u64().to_string()),
-            withdrawals: self.withdrawals(account)?,
+            withdrawals,
+            more,
         })
     }
 
@@ -150,7 +168,7 @@ impl View<'_> {
             .collect()
     }
 
-    fn session_key(&self, key: &[u8], mut value: Numbers<'_>) -> SessionKeyBody {
+    pub(super) fn session_key(&self, key: &[u8], mut value: Numbers<'_>) -> SessionKeyBody {
         let expires = value.u64();
         let market = Some(value.u16()).filter(|market| *market != NO_INDEX).map(MarketIndex);
         let token = Some(value.u16()).filter(|token| *token != NO_INDEX).map(TokenIndex);
@@ -168,14 +186,17 @@ impl View<'_> {
         }
     }
 
-    fn withdrawals(&self, account: &PublicKey) -> rusqlite::Result<Vec<WithdrawalBody>> {
-        let sql = format!(
-            "SELECT number, token, amount, destination, batch FROM withdrawals
-             WHERE account = ?1 ORDER BY number DESC LIMIT {WITHDRAWALS}"
-        );
+    fn withdrawals(
+        &self,
+        account: &PublicKey,
+        limit: u32,
+    ) -> rusqlite::Result<Vec<WithdrawalBody>> {
         self.connection
-            .prepare_cached(&sql)?
-            .query_map([account.as_bytes()], |row| {
+            .prepare_cached(
+                "SELECT number, token, amount, destination, batch FROM withdrawals
+                 WHERE account = ?1 ORDER BY number DESC LIMIT ?2",
+            )?
+            .query_map(params![account.as_bytes(), limit], |row| {
                 let token = self.rules.listing.token_at(TokenIndex(row.get(1)?));
                 let (symbol, decimals) =
                     token.map_or(("", 0), |token| (token.symbol.as_str(), token.decimals));

@@ -9,6 +9,7 @@
 
 mod accounts;
 mod candles;
+mod changes;
 mod contents;
 mod database;
 mod decisive;
@@ -27,6 +28,7 @@ mod writer;
 
 pub use accounts::read_balance;
 pub use candles::Interval;
+pub use changes::{AccountChanges, account_changes};
 pub use contents::signed;
 pub use database::open_durable;
 pub use decisive::Leaves;

@@ -20,6 +20,7 @@ use zellbook_core::{LeafKey, Market, PublicKey, Reject, Rules, Side, Ticks, Time
 
 use super::error::{QueryError, StoreError};
 use super::restore::{Loaded, restore};
+use super::rows::OrderState;
 
 /// The most idle connections that are kept for later requests.
 const IDLE_CONNECTIONS_MAX: usize = 8;
@@ -292,15 +293,41 @@ impl View<'_> {
     }
 
     pub(super) fn order(&self, row: &Row<'_>) -> rusqlite::Result<OrderBody> {
-        let market = self.market(row, 2)?;
-        let hash: Vec<u8> = row.get(1)?;
-        let quantity = row.get::<_, Unsigned>(5)?.0;
-        let remaining = row.get::<_, Unsigned>(6)?.0;
         let status = match row.get_ref(8)?.as_str()? {
             "open" => OrderStatus::Open,
             "filled" => OrderStatus::Filled,
             _ => OrderStatus::Cancelled,
         };
+        let remaining = row.get::<_, Unsigned>(6)?.0;
+        self.order_body(row, row.get::<_, Unsigned>(5)?.0, remaining, status, row.get(13)?)
+    }
+
+    /// An order in another state than the stored one, which may be of a later batch.
+    pub(super) fn order_in_state(
+        &self,
+        row: &Row<'_>,
+        state: &OrderState,
+    ) -> rusqlite::Result<OrderBody> {
+        // Without a quantity in the state, the order is closed. Then nothing can reduce it later, so that the
+        // stored quantity is the right one.
+        let quantity = match state.quantity {
+            Some(quantity) => quantity.0,
+            None => row.get::<_, Unsigned>(5)?.0,
+        };
+        let reason = state.reason.map(|reason| reason.name().into());
+        self.order_body(row, quantity, state.remaining.0, state.status, reason)
+    }
+
+    fn order_body(
+        &self,
+        row: &Row<'_>,
+        quantity: u64,
+        remaining: u64,
+        status: OrderStatus,
+        reason: Option<String>,
+    ) -> rusqlite::Result<OrderBody> {
+        let market = self.market(row, 2)?;
+        let hash: Vec<u8> = row.get(1)?;
         // For a cancelled order the stored number is the part that was cancelled. Nothing of it remains.
         let open = if status == OrderStatus::Open { remaining } else { 0 };
         Ok(OrderBody {
@@ -316,7 +343,7 @@ impl View<'_> {
             expires_ms: row.get::<_, Option<Unsigned>>(11)?.map(|time| time.0.to_string()),
             client_id: row.get(12)?,
             status,
-            reason: row.get(13)?,
+            reason,
             batch: text(row, 9)?,
             time_ms: text(row, 10)?,
         })

@@ -33,7 +33,7 @@ impl AppliedBatch {
         positioned_events(&self.outcome)
     }
 
-    fn events(&self) -> impl Iterator<Item = &Event> {
+    pub(super) fn events(&self) -> impl Iterator<Item = &Event> {
         self.positioned_events().map(|(_, event)| event)
     }
 
@@ -48,30 +48,6 @@ impl AppliedBatch {
             Event::Filled(fill) => Some((fill.market, fill.taker_side.opposite(), fill.price)),
             _ => None,
         })
-    }
-
-    /// The accounts that may have changed, including the fee account if a fee was paid.
-    pub fn touched_accounts(&self, fee_account: PublicKey) -> impl Iterator<Item = PublicKey> {
-        self.events()
-            // Arrays of one length, so that all arms have the same type without a `Vec` for each event.
-            .flat_map(move |event| match event {
-                Event::Accepted { account, .. }
-                | Event::Reduced { account, .. }
-                | Event::Cancelled { account, .. }
-                | Event::Deposited { account, .. }
-                | Event::Withdrawn { account, .. }
-                | Event::KeyAuthorized { account, .. }
-                | Event::KeyEnded { account, .. }
-                | Event::SwitchSet { account, .. }
-                | Event::SwitchFired { account } => [Some(*account), None, None],
-                Event::Transferred { from, to, .. } => [Some(*from), Some(*to), None],
-                Event::Filled(fill) => {
-                    let has_fee = fill.maker_fee.0 > 0 || fill.taker_fee.0 > 0;
-                    [Some(fill.maker), Some(fill.taker), has_fee.then_some(fee_account)]
-                }
-                Event::Attested { .. } | Event::Certified { .. } => [None; 3],
-            })
-            .flatten()
     }
 
     /// Whether the batch holds more than attestations and junk: something that users would have certified.
@@ -133,7 +109,8 @@ pub struct OrderRow {
 /// An order after a batch.
 #[derive(Clone, Copy, Debug)]
 pub struct OrderState {
-    /// The new quantity, if the batch reduced it.
+    pub account: PublicKey,
+    /// The total quantity, for an order that is open or that the batch reduced. Else it is what it was before.
     pub quantity: Option<Lots>,
     /// The unfilled part; for a cancelled order, the part that was cancelled.
     pub remaining: Lots,
@@ -159,21 +136,21 @@ struct Touch {
 
 impl Touch {
     fn state(&self, engine: &Engine, id: u64) -> OrderState {
-        let quantity = self.quantity;
+        let (account, quantity) = (self.account, self.quantity);
         // Nothing can happen to an order after its cancel, so the cancel decides, also for one that was
         // filled in part before.
         if let Some((remaining, reason)) = self.cancelled {
             let status = OrderStatus::Cancelled;
-            return OrderState { quantity, remaining, status, reason: Some(reason) };
+            return OrderState { account, quantity, remaining, status, reason: Some(reason) };
         }
         // The engine knows what is left of the order; the fills need not be summed up here.
-        let account = engine.ledger().find(&self.account);
-        let open = account.and_then(|account| engine.open_order(account, id));
-        let (remaining, status) = match open {
-            Some((_, _, order)) => (order.remaining, OrderStatus::Open),
-            None => (Lots(0), OrderStatus::Filled),
+        let owner = engine.ledger().find(&account);
+        let open = owner.and_then(|owner| engine.open_order(owner, id));
+        let (quantity, remaining, status) = match open {
+            Some((_, _, order)) => (Some(order.quantity), order.remaining, OrderStatus::Open),
+            None => (quantity, Lots(0), OrderStatus::Filled),
         };
-        OrderState { quantity, remaining, status, reason: None }
+        OrderState { account, quantity, remaining, status, reason: None }
     }
 }
 

@@ -5,18 +5,22 @@ use std::cell::Cell;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use zellbook_core::wire::AccountBody;
+use zellbook_core::wire::{AccountBody, AccountChangeBody};
 
 use crate::features::market::{Markets, genesis};
 use crate::features::order::{self, DeadMan, EditSheet};
 use crate::features::signing::{SignSheet, Signing};
 use crate::features::wallet::{Session, keys, use_session};
+use crate::platform::feed::AccountMessage;
 use crate::platform::{clock, database, feed, tabs};
 use crate::ui::interface::Interface;
 use crate::ui::later::{Later, MakeView, NotLoaded, wasm_split};
 
 /// The wait before genesis is asked for again.
 const RETRY_MS: u32 = 2000;
+
+/// The most past orders, fills and withdrawals that the page remembers. Its tables ask the replica for older ones.
+const NEWEST_MAX: usize = 200;
 
 thread_local! {
     static HAS_BEGUN: Cell<bool> = const { Cell::new(false) };
@@ -91,8 +95,34 @@ fn begin_part(part: AccountPart) -> Result<(), NotLoaded> {
     Ok(())
 }
 
-fn read_account(json: &str) -> Option<AccountBody> {
-    serde_json::from_str(json).ok()
+impl AccountMessage for AccountBody {
+    fn account(&self) -> &str {
+        &self.account
+    }
+
+    fn apply(self: Box<Self>, _: Option<AccountBody>) -> Option<AccountBody> {
+        Some(*self)
+    }
+}
+
+impl AccountMessage for AccountChangeBody {
+    fn account(&self) -> &str {
+        &self.account
+    }
+
+    fn apply(self: Box<Self>, account: Option<AccountBody>) -> Option<AccountBody> {
+        let mut account = account?;
+        account.apply(*self, NEWEST_MAX);
+        Some(account)
+    }
+}
+
+fn read_account(json: &str, is_snapshot: bool) -> Option<Box<dyn AccountMessage>> {
+    if is_snapshot {
+        serde_json::from_str(json).ok().map(|body: AccountBody| Box::new(body) as _)
+    } else {
+        serde_json::from_str(json).ok().map(|change: AccountChangeBody| Box::new(change) as _)
+    }
 }
 
 /// The sheets that need an account.

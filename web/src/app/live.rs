@@ -63,8 +63,8 @@ impl Listener for Live {
         if news.has_tape || !news.trades.is_empty() {
             self.write_markets.add_trades(news.trades, news.has_tape);
         }
-        if let Some(account) = news.account {
-            self.write_account.set(account);
+        if !news.account.is_empty() {
+            self.write_account.apply(news.account);
         }
         if let Some(status) = news.status {
             self.write_connection.set_status(status);

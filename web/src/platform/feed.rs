@@ -15,7 +15,8 @@ use serde_json::value::RawValue;
 use wasm_bindgen::prelude::*;
 use web_sys::{MessageEvent, WebSocket};
 use zellbook_core::wire::{
-    AccountBody, BookBody, Channel, ClientMessage, FeedData, ReceivedMessage, StatusBody, TradeBody,
+    AccountBody, BookBody, Channel, ClientMessage, ReceivedMessage, StatusBody, TradeBody,
+    TradesResponse,
 };
 
 /// The shortest and the longest wait before connecting again. It doubles from one to the other and is shortened at
@@ -45,31 +46,48 @@ pub struct News {
     pub trades: Vec<TradeBody>,
     /// Whether `trades` are all recent trades, and not only those that are new.
     pub has_tape: bool,
-    pub account: Option<AccountBody>,
+    /// In the order in which they came.
+    pub account: Vec<Box<dyn AccountMessage>>,
     pub status: Option<StatusBody>,
 }
 
+/// A message of the account channel. The code behind it is loaded with the wallet: it is large, and without a
+/// wallet no account is subscribed to.
+pub trait AccountMessage {
+    fn account(&self) -> &str;
+    /// The account after this message, given the one before it. There is none if a change has nothing to start from.
+    fn apply(self: Box<Self>, account: Option<AccountBody>) -> Option<AccountBody>;
+}
+
+/// The data of a message.
+enum Data {
+    Book(BookBody),
+    Trades(TradesResponse),
+    Account(Box<dyn AccountMessage>),
+    Status(StatusBody),
+}
+
 impl News {
-    fn add(&mut self, data: FeedData, is_snapshot: bool) {
+    fn add(&mut self, data: Data, is_snapshot: bool) {
         self.is_some = true;
         match data {
-            FeedData::Book(body) => {
+            Data::Book(body) => {
                 // Only one book is subscribed to at a time, so its snapshot makes everything before it obsolete.
                 if is_snapshot {
                     self.books.clear();
                 }
                 self.books.push((body, is_snapshot));
             }
-            FeedData::Trades(body) => {
+            Data::Trades(body) => {
                 if is_snapshot {
                     self.trades.clear();
                     self.has_tape = true;
                 }
                 self.trades.splice(0..0, body.trades);
             }
-            // Each message has the complete account or status, so the last one of a frame is enough.
-            FeedData::Account(body) => self.account = Some(body),
-            FeedData::Status(body) => self.status = Some(body),
+            Data::Account(message) => self.account.push(message),
+            // Each message has the complete status, so the last one of a frame is enough.
+            Data::Status(body) => self.status = Some(body),
         }
     }
 }
@@ -252,7 +270,7 @@ impl Feed {
             "snapshot" | "change" => {
                 let is_snapshot = message.kind == "snapshot";
                 let number = message.number.and_then(|number| number.parse().ok());
-                if let Some((number, data)) = number.zip(data(&message))
+                if let Some((number, data)) = number.zip(data(&message, is_snapshot))
                     && self.follows(&data, number, is_snapshot)
                 {
                     news.add(data, is_snapshot);
@@ -266,7 +284,7 @@ impl Feed {
 
     /// Whether a message is the next one of a channel that is subscribed to. After a gap, subscribes to the channel
     /// again; changes are useless until its snapshot comes.
-    fn follows(&self, data: &FeedData, number: u64, is_snapshot: bool) -> bool {
+    fn follows(&self, data: &Data, number: u64, is_snapshot: bool) -> bool {
         let mut channels = self.0.channels.borrow_mut();
         let channel = channel(data);
         // The replica sent it before it read that this page had unsubscribed.
@@ -290,37 +308,36 @@ impl Feed {
     }
 }
 
-type ReadAccount = fn(&str) -> Option<AccountBody>;
+type ReadAccount = fn(&str, bool) -> Option<Box<dyn AccountMessage>>;
 
 thread_local! {
     static READ_ACCOUNT: Cell<Option<ReadAccount>> = const { Cell::new(None) };
 }
 
-/// Sets the function that reads accounts. It is loaded with the wallet: the code that reads an account is large, and
-/// without a wallet no account is subscribed to.
+/// Sets the function that reads messages of the account channel. It also gets whether the message is a snapshot.
 pub fn read_accounts(read: ReadAccount) {
     // Otherwise the optimizer sees that there is only one such function and calls it by name, which brings it back
     // into the part of the page that is loaded first.
     READ_ACCOUNT.set(Some(std::hint::black_box(read)));
 }
 
-fn data(message: &ReceivedMessage<'_>) -> Option<FeedData> {
+fn data(message: &ReceivedMessage<'_>, is_snapshot: bool) -> Option<Data> {
     let json = message.data?.get();
     match message.channel? {
-        "book" => serde_json::from_str(json).ok().map(FeedData::Book),
-        "trades" => serde_json::from_str(json).ok().map(FeedData::Trades),
-        "account" => READ_ACCOUNT.get()?(json).map(FeedData::Account),
-        "status" => serde_json::from_str(json).ok().map(FeedData::Status),
+        "book" => serde_json::from_str(json).ok().map(Data::Book),
+        "trades" => serde_json::from_str(json).ok().map(Data::Trades),
+        "account" => READ_ACCOUNT.get()?(json, is_snapshot).map(Data::Account),
+        "status" => serde_json::from_str(json).ok().map(Data::Status),
         _ => None,
     }
 }
 
-fn channel(data: &FeedData) -> Channel {
+fn channel(data: &Data) -> Channel {
     match data {
-        FeedData::Book(body) => Channel::Book { market: body.market.clone() },
-        FeedData::Trades(body) => Channel::Trades { market: body.market.clone() },
-        FeedData::Account(body) => Channel::Account { account: body.account.clone() },
-        FeedData::Status(_) => Channel::Status,
+        Data::Book(body) => Channel::Book { market: body.market.clone() },
+        Data::Trades(body) => Channel::Trades { market: body.market.clone() },
+        Data::Account(message) => Channel::Account { account: message.account().into() },
+        Data::Status(_) => Channel::Status,
     }
 }
 

@@ -102,6 +102,16 @@ impl Process {
         line.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap() * 1024
     }
 
+    /// The CPU time that it has used, in milliseconds.
+    pub fn cpu_ms(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // The name of the program, which may contain spaces, ends with the last parenthesis. User and system time are the
+        // 12th and 13th field after it, in hundredths of a second.
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        ticks.map(|ticks| ticks.parse::<u64>().unwrap() * 10).sum()
+    }
+
     /// Kills it without running any handler, as a power cut would.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
@@ -261,6 +271,15 @@ impl Replica {
         let (status, body) = self.request(Method::POST, "/v1/transactions", json).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
         body["error"].clone()
+    }
+
+    /// Submits transactions in one request. Returns the hashes of those that were accepted.
+    pub async fn submit_all(&self, transactions: &[String]) -> Vec<String> {
+        let array = format!("[{}]", transactions.join(","));
+        let (status, body) = self.request(Method::POST, "/v1/transactions", &array).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+        let results = body["transactions"].as_array().unwrap();
+        results.iter().filter_map(|result| Some(result["hash"].as_str()?.into())).collect()
     }
 
     /// Waits until a transaction is applied or rejected.

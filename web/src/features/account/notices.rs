@@ -158,8 +158,7 @@ pub fn of_account(
         orders.find(|order| order.id == id)
     };
     let mut notices = Vec::new();
-    // Both lists are newest first, so the new fills are those before the first known one. A replica reports 100 fills:
-    // if more happened at once, there are notices of the last 100 only.
+    // Both lists are newest first, so the new fills are those before the first known one.
     let is_new = |fill: &&FillBody| before.fills.iter().all(|old| old.trade.id != fill.trade.id);
     let fills: Vec<&FillBody> = now.fills.iter().take_while(is_new).collect();
     let mut reported: Vec<&str> = Vec::new();

@@ -6,6 +6,7 @@ use zellbook_core::wire::{AccountBody, OrderBody};
 use zellbook_core::{Atoms, Decimal, Listing, PublicKey};
 
 use super::stored::Wallet;
+use crate::platform::feed::AccountMessage;
 use crate::ui::reader::{Reader, reader};
 
 /// The wallet and its account, to read. Only the functions of [`super::keys`] change the wallet.
@@ -77,8 +78,12 @@ impl Session {
 }
 
 impl AccountWriter {
-    pub fn set(self, account: AccountBody) {
-        self.account.set(Some(account));
+    pub fn apply(self, messages: Vec<Box<dyn AccountMessage>>) {
+        self.account.update(|account| {
+            for message in messages {
+                *account = message.apply(account.take());
+            }
+        });
     }
 
     /// Forgets the account if it is no longer the active one: the order form must not count with the balances and orders
