@@ -60,6 +60,7 @@ pub trait AccountMessage {
 }
 
 /// The data of a message.
+#[expect(clippy::large_enum_variant, reason = "each lives for one message")]
 enum Data {
     Book(BookBody),
     Trades(TradesResponse),
