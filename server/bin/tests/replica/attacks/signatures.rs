@@ -18,6 +18,12 @@ use crate::raw::{Answer, address, connect_from, first_answer};
 const ORDERS: usize = 100;
 const ATTACKERS: usize = 64;
 
+fn head(length: usize) -> String {
+    format!(
+        "POST /v1/transactions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    )
+}
+
 /// Sends a request from an address, and returns the response.
 async fn send(
     replica: std::net::SocketAddr,
@@ -25,11 +31,7 @@ async fn send(
     body: &str,
 ) -> std::io::Result<String> {
     let mut stream = connect_from(source, replica).await?;
-    let head = format!(
-        "POST /v1/transactions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(head(body.len()).as_bytes()).await?;
     stream.write_all(body.as_bytes()).await?;
     let mut text = Vec::new();
     stream.read_to_end(&mut text).await?;
@@ -139,6 +141,13 @@ async fn a_client_that_sends_bad_signatures_is_told_to_wait() {
     assert!((1..=60).contains(&wait.unwrap().parse::<u32>().unwrap()), "{answer:?}");
     let body: Value = serde_json::from_str(&answer.body).unwrap();
     assert_eq!(body["error"]["code"], "bad_signatures");
+    // Its next long body is refused before it is sent.
+    let mut stream = connect_from([127, 0, 0, 3], address(&replica)).await.unwrap();
+    stream.write_all(head(500_000).as_bytes()).await.unwrap();
+    let mut text = Vec::new();
+    stream.read_to_end(&mut text).await.unwrap();
+    let answer = first_answer(&String::from_utf8_lossy(&text)).unwrap();
+    assert_eq!(answer.status, 429, "{answer:?}");
     // Others are not slowed down, and neither are good transactions from behind the same address.
     let answer = ask([127, 0, 0, 4], &bad_transactions(&replica, 9)).await;
     assert_eq!(answer.status, 202, "{answer:?}");
