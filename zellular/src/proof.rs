@@ -38,7 +38,7 @@ pub struct FinalitySignature {
     pub tag: u64,
 }
 
-/// A finality proof whose numbers are decimal text. APIs that JavaScript reads carry it so, because a
+/// A sequence proof whose numbers are decimal text. APIs that JavaScript reads carry it so, because a
 /// JavaScript number does not hold 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecimalProof<'a> {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::Deserialize;
 use tokio::task::spawn_blocking;
 use zellbook_core::LeafKey;
@@ -16,6 +16,7 @@ use super::accounts::parse_account;
 use super::app::Shared;
 use super::error::ApiError;
 use super::faucet::{HOUR_MS, pending, reference};
+use crate::client_address::ClientAddress;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +27,7 @@ struct FaucetRequest {
 /// `POST /v1/faucet` with `{"account": "<public key>"}`: deposits every faucet token.
 pub async fn credit(
     State(app): Shared,
+    Extension(client): Extension<ClientAddress>,
     body: Bytes,
 ) -> Result<(StatusCode, Json<SubmitResponse>), ApiError> {
     let no_faucet = || {
@@ -59,6 +61,13 @@ pub async fn credit(
             Ok(missing)
         })
         .await?;
+    if !missing.is_empty() {
+        faucet.count(client).map_err(|seconds| {
+            let message = "your address had many accounts credited; wait before the next one";
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_credits", message)
+                .retry_after(seconds)
+        })?;
+    }
     let own = Arc::clone(&app);
     // Off the async threads, because signatures take long and the faucet is locked meanwhile.
     let deposits = spawn_blocking(move || {

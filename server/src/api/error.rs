@@ -40,6 +40,10 @@ impl ApiError {
         self
     }
 
+    pub const fn retry_after_s(&self) -> Option<u32> {
+        self.retry_after
+    }
+
     /// The header that [`Self::retry_after`] adds.
     pub fn retry_after_header(&self) -> Option<(HeaderName, HeaderValue)> {
         self.retry_after.map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds)))
@@ -133,7 +137,7 @@ impl From<SubmitError> for ApiError {
                     .retry_after(retry_after_s)
             }
             SubmitError::Quota(allowance) => {
-                let message = "as many transactions of this key wait in the outbox of this replica as one key may have there; try again later";
+                let message = "as many transactions of this account wait in the outbox of this replica as one account may have there; try again later";
                 let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "outbox_quota", message)
                     .retry_after(allowance.reset_s);
                 Self { rate_limit: Some(RateLimit::new(allowance)), ..error }

@@ -71,6 +71,8 @@ pub fn admin_router(app: Arc<App>) -> Router {
     admin_routes()
         .fallback(|uri: Uri| async move { views::not_found(uri.path()) })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
+        // Metrics name the gateways, which a page of another site could read by rebinding its name to this address.
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), gate::check_site))
         .layer(middleware::from_fn(security_headers))
         .with_state(app)
 }

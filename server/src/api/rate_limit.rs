@@ -1,14 +1,14 @@
-//! The headers that tell a client how many more transactions its key may submit. Their names are those of the IETF
+//! The headers that tell a client how many more transactions its account may submit. Their names are those of the IETF
 //! draft on rate-limit headers (draft-ietf-httpapi-ratelimit-headers-03), which clients know.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::outbox::Allowance;
 
-/// What a signing key may still submit.
+/// What an account may still submit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RateLimit {
-    // First, so that the least limit is that of the key with the least room.
+    // First, so that the least limit is that of the account with the least room.
     remaining: usize,
     limit: usize,
     /// In how many seconds more should be possible.

@@ -84,7 +84,7 @@ impl App {
 }
 
 impl App {
-    /// The age of the last batch, by the time of its finality proof.
+    /// The age of the last batch, by the time of its sequence proof.
     fn batch_age(&self) -> Option<Duration> {
         let finalized_ms = self.watch.published.borrow().finalized_ms?;
         Some(Duration::from_millis(self.clock.now_ms().saturating_sub(finalized_ms)))

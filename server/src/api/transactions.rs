@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::{Extension, Json};
 use futures_util::future::join_all;
 use serde_json::value::RawValue;
@@ -38,7 +38,7 @@ pub struct Taken {
     hash: TransactionHash,
     /// `None` if the transaction already has its outcome.
     receipt: Option<ReceiptBody>,
-    /// What its signing key may still submit; `None` if the transaction already has its outcome.
+    /// What its account may still submit; `None` if the transaction already has its outcome.
     rate_limit: Option<RateLimit>,
 }
 
@@ -156,7 +156,7 @@ impl App {
         let hash = checked.hash;
         let received_ms = self.outbox.submit(&checked, element).await;
         let received_ms = received_ms.map_err(|error| Refused::Unavailable(error.into()))?;
-        let rate_limit = RateLimit::new(self.outbox.allowance(&checked.signer));
+        let rate_limit = RateLimit::new(self.outbox.allowance(&checked.account));
         let receipt = Some(self.receipt(hash, received_ms));
         Ok(Taken { hash, receipt, rate_limit: Some(rate_limit) })
     }
@@ -220,13 +220,21 @@ pub async fn submit(
         }
         Submission::Array(elements) => {
             let results = app.take(client, elements).await?;
-            // Those of the key with the least room left, so that a client of several keys knows when to wait.
+            // Those of the account with the least room left, so that a client of several knows when to wait.
             let rate_limits = results.iter().filter_map(|result| match result {
                 Ok(taken) => taken.rate_limit,
                 Err(Refused::Unavailable(error)) => error.rate_limit(),
                 Err(_) => None,
             });
-            let headers = headers(rate_limits.min());
+            let mut headers = headers(rate_limits.min());
+            // The longest wait of those that were refused for lack of room. Only these can be sent again as they are.
+            let waits = results.iter().filter_map(|result| match result {
+                Err(Refused::Unavailable(error)) => error.retry_after_s(),
+                _ => None,
+            });
+            if let Some(seconds) = waits.max() {
+                headers.insert(header::RETRY_AFTER, seconds.into());
+            }
             let transactions = results.into_iter().map(entry).collect();
             Ok((StatusCode::ACCEPTED, headers, Json(SubmitResponse { transactions })))
         }

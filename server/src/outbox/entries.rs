@@ -145,13 +145,13 @@ impl Entries {
             .or_else(|| self.ended.get(hash).map(ended))
     }
 
-    /// What a signing key may still submit, apart from urgent transactions.
-    pub fn allowance(&self, key: &PublicKey) -> Allowance {
-        self.allowance_of(key, false)
+    /// What an account may still submit, apart from urgent transactions.
+    pub fn allowance(&self, account: &PublicKey) -> Allowance {
+        self.allowance_of(account, false)
     }
 
-    fn allowance_of(&self, key: &PublicKey, is_urgent: bool) -> Allowance {
-        let (limit, remaining) = self.quotas.limit(key, is_urgent);
+    fn allowance_of(&self, account: &PublicKey, is_urgent: bool) -> Allowance {
+        let (limit, remaining) = self.quotas.limit(account, is_urgent);
         Allowance { limit, remaining, reset_s: self.retry_after_s() }
     }
 
@@ -170,11 +170,11 @@ impl Entries {
         checked: &CheckedTransaction,
         bytes: usize,
     ) -> Result<(), SubmitError> {
-        let (key, is_urgent) = (&checked.signer, is_urgent(&checked.action));
-        self.quotas.check(key, is_urgent, bytes).map_err(|why| match why {
+        let (account, is_urgent) = (&checked.account, is_urgent(&checked.action));
+        self.quotas.check(account, is_urgent, bytes).map_err(|why| match why {
             NoRoom::Full => self.full(),
             NoRoom::Quota => {
-                let allowance = self.allowance_of(key, is_urgent);
+                let allowance = self.allowance_of(account, is_urgent);
                 SubmitError::Quota(Allowance { remaining: 0, ..allowance })
             }
         })
@@ -183,14 +183,14 @@ impl Entries {
     /// Takes room for a transaction, and returns its number. From now on it counts as pending.
     pub fn reserve(&mut self, checked: &Arc<CheckedTransaction>, bytes: usize) -> u64 {
         self.last += 1;
-        self.quotas.take(checked.signer, is_urgent(&checked.action), bytes);
+        self.quotas.take(checked.account, is_urgent(&checked.action), bytes);
         self.pending.add(self.last, checked);
         self.last
     }
 
     /// Gives back what `reserve` took.
     pub fn release(&mut self, sequence: u64, checked: &CheckedTransaction, bytes: usize) {
-        self.quotas.give_back(&checked.signer, is_urgent(&checked.action), bytes);
+        self.quotas.give_back(&checked.account, is_urgent(&checked.action), bytes);
         self.pending.remove(sequence, checked);
     }
 

@@ -185,10 +185,10 @@ impl Outbox {
         })
     }
 
-    /// How many transactions a signing key may have in the outbox, and how many more it may submit. Cancels, switches
-    /// and attestations are not counted.
-    pub fn allowance(&self, key: &PublicKey) -> Allowance {
-        self.entries(|entries| entries.allowance(key))
+    /// How many transactions an account may have in the outbox, and how many more it may submit. Cancels, switches and
+    /// attestations are not counted.
+    pub fn allowance(&self, account: &PublicKey) -> Allowance {
+        self.entries(|entries| entries.allowance(account))
     }
 
     /// The progress of a transaction that waits, was given up, or was applied not long ago.

@@ -1,8 +1,9 @@
-//! How much room each signing key has in the outbox.
+//! How much room each account has in the outbox.
 //!
-//! A key's quota is a share of the room that is left. So nobody can fill the outbox alone: many keys that all use
-//! up their quotas leave less and less to each other, and a key that has nothing here still finds room. Quotas are
-//! by signing key and not by account, since anybody can name another's account in a transaction.
+//! An account's quota is a share of the room that is left. So nobody can fill the outbox alone: many accounts that all
+//! use up their quotas leave less and less to each other, and an account that has nothing here still finds room. Its
+//! session keys share its quota. Nobody else can use it up: a transaction of a key that may not sign for the account is
+//! refused before it comes here.
 
 use std::collections::HashMap;
 
@@ -14,7 +15,7 @@ pub const BYTES_MAX: usize = 64 << 20;
 /// The part of the outbox that only urgent transactions may use, as a divisor. When orders have filled the rest,
 /// they can still be cancelled.
 const URGENT_PART: usize = 10;
-/// A key may use this part of the free room, as a divisor.
+/// An account may use this part of the free room, as a divisor.
 const SHARE: usize = 20;
 /// A quota is never less than this many transactions and bytes while there is room at all.
 const LEAST: (usize, usize) = (16, 64 << 10);
@@ -24,14 +25,14 @@ const LEAST: (usize, usize) = (16, 64 << 10);
 pub enum NoRoom {
     /// The outbox is full.
     Full,
-    /// Its signing key has used up its quota.
+    /// Its account has used up its quota.
     Quota,
 }
 
-/// What a signing key may still submit.
+/// What an account may still submit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
-    /// The number of transactions that the key may have in the outbox at present.
+    /// The number of transactions that the account may have in the outbox at present.
     pub limit: usize,
     /// How many more it may submit.
     pub remaining: usize,
@@ -39,8 +40,8 @@ pub struct Allowance {
     pub reset_s: u32,
 }
 
-/// The room that transactions use: others, and urgent ones. Each kind has its own quota, so that a key whose orders
-/// fill one can still cancel them.
+/// The room that transactions use: others, and urgent ones. Each kind has its own quota, so that an account whose
+/// orders fill one can still cancel them.
 #[derive(Clone, Copy, Debug, Default)]
 struct Room {
     entries: [usize; 2],
@@ -50,10 +51,10 @@ struct Room {
 #[derive(Debug, Default)]
 pub struct Quotas {
     total: Room,
-    by_key: HashMap<PublicKey, Room>,
+    by_account: HashMap<PublicKey, Room>,
 }
 
-/// A key's share of what is free for a kind of transactions.
+/// An account's share of what is free for a kind of transactions.
 fn share(max: usize, used: [usize; 2], is_urgent: bool, least: usize) -> usize {
     let max = if is_urgent { max } else { max - max / URGENT_PART };
     match max.saturating_sub(used[0] + used[1]) {
@@ -63,42 +64,44 @@ fn share(max: usize, used: [usize; 2], is_urgent: bool, least: usize) -> usize {
 }
 
 impl Quotas {
-    /// Whether a transaction of this key finds room.
-    pub fn check(&self, key: &PublicKey, is_urgent: bool, bytes: usize) -> Result<(), NoRoom> {
-        let (limit, remaining) = self.limit(key, is_urgent);
+    /// Whether a transaction of this account finds room.
+    pub fn check(&self, account: &PublicKey, is_urgent: bool, bytes: usize) -> Result<(), NoRoom> {
+        let (limit, remaining) = self.limit(account, is_urgent);
         let bytes_max = share(BYTES_MAX, self.total.bytes, is_urgent, LEAST.1);
         if limit == 0 || bytes_max == 0 {
             return Err(NoRoom::Full);
         }
-        let used = self.by_key.get(key).map_or(0, |room| room.bytes[usize::from(is_urgent)]);
-        // A key's first transaction is never refused for its length: the API bounds that.
+        let used =
+            self.by_account.get(account).map_or(0, |room| room.bytes[usize::from(is_urgent)]);
+        // An account's first transaction is never refused for its length: the API bounds that.
         let is_long = used > 0 && used + bytes > bytes_max;
         if remaining == 0 || is_long { Err(NoRoom::Quota) } else { Ok(()) }
     }
 
-    /// How many transactions of a kind a key may have here at present, and how many more.
-    pub fn limit(&self, key: &PublicKey, is_urgent: bool) -> (usize, usize) {
+    /// How many transactions of a kind an account may have here at present, and how many more.
+    pub fn limit(&self, account: &PublicKey, is_urgent: bool) -> (usize, usize) {
         let limit = share(ENTRIES_MAX, self.total.entries, is_urgent, LEAST.0);
-        let used = self.by_key.get(key).map_or(0, |room| room.entries[usize::from(is_urgent)]);
+        let used =
+            self.by_account.get(account).map_or(0, |room| room.entries[usize::from(is_urgent)]);
         (limit, limit.saturating_sub(used))
     }
 
-    pub fn take(&mut self, key: PublicKey, is_urgent: bool, bytes: usize) {
-        for room in [&mut self.total, self.by_key.entry(key).or_default()] {
+    pub fn take(&mut self, account: PublicKey, is_urgent: bool, bytes: usize) {
+        for room in [&mut self.total, self.by_account.entry(account).or_default()] {
             room.entries[usize::from(is_urgent)] += 1;
             room.bytes[usize::from(is_urgent)] += bytes;
         }
     }
 
-    pub fn give_back(&mut self, key: &PublicKey, is_urgent: bool, bytes: usize) {
-        let Some(of_key) = self.by_key.get_mut(key) else { return };
-        for room in [&mut self.total, of_key] {
+    pub fn give_back(&mut self, account: &PublicKey, is_urgent: bool, bytes: usize) {
+        let Some(of_account) = self.by_account.get_mut(account) else { return };
+        for room in [&mut self.total, of_account] {
             room.entries[usize::from(is_urgent)] -= 1;
             room.bytes[usize::from(is_urgent)] -= bytes;
         }
-        // The map would otherwise grow with every key that ever had a transaction here.
-        if self.by_key.get(key).is_some_and(|room| room.entries == [0, 0]) {
-            self.by_key.remove(key);
+        // The map would otherwise grow with every account that ever had a transaction here.
+        if self.by_account.get(account).is_some_and(|room| room.entries == [0, 0]) {
+            self.by_account.remove(account);
         }
     }
 }

@@ -12,7 +12,7 @@ use super::quotas::Allowance;
 pub enum SubmitError {
     /// The outbox is full.
     Full { retry_after_s: u32 },
-    /// The signing key has as many transactions in the outbox as it may.
+    /// The account has as many transactions in the outbox as it may.
     Quota(Allowance),
     /// The disk failed, or the replica is stopping.
     Stopped,

@@ -218,7 +218,7 @@ async fn a_body_that_is_too_large_is_not_overtaken_by_the_bodies_behind_it() {
 }
 
 #[test]
-fn one_key_cannot_fill_the_outbox_and_can_still_cancel() {
+fn one_account_cannot_fill_the_outbox_and_can_still_cancel() {
     let mut quotas = Quotas::default();
     let keys: Vec<_> = (3..103).map(|seed| key(seed).public_key()).collect();
     let mut fill = |key: &PublicKey| {
@@ -247,7 +247,7 @@ fn one_key_cannot_fill_the_outbox_and_can_still_cancel() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_has_used_up_its_quota_is_told_so() {
+async fn an_account_that_has_used_up_its_quota_is_told_so() {
     let bench = Bench::new();
     let sender = key(3).public_key();
     let checked =
@@ -262,6 +262,11 @@ async fn a_key_that_has_used_up_its_quota_is_told_so() {
     assert!(usize::try_from(count).unwrap() <= before.limit && count > 4000, "{count} {before:?}");
     assert_eq!((allowance.remaining, allowance.reset_s), (0, 5));
     assert_eq!(bench.outbox.allowance(&sender).remaining, 0);
+    // A session key has no quota of its own beside that of its account.
+    checked.hash.0[8] ^= 1;
+    checked.signer = key(4).public_key();
+    let of_session_key = bench.outbox.enqueue(&checked, "1".repeat(400));
+    assert!(matches!(of_session_key, Err(SubmitError::Quota(_))));
     assert!(bench.outbox.allowance(&key(4).public_key()).remaining > 4000);
 }
 

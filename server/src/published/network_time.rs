@@ -1,6 +1,6 @@
 //! The network's time, and what it says about this replica's clock.
 //!
-//! The nodes sign a time with every finality proof. A proof that arrives while the replica follows the network is a
+//! The nodes sign a time with every sequence proof. A proof that arrives while the replica follows the network is a
 //! few seconds old at most, so it tells the time to within the time of finality, and the process's own timer
 //! carries it on. A proof that arrives while the replica catches up tells nothing.
 //!
@@ -20,7 +20,7 @@ pub const DIFFERENCE_MAX: Duration = Duration::from_secs(120);
 /// set it again.
 const LASTS: Duration = Duration::from_secs(600);
 
-/// The time of the newest finality proof that arrived while the replica followed the network.
+/// The time of the newest sequence proof that arrived while the replica followed the network.
 #[derive(Clone, Copy, Debug)]
 pub struct NetworkTime {
     pub proof_ms: u64,

@@ -35,7 +35,7 @@ pub struct Published {
     pub chaining_hash: String,
     /// When the last batch was applied; `None` if by an earlier process.
     pub applied_ms: Option<u64>,
-    /// The time of the last batch's finality proof, in Unix milliseconds; `None` if this replica has no batch.
+    /// The time of the last batch's sequence proof, in Unix milliseconds; `None` if this replica has no batch.
     pub finalized_ms: Option<u64>,
     /// `None` until a proof arrives while the replica follows the network.
     pub network_time: Option<NetworkTime>,

@@ -195,8 +195,13 @@ impl<S: Storage> Replica<S> {
             let (by, side) =
                 (ahead_s.unsigned_abs(), if ahead_s > 0 { "ahead of" } else { "behind" });
             let max = DIFFERENCE_MAX.as_secs();
+            let effect = if ahead_s > 0 {
+                format!("beyond {max} s the network's time is attested in its place")
+            } else {
+                "it holds the exchange's time back".into()
+            };
             tracing::error!(
-                "this machine's clock is {by} s {side} the time of the network's proofs. More than {max} s are not attested: set the clock (NTP)"
+                "this machine's clock is {by} s {side} the time of the network's proofs; {effect}: set the clock (NTP)"
             );
         } else {
             tracing::info!(

@@ -235,8 +235,11 @@ async fn a_flood_of_one_key_delays_nobody_else_and_ends_in_429() {
         let header = |name: &str| answer.headers()[name].to_str().unwrap().parse::<u64>().unwrap();
         assert!(header("ratelimit-limit") > 0 && header("ratelimit-reset") > 0);
         remaining = remaining.min(header("ratelimit-remaining"));
+        let retry_after = answer.headers().get("retry-after").cloned();
         let answer: Value = answer.json().await.unwrap();
         let entries = answer["transactions"].as_array().unwrap();
+        let has_refused = entries.iter().any(|entry| entry["error"]["name"] == "outbox_quota");
+        assert_eq!(retry_after.is_some(), has_refused, "{retry_after:?}");
         refused += entries.iter().filter(|entry| entry["error"]["name"] == "outbox_quota").count();
     }
     assert!(refused > 0 && remaining == 0, "{refused} refused, {remaining} remaining");

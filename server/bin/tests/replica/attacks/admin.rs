@@ -28,6 +28,9 @@ async fn the_admin_listener_answers_while_all_connections_of_the_other_are_taken
     assert!(metrics.body.contains("\nzellbook_batch "), "{metrics:?}");
     // Nothing else is served there, for example no transactions are taken.
     assert_eq!(get(port, "/v1/status").await.status, 404);
+    // A page of another site can give its own name this address, and must not read metrics with it.
+    let lines = ["GET /metrics HTTP/1.1", "Host: other.example"];
+    assert_eq!(request(([127, 0, 0, 1], port).into(), &lines, "").await.status, 421);
     drop(attack);
 
     for path in PATHS {
