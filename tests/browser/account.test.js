@@ -188,3 +188,59 @@ test("the dead-man's switch counts down, is extended while the page is open, and
   await left.waitFor({ state: "hidden" });
   assert.equal((await scene.exchange.get(`/v1/accounts/${alice.account}`)).switch_ms, null);
 });
+
+test("a switch that is dismissed on the sheet changes nothing about the one that is on", async () => {
+  const alice = await scene.trader();
+  const { page, sheet } = alice;
+  const left = page.getByRole("timer");
+  const press = async (name) => {
+    await page.getByRole("button", { name, exact: true }).click();
+    await sheet.waitFor();
+  };
+  const dismiss = async () => {
+    await sheet.getByRole("button", { name: "Cancel" }).click();
+    await sheet.waitFor({ state: "hidden" });
+  };
+  await alice.tab("Open orders (0)");
+  await page.getByLabel("After").selectOption({ label: "1 hour" });
+  await press("Turn on");
+  await alice.sign();
+  await alice.outcome("applied");
+  await alice.tab("Open orders (0)");
+  await left.getByText("This page keeps extending it while it is open.").waitFor();
+
+  await press("Turn off");
+  await dismiss();
+  await left.getByText("This page keeps extending it while it is open.").waitFor();
+
+  // After a reload nobody has switched it on here, and a dismissed sheet does not count either.
+  await page.reload();
+  await alice.unlock();
+  await alice.tab("Open orders (0)");
+  await left.getByText("This page does not extend it.").waitFor();
+  await page.getByLabel("After").selectOption({ label: "8 hours" });
+  await press("Turn on");
+  await dismiss();
+  await left.getByText("This page does not extend it.").waitFor();
+
+  // Another account does not extend the switch of this one.
+  await press("Turn on");
+  await alice.sign();
+  await alice.outcome("applied");
+  await alice.openWallet();
+  await alice.dialog.getByRole("button", { name: "Add account" }).click();
+  await alice.dialog.getByRole("radio", { name: "Account 2" }).waitFor();
+  await alice.closeWallet();
+  // The exchange takes nothing from an account that it does not know.
+  await alice.getTokens();
+  await alice.tab("Open orders (0)");
+  await page.getByLabel("After").selectOption({ label: "2 min" });
+  await press("Turn on");
+  await alice.sign();
+  await alice.outcome("applied");
+  await alice.openWallet();
+  await alice.dialog.getByRole("radio", { name: "Account 1" }).check();
+  await alice.closeWallet();
+  await alice.tab("Open orders (0)");
+  await left.getByText("This page does not extend it.").waitFor();
+});

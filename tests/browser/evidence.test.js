@@ -1,9 +1,12 @@
 // The page's checks of a replica's answers: they pass for an honest replica, and name the false part for a dishonest
 // one.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { NARROW, WIDE } from "./exchange.js";
+import { falsify, falsifyFeed } from "./lies.js";
 import { Scene } from "./scene.js";
+import { Trader } from "./trader.js";
 
 let alice;
 let order;
@@ -38,18 +41,6 @@ const checkTransaction = async (person) => {
   await concluded(person.page);
 };
 
-// Changes the replica's answers from now on. The returned function gives the number of changed answers.
-const falsify = async (page, where, change) => {
-  let changed = 0;
-  await page.route(where, async (route) => {
-    const answer = await route.fetch();
-    const text = await answer.text();
-    if (change(text) !== text) changed += 1;
-    await route.fulfill({ response: answer, body: change(text) });
-  });
-  return () => changed;
-};
-
 for (const viewport of [WIDE, NARROW]) {
   test(`a transaction is checked from its message to the sequence proof of its batch, ${viewport.width} px`, async () => {
     const person = await scene.arrive({ path: `/transactions/${order.hash}`, viewport });
@@ -76,6 +67,10 @@ const FALSE_ANSWERS = [
     (text) => JSON.stringify(transactionOf(JSON.parse(text), "1991")), "Signature"],
   ["a different message beside the right transaction", (url) => url.pathname.endsWith("/signed"),
     (text) => text.replace("price: 1990", "price: 1991"), "Message and hash"],
+  ["a message in a format that it does not have", (url) => url.pathname.endsWith("/signed"),
+    (text) => JSON.stringify({ ...JSON.parse(text), scheme: "guide", text: "buy,ETH,USDT,1,1" }), "Message and hash"],
+  ["a different signature beside the right transaction", (url) => url.pathname.endsWith("/signed"),
+    (text) => JSON.stringify({ ...JSON.parse(text), signature: "00".repeat(65) }), "Signature"],
   ["a batch body with a different price", (url) => url.pathname === "/v1/batches",
     (text) => text.replace('\\"price\\":\\"1990\\"', '\\"price\\":\\"1991\\"'), "Chain"],
   ["a wrong position in the batch", (url) => url.pathname === `/v1/transactions/${order.hash}`,
@@ -147,6 +142,7 @@ for (const [name, where, change] of [
   ["a different root", ofOrder, (text) => flipped(text, "root")],
   ["a different price in the list", ofAccount, shownOrder({ price: "1991" })],
   ["a larger open quantity in the list", ofAccount, shownOrder({ remaining: "2" })],
+  ["a filled part in the list", ofAccount, shownOrder({ filled: "0.5" })],
   ["the other side in the list", ofAccount, shownOrder({ side: "sell" })],
   ["a different transaction in the list", ofAccount, shownOrder({ hash: "0".repeat(64) })],
   ["an order that does not exist", ofAccount, shownOrder({ id: "999999" })],
@@ -168,8 +164,9 @@ test("the latest batch, balances and open orders show how they are known, and ne
   const { page } = alice;
   const mark = (of) => page.getByRole("button", { name: new RegExp(`^${of}: `) });
   const reported = "this replica (not verified here)";
-  const verified = /proven \(verified in this browser\)|certified by replicas \(verified in this browser\)/;
-  for (const [of, before, after] of [["Latest batch", "Verify", "Verified"], ["Balances", reported, verified], ["Open orders", reported, verified]]) {
+  // Without signatures of the replicas, a root is only what this replica says.
+  const checked = /consistent with this replica’s state root \(not certified\)|certified by replicas \(verified in this browser\)/;
+  for (const [of, before, after] of [["Latest batch", "Verify", /Sequenced|Verified/], ["Balances", reported, checked], ["Open orders", reported, checked]]) {
     if (of !== "Latest batch") await alice.tab(of);
     assert.equal(await mark(of).innerText(), before);
     await page.getByRole("button", { name: `${of}: reported. ${before}`, exact: true }).waitFor();
@@ -177,7 +174,7 @@ test("the latest batch, balances and open orders show how they are known, and ne
     await concluded(page);
     await page.keyboard.press("Escape");
     await mark(of).filter({ hasText: after }).waitFor();
-    await page.getByRole("button", { name: new RegExp(`^${of}: (proven|certified)\\. `) }).waitFor();
+    await page.getByRole("button", { name: new RegExp(`^${of}: (${of === "Latest batch" ? "proven" : "consistent"}|certified)\\. `) }).waitFor();
   }
   await alice.order("Buy", "0.1", "1970");
   await alice.outcome("applied");
@@ -186,4 +183,134 @@ test("the latest batch, balances and open orders show how they are known, and ne
   await mark("Balances").filter({ hasText: reported }).waitFor();
   await alice.tab("Open orders");
   await mark("Open orders").filter({ hasText: reported }).waitFor();
+});
+
+// The lies below are whole: each answer fits the others, and only the evidence is missing.
+
+test("a transaction that was never sequenced is not proven by the proof of an earlier batch", async () => {
+  const { exchange } = scene;
+  const trader = await Trader.arrive(exchange);
+  const element = JSON.stringify(trader.order("buy", 1, 1234));
+  const { kind, account, scheme, signature, ...fields } = JSON.parse(element);
+  const values = Object.entries({ kind, account, ...fields }).map(([name, value]) => `${name}: ${value}`);
+  const text = [`Zellbook 1 ${trader.network}`, ...values].join("\n");
+  const hash = createHash("sha256").update(text).digest("hex");
+  const { batch } = await exchange.get("/v1/status");
+  const contents = await exchange.get(`/v1/batches/${batch}/contents?limit=1`);
+  const { chaining_hash } = await exchange.get(`/v1/batches/${batch}`);
+  const next = String(Number(batch) + 1);
+  const answers = {
+    [`/v1/transactions/${hash}/signed`]: { hash, text, scheme, signature, signer: account, element },
+    [`/v1/transactions/${hash}`]: { ...(await exchange.get(`/v1/transactions/${order.hash}`)), hash, batch: next, position: "0" },
+    [`/v1/batches/${next}/contents`]: { ...contents, previous_chaining_hash: chaining_hash },
+  };
+  const person = await scene.arrive();
+  const { page } = person;
+  await page.route((url) => url.pathname in answers, (route) => route.fulfill({ json: answers[new URL(route.request().url()).pathname] }));
+  await page.goto(`${exchange.url}/transactions/${hash}`);
+  await page.getByRole("heading", { level: 1, name: "Transaction" }).waitFor();
+  await checkTransaction(person);
+  assert.match(await verdict(page).innerText(), /At least one check failed/);
+  const found = Object.fromEntries(await steps(page));
+  assert.equal(found["Message and hash"], "done", "its owner has signed it");
+  assert.deepEqual([found.Chain, found["In the batch"]], ["bad", "bad"]);
+});
+
+test("numbers that the feed alone falsifies are not called checked", async () => {
+  // The same account in another browser.
+  const person = await scene.arrive();
+  const { page } = person;
+  await person.importKey(alice.words.join(" "));
+  await falsifyFeed(page, "account", ({ balances, open_orders: orders }) => {
+    if (balances?.[0]) balances[0].available = "1000000";
+    if (orders?.[0]) orders[0].quantity = "77";
+  });
+  await page.reload();
+  for (const [of, wrong] of [["Balances", /^1,000,000$/], ["Open orders", /^77\.0/]]) {
+    await person.tab(of);
+    await page.getByRole("cell", { name: wrong }).first().waitFor();
+    await page.getByRole("button", { name: new RegExp(`^${of}: `) }).click();
+    await concluded(page);
+    const [, outcome] = (await steps(page)).find(([title]) => title === "Numbers on this page");
+    assert.notEqual(outcome, "done");
+    assert.doesNotMatch(await verdict(page).innerText(), /All checks/);
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: new RegExp(`^${of}: (reported|false)\\. `) }).waitFor();
+  }
+});
+
+for (const [name, change] of [
+  ["none", () => []],
+  ["one less", (balances) => balances.slice(1)],
+  ["one twice", (balances) => [...balances, balances[0]]],
+]) {
+  test(`a list of balances without each token once is detected: ${name}`, async () => {
+    const person = await scene.arrive({ path: `/accounts/${alice.account}` });
+    const { page } = person;
+    await page.getByRole("table", { name: "Balances" }).waitFor();
+    const changed = await falsify(page, ofAccount, (text) => {
+      const body = JSON.parse(text);
+      return JSON.stringify({ ...body, balances: change(body.balances) });
+    });
+    await page.getByRole("button", { name: "Check", exact: true }).click();
+    await concluded(page);
+    assert.ok(changed() > 0, "at least one answer was changed");
+    assert.match(await verdict(page).innerText(), /At least one check failed/);
+    assert.ok((await steps(page)).some(([title, outcome]) => title === "Tokens" && outcome === "bad"));
+  });
+}
+
+test("a root of the latest batch that the certified one contradicts is detected, and one that nobody certified is not verified", async () => {
+  const { exchange } = scene;
+  const certified = await exchange.get(`/v1/certified?from=${order.batch}`);
+  const { page } = await scene.arrive();
+  const mark = page.getByRole("button", { name: /^Latest batch: / });
+  const say = async (change) => {
+    await page.unrouteAll();
+    await falsify(page, (url) => url.pathname === "/v1/status", (text) => JSON.stringify({ ...JSON.parse(text), ...change }));
+    await mark.click();
+    await concluded(page);
+    const found = Object.fromEntries(await steps(page));
+    const words = await verdict(page).innerText();
+    await page.keyboard.press("Escape");
+    return [found, words];
+  };
+  const ofBatch = { batch: certified.batch, certified_batch: certified.batch, certified_root: certified.root };
+  const [honest] = await say({ ...ofBatch, root: certified.root });
+  assert.equal(honest["Certified root"], "done");
+  const [found, words] = await say({ ...ofBatch, root: "77".repeat(32) });
+  assert.equal(found["Certified root"], "bad");
+  assert.match(words, /At least one check failed/);
+
+  await say({ certified_batch: null, certified_root: null });
+  await mark.filter({ hasText: /^Sequenced$/ }).waitFor();
+});
+
+test("the explorer compares a message with the hash in its path, and not with one that the replica sends", async () => {
+  const { page } = await scene.arrive({ path: "/batches" });
+  const text = "Zellbook 1 another message";
+  const hash = createHash("sha256").update(text).digest("hex");
+  const changed = await falsify(page, (url) => url.pathname.endsWith("/signed"), (body) => JSON.stringify({ ...JSON.parse(body), text, hash }));
+  const search = page.getByLabel("Search for a batch, transaction, account or market");
+  await search.fill(order.hash);
+  await search.press("Enter");
+  await page.getByText("the message does not have this hash").waitFor();
+  assert.ok(changed() > 0);
+});
+
+test("nodes without stake do not count among those that signed", async () => {
+  const person = await scene.arrive({ path: `/transactions/${order.hash}` });
+  const { page } = person;
+  await page.getByRole("heading", { level: 1, name: "Transaction" }).waitFor();
+  const { nodes } = await scene.exchange.get("/v1/network");
+  const count = Object.keys(nodes).length;
+  const changed = await falsify(page, (url) => url.pathname === "/v1/network", (text) => {
+    // As text, because the coordinates of keys are larger than the numbers of JavaScript.
+    const [, id, node] = /"nodes":\{\s*"([^"]+)":\s*(\{[^}]*\})/.exec(text);
+    const other = node.replaceAll(id, "idle").replace(/"stake":\s*[0-9.]+/, '"stake":0');
+    return text.replace(/"nodes":\{/, `"nodes":{"idle":${other},`);
+  });
+  await checkTransaction(person);
+  assert.ok(changed() > 0);
+  await sheet(page).getByText(`${count} of ${count} nodes with stake signed`).waitFor();
 });

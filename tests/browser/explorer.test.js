@@ -97,8 +97,8 @@ test("a transaction shows its lifecycle, its signed message and its outcome", as
   await page.getByRole("table", { name: "Fills as a taker" }).getByRole("row", { name: /ETH\/USDT 2,000.00 0.5000/ }).waitFor();
   await page.goto(`${scene.exchange.url}/transactions/${rejected().hash}`);
   await page.locator(".steps .bad").filter({ hasText: "rejected" }).waitFor();
-  await page.getByText("this needs 1995 USDT, but only 0 USDT is available.").waitFor();
-  await page.getByText("Reject code 40 (balance_too_low).").waitFor();
+  await page.getByText("this fill-or-kill order would fill only 0 of 1").waitFor();
+  await page.getByText("Reject code 34 (cannot_fill).").waitFor();
 });
 
 test("a message changed by the replica does not match the hash, and the page says so", async () => {
@@ -289,4 +289,32 @@ test("all trades of a batch are shown page by page, and all fills of a transacti
   await rows.first().filter({ hasText: "1,991.00" }).waitFor();
   await page.goto(`${scene.exchange.url}/transactions/${hash}`);
   await hasCount(page.getByRole("table", { name: "Fills as a taker" }).locator("tbody tr"), 60);
+});
+
+test("after a refresh that failed, trying again asks for the newest rows", async () => {
+  const person = await scene.arrive({ path: `/accounts/${alice.account}` });
+  const { page } = person;
+  const isFills = (url) => url.pathname.endsWith("/fills");
+  await page.getByRole("table", { name: "Fills" }).waitFor();
+  const asked = [];
+  await page.route(isFills, (route) => {
+    asked.push(new URL(route.request().url()).search);
+    return asked.length === 1 ? route.abort() : route.continue();
+  });
+  await alice.order("Sell", "0.1", "2200");
+  await alice.outcome("applied");
+  await page.getByRole("button", { name: "Try again: fills" }).click();
+  await page.getByRole("button", { name: "Try again: fills" }).waitFor({ state: "hidden" });
+  assert.ok(asked.length >= 2);
+  assert.deepEqual(asked.filter((query) => query.includes("before")), []);
+
+  // A page that cannot be read is not left out in silence.
+  await page.unroute(isFills);
+  await page.route(isFills, (route) => route.fulfill({ json: { fills: "none" } }));
+  await alice.order("Sell", "0.1", "2201");
+  await alice.outcome("applied");
+  await page.getByText("The replica sent an answer that this page cannot read").waitFor();
+  await page.unroute(isFills);
+  await page.getByRole("button", { name: "Try again: fills" }).click();
+  await page.getByRole("table", { name: "Fills" }).getByRole("row").nth(1).waitFor();
 });

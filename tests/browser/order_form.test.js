@@ -121,3 +121,42 @@ for (const [name, viewport, colorScheme] of [["1440 px, dark", WIDE, "dark"], ["
     await page.locator(".readout").filter({ hasText: "Close 61,500.0" }).waitFor();
   });
 }
+
+test("a market in the list keeps the focus while its figures change", async () => {
+  await scene.open();
+  const person = await scene.arrive();
+  const { page } = person;
+  const maker = await Trader.arrive(scene.exchange);
+  const taker = await Trader.arrive(scene.exchange);
+  await page.locator(".market-picker > button").click();
+  const dialog = page.getByRole("dialog", { name: "Markets" });
+  await dialog.getByRole("button", { name: "BTC/USDT", exact: true }).focus();
+  await maker.execute(maker.order("sell", 0.1, 2000));
+  await taker.execute(taker.order("buy", 0.1, 2000, { timeInForce: "ioc" }));
+  await dialog.getByRole("row", { name: /^ETH\/USDT 2,000.00/ }).waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.textContent.trim()), "BTC/USDT");
+});
+
+test("the message in the form has all lines of the one that is signed", async () => {
+  await scene.open();
+  const alice = await scene.trader();
+  const { page, sheet } = alice;
+  const form = await alice.fill("Buy", "0.1", "1900");
+  await form.getByText("Advanced", { exact: true }).click();
+  const names = (text) => text.split("\n").map((line) => line.split(": ")[0]);
+  const shown = names(await form.locator("pre").textContent());
+  await form.locator("button[type=submit]").click();
+  assert.deepEqual(shown, names(await alice.sign()));
+  await alice.outcome("applied");
+
+  // A trading key is named too.
+  await alice.tab("Trading keys");
+  await page.locator("form.trading-key").getByRole("button", { name: "Create trading key" }).click();
+  const key = /\nkey: ([0-9a-f]{66})\n/.exec(await alice.sign())[1];
+  await alice.outcome("applied");
+  await alice.tab("Trading keys");
+  await page.getByRole("cell", { name: "this browser" }).waitFor();
+  await alice.fill("Buy", "0.1", "1901");
+  await form.locator("pre").filter({ hasText: `signer: ${key}` }).waitFor();
+  assert.equal(await sheet.isVisible(), false);
+});

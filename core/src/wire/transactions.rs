@@ -1,12 +1,14 @@
 //! Transactions: submitting them, their status, and the simulation of an order.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
 use super::accounts::OrderBody;
 use super::errors::RejectBody;
+use crate::protocol::{Element, Reject};
+use crate::rules::Rules;
 
 /// Answer to `POST /v1/transactions`: one entry for each transaction sent, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,4 +159,33 @@ pub struct SignedBody {
     pub signer: String,
     /// The element of the batch body, or of the outbox, unchanged.
     pub element: String,
+}
+
+impl SignedBody {
+    /// Reads an element of a body. The signature is not checked. A client computes this answer itself and compares
+    /// it with the replica's.
+    ///
+    /// # Errors
+    ///
+    /// [`Reject::Malformed`] if the element is no transaction.
+    pub fn read(rules: &Rules, element: &str) -> Result<Self, Reject> {
+        Ok(match Element::read(element, rules.genesis.guide_orders)? {
+            Element::Signed(signed) => Self {
+                hash: signed.transaction.hash(&rules.network).to_string(),
+                text: signed.transaction.text(&rules.network),
+                scheme: signed.scheme.name().into(),
+                signature: signed.signature.to_string(),
+                signer: signed.transaction.signing_key().to_string(),
+                element: element.into(),
+            },
+            Element::Guide(order) => Self {
+                hash: order.hash().to_string(),
+                text: order.text().into(),
+                scheme: "guide".into(),
+                signature: hex::encode(order.signature()),
+                signer: order.account.to_string(),
+                element: element.into(),
+            },
+        })
+    }
 }

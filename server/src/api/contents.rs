@@ -11,7 +11,6 @@ use super::batches::parse_index;
 use super::error::ApiError;
 use super::markets::{bounded, parameters};
 use super::transactions::{parse_hash, unknown_transaction};
-use crate::store;
 
 /// The most elements in one response. The bound limits CPU time: an element without a stored outcome is
 /// checked again when it is shown, which includes its signature.
@@ -106,6 +105,6 @@ pub async fn signed(
     // order cannot miss it.
     let waiting = app.outbox.element(&hash);
     let stored = app.reader.read(move |view| view.signed(&hash)).await?;
-    let found = stored.or_else(|| store::signed(&app.rules, &waiting?));
+    let found = stored.or_else(|| SignedBody::read(&app.rules, &waiting?).ok());
     found.map(Json).ok_or_else(unknown_transaction)
 }

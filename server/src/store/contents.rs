@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, params};
 use zellbook_core::protocol::{Element, check_element, elements};
 use zellbook_core::wire::{ElementBody, RejectBody, SignedBody, TradeBody};
-use zellbook_core::{Reject, Rules, TransactionHash};
+use zellbook_core::{Reject, TransactionHash};
 
 use super::error::QueryError;
 use super::reader::{TRADE_COLUMNS, Unsigned, View};
@@ -144,7 +144,9 @@ impl View<'_> {
         let body = self.body(found.batch)?.unwrap_or_default();
         let elements = elements(body.as_bytes());
         let position = usize::try_from(found.position).unwrap_or(usize::MAX);
-        Ok(elements.get(position).and_then(|element| signed(self.rules, element.get())))
+        Ok(elements
+            .get(position)
+            .and_then(|element| SignedBody::read(self.rules, element.get()).ok()))
     }
 
     /// The number of trades of a batch (all, or those of one taker order), and up to `limit` of them from
@@ -214,27 +216,4 @@ fn fields(element: &Element) -> Vec<(String, String)> {
             ("price", guide.order.price.to_string()),
         ]),
     }
-}
-
-/// The signed text of an element, and its signature.
-pub fn signed(rules: &Rules, json: &str) -> Option<SignedBody> {
-    let body = match Element::read(json, rules.genesis.guide_orders).ok()? {
-        Element::Signed(signed) => SignedBody {
-            hash: signed.transaction.hash(&rules.network).to_string(),
-            text: signed.transaction.text(&rules.network),
-            scheme: signed.scheme.name().into(),
-            signature: signed.signature.to_string(),
-            signer: signed.transaction.signing_key().to_string(),
-            element: json.into(),
-        },
-        Element::Guide(order) => SignedBody {
-            hash: order.hash().to_string(),
-            text: order.text().into(),
-            scheme: "guide".into(),
-            signature: hex::encode(order.signature()),
-            signer: order.account.to_string(),
-            element: json.into(),
-        },
-    };
-    Some(body)
 }

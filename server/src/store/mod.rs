@@ -29,7 +29,6 @@ mod writer;
 pub use accounts::read_balance;
 pub use candles::Interval;
 pub use changes::{AccountChanges, account_changes};
-pub use contents::signed;
 pub use database::open_durable;
 pub use decisive::Leaves;
 pub use error::{QueryError, StoreError};

@@ -26,11 +26,14 @@ pub fn AccountPanel() -> impl IntoView {
     // Whoever has just signed something wants to see what becomes of it. Renewals of the dead-man's switch sign
     // themselves, and a transaction without a text was signed by somebody else.
     let is_signed = |sent: &&Sent| sent.is_new && !sent.text.is_empty() && sent.title != RENEWAL;
-    // A memo, because the list changes with each step of each transaction.
-    let count = Memo::new(move |_| signing.sent.with(|list| list.iter().filter(is_signed).count()));
-    Effect::new(move |before: Option<usize>| {
-        let now = count.get();
-        if before.is_some_and(|before| now > before) {
+    // A memo, because the list changes with each step of each transaction. The newest one and not their number: the list
+    // has a limit.
+    let newest = Memo::new(move |_| {
+        signing.sent.with(|list| list.iter().find(is_signed).map(|sent| sent.hash.clone()))
+    });
+    Effect::new(move |before: Option<Option<String>>| {
+        let now = newest.get();
+        if before.is_some_and(|before| now.is_some() && now != before) {
             tab.set(Tab::Sent);
         }
         now

@@ -9,7 +9,7 @@ use zellbook_core::wire::{AccountBody, AccountChangeBody};
 
 use crate::features::market::{Markets, genesis};
 use crate::features::order::{self, DeadMan, EditSheet};
-use crate::features::signing::{SignSheet, Signing};
+use crate::features::signing::{self, SignSheet, Signing, use_signing};
 use crate::features::wallet::{Session, keys, use_session};
 use crate::platform::feed::AccountMessage;
 use crate::platform::{clock, database, feed, tabs};
@@ -89,6 +89,7 @@ fn begin_part(part: AccountPart) -> Result<(), NotLoaded> {
     }
     // Before the wallet: once it has an account, the feed subscribes to it and has to read the snapshot.
     feed::read_accounts(read_account);
+    signing::load_preview();
     keys::start(part.session);
     order::keep_alive(part.session, part.signing, part.switch);
     spawn_local(part.follow_account());
@@ -139,6 +140,9 @@ pub fn AccountSheets() -> impl IntoView {
 #[wasm_split(account, wasm_split_path = ::leptos::wasm_split, fallible)]
 fn sheets() -> Result<MakeView, NotLoaded> {
     Ok(|| {
+        // The sheets go when the last account does, in any tab.
+        let signing = use_signing();
+        on_cleanup(move || signing.forget());
         view! {
             <EditSheet />
             <SignSheet />

@@ -87,10 +87,7 @@ fn lag(status: &StatusBody) -> u64 {
 pub fn Banner() -> impl IntoView {
     let connection = use_connection();
     let interface = use_interface();
-    let text = move || {
-        if let Some(problem) = interface.problem.get() {
-            return Some((problem, false));
-        }
+    let state = move || {
         // Before the first status nothing is shown that could be out of date, and the header says "Connecting…".
         let status = connection.status.get()?;
         if !connection.is_connected.get() {
@@ -132,7 +129,11 @@ pub fn Banner() -> impl IntoView {
     };
     // A memo, because a status comes with every batch. Without it, screen readers would announce the same text each
     // time.
-    let text = Memo::new(move |_| text());
+    let text = Memo::new(move |_| match (state(), interface.problem.get()) {
+        // A problem that somebody reported must not hide that the data is out of date.
+        (Some((state, is_bad)), Some(problem)) => Some((format!("{state} {problem}"), is_bad)),
+        (state, problem) => state.or(problem.map(|problem| (problem, false))),
+    });
     let dismiss = move || {
         interface.problem.with(Option::is_some).then(|| {
             let dismiss = move |_| interface.dismiss();

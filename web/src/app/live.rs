@@ -87,8 +87,10 @@ impl Live {
     /// Loads the markets until they are there, then keeps their figures up to date.
     pub async fn follow_markets(self) {
         loop {
+            let answer = api::markets().await;
+            // Asked after the answer: genesis may have come first.
             let has_listing = self.markets.listing.with_untracked(Option::is_some);
-            match api::markets().await {
+            match answer {
                 Ok(markets) => {
                     if !has_listing {
                         self.show_listing(&markets);
@@ -109,7 +111,7 @@ impl Live {
             let text = "The replica sent a list of markets that this page cannot read.";
             return self.interface.report(text);
         };
-        self.write_markets.set_listing(listing);
+        self.write_markets.set_listing(&listing);
         self.interface.dismiss();
     }
 }

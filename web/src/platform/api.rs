@@ -10,8 +10,15 @@ use zellbook_core::wire::{MarketsResponse, SubmitResponse, TransactionStatus};
 pub enum Problem {
     /// There was no answer. The same request can be made again.
     Unreachable,
-    /// The replica answered with an error, or in a form that this page cannot read.
+    /// The replica itself refused the request, in its own form of error. It would refuse the same request again.
     Refused(String),
+    /// Any other answer: the replica cannot answer now, a proxy in front of it answered, or this page cannot read the
+    /// answer. The request may have had its effect.
+    Unclear {
+        reason: String,
+        /// How many seconds the next request should wait, if the answer said so.
+        wait_s: Option<u32>,
+    },
 }
 
 impl std::fmt::Display for Problem {
@@ -20,7 +27,7 @@ impl std::fmt::Display for Problem {
             Self::Unreachable => f.write_str(
                 "The replica does not answer. Signed transactions are stored in this browser and sent once it does.",
             ),
-            Self::Refused(reason) => f.write_str(reason),
+            Self::Refused(reason) | Self::Unclear { reason, .. } => f.write_str(reason),
         }
     }
 }
@@ -46,16 +53,23 @@ async fn read(sent: Result<Response, gloo_net::Error>) -> ApiResult<String> {
         return Ok(text);
     }
     let status = response.status();
+    let wait_s = response.headers().get("retry-after").and_then(|text| text.parse().ok());
     // A proxy in front of the replica answers in a form of its own.
-    Err(Problem::Refused(serde_json::from_str::<Refusal>(&text).map_or_else(
-        |_| format!("The replica answered with status {status}."),
-        |refusal| refusal.error.message,
-    )))
+    Err(match serde_json::from_str::<Refusal>(&text) {
+        // 429 and everything from 500 on say only "not now".
+        Ok(refusal) if status < 500 && status != 429 => Problem::Refused(refusal.error.message),
+        Ok(refusal) => Problem::Unclear { reason: refusal.error.message, wait_s },
+        Err(_) => {
+            let reason = format!("The replica answered with status {status}.");
+            Problem::Unclear { reason, wait_s }
+        }
+    })
 }
 
 pub fn parse<T: DeserializeOwned>(text: &str) -> ApiResult<T> {
-    serde_json::from_str(text).map_err(|error| {
-        Problem::Refused(format!("The replica sent an answer that this page cannot read: {error}"))
+    serde_json::from_str(text).map_err(|error| Problem::Unclear {
+        reason: format!("The replica sent an answer that this page cannot read: {error}"),
+        wait_s: None,
     })
 }
 

@@ -153,15 +153,14 @@ pub async fn write(changes: Vec<Change>) -> Result<(), VaultError> {
         .map_err(unavailable)?;
     }
     // Waits for the transaction and not for its requests, because it can still fail for lack of space when they have
-    // succeeded. The error of a request arrives here too, and undoes the other changes.
-    let is_done = settled(&transaction, "complete", ["error", "abort"]).await;
+    // succeeded. A request that fails undoes the other changes and aborts the transaction, which then has the reason.
+    let is_done = settled(&transaction, "complete", ["abort", "abort"]).await;
     database.close();
-    let adds = changes.iter().any(|change| matches!(change, Change::Add(..)));
-    match (is_done, adds) {
-        (true, _) => Ok(()),
-        (false, true) => Err(VaultError::Occupied),
-        (false, false) => Err(VaultError::Storage),
+    if is_done {
+        return Ok(());
     }
+    let is_taken = transaction.error().is_some_and(|error| error.name() == "ConstraintError");
+    Err(if is_taken { VaultError::Occupied } else { VaultError::Storage })
 }
 
 fn field(object: &JsValue, name: &str) -> Option<JsValue> {

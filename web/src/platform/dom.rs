@@ -79,15 +79,22 @@ fn is_alike(old: &web_sys::Node, new: &web_sys::Node) -> bool {
     else {
         return false;
     };
-    // The reader has opened these details. The new element opens too: otherwise it would count as different, and
-    // replacing the old one would close them.
-    if old_element.has_attribute("open") {
-        let _ = new_element.set_attribute("open", "");
+    if WHOLE.contains(&old_element.tag_name().as_str()) {
+        return false;
     }
     // `is_equal_node` also compares children, so both are copied without them.
-    let bare = |node: &web_sys::Node| node.clone_node_with_deep(false).ok();
-    !WHOLE.contains(&old_element.tag_name().as_str())
-        && bare(old).zip(bare(new)).is_some_and(|(old, new)| old.is_equal_node(Some(&new)))
+    let bare = |element: &Element| element.clone_node_with_deep(false).ok()?.dyn_into().ok();
+    let (Some(old), Some(new)): (Option<Element>, Option<Element>) =
+        (bare(old_element), bare(new_element))
+    else {
+        return false;
+    };
+    // The reader has opened these details, which is no difference. Only the copy is changed: another old element may be
+    // the one that is like the new one.
+    if old.has_attribute("open") {
+        let _ = new.set_attribute("open", "");
+    }
+    old.is_equal_node(Some(&new))
 }
 
 /// The first of these siblings for which `will_do` holds.

@@ -81,27 +81,33 @@ pub fn short(text: &str) -> String {
     }
 }
 
-/// Unix milliseconds as a date of the browser. None for a text that is not a number.
+/// The last time that a date of the browser can have, in the year 275760 (ECMA-262, *Time Values*).
+const DATE_MAX_MS: f64 = 8.64e15;
+
+/// Unix milliseconds as a date of the browser. None for a text that is not a number, and for a time that no date has.
 fn date(milliseconds: &str) -> Option<Date> {
     // JavaScript reads the number, because Rust's reader of floats would add its tables to the page.
     let time = js_sys::Number::parse_float(milliseconds);
-    time.is_finite().then(|| Date::new(&time.into()))
+    // An expiry can be any number of 64 bits, and `to_iso_string` throws for a date that is not valid. NaN is not in the
+    // range either.
+    (0.0..=DATE_MAX_MS).contains(&time).then(|| Date::new(&time.into()))
 }
 
-/// Unix milliseconds as local time of day.
+/// Unix milliseconds as local time of day. Here and below, a time without a date stays a number.
 pub fn time(milliseconds: &str) -> String {
-    date(milliseconds).map_or_else(String::new, |date| date.to_locale_time_string("default").into())
+    date(milliseconds)
+        .map_or_else(|| milliseconds.into(), |date| date.to_locale_time_string("default").into())
 }
 
 /// Unix milliseconds as local date and time of day.
 pub fn date_time(milliseconds: &str) -> String {
     let text = |date: Date| date.to_locale_string("default", &JsValue::UNDEFINED).into();
-    date(milliseconds).map_or_else(String::new, text)
+    date(milliseconds).map_or_else(|| milliseconds.into(), text)
 }
 
 /// Unix milliseconds as full UTC time.
 pub fn utc(milliseconds: &str) -> String {
-    date(milliseconds).map_or_else(String::new, |date| date.to_iso_string().into())
+    date(milliseconds).map_or_else(|| milliseconds.into(), |date| date.to_iso_string().into())
 }
 
 /// Basis points in percent, as a decimal text: `0.05` for 5.

@@ -97,8 +97,10 @@ impl Route {
     /// The view of what the reader searches for: a hash, an index, a public key or a market.
     pub fn search(text: &str) -> Option<Self> {
         let text = text.trim();
-        // The page shows indexes with separators and `#`, and people paste what they see.
-        let digits: String = text.chars().filter(|c| !matches!(c, ',' | ' ' | '#')).collect();
+        // The page shows indexes with `#` and the separators of the reader's locale, and people paste what they see.
+        // Nothing else that can be searched for is without letters, except a hash, which is longer.
+        let has_letters = text.contains(|c: char| c.is_ascii_alphabetic());
+        let digits: String = text.chars().filter(|c| c.is_ascii_digit() && !has_letters).collect();
         // A hash can consist of digits alone, and if it begins with enough zeros it parses as a number. An index has
         // at most 20 digits.
         if let Some(index) = digits.parse().ok().filter(|index| *index > 0 && digits.len() <= 20) {

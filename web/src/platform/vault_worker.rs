@@ -113,6 +113,10 @@ impl Worker {
             }
         });
         worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        // The worker's script did not load or failed. Without this, its requests would wait for ever. The browser owns
+        // the function, because it runs while the worker is dropped.
+        let on_error = Closure::<dyn Fn()>::new(lock).into_js_value();
+        worker.set_onerror(Some(on_error.unchecked_ref()));
         worker.post_message(&module).ok()?;
         Some(Self { worker, waiting, _on_message: on_message })
     }

@@ -24,7 +24,7 @@ pub enum VaultError {
     Checksum,
     /// The random numbers do not give a valid key.
     Random,
-    /// The browser does not let this page store data.
+    /// The browser does not let this page store data, or its storage is full.
     Storage,
     /// Another tab changed the wallet; storing would overwrite its change.
     Occupied,
@@ -72,7 +72,7 @@ impl std::fmt::Display for VaultError {
             }
             Self::Random => "The browser provided no random numbers, so no key was created.",
             Self::Storage => {
-                "The browser does not let this page store data. Allow site data, then try again."
+                "The browser does not let this page store data. Allow site data or free some space, then try again."
             }
             Self::Occupied => {
                 "Another tab created or changed the wallet in the meantime. Nothing was overwritten. Close this dialog, then try again."

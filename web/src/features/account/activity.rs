@@ -32,7 +32,11 @@ fn steps(sent: &Sent) -> Vec<(&'static str, Option<String>, &'static str)> {
     let time = |time: fn(&zellbook_core::wire::TransactionStatus) -> Option<&String>| {
         status.and_then(time).map(|time| format::time(time))
     };
-    let reached = |least: Stage| stage.is_some_and(|stage| stage >= least);
+    // These two come last in the order of stages, but such a transaction was in no batch.
+    let is_given_up = matches!(stage, Some(Stage::Expired | Stage::Superseded));
+    let reached = |least: Stage| !is_given_up && stage.is_some_and(|stage| stage >= least);
+    let is_posted = reached(Stage::Posted)
+        || status.is_some_and(|status| is_given_up && status.posted_ms.is_some());
     let class = |is_reached: bool, is_next: bool| match (is_reached, is_next) {
         (true, _) => "done",
         (false, true) => "now",
@@ -43,6 +47,8 @@ fn steps(sent: &Sent) -> Vec<(&'static str, Option<String>, &'static str)> {
         Some(Stage::Expired) => "expired",
         Some(Stage::Superseded) => "superseded",
         Some(Stage::BeforeStart) => "unknown outcome",
+        // The replica did not take it.
+        None if sent.is_over => "refused",
         _ => "applied",
     };
     let is_rejected = last != "applied";
@@ -50,7 +56,7 @@ fn steps(sent: &Sent) -> Vec<(&'static str, Option<String>, &'static str)> {
         // This time is the browser's. The others are the replica's or the network's, so they can seem to go back.
         ("signed", Some(format::time(&sent.signed_ms)), "done"),
         // `received` has no step of its own: until it is posted, a transaction is on its way to that.
-        ("posted", time(|status| status.posted_ms.as_ref()), class(reached(Stage::Posted), true)),
+        ("posted", time(|status| status.posted_ms.as_ref()), class(is_posted, !sent.is_over)),
         (
             "sequenced",
             time(|status| status.sequenced_ms.as_ref()),

@@ -9,7 +9,7 @@ use super::first_steps::{FirstSteps, Welcome};
 use super::funds_sheet::FundsSheet;
 use super::payment::{Funds, Kind};
 use crate::features::evidence::{Known, Subject};
-use crate::features::replica::use_connection;
+use crate::features::replica::{Connection, use_connection};
 use crate::features::signing::use_signing;
 use crate::features::wallet::{Reminder, Session, use_session};
 use crate::platform::format;
@@ -39,11 +39,17 @@ fn changed(before: Option<&str>, now: &str) -> &'static str {
     }
 }
 
-/// Whether the account has had a fill.
-fn has_traded(session: Session) -> bool {
-    session
-        .account
-        .with(|account| account.as_ref().is_some_and(|account| !account.fills.is_empty()))
+/// Whether the account has had a fill. None until that is known.
+fn has_traded(session: Session, connection: Connection) -> Option<bool> {
+    // A replica that started from a snapshot reports no fills from before it. There, somebody with tokens counts as
+    // somebody who has traded: the steps of a newcomer would be wrong for most.
+    let is_of_snapshot =
+        connection.status.with(|status| status.as_ref().map(|status| status.start != "0"))?;
+    session.account.with(|account| {
+        let account = account.as_ref()?;
+        let has_tokens = account.balances.iter().any(|it| it.available != "0" || it.locked != "0");
+        Some(!account.fills.is_empty() || is_of_snapshot && has_tokens)
+    })
 }
 
 /// The balances, below the steps to the first trade until that is done.
@@ -71,13 +77,14 @@ fn balances_part() -> Result<MakeView, NotLoaded> {
 fn BalancesPart() -> impl IntoView {
     let (session, connection) = (use_session(), use_connection());
     let (signing, interface) = (use_signing(), use_interface());
-    let has_traded = Memo::new(move |_| has_traded(session));
+    let has_traded = Memo::new(move |_| has_traded(session, connection));
     view! {
-        <Show when=move || !has_traded.get()>
+        // Not while it is unknown: somebody who has traded should not see the steps for a moment.
+        <Show when=move || has_traded.get() == Some(false)>
             <FirstSteps />
         </Show>
-        <Table />
-        <Show when=move || has_traded.get() && connection.has_faucet()>
+        <Table has_traded />
+        <Show when=move || has_traded.get() == Some(true) && connection.has_faucet()>
             <p class="actions">
                 <button type="button" on:click=move |_| ask_faucet(session, signing, interface)>"Get test tokens"</button>
             </p>
@@ -86,7 +93,7 @@ fn BalancesPart() -> impl IntoView {
 }
 
 #[component]
-fn Table() -> impl IntoView {
+fn Table(has_traded: Memo<Option<bool>>) -> impl IntoView {
     let (session, interface) = (use_session(), use_interface());
     let asked: RwSignal<Option<Funds>> = RwSignal::new(None);
     let subject = Signal::derive(move || {
@@ -140,7 +147,7 @@ fn Table() -> impl IntoView {
     };
     view! {
         // Until the first trade, the steps to it ask for the backup.
-        <Show when=move || has_traded(session)>
+        <Show when=move || has_traded.get() == Some(true)>
             <Reminder>
                 <button type="button" class="small" on:click=move |_| interface.open_wallet()>"Back up now"</button>
             </Reminder>

@@ -153,6 +153,12 @@ pub fn of_account(
     sent: &[Sent],
 ) -> Vec<Notice> {
     let is_ours = |order: &OrderBody| sent.iter().any(|sent| sent.hash == order.hash);
+    // Whether the outcome of its transaction says, or will say, that an order of this page was cancelled on arrival.
+    let is_outcome = |order: &OrderBody| {
+        let status = |sent: &Sent| sent.status.as_ref()?.order.as_ref().map(|order| order.status);
+        let ours = sent.iter().find(|sent| sent.hash == order.hash);
+        ours.is_some_and(|sent| !sent.is_over || status(sent) == Some(OrderStatus::Cancelled))
+    };
     let order_of = |id: &str| {
         let mut orders = now.open_orders.iter().chain(&now.past_orders);
         orders.find(|order| order.id == id)
@@ -175,11 +181,10 @@ pub fn of_account(
     for order in &now.past_orders {
         let is_new = before.past_orders.iter().all(|old| old.id != order.id);
         let code = order.reason.as_deref().unwrap_or("requested");
-        // An end that the owner asked for is no news. Too many makers can end only an incoming order, so the outcome of
-        // its transaction says it. Self-trade prevention can also end a resting order, whose outcome was shown long
-        // ago.
+        // An end that the owner asked for is no news. Too many makers can end only an incoming order. Self-trade
+        // prevention can also end a resting order, whose outcome was shown long ago.
         let is_asked_for = matches!(code, "requested" | "replaced" | "ioc")
-            || is_ours(order) && code == "maker_limit";
+            || matches!(code, "maker_limit" | "self_trade") && is_outcome(order);
         if is_new && order.status == OrderStatus::Cancelled && !is_asked_for {
             let text = format!("Order #{} on {}{}.", order.id, order.market, reason(code));
             notices.push(Notice::new(Tone::News, "Cancelled", text));

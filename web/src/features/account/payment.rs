@@ -140,9 +140,13 @@ pub fn Payment(funds: Funds, asked: RwSignal<Option<Funds>>) -> impl IntoView {
             signing.sign(request, |_| ());
         }
     };
-    let available = session.available(&token);
-    let most = available.map(|available| available.to_string()).unwrap_or_default();
-    let all = most.clone();
+    let symbol = token.clone();
+    // Read whenever it is used: a fill can change the balance while the sheet is open.
+    let most = move || {
+        let available = session.available(&symbol);
+        available.map(|available| available.to_string()).unwrap_or_default()
+    };
+    let most = Memo::new(move |_| most());
     let to_label = match kind {
         Kind::Transfer => "Recipient account",
         Kind::Withdraw | Kind::Deposit => "Withdrawal address",
@@ -168,9 +172,9 @@ pub fn Payment(funds: Funds, asked: RwSignal<Option<Funds>>) -> impl IntoView {
                         on:blur=move |_| left_value.set(true)
                     />
                     <span class="unit">{token.clone()}</span>
-                    <button type="button" class="small" on:click=move |_| value.set(all.clone())>"Max"</button>
+                    <button type="button" class="small" on:click=move |_| value.set(most.get_untracked())>"Max"</button>
                 </div>
-                <p class="note">{format!("{} {token} available", format::number(&most, 0))}</p>
+                <p class="note">{move || most.with(|most| format!("{} {token} available", format::number(most, 0)))}</p>
                 <p class="error" id="funds-amount-error">{amount_error}</p>
             </div>
             <div class="field">

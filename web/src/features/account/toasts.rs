@@ -63,9 +63,11 @@ fn ToastList() -> impl IntoView {
             }
             toasts.update(|toasts| {
                 toasts.push(Toast { number, notice });
-                let too_many = toasts.len().saturating_sub(SHOWN_MAX);
-                // The oldest make room, failures too: the list of activity still shows those.
-                toasts.drain(..too_many);
+                while toasts.len() > SHOWN_MAX {
+                    // The oldest makes room. A failure stays until it is dismissed, unless all are failures.
+                    let oldest = toasts.iter().position(|toast| toast.notice.tone != Tone::Bad);
+                    toasts.remove(oldest.unwrap_or(0));
+                }
             });
         }
     };

@@ -19,6 +19,8 @@ const GROUPS: u32 = 6;
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Row {
     price: Ticks,
+    /// The size of its group, in ticks.
+    step: u64,
     lots: u128,
     /// The quantity up to this price, with all better rows, in lots.
     total: u128,
@@ -65,8 +67,9 @@ fn rows(markets: Markets, session: Session, market: &Market, side: Side, step: u
             if let Some(row) = rows.last_mut().filter(|_| is_same) {
                 (row.lots, row.total) = (row.lots.saturating_add(level.lots), total);
             } else {
-                let own = own.iter().filter(|(at, _)| *at == price).map(|(_, lots)| lots).sum();
-                rows.push(Row { price, lots: level.lots, total, own, share: 0, flash: "" });
+                let own = own.iter().filter(|(at, _)| *at == price);
+                let own = own.fold(0_u128, |sum, (_, lots)| sum.saturating_add(*lots));
+                rows.push(Row { price, step, lots: level.lots, total, own, share: 0, flash: "" });
             }
         }
     });
@@ -92,8 +95,10 @@ impl Rows {
                 let before = shown.get_untracked();
                 let row = rows.next().map(|row| {
                     let share = row.total.saturating_mul(1000) / most;
-                    // A row that shows another price now has not changed in quantity.
-                    let flash = match before.filter(|before| before.price == row.price) {
+                    // A row that shows another price or a larger group now has not changed in quantity.
+                    let is_same =
+                        |before: &Row| (before.price, before.step) == (row.price, row.step);
+                    let flash = match before.filter(is_same) {
                         // The cell keeps its class, because another one would start the animation again.
                         Some(before) if before.lots == row.lots => before.flash,
                         Some(before) => flash(row.lots > before.lots, before.flash),

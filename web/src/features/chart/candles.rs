@@ -106,8 +106,10 @@ impl Candles {
         let first = self.list.first().map_or(u64::MAX, |candle| candle.start_ms);
         // Only candles from before, even if a replica ignores what was requested: `list` must stay in order.
         let before = older.list.into_iter().filter(|candle| candle.start_ms < first);
+        let count = self.list.len();
         self.list.splice(0..0, before);
-        self.has_older = older.has_older;
+        // A replica that sends the same page again and again must not be asked for ever.
+        self.has_older = older.has_older && self.list.len() > count;
     }
 
     /// Adds the trades of batches that are not included yet. `tape` is newest first.

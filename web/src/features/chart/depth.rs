@@ -68,8 +68,9 @@ impl Depth {
     fn ends(&self) -> (u64, u64) {
         let price = |point: Option<&Point>| point.map_or(0, |point| point.price.0);
         let (low, high) = (price(self.points.first()), price(self.points.last()));
-        // `x` divides by the distance, so a book of one price must have one too.
-        (low, high.max(low.saturating_add(1)))
+        // `x` divides by the distance, so a book of one price must have one too, also at the highest price there is.
+        let low = low.min(u64::MAX - 1);
+        (low, high.max(low + 1))
     }
 
     /// The horizontal position of a price.

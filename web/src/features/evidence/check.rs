@@ -20,6 +20,8 @@ use zellular::{
     DecimalProof, FinalitySignature, NodeList, SignedState, Threshold, Verifier, chain,
 };
 
+use super::trust::Numbers;
+
 /// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -61,54 +63,63 @@ pub fn network(rules: &Rules) -> Step {
 
 /// Checks that a transaction's text has its hash, and that the signature is the signer's.
 pub fn signed(rules: &Rules, hash: &str, body: &SignedBody) -> Vec<Step> {
-    let checked = check_element(rules, &body.element);
-    let text = match &checked {
-        Err(invalid) => Err(format!("The transaction is invalid: {}.", invalid.reject)),
+    // Everything that the replica sends beside the element is computed here again: a field of its answer must not decide
+    // what is compared.
+    let own = SignedBody::read(rules, &body.element);
+    let text = match &own {
+        Err(reject) => Err(format!("The transaction is invalid: {reject}.")),
         // Compared with the hash that the page asked for. One that the replica sends could be that of another
         // transaction.
-        Ok(found) if found.hash.to_string() != hash => Err(format!(
-            "The transaction from the replica has the hash {}, not {hash}.",
-            found.hash
-        )),
-        Ok(_) if body.scheme == "guide" => Ok(format!("The hash is {hash}.")),
-        Ok(found) if zellbook_core::TransactionHash::of_text(&body.text) != found.hash => {
+        Ok(own) if own.hash != hash => {
+            Err(format!("The transaction from the replica has the hash {}, not {hash}.", own.hash))
+        }
+        Ok(own) if own.text != body.text => {
             Err("The displayed message is not the message that was signed.".into())
         }
+        Ok(own) if own.scheme == "guide" => Ok(format!(
+            "The hash of the signing key and the signature, in the guide’s format, is {hash}."
+        )),
         Ok(_) => Ok(format!("The SHA-256 of the message is {hash}.")),
     };
-    let signature = match &checked {
-        Err(invalid) => Err(format!("{}.", invalid.reject)),
+    let signature = match (check_element(rules, &body.element), &own) {
+        (Err(invalid), _) => Err(format!("{}.", invalid.reject)),
         // `check_element` has verified the signature. The replica could still name another signer beside it.
-        Ok(found) if found.signer.to_string() != body.signer => {
+        (Ok(found), _) if found.signer.to_string() != body.signer => {
             Err(format!("The signer is {}, not {}.", found.signer, body.signer))
         }
-        Ok(found) if found.session_key().is_some() => Ok(format!(
+        (Ok(_), Ok(own)) if (&own.scheme, &own.signature) != (&body.scheme, &body.signature) => {
+            Err("The displayed signature is not the one in the transaction.".into())
+        }
+        (Ok(found), _) if found.session_key().is_some() => Ok(format!(
             "Signed by {}, a trading key of the account {}.",
             found.signer, found.account
         )),
-        Ok(found) => Ok(format!("Signed by {}.", found.signer)),
+        (Ok(found), _) => Ok(format!("Signed by {}.", found.signer)),
     };
     vec![Step::of("Message and hash", text), Step::of("Signature", signature)]
 }
 
-/// Checks that an element is in a batch body, to the byte.
-pub fn in_body(body: &str, position: usize, element: &str) -> Step {
+/// Checks that an element is in the body of a batch, to the byte.
+pub fn in_body(batch: u64, body: &str, position: usize, element: &str) -> Step {
     // Raw values, because the nodes sign bytes: another spelling of the same JSON is another body. A body that is not
     // an array has no elements (docs/protocol.md, section 6).
     let elements: Vec<&RawValue> = serde_json::from_str(body).unwrap_or_default();
     let found = match elements.get(position) {
         Some(found) if found.get() == element => {
-            Ok(format!("The batch has exactly these bytes at position {position}."))
+            Ok(format!("Batch {batch} has exactly these bytes at position {position}."))
         }
-        Some(_) => Err(format!("The batch has a different transaction at position {position}.")),
-        None => Err(format!("The batch has no position {position}.")),
+        Some(_) => {
+            Err(format!("Batch {batch} has a different transaction at position {position}."))
+        }
+        None => Err(format!("Batch {batch} has no position {position}.")),
     };
     Step::of("In the batch", found)
 }
 
-/// Checks that the network's nodes signed the chain with these bodies. `before` is the chaining hash before the first
-/// of them.
+/// Checks that the network's nodes signed the chain with these bodies, which are those of `batch` and the ones after it.
+/// `before` is the chaining hash before the first of them.
 pub fn proven(
+    batch: u64,
     before: &str,
     bodies: &[String],
     hashes: &[String],
@@ -129,6 +140,18 @@ pub fn proven(
             break;
         }
     }
+    // Without its own body, the proof says nothing about a batch. A replica could send the honest proof of an earlier
+    // batch, with the hash that it covers as the hash before.
+    let covered = u64::try_from(bodies.len()).ok().and_then(|count| batch.checked_add(count));
+    let is_covered = !bodies.is_empty() && covered.map(|end| end - 1) == proof.index.parse().ok();
+    let chained = chained.and_then(|()| {
+        is_covered.then_some(()).ok_or_else(|| {
+            format!(
+                "The replica sent the proof of batch {}, which does not cover batch {batch}.",
+                proof.index
+            )
+        })
+    });
     let chained = chained.map(|()| {
         format!(
             "{} batch {} gives the chaining hash {last}. (The network uses XXH3, which is fast but not resistant to forgery.)",
@@ -166,7 +189,10 @@ fn sequenced(proof: &ProofBody, network: &NetworkBody, hash: &str) -> Result<Str
         network.threshold.parse().map_err(|_| "The replica sent no threshold.")?;
     let nodes = NodeList::read(network.nodes.get().as_bytes())
         .map_err(|error| format!("The replica sent an unreadable list of nodes: {error}."))?;
-    let (stake, count) = (nodes.stake(), nodes.nodes().count());
+    // Nodes without stake do not sign and do not count.
+    let staked = || nodes.nodes().filter(|node| node.stake > 0);
+    let (stake, count) = (nodes.stake(), staked().count());
+    let signers = staked().filter(|node| !proof.nonsigners.contains(&node.id)).count();
     let app_name = network.app_name.clone();
     // These nodes were requested for the proof's tag, so here they are the nodes at every tag.
     let verifier = Verifier { app_name, nodes: nodes.into(), threshold };
@@ -174,10 +200,8 @@ fn sequenced(proof: &ProofBody, network: &NetworkBody, hash: &str) -> Result<Str
         // Nodes sign twice. Only the second signature, made after the lock was seen, proves that the batch is sequenced.
         .verify(SignedState::Locked, &signature, hash)
         .map_err(|error| format!("The proof is invalid: {error}."))?;
-    let missing = proof.nonsigners.len();
     Ok(format!(
-        "{} of {count} nodes signed this hash with an aggregate BLS signature. The total stake is {stake}; the quorum is {threshold} %.",
-        count.saturating_sub(missing)
+        "{signers} of {count} nodes with stake signed this hash with an aggregate BLS signature. The total stake is {stake}; the quorum is {threshold} %."
     ))
 }
 
@@ -252,6 +276,8 @@ pub fn order(
         ("price", market.format_price(order.price)),
         ("quantity", quantity(order.quantity)),
         ("open quantity", quantity(order.remaining)),
+        // I8. A `replace` in place reduces the quantity, so nothing else is missing from it.
+        ("filled quantity", quantity(Lots(order.quantity.0.saturating_sub(order.remaining.0)))),
         ("expiry", order.expires.map(|time| time.to_string()).unwrap_or_default()),
         ("client ID", order.client_id.unwrap_or_default()),
         ("transaction", hex::encode(order.hash)),
@@ -262,6 +288,7 @@ pub fn order(
         shown.price.clone(),
         shown.quantity.clone(),
         shown.remaining.clone(),
+        shown.filled.clone(),
         shown.expires_ms.clone().unwrap_or_default(),
         shown.client_id.clone().unwrap_or_default(),
         // The leaf has 8 bytes of the hash. If the replica sent fewer, the text that is compared is empty, and differs.
@@ -279,6 +306,40 @@ pub fn order(
         "The root commits to order #{id}: {side}, {open} of {} open at {price} on {}.",
         shown.quantity, shown.market
     ))
+}
+
+/// Checks that a list of balances has each token of genesis once, so that no balance is left out.
+pub fn tokens(rules: &Rules, shown: &[BalanceBody]) -> Step {
+    let tokens = || rules.listing.tokens.iter().map(|token| &*token.symbol);
+    let found = if tokens().eq(shown.iter().map(|balance| &*balance.token)) {
+        Ok(format!("There is a balance for each of the {} tokens in genesis.", shown.len()))
+    } else {
+        Err(format!(
+            "The replica has to send a balance for each of these tokens in genesis, in this sequence: {}.",
+            tokens().collect::<Vec<_>>().join(", ")
+        ))
+    };
+    Step::of("Tokens", found)
+}
+
+/// Compares the numbers that were checked with those on the page. They came in different answers, and a replica can put
+/// false numbers into one of them only.
+pub fn shown(shown: &Numbers, checked: &Numbers) -> Step {
+    let (title, batch) = ("Numbers on this page", &checked.batch);
+    if shown.text == checked.text {
+        Step::new(title, Outcome::Holds, "The page shows exactly the numbers that were checked.")
+    } else if shown.batch == *batch {
+        let message = format!(
+            "The page shows different numbers for the same batch {batch}: the replica sent two answers that contradict each other."
+        );
+        Step::new(title, Outcome::Fails, message)
+    } else {
+        let message = format!(
+            "The page shows the numbers of batch {}, but those of batch {batch} were checked. Check again.",
+            shown.batch
+        );
+        Step::new(title, Outcome::Open, message)
+    }
 }
 
 /// Checks that a root commits to a balance exactly as it was shown.

@@ -1,6 +1,6 @@
 //! Asks the replica for what a check needs, and checks it, one step after the other.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use leptos::prelude::*;
@@ -12,7 +12,7 @@ use zellbook_core::wire::{
 };
 
 use super::check::{self, Outcome, Step};
-use super::trust::{Subject, TrustLevel};
+use super::trust::{Numbers, Subject, TrustLevel};
 use crate::features::market::{Markets, genesis};
 use crate::platform::api;
 
@@ -21,19 +21,25 @@ const ANSWERS_MAX: usize = 8;
 /// The most open orders that are checked. Each takes a request.
 const ORDERS_MAX: usize = 100;
 
-/// Checks a subject. Each step is shown as soon as it is done.
-pub async fn check(markets: Markets, subject: Subject, steps: RwSignal<Vec<Step>>) -> TrustLevel {
+/// Checks a subject. Each step is shown as soon as it is done. `shown` returns the numbers that the page shows. The
+/// result is about the numbers that are returned with it.
+pub async fn check(
+    markets: Markets,
+    subject: Subject,
+    steps: RwSignal<Vec<Step>>,
+    shown: impl Fn() -> Option<Numbers>,
+) -> (TrustLevel, Numbers) {
     let rules = match genesis::rules(markets).await {
         Ok(rules) => rules,
         Err(problem) => {
             let step = Step::new("Not started", Outcome::Open, problem.to_string());
             let _ = steps.try_update(|steps| steps.push(step));
-            return TrustLevel::Reported;
+            return (TrustLevel::Reported, Numbers::default());
         }
     };
-    let mut gathering = Gathering { rules, steps };
+    let mut gathering = Gathering { rules, steps, checked: None };
     gathering.add(check::network(&gathering.rules));
-    let done = match &subject {
+    let mut done = match &subject {
         Subject::Transaction(hash) => gathering.transaction(hash).await,
         Subject::Balances(account) => gathering.balances(account).await,
         Subject::Orders(account) => gathering.orders(account).await,
@@ -43,22 +49,34 @@ pub async fn check(markets: Markets, subject: Subject, steps: RwSignal<Vec<Step>
         // Not a failed step: an answer that does not come, or cannot be read, proves no lie.
         gathering.add(Step::new("Not finished", Outcome::Open, stopped.clone()));
     }
+    let checked = gathering.checked.take().unwrap_or_default();
+    // The numbers that the page shows now, at the end: a check takes a while, and they may have become the ones that
+    // were checked.
+    if let Some(shown) = shown().filter(|_| done.is_ok()) {
+        let step = check::shown(&shown, &checked);
+        if step.outcome == Outcome::Open {
+            done = Ok(TrustLevel::Reported);
+        }
+        gathering.add(step);
+    }
     // One false answer outweighs everything that holds, also if the check could not be finished.
     let has_failed = |steps: &Vec<Step>| steps.iter().any(|step| step.outcome == Outcome::Fails);
     match done {
         // If the sheet was closed, nobody waits for the result.
-        _ if steps.try_with_untracked(has_failed).unwrap_or(false) => TrustLevel::False,
-        Ok(level) => level,
-        Err(_) => TrustLevel::Reported,
+        _ if steps.try_with_untracked(has_failed).unwrap_or(false) => (TrustLevel::False, checked),
+        Ok(level) => (level, checked),
+        Err(_) => (TrustLevel::Reported, checked),
     }
 }
 
 /// The state roots that leaves lead to, and the batch after which each was the state root.
-type Roots = BTreeMap<String, String>;
+type Roots = BTreeSet<(String, String)>;
 
 struct Gathering {
     rules: Arc<Rules>,
     steps: RwSignal<Vec<Step>>,
+    /// The numbers that are being checked.
+    checked: Option<Numbers>,
 }
 
 async fn get<T: DeserializeOwned>(path: &str) -> Result<T, String> {
@@ -92,9 +110,9 @@ impl Gathering {
             .zip(position.parse().ok())
             .ok_or("The replica sent no position in the batch.")?;
         let bodies = self.proven(batch).await?;
-        if let Some(body) = bodies.first() {
-            self.add(check::in_body(body, position, &signed.element));
-        }
+        // Without the batch's body nothing shows that the transaction is in it, so this step fails then.
+        let body = bodies.first().map_or("", String::as_str);
+        self.add(check::in_body(batch, body, position, &signed.element));
         // The state has no leaf for an outcome, so only a replay can show it.
         let message = match &status.reject {
             Some(reject) => format!("Rejected: {}.", reject.message),
@@ -143,7 +161,7 @@ impl Gathering {
         let network: NetworkBody = get(&format!("/v1/network?tag={}", proof.tag)).await?;
         let (bodies, hashes): (Vec<String>, Vec<String>) =
             batches.into_iter().map(|one| (one.body, one.chaining_hash)).unzip();
-        let steps = check::proven(&before, &bodies, &hashes, &proof, &network);
+        let steps = check::proven(batch, &before, &bodies, &hashes, &proof, &network);
         self.add_all(steps);
         Ok(bodies)
     }
@@ -195,6 +213,14 @@ impl Gathering {
     async fn balances(&mut self, account: &str) -> Result<TrustLevel, String> {
         let key = account.parse().map_err(|_| "This is not a public key.")?;
         let body: AccountBody = get(&format!("/v1/accounts/{account}")).await?;
+        self.checked = Some(Numbers::of_balances(&body));
+        // Before the list is gone through: it could be empty, or endless.
+        let tokens = check::tokens(&self.rules, &body.balances);
+        let is_complete = tokens.outcome == Outcome::Holds;
+        self.add(tokens);
+        if !is_complete {
+            return Ok(TrustLevel::False);
+        }
         let mut roots = Roots::new();
         for shown in &body.balances {
             let path = format!("/v1/accounts/{account}/proof?token={}", shown.token);
@@ -202,7 +228,7 @@ impl Gathering {
             let found = check::balance(&self.rules, &key, shown, &proof);
             let outcome = if found.is_ok() { Outcome::Holds } else { Outcome::Fails };
             self.add(Step::new("Balance", outcome, found.unwrap_or_else(|message| message)));
-            roots.insert(proof.root, proof.batch);
+            roots.insert((proof.root, proof.batch));
         }
         self.check_roots("balance", roots).await
     }
@@ -210,6 +236,7 @@ impl Gathering {
     async fn orders(&mut self, account: &str) -> Result<TrustLevel, String> {
         let key = account.parse().map_err(|_| "This is not a public key.")?;
         let body: AccountBody = get(&format!("/v1/accounts/{account}")).await?;
+        self.checked = Some(Numbers::of_orders(&body));
         let mut roots = Roots::new();
         for shown in body.open_orders.iter().take(ORDERS_MAX) {
             let path = format!("/v1/accounts/{account}/orders/{}/proof", shown.id);
@@ -217,7 +244,7 @@ impl Gathering {
             let found = check::order(&self.rules, &key, shown, &proof);
             let outcome = if found.is_ok() { Outcome::Holds } else { Outcome::Fails };
             self.add(Step::new("Order", outcome, found.unwrap_or_else(|message| message)));
-            roots.insert(proof.root, proof.batch);
+            roots.insert((proof.root, proof.batch));
         }
         // Without an order there is no proof and no root, and no step that could fail.
         if body.open_orders.is_empty() {
@@ -246,11 +273,14 @@ impl Gathering {
             // `&=` and not `&&`: each root is checked, also after one that is not certified.
             is_certified &= self.agreed(batch, Some(&root)).await?;
         }
-        Ok(if is_certified { TrustLevel::Certified } else { TrustLevel::Proven })
+        // Anyone can compute a tree over any balances. The proofs bind the numbers to a root, and only signatures of
+        // the replicas bind the root to the exchange.
+        Ok(if is_certified { TrustLevel::Certified } else { TrustLevel::Consistent })
     }
 
     async fn last_batch(&mut self) -> Result<TrustLevel, String> {
         let status: StatusBody = get("/v1/status").await?;
+        self.checked = Some(Numbers::of_status(&status));
         let batch: u64 = status.batch.parse().map_err(|_| "The replica sent no batch number.")?;
         if batch == 0 {
             return Err("There are no batches yet.".into());
@@ -261,13 +291,14 @@ impl Gathering {
         self.add(Step::new("State root", Outcome::Open, message));
         let from = status.certified_batch.as_ref().and_then(|batch| batch.parse().ok());
         let is_certified = match from {
-            Some(from) => self.agreed(from, status.certified_root.as_deref()).await?,
+            // The root shown is the one of `status.root`, so that is the one to compare.
+            Some(from) if from == batch => self.agreed(batch, Some(&status.root)).await?,
+            Some(from) => {
+                self.agreed(from, status.certified_root.as_deref()).await?;
+                false
+            }
             None => false,
         };
-        Ok(if is_certified && from == Some(batch) {
-            TrustLevel::Certified
-        } else {
-            TrustLevel::Proven
-        })
+        Ok(if is_certified { TrustLevel::Certified } else { TrustLevel::Proven })
     }
 }

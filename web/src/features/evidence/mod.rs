@@ -9,4 +9,4 @@ mod sheet;
 mod trust;
 
 pub use sheet::EvidenceSheet;
-pub use trust::{Evidence, Known, Subject, use_evidence};
+pub use trust::{Evidence, Known, Numbers, Subject, use_evidence};

@@ -65,22 +65,26 @@ fn Sheet() -> impl IntoView {
         }
     });
     let check = move || {
-        let Some(subject) = evidence.open.get_untracked() else { return };
+        let Some((subject, shown)) = evidence.open.get_untracked() else { return };
         steps.set(Vec::new());
         level.set(None);
-        // Read before the check: the result must not count for numbers that arrive during it.
-        let shown = untrack(|| numbers(session, connection, &subject));
+        let of = subject.clone();
+        let shown = move || shown.clone().or_else(|| untrack(|| numbers(session, connection, &of)));
         spawn_local(async move {
-            let found = gather::check(markets, subject.clone(), steps).await;
+            let (found, checked) =
+                gather::check(markets, subject.clone(), steps, shown.clone()).await;
             // `try_set` returns the value if the sheet was closed meanwhile: then the result is not stored.
             if level.try_set(Some(found)).is_none() && found != TrustLevel::Reported {
-                evidence.remember(subject, shown, found);
+                // What holds counts for the numbers that were checked. A lie counts against the numbers shown.
+                let lied = shown().filter(|_| found == TrustLevel::False);
+                evidence.remember(subject, lied.unwrap_or(checked).text, found);
             }
         });
     };
     check();
     // Untracked here and below: the sheet is modal, so nothing can open another subject while it is shown.
-    let about = evidence.open.get_untracked().as_ref().map(about).unwrap_or_default();
+    let about =
+        evidence.open.get_untracked().map(|(subject, _)| about(&subject)).unwrap_or_default();
     let step = |step: Step| {
         let (class, sign, result) = match step.outcome {
             Outcome::Holds => ("done", "✓", "valid"),
@@ -98,9 +102,6 @@ fn Sheet() -> impl IntoView {
             </li>
         }
     };
-    let is_of_state = evidence.open.with_untracked(|subject| {
-        matches!(subject, Some(Subject::Balances(_) | Subject::Orders(_)))
-    });
     let verdict = move || {
         let message = match level.get() {
             None => "Checking…",
@@ -111,8 +112,8 @@ fn Sheet() -> impl IntoView {
                 "All checks passed, and replicas certified this exact root."
             }
             Some(TrustLevel::Reported | TrustLevel::Stale) => "Some checks could not be completed.",
-            Some(TrustLevel::Proven) if is_of_state => {
-                "All checks passed against the root that this replica reports. Replicas have not certified that exact root."
+            Some(TrustLevel::Consistent) => {
+                "All checks passed against the root that this replica reports. Replicas have not certified that exact root, so only this replica says that it is right."
             }
             Some(TrustLevel::Proven) => {
                 "All checks that this page can make have passed: this is sequenced. Replicas certify it later."

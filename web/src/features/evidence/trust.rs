@@ -1,6 +1,7 @@
 //! What can be checked, how far the page trusts it, and the mark beside a number that says so.
 
 use leptos::prelude::*;
+use zellbook_core::wire::{AccountBody, StatusBody};
 
 use crate::features::replica::{Connection, use_connection};
 use crate::features::wallet::{Session, use_session};
@@ -26,7 +27,9 @@ pub enum TrustLevel {
     Stale,
     /// Only this replica says so.
     Reported,
-    /// This page checked it.
+    /// This page checked that it belongs to a state root, and only this replica says that the root is right.
+    Consistent,
+    /// This page checked that the network's nodes signed it.
     Proven,
     /// This page checked it, and checked that replicas agree on it.
     Certified,
@@ -39,6 +42,7 @@ impl TrustLevel {
         match self {
             Self::Stale => "stale",
             Self::Reported => "reported",
+            Self::Consistent => "consistent",
             Self::Proven => "proven",
             Self::Certified => "certified",
             Self::False => "false",
@@ -50,6 +54,7 @@ impl TrustLevel {
         match self {
             Self::Stale => "this replica, before the connection was lost",
             Self::Reported => "this replica (not verified here)",
+            Self::Consistent => "consistent with this replica’s state root (not certified)",
             Self::Proven => "proven (verified in this browser)",
             Self::Certified => "certified by replicas (verified in this browser)",
             Self::False => "false (does not match its evidence)",
@@ -60,8 +65,10 @@ impl TrustLevel {
     const fn in_header(self) -> &'static str {
         match self {
             Self::Stale => "Stale",
-            Self::Reported => "Verify",
-            Self::Proven | Self::Certified => "Verified",
+            Self::Reported | Self::Consistent => "Verify",
+            // The nodes sign the sequence and not the state.
+            Self::Proven => "Sequenced",
+            Self::Certified => "Verified",
             Self::False => "False",
         }
     }
@@ -69,9 +76,48 @@ impl TrustLevel {
     const fn class(self) -> &'static str {
         match self {
             Self::Proven | Self::Certified => "known good",
-            Self::Stale | Self::Reported => "known",
+            Self::Stale | Self::Reported | Self::Consistent => "known",
             Self::False => "known bad",
         }
+    }
+}
+
+/// Numbers as one text, to compare them, and the batch that they are of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Numbers {
+    pub batch: String,
+    pub text: String,
+}
+
+impl Numbers {
+    pub fn of_balances(body: &AccountBody) -> Self {
+        let text = body.balances.iter();
+        let text = text.map(|it| format!("{} {} {};", it.token, it.available, it.locked));
+        Self { batch: body.batch.clone(), text: text.collect() }
+    }
+
+    /// Everything about open orders that a state root commits to.
+    pub fn of_orders(body: &AccountBody) -> Self {
+        let text = body.open_orders.iter().map(|it| {
+            let (expires, name) = (it.expires_ms.as_deref(), it.client_id.as_deref());
+            format!(
+                "{} {} {} {} {} {} {} {} {};",
+                it.id,
+                it.market,
+                it.side,
+                it.price,
+                it.quantity,
+                it.filled,
+                it.remaining,
+                expires.unwrap_or_default(),
+                name.unwrap_or_default(),
+            )
+        });
+        Self { batch: body.batch.clone(), text: text.collect() }
+    }
+
+    pub fn of_status(body: &StatusBody) -> Self {
+        Self { batch: body.batch.clone(), text: format!("{} {}", body.batch, body.root) }
     }
 }
 
@@ -86,9 +132,9 @@ struct Checked {
 /// What is on the sheet, and what was checked before.
 #[derive(Clone, Copy)]
 pub struct Evidence {
-    /// The subject of the open sheet.
-    pub(super) open: Reader<Option<Subject>>,
-    set_open: RwSignal<Option<Subject>>,
+    /// The subject of the open sheet, with its numbers as a view of the explorer shows them.
+    pub(super) open: Reader<Option<(Subject, Option<Numbers>)>>,
+    set_open: RwSignal<Option<(Subject, Option<Numbers>)>>,
     checked: RwSignal<Vec<Checked>>,
 }
 
@@ -100,7 +146,12 @@ impl Evidence {
 
     /// Opens the sheet, which checks the subject at once.
     pub fn check(self, subject: Subject) {
-        self.set_open.set(Some(subject));
+        self.set_open.set(Some((subject, None)));
+    }
+
+    /// Like [`Self::check`], for numbers of an account that need not be the session's.
+    pub fn check_shown(self, subject: Subject, shown: Option<Numbers>) {
+        self.set_open.set(Some((subject, shown)));
     }
 
     pub(super) fn close(self) {
@@ -121,24 +172,17 @@ pub fn use_evidence() -> Evidence {
     expect_context()
 }
 
-/// The numbers of a subject that the page shows, as one text.
-pub fn numbers(session: Session, connection: Connection, subject: &Subject) -> String {
+/// The numbers of a subject that the page shows beside its mark.
+pub fn numbers(session: Session, connection: Connection, subject: &Subject) -> Option<Numbers> {
+    let of_session = |account: &str, read: fn(&AccountBody) -> Numbers| {
+        session.account.with(|body| body.as_ref().filter(|body| body.account == account).map(read))
+    };
     match subject {
         // A transaction never changes, so its result stays valid.
-        Subject::Transaction(hash) => hash.clone(),
-        Subject::Balances(_) => session.account.with(|account| {
-            let balances = account.iter().flat_map(|account| &account.balances);
-            balances.map(|it| format!("{} {} {};", it.token, it.available, it.locked)).collect()
-        }),
-        Subject::Orders(_) => session.account.with(|account| {
-            let orders = account.iter().flat_map(|account| &account.open_orders);
-            orders
-                .map(|it| format!("{} {} {} {};", it.id, it.price, it.quantity, it.filled))
-                .collect()
-        }),
-        Subject::LastBatch => connection.status.with(|status| {
-            status.as_ref().map(|it| format!("{} {}", it.batch, it.root)).unwrap_or_default()
-        }),
+        Subject::Transaction(_) => None,
+        Subject::Balances(account) => of_session(account, Numbers::of_balances),
+        Subject::Orders(account) => of_session(account, Numbers::of_orders),
+        Subject::LastBatch => connection.status.with(|it| it.as_ref().map(Numbers::of_status)),
     }
 }
 
@@ -159,7 +203,7 @@ pub fn Known(
         if !connection.is_connected.get() {
             return Some(TrustLevel::Stale);
         }
-        let now = numbers(session, connection, &subject);
+        let now = numbers(session, connection, &subject).unwrap_or_default().text;
         let is_it = |checked: &&Checked| checked.subject == subject && checked.numbers == now;
         let known = evidence.checked.with(|all| all.iter().find(is_it).map(|it| it.level));
         Some(known.unwrap_or(TrustLevel::Reported))

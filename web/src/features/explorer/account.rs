@@ -9,7 +9,7 @@ use super::context::{Context, View};
 use super::load::load;
 use super::parts::{self, Row};
 use super::past::Past;
-use crate::features::evidence::Subject;
+use crate::features::evidence::{Numbers, Subject};
 use crate::platform::dom::{Node, button, element, text, with};
 use crate::platform::format;
 
@@ -29,8 +29,14 @@ pub fn account(context: Context, key: String) -> View {
     let (ledger, fills, orders) = (past("ledger"), past("fills"), past("orders"));
     Box::new(move || {
         let own = context.session.key();
+        // With the numbers as they are shown here. The check asks for them again.
+        let check = move |subject: &Subject, numbers: fn(&AccountBody) -> Numbers| {
+            let shown = load.read().and_then(Result::ok);
+            context.evidence.check_shown(subject.clone(), shown.as_ref().map(numbers));
+        };
         let subject = Subject::Balances(key.clone());
-        let mut tags = vec![button("Check", &key, move || context.evidence.check(subject.clone()))];
+        let check_balances = move || check(&subject, Numbers::of_balances);
+        let mut tags = vec![button("Check", &key, check_balances)];
         if own.is_some_and(|own| own.to_string() == key) {
             tags.push(element("span", "tag", vec![text("yours")]));
         }
@@ -45,8 +51,7 @@ pub fn account(context: Context, key: String) -> View {
             if !body.open_orders.is_empty() {
                 // The value `orders` tells this button from the other one named "Check", which checks the balances.
                 let subject = Subject::Orders(key.clone());
-                let check =
-                    button("Check", "orders", move || context.evidence.check(subject.clone()));
+                let check = button("Check", "orders", move || check(&subject, Numbers::of_orders));
                 let check = with(check, "aria-label", "Check open orders");
                 open.push(element("p", "actions", vec![check]));
             }

@@ -21,6 +21,9 @@ struct Page {
     rows: usize,
 }
 
+/// What is asked for: rows before an id, or the newest rows, and how many.
+type Request = (Option<String>, usize);
+
 /// A list that is loaded page by page.
 #[derive(Clone, Copy)]
 pub struct Past {
@@ -32,7 +35,8 @@ pub struct Past {
     waits: StoredValue<bool>,
     /// Whether there was a commit since the last request.
     is_old: StoredValue<bool>,
-    problem: RwSignal<Option<String>>,
+    /// Why the last request failed, and the request.
+    problem: RwSignal<Option<(String, Request)>>,
 }
 
 impl Past {
@@ -82,10 +86,15 @@ impl Past {
     /// Asks for `rows` rows before an id. Without an id, for the newest rows, which replace all others.
     fn ask(self, before: Option<String>, rows: usize) {
         let is_all = before.is_none();
+        let request = (before.clone(), rows);
         let before = before.map(|before| format!("&before={before}")).unwrap_or_default();
         let path = format!("{}?limit={rows}{before}", self.path.get_value());
         let asked = self.asked.get_value().wrapping_add(1);
         self.asked.set_value(asked);
+        if self.waits.get_value() {
+            // The answer on its way will be dropped. If it is that of a refresh, the refresh is still due.
+            self.is_old.set_value(true);
+        }
         self.waits.set_value(true);
         spawn_local(async move {
             let answer = api::text(&path).await;
@@ -94,7 +103,7 @@ impl Past {
                 return;
             }
             self.waits.set_value(false);
-            self.problem.set(answer.as_ref().err().map(ToString::to_string));
+            self.problem.set(answer.as_ref().err().map(|problem| (problem.to_string(), request)));
             if let Ok(text) = answer {
                 self.pages.update(|pages| {
                     if is_all {
@@ -122,10 +131,18 @@ impl Past {
         let pages: Vec<ApiResult<T>> =
             self.pages.with(|pages| pages.iter().map(|page| api::parse(&page.text)).collect());
         let (mut all, mut oldest, mut is_more) = (Vec::new(), None, false);
+        let mut problem = self.problem.get();
         let asked: Vec<usize> =
             self.pages.with(|pages| pages.iter().map(|page| page.rows).collect());
         for (page, asked) in pages.iter().zip(asked) {
-            let Ok(page) = page else { continue };
+            let page = match page {
+                Ok(page) => page,
+                Err(unreadable) => {
+                    // Without this page the list would have a gap, so it is asked for as a whole.
+                    problem.get_or_insert_with(|| (unreadable.to_string(), (None, PAGE)));
+                    continue;
+                }
+            };
             let (rows, last) = rows(page);
             // A full page may have another one after it. The last page decides.
             is_more = rows.len() == asked;
@@ -136,16 +153,17 @@ impl Past {
         if !pages.is_empty() {
             view.push(parts::table(caption, columns, all, empty));
         }
-        let problem = self.problem.get();
-        let label = if problem.is_some() { "Try again" } else { "Older" };
-        let is_failed = problem.is_some();
-        view.extend(
-            problem
-                .map(|problem| with(element("p", "error", vec![text(&problem)]), "role", "alert")),
-        );
-        if is_more || is_failed {
-            let value = oldest.clone().unwrap_or_default();
-            let button = button(label, &value, move || self.ask(oldest.clone(), PAGE));
+        let next = match problem {
+            Some((problem, request)) => {
+                let problem = element("p", "error", vec![text(&problem)]);
+                view.push(with(problem, "role", "alert"));
+                Some(("Try again", request))
+            }
+            None => is_more.then_some(("Older", (oldest, PAGE))),
+        };
+        if let Some((label, (before, rows))) = next {
+            let value = before.clone().unwrap_or_default();
+            let button = button(label, &value, move || self.ask(before.clone(), rows));
             let button =
                 with(button, "aria-label", &format!("{label}: {}", caption.to_ascii_lowercase()));
             view.push(element("p", "actions", vec![button]));

@@ -57,7 +57,10 @@ pub fn transaction(context: Context, hash: String) -> View {
             vec![
                 parts::section("Lifecycle", lifecycle(&found)),
                 parts::section("Outcome", outcome(context, &found, fills)),
-                parts::section("Signed message", signed.show(|body: SignedBody| evidence(&body))),
+                parts::section(
+                    "Signed message",
+                    signed.show(|body: SignedBody| evidence(&hash, &body)),
+                ),
             ]
         }));
         view
@@ -92,7 +95,11 @@ fn lifecycle(status: &TransactionStatus) -> Vec<Node> {
     };
     let steps = vec![
         step("received", "done", &status.received_ms),
-        step("posted", class(stage >= Stage::Posted), &status.posted_ms),
+        step(
+            "posted",
+            class(is_sequenced || stage == Stage::Posted || status.posted_ms.is_some()),
+            &status.posted_ms,
+        ),
         step("sequenced", class(is_sequenced), &status.sequenced_ms),
         step(last.0, last.1, &status.applied_ms),
         step("certified", class(status.certified), &None),
@@ -196,12 +203,15 @@ fn order_facts(context: Context, order: &OrderBody) -> Node {
     ])
 }
 
-fn evidence(body: &SignedBody) -> Vec<Node> {
-    // The hash is computed in this page, so a replica cannot show a different text.
-    let check = if body.scheme == "guide" {
-        text("guide format: the hash covers key and signature")
-    } else if TransactionHash::of_text(&body.text).to_string() == body.hash {
+fn evidence(hash: &str, body: &SignedBody) -> Vec<Node> {
+    // Compared with the hash in the path, which the reader asked for. The replica could send another message together
+    // with the hash of that one.
+    let check = if TransactionHash::of_text(&body.text).to_string() == hash {
         parts::mark(true, "verified: this page computed it from the message")
+    } else if body.scheme == "guide" {
+        text(
+            "not computed here: in the guide’s format it covers key and signature (use Check above)",
+        )
     } else {
         parts::mark(false, "the message does not have this hash: do not trust this replica")
     };

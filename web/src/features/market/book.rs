@@ -114,8 +114,9 @@ impl Book {
             };
             let own = own.iter().filter(move |(at, _)| *at == price);
             let own = own.map(move |(_, remaining)| maker(*remaining, 1, true));
-            let own_lots: u128 = own.clone().map(|maker| maker.remaining).sum();
-            let own_orders: u32 = own.clone().map(|maker| maker.orders).sum();
+            // Both are what the replica reports. An overflow stops the page, so even false ones must not cause one.
+            let own_lots = own.clone().fold(0, |sum: u128, own| sum.saturating_add(own.remaining));
+            let own_orders = own.clone().fold(0, |sum: u32, own| sum.saturating_add(own.orders));
             // Book and account come in separate channels. For a moment the account may have more at a price than the book.
             let left = lots.saturating_sub(own_lots);
             // What is left belongs to one order at least, and counts as such against `makers_per_order`.

@@ -57,10 +57,13 @@ pub fn Figures() -> impl IntoView {
         let tape = markets.trades.with(|trades| trades.first().map(|trade| trade.price.clone()));
         tape.or_else(|| body()?.last)
     };
-    // The last price and whether it went up (1) or down (-1), so that it can flash.
-    let last_change = Memo::new(move |before: Option<&(Option<String>, i8)>| {
+    // The last price and whether it went up (1) or down (-1), so that it can flash. The market too: a price of another one
+    // is no change.
+    let last_change = Memo::new(move |before: Option<&(Option<String>, i8, String)>| {
         let now = last();
-        let (old, direction) = before.cloned().unwrap_or_default();
+        let market = markets.shown.get();
+        let (old, direction, _) =
+            before.filter(|(.., of)| *of == market).cloned().unwrap_or_default();
         let listing = markets.shown_market();
         let number = |text: &Option<String>| ticks(&listing.as_ref()?.1, text.as_ref()?);
         let direction = match (number(&old), number(&now)) {
@@ -70,9 +73,9 @@ pub fn Figures() -> impl IntoView {
             (Some(_), Some(_)) => direction,
             _ => 0,
         };
-        (now, direction)
+        (now, direction, market)
     });
-    let last_view = move |(price, direction): (Option<String>, i8)| {
+    let last_view = move |(price, direction, _): (Option<String>, i8, String)| {
         let class = match direction {
             1 => "last bid flash-up",
             -1 => "last ask flash-down",

@@ -14,8 +14,12 @@ pub async fn rules(markets: Markets) -> ApiResult<Arc<Rules>> {
     if let Some(rules) = markets.rules.get_untracked() {
         return Ok(rules);
     }
-    // Two callers may both get here before either has an answer. They compute the same rules, so the later one may win.
     let genesis = api::text("/v1/genesis").await?;
+    // Two callers may both get here before either has an answer. The first one wins: a replica that sends another
+    // genesis to the second must not change the network under a text that is shown for signing.
+    if let Some(rules) = markets.rules.get_untracked() {
+        return Ok(rules);
+    }
     let rules = Genesis::read(genesis.as_bytes());
     let rules = rules.map_err(|error| Problem::Refused(error.to_string()))?;
     let rules = Arc::new(rules);

@@ -35,13 +35,14 @@ pub fn MarketPicker() -> impl IntoView {
     }
 }
 
-/// The markets whose names contain a text.
-fn found(markets: Markets, text: &str) -> Vec<MarketBody> {
+/// The names of the markets that contain a text.
+fn found(markets: Markets, text: &str) -> Vec<String> {
     // In paths a market is written `ETH-USDT`, which people may paste here.
     let text = text.trim().to_ascii_uppercase().replace('-', "/");
-    markets.figures.with(|figures| {
-        let all = figures.iter().flat_map(|figures| &figures.markets);
-        all.filter(|market| market.name.contains(&text)).cloned().collect()
+    markets.listing.with(|listing| {
+        let all = listing.iter().flat_map(|listing| &listing.markets);
+        let names = all.map(|market| &market.name).filter(|name| name.contains(&text));
+        names.cloned().collect()
     })
 }
 
@@ -61,15 +62,17 @@ fn List() -> impl IntoView {
     };
     let first = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
-        if let Some(market) = untrack(|| text.with(|text| found(markets, text))).into_iter().next()
-        {
-            choose(market.name);
+        if let Some(name) = untrack(|| text.with(|text| found(markets, text))).into_iter().next() {
+            choose(name);
         }
     };
-    let row = move |body: MarketBody| {
+    // The figures change every few seconds. Only the cells are made anew then: a new button would lose the focus.
+    let cells = move |name: &str| {
         let listing = markets.listing.get()?;
-        // The figures come from the replica. A market that the listing does not have could not be shown, so it gets no row.
-        let market = listing.market(&body.name)?;
+        let market = listing.market(name)?;
+        let of_name = |body: &&MarketBody| body.name == name;
+        let body =
+            markets.figures.with(|all| all.as_ref()?.markets.iter().find(of_name).cloned())?;
         let price = |value: &Option<String>| {
             let shown = value.as_ref().map(|value| format::in_steps(value, market.tick_size));
             shown.unwrap_or_else(|| "–".into())
@@ -78,25 +81,31 @@ fn List() -> impl IntoView {
         let volume =
             format!("{} {}", format::in_steps(&body.volume_24h, market.lot_size), body.base);
         let (last, high, low) = (price(&body.last), price(&body.high_24h), price(&body.low_24h));
-        let (name, shown) = (body.name.clone(), body.name.clone());
-        let is_current = move || markets.shown.with(|market| *market == shown).then_some("true");
         Some(view! {
-            <tr>
-                <th scope="row">
-                    <button type="button" class="small" aria-current=is_current on:click=move |_| choose(name.clone())>
-                        {body.name}
-                    </button>
-                </th>
-                <td>{last}</td>
-                <td class=class>{change}</td>
-                <td class="wide">{high}</td>
-                <td class="wide">{low}</td>
-                <td>{volume}</td>
-            </tr>
+            <td>{last}</td>
+            <td class=class>{change}</td>
+            <td class="wide">{high}</td>
+            <td class="wide">{low}</td>
+            <td>{volume}</td>
         })
     };
-    let rows = move || text.with(|text| found(markets, text)).into_iter().map(row).collect_view();
-    let is_none = move || text.with(|text| found(markets, text).is_empty());
+    let row = move |name: String| {
+        let (chosen, shown) = (name.clone(), name.clone());
+        let label = name.clone();
+        let is_current = move || markets.shown.with(|market| *market == shown).then_some("true");
+        view! {
+            <tr>
+                <th scope="row">
+                    <button type="button" class="small" aria-current=is_current on:click=move |_| choose(chosen.clone())>
+                        {label}
+                    </button>
+                </th>
+                {move || cells(&name)}
+            </tr>
+        }
+    };
+    let names = Memo::new(move |_| text.with(|text| found(markets, text)));
+    let is_none = move || names.with(Vec::is_empty);
     view! {
         <form on:submit=first>
             <label class="field">
@@ -122,7 +131,9 @@ fn List() -> impl IntoView {
                     <th scope="col">"Volume"</th>
                 </tr>
             </thead>
-            <tbody>{rows}</tbody>
+            <tbody>
+                <For each=move || names.get() key=String::clone children=row />
+            </tbody>
         </table>
         <Show when=is_none>
             <p class="empty">"No market found. Search by base or quote token, for example ETH."</p>

@@ -100,20 +100,30 @@ impl Markets {
 
     /// Stores the rules of genesis. From now on the page lists the markets by them.
     pub(super) fn set_rules(self, rules: Arc<Rules>) {
-        // A new listing makes the chart request its candles again, so an equal one is not written.
-        if self.listing.with_untracked(|listing| listing.as_deref() != Some(&rules.listing)) {
-            self.write.listing.set(Some(Arc::new(rules.listing.clone())));
-        }
+        self.list(&rules.listing);
         self.write.rules.set(Some(rules));
+    }
+
+    /// Lists the markets, and shows the first one if none is shown yet.
+    fn list(self, listing: &Listing) {
+        // A new listing makes the chart request its candles again, so an equal one is not written.
+        if self.listing.with_untracked(|now| now.as_deref() != Some(listing)) {
+            self.write.listing.set(Some(Arc::new(listing.clone())));
+        }
+        if let Some(first) = listing.markets.first()
+            && self.shown.with_untracked(String::is_empty)
+        {
+            self.write.shown.set(first.name.clone());
+        }
     }
 }
 
 impl MarketsWriter {
-    /// Stores the listing and shows its first market.
-    pub fn set_listing(self, listing: Listing) {
-        let first = listing.markets.first().map(|market| market.name.clone());
-        self.0.write.listing.set(Some(Arc::new(listing)));
-        self.0.write.shown.set(first.unwrap_or_default());
+    /// Stores the listing that the replica reports, unless the one of genesis is known.
+    pub fn set_listing(self, listing: &Listing) {
+        if self.0.rules.with_untracked(Option::is_none) {
+            self.0.list(listing);
+        }
     }
 
     pub fn set_figures(self, figures: MarketsResponse) {

@@ -3,9 +3,9 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use zellbook_core::Action;
+use zellbook_core::{Action, PublicKey};
 
-use crate::features::signing::{SignRequest, Signing, use_signing};
+use crate::features::signing::{Outcome, SignRequest, Signing, use_signing};
 use crate::features::wallet::{Session, Wallet, use_session};
 use crate::platform::clock;
 
@@ -19,20 +19,32 @@ const LENGTHS: [(&str, u64); 4] =
 /// What this page does about the switch.
 #[derive(Clone, Copy)]
 pub struct DeadMan {
-    /// The length to which this page renews the switch. None if the user did not switch it on here.
-    length_ms: RwSignal<Option<u64>>,
+    /// The length to which this page renews the switch, and the account that signed for it. None if nobody switched it
+    /// on here.
+    renewed: RwSignal<Option<(PublicKey, u64)>>,
     /// Unix milliseconds, updated each second for the countdown.
     now_ms: RwSignal<u64>,
 }
 
 /// When the orders of the account are cancelled, as the replica reports it.
 fn due(session: Session) -> Option<u64> {
-    session.account.with(|account| account.as_ref()?.switch_ms.as_ref()?.parse().ok())
+    let active = session.key()?.to_string();
+    session.account.with(|account| {
+        // Just after the user has chosen another account, the report may still be about the one before.
+        let account = account.as_ref().filter(|account| account.account == active)?;
+        account.switch_ms.as_ref()?.parse().ok()
+    })
 }
 
 impl DeadMan {
     pub fn new() -> Self {
-        Self { length_ms: RwSignal::new(None), now_ms: RwSignal::new(clock::now()) }
+        Self { renewed: RwSignal::new(None), now_ms: RwSignal::new(clock::now()) }
+    }
+
+    /// The length to which this page renews the switch of the active account.
+    fn length(self, session: Session) -> Option<u64> {
+        let (account, length) = self.renewed.get()?;
+        (session.key() == Some(account)).then_some(length)
     }
 
     fn renew(self, signing: Signing, length: u64) {
@@ -55,7 +67,7 @@ pub fn keep_alive(session: Session, signing: Signing, switch: DeadMan) {
             clock::sleep(TICK_MS).await;
             let now = signing.now();
             switch.now_ms.set(now);
-            let length = switch.length_ms.get_untracked();
+            let length = untrack(|| switch.length(session));
             // No switch is reported before the first signature is applied, and none after it has fired. Extending it then would
             // set a switch that nobody asked for.
             let (Some(length), Some(due)) = (length, untrack(|| due(session))) else { continue };
@@ -87,13 +99,19 @@ fn countdown(milliseconds: u64) -> String {
     }
 }
 
-fn request(signing: Signing, title: String, line: String, time: u64) {
+fn request(
+    signing: Signing,
+    title: String,
+    line: String,
+    time: u64,
+    done: impl FnOnce(Outcome) + 'static,
+) {
     let request = SignRequest {
         title,
         lines: vec![("Markets", "all".into()), ("Cancels all orders", line)],
         action: Action::CancelAllAfter { time },
     };
-    signing.sign(request, |_| ());
+    signing.sign(request, done);
 }
 
 /// The switch, below the open orders.
@@ -105,21 +123,34 @@ pub fn DeadManView() -> impl IntoView {
     let due = Memo::new(move |_| due(session));
     let is_locked = move || !session.wallet.with(Wallet::signs_alone);
     let turn_on = move |_| {
+        let Some(account) = session.key_untracked() else { return };
         let (words, length) = length.get_untracked();
-        switch.length_ms.set(Some(length));
         let line = format!("{words} after this page closes or its wallet locks");
-        request(signing, format!("{TURN_ON} ({words})"), line, signing.time_after(length));
+        let done = move |outcome| {
+            // A length that the user did not sign must not extend a switch that is on.
+            if outcome == Outcome::Signed {
+                switch.renewed.set(Some((account, length)));
+            }
+        };
+        request(signing, format!("{TURN_ON} ({words})"), line, signing.time_after(length), done);
     };
     let turn_off = move |_| {
         // Extending ends before the sheet opens. An extension that is sequenced after the signature below would set the switch
         // again.
-        switch.length_ms.set(None);
+        let before = switch.renewed.get_untracked();
+        switch.renewed.set(None);
+        let done = move |outcome| {
+            // The switch stays on, so it needs its extensions again.
+            if outcome == Outcome::Dismissed {
+                switch.renewed.set(before);
+            }
+        };
         // The time 0 removes the switch (protocol.md, section 14).
-        request(signing, TURN_OFF.into(), "only when you do".into(), 0);
+        request(signing, TURN_OFF.into(), "only when you do".into(), 0, done);
     };
     let text = move || {
         let left = countdown(due.get()?.saturating_sub(switch.now_ms.get()));
-        let by = match (switch.length_ms.get(), is_locked()) {
+        let by = match (switch.length(session), is_locked()) {
             (Some(_), false) => "This page keeps extending it while it is open.",
             (Some(_), true) => "Your wallet is locked, so this page cannot extend it.",
             (None, _) => "This page does not extend it. Turn it on again to extend it from here.",

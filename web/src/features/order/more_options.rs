@@ -2,13 +2,12 @@
 
 use leptos::prelude::*;
 use zellbook_core::types::SelfTrade;
-use zellbook_core::{Action, TimeInForce, Transaction};
+use zellbook_core::{Action, TimeInForce};
 
 use super::choices::Choices;
 use super::draft::Draft;
 use super::form_error::FormError;
-use crate::features::market::{Markets, use_markets};
-use crate::features::wallet::{Session, use_session};
+use crate::features::signing::{self, Signing, use_signing};
 
 /// Which orders are cancelled when an order would trade with one of the same account.
 const SELF_TRADES: [(SelfTrade, &str); 3] = [
@@ -19,34 +18,28 @@ const SELF_TRADES: [(SelfTrade, &str); 3] = [
 
 /// The text that would be signed. Values that are known only then are described in words.
 fn text_to_sign(
-    markets: Markets,
-    session: Session,
+    signing: Signing,
     choices: Choices,
     draft: Memo<Result<Draft, FormError>>,
 ) -> Option<String> {
     let mut order = draft.with(|draft| Some(draft.as_ref().ok()?.order.clone()))?;
-    let account = session.key()?;
-    let network = markets.rules.get()?.network;
-    // These are zero at first, and then replaced by words.
+    // It is zero at first, and then replaced by words.
     let is_counted = choices.expiry.is_counted();
     order.expires = order.expires.map(|time| if is_counted { 0 } else { time });
-    let action = Action::Order(order);
-    let transaction = Transaction { account, signer: None, nonce: 0, valid_until: None, action };
-    let text = transaction.text(&network);
-    // A value cannot contain a line feed, so nothing but the lines of these two fields can match.
-    let text = text.replace("\nnonce: 0", "\nnonce: (time of signing)");
+    let text = signing::preview(signing, Action::Order(order))?;
+    // A value cannot contain a line feed, so nothing but the line of this field can match.
     Some(text.replace("\nexpires: 0", "\nexpires: (counted from the time of signing)"))
 }
 
 #[component]
 pub fn MoreOptions(choices: Choices, draft: Memo<Result<Draft, FormError>>) -> impl IntoView {
-    let (markets, session) = (use_markets(), use_session());
+    let signing = use_signing();
     // The list is removed for post-only orders and made again afterwards, so it must say what is chosen.
     let self_trade_option = move |(value, words): (SelfTrade, &'static str)| {
         let is_chosen = move || choices.self_trade.get() == value;
         view! { <option value=value.name() selected=is_chosen>{words}</option> }
     };
-    let text = move || text_to_sign(markets, session, choices, draft);
+    let text = move || text_to_sign(signing, choices, draft);
     view! {
         <details>
             <summary>"Advanced"</summary>

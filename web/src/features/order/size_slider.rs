@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use zellbook_core::{Decimal, Lots, Market, Side, Ticks, TimeInForce};
 
-use crate::features::market::{Markets, lots};
+use crate::features::market::Markets;
 use crate::features::wallet::Session;
 use crate::platform::format;
 
@@ -62,7 +62,8 @@ impl Largest {
 
     /// A quantity in percent of the largest order, at most 100.
     fn percent(&self, quantity: &str) -> Option<u128> {
-        let lots = lots(&self.market, quantity)?;
+        // As the order form reads it, for example with needless zeros.
+        let lots = Decimal::parse_lenient(quantity).ok()?.in_steps_of(self.market.lot_size).ok()?;
         // None if the balance does not pay for a single lot.
         Some((lots.checked_mul(100)?.checked_div(u128::from(self.lots))?).min(100))
     }

@@ -8,6 +8,7 @@
 //! 3. `Signing::confirm` signs what is on the sheet.
 //! 4. Both ways end in `Signing::sign_and_send`, which stores what was signed before it sends it (`sending.rs`).
 
+mod preview;
 mod request;
 mod sending;
 mod sent;
@@ -16,6 +17,7 @@ mod sign;
 mod state;
 pub mod trading_key;
 
+pub use preview::{load_preview, preview};
 pub use request::{Outcome, SignRequest};
 pub use sent::Sent;
 pub use sheet::SignSheet;

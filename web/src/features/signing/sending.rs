@@ -1,7 +1,8 @@
 //! Sends a signed transaction to the replica and follows it to its outcome.
 //!
-//! While the replica does not answer, the transaction is sent again and again. That is safe: its nonce lets it take
-//! effect only once.
+//! Only the replica's own refusal ends a transaction before its outcome. After any other answer, and without one, it is
+//! not known whether the replica has the transaction, so it is sent again and again. That is safe: its nonce lets it
+//! take effect only once.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -16,6 +17,8 @@ use crate::platform::clock;
 const POLL_MS: u32 = 150;
 /// The wait after a request that failed.
 const RETRY_MS: u32 = 1500;
+/// The longest wait that a replica can ask for.
+const WAIT_MAX_S: u32 = 30;
 
 impl Signing {
     /// Sends a transaction that was just signed, and follows it.
@@ -34,8 +37,18 @@ impl Signing {
     fn add(self, sent: Sent) {
         self.write_sent.update(|list| {
             list.insert(0, sent);
-            list.truncate(SENT_MAX);
+            // One without an outcome stays, however many are newer: its owner waits for it.
+            let mut over = 0;
+            list.retain(|sent| {
+                over += usize::from(sent.is_over);
+                !sent.is_over || over <= SENT_MAX
+            });
         });
+    }
+
+    /// Forgets everything that was sent. What is in the outbox of a replica still takes effect.
+    pub fn forget(self) {
+        self.write_sent.set(Vec::new());
     }
 
     /// Goes on with what was signed before the page was opened. Other tabs may do the same: a transaction that is
@@ -57,8 +70,6 @@ impl Signing {
     /// Changes what the page knows of a transaction, and stores it if it came a step further.
     async fn update(self, hash: &str, change: impl FnOnce(&mut Sent)) {
         let find = |list: &[Sent]| list.iter().find(|sent| sent.hash == hash).cloned();
-        // Newer transactions have pushed it off the list. Storage has it as unfinished, so the next visit asks for
-        // it.
         let Some(before) = self.sent.with_untracked(|list| find(list)) else { return };
         let mut sent = before.clone();
         change(&mut sent);
@@ -80,62 +91,77 @@ impl Signing {
         }
     }
 
-    /// Sends a transaction until the replica answers, and follows it to its outcome. One that may have been sent before
-    /// is asked for first, and sent again only if the replica does not know it.
+    /// Sends a transaction until the replica has it, and follows it to its outcome. One that may have been sent before is
+    /// asked for first, and sent again only if the replica does not know it.
     async fn send_and_follow(self, hash: String, is_new: bool) {
         let json = self.sent.with_untracked(|list| {
             list.iter().find(|sent| sent.hash == hash).and_then(|sent| sent.json.clone())
         });
-        // `unsent` is to be sent now. `unasked` is to be sent once the replica says that it does not know the
-        // transaction. At most one of them is set.
-        let mut unsent = json.clone().filter(|_| is_new);
-        let mut unasked = json.filter(|_| !is_new);
-        loop {
-            let problem = match &unsent {
-                Some(json) => api::submit(json.clone()).await.err(),
-                None => match api::transaction(&hash).await {
-                    Ok(status) => {
-                        unasked = None;
-                        // Expired and superseded are above applied. The replica has given these up, and they are
-                        // rejected if a batch still contains them.
-                        let is_over = status.status >= Stage::Applied;
-                        self.update(&hash, |sent| {
-                            sent.status = Some(status);
-                            sent.is_over = is_over;
-                            sent.problem = None;
-                        })
-                        .await;
-                        if is_over {
-                            return;
-                        }
-                        None
-                    }
-                    // Whatever the reason, sending it is safe, and its answer is the better one.
-                    Err(Problem::Refused(_)) if unasked.is_some() => {
-                        unsent = unasked.take();
+        let mut is_sent = !is_new;
+        // A transaction leaves the list when its wallet is removed.
+        while self.sent.with_untracked(|list| list.iter().any(|sent| sent.hash == hash)) {
+            let unsent = json.clone().filter(|_| !is_sent);
+            let was_unsent = unsent.is_some();
+            let mut refusal = None;
+            if let Some(json) = unsent {
+                match api::submit(json).await {
+                    // The transaction is on the replica's disk, which will post it. From here on it is enough to ask.
+                    Ok(_) => is_sent = true,
+                    Err(Problem::Refused(reason)) => refusal = Some(reason),
+                    Err(problem) => {
+                        self.wait_after(&hash, problem).await;
                         continue;
                     }
-                    Err(problem) => Some(problem),
-                },
-            };
-            let is_refused = matches!(problem, Some(Problem::Refused(_)));
-            // The replica refused it: sending it again would not help.
-            let is_over = is_refused && unsent.is_some();
-            let wait = if problem.is_some() { RETRY_MS } else { POLL_MS };
-            if problem.is_none() {
-                // The transaction is on the replica's disk, which will post it. From here on it is enough to ask.
-                unsent = None;
+                }
             }
-            let problem = problem.map(|problem| problem.to_string());
-            self.update(&hash, |sent| {
-                sent.problem = problem;
-                sent.is_over = is_over;
-            })
-            .await;
-            if is_over {
-                return;
+            match api::transaction(&hash).await {
+                Ok(status) => {
+                    is_sent = true;
+                    // Expired and superseded are above applied. The replica has given these up, and they are rejected
+                    // if a batch still contains them.
+                    let is_over = status.status >= Stage::Applied;
+                    self.update(&hash, |sent| {
+                        sent.status = Some(status);
+                        sent.is_over = is_over;
+                        sent.problem = None;
+                    })
+                    .await;
+                    if is_over {
+                        return;
+                    }
+                }
+                // It refuses the transaction and does not know it. Without this question, one that was sent before
+                // could be refused for the very nonce that it used when it was applied.
+                Err(Problem::Refused(_)) if refusal.is_some() => {
+                    self.update(&hash, |sent| {
+                        sent.problem = refusal;
+                        sent.is_over = true;
+                    })
+                    .await;
+                    return;
+                }
+                // Another replica may answer at this address, or this one lost its disk. It gets the transaction.
+                Err(Problem::Refused(_)) if json.is_some() && !was_unsent => is_sent = false,
+                Err(problem) => {
+                    self.wait_after(&hash, problem).await;
+                    continue;
+                }
             }
-            clock::sleep(wait).await;
+            clock::sleep(POLL_MS).await;
         }
+    }
+
+    /// Shows why the outcome is not known, and waits.
+    async fn wait_after(self, hash: &str, problem: Problem) {
+        let (text, wait_s) = match &problem {
+            Problem::Unclear { reason, wait_s } => {
+                let end = if reason.ends_with('.') { "" } else { "." };
+                (format!("Not known yet: {reason}{end} The page asks again."), *wait_s)
+            }
+            _ => (problem.to_string(), None),
+        };
+        self.update(hash, |sent| sent.problem = Some(text)).await;
+        let wait_ms = wait_s.unwrap_or_default().min(WAIT_MAX_S).saturating_mul(1000);
+        clock::sleep(wait_ms.max(RETRY_MS)).await;
     }
 }

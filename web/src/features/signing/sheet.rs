@@ -83,11 +83,13 @@ fn Sheet() -> impl IntoView {
             busy.set(false);
         }
     });
-    let network = markets.rules.with_untracked(|rules| rules.as_ref().map(|rules| rules.network));
+    // The sheet can open before genesis is known. Until then there is no text, and nothing can be signed.
+    let network =
+        Memo::new(move |_| markets.rules.with(|rules| rules.as_ref().map(|rules| rules.network)));
     let text = move || {
         let transaction =
             on_sheet.with(|sheet| sheet.as_ref().map(|sheet| sheet.transaction.clone()));
-        Some(transaction?.text(&network?))
+        Some(transaction?.text(&network.get()?))
     };
     let title =
         move || on_sheet.with(|sheet| sheet.as_ref().map(|sheet| sheet.request.title.clone()));
@@ -152,8 +154,8 @@ fn Sheet() -> impl IntoView {
             {lines}
             <div>
                 <dt>"Network"</dt>
-                <dd class="hash" title=network.map(|id| id.to_string())>
-                    {network.map(|id| format::short(&id.to_string()))}
+                <dd class="hash" title=move || network.get().map(|id| id.to_string())>
+                    {move || network.get().map(|id| format::short(&id.to_string()))}
                 </dd>
             </div>
         </dl>
@@ -178,8 +180,9 @@ fn Sheet() -> impl IntoView {
         >
             <form on:submit=sign class="actions send">
                 <button type="button" class="quiet" on:click=move |_| close()>"Cancel"</button>
-                // The button is gone, so that neither a click nor Enter can sign for the other network.
-                <Show when=move || other_network.with(Option::is_none)>
+                // The button is gone, so that neither a click nor Enter can sign for the other network, or a text that is
+                // not shown.
+                <Show when=move || other_network.with(Option::is_none) && network.get().is_some()>
                     <button type="submit" class="main" autofocus aria-disabled=move || busy.get().to_string()>{button}</button>
                 </Show>
             </form>

@@ -85,8 +85,9 @@ pub async fn add(
         return Err(refusal(&answer));
     };
     let phrase = phrase.take().map(Zeroizing::new);
-    let mut keys = records.iter().filter(|record| record.origin != Origin::Phrase);
-    let key = keys.next().map(|record| record.key).ok_or(VaultError::Known)?;
+    // A phrase whose first account is in the wallet already, as an imported key, comes alone. It has that account's key.
+    let own = records.iter().find(|record| record.origin != Origin::Phrase);
+    let key = own.or(records.first()).map(|record| record.key).ok_or(VaultError::Known)?;
     let set = move |settings: &mut Settings| {
         // A session key acts for an account and is not an account itself.
         if !is_session {
@@ -129,6 +130,9 @@ pub async fn unlock(session: Session, passphrase: String) -> Result<(), VaultErr
     if session.wallet.with_untracked(|wallet| wallet.lock.as_ref() == Some(&lock)) {
         idle::note_activity();
         session.write_wallet.update(|wallet| wallet.is_unlocked = true);
+        // The vault has the records from before the passphrase was checked, which takes a second. Another tab may have
+        // added some since.
+        reload(session).await;
     } else {
         forget(session);
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use zellbook_core::PublicKey;
 use zellbook_vault::{Origin, Record, SealedKey, VaultError, WalletFile};
 
-use crate::platform::database::{self, Change, RECORDS, WALLET};
+use crate::platform::database::{self, Change, RECORDS, SENT, WALLET};
 use crate::platform::ethereum::EthereumAccount;
 use crate::platform::format::short;
 
@@ -167,23 +167,28 @@ impl Wallet {
     pub fn record(&self, account: PublicKey, is_phrase: bool) -> Option<&Record> {
         let own = |record: &&Record| record.key == account && record.origin != Origin::Phrase;
         let own = self.records.iter().find(own)?;
-        match own.origin {
-            Origin::Derived { phrase, .. } if is_phrase => self
-                .records
-                .iter()
-                .find(|record| record.key == phrase && record.origin == Origin::Phrase),
-            _ => (!is_phrase).then_some(own),
+        if !is_phrase {
+            return Some(own);
         }
+        let phrase = match own.origin {
+            Origin::Derived { phrase, .. } => phrase,
+            // A phrase has the key of its first account, which may have been imported before the phrase was.
+            _ => own.key,
+        };
+        let is_it = |record: &&Record| record.key == phrase && record.origin == Origin::Phrase;
+        self.records.iter().find(is_it)
     }
 
     /// The phrase from which further accounts are derived, and the next index.
     pub fn next(&self) -> Option<(PublicKey, u32)> {
         let account = self.account();
-        let phrase_of = |record: &Record| match record.origin {
+        let derived = |record: &Record| match record.origin {
             Origin::Derived { phrase, index } => Some((phrase, index, Some(record.key) == account)),
+            // Its first account, which may be in the wallet as an imported key.
+            Origin::Phrase => Some((record.key, 0, Some(record.key) == account)),
             _ => None,
         };
-        let derived: Vec<_> = self.records.iter().filter_map(phrase_of).collect();
+        let derived: Vec<_> = self.records.iter().filter_map(derived).collect();
         let (phrase, ..) = derived.iter().find(|(.., acts)| *acts).or_else(|| derived.first())?;
         let used = derived.iter().filter(|(other, ..)| other == phrase).map(|(_, index, _)| index);
         Some((*phrase, used.max()? + 1))
@@ -264,7 +269,9 @@ pub async fn remove(record: &Record) -> Result<(), VaultError> {
     database::write(vec![Change::Delete(RECORDS, record.id())]).await
 }
 
-/// Removes the wallet. The nonces stay, because a key that is imported again must not reuse one.
+/// Removes the wallet, and what it sent: the next owner of a wallet here is not to see it. The nonces stay, because a
+/// key that is imported again must not reuse one.
 pub async fn clear() -> Result<(), VaultError> {
-    database::write(vec![Change::Clear(WALLET), Change::Clear(RECORDS)]).await
+    let stores = [WALLET, RECORDS, SENT];
+    database::write(stores.into_iter().map(Change::Clear).collect()).await
 }

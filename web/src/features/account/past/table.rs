@@ -18,6 +18,8 @@ use crate::platform::api::{self, ApiResult};
 const PAGE: usize = 50;
 /// The rows of a page when all are asked for: as many as a replica gives.
 const PAGE_MAX: usize = 200;
+/// The most rows of a file. A replica could send pages without end.
+const FILE_ROWS_MAX: usize = 500_000;
 /// How long a table waits after a change of the account, so that it asks once for many of them.
 const REFRESH_AFTER: Duration = Duration::from_millis(300);
 
@@ -73,6 +75,10 @@ impl Shown {
         if self.account_text() != Some(account) {
             return;
         }
+        // Or the table has started again from a newer page, and below that these rows would leave a gap.
+        if is_older && lowest() != before {
+            return;
+        }
         let page = match answer {
             Ok(page) => page,
             Err(problem) => {
@@ -121,9 +127,21 @@ impl Shown {
             match ask(self, &account, before, PAGE_MAX).await {
                 Ok(page) => {
                     let is_full = page.len() >= PAGE_MAX;
-                    before = page.last().map(|entry| entry.number);
+                    let last = page.last().map(|entry| entry.number);
+                    // A replica that ignores `before` would send one page again and again.
+                    if before.is_some_and(|before| last >= Some(before)) {
+                        let text = "The replica sent the same entries again, so the file would not be right. Try another replica.";
+                        let _ = self.problem.try_set(Some(text.into()));
+                        return;
+                    }
+                    before = last;
                     rows.extend(page.into_iter().map(|entry| entry.values));
                     if !is_full {
+                        break;
+                    }
+                    if rows.len() > FILE_ROWS_MAX {
+                        let text = format!("The file has only the newest {FILE_ROWS_MAX} entries.");
+                        let _ = self.problem.try_set(Some(text));
                         break;
                     }
                 }
