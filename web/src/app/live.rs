@@ -86,18 +86,27 @@ impl Live {
 
     /// Loads the markets until they are there, then keeps their figures up to date.
     pub async fn follow_markets(self) {
+        let mut is_late = false;
         loop {
             let answer = api::markets().await;
             // Asked after the answer: genesis may have come first.
             let has_listing = self.markets.listing.with_untracked(Option::is_some);
             match answer {
                 Ok(markets) => {
+                    // If this loop never failed, the problem in the banner belongs to another part and must stay.
+                    if is_late {
+                        is_late = false;
+                        self.interface.dismiss();
+                    }
                     if !has_listing {
-                        self.show_listing(&markets);
+                        is_late = !self.show_listing(&markets);
                     }
                     self.write_markets.set_figures(markets);
                 }
-                Err(problem) if !has_listing => self.interface.report(problem.to_string()),
+                Err(problem) if !has_listing => {
+                    is_late = true;
+                    self.interface.report(problem.to_string());
+                }
                 // The page has figures already, and says itself that they may be old.
                 Err(_) => {}
             }
@@ -106,12 +115,18 @@ impl Live {
         }
     }
 
-    fn show_listing(self, markets: &MarketsResponse) {
-        let Some(listing) = markets.listing() else {
-            let text = "The replica sent a list of markets that this page cannot read.";
-            return self.interface.report(text);
-        };
-        self.write_markets.set_listing(&listing);
-        self.interface.dismiss();
+    /// Returns whether the list can be read.
+    fn show_listing(self, markets: &MarketsResponse) -> bool {
+        match markets.listing() {
+            Some(listing) => {
+                self.write_markets.set_listing(&listing);
+                true
+            }
+            None => {
+                let text = "The replica sent a list of markets that this page cannot read.";
+                self.interface.report(text);
+                false
+            }
+        }
     }
 }
