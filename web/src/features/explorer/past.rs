@@ -150,7 +150,8 @@ impl Past {
             oldest = last.or(oldest);
         }
         let mut view = Vec::new();
-        if !pages.is_empty() {
+        // A list that cannot be read is not empty.
+        if pages.iter().any(Result::is_ok) {
             view.push(parts::table(caption, columns, all, empty));
         }
         let next = match problem {
