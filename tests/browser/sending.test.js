@@ -134,7 +134,7 @@ test("a transaction that its replica gave up has no mark at the steps that it ne
   await page.route(POST, (route) => route.fulfill({ status: 202, json: { transactions: [] } }));
   await page.route(isStatus, (route) => {
     const hash = new URL(route.request().url()).pathname.split("/").at(-1);
-    const none = Object.fromEntries(["kind", "account", "posted_ms", "finalized_ms", "sequenced_ms", "applied_ms", "batch", "position", "reject", "order"].map((name) => [name, null]));
+    const none = Object.fromEntries(["kind", "account", "posted_ms", "sequenced_ms", "applied_ms", "batch", "position", "reject", "order"].map((name) => [name, null]));
     return route.fulfill({ json: { ...none, hash, status: "expired", received_ms: "1795346192526", posts: "0", certified: false } });
   });
   await alice.order("Buy", "1", "1500");
