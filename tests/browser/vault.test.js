@@ -67,7 +67,7 @@ test("a phrase whose first account was imported before is stored, and gives furt
   await alice.openWallet();
   await hasCount(dialog.getByRole("radio"), 2);
   await dialog.getByRole("radio", { name: /^Imported key/ }).check();
-  assert.equal((await dialog.locator(".key").textContent()).trim(), first);
+  await dialog.locator(".key").filter({ hasText: first }).waitFor();
   await dialog.getByRole("button", { name: "Show recovery phrase" }).click();
   await dialog.locator("#reveal-passphrase").fill(PASSPHRASE);
   await dialog.getByRole("button", { name: "Reveal" }).click();
