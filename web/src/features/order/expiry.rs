@@ -45,8 +45,10 @@ impl Expiry {
             None => clock::of_local(&self.moment.get())
                 .ok_or_else(|| error("Choose a date and time.".into()))?,
         };
-        // The engine compares with the exchange's time (reject 18). Until a status reports it, this check is left to the engine.
-        if let Some(now) = connection.exchange_time().filter(|now| time <= *now) {
+        // The engine compares with the exchange's time (reject 18), which stands still while there are no batches. What is
+        // past by now would expire with the next one.
+        let now = connection.now().max(connection.exchange_time().unwrap_or_default());
+        if time <= now {
             let now = format::date_time(&now.to_string());
             return Err(error(format!("The exchange's time is {now}; choose a later one.")));
         }
