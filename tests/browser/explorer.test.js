@@ -297,12 +297,16 @@ test("after a refresh that failed, trying again asks for the newest rows", async
   const isFills = (url) => url.pathname.endsWith("/fills");
   await page.getByRole("table", { name: "Fills" }).waitFor();
   const asked = [];
+  // Each batch refreshes the page, so it fails until the button was seen.
+  let fails = true;
   await page.route(isFills, (route) => {
     asked.push(new URL(route.request().url()).search);
-    return asked.length === 1 ? route.abort() : route.continue();
+    return fails ? route.abort() : route.continue();
   });
   await alice.order("Sell", "0.1", "2200");
   await alice.outcome("applied");
+  await page.getByRole("button", { name: "Try again: fills" }).waitFor();
+  fails = false;
   await page.getByRole("button", { name: "Try again: fills" }).click();
   await page.getByRole("button", { name: "Try again: fills" }).waitFor({ state: "hidden" });
   assert.ok(asked.length >= 2);
