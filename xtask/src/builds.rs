@@ -58,7 +58,7 @@ pub fn server() -> Result<PathBuf, String> {
 pub fn page_and_server(progress: &Progress) -> Result<(PathBuf, PathBuf), String> {
     let server_path = target().join("local/zellbook");
     if !server_path.exists() {
-        say("the first build takes about six minutes on two cores");
+        say("the first build takes about five minutes on two cores");
     }
     progress.step("installing what the builds need");
     ensure_wasm_target()?;
