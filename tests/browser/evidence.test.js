@@ -51,7 +51,7 @@ for (const viewport of [WIDE, NARROW]) {
     assert.deepEqual(parts, [], "the verifier is loaded only when it is needed");
     await checkTransaction(person);
     assert.equal(parts.length, 1);
-    assert.equal(await verdict(page).innerText(), "All checks that this page can make have passed: this is sequenced. Replicas certify it later.");
+    assert.equal(await verdict(page).innerText(), "All checks that this page can make have passed: this is sequenced. The step “Certified root” says what replicas have certified.");
     assert.deepEqual(await steps(page), [
       ["Network", "open"], ["Message and hash", "done"], ["Signature", "done"], ["Chain", "done"], ["Sequence proof", "done"],
       ["Node list", "open"], ["In the batch", "done"], ["Outcome", "open"], ["Certified root", "done"],
@@ -96,7 +96,7 @@ for (const [name, where, change, title] of FALSE_ANSWERS) {
   });
 }
 
-test("balances are proven against the state root, and a changed balance is detected", async () => {
+test("balances are checked against the state root, and a changed balance is detected", async () => {
   const person = await scene.arrive({ path: `/accounts/${alice.account}` });
   const { page } = person;
   await page.getByRole("button", { name: "Check", exact: true }).click();
@@ -115,7 +115,7 @@ test("balances are proven against the state root, and a changed balance is detec
   assert.ok((await steps(page)).some(([title, outcome]) => title === "Balance" && outcome === "bad"));
 });
 
-test("open orders are proven against the state root", async () => {
+test("open orders are checked against the state root", async () => {
   const person = await scene.arrive({ path: `/accounts/${alice.account}` });
   const { page } = person;
   const { open_orders } = await scene.exchange.get(`/v1/accounts/${alice.account}`);
@@ -160,13 +160,13 @@ for (const [name, where, change] of [
   });
 }
 
-test("the latest batch, balances and open orders show how they are known, and new data is unverified again", async () => {
+test("the latest batch, balances and open orders show how they are known, and new data is unchecked again", async () => {
   const { page } = alice;
   const mark = (of) => page.getByRole("button", { name: new RegExp(`^${of}: `) });
-  const reported = "this replica (not verified here)";
+  const reported = "this replica (not checked here)";
   // Without signatures of the replicas, a root is only what this replica says.
-  const checked = /consistent with this replica’s state root \(not certified\)|certified by replicas \(verified in this browser\)/;
-  for (const [of, before, after] of [["Latest batch", "Verify", /Sequenced|Verified/], ["Balances", reported, checked], ["Open orders", reported, checked]]) {
+  const checked = /consistent with this replica’s state root \(not certified\)|certified by replicas \(checked in this browser\)/;
+  for (const [of, before, after] of [["Latest batch", "Verify", /Sequenced|Certified/], ["Balances", reported, checked], ["Open orders", reported, checked]]) {
     if (of !== "Latest batch") await alice.tab(of);
     assert.equal(await mark(of).innerText(), before);
     await page.getByRole("button", { name: `${of}: reported. ${before}`, exact: true }).waitFor();
@@ -174,7 +174,7 @@ test("the latest batch, balances and open orders show how they are known, and ne
     await concluded(page);
     await page.keyboard.press("Escape");
     await mark(of).filter({ hasText: after }).waitFor();
-    await page.getByRole("button", { name: new RegExp(`^${of}: (${of === "Latest batch" ? "proven" : "consistent"}|certified)\\. `) }).waitFor();
+    await page.getByRole("button", { name: new RegExp(`^${of}: (${of === "Latest batch" ? "sequenced" : "consistent"}|certified)\\. `) }).waitFor();
   }
   await alice.order("Buy", "0.1", "1970");
   await alice.outcome("applied");
@@ -187,7 +187,7 @@ test("the latest batch, balances and open orders show how they are known, and ne
 
 // The lies below are whole: each answer fits the others, and only the evidence is missing.
 
-test("a transaction that was never sequenced is not proven by the proof of an earlier batch", async () => {
+test("a transaction that was never sequenced is not called sequenced by the proof of an earlier batch", async () => {
   const { exchange } = scene;
   const trader = await Trader.arrive(exchange);
   const element = JSON.stringify(trader.order("buy", 1, 1234));
@@ -260,7 +260,7 @@ for (const [name, change] of [
   });
 }
 
-test("a root of the latest batch that the certified one contradicts is detected, and one that nobody certified is not verified", async () => {
+test("a root of the latest batch that the certified one contradicts is detected, and one that nobody certified is not called certified", async () => {
   const { exchange } = scene;
   const certified = await exchange.get(`/v1/certified?from=${order.batch}`);
   const { page } = await scene.arrive();

@@ -1,5 +1,6 @@
 // What became of a signed transaction: only the replica's own refusal or an outcome ends it, whatever a proxy answers.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Scene } from "./scene.js";
 
@@ -69,6 +70,46 @@ test("the replica's own refusal ends a transaction, and it is not sent again", a
   const line = page.locator(".sent > li").filter({ hasText: "at 1,500" });
   await line.locator(".steps .bad").filter({ hasText: "refused" }).waitFor();
 });
+
+// The codes with which a replica does not take a transaction now, from the documentation. Those of other routes are not among
+// them.
+const OTHER_ROUTES = ["credited_already", "too_many_credits", "too_many_sockets", "not_following", "not_ready"];
+const NOT_NOW = [...readFileSync(new URL("../../docs/api.md", import.meta.url), "utf8").matchAll(/^\| (429|50\d) \| `(\w+)` \|/gm)]
+  .map(([, status, code]) => ({ status: Number(status), code }))
+  .filter(({ status, code }) => status !== 501 && !OTHER_ROUTES.includes(code));
+
+test("a trader is told in plain words why a replica does not take a transaction now, for each code of the API", async () => {
+  const alice = await scene.trader();
+  const { page } = alice;
+  assert.ok(NOT_NOW.length >= 9, JSON.stringify(NOT_NOW));
+  for (const [index, { status, code }] of NOT_NOW.entries()) {
+    await answerFirst(page, { status, body: OWN_ERROR(code, "the replica's own words") }, false);
+    await alice.order("Buy", "0.1", String(1500 + index));
+    const told = await newest(page).getByText("Not known yet: ").innerText();
+    assert.doesNotMatch(told, /own words/, code);
+    assert.match(told, /^Not known yet: [^]{20,}\. The page asks again\.$/, code);
+    const notice = page.locator(".toast").filter({ hasText: "Waiting" }).filter({ hasText: `at 1,${500 + index}: ${told}` });
+    await notice.waitFor();
+    await alice.outcome("applied");
+    await page.unrouteAll();
+  }
+});
+
+for (const [code, words] of [
+  ["nonce_in_future", "Refused: this device's clock is more than a day ahead. Set it right, then sign again."],
+  ["nonce_used", "Refused: later transactions of this key were faster. Sign it again if you still want it."],
+  ["unknown_signer", "Refused: the exchange does not know this account yet. Get tokens first, then sign again."],
+  ["balance_too_low", "Refused: the replica's own words."],
+]) {
+  test(`a refusal is told in the list and as a notice, although no sheet is open: ${code}`, async () => {
+    const alice = await scene.trader();
+    const { page } = alice;
+    await page.route(POST, (route) => route.fulfill({ status: 422, body: OWN_ERROR(code, "the replica's own words") }));
+    await alice.order("Buy", "1", "1500");
+    await newest(page).getByText(words, { exact: true }).waitFor();
+    await page.locator(".toast").filter({ hasText: "Refused" }).filter({ hasText: words.slice("Refused: ".length) }).waitFor();
+  });
+}
 
 test("a refusal of a transaction that was applied before does not count", async () => {
   const alice = await scene.trader();

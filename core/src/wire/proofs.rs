@@ -2,7 +2,7 @@
 //!
 //! A light client trusts no replica. Attestations certify a root; an inclusion proof against that root shows
 //! one leaf of the state, or that the state has no such leaf. The client must decode the balance or order from
-//! the leaf's value itself: the readable form next to it is a convenience that nothing proves.
+//! the leaf's value itself: the readable form next to it is a convenience that no proof covers.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -18,6 +18,8 @@ use crate::types::Side;
 pub struct BalanceProofBody {
     /// The batch after which the root is that of the state.
     pub batch: String,
+    /// The last certified batch; `null` before the first. A root after a later batch is only this replica's word.
+    pub certified_batch: Option<String>,
     /// The state root after that batch.
     pub root: String,
     /// The leaf's key in hex.
@@ -36,6 +38,8 @@ pub struct BalanceProofBody {
 pub struct OrderProofBody {
     /// The batch after which the root is that of the state.
     pub batch: String,
+    /// The last certified batch; `null` before the first. A root after a later batch is only this replica's word.
+    pub certified_batch: Option<String>,
     /// The state root after that batch.
     pub root: String,
     /// The leaf's key in hex.

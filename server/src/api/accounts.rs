@@ -165,10 +165,12 @@ pub async fn proof(
     let proven = app.watch.prover.prove(key).await?;
     let batch = proven.batch.to_string();
     app.wait_published(&batch).await?;
+    let certified_batch = app.certified_batch();
     // Without a leaf the balance is zero, and the proof shows that there is no leaf.
     let balance = read_balance(proven.value.as_deref());
     Ok(Json(BalanceProofBody {
         batch,
+        certified_batch,
         root: hex::encode(proven.root),
         key: hex::encode(bytes),
         value: proven.value.map(hex::encode),
@@ -196,10 +198,12 @@ pub async fn order_proof(
     let proven = app.watch.prover.prove(key).await?;
     let batch = proven.batch.to_string();
     app.wait_published(&batch).await?;
+    let certified_batch = app.certified_batch();
     // Reading cannot fail: the engine wrote this leaf.
     let order = proven.value.as_deref().and_then(|value| OrderLeaf::read(value).ok());
     Ok(Json(OrderProofBody {
         batch,
+        certified_batch,
         root: hex::encode(proven.root),
         key: hex::encode(bytes),
         value: proven.value.map(hex::encode),

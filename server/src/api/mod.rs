@@ -104,6 +104,7 @@ pub fn router(app: Arc<App>, with_admin: bool) -> Router {
         .route("/v1/snapshots", get(snapshots::list))
         .route("/v1/snapshots/{batch}", get(snapshots::download))
         .route("/order", post(guide::order))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&app), status::name_certified))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), status::refuse_if_halted));
     let admin = if with_admin { admin_routes() } else { Router::new() };
     Router::new()

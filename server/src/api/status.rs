@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use zellbook_core::Genesis;
@@ -14,6 +14,8 @@ use super::app::{App, Readiness, Shared};
 use super::error::ApiError;
 use crate::metrics::{self, Counts};
 use crate::published::Health;
+
+const CERTIFIED_BATCH: HeaderName = HeaderName::from_static("certified-batch");
 
 /// `GET /v1/genesis`. Its hash is the network id.
 pub async fn genesis(State(app): Shared) -> Json<Genesis> {
@@ -43,6 +45,11 @@ pub async fn metrics(State(app): Shared) -> Response {
 }
 
 impl App {
+    /// The last certified batch, as of the last commit.
+    pub fn certified_batch(&self) -> Option<String> {
+        self.watch.published.borrow().certified.map(|(batch, _)| batch.to_string())
+    }
+
     pub fn status(&self) -> StatusBody {
         let published = self.watch.published.borrow().clone();
         let health = self.watch.health.borrow().clone();
@@ -144,6 +151,18 @@ pub async fn refuse_if_halted(State(app): Shared, request: Request, next: Next) 
         Some(error) => error.into_response(),
         None => next.run(request).await,
     }
+}
+
+/// Names the last certified batch in the header of a response that shows the state. A response names the batch that
+/// it includes, and comparing the two tells whether it is certified or only sequenced.
+pub async fn name_certified(State(app): Shared, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    // Read after the response was made. It may by then be later than the response's batch, and never claims too much.
+    let batch = app.certified_batch().and_then(|batch| HeaderValue::from_str(&batch).ok());
+    if let Some(batch) = batch {
+        response.headers_mut().insert(CERTIFIED_BATCH, batch);
+    }
+    response
 }
 
 /// `GET /healthz`: 200 while the process responds and has not halted.

@@ -171,7 +171,8 @@ fn describe_account(body: &AccountBody) -> String {
 }
 
 /// Fetches a balance proof and verifies it. With `--root` and `--network` the replica need not be trusted
-/// at all; without them it is trusted for the root and for the list of tokens.
+/// for the balance; without them it is trusted for the root and for the list of tokens. How far the root's batch
+/// has come is the replica's claim in both cases.
 pub fn proof(arguments: ProofArguments, output: Output) -> Result<(), Failure> {
     let ProofArguments { token: symbol, asker, root: given, network } = arguments;
     let account = asker.account()?;
@@ -179,7 +180,7 @@ pub fn proof(arguments: ProofArguments, output: Output) -> Result<(), Failure> {
         let client = Client::new(&asker.server)?;
         let rules = client.rules().await?;
         // Checked before anything else is requested. Genesis decides which token has which index in the
-        // leaf's key, so a root alone would not prove what the balance is of.
+        // leaf's key, so a root alone would not say what the balance is of.
         if network.is_some_and(|network| network != rules.network.0) {
             let found = rules.network;
             return Err(Failure::difference(format!(
@@ -223,28 +224,37 @@ pub fn proof(arguments: ProofArguments, output: Output) -> Result<(), Failure> {
     // The decimals in the response are only for display, but a replica that gets them wrong is dishonest.
     if available != body.balance.available || locked != body.balance.locked {
         return Err(Failure::difference(format!(
-            "the replica reports {} available and {} locked, but it proves {available} available and {locked} locked",
+            "the replica reports {} available and {} locked, but its proof is of {available} available and {locked} locked",
             body.balance.available, body.balance.locked
         )));
     }
     let root = hex::encode(root);
+    let index = |batch: &str| batch.parse::<u64>().ok();
+    let certified = body.certified_batch.as_deref().and_then(index);
+    let is_certified = index(&body.batch).is_some_and(|batch| Some(batch) <= certified);
     output.print(
         || {
-            let trust = if given.is_some() {
+            let source = if given.is_some() {
                 "the root of --root"
             } else {
                 "the root that the replica reports; use --network and --root to check against values that you trust"
             };
+            let reached = certified.map_or_else(
+                || "no batch is certified yet".into(),
+                |batch| format!("batches are certified up to {batch}"),
+            );
             format!(
-                "{available} {symbol} available, {locked} locked\nproven against root {root}\n({trust}; according to the replica it is the root after batch {})",
-                body.batch
+                "{available} {symbol} available, {locked} locked\nincluded in root {root}\n({source})\naccording to the replica this is the root after batch {}, which is {}; {reached}",
+                body.batch,
+                mark(is_certified)
             )
         },
         || {
             json!({
                 "account": account.to_string(), "token": symbol, "available": available,
                 "locked": locked, "batch": body.batch, "root": root,
-                "root_was_given": given.is_some(),
+                "root_was_given": given.is_some(), "certified": is_certified,
+                "certified_batch": body.certified_batch,
             })
         },
     );

@@ -39,7 +39,7 @@ pub const EXIT_CODES: &str = "Exit codes:
      snapshot check, chaos, serve --bootstrap)
   4  the transaction had no effect: the exchange rejected it, or it expired or was superseded before
      it was in a batch
-  5  the replica halted: its state or its disk is damaged, the network proves a different history
+  5  the replica halted: its state or its disk is damaged, the network signed a different history
      (a fork), or replicas certified a different state root (serve)
 
 Environment:

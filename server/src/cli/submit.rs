@@ -58,6 +58,8 @@ pub struct SessionSigner {
 /// The difference between this computer's clock and the exchange's that users are warned of.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
 
+const DAY: Duration = Duration::from_secs(86_400);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     /// In Unix milliseconds.
@@ -179,8 +181,10 @@ pub fn submit_as(
             // A key that signs for its own account is not a session key, and the signed text then has no
             // line for it.
             signer: Some(key.public_key()).filter(|signer| *signer != account),
-            // By convention the clock, so that several programs can share a key without coordination.
-            nonce: now_ms(),
+            // By convention the clock, so that several programs can share a key without coordination. The exchange's,
+            // since replicas refuse a nonce more than a day ahead of theirs; but one that lies must not use up the key's
+            // nonces for years.
+            nonce: now.min(after(now_ms(), DAY)),
             valid_until: submitter.valid_for.map(|duration| after(now, duration)),
             action: action(now),
         };

@@ -14,9 +14,9 @@ pub enum Halt {
     /// The disk failed.
     #[error("a batch could not be committed: {0}")]
     Store(#[from] StoreError),
-    /// The network proved a history that contradicts ours.
+    /// The network signed a history that contradicts ours.
     #[error(
-        "fork: the network proves a history that contradicts ours. Batch {index} is the first one that differs; we have batches up to {ours}, and applied none of the other history. If the network was restarted, use another --data directory"
+        "fork: the network signed a history that contradicts ours. Batch {index} is the first one that differs; we have batches up to {ours}, and applied none of the other history. If the network was restarted, use another --data directory"
     )]
     Fork {
         /// The first batch that differs.

@@ -1,7 +1,7 @@
 //! The header: the market with its figures, the replica, the account. Below it, the banner.
 
 use leptos::prelude::*;
-use zellbook_core::wire::{ReplicaState, StatusBody};
+use zellbook_core::wire::ReplicaState;
 
 use super::nav::Nav;
 use super::wallet_dialog::WalletButton;
@@ -10,6 +10,7 @@ use crate::features::market::figures::Figures;
 use crate::features::market::picker::MarketPicker;
 use crate::features::replica::use_connection;
 use crate::features::settings::SettingsButton;
+use crate::platform::feed::Status;
 use crate::platform::format;
 use crate::platform::route::{Route, use_router};
 use crate::ui::interface::use_interface;
@@ -61,7 +62,7 @@ fn Replica() -> impl IntoView {
                 |batch| format!("Certified up to batch {}", format::number(batch, 0)),
             );
             format!(
-                "State root {}\n{certified}\n{} batches behind, {} ms from proof to commit\nNetwork {}\nAs reported by this replica",
+                "State root {}\n{certified}\n{} batches behind, {} ms from sequenced to applied\nNetwork {}\nAs reported by this replica",
                 status.root, status.lag_batches, status.lag_ms, status.network
             )
         })
@@ -78,7 +79,7 @@ fn Replica() -> impl IntoView {
 const LAG_SHOWN: u64 = 5;
 
 /// The number of sequenced batches that the replica has not applied.
-fn lag(status: &StatusBody) -> u64 {
+fn lag(status: &Status) -> u64 {
     status.lag_batches.parse().unwrap_or(0)
 }
 

@@ -1,15 +1,16 @@
 //! The replica behind this page: the connection to it, and its status.
 
 use crate::platform::clock;
+use crate::platform::feed::Status;
 use crate::ui::reader::{Reader, reader};
 use leptos::prelude::*;
-use zellbook_core::wire::{ReplicaState, StatusBody};
+use zellbook_core::wire::ReplicaState;
 
 /// The connection to the replica.
 #[derive(Clone, Copy)]
 pub struct Connection {
     /// The last status that the replica reported.
-    pub status: Reader<Option<StatusBody>>,
+    pub status: Reader<Option<Status>>,
     pub is_connected: Reader<bool>,
     /// Why the replica closed the last connection, if it gave a reason.
     pub close_reason: Reader<Option<String>>,
@@ -20,7 +21,7 @@ pub struct Connection {
 /// Writes the state of the connection.
 #[derive(Clone, Copy)]
 pub struct ConnectionWriter {
-    status: RwSignal<Option<StatusBody>>,
+    status: RwSignal<Option<Status>>,
     is_connected: RwSignal<bool>,
     close_reason: RwSignal<Option<String>>,
     behind_ms: RwSignal<i64>,
@@ -46,7 +47,7 @@ impl Connection {
 
     /// Whether the numbers shown may be old, or must not be trusted any more.
     pub fn is_stale(self) -> bool {
-        let is_halted = |status: &StatusBody| status.state == ReplicaState::Halted;
+        let is_halted = |status: &Status| status.state == ReplicaState::Halted;
         !self.is_connected.get() || self.status.with(|it| it.as_ref().is_some_and(is_halted))
     }
 
@@ -57,7 +58,7 @@ impl Connection {
 
     /// Whether a batch is certified, as far as this replica says. Until then it is only sequenced.
     pub fn is_certified(self, batch: u64) -> bool {
-        let certified = |status: &StatusBody| status.certified_batch.as_ref()?.parse().ok();
+        let certified = |status: &Status| status.certified_batch.as_ref()?.parse().ok();
         self.status.with(|status| status.as_ref().and_then(certified)) >= Some(batch)
     }
 
@@ -74,7 +75,7 @@ impl Connection {
 }
 
 impl ConnectionWriter {
-    pub fn set_status(self, status: StatusBody) {
+    pub fn set_status(self, status: Status) {
         // Both are times since 1970, so neither the parsing nor the difference can go wrong by much.
         let now = status.now_ms.parse::<i64>().ok();
         let own = i64::try_from(clock::now()).ok();

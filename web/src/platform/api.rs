@@ -1,8 +1,11 @@
 //! The replica's HTTP interface, as the page uses it.
 
-use gloo_net::http::{Request, Response};
+use leptos::prelude::window;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Headers, RequestInit, Response};
 use zellbook_core::wire::{MarketsResponse, SubmitResponse, TransactionStatus};
 
 /// Why a request failed. Its text is for the user.
@@ -11,11 +14,11 @@ pub enum Problem {
     /// There was no answer. The same request can be made again.
     Unreachable,
     /// The replica itself refused the request, in its own form of error. It would refuse the same request again.
-    Refused(String),
+    Refused(Reason),
     /// Any other answer: the replica cannot answer now, a proxy in front of it answered, or this page cannot read the
     /// answer. The request may have had its effect.
     Unclear {
-        reason: String,
+        reason: Reason,
         /// How many seconds the next request should wait, if the answer said so.
         wait_s: Option<u32>,
     },
@@ -27,7 +30,7 @@ impl std::fmt::Display for Problem {
             Self::Unreachable => f.write_str(
                 "The replica does not answer. Signed transactions are stored in this browser and sent once it does.",
             ),
-            Self::Refused(reason) | Self::Unclear { reason, .. } => f.write_str(reason),
+            Self::Refused(reason) | Self::Unclear { reason, .. } => f.write_str(&reason.message),
         }
     }
 }
@@ -38,44 +41,66 @@ struct Refusal {
     error: Reason,
 }
 
-#[derive(Deserialize)]
-struct Reason {
-    message: String,
+/// Why an answer is an error: a code of docs/api.md, empty if it is not the replica's own answer, and a text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Reason {
+    #[serde(default)]
+    pub code: String,
+    pub message: String,
+}
+
+impl From<String> for Reason {
+    fn from(message: String) -> Self {
+        Self { message, ..Self::default() }
+    }
 }
 
 pub type ApiResult<T> = Result<T, Problem>;
 
-async fn read(sent: Result<Response, gloo_net::Error>) -> ApiResult<String> {
-    let response = sent.map_err(|_| Problem::Unreachable)?;
+/// The answer to a request.
+pub async fn fetch(path: &str, request: &RequestInit) -> Result<Response, JsValue> {
+    let answer = JsFuture::from(window().fetch_with_str_and_init(path, request)).await?;
+    Ok(answer.unchecked_into())
+}
+
+async fn answered(path: &str, request: &RequestInit) -> Result<(Response, String), JsValue> {
+    let response = fetch(path, request).await?;
+    let text = JsFuture::from(response.text()?).await?;
+    Ok((response, text.as_string().unwrap_or_default()))
+}
+
+async fn read(path: &str, request: &RequestInit) -> ApiResult<String> {
     // A connection that breaks within the answer leaves the outcome as unknown as no answer at all.
-    let text = response.text().await.map_err(|_| Problem::Unreachable)?;
+    let (response, text) = answered(path, request).await.map_err(|_| Problem::Unreachable)?;
     if response.ok() {
         return Ok(text);
     }
     let status = response.status();
-    let wait_s = response.headers().get("retry-after").and_then(|text| text.parse().ok());
+    let wait_s = response.headers().get("retry-after").ok().flatten();
+    let wait_s = wait_s.and_then(|text| text.parse().ok());
     // A proxy in front of the replica answers in a form of its own.
     Err(match serde_json::from_str::<Refusal>(&text) {
         // 429 and everything from 500 on say only "not now".
-        Ok(refusal) if status < 500 && status != 429 => Problem::Refused(refusal.error.message),
-        Ok(refusal) => Problem::Unclear { reason: refusal.error.message, wait_s },
+        Ok(refusal) if status < 500 && status != 429 => Problem::Refused(refusal.error),
+        Ok(refusal) => Problem::Unclear { reason: refusal.error, wait_s },
         Err(_) => {
             let reason = format!("The replica answered with status {status}.");
-            Problem::Unclear { reason, wait_s }
+            Problem::Unclear { reason: reason.into(), wait_s }
         }
     })
 }
 
 pub fn parse<T: DeserializeOwned>(text: &str) -> ApiResult<T> {
-    serde_json::from_str(text).map_err(|error| Problem::Unclear {
-        reason: format!("The replica sent an answer that this page cannot read: {error}"),
+    // Without the parser's own words, whose code a first visit would load for nothing.
+    serde_json::from_str(text).map_err(|_| Problem::Unclear {
+        reason: "The replica sent an answer that this page cannot read.".to_string().into(),
         wait_s: None,
     })
 }
 
 /// The answer at a path, unread.
 pub async fn text(path: &str) -> ApiResult<String> {
-    read(Request::get(path).send().await).await
+    read(path, &RequestInit::new()).await
 }
 
 async fn get<T: DeserializeOwned>(path: &str) -> ApiResult<T> {
@@ -83,9 +108,15 @@ async fn get<T: DeserializeOwned>(path: &str) -> ApiResult<T> {
 }
 
 async fn post<T: DeserializeOwned>(path: &str, body: String) -> ApiResult<T> {
-    let request = Request::post(path).header("content-type", "application/json").body(body);
-    let request = request.map_err(|error| Problem::Refused(error.to_string()))?;
-    parse(&read(request.send().await).await?)
+    let request = RequestInit::new();
+    request.set_method("POST");
+    request.set_body(&body.into());
+    if let Ok(headers) = Headers::new() {
+        // Fails only for a name or a value that is not valid.
+        let _ = headers.set("content-type", "application/json");
+        request.set_headers(&headers);
+    }
+    parse(&read(path, &request).await?)
 }
 
 /// Tokens and markets with their figures of the last 24 hours.

@@ -11,11 +11,12 @@ use std::rc::Rc;
 use gloo_timers::callback::Timeout;
 use js_sys::{Function, Math};
 use leptos::prelude::{document, request_animation_frame, window};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use wasm_bindgen::prelude::*;
 use web_sys::{MessageEvent, WebSocket};
 use zellbook_core::wire::{
-    AccountBody, BookBody, Channel, ClientMessage, ReceivedMessage, StatusBody, TradeBody,
+    AccountBody, BookBody, Channel, ClientMessage, ReceivedMessage, ReplicaState, TradeBody,
     TradesResponse,
 };
 
@@ -48,7 +49,7 @@ pub struct News {
     pub has_tape: bool,
     /// In the order in which they came.
     pub account: Vec<Box<dyn AccountMessage>>,
-    pub status: Option<StatusBody>,
+    pub status: Option<Status>,
 }
 
 /// A message of the account channel. The code behind it is loaded with the wallet: it is large, and without a
@@ -59,13 +60,34 @@ pub trait AccountMessage {
     fn apply(self: Box<Self>, account: Option<AccountBody>) -> Option<AccountBody>;
 }
 
+/// What most of the page reads of a replica's status (docs/api.md). The code that parses all of it is large, so it is
+/// in the part with the view that shows all of it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Status {
+    pub network: String,
+    pub state: ReplicaState,
+    pub reason: Option<String>,
+    pub batch: String,
+    pub root: String,
+    pub time_ms: String,
+    pub now_ms: String,
+    pub certified_batch: Option<String>,
+    pub start: String,
+    pub lag_batches: String,
+    pub lag_ms: String,
+    pub faucet: bool,
+    /// All of it.
+    #[serde(skip)]
+    pub json: String,
+}
+
 /// The data of a message.
 #[expect(clippy::large_enum_variant, reason = "each lives for one message")]
 enum Data {
     Book(BookBody),
     Trades(TradesResponse),
     Account(Box<dyn AccountMessage>),
-    Status(StatusBody),
+    Status(Status),
 }
 
 impl News {
@@ -328,7 +350,10 @@ fn data(message: &ReceivedMessage<'_>, is_snapshot: bool) -> Option<Data> {
         "book" => serde_json::from_str(json).ok().map(Data::Book),
         "trades" => serde_json::from_str(json).ok().map(Data::Trades),
         "account" => READ_ACCOUNT.get()?(json, is_snapshot).map(Data::Account),
-        "status" => serde_json::from_str(json).ok().map(Data::Status),
+        "status" => {
+            let status: Status = serde_json::from_str(json).ok()?;
+            Some(Data::Status(Status { json: json.into(), ..status }))
+        }
         _ => None,
     }
 }

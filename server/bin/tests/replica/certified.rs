@@ -1,10 +1,19 @@
 //! Tests that responses and commands say what is certified and what is only sequenced.
 
+use reqwest::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use zellbook_core::Action;
 
-use crate::harness::{Given, Process, Replica, key, number, run, text};
+use crate::harness::{Given, Process, Replica, client, key, number, run, text};
+
+/// The last certified batch, as the header of a response says.
+async fn header(http: &Client, url: &str) -> Option<u64> {
+    let response = http.get(url).send().await.unwrap();
+    assert!(response.status().is_success(), "{url}: {}", response.status());
+    let header = response.headers().get("certified-batch")?;
+    Some(header.to_str().unwrap().parse().unwrap())
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_withdrawal_counts_for_its_issuer_only_once_it_is_certified() {
@@ -37,6 +46,27 @@ async fn a_withdrawal_counts_for_its_issuer_only_once_it_is_certified() {
             "amount": "2", "destination": "eth:0xabc", "batch": batch, "certified": certified}])
     };
 
+    let http = client();
+    let proof = format!("{of_account}/proof?token=ETH");
+    let shown = [
+        "/v1/markets",
+        "/v1/markets/ETH-USDT/book",
+        "/v1/markets/ETH-USDT/trades",
+        "/v1/markets/ETH-USDT/candles?interval=1m",
+        &of_account,
+        &proof,
+        &format!("{of_account}/orders/1/proof"),
+        &format!("/v1/batches/{index}/contents"),
+        &format!("/v1/batches/{index}/trades"),
+        &format!("/v1/transactions/{hash}/signed"),
+        "/v1/replicas",
+    ]
+    .map(|path| format!("{}{path}", a.process.url));
+
+    for url in &shown {
+        assert_eq!(header(&http, url).await, None, "{url}");
+    }
+    assert_eq!(a.get(&proof).await["certified_batch"], Value::Null);
     assert_eq!((&withdrawn["status"], &withdrawn["certified"]), (&"applied".into(), &false.into()));
     assert_eq!(a.get(&of_account).await["certified_batch"], Value::Null);
     assert_eq!(a.get(&format!("/v1/batches/{index}")).await["certified"], false);
@@ -57,6 +87,12 @@ async fn a_withdrawal_counts_for_its_issuer_only_once_it_is_certified() {
     assert_eq!((listed(&[]), listed(&["--after", "1"])), (payout(true), json!([])));
     assert_eq!(a.get(&format!("/v1/transactions/{hash}")).await["certified"], true);
     assert_eq!(a.get(&format!("/v1/batches/{index}")).await["certified"], true);
+    for url in &shown {
+        assert!(header(&http, url).await.unwrap() >= number(&batch), "{url}");
+    }
+    let body = a.get(&proof).await;
+    assert!(number(&body["certified_batch"]) >= number(&batch), "{body}");
+    assert!(number(&body["batch"]) >= number(&body["certified_batch"]), "{body}");
     let account = a.get(&of_account).await;
     assert!(number(&account["certified_batch"]) >= number(&batch), "{account}");
     let status = a.status().await;

@@ -443,7 +443,7 @@ async fn orders_are_replaced_and_cancelled_by_id_hash_and_client_id() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tokens_are_transferred_withdrawn_and_proven() {
+async fn tokens_are_transferred_and_withdrawn_and_a_balance_has_a_proof() {
     let bench = Bench::start().await;
     let other = new_key(&path(&bench.folder, "other.key"));
     bench.done(&format!("transfer 1.5 ETH --to {other}"));
@@ -461,6 +461,11 @@ async fn tokens_are_transferred_withdrawn_and_proven() {
     let status = bench.replica.status().await;
     assert_eq!((&proof["available"], &proof["root"]), (&json!("8"), &status["root"]));
     assert_eq!((&proof["batch"], &proof["root_was_given"]), (&status["batch"], &json!(false)));
+    // Attestations of the last batch come in a later one, so its root is certified only then.
+    assert_eq!(proof["certified"], false);
+    let said = run(&["proof", "ETH", &bench.account, "--server", &bench.replica.process.url]);
+    let said = text(&said.stdout);
+    assert!(said.contains("which is sequenced; "), "{said}");
     let root = status["root"].as_str().unwrap();
     let trusted = format!("--network {}", status["network"].as_str().unwrap());
     let given = bench.done(&format!("proof ETH {} {trusted} --root {root}", bench.account));
@@ -613,9 +618,17 @@ async fn durations_count_from_the_exchanges_time_and_a_clock_that_differs_is_tol
         run(&[more, &common].concat())
     };
     let order = ["order", "sell", "1", "ETH/USDT", "--price", "2000", "--expires", "10m"];
-    for (server, later, is_warned) in [(&replica.process.url, 0, false), (&server, HOUR_MS, true)] {
+    let switch = ["cancel-after", "10m"];
+    let direct = (&replica.process.url, 0, false);
+    let differs = (&server, HOUR_MS, true);
+    for ((server, later, is_warned), command, time) in [
+        (direct, &order[..], "expires"),
+        (direct, &switch[..], "time"),
+        (differs, &order[..], "expires"),
+        (differs, &switch[..], "time"),
+    ] {
         let before = now_ms();
-        let output = submit(server, &order);
+        let output = submit(server, command);
         assert!(output.status.success(), "{}", text(&output.stderr));
         let said = text(&output.stderr);
         assert_eq!(said.contains(" s behind the exchange's"), is_warned, "{said}");
@@ -624,7 +637,7 @@ async fn durations_count_from_the_exchanges_time_and_a_clock_that_differs_is_tol
         let hash = status["hash"].as_str().unwrap();
         let signed = replica.get(&format!("/v1/transactions/{hash}/signed")).await;
         let element: Value = serde_json::from_str(signed["element"].as_str().unwrap()).unwrap();
-        for (field, length) in [("valid_until", 120_000), ("expires", 600_000)] {
+        for (field, length) in [("valid_until", 120_000), (time, 600_000), ("nonce", 0)] {
             let from = number(&element[field]) - length - later;
             assert!(from + 60_000 > before && from < now_ms() + 60_000, "{field}: {element}");
         }

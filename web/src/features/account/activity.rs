@@ -6,7 +6,7 @@ use zellbook_core::wire::Stage;
 
 use crate::features::evidence::{Subject, use_evidence};
 use crate::features::replica::use_connection;
-use crate::features::signing::{Sent, use_signing};
+use crate::features::signing::{Sent, refusal, use_signing};
 use crate::platform::format;
 
 #[component]
@@ -97,7 +97,7 @@ fn SentView(sent: Sent) -> impl IntoView {
         .status
         .as_ref()
         .and_then(|status| status.reject.as_ref())
-        .map(|reject| reject.message.clone());
+        .map(|reject| refusal::no_effect(&reject.name, &reject.message));
     let batch = sent.status.as_ref().and_then(|status| status.batch.clone());
     let index = batch.as_ref().and_then(|batch| batch.parse().ok());
     let connection = use_connection();
@@ -120,7 +120,7 @@ fn SentView(sent: Sent) -> impl IntoView {
                     step(("certified", None, class))
                 })}
             </ol>
-            {rejection.map(|text| view! { <p class="error">"Rejected: " {text} "."</p> })}
+            {rejection.map(|text| view! { <p class="error">"Rejected: " {text}</p> })}
             {sent.problem.clone().map(|text| view! { <p class="error">{text}</p> })}
             {(!sent.text.is_empty())
                 .then(|| view! { <details><summary>"Signed message"</summary><pre class="text">{sent.text.clone()}</pre></details> })}

@@ -172,7 +172,7 @@ fn Table(has_traded: Memo<Option<bool>>) -> impl IntoView {
     }
 }
 
-/// Withdrawals, each with the number by which its issuer knows it and the batch that proves it.
+/// Withdrawals, each with the number by which its issuer knows it and the batch that it is in.
 #[component]
 fn Withdrawals() -> impl IntoView {
     let session = use_session();
@@ -190,7 +190,7 @@ fn Withdrawals() -> impl IntoView {
                 <th scope="row" role="rowheader">{format::number(&withdrawal.number, 0)}</th>
                 <td role="cell" data-label="Amount">{format!("{} {}", format::number(&withdrawal.amount, 0), withdrawal.token)}</td>
                 <td role="cell" data-label="Destination" title=withdrawal.destination.clone()>{format::short(&withdrawal.destination)}</td>
-                <td role="cell" data-label="Proof">
+                <td role="cell" data-label="Batch">
                     <a href=batch>{format!("batch {}", format::number(&withdrawal.batch, 0))}</a>
                     " "
                     <small>{move || if index.is_some_and(|index| connection.is_certified(index)) { "certified" } else { "sequenced" }}</small>
@@ -209,7 +209,7 @@ fn Withdrawals() -> impl IntoView {
                             <th scope="col" role="columnheader">"Number"</th>
                             <th scope="col" role="columnheader">"Amount"</th>
                             <th scope="col" role="columnheader">"Destination"</th>
-                            <th scope="col" role="columnheader">"Proof"</th>
+                            <th scope="col" role="columnheader">"Batch"</th>
                         </tr>
                     </thead>
                     <tbody role="rowgroup">{move || withdrawals.get().into_iter().map(row).collect_view()}</tbody>

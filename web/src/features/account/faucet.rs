@@ -2,9 +2,9 @@
 
 use leptos::task::spawn_local;
 
-use crate::features::signing::Signing;
+use crate::features::signing::{Signing, refusal};
 use crate::features::wallet::Session;
-use crate::platform::api;
+use crate::platform::api::{self, Problem};
 use crate::ui::interface::Interface;
 
 /// Asks for test tokens and follows their deposit.
@@ -21,6 +21,9 @@ pub fn ask_faucet(session: Session, signing: Signing, interface: Interface) {
                 if let Some(hash) = last {
                     signing.follow("Test tokens".into(), hash);
                 }
+            }
+            Err(Problem::Unclear { reason, .. }) => {
+                interface.report(format!("No test tokens: {}", refusal::not_now(&reason)));
             }
             Err(problem) => interface.report(problem.to_string()),
         }

@@ -6,7 +6,7 @@ use zellbook_core::wire::{
 use zellbook_core::{Atoms, Decimal, Listing, Side};
 
 use crate::features::order::{RENEWAL, TURN_OFF, TURN_ON};
-use crate::features::signing::Sent;
+use crate::features::signing::{REFUSED, Sent, refusal};
 use crate::platform::format;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,14 @@ pub fn of_sent(before: &[Sent], now: &[Sent]) -> Vec<Notice> {
         if is_done(sent) && !is_done(old) {
             return outcome(sent, sent.status.as_ref()?);
         }
-        None
+        // The replica refused it, or does not take it now. A trading key signs without a sheet, so nothing else on the
+        // page says so.
+        let problem = sent.problem.as_ref().filter(|_| !is_done(sent))?;
+        let is_new = old.problem.is_none() || sent.is_over != old.is_over;
+        let (tone, title) =
+            if sent.is_over { (Tone::Bad, "Refused") } else { (Tone::News, "Waiting") };
+        let problem = problem.strip_prefix(REFUSED).unwrap_or(problem);
+        is_new.then(|| Notice::new(tone, title, format!("{}: {problem}", sent.title)))
     });
     news.collect()
 }
@@ -55,8 +62,9 @@ fn outcome(sent: &Sent, status: &TransactionStatus) -> Option<Notice> {
     let bad = |title: &str, text: String| Some(Notice::new(Tone::Bad, title, text));
     match status.status {
         Stage::Rejected => {
-            let why = status.reject.as_ref().map(|reject| reject.message.as_str());
-            bad("Rejected", format!("{}: {}.", sent.title, why.unwrap_or("no reason given")))
+            let why = status.reject.as_ref();
+            let why = why.map(|reject| refusal::no_effect(&reject.name, &reject.message));
+            bad("Rejected", format!("{}: {}", sent.title, why.unwrap_or("no reason given.".into())))
         }
         Stage::Expired => bad("Expired", format!("{}: it was not in a batch in time.", sent.title)),
         Stage::Superseded => {

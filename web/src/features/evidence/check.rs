@@ -118,7 +118,7 @@ pub fn in_body(batch: u64, body: &str, position: usize, element: &str) -> Step {
 
 /// Checks that the network's nodes signed the chain with these bodies, which are those of `batch` and the ones after it.
 /// `before` is the chaining hash before the first of them.
-pub fn proven(
+pub fn sequenced(
     batch: u64,
     before: &str,
     bodies: &[String],
@@ -154,7 +154,7 @@ pub fn proven(
     });
     let chained = chained.map(|()| {
         format!(
-            "{} batch {} gives the chaining hash {last}. (The network uses XXH3, which is fast but not resistant to forgery.)",
+            "{} batch {} gives the chaining hash {last}. (The network uses XXH3, which is fast but not resistant to forgery. A certified root covers the SHA-256 of the bodies.)",
             if bodies.len() == 1 {
                 "The body of".into()
             } else {
@@ -165,7 +165,7 @@ pub fn proven(
     });
     vec![
         Step::of("Chain", chained),
-        Step::of("Sequence proof", sequenced(proof, network, &last)),
+        Step::of("Sequence proof", signed_by_nodes(proof, network, &last)),
         Step::new(
             "Node list",
             Outcome::Open,
@@ -174,7 +174,7 @@ pub fn proven(
     ]
 }
 
-fn sequenced(proof: &ProofBody, network: &NetworkBody, hash: &str) -> Result<String, String> {
+fn signed_by_nodes(proof: &ProofBody, network: &NetworkBody, hash: &str) -> Result<String, String> {
     let signature = DecimalProof {
         index: &proof.index,
         parent_index: &proof.parent_index,
@@ -197,7 +197,7 @@ fn sequenced(proof: &ProofBody, network: &NetworkBody, hash: &str) -> Result<Str
     // These nodes were requested for the proof's tag, so here they are the nodes at every tag.
     let verifier = Verifier { app_name, nodes: nodes.into(), threshold };
     verifier
-        // Nodes sign twice. Only the second signature, made after the lock was seen, proves that the batch is sequenced.
+        // Nodes sign twice. Only the second signature, made after the lock was seen, makes the batch sequenced.
         .verify(SignedState::Locked, &signature, hash)
         .map_err(|error| format!("The proof is invalid: {error}."))?;
     Ok(format!(
@@ -259,7 +259,7 @@ pub fn order(
     let key = LeafKey::Order(*account, number);
     let value = leaf(&key, &body.root, body.value.as_deref(), &body.proof)
         .map_err(|error| format!("Order #{id}: {error}"))?;
-    // Absence is proven too, so this is a contradiction. But list and proof are two requests, and the order can end
+    // There is a proof of absence too, so this is a contradiction. But list and proof are two requests, and the order can end
     // between them: the message asks the reader to check again.
     let value = value.ok_or_else(|| {
         format!("The root commits to no open order #{id} of this account. If the order was just filled or cancelled, check again.")

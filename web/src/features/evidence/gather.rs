@@ -109,7 +109,7 @@ impl Gathering {
             .ok()
             .zip(position.parse().ok())
             .ok_or("The replica sent no position in the batch.")?;
-        let bodies = self.proven(batch).await?;
+        let bodies = self.sequenced(batch).await?;
         // Without the batch's body nothing shows that the transaction is in it, so this step fails then.
         let body = bodies.first().map_or("", String::as_str);
         self.add(check::in_body(batch, body, position, &signed.element));
@@ -119,16 +119,16 @@ impl Gathering {
             None => "Applied.".into(),
         };
         let message = format!(
-            "{message} This outcome is reported by this replica. To verify it, replay all batches up to this one (zellbook replay)."
+            "{message} This outcome is reported by this replica. To check it, replay all batches up to this one (zellbook replay)."
         );
         self.add(Step::new("Outcome", Outcome::Open, message));
         // The result does not count: even a certified root does not say what became of this transaction.
         self.agreed(batch, None).await?;
-        Ok(TrustLevel::Proven)
+        Ok(TrustLevel::Sequenced)
     }
 
-    /// Checks that a batch is in the proven chain. Returns the bodies from that batch up to the proof.
-    async fn proven(&mut self, batch: u64) -> Result<Vec<String>, String> {
+    /// Checks that a batch is in the sequenced chain. Returns the bodies from that batch up to the proof.
+    async fn sequenced(&mut self, batch: u64) -> Result<Vec<String>, String> {
         // Only the proof and the hash before the batch are used, so one element is enough.
         let contents: ContentsBody = get(&format!("/v1/batches/{batch}/contents?limit=1")).await?;
         let proof = contents.proof;
@@ -161,7 +161,7 @@ impl Gathering {
         let network: NetworkBody = get(&format!("/v1/network?tag={}", proof.tag)).await?;
         let (bodies, hashes): (Vec<String>, Vec<String>) =
             batches.into_iter().map(|one| (one.body, one.chaining_hash)).unzip();
-        let steps = check::proven(batch, &before, &bodies, &hashes, &proof, &network);
+        let steps = check::sequenced(batch, &before, &bodies, &hashes, &proof, &network);
         self.add_all(steps);
         Ok(bodies)
     }
@@ -203,6 +203,12 @@ impl Gathering {
             _ if of < batch => (
                 Outcome::Fails,
                 format!("{message} But the page asked for batch {batch} or later."),
+            ),
+            None => (
+                Outcome::Holds,
+                format!(
+                    "{message} This replica reports that it covers these bodies: the root commits to their SHA-256, which this page cannot check."
+                ),
             ),
             _ => (Outcome::Holds, message),
         };
@@ -258,7 +264,7 @@ impl Gathering {
         Ok(level)
     }
 
-    /// Checks the roots that leaves lead to. There may be several: each leaf was proven by a request of its own, and a
+    /// Checks the roots that leaves lead to. There may be several: each leaf has a request of its own, and a
     /// batch may come between two of them.
     async fn check_roots(&mut self, leaf: &str, roots: Roots) -> Result<TrustLevel, String> {
         let count = roots.len();
@@ -280,12 +286,12 @@ impl Gathering {
 
     async fn last_batch(&mut self) -> Result<TrustLevel, String> {
         let status: StatusBody = get("/v1/status").await?;
-        self.checked = Some(Numbers::of_status(&status));
+        self.checked = Some(Numbers::of_last_batch(&status.batch, &status.root));
         let batch: u64 = status.batch.parse().map_err(|_| "The replica sent no batch number.")?;
         if batch == 0 {
             return Err("There are no batches yet.".into());
         }
-        self.proven(batch).await?;
+        self.sequenced(batch).await?;
         let message = format!("This replica reports the root {} after batch {batch}.", status.root);
         // The nodes sign the sequence and no roots, so the sequence proof above says nothing about this one.
         self.add(Step::new("State root", Outcome::Open, message));
@@ -297,8 +303,11 @@ impl Gathering {
                 self.agreed(from, status.certified_root.as_deref()).await?;
                 false
             }
-            None => false,
+            None => {
+                self.agreed(batch, None).await?;
+                false
+            }
         };
-        Ok(if is_certified { TrustLevel::Certified } else { TrustLevel::Proven })
+        Ok(if is_certified { TrustLevel::Certified } else { TrustLevel::Sequenced })
     }
 }

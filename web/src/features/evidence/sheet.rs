@@ -17,7 +17,7 @@ const fn about(subject: &Subject) -> (&'static str, &'static str) {
     match subject {
         Subject::Transaction(_) => (
             "Evidence for a transaction",
-            "This page computes and checks the hash, signature, chain and sequence proof itself. It does not rely on the replica where it can verify.",
+            "This page computes and checks the hash, signature, chain and sequence proof itself. It does not rely on the replica where it can check.",
         ),
         Subject::Balances(_) => (
             "Evidence for balances",
@@ -115,8 +115,8 @@ fn Sheet() -> impl IntoView {
             Some(TrustLevel::Consistent) => {
                 "All checks passed against the root that this replica reports. Replicas have not certified that exact root, so only this replica says that it is right."
             }
-            Some(TrustLevel::Proven) => {
-                "All checks that this page can make have passed: this is sequenced. Replicas certify it later."
+            Some(TrustLevel::Sequenced) => {
+                "All checks that this page can make have passed: this is sequenced. The step “Certified root” says what replicas have certified."
             }
         };
         view! { <p class="verdict" class:error=level.get() == Some(TrustLevel::False)>{message}</p> }

@@ -1,7 +1,7 @@
 //! What can be checked, how far the page trusts it, and the mark beside a number that says so.
 
 use leptos::prelude::*;
-use zellbook_core::wire::{AccountBody, StatusBody};
+use zellbook_core::wire::AccountBody;
 
 use crate::features::replica::{Connection, use_connection};
 use crate::features::wallet::{Session, use_session};
@@ -29,8 +29,8 @@ pub enum TrustLevel {
     Reported,
     /// This page checked that it belongs to a state root, and only this replica says that the root is right.
     Consistent,
-    /// This page checked that the network's nodes signed it.
-    Proven,
+    /// This page checked that the network's nodes signed it. That binds the sequence, and no state.
+    Sequenced,
     /// This page checked it, and checked that replicas agree on it.
     Certified,
     /// This page found it to be false.
@@ -43,7 +43,7 @@ impl TrustLevel {
             Self::Stale => "stale",
             Self::Reported => "reported",
             Self::Consistent => "consistent",
-            Self::Proven => "proven",
+            Self::Sequenced => "sequenced",
             Self::Certified => "certified",
             Self::False => "false",
         }
@@ -53,10 +53,10 @@ impl TrustLevel {
     const fn source(self) -> &'static str {
         match self {
             Self::Stale => "this replica, before the connection was lost",
-            Self::Reported => "this replica (not verified here)",
+            Self::Reported => "this replica (not checked here)",
             Self::Consistent => "consistent with this replica’s state root (not certified)",
-            Self::Proven => "proven (verified in this browser)",
-            Self::Certified => "certified by replicas (verified in this browser)",
+            Self::Sequenced => "sequenced (checked in this browser)",
+            Self::Certified => "certified by replicas (checked in this browser)",
             Self::False => "false (does not match its evidence)",
         }
     }
@@ -66,17 +66,16 @@ impl TrustLevel {
         match self {
             Self::Stale => "Stale",
             Self::Reported | Self::Consistent => "Verify",
-            // The nodes sign the sequence and not the state.
-            Self::Proven => "Sequenced",
-            Self::Certified => "Verified",
+            Self::Sequenced => "Sequenced",
+            Self::Certified => "Certified",
             Self::False => "False",
         }
     }
 
     const fn class(self) -> &'static str {
         match self {
-            Self::Proven | Self::Certified => "known good",
-            Self::Stale | Self::Reported | Self::Consistent => "known",
+            Self::Certified => "known good",
+            Self::Stale | Self::Reported | Self::Consistent | Self::Sequenced => "known",
             Self::False => "known bad",
         }
     }
@@ -116,8 +115,8 @@ impl Numbers {
         Self { batch: body.batch.clone(), text: text.collect() }
     }
 
-    pub fn of_status(body: &StatusBody) -> Self {
-        Self { batch: body.batch.clone(), text: format!("{} {}", body.batch, body.root) }
+    pub fn of_last_batch(batch: &str, root: &str) -> Self {
+        Self { batch: batch.into(), text: format!("{batch} {root}") }
     }
 }
 
@@ -182,7 +181,9 @@ pub fn numbers(session: Session, connection: Connection, subject: &Subject) -> O
         Subject::Transaction(_) => None,
         Subject::Balances(account) => of_session(account, Numbers::of_balances),
         Subject::Orders(account) => of_session(account, Numbers::of_orders),
-        Subject::LastBatch => connection.status.with(|it| it.as_ref().map(Numbers::of_status)),
+        Subject::LastBatch => connection.status.with(|status| {
+            status.as_ref().map(|status| Numbers::of_last_batch(&status.batch, &status.root))
+        }),
     }
 }
 

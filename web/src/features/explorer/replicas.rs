@@ -34,7 +34,11 @@ pub fn replicas(context: Context) -> View {
             parts::section("Replicas named in genesis", table),
             parts::section("Sequencer nodes", nodes.show()),
         ];
-        if let Some(status) = &context.connection.status.get() {
+        let status = context
+            .connection
+            .status
+            .with(|status| serde_json::from_str::<StatusBody>(&status.as_ref()?.json).ok());
+        if let Some(status) = &status {
             let gateways = parts::table(
                 "Gateways",
                 GATEWAYS,

@@ -21,7 +21,7 @@ pub async fn rules(markets: Markets) -> ApiResult<Arc<Rules>> {
         return Ok(rules);
     }
     let rules = Genesis::read(genesis.as_bytes());
-    let rules = rules.map_err(|error| Problem::Refused(error.to_string()))?;
+    let rules = rules.map_err(|error| Problem::Refused(error.to_string().into()))?;
     let rules = Arc::new(rules);
     markets.set_rules(rules.clone());
     Ok(rules)

@@ -9,6 +9,7 @@
 //! 4. Both ways end in `Signing::sign_and_send`, which stores what was signed before it sends it (`sending.rs`).
 
 mod preview;
+pub mod refusal;
 mod request;
 mod sending;
 mod sent;
@@ -19,6 +20,7 @@ pub mod trading_key;
 
 pub use preview::{load_preview, preview};
 pub use request::{Outcome, SignRequest};
+pub use sending::REFUSED;
 pub use sent::Sent;
 pub use sheet::SignSheet;
 pub use state::{Signing, use_signing};

@@ -8,11 +8,14 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use zellbook_core::wire::Stage;
 
+use super::refusal;
 use super::sent::{SENT_MAX, Sent};
 use super::state::Signing;
-use crate::platform::api::{self, Problem};
+use crate::platform::api::{self, Problem, Reason};
 use crate::platform::clock;
 
+/// How the problem of a transaction begins that the replica refused.
+pub const REFUSED: &str = "Refused: ";
 /// How often a transaction without an outcome is asked for.
 const POLL_MS: u32 = 150;
 /// The wait after a request that failed.
@@ -102,12 +105,15 @@ impl Signing {
         while self.sent.with_untracked(|list| list.iter().any(|sent| sent.hash == hash)) {
             let unsent = json.clone().filter(|_| !is_sent);
             let was_unsent = unsent.is_some();
-            let mut refusal = None;
+            let mut refused = None;
             if let Some(json) = unsent {
                 match api::submit(json).await {
                     // The transaction is on the replica's disk, which will post it. From here on it is enough to ask.
                     Ok(_) => is_sent = true,
-                    Err(Problem::Refused(reason)) => refusal = Some(reason),
+                    Err(Problem::Refused(Reason { code, message })) => {
+                        let why = refusal::no_effect(&code, &message);
+                        refused = Some(format!("{REFUSED}{why}"));
+                    }
                     Err(problem) => {
                         self.wait_after(&hash, problem).await;
                         continue;
@@ -132,9 +138,9 @@ impl Signing {
                 }
                 // It refuses the transaction and does not know it. Without this question, one that was sent before
                 // could be refused for the very nonce that it used when it was applied.
-                Err(Problem::Refused(_)) if refusal.is_some() => {
+                Err(Problem::Refused(_)) if refused.is_some() => {
                     self.update(&hash, |sent| {
-                        sent.problem = refusal;
+                        sent.problem = refused;
                         sent.is_over = true;
                     })
                     .await;
@@ -154,10 +160,10 @@ impl Signing {
     /// Shows why the outcome is not known, and waits.
     async fn wait_after(self, hash: &str, problem: Problem) {
         let (text, wait_s) = match &problem {
-            Problem::Unclear { reason, wait_s } => {
-                let end = if reason.ends_with('.') { "" } else { "." };
-                (format!("Not known yet: {reason}{end} The page asks again."), *wait_s)
-            }
+            Problem::Unclear { reason, wait_s } => (
+                format!("Not known yet: {} The page asks again.", refusal::not_now(reason)),
+                *wait_s,
+            ),
             _ => (problem.to_string(), None),
         };
         self.update(hash, |sent| sent.problem = Some(text)).await;

@@ -44,17 +44,19 @@ pub fn SignSheet() -> impl IntoView {
 }
 
 /// What to tell a user whose clock differs from the exchange's by more than a minute.
-fn clock_note(behind_ms: i64) -> Option<String> {
+pub fn clock_note(behind_ms: i64) -> Option<String> {
     let seconds = behind_ms.unsigned_abs() / 1000;
     let side = if behind_ms > 0 { "behind" } else { "ahead of" };
     let by = match seconds {
         ..=60 => return None,
-        61..7200 => format!("{} minutes", seconds / 60),
-        7200..172_800 => format!("{} hours", seconds / 3600),
-        _ => format!("{} days", seconds / 86_400),
+        // To the nearest unit: a status takes a while to arrive, so two hours look like a little less.
+        61..120 => format!("{seconds} seconds"),
+        120..7170 => format!("{} minutes", (seconds + 30) / 60),
+        7170..171_000 => format!("{} hours", (seconds + 1800) / 3600),
+        _ => format!("{} days", (seconds + 43_200) / 86_400),
     };
     Some(format!(
-        "This device's clock is {by} {side} the exchange's. Times count from the exchange's clock; set yours right."
+        "This device's clock is {by} {side} the exchange's. Expiries count from the exchange's clock; set yours right."
     ))
 }
 

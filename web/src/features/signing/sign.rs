@@ -7,6 +7,7 @@ use zellbook_vault::VaultError;
 
 use super::request::{Outcome, SignRequest};
 use super::sent::Sent;
+use super::sheet::clock_note;
 use super::state::{Done, OnSheet, Signing};
 use super::trading_key;
 use crate::features::wallet::{Wallet, keys, nonce};
@@ -37,6 +38,10 @@ impl Signing {
         // If the sheet opens now, a second request is harmless: it takes the place of the first.
         self.is_preparing.set_value(false);
         if is_signed {
+            // The sheet says it otherwise.
+            if let Some(note) = clock_note(self.connection.behind_ms.get_untracked()) {
+                self.interface.report(note);
+            }
             return done(Outcome::Signed);
         }
         // A trading key that fails has sent nothing, because the last step that can fail comes before sending. So
@@ -119,7 +124,7 @@ impl Signing {
         let account = self.session.key_untracked().ok_or(VaultError::Locked)?;
         // Nonces belong to the key that signs (docs/protocol.md, section 7). A nonce of a request that is dismissed
         // is lost, which does no harm: nonces may have gaps.
-        let nonce = nonce::next(signer.unwrap_or(account)).await?;
+        let nonce = nonce::next(signer.unwrap_or(account), self.now()).await?;
         let valid_until = valid_for_ms.map(|length| self.time_after(length));
         Ok(Transaction { account, signer, nonce, valid_until, action })
     }

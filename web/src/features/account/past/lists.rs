@@ -101,7 +101,7 @@ fn order(markets: Markets, order: &OrderBody) -> Entry {
 pub const FILLS: Past = Past {
     path: "fills",
     columns: &["Time", "Market", "Side", "Price", "Quantity", "Role", "Fee", "Batch"],
-    empty: "No fills yet. Your trades appear here, each with the batch that proves it.",
+    empty: "No fills yet. Your trades appear here, each with its batch.",
     file: &[
         "time",
         "trade",
