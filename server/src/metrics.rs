@@ -113,7 +113,7 @@ const GATEWAY_METRICS: [GatewayMetric; 5] = [
     (
         "gateway_dishonest_answers_total",
         "counter",
-        "Answers of the gateway that are proven false.",
+        "Answers of the gateway that a hash or a signature shows to be false.",
         |gateway| gateway.dishonest_answers.clone(),
     ),
 ];
@@ -168,7 +168,7 @@ pub fn render(status: &StatusBody, counts: &Counts) -> String {
         "Milliseconds that the oldest transaction in the outbox has waited; 0 if none waits.";
     let oldest = status.oldest_waiting_ms.as_deref().unwrap_or("0");
     text.one("oldest_waiting_ms", "gauge", help, oldest);
-    let lag = "Batches that are proven to be sequenced but that are not applied yet.";
+    let lag = "Batches that are sequenced but not applied yet.";
     text.one("lag_batches", "gauge", lag, &status.lag_batches);
     let lag = "Milliseconds from the last sequence proof, whose time is in seconds, to its commit.";
     text.one("lag_ms", "gauge", lag, &status.lag_ms);

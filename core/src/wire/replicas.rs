@@ -131,7 +131,7 @@ pub struct StatusBody {
     /// The age of the last batch, by the time of its sequence proof; `null` if the replica has none. It grows on an
     /// exchange that is idle, too.
     pub batch_age_ms: Option<String>,
-    /// The number of batches that are proven to be sequenced and that the replica has not applied.
+    /// The number of sequenced batches that the replica has not applied.
     pub lag_batches: String,
     /// The time from the last sequence proof to the commit of its batch. The proof's time is in whole seconds.
     pub lag_ms: String,
@@ -190,7 +190,7 @@ pub struct GatewayBody {
     pub lags: bool,
     /// The number of failures since this replica started.
     pub failures: String,
-    /// The number of answers that were proven false since this replica started.
+    /// The number of answers that were shown to be false since this replica started.
     pub dishonest_answers: String,
     /// A description of the gateway's last failure; `null` if there was none, or if it has answered well since.
     pub last_failure: Option<String>,

@@ -1,4 +1,4 @@
-//! The endpoint with the nodes whose signatures prove the batches.
+//! The endpoint with the nodes whose signatures make batches sequenced.
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;

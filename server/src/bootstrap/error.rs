@@ -24,7 +24,7 @@ pub enum BootstrapError {
     File(#[from] ConfigError),
     #[error("{0}")]
     Store(#[from] StoreError),
-    /// The proven batches halt this replica.
+    /// The sequenced batches halt this replica.
     #[error("{0}")]
     Halt(#[from] Halt),
 }

@@ -67,7 +67,7 @@ impl Peer {
     }
 }
 
-/// Applies all proven batches of another replica's log, and returns the last one. Every page is committed,
+/// Applies all sequenced batches of another replica's log, and returns the last one. Every page is committed,
 /// so that a later try continues from there.
 pub async fn catch_up<S: Storage, Q: Sequencer>(
     replica: &mut Replica<S>,
@@ -75,18 +75,18 @@ pub async fn catch_up<S: Storage, Q: Sequencer>(
     sequencer: &Q,
 ) -> Result<u64, BootstrapError> {
     // This ends even if the peer sends batches for ever without a signature: the walker refuses a page once
-    // it would hold too many unproven bytes.
+    // it would hold too many bytes without a signature.
     loop {
         let batches = peer.batches(replica.walker().after()).await?;
         if batches.is_empty() {
-            // The last group may be incomplete, so the last proven batch may not be the last one read. What
-            // is not proven may be false, and an honest gateway could not continue it.
+            // The last group may be incomplete, so the last sequenced batch may not be the last one read. What
+            // no signature covers may be false, and an honest gateway could not continue it.
             replica.forget_pending();
             return Ok(replica.walker().proven().index);
         }
         let page = page_of(batches, replica.walker()).map_err(|lie| peer.lie(lie))?;
         let page = sequencer.admit(replica.walker().after(), page).await?;
-        // The batches before the lie stay applied, because signatures of the network prove them, whoever
+        // The batches before the lie stay applied, because signatures of the network cover them, whoever
         // sent them.
         if let Some(error) = replica.take_page(page)? {
             return Err(peer.unproven(&error));

@@ -52,7 +52,7 @@ impl Peer {
         BootstrapError::Lie { url: self.url.clone(), lie: lie.to_string() }
     }
 
-    /// The error for a page that the network's nodes did not prove. A network that asks fewer of them to sign than this
+    /// The error for a page that the network's nodes did not sign. A network that asks fewer of them to sign than this
     /// replica makes no liar of the one that passes its proofs on.
     pub fn unproven(&self, error: &PageError) -> BootstrapError {
         let text = explained(error);

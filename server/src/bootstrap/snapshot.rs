@@ -267,7 +267,7 @@ impl<'a, Q: Sequencer> Walk<'a, Q> {
         let reached = Position { index: batch, chaining_hash: chaining_hash.into() };
         let path = format!("/v1/batches/{batch}");
         // A replica that itself started from this batch does not have it. The signatures over later batches
-        // then prove the chaining hash.
+        // then cover the chaining hash.
         let own: Option<BatchBody> = peer.get(&path, BATCH_BYTES_MAX).await?;
         let signature = own.map(|own| finality_signature(&own.proof)).transpose();
         let signature = signature.map_err(|error| peer.lie(error))?;
@@ -284,7 +284,7 @@ impl<'a, Q: Sequencer> Walk<'a, Q> {
                 is_cut: false,
             };
             let page = proofs.sequencer.admit(batch.saturating_sub(1), page).await?;
-            // No signature is left if its operator list is unknown; then later ones prove the hash.
+            // No signature is left if its operator list is unknown; then later ones cover the hash.
             if let Some(signature) = page.finalized_signatures.iter().flatten().next() {
                 let verifier = Arc::clone(&proofs.verifier.borrow());
                 let verified = verifier.verify(SignedState::Locked, signature, chaining_hash);
@@ -296,7 +296,7 @@ impl<'a, Q: Sequencer> Walk<'a, Q> {
         Ok(Self { peer, proofs, walker: Walker::new(reached.clone()), is_proven, reached })
     }
 
-    /// Reads one more page of the log, and applies its proven batches up to the certified one.
+    /// Reads one more page of the log, and applies its sequenced batches up to the certified one.
     async fn step(
         &mut self,
         exchange: &mut Exchange,

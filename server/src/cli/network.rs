@@ -1,7 +1,7 @@
 //! Chooses the sequencer network of a replica: the one that `--network` names, else the one that the data
 //! directory was used with before, else the embedded sequencer.
 //!
-//! A data directory stays with one network for good, because the history in it is proven by that network's
+//! A data directory stays with one network for good, because the history in it is signed by that network's
 //! signatures alone.
 
 use std::fs;
@@ -109,7 +109,7 @@ impl Given {
         let has_nodes = nodes.exists() && !has_key;
         let other = |file: &Path| {
             Err(Failure::from(format!(
-                "{} shows that this data directory belongs to another network than that of --network, and signatures of the other do not prove its batches; use another --data",
+                "{} shows that this data directory belongs to another network than that of --network, and signatures of the other do not cover its batches; use another --data",
                 file.display()
             )))
         };
@@ -266,7 +266,7 @@ impl Network {
     }
 }
 
-/// Starts an embedded sequencer and writes the node list that proves its batches.
+/// Starts an embedded sequencer and writes the node list to check its batches against.
 pub fn start_embedded(
     data: &DataDir,
     app_name: &str,

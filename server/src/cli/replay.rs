@@ -320,13 +320,13 @@ impl Audit {
     fn take(&mut self, batches: Vec<BatchBody>, last: u64) -> Result<(), Failure> {
         self.is_open = false;
         for batch in &batches {
-            // Compared once the batch is proven and applied. The walker limits how many batches can wait,
+            // Compared once the batch is sequenced and applied. The walker limits how many batches can wait,
             // and so how many roots.
             self.roots.insert(number(&batch.index)?, batch.root.clone());
             self.is_open = number(&batch.proof.index)? > last;
         }
         let page = page_of(batches, &self.walker).map_err(Failure::difference)?;
-        // What is proven is applied before the error is reported, so that a root that differs earlier is
+        // What is sequenced is applied before the error is reported, so that a root that differs earlier is
         // named first.
         let (groups, error) = self.walker.take(&self.verifier, page);
         for proven in groups.into_iter().flat_map(|group| group.batches) {
@@ -357,8 +357,9 @@ impl Audit {
             );
         } else if unproven > 0 {
             let proven = self.walker.proven().index;
-            let message =
-                format!("no stored proof covers the last {unproven} batches, after batch {proven}");
+            let message = format!(
+                "no stored sequence proof covers the last {unproven} batches, after batch {proven}"
+            );
             return Err(Failure::difference(message));
         }
         Ok(self.replay)

@@ -230,7 +230,7 @@ fn explain(evidence: &Evidence, finding: &Finding, rules: &Rules) -> String {
         }
         (Finding::Fork { batch }, Contradiction::Fork { ours, theirs, .. }) => {
             format!(
-                "The evidence is valid: there is a fork. The nodes of the network signed two histories. The chaining hash at batch {batch} is\n  {} in the replica's history, proven by the signature at batch {}\n  {} in the network's current history, proven by the signature at batch {}\n\
+                "The evidence is valid: there is a fork. The nodes of the network signed two histories. The chaining hash at batch {batch} is\n  {} in the replica's history, covered by the signature at batch {}\n  {} in the network's current history, covered by the signature at batch {}\n\
                  Either the network lost its history and was restarted, or its nodes are dishonest.",
                 ours.chaining_hash, ours.proof.index, theirs.chaining_hash, theirs.proof.index
             )

@@ -87,7 +87,7 @@ impl Window {
             return None;
         }
         if let Some(theirs) = self.theirs.pop_front() {
-            // Nothing proves their batches but the hash of ours. With another hash they are a lie or a fork, which
+            // Nothing vouches for their batches but the hash of ours. With another hash they are a lie or a fork, which
             // the replica finds by the network's signatures.
             if theirs.gateway != *gateway && theirs.chaining_hash == batch.chaining_hash {
                 self.compare(batch.index, theirs.chaining_hash);

@@ -150,7 +150,7 @@ impl Evidence {
                 for proven in batches {
                     proven.check(verifier)?;
                 }
-                // Attestations count only in the sequence, so each must be in a proven body.
+                // Attestations count only in the sequence, so each must be in a sequenced body.
                 for attestation in attestations {
                     in_sequence(attestation, batches)?;
                 }
@@ -228,7 +228,7 @@ fn in_sequence(
     Err(EvidenceError::Attestation {
         batch: attestation.batch.clone(),
         position: attestation.position.clone(),
-        error: "no proven batch in this evidence contains it at that position".into(),
+        error: "no sequenced batch in this evidence contains it at that position".into(),
     })
 }
 

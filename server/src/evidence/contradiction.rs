@@ -60,7 +60,7 @@ pub enum Contradiction {
     },
     /// The network's nodes signed two histories.
     Fork {
-        /// The first batch that was proven to differ.
+        /// The first batch at which the signed histories differ.
         batch: String,
         /// The proof of our history at that batch.
         ours: Box<ProvenBodies>,

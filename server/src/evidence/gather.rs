@@ -9,7 +9,7 @@ use super::contradiction::{Contradiction, ProvenBodies};
 use crate::comparison::Difference;
 use crate::store::{QueryError, View};
 
-/// Proven batches that the replica did not apply because it halted before them, so that they are not in the
+/// Sequenced batches that the replica did not apply because it halted before them, so that they are not in the
 /// store. The signature over their group covers them too.
 #[derive(Clone, Copy, Debug)]
 pub struct Tail<'a>(pub &'a [ProvenBatch]);
@@ -166,10 +166,10 @@ impl Contradiction {
         }
     }
 
-    /// The evidence of a fork: `theirs` is a page that starts with batch `index` and proves another chaining
+    /// The evidence of a fork: `theirs` is a page that starts with batch `index` and is signed over another chaining
     /// hash there than ours.
     pub fn fork(view: &View<'_>, index: u64, theirs: &Page) -> Result<Option<Self>, QueryError> {
-        // A fork is looked for only up to the last proven batch, and by then the whole group of that batch
+        // A fork is looked for only up to the last sequenced batch, and by then the whole group of that batch
         // is in the store. So there is no tail.
         let ours = ProvenBodies::stored(view, index, index, Tail(&[]))?;
         let theirs = ProvenBodies::of_page(theirs, index);

@@ -1,7 +1,7 @@
 //! The network's time, and what it says about this replica's clock.
 //!
 //! The nodes sign a time with every sequence proof. A proof that arrives while the replica follows the network is a
-//! few seconds old at most, so it tells the time to within the time of finality, and the process's own timer
+//! few seconds old at most, so it tells the time to within the time until a batch is sequenced, and the process's own timer
 //! carries it on. A proof that arrives while the replica catches up tells nothing.
 //!
 //! The exchange's time never goes back, so a clock that is ahead would do harm for as long as it is ahead: everything

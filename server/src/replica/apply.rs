@@ -30,7 +30,7 @@ struct Certified {
 }
 
 impl<S: Storage> Replica<S> {
-    /// Applies the proven batches of a page, and returns what is wrong with the rest of it. Blocks the
+    /// Applies the sequenced batches of a page, and returns what is wrong with the rest of it. Blocks the
     /// thread.
     pub fn take_page(&mut self, page: Page) -> Result<Option<PageError>, Halt> {
         let verifier = self.verifier.borrow().clone();

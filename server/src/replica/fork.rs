@@ -1,4 +1,4 @@
-//! Finds out whether there is a fork: whether the network proves another history than ours.
+//! Finds out whether there is a fork: whether the network signed another history than ours.
 //!
 //! A page that does not continue our chain may simply be a lie of one gateway, so it does not count. What
 //! counts is a valid signature that leads to another chaining hash at a batch that we have. The first such
@@ -9,9 +9,9 @@ use zellular::{Page, Verifier};
 use crate::sequencer::Sequencer;
 use crate::store::Reader;
 
-/// A batch at which the network proves another chaining hash than ours.
+/// A batch at which the network signed another chaining hash than ours.
 pub(super) struct Fork {
-    /// The first such batch that a gateway proved.
+    /// The first such batch for which a gateway showed a signature.
     pub index: u64,
     /// The gateway's page that starts with this batch.
     pub page: Page,
@@ -33,10 +33,10 @@ pub(super) async fn find_fork<Q: Sequencer>(
         let middle = same + (fork.index - same) / 2;
         match asked(sequencer, reader, verifier, middle).await {
             Some(Hash::Other(page)) => fork = Fork { index: middle, page },
-            // This answer is not proven. A lie here can only lead to a later batch, at which the page is a
+            // No signature is checked here. A lie here can only lead to a later batch, at which the page is a
             // proof all the same.
             Some(Hash::Ours) => same = middle,
-            // The fork that was found so far is proven. Without more answers only its first batch is less
+            // The fork that was found so far is signed. Without more answers only its first batch is less
             // exact.
             None => break,
         }
@@ -47,11 +47,11 @@ pub(super) async fn find_fork<Q: Sequencer>(
 /// The chaining hash of a gateway at a batch.
 enum Hash {
     Ours,
-    /// Another hash, which the page proves.
+    /// Another hash, which a signature of the page covers.
     Other(Page),
 }
 
-/// Asks the gateway for its chaining hash at a batch. `None` if it proves none.
+/// Asks the gateway for its chaining hash at a batch. `None` if no signature covers one.
 async fn asked<Q: Sequencer>(
     sequencer: &Q,
     reader: &Reader,

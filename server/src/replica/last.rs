@@ -68,7 +68,7 @@ pub(super) async fn check_last<Q: Sequencer>(
         let hash = last.chaining_hash.clone().unwrap_or_default();
         match verifier.verify(SignedState::Locked, &last, &hash) {
             Ok(()) => {
-                // Only a proven index counts. A gateway could otherwise make this replica look far behind.
+                // Only an index under a valid signature counts. A gateway could otherwise make this replica look far behind.
                 counts.gateway_head.fetch_max(theirs, Ordering::Relaxed);
                 if let Some(fork) = contradiction(sequencer, reader, verifier, start, last).await {
                     return Last::Fork(fork);

@@ -178,7 +178,7 @@ impl<S: Storage> Replica<S> {
         &self.walker
     }
 
-    /// Drops the batches that are not proven, before another source is asked for them.
+    /// Drops the batches that no signature covers, before another source is asked for them.
     pub fn forget_pending(&mut self) {
         self.walker.forget_pending();
     }
@@ -247,7 +247,7 @@ impl<S: Storage> Replica<S> {
                     self.source = sequencer.source();
                     match self.take_page(page) {
                         Err(halt) => return self.halt(halt),
-                        // What the page proved before the error is applied already.
+                        // What signatures before the error cover is applied already.
                         Ok(Some(error)) => {
                             // Of all errors only this one can mean a fork.
                             if matches!(error, PageError::FirstChainingHash { .. })

@@ -31,7 +31,7 @@ pub struct EmbeddedOptions {
     /// The largest sum of bodies that are taken in a window, in bytes.
     pub window_bytes_max: usize,
     pub window: Duration,
-    /// The time between two finality signatures while there is something new.
+    /// The time between two sequence proofs while there is something new.
     pub interval: Duration,
 }
 

@@ -63,7 +63,7 @@ impl Sequence {
         let sqlite = |error| StoreError::Sqlite { path: path.to_path_buf(), error };
         let connection = open_durable(path)?;
         connection.execute_batch(SCHEMA).map_err(sqlite)?;
-        // One history belongs to one app and one key: readers would find a mixture unproven.
+        // One history belongs to one app and one key: for readers, no signature covers a mixture.
         let (x, y) = key.public_key().to_decimal();
         let public_key = [x, y].concat().join(" ");
         for (name, value) in [("app_name", app_name), ("public_key", &public_key)] {
@@ -157,7 +157,7 @@ impl Sequence {
         Ok(())
     }
 
-    /// Signs the last batch as a network does, with a lock and with finality. That covers all batches since the
+    /// Signs the last batch as a network does, with a lock and with a sequence proof. That covers all batches since the
     /// last finalized one.
     fn finalize(&mut self) -> rusqlite::Result<()> {
         let parent = self.finalized_index;
@@ -240,7 +240,7 @@ impl SequenceReader {
         // One snapshot, so that bodies and signatures are of the same moment.
         let connection = connection.unchecked_transaction()?;
         let after = i64::try_from(after).unwrap_or(i64::MAX);
-        // Not the batches after the last signature: a reader would hold them unproven, get nothing more, and
+        // Not the batches after the last signature: a reader would hold them without a signature, get nothing more, and
         // call that an error (section 21 of the protocol).
         let mut query = connection.prepare(
             "SELECT idx, body, chaining_hash FROM batches

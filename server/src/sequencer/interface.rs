@@ -270,7 +270,7 @@ async fn batches<N: Node>(
 }
 
 fn finality(signed: &SignedBatch) -> Option<Value> {
-    // A batch with only a lock is not final, and its signature proves nothing to a reader.
+    // A batch with only a lock is not sequenced, and its signature proves nothing to a reader.
     let finalized = signed.finalized.as_ref()?;
     Some(json!({
         "state": "locked",

@@ -18,7 +18,7 @@ pub type Elsewhere = (Arc<str>, Option<Page>);
 pub trait Sequencer: Send + Sync + 'static {
     /// Asks for the finalized batches after an index. `None` if there is nothing new. After an error, and
     /// after [`Sequencer::report`], the next call may ask another gateway, so the caller drops what is not
-    /// proven by then.
+    /// under a signature by then.
     fn finalized(
         &self,
         after: u64,

@@ -79,7 +79,7 @@ pub struct SignedBatch {
     pub index: u64,
     /// The finalized index before it.
     pub parent_index: u64,
-    /// When it became final, in Unix seconds.
+    /// When it was signed, in Unix seconds.
     pub timestamp: u64,
     /// The chaining hash at the index.
     pub chaining_hash: String,

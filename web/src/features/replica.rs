@@ -68,6 +68,24 @@ impl Connection {
         clock::now().saturating_add_signed(self.behind_ms.get_untracked())
     }
 
+    /// What to tell a user whose clock differs from the exchange's by more than a minute.
+    pub fn clock_note(self) -> Option<String> {
+        let behind_ms = self.behind_ms.get();
+        let seconds = behind_ms.unsigned_abs() / 1000;
+        let side = if behind_ms > 0 { "behind" } else { "ahead of" };
+        let by = match seconds {
+            ..=60 => return None,
+            // To the nearest unit: a status takes a while to arrive, so two hours look like a little less.
+            61..120 => format!("{seconds} seconds"),
+            120..7170 => format!("{} minutes", (seconds + 30) / 60),
+            7170..171_000 => format!("{} hours", (seconds + 1800) / 3600),
+            _ => format!("{} days", (seconds + 43_200) / 86_400),
+        };
+        Some(format!(
+            "This device's clock is {by} {side} the exchange's. Expiries count from the exchange's clock; set yours right."
+        ))
+    }
+
     /// The exchange's time in Unix milliseconds, as of the last status.
     pub fn exchange_time(self) -> Option<u64> {
         self.status.with(|status| status.as_ref()?.time_ms.parse().ok())

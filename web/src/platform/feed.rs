@@ -82,7 +82,6 @@ pub struct Status {
 }
 
 /// The data of a message.
-#[expect(clippy::large_enum_variant, reason = "each lives for one message")]
 enum Data {
     Book(BookBody),
     Trades(TradesResponse),

@@ -39,7 +39,7 @@ pub async fn bootstrap_from<Q: Sequencer>(
     Ok(())
 }
 
-/// Applies the proven batches of another replica's log.
+/// Applies the sequenced batches of another replica's log.
 pub async fn catch_up_from<Q: Sequencer>(
     url: &str,
     replica: &mut Replica<Store>,

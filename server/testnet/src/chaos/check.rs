@@ -95,7 +95,7 @@ impl Judge {
         }
         if roots.len() != self.roots.len() {
             let (has, all) = (roots.len(), self.roots.len());
-            return Err(format!("{name} has {has} batches, but {all} are final"));
+            return Err(format!("{name} has {has} batches, but {all} are sequenced"));
         }
         for (hash, code) in &self.outcomes {
             let expected = Some(code.map(|code| code.to_string()));

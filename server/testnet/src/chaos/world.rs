@@ -275,7 +275,7 @@ impl<'a> World<'a> {
             .replicas
             .iter()
             .map(|replica| format!("\n  {} {}", replica.name(), replica.describe()));
-        format!("{what}: {last} batches are final{nodes}{}", replicas.collect::<String>())
+        format!("{what}: {last} batches are sequenced{nodes}{}", replicas.collect::<String>())
     }
 }
 

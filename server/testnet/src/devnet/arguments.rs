@@ -22,7 +22,7 @@ pub struct DevnetArguments {
     /// Percentage of the stake that must sign a batch
     #[arg(long, value_name = "PERCENT", default_value_t = 67, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub threshold: u8,
-    /// Time between two rounds of the nodes, in milliseconds; a batch is final after about two rounds
+    /// Time between two rounds of the nodes, in milliseconds; a batch is sequenced after about two rounds
     #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u64).range(10..=60_000))]
     pub interval_ms: u64,
     /// Seed of the random delays, losses and faults

@@ -207,7 +207,7 @@ fn evidence(hash: &str, body: &SignedBody) -> Vec<Node> {
     // Compared with the hash in the path, which the reader asked for. The replica could send another message together
     // with the hash of that one.
     let check = if TransactionHash::of_text(&body.text).to_string() == hash {
-        parts::mark(true, "verified: this page computed it from the message")
+        parts::mark(true, "checked: this page computed it from the message")
     } else if body.scheme == "guide" {
         text(
             "not computed here: in the guide’s format it covers key and signature (use Check above)",

@@ -43,23 +43,6 @@ pub fn SignSheet() -> impl IntoView {
     }
 }
 
-/// What to tell a user whose clock differs from the exchange's by more than a minute.
-pub fn clock_note(behind_ms: i64) -> Option<String> {
-    let seconds = behind_ms.unsigned_abs() / 1000;
-    let side = if behind_ms > 0 { "behind" } else { "ahead of" };
-    let by = match seconds {
-        ..=60 => return None,
-        // To the nearest unit: a status takes a while to arrive, so two hours look like a little less.
-        61..120 => format!("{seconds} seconds"),
-        120..7170 => format!("{} minutes", (seconds + 30) / 60),
-        7170..171_000 => format!("{} hours", (seconds + 1800) / 3600),
-        _ => format!("{} days", (seconds + 43_200) / 86_400),
-    };
-    Some(format!(
-        "This device's clock is {by} {side} the exchange's. Expiries count from the exchange's clock; set yours right."
-    ))
-}
-
 #[wasm_split(account, wasm_split_path = ::leptos::wasm_split, fallible)]
 fn sheet() -> Result<MakeView, NotLoaded> {
     Ok(|| view! { <Sheet /> }.into_any())
@@ -147,9 +130,9 @@ fn Sheet() -> impl IntoView {
                 <span>{move || hidden.with(|hidden| hidden.as_ref().map(HiddenAccount::text))} " This request stays open until then."</span>
             </p>
         </Show>
-        <Show when=move || clock_note(connection.behind_ms.get()).is_some()>
+        <Show when=move || connection.clock_note().is_some()>
             <p class="reminder" role="alert">
-                <span>{move || clock_note(connection.behind_ms.get())}</span>
+                <span>{move || connection.clock_note()}</span>
             </p>
         </Show>
         <dl class="cost">

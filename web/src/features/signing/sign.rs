@@ -7,7 +7,6 @@ use zellbook_vault::VaultError;
 
 use super::request::{Outcome, SignRequest};
 use super::sent::Sent;
-use super::sheet::clock_note;
 use super::state::{Done, OnSheet, Signing};
 use super::trading_key;
 use crate::features::wallet::{Wallet, keys, nonce};
@@ -39,7 +38,7 @@ impl Signing {
         self.is_preparing.set_value(false);
         if is_signed {
             // The sheet says it otherwise.
-            if let Some(note) = clock_note(self.connection.behind_ms.get_untracked()) {
+            if let Some(note) = untrack(|| self.connection.clock_note()) {
                 self.interface.report(note);
             }
             return done(Outcome::Signed);
