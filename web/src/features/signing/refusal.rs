@@ -14,6 +14,9 @@ pub fn not_now(reason: &Reason) -> Cow<'static, str> {
         "bad_signatures" => {
             "bad signatures came from your network address, so this replica makes it wait."
         }
+        "network_behind" => {
+            "the sequencer network has fallen behind this exchange, so nothing can be traded now. The replica's operator has to find out why."
+        }
         "stopping" => "this replica is restarting.",
         "halted" => "this replica has halted and takes no orders. Use another replica.",
         "internal" => "this replica failed. If it fails again, use another replica.",
