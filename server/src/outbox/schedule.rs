@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use fastrand::Rng;
 use tokio::time::Instant;
+use zellbook_core::PublicKey;
 use zellular::client::LANES_MAX;
 
 use super::body::Body;
@@ -26,6 +27,8 @@ const FULL_BODIES_MAX: usize = 512;
 const BODIES_MAX: usize = 4096;
 /// The most keys that one round may pass over because they have nothing that can be posted now.
 const PASSED_MAX: usize = 20_000;
+/// The most keys of an account to examine at its turn: as many session keys as genesis can permit.
+const KEYS_MAX: usize = 64;
 /// The most urgent transactions of a key to examine at its turn.
 const EXAMINED_MAX: usize = 64;
 
@@ -61,12 +64,14 @@ impl Schedule {
 
     fn wait_for_turn(&mut self, entry: &Entry) {
         let Entry { checked, sequence, element, .. } = entry;
-        self.turns.insert(checked.signer, *sequence, entry.is_urgent(), element.len());
+        let key = (checked.account, checked.signer);
+        self.turns.insert(key, *sequence, entry.is_urgent(), element.len());
     }
 
     fn lose_turn(&mut self, entry: &Entry) {
         let Entry { checked, sequence, element, .. } = entry;
-        self.turns.remove(&checked.signer, *sequence, entry.is_urgent(), element.len());
+        let key = (checked.account, checked.signer);
+        self.turns.remove(key, *sequence, entry.is_urgent(), element.len());
     }
 
     /// Lets go those that waited for this transaction.
@@ -139,21 +144,30 @@ impl Schedule {
         let mut taken = [const { Vec::new() }; LANES_MAX];
         let used = lanes::used(self.turns.bytes(), bytes_max, good);
         for is_urgent in [true, false] {
-            let mut passed = 0;
-            while let Some(key) = self.turns.next(is_urgent) {
+            let (mut passed, mut passed_keys) = (0, 0);
+            while let Some(account) = self.turns.next(is_urgent) {
                 let is_done = is_full.iter().take(good).all(|is_full| *is_full)
                     || self.counted[usize::from(is_urgent)] >= FULL_BODIES_MAX * bytes_max
                     || (!is_urgent && self.flights.len() >= BODIES_MAX)
-                    || passed > self.turns.keys(is_urgent).min(PASSED_MAX);
+                    || passed > self.turns.accounts(is_urgent)
+                    || passed_keys > PASSED_MAX;
                 if is_done {
-                    self.turns.put_first(key, is_urgent);
+                    self.turns.put_first(account, is_urgent);
                     break;
                 }
-                self.turns.put_back(key, is_urgent);
+                self.turns.put_back(account, is_urgent);
                 passed += 1;
-                let Some(sequence) = self.choose(entries, &key, is_urgent) else { continue };
-                let Some(entry) = entries.get_mut(&sequence) else { continue };
-                let account = entry.checked.account;
+                let keys = self.turns.keys(&account, is_urgent).min(KEYS_MAX);
+                let chosen = (0..keys).find_map(|_| {
+                    passed_keys += 1;
+                    let key = self.turns.next_key(&account, is_urgent)?;
+                    self.choose(entries, (&account, &key), is_urgent)
+                });
+                let Some(entry) = chosen.and_then(|sequence| entries.get_mut(&sequence)) else {
+                    continue;
+                };
+                // The lowest nonce of a session key can be that of another account.
+                let (account, sequence) = (entry.checked.account, entry.sequence);
                 let lane = self.lanes.of(&account, used);
                 // Once an entry does not fit on its lane, later entries of that lane wait too: a shorter one
                 // must not overtake it.
@@ -164,7 +178,7 @@ impl Schedule {
                     is_full[lane] = true;
                     continue;
                 }
-                passed = 0;
+                (passed, passed_keys) = (0, 0);
                 entry.next = Next::Answer;
                 (entry.has_lane, entry.is_counted, entry.was_handed_over) = (true, true, true);
                 self.counted[usize::from(entry.is_urgent())] += entry.element.len();
@@ -178,11 +192,11 @@ impl Schedule {
         taken
     }
 
-    /// The transaction that a key posts at its turn.
+    /// The transaction that a key of an account posts at its turn.
     fn choose(
         &self,
         entries: &ByOrder,
-        key: &zellbook_core::PublicKey,
+        (account, key): (&PublicKey, &PublicKey),
         is_urgent: bool,
     ) -> Option<u64> {
         let is_allowed = |sequence: &u64| {
@@ -193,12 +207,12 @@ impl Schedule {
             after.is_none_or(|after| !waits_for_turn(entries, after))
         };
         // Also at an ordinary turn: a cancel that waited for an order goes right behind it.
-        let mut urgent = self.turns.waiting(key, true).take(EXAMINED_MAX);
+        let mut urgent = self.turns.waiting(account, key, true).take(EXAMINED_MAX);
         let urgent = urgent.find(|sequence| is_allowed(sequence) && is_free(sequence));
         if urgent.is_some() || is_urgent {
             return urgent;
         }
-        let first = self.turns.waiting(key, false).next()?;
+        let first = self.turns.waiting(account, key, false).next()?;
         if is_allowed(&first) {
             return Some(first).filter(is_free);
         }
