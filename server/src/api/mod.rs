@@ -18,6 +18,7 @@ mod faucet;
 mod gate;
 mod guide;
 mod in_progress;
+mod issuers;
 mod markets;
 mod network;
 mod origin;
@@ -33,7 +34,6 @@ mod tests;
 mod transactions;
 mod views;
 mod websocket;
-mod withdrawals;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +49,6 @@ pub use app::{App, Readiness};
 pub use bodies::Bodies;
 pub use error::ApiError;
 pub use faucet::Faucet;
-pub use in_progress::InProgress;
 pub use origin::{Origin, Origins};
 pub use page::Page;
 pub use sockets::Sockets;
@@ -81,8 +80,12 @@ pub fn admin_router(app: Arc<App>) -> Router {
 pub fn router(app: Arc<App>, with_admin: bool) -> Router {
     // Endpoints that show or change the state. A halted replica refuses them, because its state may be
     // wrong; the endpoints below stay available, for people to find out what happened.
-    let exchange = Router::new()
+    let takes = Router::new()
         .route("/v1/transactions", gate::post_json(transactions::submit))
+        .route("/v1/faucet", gate::post_json(credit::credit))
+        .route("/order", post(guide::order))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&app), status::refuse_if_behind));
+    let exchange = Router::new()
         .route("/v1/transactions/{hash}", get(transactions::status))
         .route("/v1/transactions/{hash}/signed", get(contents::signed))
         .route("/v1/simulate", gate::post_json(simulate::simulate))
@@ -96,14 +99,14 @@ pub fn router(app: Arc<App>, with_admin: bool) -> Router {
         .route("/v1/accounts/{account}/orders/{id}/proof", get(accounts::order_proof))
         .route("/v1/accounts/{account}/fills", get(accounts::fills))
         .route("/v1/accounts/{account}/ledger", get(accounts::ledger))
-        .route("/v1/withdrawals", get(withdrawals::list))
+        .route("/v1/deposits", get(issuers::deposits))
+        .route("/v1/withdrawals", get(issuers::withdrawals))
         .route("/v1/batches/{index}/contents", get(contents::contents))
         .route("/v1/batches/{index}/trades", get(contents::trades))
         .route("/v1/replicas", get(status::replicas))
-        .route("/v1/faucet", gate::post_json(credit::credit))
         .route("/v1/snapshots", get(snapshots::list))
         .route("/v1/snapshots/{batch}", get(snapshots::download))
-        .route("/order", post(guide::order))
+        .merge(takes)
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), status::name_certified))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), status::refuse_if_halted));
     let admin = if with_admin { admin_routes() } else { Router::new() };

@@ -99,7 +99,7 @@ impl App {
 
     /// Why this replica should get no requests; `None` if it is ready.
     fn not_ready(&self) -> Option<String> {
-        let Health { state, reason } = self.watch.health.borrow().clone();
+        let Health { state, reason, .. } = self.watch.health.borrow().clone();
         if state != ReplicaState::Following {
             let unknown = "this replica has not reached the sequencer yet";
             return Some(reason.unwrap_or_else(|| unknown.into()));
@@ -108,20 +108,29 @@ impl App {
             age.zip(max).filter(|(age, max)| age > max)
         };
         // While the network changes its leader its nodes still answer, so nothing else shows that it takes nothing.
-        let Readiness { wait_max, batch_age_max } = self.readiness;
-        if let Some((stalled, max)) = above(self.outbox.stalled(), wait_max) {
-            return Some(format!(
-                "transactions wait in the outbox, and none has come back for {} s; the limit is --ready-max-wait {}",
-                stalled.as_secs(),
-                max.as_secs()
-            ));
-        }
-        let (age, max) = above(self.batch_age(), batch_age_max)?;
-        Some(format!(
-            "the last batch is {} s old; the limit is --ready-max-batch-age {}",
-            age.as_secs(),
-            max.as_secs()
-        ))
+        let Readiness { stall_max, wait_max, batch_age_max } = self.readiness;
+        let limits = [
+            (
+                above(self.outbox.stalled(), stall_max),
+                "transactions wait in the outbox, and none has come back for",
+                "--ready-max-stall",
+            ),
+            (
+                above(self.outbox.oldest_waiting(), wait_max),
+                "the oldest transaction in the outbox has waited for",
+                "--ready-max-wait",
+            ),
+            (
+                above(self.batch_age(), batch_age_max),
+                "no batch was sequenced for",
+                "--ready-max-batch-age",
+            ),
+        ];
+        limits.into_iter().find_map(|(found, what, option)| {
+            let (found, max) = found?;
+            let (found, max) = (found.as_secs(), max.as_secs());
+            Some(format!("{what} {found} s; the limit is {option} {max}"))
+        })
     }
 
     /// Waits until the published view includes the batch. A commit is in the store a moment before it is
@@ -163,6 +172,18 @@ pub async fn name_certified(State(app): Shared, request: Request, next: Next) ->
         response.headers_mut().insert(CERTIFIED_BATCH, batch);
     }
     response
+}
+
+/// While the network's history is behind this replica's, what is posted may become part of another one. To say 202 and
+/// not post it would be no better.
+pub async fn refuse_if_behind(State(app): Shared, request: Request, next: Next) -> Response {
+    let health = app.watch.health.borrow().clone();
+    if !health.network_is_behind {
+        return next.run(request).await;
+    }
+    let message = health.reason.unwrap_or_default();
+    let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "network_behind", message);
+    error.retry_after(10).into_response()
 }
 
 /// `GET /healthz`: 200 while the process responds and has not halted.

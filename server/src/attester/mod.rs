@@ -2,9 +2,9 @@
 //!
 //! An attestation states the root after a batch and the replica's clock. From those of all replicas the
 //! exchange certifies roots and derives its time. At most one is signed per second: it rides in a batch
-//! that is posted anyway, or gets a batch of its own if other replicas or a timer wait for it, or if batches have
-//! stopped before the last content was attested. It is kept in memory only, because after a loss the next attestation
-//! replaces it.
+//! that is posted anyway, or gets a batch of its own if other replicas or a timer wait for it, if batches have stopped
+//! before the last content was attested, or if a batch comes in long after the clock that this replica attested last.
+//! It is kept in memory only, because after a loss the next attestation replaces it.
 
 #[cfg(test)]
 mod tests;
@@ -34,6 +34,10 @@ const TRIES_MAX: u32 = 7;
 /// The votes are stuck if no root is certified for this many flight times.
 const STUCK_AFTER_FLIGHTS: u32 = 8;
 
+/// This replica's clock is old in the state if a batch comes in so much later than it was attested. An attestation's own
+/// batch comes in after one flight, and must not count, or attestations would answer each other for ever.
+const OLD_AFTER: Duration = Duration::from_secs(10);
+const OLD_AFTER_FLIGHTS: u32 = 4;
 /// Batches have stopped if none came for this many flight times: then nothing that this replica posted is under way.
 const QUIET_AFTER_FLIGHTS: u32 = 2;
 
@@ -46,6 +50,18 @@ struct InFlight {
     first: Instant,
     last: Instant,
     tries: u32,
+    /// No gateway took its last post.
+    is_refused: bool,
+}
+
+/// The last batch, since this replica has it.
+#[derive(Clone, Copy, Debug)]
+struct Tip {
+    batch: u64,
+    since: Instant,
+    /// What this replica would have attested as its clock then; `None` for the batch that it started with, which may
+    /// have come in long before.
+    clock_ms: Option<u64>,
 }
 
 pub struct Attester {
@@ -65,8 +81,7 @@ pub struct Attester {
     is_wanted: bool,
     /// Since when votes have been open without a new certified batch, and the last certified batch.
     open_since: Option<(Instant, u64)>,
-    /// Since when the last batch has been the last one, and that batch.
-    tip_since: Option<(Instant, u64)>,
+    tip: Option<Tip>,
     counts: Arc<Counts>,
 }
 
@@ -92,7 +107,7 @@ impl Attester {
             flight: FLIGHT_FIRST,
             is_wanted: false,
             open_since: None,
-            tip_since: None,
+            tip: None,
             counts: Arc::clone(&watch.counts),
         }
     }
@@ -100,6 +115,14 @@ impl Attester {
     /// Says whether this replica waits for the exchange's time to advance.
     pub const fn want(&mut self, is_wanted: bool) {
         self.is_wanted = is_wanted;
+    }
+
+    /// Records that no gateway took the last attestation. The wait for its batch would only grow in an outage, after
+    /// which users' transactions wait for it.
+    pub const fn refused(&mut self) {
+        if let Some(flight) = &mut self.in_flight {
+            flight.is_refused = true;
+        }
     }
 
     /// The next attestation as an element of a batch, if it is time for one. If no batch is posted anyway
@@ -117,8 +140,10 @@ impl Attester {
             (published.attestable, clock, published.time_ms, published.content)
         };
         self.land(now, &attestable);
+        let clock_now = clock.attested_ms(exchange_ms);
+        self.see_tip(now, attestable.tip.batch, clock_now);
         let is_stuck = self.is_stuck(now, &attestable);
-        let is_left = self.is_left(now, &attestable, content);
+        let is_left = self.is_left(now, &attestable, content) || self.is_old(&attestable);
         // If votes were lost, the agreed proposal may never be certified. The highest vote is another rule that
         // all replicas can follow.
         let answer = attestable.answer.or(attestable.highest.filter(|_| is_stuck));
@@ -130,7 +155,7 @@ impl Attester {
             // below the replica's last one.
             (Some(flight), Some(answer)) if answer.batch > flight.vote.batch => (answer, true),
             (Some(flight), answer) => {
-                let is_late = now - flight.last >= self.wait(flight.tries);
+                let is_late = flight.is_refused || now - flight.last >= self.wait(flight.tries);
                 (flight.vote, (answer.is_some() || is_due || is_left) && is_late)
             }
             (None, Some(answer)) => (answer, true),
@@ -148,8 +173,7 @@ impl Attester {
             // The new vote gets the full time to be certified.
             self.open_since = None;
         }
-        let clock = clock.attested_ms(exchange_ms);
-        Some(self.sign(now, vote, clock, attestable.nonce, is_awaited))
+        Some(self.sign(now, vote, clock_now, attestable.nonce, is_awaited))
     }
 
     /// Records that the attestation in flight was applied, and how long that took.
@@ -162,18 +186,29 @@ impl Attester {
 
     /// Whether batches have stopped although this replica has not voted on the last content yet. Roots that nobody
     /// certifies are of no use: a new replica could not start from them, and issuers would not pay withdrawals.
-    fn is_left(&mut self, now: Instant, attestable: &Attestable, content: u64) -> bool {
-        let tip = attestable.tip.batch;
-        if self.tip_since.is_none_or(|(_, batch)| batch != tip) {
-            self.tip_since = Some((now, tip));
-        }
+    fn is_left(&self, now: Instant, attestable: &Attestable, content: u64) -> bool {
         // A snapshot that others are to start from counts too, though nothing but attestations may be new in it.
         let content = content.max(Counts::get(&self.counts.snapshot));
         let own = attestable.own.map_or(0, |own| own.batch);
         // Only this replica's own vote ends it: the others may be down for long.
         let is_open = content > attestable.certified && content > own;
         let quiet = self.flight.max(EVERY) * QUIET_AFTER_FLIGHTS;
-        is_open && self.tip_since.is_some_and(|(since, _)| now - since >= quiet)
+        is_open && self.tip.is_some_and(|tip| now - tip.since >= quiet)
+    }
+
+    fn see_tip(&mut self, now: Instant, batch: u64, clock_ms: u64) {
+        if self.tip.is_none_or(|tip| tip.batch != batch) {
+            let clock_ms = self.tip.is_some().then_some(clock_ms);
+            self.tip = Some(Tip { batch, since: now, clock_ms });
+        }
+    }
+
+    /// Whether this replica's clock in the state was old when the last batch came in, as after an outage. The exchange's
+    /// time may then be old too, and other replicas hold back transactions until it is not.
+    fn is_old(&self, attestable: &Attestable) -> bool {
+        let old = OLD_AFTER.max(self.flight * OLD_AFTER_FLIGHTS);
+        let came_in_ms = self.tip.and_then(|tip| tip.clock_ms).unwrap_or_default();
+        u128::from(came_in_ms.saturating_sub(attestable.clock_ms)) >= old.as_millis()
     }
 
     /// Whether votes have been open for so long that they will not meet.
@@ -222,7 +257,10 @@ impl Attester {
             first: again.map_or(now, |flight| flight.first),
             last: now,
             // Only awaited posts count as tries: one that rode along was not sent because others were lost.
-            tries: again.map_or(1, |flight| flight.tries.saturating_add(is_awaited.into())),
+            tries: again.map_or(1, |flight| {
+                flight.tries.saturating_add((is_awaited && !flight.is_refused).into())
+            }),
+            is_refused: false,
         });
         let transaction = Transaction {
             account: self.key.public_key(),

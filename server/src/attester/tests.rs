@@ -54,7 +54,7 @@ impl Voter {
         let attestable = attestable(&exchange, &roots, index);
         let published = Published::new(&exchange, roots[0], String::new(), attestable);
         let (published, published_watch) = watch::channel(Arc::new(published));
-        let (_, health) = watch::channel(Health { state: ReplicaState::Following, reason: None });
+        let (_, health) = watch::channel(Health::new(ReplicaState::Following));
         let watch = Watch {
             published: published_watch,
             health,
@@ -286,6 +286,56 @@ async fn replicas_attest_once_more_when_batches_stop_and_then_no_more() {
         assert!(posted <= 12, "{posted} attestations with {alive} replicas");
         assert!(last_post - started < Duration::from_secs(120), "{:?}", last_post - started);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn replicas_attest_when_a_batch_comes_in_long_after_their_last_clock() {
+    let rules = rules(3);
+    let sequence = Sequence::default();
+    let mut voters: Vec<Voter> =
+        (0..3).map(|index| Voter::new(&rules, index, index as u64)).collect();
+    let finality = Duration::from_millis(300);
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut attested = Vec::new();
+    // What a replica posts that cannot attest and waits for the exchange's time, and again after ten minutes.
+    for body in ["[]".to_string(), format!("[{}]", content(&rules, 1)), "[]".into()] {
+        let asked_ms = voters[0].network.now_ms();
+        let before = sequence.0.borrow().len();
+        sequence.post(body, finality);
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(600) {
+            tokio::time::sleep(Duration::from_millis(random.u64(5..50))).await;
+            for voter in &mut voters {
+                voter.read(&sequence);
+                if let Some(element) = voter.attester.next(false) {
+                    sequence.post(format!("[{element}]"), finality);
+                }
+            }
+        }
+        let time = voters[0].exchange.counters().time;
+        assert!(time >= asked_ms, "{time} is before {asked_ms}");
+        attested.push(sequence.0.borrow().len() - before - 1);
+    }
+    assert!(
+        attested.iter().all(|count| *count <= 12),
+        "they answer once, not each other: {attested:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attestation_that_no_gateway_took_is_made_again_without_a_growing_wait() {
+    let rules = rules(1);
+    let mut voter = Voter::new(&rules, 0, 1);
+    voter.attester.want(true);
+    let mut attested = 0;
+    for _ in 0..120 {
+        if voter.attester.next(false).is_some() {
+            attested += 1;
+            voter.attester.refused();
+        }
+        tokio::time::sleep(EVERY / 2).await;
+    }
+    assert_eq!(attested, 60, "one a second");
 }
 
 #[tokio::test(start_paused = true)]

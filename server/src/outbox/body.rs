@@ -23,13 +23,13 @@ pub struct Body {
     pub text: String,
     /// The outbox entries in it.
     pub sequences: Vec<u64>,
-    /// The earliest `valid_until` of its transactions.
-    pub valid_until: Option<u64>,
+    /// The earliest end of its transactions.
+    pub end_ms: Option<u64>,
 }
 
 impl Body {
     pub fn new(element: &str) -> Self {
-        Self { text: format!("[{element}"), sequences: Vec::new(), valid_until: None }
+        Self { text: format!("[{element}"), sequences: Vec::new(), end_ms: None }
     }
 
     /// Whether one more element fits, with the comma before it and the closing bracket.
@@ -60,8 +60,7 @@ impl Body {
         }
         if let Some(body) = bodies.last_mut() {
             body.sequences.push(entry.sequence);
-            let until = body.valid_until.into_iter().chain(entry.checked.valid_until).min();
-            body.valid_until = until;
+            body.end_ms = body.end_ms.into_iter().chain(entry.end_ms()).min();
         }
         true
     }

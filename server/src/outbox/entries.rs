@@ -16,7 +16,7 @@ use zellular::client::LANES_MAX;
 
 use super::body::Body;
 use super::disk::{Changes, ENDED_MAX};
-use super::entry::{Ended, Entry, Hash, Next, Progress, Reason, is_urgent};
+use super::entry::{Ended, Entry, Hash, Next, Progress, Reason, end_ms, is_urgent};
 use super::latency::Latency;
 use super::pending::Pending;
 use super::quotas::{Allowance, NoRoom, Quotas};
@@ -52,7 +52,7 @@ pub struct Entries {
     schedule: Schedule,
     quotas: Quotas,
     pub pending: Pending,
-    /// Those with a `valid_until`, by that time; and those of them that are past it by this replica's clock.
+    /// Those that end, by that time; and those of them that are past it by this replica's clock.
     expiring: BTreeSet<(u64, u64)>,
     stopped: BTreeSet<(u64, u64)>,
     /// Those that are to be posted again, once the store was asked about them.
@@ -208,8 +208,8 @@ impl Entries {
             self.release(sequence, &checked, element.len());
             return received_ms;
         }
-        if let Some(until) = checked.valid_until {
-            self.expiring.insert((until, sequence));
+        if let Some(end_ms) = end_ms(&checked) {
+            self.expiring.insert((end_ms, sequence));
         }
         let entry = Entry {
             after: self.pending.before(sequence, &checked),
@@ -259,9 +259,9 @@ impl Entries {
     }
 
     fn forget_expiry(&mut self, entry: &Entry) {
-        if let Some(until) = entry.checked.valid_until {
-            self.expiring.remove(&(until, entry.sequence));
-            self.stopped.remove(&(until, entry.sequence));
+        if let Some(end_ms) = entry.end_ms() {
+            self.expiring.remove(&(end_ms, entry.sequence));
+            self.stopped.remove(&(end_ms, entry.sequence));
         }
     }
 
@@ -291,10 +291,9 @@ impl Entries {
             // entry itself stays: until the commit, the store cannot tell its status.
             let sequence = self.by_hash.get(&hash).copied().unwrap_or_default();
             self.schedule.remove(&mut self.by_order, sequence, Next::Commit);
-            if let Some(until) = self.by_order.get(&sequence).and_then(|of| of.checked.valid_until)
-            {
-                self.expiring.remove(&(until, sequence));
-                self.stopped.remove(&(until, sequence));
+            if let Some(end_ms) = self.by_order.get(&sequence).and_then(Entry::end_ms) {
+                self.expiring.remove(&(end_ms, sequence));
+                self.stopped.remove(&(end_ms, sequence));
             }
         }
     }
@@ -351,21 +350,21 @@ impl Entries {
         late.filter_map(|(_, sequence)| self.by_order.get(sequence)).cloned().collect()
     }
 
-    /// Stops posting what is past its `valid_until` by this replica's clock: the exchange's time stands still in an
-    /// outage, and such a transaction could then take effect long after its sender gave it up. Returns those that no
-    /// gateway can have; the others wait until they are seen or the exchange's time has passed.
+    /// Stops posting what is past its end by this replica's clock: the exchange's time stands still in an outage, and
+    /// such a transaction could then take effect long after its sender gave it up. Returns those that no gateway can
+    /// have; the others wait until they are seen or the exchange's time has passed.
     pub fn stop_late(&mut self, now_ms: u64) -> Vec<Entry> {
         let late: Vec<_> = self.expiring.range(..=(now_ms, u64::MAX)).copied().collect();
         let mut never_posted = Vec::new();
-        for (until, sequence) in late {
+        for (end_ms, sequence) in late {
             match self.by_order.get(&sequence) {
                 // It is decided when the gateway has answered.
                 Some(Entry { next: Next::Answer, .. }) => {}
                 Some(entry) if !entry.was_handed_over => never_posted.push(entry.clone()),
                 _ => {
                     self.schedule.remove(&mut self.by_order, sequence, Next::Expiry);
-                    self.expiring.remove(&(until, sequence));
-                    self.stopped.insert((until, sequence));
+                    self.expiring.remove(&(end_ms, sequence));
+                    self.stopped.insert((end_ms, sequence));
                 }
             }
         }

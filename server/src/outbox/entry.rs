@@ -14,7 +14,7 @@ pub type Hash = [u8; 32];
 /// Why a transaction was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// The exchange's time reached its `valid_until`; or this replica's clock did, before it was posted.
+    /// The exchange's time reached its end; or this replica's clock did, before it was posted.
     Expired,
     /// Another transaction used its nonce, or the nonce is below the key's nonce window.
     Superseded,
@@ -63,7 +63,7 @@ pub enum Next {
     /// A gateway accepted it. It waits to be seen in a batch. The numbers are those of the first and the last body
     /// that it was posted in.
     Batch { first: u64, last: u64 },
-    /// It is past its `valid_until` by this replica's clock and is not posted any more, but may have been before.
+    /// It is past its end by this replica's clock and is not posted any more, but may have been before.
     Expiry,
     /// It is in a proven batch. It waits for the commit.
     Commit,
@@ -111,6 +111,10 @@ impl Entry {
         is_urgent(&self.checked.action)
     }
 
+    pub fn end_ms(&self) -> Option<u64> {
+        end_ms(&self.checked)
+    }
+
     pub fn numbered(&self) -> Numbered {
         Numbered {
             key: self.checked.signer,
@@ -134,6 +138,18 @@ impl Entry {
         let Self { received_ms, posted_ms, posts, .. } = *self;
         Progress { stage, received_ms, posted_ms, posts }
     }
+}
+
+/// The time from which on the exchange rejects a transaction: its `valid_until`, or the expiry of the order or session key
+/// that it would make. A switch has no such end here, although it is rejected too once its time has passed: if the
+/// exchange's time is behind, it still cancels orders that should be gone by then.
+pub fn end_ms(checked: &CheckedTransaction) -> Option<u64> {
+    let expires = match &checked.action {
+        Action::Order(order) | Action::Replace { order, .. } => order.expires,
+        Action::AuthorizeKey(grant) => Some(grant.expires),
+        _ => None,
+    };
+    checked.valid_until.into_iter().chain(expires).min()
 }
 
 /// Whether a transaction goes before others: it takes risk off the book, or moves the exchange's time.

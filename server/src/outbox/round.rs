@@ -14,7 +14,7 @@ use crate::sequencer::Sequencer;
 
 /// The most bytes of bodies in one bulk call.
 const BULK_BYTES_MAX: usize = 512 << 10;
-/// A call that would hold a transaction past its `valid_until` is given up then, but not before this time: a call to
+/// A call that would hold a transaction past its end is given up then, but not before this time: a call to
 /// a healthy gateway takes less.
 const PATIENCE_MIN: Duration = Duration::from_secs(2);
 
@@ -108,9 +108,9 @@ impl<S: Sequencer> Round<S> {
 
     /// How long a call may take.
     fn patience(&self, call: &[Body]) -> Duration {
-        let until = call.iter().filter_map(|body| body.valid_until).min();
-        until.map_or(Duration::MAX, |until| {
-            Duration::from_millis(until.saturating_sub(self.clock.now_ms())).max(PATIENCE_MIN)
+        let end_ms = call.iter().filter_map(|body| body.end_ms).min();
+        end_ms.map_or(Duration::MAX, |end_ms| {
+            Duration::from_millis(end_ms.saturating_sub(self.clock.now_ms())).max(PATIENCE_MIN)
         })
     }
 }

@@ -16,7 +16,6 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use zellbook_core::LeafKey;
-use zellbook_core::protocol::CheckedTransaction;
 use zellbook_core::types::limits::NONCES_KEPT;
 use zellbook_core::wire::ReplicaState;
 use zellular::client::{Backoff, jitter};
@@ -90,15 +89,10 @@ impl OutboxTask {
             FuturesUnordered::new();
         let mut busy = Busy::default();
         let clock = self.clock;
-        let seen = || Seen {
-            now: Instant::now(),
-            now_ms: clock.now_ms(),
-            is_following: health.borrow().state == ReplicaState::Following,
-            time_ms: published.borrow().time_ms,
-        };
-        let mut gate = Gate::new(attester.is_some());
+        let reading = || published.borrow().clock(clock.now_ms());
+        let mut gate = Gate::default();
         if lock(&self.entries).len() > 0 {
-            gate.close(&seen());
+            gate.close(reading().best_ms());
         }
         loop {
             tokio::select! {
@@ -110,7 +104,11 @@ impl OutboxTask {
                     // A failed call was refused by up to five gateways, so all routes wait, not only this
                     // one.
                     self.settle(&round);
-                    gate.posted(round.has_failed && !round.has_succeeded, Instant::now());
+                    let has_failed = round.has_failed && !round.has_succeeded;
+                    gate.posted(has_failed, Instant::now(), reading().best_ms());
+                    if has_failed && let Some(attester) = &mut attester {
+                        attester.refused();
+                    }
                     if round.has_failed {
                         not_before = Instant::now() + jitter(retry.fail(), &mut self.random);
                     } else {
@@ -118,7 +116,7 @@ impl OutboxTask {
                     }
                 }
                 _ = tick.tick() => {
-                    let now_ms = clock.now_ms();
+                    let now_ms = reading().due_by_ms();
                     let never_posted = lock(&self.entries).stop_late(now_ms);
                     self.give_up(&never_posted, now_ms)?;
                     if looked.elapsed() >= LATE_EVERY {
@@ -133,9 +131,22 @@ impl OutboxTask {
                     if self.write(is_time)? {
                         noted = Instant::now();
                     }
-                    let seen = seen();
-                    lock(&self.entries).look(seen.is_following);
-                    if Instant::now() >= not_before {
+                    let Health { state, network_is_behind, .. } = *health.borrow();
+                    let is_following = state == ReplicaState::Following;
+                    let (is_empty, latency) = {
+                        let mut entries = lock(&self.entries);
+                        entries.look(is_following);
+                        (entries.len() == 0, entries.latency)
+                    };
+                    let seen = Seen {
+                        now: Instant::now(),
+                        now_ms: reading().best_ms(),
+                        is_following,
+                        time_ms: published.borrow().time_ms,
+                        latency: latency.smoothed().unwrap_or_else(|| latency.wait()),
+                    };
+                    // What is posted to a network that has lost its history becomes part of another one.
+                    if seen.now >= not_before && !network_is_behind {
                         let is_open = gate.is_open(&seen);
                         if is_open && !busy.again {
                             // A repost is useless, and would go on for ever, if the transaction can
@@ -148,7 +159,13 @@ impl OutboxTask {
                             report_unseen(&overdue, &*sequencer);
                         }
                         let lanes = sequencer.lanes();
-                        for (route, bodies) in self.due(&busy, lanes, attester.as_mut(), is_open) {
+                        let mut due = self.due(&busy, lanes, attester.as_mut(), is_open);
+                        let can_attest = attester.is_some() && is_following;
+                        let is_probed = is_open || is_empty || can_attest || busy.lanes[0];
+                        if !is_probed && gate.wants_probe(&seen) {
+                            due.push((Route::Lane(0), vec![Body::new("")]));
+                        }
+                        for (route, bodies) in due {
                             *busy.of(route) = true;
                             let round = self.post(Arc::clone(&sequencer), route, bodies);
                             rounds.push(Box::pin(round));
@@ -359,12 +376,12 @@ enum End {
 /// Whether a transaction can have no effect any more. The view must not be older than the time: otherwise
 /// a transaction that was applied just before it expired would count as expired.
 fn end_of(view: &View<'_>, entry: &Entry, time_ms: u64) -> Result<Option<End>, QueryError> {
-    let CheckedTransaction { signer, valid_until, .. } = *entry.checked;
+    let signer = entry.checked.signer;
     // Its own outcome first: an applied transaction has used its nonce, and would count as superseded below.
     if view.has_transaction(&entry.hash())? {
         return Ok(Some(End::Done));
     }
-    if valid_until.is_some_and(|until| until <= time_ms) {
+    if entry.end_ms().is_some_and(|end_ms| end_ms <= time_ms) {
         return Ok(Some(End::GivenUp(Reason::Expired)));
     }
     // An order in the guide's format has no nonce. Only its own outcome ends it.

@@ -124,7 +124,7 @@ impl<N: Sequencer> Bench<N> {
         })
         .unwrap();
         let network = Arc::new(network);
-        let following = Health { state: ReplicaState::Following, reason: None };
+        let following = Health::new(ReplicaState::Following);
         let (health, health_watch) = watch::channel(following);
         let task = task.run(Arc::clone(&network), watch, health_watch, None);
         let task = Some(tokio::spawn(task));
@@ -297,6 +297,8 @@ async fn a_crash_loses_no_transaction_and_no_time_of_posting() {
     let received = bench.submit(2, None).await;
     let before = [posted, received].map(|hash| bench.outbox.progress(&hash).unwrap());
     let bench = bench.restart().await;
+    // The exchange's time has reached the restart.
+    bench.set_time(1_000_000);
     let after = [posted, received].map(|hash| bench.outbox.progress(&hash).unwrap());
     assert_eq!(before, after);
     assert_eq!(after.map(|progress| progress.stage), [Stage::Posted, Stage::Received]);
@@ -305,6 +307,125 @@ async fn a_crash_loses_no_transaction_and_no_time_of_posting() {
     assert!(matches!(bench.network.posts().as_slice(), [(_, false)]));
     bench.sleep(12_000).await;
     assert_eq!(bench.network.posts().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_an_outage_a_replica_that_does_not_attest_asks_for_the_time_and_waits_for_it() {
+    for is_answered in [true, false] {
+        let bench = Bench::new();
+        // With the growing waits, posting fails for about seven seconds.
+        bench.network.fail((0..6).map(|_| GatewayError::NoGateway));
+        let hash = bench.submit(1, None).await;
+        bench.sleep(13_000).await;
+        let asked = bench.network.bodies();
+        assert!(!asked.is_empty() && asked.iter().all(|body| body == "[]"), "{asked:?}");
+        bench.set_time(1_001_000);
+        bench.sleep(100).await;
+        assert_eq!(bench.stage(&hash), Some(Stage::Received), "an attestation of the outage");
+        if is_answered {
+            bench.set_time(1_013_000);
+            bench.sleep(100).await;
+        } else {
+            // Nobody attests. The first post succeeded at most 13 s ago, and the wait is 20 s.
+            bench.sleep(6900).await;
+            assert_eq!(bench.stage(&hash), Some(Stage::Received));
+            bench.sleep(13_100).await;
+        }
+        assert_eq!(bench.stage(&hash), Some(Stage::Posted), "{is_answered}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_end_of_the_wait_nothing_is_posted_that_should_have_ended_by_then() {
+    let bench = Bench::new();
+    bench.network.fail((0..6).map(|_| GatewayError::NoGateway));
+    let ends = 1_010_000;
+    let order = |nonce, expires| {
+        Action::Order(zellbook_core::Order {
+            market: "ETH/USDT".into(),
+            side: zellbook_core::Side::Sell,
+            quantity: Decimal::parse("1").unwrap(),
+            price: Decimal::parse("2000").unwrap(),
+            time_in_force: zellbook_core::TimeInForce::Gtd,
+            expires: Some(expires),
+            self_trade: zellbook_core::types::SelfTrade::CancelNewest,
+            client_id: Some(format!("{nonce}")),
+        })
+    };
+    let grant = |expires| {
+        let key = key(9).public_key();
+        Action::AuthorizeKey(zellbook_core::protocol::KeyGrant {
+            key,
+            expires,
+            market: None,
+            spend: None,
+        })
+    };
+    let cancel = zellbook_core::protocol::OrderRef::Id(7);
+    let ended = [
+        bench.sign(1, Some(ends), Action::CancelAll { market: None }),
+        bench.sign(2, None, order(2, ends)),
+        bench.sign(3, None, order(3, ends)),
+        bench.sign(4, None, grant(ends)),
+    ];
+    let good = [
+        bench.sign(5, Some(2_000_000), Action::CancelAll { market: None }),
+        bench.sign(6, None, order(6, 2_000_000)),
+        // A switch that comes late still cancels.
+        bench.sign(7, None, Action::CancelAllAfter { time: ends }),
+        bench.sign(8, None, Action::Cancel(cancel)),
+    ];
+    // So that none of the others is ever handed to a gateway before the gate closes.
+    bench.submit_as(4, 1, None).await;
+    bench.sleep(100).await;
+    let mut hashes = Vec::new();
+    for json in ended.iter().chain(&good) {
+        let checked = check_element(&bench.rules, json).unwrap();
+        bench.outbox.submit(&checked, json.clone()).await.unwrap();
+        hashes.push(checked.hash.0);
+    }
+    bench.sleep(40_000).await;
+    let posted = bench.network.bodies().concat();
+    for (json, hash) in ended.iter().zip(&hashes) {
+        assert!(!posted.contains(json.as_str()), "{json}");
+        assert_ne!(bench.stage(hash), Some(Stage::Posted), "{json}");
+    }
+    for json in &good {
+        assert!(posted.contains(json.as_str()), "{json}");
+    }
+    // By the exchange's time they have ended too.
+    bench.set_time(ends);
+    bench.sleep(2000).await;
+    for (json, hash) in ended.iter().zip(&hashes) {
+        assert_eq!(bench.stage(hash), Some(Stage::Expired), "{json}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_oldest_wait_goes_on_while_others_come_back() {
+    let bench = Bench::new();
+    bench.submit(1, None).await;
+    bench.sleep(9000).await;
+    let other = bench.submit_as(4, 1, None).await;
+    bench.sleep(1000).await;
+    bench.outbox.applied([other]);
+    let seconds = |wait: Option<Duration>| wait.unwrap().as_secs();
+    assert_eq!((seconds(bench.outbox.oldest_waiting()), seconds(bench.outbox.stalled())), (10, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_posted_to_a_network_that_has_lost_its_history() {
+    let bench = Bench::new();
+    let tell = |is_behind| {
+        bench.health.send_modify(|health| health.network_is_behind = is_behind);
+    };
+    tell(true);
+    let hash = bench.submit(1, None).await;
+    bench.sleep(60_000).await;
+    assert_eq!(bench.network.bodies(), Vec::<String>::new());
+    tell(false);
+    bench.sleep(100).await;
+    assert_eq!(bench.stage(&hash), Some(Stage::Posted));
 }
 
 #[tokio::test(start_paused = true)]

@@ -37,6 +37,8 @@ pub struct Attestable {
     pub is_open: bool,
     /// The last certified batch; 0 if there is none.
     pub certified: u64,
+    /// This replica's clock in the state, in Unix milliseconds; 0 if there is none.
+    pub clock_ms: u64,
     /// The highest nonce of this replica's key in the state; 0 if there is none.
     pub nonce: u64,
     /// When the next timer of the exchange is due, in Unix milliseconds. It fires only once attestations
@@ -65,6 +67,7 @@ impl Attestable {
             highest: None,
             is_open,
             certified,
+            clock_ms: 0,
             nonce: 0,
             due_ms,
         };
@@ -75,7 +78,8 @@ impl Attestable {
             Ok(root_of(batch)?.map(|root| Vote { batch, root }))
         };
         let above = |batch: Option<u64>, last: u64| batch.filter(|batch| *batch > last);
-        let last = attestations.latest(replica_index).map_or(0, |latest| latest.batch);
+        let latest = attestations.latest(replica_index);
+        let (last, clock_ms) = latest.map_or((0, 0), |latest| (latest.batch, latest.clock));
         // Below its last attested batch, an attestation of this replica is rejected (24). To that batch
         // itself it would change no vote.
         let answer = above(agreed(attestations, rules), last).map(vote).transpose()?.flatten();
@@ -85,7 +89,7 @@ impl Attestable {
         let replica = rules.genesis.replicas.get(usize::from(replica_index.0));
         let nonces = replica.and_then(|replica| exchange.account(&replica.public_key));
         let nonce = nonces.and_then(|account| account.nonces().last().copied()).unwrap_or(0);
-        Ok(Self { own, answer, highest, nonce, ..silent })
+        Ok(Self { own, answer, highest, clock_ms, nonce, ..silent })
     }
 }
 

@@ -15,6 +15,16 @@ pub struct Health {
     pub state: ReplicaState,
     /// Why the replica does not follow the sequencer, if it does not.
     pub reason: Option<String>,
+    /// Whether all gateways have had fewer batches than this replica for a while, so that what is posted may become part
+    /// of another history.
+    pub network_is_behind: bool,
+}
+
+impl Health {
+    /// Of a replica without a problem.
+    pub const fn new(state: ReplicaState) -> Self {
+        Self { state, reason: None, network_is_behind: false }
+    }
 }
 
 /// What the rest of the process sees of the replica.

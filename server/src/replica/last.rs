@@ -18,6 +18,8 @@ use crate::store::Reader;
 pub(super) enum Last {
     /// It does not contradict our history, and is not behind it.
     Ours,
+    /// It does not contradict our history, and is behind it.
+    Behind(GatewayFailure),
     Failure(GatewayFailure),
     Fork(Fork),
 }
@@ -88,7 +90,7 @@ pub(super) async fn check_last<Q: Sequencer>(
         return Last::Ours;
     }
     // Not dishonest: an honest node can be behind, or can have lost its history.
-    Last::Failure(GatewayFailure::Unavailable(format!(
+    Last::Behind(GatewayFailure::Unavailable(format!(
         "its last sequenced batch is {theirs}, but we have the network's signature over batch {ours}: it lags, or lost its history"
     )))
 }

@@ -7,6 +7,7 @@
 //! replica for good.
 
 mod apply;
+mod behind;
 mod fork;
 mod halt;
 mod last;
@@ -37,6 +38,7 @@ use crate::sequencer::Sequencer;
 use crate::store::{Loaded, QueryError, Reader, Storage, StoreError};
 use zellular::client::{GatewayFailure, VerifierWatch};
 
+use behind::Behind;
 use fork::Fork;
 pub use halt::Halt;
 pub use last::explained;
@@ -96,6 +98,7 @@ pub struct Replica<S> {
     source: Arc<str>,
     /// Whether the last proof showed that this replica's clock differs from the network's.
     clock_differs: bool,
+    behind: Behind,
 }
 
 impl<S: Storage> Replica<S> {
@@ -132,8 +135,7 @@ impl<S: Storage> Replica<S> {
             published.finalized_ms = seconds.map(|seconds| seconds.saturating_mul(1000));
         }
         let (published, published_watch) = watch::channel(Arc::new(published));
-        let (health, health_watch) =
-            watch::channel(Health { state: ReplicaState::Starting, reason: None });
+        let (health, health_watch) = watch::channel(Health::new(ReplicaState::Starting));
         // A `watch` keeps only the newest view, which is what its readers want. A follower of the feed needs
         // every commit, and learns from a `broadcast` that it has missed some.
         let (feed, _) = broadcast::channel(FEED_LENGTH);
@@ -169,6 +171,7 @@ impl<S: Storage> Replica<S> {
             differences,
             source: Arc::from(""),
             clock_differs: false,
+            behind: Behind::default(),
         };
         Ok((replica, watch))
     }
@@ -214,7 +217,7 @@ impl<S: Storage> Replica<S> {
                     if found.is_none() && last_asked.is_none_or(|at| at.elapsed() > LAST_EVERY) {
                         found = match self.check_last(Arc::clone(&sequencer)).await {
                             Last::Ours => None,
-                            Last::Failure(failure) => Some(failure),
+                            Last::Behind(failure) | Last::Failure(failure) => Some(failure),
                             Last::Fork(fork) => return self.halt_at(fork),
                         };
                         // After a failure, the next gateway is asked for its last batch without the pause.
@@ -267,7 +270,9 @@ impl<S: Storage> Replica<S> {
                                 match self.check_last(Arc::clone(&sequencer)).await {
                                     Last::Ours => {}
                                     // The next page may come from another gateway.
-                                    Last::Failure(_) => self.walker.forget_pending(),
+                                    Last::Behind(_) | Last::Failure(_) => {
+                                        self.walker.forget_pending();
+                                    }
                                     Last::Fork(fork) => return self.halt_at(fork),
                                 }
                             }
@@ -287,6 +292,7 @@ impl<S: Storage> Replica<S> {
             match problem {
                 None => retry.reset(),
                 Some(problem) => {
+                    let problem = self.behind.explain(&*sequencer, self.ours()).unwrap_or(problem);
                     self.set_health(ReplicaState::Disconnected, Some(problem));
                     let wait = tokio::time::sleep(jitter(retry.fail(), &mut self.random));
                     self.questions.answer_until(&mut self.exchange, wait).await;
@@ -297,11 +303,18 @@ impl<S: Storage> Replica<S> {
 
     async fn check_last<Q: Sequencer>(&mut self, sequencer: Arc<Q>) -> Last {
         let (reader, verifier) = (self.reader.clone(), self.verifier.borrow().clone());
-        let (start, ours) = (self.start, self.walker.proven().index);
+        let (start, ours) = (self.start, self.ours());
         let counts = Arc::clone(&self.counts);
         let checked =
             async move { check_last(&*sequencer, &reader, &verifier, &counts, start, ours).await };
-        self.questions.answer_until(&mut self.exchange, checked).await
+        let last = self.questions.answer_until(&mut self.exchange, checked).await;
+        self.behind.take(&last);
+        last
+    }
+
+    /// The last batch that this replica has with the network's signature.
+    fn ours(&self) -> u64 {
+        self.walker.proven().index
     }
 
     fn find_fork<Q: Sequencer>(
@@ -309,7 +322,7 @@ impl<S: Storage> Replica<S> {
         sequencer: Arc<Q>,
     ) -> impl Future<Output = Option<Fork>> + Send + use<Q, S> {
         let (reader, verifier) = (self.reader.clone(), self.verifier.borrow().clone());
-        let (start, ours) = (self.start, self.walker.proven().index);
+        let (start, ours) = (self.start, self.ours());
         async move { fork::find_fork(&*sequencer, &reader, &verifier, start, ours).await }
     }
 
@@ -334,7 +347,7 @@ impl<S: Storage> Replica<S> {
     }
 
     fn halt_at(&self, Fork { index, page }: Fork) -> Halt {
-        let halt = Halt::Fork { index, ours: self.walker.proven().index };
+        let halt = Halt::Fork { index, ours: self.ours() };
         // Evidence comes before the halt is visible: it is what keeps a restarted process from following
         // again.
         let contradiction = self.reader.read_now(|view| Contradiction::fork(view, index, &page));
@@ -384,13 +397,14 @@ impl<S: Storage> Replica<S> {
         // The loop sets the same state again with every answer. Only a change wakes the followers and is
         // logged.
         self.health.send_if_modified(|health| {
+            let network_is_behind = self.behind.is_told();
             let changed = health.state != state || health.reason != reason;
             if changed {
                 match &reason {
                     Some(reason) => tracing::warn!("{state:?}: {reason}"),
                     None => tracing::info!("{state:?}"),
                 }
-                *health = Health { state, reason };
+                *health = Health { state, reason, network_is_behind };
             }
             changed
         });

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use tempfile::TempDir;
 use zellbook_core::Action;
 
 use crate::changed_answers::{Change, proxy};
-use crate::harness::{Given, Process, Replica, client, key, number, run, text};
+use crate::harness::{Given, Process, Replica, TIMEOUT, client, key, number, run, text};
 
 async fn sequencer(folder: &TempDir) -> (Process, std::path::PathBuf) {
     let data = folder.path().join("sequencer");
@@ -22,6 +23,14 @@ async fn sequencer(folder: &TempDir) -> (Process, std::path::PathBuf) {
 
 #[tokio::test]
 async fn a_replica_whose_transactions_do_not_come_back_is_not_ready() {
+    for (option, other) in
+        [("--ready-max-stall", "--ready-max-wait"), ("--ready-max-wait", "--ready-max-stall")]
+    {
+        is_not_ready_beyond(option, other).await;
+    }
+}
+
+async fn is_not_ready_beyond(option: &str, other: &str) {
     let folder = TempDir::new().unwrap();
     let (sequencer, data) = sequencer(&folder).await;
     // Like a network that changes its leader: reads are answered, and what is posted is lost.
@@ -34,7 +43,7 @@ async fn a_replica_whose_transactions_do_not_come_back_is_not_ready() {
     });
     let gateway = proxy(&sequencer.url, change).await;
     let network = Given::network(&folder, &data.join("nodes.json"));
-    let options = ["--gateway", &gateway, "--ready-max-wait", "2", "--repost-ms", "500"];
+    let options = ["--gateway", &gateway, option, "2", other, "0", "--repost-ms", "500"];
     let arguments = [&network.arguments()[..], &options].concat();
     let mut replica = Replica::start(&folder, "data", &arguments).await;
     replica.ready().await;
@@ -56,7 +65,7 @@ async fn a_replica_whose_transactions_do_not_come_back_is_not_ready() {
         (StatusCode::SERVICE_UNAVAILABLE, &json!("not_ready"))
     );
     let message = error["error"]["message"].as_str().unwrap();
-    assert!(message.contains("--ready-max-wait 2"), "{message}");
+    assert!(message.contains(&format!("{option} 2")), "{message}");
     let metrics = replica.text("/metrics").await;
     assert!(metrics.contains("\nzellbook_ready 0\n"), "{metrics}");
 
@@ -73,13 +82,24 @@ async fn a_replica_is_not_ready_while_its_last_batch_is_older_than_its_operator_
     replica.fund(&[key(1).public_key()]).await;
     let status = replica.until("/v1/status", |status| status["not_ready"].is_string()).await;
     assert!(number(&status["batch_age_ms"]) >= 3000, "{status}");
-    assert!(status["not_ready"].as_str().unwrap().contains("--ready-max-batch-age 3"), "{status}");
+    let why = status["not_ready"].as_str().unwrap();
+    assert!(
+        why.contains("no batch was sequenced for") && why.contains("--ready-max-batch-age 3"),
+        "{why}"
+    );
     replica.perform(&key(1), Action::CancelAll { market: None }).await;
     replica.until("/readyz", |body| body.as_str().is_some_and(|text| text.contains("ready"))).await;
 }
 
+/// Puts the history of one sequencer into the folder of another.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(to).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_string_lossy().starts_with("sequencer.sqlite") {
+            fs::remove_file(path).unwrap();
+        }
+    }
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap();
@@ -107,14 +127,11 @@ async fn a_network_that_was_restarted_from_an_older_state_halts_the_replica_with
     }
     let ours = replica.batch().await;
     sequencer.kill();
-    for entry in fs::read_dir(&data).unwrap() {
-        let path = entry.unwrap().path();
-        if path.file_name().unwrap().to_string_lossy().starts_with("sequencer.sqlite") {
-            fs::remove_file(path).unwrap();
-        }
-    }
+    let new = folder.path().join("new");
+    copy(&data, &new);
     copy(&old, &data);
     sequencer.restart("/node/ready").await;
+    let restarted = Instant::now();
 
     // So far the network is only behind. That is no evidence, but the replica is not ready, and says why.
     let status = replica
@@ -127,6 +144,43 @@ async fn a_network_that_was_restarted_from_an_older_state_halts_the_replica_with
         replica.request(Method::GET, "/readyz", "").await.0,
         StatusCode::SERVICE_UNAVAILABLE
     );
+
+    // Soon it takes nothing that would become part of another history.
+    let is_behind = |status: &Value| {
+        status["reason"].as_str().is_some_and(|reason| reason.starts_with("every gateway"))
+    };
+    replica.until("/v1/status", is_behind).await;
+    assert!(restarted.elapsed() < Duration::from_secs(40), "{:?}", restarted.elapsed());
+    let (json, hash) = replica.sign(&alice, Action::CancelAll { market: None });
+    let faucet = json!({ "account": key(2).public_key().to_string() }).to_string();
+    for (path, body) in [("/v1/transactions", &json), ("/v1/faucet", &faucet)] {
+        let (code, error) = replica.request(Method::POST, path, body).await;
+        assert_eq!(
+            (code, &error["error"]["code"]),
+            (StatusCode::SERVICE_UNAVAILABLE, &json!("network_behind")),
+            "{path}: {error}"
+        );
+        let message = error["error"]["message"].as_str().unwrap();
+        assert!(message.contains(&format!("is behind batch {ours}")), "{message}");
+        assert!(message.contains("docs/operating.md"), "{message}");
+    }
+    assert_eq!(replica.get("/v1/markets/ETH-USDT/book").await["asks"], json!([]), "reads go on");
+
+    // If the nodes were only behind, it goes on by itself.
+    sequencer.kill();
+    copy(&new, &data);
+    sequencer.restart("/node/ready").await;
+    let started = Instant::now();
+    while replica.request(Method::POST, "/v1/transactions", &json).await.0 != StatusCode::ACCEPTED {
+        assert!(started.elapsed() < TIMEOUT, "{}", replica.status().await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(replica.outcome(&hash).await["status"], "applied");
+    replica.ready().await;
+    let ours = replica.batch().await;
+    sequencer.kill();
+    copy(&old, &data);
+    sequencer.restart("/node/ready").await;
 
     // One new batch, at an index that the replica has with another content.
     let bulk = json!({ "zellbook": ["[\"new history\"]"] }).to_string();

@@ -293,10 +293,14 @@ async fn what_expires_in_an_outage_has_no_effect_after_it() {
     let given = Given::network(&folder, &sequencer_data.join("nodes.json"));
     let mut first = Replica::start(&folder, "first", &given.arguments_of(0)).await;
     let mut second = Replica::start(&folder, "second", &given.arguments_of(1)).await;
+    // This one does not attest, so it depends on the others for the exchange's time.
+    let mut follower = Replica::start(&folder, "follower", &given.arguments()).await;
     first.ready().await;
     second.ready().await;
-    let (alice, bob, carol) = (key(1), key(2), key(3));
-    first.fund(&[alice.public_key(), bob.public_key(), carol.public_key()]).await;
+    follower.ready().await;
+    let (alice, bob, carol, dave) = (key(1), key(2), key(3), key(4));
+    let accounts = [&alice, &bob, &carol, &dave].map(|key| key.public_key());
+    first.fund(&accounts).await;
     // The exchange's time moves only with batches, and an idle exchange makes none.
     let started = now_ms();
     while first.status().await["time_ms"] == "0" {
@@ -313,19 +317,28 @@ async fn what_expires_in_an_outage_has_no_effect_after_it() {
     first.submit(&json).await;
     let (json, patient) = first.sign_order(&alice, "buy 1 ETH/USDT @ 2050");
     first.submit(&json).await;
+    let (json, of_follower) = follower.sign_order(&dave, "buy 1 ETH/USDT @ 2040");
+    follower.submit(&json).await;
+    // It would rest, and fill later, although it should have expired.
+    let line = format!("buy 1 ETH/USDT @ 2030 gtd {}", now_ms() + 3000);
+    let (json, resting) = follower.sign_order(&dave, &line);
+    follower.submit(&json).await;
     first.until("/v1/status", |_| now_ms() > expires + 500).await;
     let status = first.get(&format!("/v1/transactions/{short}")).await;
     assert_ne!(status["status"], "posted", "{status}");
     sequencer.restart("/node/ready").await;
     // The exchange's time passes the outage before an order of a user can fill: bob's has expired.
-    let outcome = first.outcome(&patient).await;
-    assert_eq!(
-        (&outcome["status"], &outcome["order"]["filled"]),
-        (&"applied".into(), &"0".into()),
-        "{outcome}"
-    );
+    for (replica, hash) in [(&first, &patient), (&follower, &of_follower)] {
+        let outcome = replica.outcome(hash).await;
+        assert_eq!(
+            (&outcome["status"], &outcome["order"]["filled"]),
+            (&"applied".into(), &"0".into()),
+            "{outcome}"
+        );
+    }
     let given_up = |body: &Value| body["status"] == "expired";
     first.until(&format!("/v1/transactions/{short}"), given_up).await;
+    follower.until(&format!("/v1/transactions/{resting}"), given_up).await;
     let trades = first.get("/v1/markets/ETH-USDT/trades").await;
     assert_eq!(trades["trades"], json!([]));
     drop(second);

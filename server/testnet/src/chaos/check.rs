@@ -11,7 +11,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use zellbook_core::protocol::{CheckedTransaction, ReplayGuard};
 use zellbook_core::wire::Stage;
-use zellbook_core::{Batch, Exchange, Hash as Root, Reject, Rules};
+use zellbook_core::{Action, Batch, Exchange, Hash as Root, Reject, Rules};
 
 use super::ledger::{Hash, Ledger};
 use super::replica::TestedReplica;
@@ -126,7 +126,7 @@ impl Judge {
             let stage = progress.map(|progress| progress.stage);
             // One that was never posted ends by the replica's clock, which is virtual time.
             let was_never_posted = progress.is_some_and(|progress| progress.posts == 0)
-                && accepted.checked.valid_until.is_some_and(|until| until <= now_ms);
+                && end_ms(&accepted.checked).is_some_and(|end_ms| end_ms <= now_ms);
             // An outbox may give up only a transaction that cannot take effect any more. The judge's state
             // shows whether that is so.
             let is_true = match stage {
@@ -146,7 +146,7 @@ impl Judge {
 
     fn is_expired(&self, checked: &CheckedTransaction) -> bool {
         // By the exchange's time, which alone decides whether a transaction has expired. Clocks of replicas do not.
-        checked.valid_until.is_some_and(|until| until <= self.exchange.counters().time)
+        end_ms(checked).is_some_and(|end_ms| end_ms <= self.exchange.counters().time)
     }
 
     fn is_superseded(&self, checked: &CheckedTransaction) -> bool {
@@ -154,4 +154,15 @@ impl Judge {
         let signer = self.exchange.account(&checked.signer);
         signer.is_some_and(|signer| signer.check_nonce(nonce).is_err())
     }
+}
+
+/// From when on the exchange rejects a transaction: it is then past its `valid_until` (5), or the order or session key
+/// that it would make has expired (18).
+fn end_ms(checked: &CheckedTransaction) -> Option<u64> {
+    let expires = match &checked.action {
+        Action::Order(order) | Action::Replace { order, .. } => order.expires,
+        Action::AuthorizeKey(grant) => Some(grant.expires),
+        _ => None,
+    };
+    [checked.valid_until, expires].into_iter().flatten().min()
 }
