@@ -230,6 +230,10 @@ impl AccountBody {
         self.more.past_orders |= cut(&mut self.past_orders, newest_max);
         self.more.fills |= cut(&mut self.fills, newest_max);
         self.more.withdrawals |= cut(&mut self.withdrawals, newest_max);
+        let certified = self.certified_batch.as_deref().map_or(0, number);
+        for withdrawal in &mut self.withdrawals {
+            withdrawal.certified |= number(&withdrawal.batch) <= certified;
+        }
         self.session_keys.retain(|old| {
             !change.ended_session_keys.contains(&old.key)
                 && change.session_keys.iter().all(|new| new.key != old.key)
@@ -258,6 +262,38 @@ fn cut<T>(list: &mut Vec<T>, length: usize) -> bool {
     let is_longer = list.len() > length;
     list.truncate(length);
     is_longer
+}
+
+/// Answer to `GET /v1/deposits`: deposits to all accounts, for issuers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DepositsResponse {
+    /// The last batch that this answer takes into account.
+    pub batch: String,
+    /// The last certified batch; what is in a later one is only sequenced. `null` before the first.
+    pub certified_batch: Option<String>,
+    /// Deposits by ascending number.
+    pub deposits: Vec<DepositBody>,
+}
+
+/// A deposit as its issuer sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DepositBody {
+    /// Number of its ledger entry on this replica. Other replicas may number entries differently.
+    pub number: String,
+    /// The account that was credited.
+    pub account: String,
+    /// Symbol of the token.
+    pub token: String,
+    /// The amount credited.
+    pub amount: String,
+    /// The issuer's reference, which credits once.
+    pub reference: String,
+    /// The batch that contains the deposit.
+    pub batch: String,
+    /// Position of the transaction in that batch, from 0.
+    pub position: String,
+    /// Whether that batch is certified. A deposit counts for its issuer only then.
+    pub certified: bool,
 }
 
 /// Answer to `GET /v1/withdrawals`: withdrawals of all accounts, for issuers.
@@ -320,6 +356,8 @@ pub struct WithdrawalBody {
     pub destination: String,
     /// The batch that contains the withdrawal.
     pub batch: String,
+    /// Whether that batch is certified. The issuer pays only then.
+    pub certified: bool,
 }
 
 /// Answer to `GET /v1/accounts/{public key}/orders`: past orders.

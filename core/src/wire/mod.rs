@@ -25,9 +25,9 @@ mod replicas;
 mod transactions;
 
 pub use accounts::{
-    AccountBody, AccountChangeBody, BalanceBody, FillBody, FillsResponse, LedgerEntryBody,
-    LedgerKind, LedgerResponse, MoreBody, OrderBody, OrderStatus, OrdersResponse, PayoutBody,
-    SessionKeyBody, WithdrawalBody, WithdrawalsResponse,
+    AccountBody, AccountChangeBody, BalanceBody, DepositBody, DepositsResponse, FillBody,
+    FillsResponse, LedgerEntryBody, LedgerKind, LedgerResponse, MoreBody, OrderBody, OrderStatus,
+    OrdersResponse, PayoutBody, SessionKeyBody, WithdrawalBody, WithdrawalsResponse,
 };
 pub use batches::{
     BatchBody, BatchTradesResponse, BatchesResponse, ContentsBody, ElementBody, HeaderBody,

@@ -10,9 +10,9 @@ use zellbook_core::{Action, Decimal, Hash, LeafKey, Proof, PublicKey};
 
 use super::client::Client;
 use super::failure::{Failure, block_on};
+use super::issuers::mark;
 use super::output::Output;
 use super::submit::{Submitter, submit_action};
-use super::withdrawals::mark;
 use crate::config::read_secret_key;
 use crate::store::read_balance;
 
@@ -122,9 +122,8 @@ pub fn balance(arguments: BalanceArguments, output: Output) -> Result<(), Failur
 }
 
 fn describe_account(body: &AccountBody) -> String {
-    let certified = body.certified_batch.as_deref().and_then(|batch| batch.parse().ok());
     let mut text = format!("account {}\nafter batch {}", body.account, body.batch);
-    text.push_str(&match certified {
+    text.push_str(&match &body.certified_batch {
         Some(batch) => format!(", certified up to batch {batch}\n\n"),
         None => ", no batch is certified yet\n\n".into(),
     });
@@ -161,7 +160,7 @@ fn describe_account(body: &AccountBody) -> String {
         text.push_str(&format!(
             "{:>8}  {:<10} {} {} to {}\n",
             withdrawal.number,
-            mark(withdrawal.batch.parse::<u64>().is_ok_and(|batch| Some(batch) <= certified)),
+            mark(withdrawal.certified),
             withdrawal.amount,
             withdrawal.token,
             withdrawal.destination

@@ -10,10 +10,12 @@ mod dump;
 mod failure;
 mod funds;
 mod genesis;
+mod issuers;
 mod key;
 mod network;
 mod output;
 mod replay;
+mod replayed;
 mod rollback;
 mod sequencer;
 mod serve;
@@ -23,7 +25,6 @@ mod snapshot;
 mod submit;
 mod trade;
 mod verify;
-mod withdrawals;
 
 use clap::Subcommand;
 
@@ -92,8 +93,10 @@ pub enum Command {
     Transfer(funds::TransferArguments),
     /// Withdraw tokens from the exchange; the token's issuer pays them out
     Withdraw(funds::WithdrawArguments),
+    /// List the certified deposits to all accounts, for the issuers who made them
+    Deposits(issuers::IssuerArguments),
     /// List the certified withdrawals of all accounts, for the issuers who pay them
-    Withdrawals(withdrawals::WithdrawalsArguments),
+    Withdrawals(issuers::IssuerArguments),
     /// Authorize, revoke and list session keys
     Session(session::SessionArguments),
     /// Fetch a balance proof and verify it
@@ -123,7 +126,8 @@ impl Command {
             Self::Balance(arguments) => funds::balance(arguments, output),
             Self::Transfer(arguments) => funds::transfer(arguments, output),
             Self::Withdraw(arguments) => funds::withdraw(arguments, output),
-            Self::Withdrawals(arguments) => withdrawals::withdrawals(arguments, output),
+            Self::Deposits(arguments) => issuers::deposits(arguments, output),
+            Self::Withdrawals(arguments) => issuers::withdrawals(arguments, output),
             Self::Session(arguments) => session::session(arguments, output),
             Self::Proof(arguments) => funds::proof(arguments, output),
             Self::Snapshot(arguments) => snapshot::snapshot(arguments, output),

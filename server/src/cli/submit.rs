@@ -11,8 +11,8 @@ use zellbook_core::{Action, PublicKey, Transaction};
 
 use super::client::Client;
 use super::failure::{Failure, block_on};
+use super::issuers::mark;
 use super::output::Output;
-use super::withdrawals::mark;
 use crate::clock::now_ms;
 use crate::config::read_secret_key;
 

@@ -7,7 +7,7 @@ use zellbook_core::types::{MarketIndex, TokenIndex};
 use zellbook_core::wire::{
     AccountBody, BalanceBody, FillBody, MoreBody, OrderBody, SessionKeyBody, WithdrawalBody,
 };
-use zellbook_core::{Atoms, Decimal, LeafKey, PublicKey};
+use zellbook_core::{Atoms, LeafKey, PublicKey};
 
 use super::error::QueryError;
 use super::reader::{ORDER_COLUMNS, TRADE_COLUMNS, Unsigned, View, text};
@@ -71,7 +71,8 @@ impl View<'_> {
         // One more than is shown tells whether there are more.
         let mut past_orders = self.past_orders(account, u64::MAX, PAST_ORDERS + 1)?;
         let mut fills = self.fills(account, u64::MAX, FILLS + 1)?;
-        let mut withdrawals = self.withdrawals(account, WITHDRAWALS + 1)?;
+        let certified = self.certified_batch()?;
+        let mut withdrawals = self.withdrawals(account, certified, WITHDRAWALS + 1)?;
         let more = MoreBody {
             past_orders: cut(&mut past_orders, PAST_ORDERS),
             fills: cut(&mut fills, FILLS),
@@ -80,7 +81,7 @@ impl View<'_> {
         Ok(AccountBody {
             account: account.to_string(),
             batch: self.last_batch()?.to_string(),
-            certified_batch: self.certified_batch()?.map(|batch| batch.to_string()),
+            certified_batch: certified.map(|batch| batch.to_string()),
             balances: self.balances(account)?,
             open_orders: self.all_open_orders(account)?,
             past_orders,
@@ -189,6 +190,7 @@ impl View<'_> {
     fn withdrawals(
         &self,
         account: &PublicKey,
+        certified: Option<u64>,
         limit: u32,
     ) -> rusqlite::Result<Vec<WithdrawalBody>> {
         self.connection
@@ -197,16 +199,15 @@ impl View<'_> {
                  WHERE account = ?1 ORDER BY number DESC LIMIT ?2",
             )?
             .query_map(params![account.as_bytes(), limit], |row| {
-                let token = self.rules.listing.token_at(TokenIndex(row.get(1)?));
-                let (symbol, decimals) =
-                    token.map_or(("", 0), |token| (token.symbol.as_str(), token.decimals));
-                let amount = stored_atoms(row.get_ref(2)?.as_str()?);
+                let (token, amount) = self.amount(row, 1)?;
+                let batch = row.get::<_, Unsigned>(4)?.0;
                 Ok(WithdrawalBody {
                     number: text(row, 0)?,
-                    token: symbol.into(),
-                    amount: Decimal::of_atoms(amount, decimals).to_string(),
+                    token,
+                    amount,
                     destination: row.get(3)?,
-                    batch: text(row, 4)?,
+                    batch: batch.to_string(),
+                    certified: Some(batch) <= certified,
                 })
             })?
             .collect()

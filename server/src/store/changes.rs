@@ -12,7 +12,7 @@ use zellbook_core::types::TokenIndex;
 use zellbook_core::wire::{
     AccountChangeBody, BalanceBody, FillBody, OrderBody, OrderStatus, TradeBody, WithdrawalBody,
 };
-use zellbook_core::{Atoms, Decimal, Event, LeafKey, Listing, Market, PublicKey};
+use zellbook_core::{Atoms, Event, LeafKey, Listing, Market, PublicKey};
 
 use super::accounts::{Numbers, read_balance};
 use super::error::QueryError;
@@ -148,7 +148,8 @@ impl View<'_> {
         }
         let fills = changes.fills.iter();
         let fills = fills.filter_map(|trade| trade.fill_body(listing, account)).collect();
-        let withdrawals = changes.withdrawals.iter().map(|it| self.withdrawal(it)).collect();
+        let withdrawals = changes.withdrawals.iter();
+        let withdrawals = withdrawals.map(|it| self.withdrawal(it, certified)).collect();
         let mut bodies = vec![AccountChangeBody::default()];
         spread(&mut bodies, open_orders, |body| &mut body.open_orders);
         spread(&mut bodies, past_orders, |body| &mut body.past_orders);
@@ -192,16 +193,17 @@ impl View<'_> {
             .optional()
     }
 
-    fn withdrawal(&self, withdrawal: &Withdrawal) -> WithdrawalBody {
-        let token = self.rules.listing.token_at(withdrawal.token);
-        let (symbol, decimals) =
-            token.map_or(("", 0), |token| (token.symbol.as_str(), token.decimals));
+    fn withdrawal(&self, withdrawal: &Withdrawal, certified: Option<u64>) -> WithdrawalBody {
+        let Withdrawal { number, token, amount, destination, batch } = withdrawal;
+        let symbol = self.rules.listing.token_at(*token).map_or("", |token| token.symbol.as_str());
         WithdrawalBody {
-            number: withdrawal.number.to_string(),
+            number: number.to_string(),
             token: symbol.into(),
-            amount: Decimal::of_atoms(withdrawal.amount, decimals).to_string(),
-            destination: withdrawal.destination.clone(),
-            batch: withdrawal.batch.to_string(),
+            amount: self.rules.listing.format_amount(*token, *amount),
+            destination: destination.clone(),
+            batch: batch.to_string(),
+            // True where one commit has both the withdrawal and the root that certifies it.
+            certified: Some(*batch) <= certified,
         }
     }
 }

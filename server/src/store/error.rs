@@ -8,12 +8,30 @@ use zellbook_core::engine::BrokenInvariant;
 
 /// The schema version of all databases, stored in `user_version`. A file with another version is refused:
 /// its content can be fetched again from the sequencer.
-pub(super) const SCHEMA_VERSION: i64 = 6;
+pub(super) const SCHEMA_VERSION: i64 = 7;
 
 /// A query of a reader failed. The type hides rusqlite from the rest of the program.
 #[derive(Debug, Error)]
 #[error(transparent)]
 pub struct QueryError(#[from] pub(super) rusqlite::Error);
+
+impl QueryError {
+    /// Whether what is stored is wrong.
+    pub fn is_damage(&self) -> bool {
+        is_damage(&self.0)
+    }
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    match error {
+        // A value that this program never writes, for example a root of another length.
+        FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) => true,
+        // Other errors of SQLite are about the disk, the permissions or a lock, and say nothing about the content.
+        error => matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)),
+    }
+}
 
 /// Why the store cannot be used.
 #[derive(Debug, Error)]
@@ -46,17 +64,12 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the stored state is wrong, as opposed to that of another version or network.
     pub fn is_damage(&self) -> bool {
-        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
         match self {
             Self::Root { .. }
             | Self::Certified { .. }
             | Self::Invariant { .. }
             | Self::Corrupt { .. } => true,
-            Self::Sqlite { error, .. } => {
-                // Other errors of SQLite are about the disk, the permissions or a lock, and say nothing about
-                // the content.
-                matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
-            }
+            Self::Sqlite { error, .. } => is_damage(error),
             Self::Version { .. } | Self::Network { .. } | Self::InUse(_) => false,
         }
     }

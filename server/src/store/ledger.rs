@@ -4,11 +4,9 @@
 //! Pages are cut by number, not by offset, so that rows which are added meanwhile do not shift them.
 
 use rusqlite::params;
-use zellbook_core::types::TokenIndex;
+use zellbook_core::PublicKey;
 use zellbook_core::wire::{FillBody, LedgerEntryBody, OrderBody};
-use zellbook_core::{Decimal, PublicKey};
 
-use super::accounts::stored_atoms;
 use super::error::QueryError;
 use super::reader::{Named, ORDER_COLUMNS, Unsigned, View, text};
 
@@ -67,16 +65,13 @@ impl View<'_> {
                  WHERE account = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3",
             )?
             .query_map(params![account.as_bytes(), below(before), limit], |row| {
-                let token = self.rules.listing.token_at(TokenIndex(row.get(2)?));
-                let (symbol, decimals) =
-                    token.map_or(("", 0), |token| (token.symbol.as_str(), token.decimals));
-                let amount = stored_atoms(row.get_ref(3)?.as_str()?);
+                let (token, amount) = self.amount(row, 2)?;
                 let batch = row.get::<_, Unsigned>(5)?.0;
                 Ok(LedgerEntryBody {
                     number: text(row, 0)?,
                     kind: row.get::<_, Named<_>>(1)?.0,
-                    token: symbol.into(),
-                    amount: Decimal::of_atoms(amount, decimals).to_string(),
+                    token,
+                    amount,
                     with: row.get(4)?,
                     batch: batch.to_string(),
                     position: text(row, 6)?,

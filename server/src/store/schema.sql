@@ -141,6 +141,7 @@ CREATE TABLE ledger (
     time_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX ledger_by_account ON ledger (account, number);
+CREATE INDEX ledger_deposits ON ledger (number) WHERE kind = 'deposit';
 
 -- History of session keys and dead-man's switches. Events of timers, which take effect before the first
 -- transaction of their batch, have no position.

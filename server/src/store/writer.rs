@@ -161,7 +161,7 @@ mod tests {
     use crate::config::test_rules;
 
     #[test]
-    fn queries_for_books_trades_and_candles_use_an_index_and_sort_nothing() {
+    fn queries_for_books_trades_candles_and_deposits_use_an_index_and_sort_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let key = SecretKey::from_bytes(&[1; 32]).unwrap().public_key();
         let rules = Arc::new(test_rules(key, key));
@@ -188,5 +188,7 @@ mod tests {
         let candles = plan(crate::store::candles::CANDLES);
         let search = "SEARCH candles USING PRIMARY KEY (market=? AND minutes=? AND start_ms<?)";
         assert_eq!(candles, [search]);
+        let deposits = plan(crate::store::issuers::DEPOSITS);
+        assert_eq!(deposits, ["SEARCH ledger USING INDEX ledger_deposits (number>?)"]);
     }
 }

@@ -175,7 +175,7 @@ async fn a_withdrawal_is_listed_and_a_balance_is_proven() {
     assert_eq!(
         account["withdrawals"],
         json!([{"number": "1", "token": "ETH", "amount": "2.5", "destination": "eth:0xabc",
-            "batch": withdrawn["batch"]}])
+            "batch": withdrawn["batch"], "certified": account["withdrawals"][0]["certified"]}])
     );
     assert_eq!(balance(&account, "ETH"), "6.5 + 1");
     let payout = |certified: bool| {
@@ -191,8 +191,11 @@ async fn a_withdrawal_is_listed_and_a_balance_is_proven() {
     assert_eq!(replica.get("/v1/withdrawals?token=BTC").await["withdrawals"], json!([]));
     assert_eq!(replica.get("/v1/withdrawals?after=1").await["withdrawals"], json!([]));
     for (query, error) in [("token=DOGE", "unknown_token"), ("limit=1001", "bad_parameter")] {
-        let (_, body) = replica.request(Method::GET, &format!("/v1/withdrawals?{query}"), "").await;
-        assert_eq!(body["error"]["code"], error, "{query}");
+        for route in ["withdrawals", "deposits"] {
+            let path = format!("/v1/{route}?{query}");
+            let (_, body) = replica.request(Method::GET, &path, "").await;
+            assert_eq!(body["error"]["code"], error, "{path}");
+        }
     }
 
     let nobody = key(99);

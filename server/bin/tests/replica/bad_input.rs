@@ -153,9 +153,11 @@ async fn a_data_directory_in_use_or_of_another_network_or_version_is_refused() {
     let path = replica.data.join("replica.sqlite");
     for name in ["replica.sqlite", "outbox.sqlite", "sequencer.sqlite"] {
         let database = rusqlite::Connection::open(replica.data.join(name)).unwrap();
+        let version: i64 =
+            database.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
         database.pragma_update(None, "user_version", 99).unwrap();
         fails(&serve, 1, &["schema version 99", name]);
-        database.pragma_update(None, "user_version", 6).unwrap();
+        database.pragma_update(None, "user_version", version).unwrap();
     }
     let sql = |sql: &str| rusqlite::Connection::open(&path).unwrap().execute(sql, []).unwrap();
     sql("UPDATE meta SET value = 'beef' WHERE key = 'network'");

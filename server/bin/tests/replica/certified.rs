@@ -16,7 +16,7 @@ async fn header(http: &Client, url: &str) -> Option<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_withdrawal_counts_for_its_issuer_only_once_it_is_certified() {
+async fn deposits_and_withdrawals_count_for_their_issuer_only_once_they_are_certified() {
     let folder = TempDir::new().unwrap();
     let sequencer_data = folder.path().join("sequencer");
     let arguments = ["--data", sequencer_data.to_str().unwrap()];
@@ -35,12 +35,13 @@ async fn a_withdrawal_counts_for_its_issuer_only_once_it_is_certified() {
     let (hash, batch) = (withdrawn["hash"].as_str().unwrap(), withdrawn["batch"].clone());
     let of_account = format!("/v1/accounts/{}", alice.public_key());
     let index = batch.as_str().unwrap();
-    let listed = |arguments: &[&str]| {
-        let all = ["--json", "withdrawals", "--server", &a.process.url];
+    let list = |command: &str, arguments: &[&str]| {
+        let all = ["--json", command, "--server", &a.process.url];
         let output = run(&[&all[..], arguments].concat());
         assert!(output.status.success(), "{}", text(&output.stderr));
-        serde_json::from_slice::<Value>(&output.stdout).unwrap()["withdrawals"].clone()
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()[command].clone()
     };
+    let listed = |arguments: &[&str]| list("withdrawals", arguments);
     let payout = |certified: bool| {
         json!([{"number": "1", "account": alice.public_key().to_string(), "token": "ETH",
             "amount": "2", "destination": "eth:0xabc", "batch": batch, "certified": certified}])
@@ -79,6 +80,37 @@ async fn a_withdrawal_counts_for_its_issuer_only_once_it_is_certified() {
     assert_eq!(a.get("/v1/withdrawals").await["withdrawals"], json!([]));
     assert_eq!(a.get("/v1/withdrawals?sequenced=true").await["withdrawals"], payout(false));
     assert_eq!((listed(&[]), listed(&["--sequenced"])), (json!([]), payout(false)));
+    let account = a.get(&of_account).await;
+    assert_eq!(account["withdrawals"][0]["certified"], false);
+    // The faucet made one deposit of each token.
+    assert_eq!(a.get("/v1/deposits").await["deposits"], json!([]));
+    assert_eq!(list("deposits", &[]), json!([]));
+    let deposits = a.get("/v1/deposits?sequenced=true").await["deposits"].clone();
+    let expected = |symbol: &str, amount: &str| {
+        let deposits = deposits.as_array().unwrap();
+        let found = deposits.iter().find(|deposit| deposit["token"] == symbol).unwrap();
+        let reference = found["reference"].as_str().unwrap();
+        assert!(!reference.is_empty());
+        json!({"number": found["number"], "account": alice.public_key().to_string(), "token": symbol,
+            "amount": amount, "reference": reference, "batch": found["batch"],
+            "position": found["position"], "certified": false})
+    };
+    let all = [("ETH", "10"), ("BTC", "1"), ("USDT", "50000")];
+    let expected: Vec<Value> = all.iter().map(|(token, amount)| expected(token, amount)).collect();
+    assert_eq!(deposits.as_array().unwrap().len(), 3);
+    assert!(
+        expected.iter().all(|deposit| deposits.as_array().unwrap().contains(deposit)),
+        "{deposits}"
+    );
+    let of_ledger = &ledger["entries"].as_array().unwrap()[1..];
+    for deposit in deposits.as_array().unwrap() {
+        let entry = of_ledger.iter().find(|entry| entry["number"] == deposit["number"]).unwrap();
+        assert_eq!(
+            (&entry["batch"], &entry["position"]),
+            (&deposit["batch"], &deposit["position"])
+        );
+        assert_eq!(entry["with"], deposit["reference"]);
+    }
 
     let _b = Replica::start(&folder, "b", &network.arguments_of(1)).await;
     let is_listed = |body: &Value| body["withdrawals"] != json!([]);
@@ -95,6 +127,21 @@ async fn a_withdrawal_counts_for_its_issuer_only_once_it_is_certified() {
     assert!(number(&body["batch"]) >= number(&body["certified_batch"]), "{body}");
     let account = a.get(&of_account).await;
     assert!(number(&account["certified_batch"]) >= number(&batch), "{account}");
+    assert_eq!(account["withdrawals"][0]["certified"], true);
+    let mut certified = deposits.clone();
+    for deposit in certified.as_array_mut().unwrap() {
+        deposit["certified"] = true.into();
+    }
+    assert_eq!(list("deposits", &[]), certified);
+    // Page by page, and of one token.
+    let first = list("deposits", &["--limit", "1"]);
+    assert_eq!(first[0], certified[0]);
+    let rest = list("deposits", &["--after", first[0]["number"].as_str().unwrap()]);
+    assert_eq!(rest.as_array().unwrap()[..], certified.as_array().unwrap()[1..]);
+    let usdt = list("deposits", &["--token", "USDT"]);
+    assert_eq!((usdt.as_array().unwrap().len(), &usdt[0]["amount"]), (1, &"50000".into()));
+    let human = text(&run(&["deposits", "--token", "ETH", "--server", &a.process.url]).stdout);
+    assert!(human.contains("certified  10 ETH to ") && human.contains(", reference "), "{human}");
     let status = a.status().await;
     assert!(number(&status["certified_batch"]) >= number(&account["certified_batch"]), "{status}");
     drop(sequencer);

@@ -50,6 +50,15 @@ fn apply(account: &mut Value, change: &Value) {
     if let Some(switch) = change.get("switch_ms") {
         account["switch_ms"] = switch.clone();
     }
+    certify(account);
+}
+
+/// Marks the withdrawals that are certified by now.
+fn certify(account: &mut Value) {
+    let certified = account["certified_batch"].as_str().map_or(0, |batch| batch.parse().unwrap());
+    for withdrawal in account["withdrawals"].as_array_mut().unwrap() {
+        withdrawal["certified"] = json!(number(&withdrawal["batch"]) <= certified);
+    }
 }
 
 /// A follower of an account, with the account as it was after each batch that changed it.
@@ -100,6 +109,7 @@ impl Follower {
         for name in ["batch", "certified_batch"] {
             state[name] = fetched[name].clone();
         }
+        certify(&mut state);
         assert_eq!(state, *fetched, "at batch {batch}");
     }
 }
