@@ -159,16 +159,22 @@ pub fn read_nodes(path: &Path) -> Result<NodeList, Failure> {
     NodeList::read(&json).map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
+/// The threshold that is stored in a folder, beside a network's nodes.
+pub fn stored_threshold(folder: &Path) -> Result<Option<Threshold>, Failure> {
+    let path = folder.join(THRESHOLD_FILE);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = fs::read_to_string(&path).map_err(io_error(&path))?;
+    let threshold = text.trim().parse().map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(Some(threshold))
+}
+
 /// The given threshold, or the one that is stored beside a network's nodes, or that of a new network.
 pub fn threshold_of(folder: &Path, given: Option<Threshold>) -> Result<Threshold, Failure> {
-    let path = folder.join(THRESHOLD_FILE);
     match given {
         Some(threshold) => Ok(threshold),
-        None if path.exists() => {
-            let text = fs::read_to_string(&path).map_err(io_error(&path))?;
-            text.trim().parse().map_err(|error| format!("{}: {error}", path.display()).into())
-        }
-        None => Ok(Threshold::DEFAULT),
+        None => Ok(stored_threshold(folder)?.unwrap_or(Threshold::DEFAULT)),
     }
 }
 

@@ -6,26 +6,22 @@
 //! computed here. The batches after the last certified one are only sequenced, and the result says so.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use clap::Args;
-use serde_json::json;
+use zellbook_core::Rules;
 use zellbook_core::wire::{BatchBody, BatchesResponse};
-use zellbook_core::{Batch, Event, Exchange, Hash, Outcome, Rules};
 use zellular::{Membership, Position, Threshold, Verifier, Walker};
 
 use super::client::Client;
-use super::dump::Dump;
 use super::failure::{Failure, block_on};
-use super::network::{OPERATORS_FOLDER, read_nodes, threshold_of};
+use super::network::{OPERATORS_FOLDER, read_nodes, stored_threshold};
 use super::output::Output;
+use super::replayed::Replay;
 use crate::bootstrap::page_of;
-use crate::config::{io_error, read_genesis};
-use crate::store::Reader;
+use crate::config::read_genesis;
+use crate::store::{QueryError, Reader};
 use zellular::client::eigenlayer::read_lists;
 
 /// Bodies are read from a store in chunks of about this size, so that memory stays bounded.
@@ -44,7 +40,8 @@ pub struct ReplayArguments {
     /// Node list to check the proofs against; required with a URL [default: the one in the data directory]
     #[arg(long, value_name = "FILE", conflicts_with = "bodies")]
     nodes: Option<PathBuf>,
-    /// Percentage of the stake that must have signed [default: the one in the data directory, else 67]
+    /// Percentage of the stake that must have signed; it belongs to the network, like its nodes [default: the one
+    /// in the file `threshold` of the data directory, else 67; with a URL: the one beside --nodes, else required]
     #[arg(long, value_name = "PERCENT")]
     threshold: Option<Threshold>,
     /// File of batch bodies to apply instead, in sequence: one JSON string per line
@@ -74,7 +71,7 @@ pub fn replay(arguments: ReplayArguments, output: Output) -> Result<(), Failure>
             );
             // Bodies alone have no index and no root, so there is nothing to compare but the roots that
             // they certify.
-            let mut replay = Replay::new(rules, &arguments);
+            let mut replay = Replay::new(rules, arguments.check, arguments.dump.is_some());
             replay.bodies(bodies)?;
             replay
         }
@@ -84,207 +81,7 @@ pub fn replay(arguments: ReplayArguments, output: Output) -> Result<(), Failure>
         (None, Some(from)) => from_folder(Path::new(from), given, &arguments)?,
         (None, None) => return Err("one of --from and --bodies is required".into()),
     };
-    replay.finish(&arguments, output)
-}
-
-/// The state after the batches applied so far.
-struct Replay {
-    rules: Arc<Rules>,
-    exchange: Exchange,
-    check: bool,
-    /// Our roots after the last certified batch. Certified roots come in order, so older ones are dropped.
-    roots: BTreeMap<u64, Hash>,
-    /// The number of certified roots so far, all equal to ours.
-    certified: u64,
-    /// The last batch with such a root.
-    certified_batch: u64,
-    /// `None` without `--dump`: the events of a long history need much memory.
-    dump: Option<Dump>,
-    transactions: u64,
-    rejected: u64,
-    progress: Progress,
-}
-
-struct Progress {
-    started: Instant,
-    reported: Instant,
-}
-
-impl Replay {
-    fn new(rules: Rules, arguments: &ReplayArguments) -> Self {
-        let rules = Arc::new(rules);
-        let now = Instant::now();
-        Self {
-            exchange: Exchange::new(Arc::clone(&rules)),
-            rules,
-            check: arguments.check,
-            roots: BTreeMap::new(),
-            certified: 0,
-            certified_batch: 0,
-            dump: arguments.dump.is_some().then(Dump::default),
-            transactions: 0,
-            rejected: 0,
-            progress: Progress { started: now, reported: now },
-        }
-    }
-
-    fn apply(&mut self, body: &str) -> Result<Outcome, Failure> {
-        let index = self.exchange.counters().batch + 1;
-        let batch = Batch::check(&self.rules, index, body.as_bytes());
-        let outcome = self
-            .exchange
-            .apply(&batch)
-            .map_err(|corrupt| Failure::difference(format!("batch {index}: {corrupt}")))?;
-        for transaction in &outcome.transactions {
-            self.transactions += 1;
-            self.rejected += u64::from(transaction.result.is_err());
-        }
-        if self.check {
-            self.exchange
-                .recount()
-                .map_err(|broken| Failure::difference(format!("after batch {index}: {broken}")))?;
-        }
-        if let Some(dump) = &mut self.dump {
-            dump.add(&self.rules, &outcome);
-        }
-        self.check_certified(&outcome)?;
-        Ok(outcome)
-    }
-
-    /// Fails if replicas certified another root than the one computed here.
-    fn check_certified(&mut self, outcome: &Outcome) -> Result<(), Failure> {
-        self.roots.insert(outcome.index, outcome.root);
-        for event in
-            outcome.transactions.iter().flat_map(|transaction| &transaction.result).flatten()
-        {
-            let Event::Certified { batch, root } = event else { continue };
-            // An unknown root counts as different. It cannot be unknown: the replay began at genesis, and
-            // roots are dropped only up to the last certified batch.
-            let ours = self.roots.get(batch).map_or_else(String::new, hex::encode);
-            let certified = hex::encode(root);
-            if ours != certified {
-                return Err(Failure::difference(format!(
-                    "batch {}: replicas certified the root {certified} for batch {batch}, but the root computed here is {ours}",
-                    outcome.index
-                )));
-            }
-            self.certified += 1;
-            self.certified_batch = *batch;
-            // Certified batches only increase, so the roots up to this one are not needed any more.
-            self.roots = self.roots.split_off(&(batch + 1));
-        }
-        Ok(())
-    }
-
-    /// The number of batches after the last certified one.
-    fn tail(&self) -> u64 {
-        self.exchange.counters().batch.saturating_sub(self.certified_batch)
-    }
-
-    fn describe_certified(&self) -> String {
-        match (self.certified, self.certified_batch) {
-            (0, _) => "no batch; replicas certified no root".into(),
-            (1, batch) => format!("up to batch {batch}, by 1 root, equal to ours"),
-            (roots, batch) => format!("up to batch {batch}, by {roots} roots, all equal to ours"),
-        }
-    }
-
-    fn describe_sequenced(&self, unsequenced: bool) -> String {
-        let (last, tail) = (self.exchange.counters().batch, self.tail());
-        if unsequenced {
-            return "NOT CHECKED (--unsequenced)".into();
-        }
-        let tail = match tail {
-            0 => "all certified".into(),
-            1 => format!(
-                "batch {last} is sequenced and not certified: a dishonest gateway may have forged it"
-            ),
-            tail => format!(
-                "the last {tail}, from batch {} on, are sequenced and not certified: a dishonest gateway may have forged them",
-                last.saturating_sub(tail).saturating_add(1)
-            ),
-        };
-        format!(
-            "all {last} batches, with valid signatures of the network and the stored roots; {tail}"
-        )
-    }
-
-    /// Prints the progress, at most once per second.
-    fn report(&mut self, last: Option<u64>) {
-        if self.progress.reported.elapsed() < Duration::from_secs(1) {
-            return;
-        }
-        self.progress.reported = Instant::now();
-        let batch = self.exchange.counters().batch;
-        let of = last.map_or_else(String::new, |last| format!(" of {last}"));
-        eprintln!("batch {batch}{of}, {:.0} transactions/s", self.rate());
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-    fn rate(&self) -> f64 {
-        self.transactions as f64 / self.progress.started.elapsed().as_secs_f64().max(1e-9)
-    }
-
-    fn bodies(&mut self, path: &Path) -> Result<(), Failure> {
-        let file = BufReader::new(File::open(path).map_err(io_error(path))?);
-        for (number, line) in (1..).zip(file.lines()) {
-            let line =
-                line.map_err(|error| format!("{} line {number}: {error}", path.display()))?;
-            let body: String = serde_json::from_str(&line).map_err(|error| {
-                format!("{} line {number}: not a JSON string: {error}", path.display())
-            })?;
-            self.apply(&body)?;
-            self.report(None);
-        }
-        Ok(())
-    }
-
-    fn finish(mut self, arguments: &ReplayArguments, output: Output) -> Result<(), Failure> {
-        let root = hex::encode(self.exchange.root());
-        let seconds = self.progress.started.elapsed().as_secs_f64();
-        let (counters, rate) = (*self.exchange.counters(), self.rate());
-        // Only now that everything was correct: a replay that fails leaves the dump file as it was (section
-        // 15 of the protocol).
-        if let (Some(path), Some(dump)) = (&arguments.dump, self.dump.take()) {
-            let value = dump.finish(&self.rules, &self.exchange);
-            let file = File::create(path).map_err(io_error(path))?;
-            let mut writer = std::io::BufWriter::new(file);
-            serde_json::to_writer(&mut writer, &value)?;
-            // Dropping the writer would flush it too, but ignore a full disk.
-            writer.flush().map_err(io_error(path))?;
-        }
-        let applied = self.transactions - self.rejected;
-        output.print(
-            || {
-                format!(
-                    "batches       {}\ntransactions  {} ({applied} applied, {} rejected)\ntrades        {}\nroot          {root}\ncertified     {}\nsequenced     {}\nspeed         {rate:.0} transactions/s in {seconds:.2} s",
-                    counters.batch,
-                    self.transactions,
-                    self.rejected,
-                    counters.trade,
-                    self.describe_certified(),
-                    self.describe_sequenced(arguments.unsequenced),
-                )
-            },
-            || {
-                json!({
-                    "batches": counters.batch.to_string(),
-                    "transactions": self.transactions.to_string(),
-                    "applied": applied.to_string(),
-                    "rejected": self.rejected.to_string(),
-                    "trades": counters.trade.to_string(),
-                    "root": root,
-                    "certified_roots": self.certified.to_string(),
-                    "certified_batch": self.certified_batch.to_string(),
-                    "not_certified": self.tail().to_string(),
-                    "sequenced": !arguments.unsequenced,
-                    "seconds": seconds,
-                    "transactions_per_second": rate,
-                })
-            },
-        );
-        Ok(())
-    }
+    replay.finish(arguments.dump.as_deref(), arguments.unsequenced, output)
 }
 
 /// Checks a replica's batches against the network's signatures, and its roots against our own.
@@ -303,12 +100,16 @@ impl Audit {
     fn new(
         rules: Rules,
         nodes: Membership,
-        threshold: Threshold,
+        threshold: Option<Threshold>,
         arguments: &ReplayArguments,
     ) -> Self {
         let app_name = rules.genesis.app_name.clone();
+        let is_default = threshold.is_none();
+        let threshold = threshold.unwrap_or(Threshold::DEFAULT);
+        let mut replay = Replay::new(rules, arguments.check, arguments.dump.is_some());
+        replay.threshold = Some((threshold, is_default));
         Self {
-            replay: Replay::new(rules, arguments),
+            replay,
             verifier: Verifier { app_name, nodes, threshold },
             walker: Walker::new(Position::start()),
             roots: BTreeMap::new(),
@@ -418,14 +219,26 @@ fn from_folder(
     }
     // Without the directory's lock: SQLite lets readers in while the replica writes.
     let reader = Reader::new(&path, Arc::new(rules.clone()));
-    refuse_snapshot(folder.display(), reader.read_now(|view| view.start())?)?;
-    let threshold = threshold_of(folder, arguments.threshold)?;
+    let failed = |error: QueryError| {
+        if error.is_damage() {
+            let path = path.display();
+            Failure::difference(format!("{path}: {error}; the file is damaged"))
+        } else {
+            Failure::from(error)
+        }
+    };
+    refuse_snapshot(folder.display(), reader.read_now(|view| view.start()).map_err(failed)?)?;
+    let threshold = match arguments.threshold {
+        None => stored_threshold(folder)?,
+        given => given,
+    };
     let mut audit = Audit::new(rules, nodes, threshold, arguments);
     loop {
         let after = audit.walker.after();
         // One read transaction, because the replica may be running and adding batches.
-        let (batches, last) =
-            reader.read_now(|view| Ok((view.batches(after, CHUNK_BYTES)?, view.last_batch()?)))?;
+        let read =
+            reader.read_now(|view| Ok((view.batches(after, CHUNK_BYTES)?, view.last_batch()?)));
+        let (batches, last) = read.map_err(failed)?;
         if batches.is_empty() {
             return audit.finish();
         }
@@ -444,7 +257,15 @@ async fn from_url(
     let nodes = read_nodes(path)?.into();
     let client = Client::new(url)?;
     // Like the nodes, not from the replica itself.
-    let threshold = arguments.threshold.unwrap_or(Threshold::DEFAULT);
+    let threshold = match arguments.threshold {
+        None => stored_threshold(path.parent().unwrap_or(Path::new("")))?,
+        given => given,
+    };
+    if threshold.is_none() {
+        return Err(Failure::usage(
+            "--threshold is required: give the percentage of the stake that must sign on the network, because the default would be a guess. A file `threshold` beside the node list, as in a replica's data directory, has it too",
+        ));
+    }
     let rules = check_genesis(client.rules().await?, given)?;
     let mut audit = Audit::new(rules, nodes, threshold, arguments);
     loop {

@@ -53,6 +53,8 @@ fn every_command_has_help() {
         "balance",
         "transfer",
         "withdraw",
+        "deposits",
+        "withdrawals",
         "session authorize",
         "session revoke",
         "session list",
@@ -348,6 +350,28 @@ async fn orders_are_placed_and_cancelled_and_balances_are_shown() {
         stdout_json(&["--json", "replay", "--from", &server, "--nodes", nodes.to_str().unwrap()]);
     let batch = replica.get(&format!("/v1/batches/{}", audit["batches"].as_str().unwrap())).await;
     assert_eq!(audit["root"], batch["root"]);
+    assert_eq!(
+        (&audit["threshold"], &audit["threshold_is_default"]),
+        (&"67".into(), &false.into())
+    );
+    // A node list alone does not say how much of the stake must sign.
+    let alone = path(&folder, "nodes-alone.json");
+    fs::copy(&nodes, &alone).unwrap();
+    let refused = run(&["replay", "--from", &server, "--nodes", &alone]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("--threshold is required"), "{}", text(&refused.stderr));
+    let given = run(&["replay", "--from", &server, "--nodes", &alone, "--threshold", "80"]);
+    assert!(given.status.success(), "{}", text(&given.stderr));
+    assert!(
+        text(&given.stdout).contains("threshold     80 % of the stake\n"),
+        "{}",
+        text(&given.stdout)
+    );
+    // In a data directory the default is taken, and named.
+    fs::remove_file(replica.data.join("threshold")).unwrap();
+    let data = replica.data.to_str().unwrap();
+    let default = text(&run(&["replay", "--from", data]).stdout);
+    assert!(default.contains("67 % of the stake, the default"), "{default}");
     let unknown = run(&["balance", &account.to_string(), "--server", "http://127.0.0.1:1"]);
     assert_eq!(unknown.status.code(), Some(1));
     assert!(text(&unknown.stderr).contains("http://127.0.0.1:1"), "{}", text(&unknown.stderr));

@@ -81,6 +81,15 @@ async fn a_different_certified_root_halts_the_replica_for_good() {
     let found: serde_json::Value = serde_json::from_slice(&differs.stdout).unwrap();
     assert_eq!((&found["batch"], &found["differs"]), (&"2".into(), &"root".into()), "{found}");
     assert_eq!(found["is_first"], true);
+    // A root of another length is damage too, wherever it is read.
+    for length in [31, 33] {
+        let store = rusqlite::Connection::open(format!("{copy}/replica.sqlite")).unwrap();
+        store.execute(&format!("UPDATE batches SET root = zeroblob({length})"), []).unwrap();
+        drop(store);
+        std::fs::copy(format!("{data}/nodes.json"), format!("{copy}/nodes.json")).unwrap();
+        let damaged = run(&["replay", "--from", &copy]);
+        assert_eq!(damaged.status.code(), Some(3), "{}", text(&damaged.stderr));
+    }
     // Without the evidence file, the store still refuses to start.
     std::fs::rename(&evidence, file("evidence.json")).unwrap();
     let again = run(&["serve", "--listen", "127.0.0.1:0", "--data", &data]);
