@@ -26,6 +26,8 @@ use zellular::client::VerifierWatch;
 #[derive(Clone, Copy, Debug)]
 pub struct Readiness {
     /// How long nothing may come back while transactions wait in the outbox.
+    pub stall_max: Option<Duration>,
+    /// How long the oldest transaction in the outbox may wait.
     pub wait_max: Option<Duration>,
     /// How old the last batch may be.
     pub batch_age_max: Option<Duration>,
@@ -53,7 +55,7 @@ pub struct App {
     pub page: Option<Page>,
     pub clock: Clock,
     pub bodies: Bodies,
-    pub in_progress: InProgress,
+    pub in_progress: Arc<InProgress>,
     pub checks: Arc<Checks>,
     pub readiness: Readiness,
     pub sockets: Arc<Sockets>,

@@ -83,14 +83,14 @@ pub async fn bound_requests(
     request: Request,
     next: Next,
 ) -> Response {
-    let Some(_counted) = app.in_progress.begin(client) else {
+    let Some(counted) = app.in_progress.begin(client) else {
         let message = format!(
             "{REQUESTS_PER_CLIENT_MAX} requests of your address are in progress; wait for their responses"
         );
         let status = StatusCode::TOO_MANY_REQUESTS;
         return ApiError::new(status, "too_many_requests", message).retry_after(1).into_response();
     };
-    next.run(request).await
+    counted.until_sent(next.run(request).await)
 }
 
 /// Replaces the body of each request by its bytes. The share of the budget is held until the response.

@@ -12,7 +12,7 @@ use zellular::bls::BlsSecretKey;
 use zellular::client::fixed;
 use zellular::{FinalitySignature, Node, NodeList, Threshold, Verifier};
 
-use super::{App, Bodies, InProgress, Origins, Readiness, Sockets, router};
+use super::{App, Bodies, Origins, Readiness, Sockets, router};
 use crate::clock::Clock;
 use crate::config::test_rules;
 use crate::outbox::{Outbox, OutboxOptions, OutboxParts};
@@ -81,10 +81,10 @@ fn replica(folder: &Path, rules: &Arc<Rules>) -> (App, Replica<Store>) {
         snapshots: Snapshots::open(&folder.join("snapshots"), 1).unwrap(),
         origins: Origins::default(),
         page: None,
-        readiness: Readiness { wait_max: None, batch_age_max: None },
+        readiness: Readiness { stall_max: None, wait_max: None, batch_age_max: None },
         clock: Clock::system(),
         bodies: Bodies::default(),
-        in_progress: InProgress::default(),
+        in_progress: Arc::default(),
         checks: Arc::default(),
         sockets: Sockets::new(),
         stop: watch::channel(false).1,

@@ -141,6 +141,46 @@ async fn the_page_works_behind_nginx_and_other_pages_do_not() {
 }
 
 #[tokio::test]
+async fn unfinished_bodies_of_one_client_behind_a_proxy_leave_the_others_alone() {
+    let folder = TempDir::new().unwrap();
+    let replica = Replica::start(&folder, "data", &BEHIND).await;
+    let to = address(&replica);
+    let post = |client: &str| {
+        format!(
+            "POST /v1/transactions HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: {client}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n["
+        )
+    };
+    // As a proxy that passes bodies on as they arrive. A client without a proxy can have as many connections.
+    let mut streams = Vec::new();
+    for _ in 0..256 {
+        let mut stream = TcpStream::connect(to).await.unwrap();
+        stream.write_all(post("203.0.113.1").as_bytes()).await.unwrap();
+        streams.push(stream);
+    }
+    let status = async |client: &str| {
+        let forwarded = format!("X-Forwarded-For: {client}");
+        let lines = ["GET /v1/status HTTP/1.1", "Host: localhost", forwarded.as_str()];
+        request(to, &lines, "").await
+    };
+    let started = Instant::now();
+    // Until the replica has read all heads.
+    let refused = loop {
+        let answer = status("203.0.113.1").await;
+        if answer.status != 200 || started.elapsed() > TIMEOUT {
+            break answer;
+        }
+    };
+    assert_eq!(refused.status, 429, "{refused:?}");
+    assert!(refused.body.contains("too_many_requests"), "{refused:?}");
+    assert_eq!(status("203.0.113.2").await.status, 200);
+    // One that ends makes room for one more.
+    drop(streams.pop());
+    while status("203.0.113.1").await.status != 200 {
+        assert!(started.elapsed() < TIMEOUT);
+    }
+}
+
+#[tokio::test]
 async fn each_client_behind_nginx_has_bounds_of_its_own() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &BEHIND).await;

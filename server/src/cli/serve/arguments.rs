@@ -82,12 +82,18 @@ pub struct ServeArguments {
     /// until the network's latency has been measured
     #[arg(long, value_name = "MS", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(100..))]
     pub repost_ms: u64,
-    /// Report in /readyz that the replica is not ready if transactions wait and none has come back for this many
-    /// seconds; 0 for no limit. Raise it for a network whose finality takes longer
+    /// Report in /readyz that the replica is not ready if transactions wait in the outbox and none of them has come
+    /// back in a batch for this many seconds: the network takes nothing; 0 for no limit. Raise it for a network that
+    /// takes longer to sequence a batch
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub ready_max_stall: u64,
+    /// Report in /readyz that the replica is not ready if the oldest transaction in the outbox has waited for longer
+    /// than this many seconds since it was received (oldest_waiting_ms in /v1/status); 0 for no limit. One account
+    /// with more transactions than the network takes of it at once can make that long
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub ready_max_wait: u64,
-    /// Report in /readyz that the replica is not ready if the last batch is older than this many seconds; 0 for no
-    /// limit. An idle exchange has no new batches
+    /// Report in /readyz that the replica is not ready if the last batch was sequenced more than this many seconds
+    /// ago (batch_age_ms in /v1/status); 0 for no limit. An idle exchange has no new batches
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub ready_max_batch_age: u64,
     /// Number of batches between two snapshots that other replicas can start from; 0 for no snapshots
