@@ -292,7 +292,8 @@ impl<S: Storage> Replica<S> {
             match problem {
                 None => retry.reset(),
                 Some(problem) => {
-                    let problem = self.behind.explain(&*sequencer, self.ours()).unwrap_or(problem);
+                    let problem =
+                        self.behind.explain(&sequencer.gateways(), self.ours()).unwrap_or(problem);
                     self.set_health(ReplicaState::Disconnected, Some(problem));
                     let wait = tokio::time::sleep(jitter(retry.fail(), &mut self.random));
                     self.questions.answer_until(&mut self.exchange, wait).await;
