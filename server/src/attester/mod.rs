@@ -208,9 +208,7 @@ impl Attester {
     fn is_old(&self, attestable: &Attestable) -> bool {
         let old = OLD_AFTER.max(self.flight * OLD_AFTER_FLIGHTS);
         let came_in_ms = self.tip.and_then(|tip| tip.clock_ms).unwrap_or_default();
-        let age_ms = came_in_ms.saturating_sub(attestable.clock_ms);
-        // At 0 this replica has attested no clock yet, and the first content makes it.
-        attestable.clock_ms > 0 && u128::from(age_ms) >= old.as_millis()
+        u128::from(came_in_ms.saturating_sub(attestable.clock_ms)) >= old.as_millis()
     }
 
     /// Whether votes have been open for so long that they will not meet.

@@ -3,10 +3,9 @@
 //!
 //! To refuse the newest instead would let anyone who comes first keep all others out.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use tokio::sync::Notify;
 
@@ -24,45 +23,90 @@ const CLOSING_MAX: usize = 128;
 pub struct Activity {
     /// `None` for a proxy, whose connections belong to many clients.
     client: Option<ClientAddress>,
-    opened: Instant,
-    /// When it was last active, in microseconds after it was opened.
-    active_us: AtomicU64,
-    /// Whether it was told to close.
-    is_closing: AtomicBool,
+    /// The number of its last activity, which only changes while [`Connections::open`] is locked.
+    last: AtomicU64,
     close: Notify,
+    connections: Arc<Connections>,
 }
 
 impl Activity {
     /// The connection is active: it has begun a request, or moved many bytes.
     pub fn mark(&self) {
-        let elapsed = u64::try_from(self.opened.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.active_us.store(elapsed, Ordering::Relaxed);
-    }
-
-    fn active_at(&self) -> Instant {
-        let elapsed = std::time::Duration::from_micros(self.active_us.load(Ordering::Relaxed));
-        self.opened + elapsed
+        let mut open = self.connections.open();
+        // One that was told to close does not come back.
+        if let Some(activity) = open.remove(self) {
+            open.add(activity);
+        }
     }
 
     /// Waits until the connection has to make room.
     pub async fn closed(&self) {
         self.close.notified().await;
     }
-
-    fn is_closing(&self) -> bool {
-        self.is_closing.load(Ordering::Relaxed)
-    }
-
-    fn close(&self) {
-        self.is_closing.store(true, Ordering::Relaxed);
-        self.close.notify_one();
-    }
 }
 
+/// The open connections. Each step takes logarithmic time: where a thousand attackers reconnect at once, every
+/// newcomer waits for all that came before it.
 #[derive(Default)]
 struct Open {
+    /// Activities are numbered, so that the stalest connection has the lowest number.
     last: u64,
-    connections: BTreeMap<u64, Arc<Activity>>,
+    /// The connections that were not told to close, by their last activity.
+    staying: BTreeMap<u64, Arc<Activity>>,
+    /// The last activities of the connections of each client that has any.
+    clients: HashMap<ClientAddress, BTreeSet<u64>>,
+    /// How many were told to close and are still open.
+    closing: usize,
+}
+
+impl Open {
+    /// Adds a connection as the one that was active last.
+    fn add(&mut self, activity: Arc<Activity>) {
+        self.last += 1;
+        activity.last.store(self.last, Ordering::Relaxed);
+        if let Some(client) = activity.client {
+            self.clients.entry(client).or_default().insert(self.last);
+        }
+        self.staying.insert(self.last, activity);
+    }
+
+    /// Removes a connection from those that stay, if it is one of them.
+    fn remove(&mut self, activity: &Activity) -> Option<Arc<Activity>> {
+        let last = activity.last.load(Ordering::Relaxed);
+        let removed = self.staying.remove(&last)?;
+        if let Some(client) = activity.client
+            && let Some(own) = self.clients.get_mut(&client)
+        {
+            own.remove(&last);
+            if own.is_empty() {
+                self.clients.remove(&client);
+            }
+        }
+        Some(removed)
+    }
+
+    /// Makes room for one more connection of a client: tells the stalest to close, that of the client if it
+    /// has too many, else that of all. Returns false if too many are closing at once.
+    fn make_room(&mut self, client: Option<ClientAddress>) -> bool {
+        let own = client.and_then(|client| self.clients.get(&client));
+        let own = own.filter(|own| own.len() >= CONNECTIONS_PER_CLIENT_MAX);
+        if own.is_none() && self.staying.len() < CONNECTIONS_MAX {
+            return true;
+        }
+        if self.closing >= CLOSING_MAX {
+            return false;
+        }
+        let stalest = match own.and_then(BTreeSet::first) {
+            Some(last) => self.staying.get(last),
+            None => self.staying.values().next(),
+        };
+        if let Some(stalest) = stalest.cloned() {
+            self.remove(&stalest);
+            self.closing += 1;
+            stalest.close.notify_one();
+        }
+        true
+    }
 }
 
 #[derive(Default)]
@@ -80,59 +124,32 @@ impl Connections {
     /// Adds a connection. If there is no room, the stalest one is told to close.
     pub async fn add(self: &Arc<Self>, client: Option<ClientAddress>) -> OpenConnection {
         // Seldom waits, and shortly: a connection that was told to close waits for nothing itself.
-        while !self.make_room(client) {
+        while !self.open().make_room(client) {
             self.freed.notified().await;
         }
-        let opened = Instant::now();
         let activity = Arc::new(Activity {
             client,
-            opened,
-            active_us: AtomicU64::new(0),
-            is_closing: AtomicBool::new(false),
+            last: AtomicU64::default(),
             close: Notify::new(),
+            connections: Arc::clone(self),
         });
-        let mut open = self.open();
-        open.last += 1;
-        let id = open.last;
-        open.connections.insert(id, Arc::clone(&activity));
-        drop(open);
-        OpenConnection { id, activity, connections: Arc::clone(self) }
-    }
-
-    /// Makes room for one more connection of a client: tells the stalest to close, that of the client if it
-    /// has too many, else that of all. Returns false if too many are closing at once.
-    fn make_room(&self, client: Option<ClientAddress>) -> bool {
-        let open = self.open();
-        let staying = || open.connections.values().filter(|activity| !activity.is_closing());
-        let is_own = |activity: &&Arc<Activity>| client.is_some() && activity.client == client;
-        let own = staying().filter(is_own).count();
-        let count = staying().count();
-        if own < CONNECTIONS_PER_CLIENT_MAX && count < CONNECTIONS_MAX {
-            return true;
-        }
-        if open.connections.len() - count >= CLOSING_MAX {
-            return false;
-        }
-        let is_too_many = own >= CONNECTIONS_PER_CLIENT_MAX;
-        let candidates = staying().filter(|activity| !is_too_many || is_own(activity));
-        if let Some(stalest) = candidates.min_by_key(|activity| activity.active_at()) {
-            stalest.close();
-        }
-        true
+        self.open().add(Arc::clone(&activity));
+        OpenConnection(activity)
     }
 }
 
 /// A place among the open connections, free again when this is dropped.
-pub struct OpenConnection {
-    id: u64,
-    pub activity: Arc<Activity>,
-    connections: Arc<Connections>,
-}
+pub struct OpenConnection(pub Arc<Activity>);
 
 impl Drop for OpenConnection {
     fn drop(&mut self) {
-        self.connections.open().connections.remove(&self.id);
-        self.connections.freed.notify_one();
+        let connections = &self.0.connections;
+        let mut open = connections.open();
+        if open.remove(&self.0).is_none() {
+            open.closing -= 1;
+        }
+        drop(open);
+        connections.freed.notify_one();
     }
 }
 
@@ -149,10 +166,11 @@ mod tests {
     }
 
     async fn is_closed(connection: &OpenConnection) -> bool {
-        timeout(Duration::ZERO, connection.activity.closed()).await.is_ok()
+        timeout(Duration::ZERO, connection.0.closed()).await.is_ok()
     }
 
-    /// Adds a connection while another one has to make room, which is dropped as its task would do.
+    /// Adds a connection while another one has to make room, which is dropped as its task would do. Returns the
+    /// number of that one's last activity.
     async fn add_instead(
         connections: &Arc<Connections>,
         client: Option<ClientAddress>,
@@ -165,7 +183,7 @@ mod tests {
                 assert!(closed.replace(at).is_none(), "only one makes room");
             }
         }
-        open.remove(closed.expect("one makes room")).id
+        open.remove(closed.expect("one makes room")).0.last.load(Ordering::Relaxed)
     }
 
     #[tokio::test]
@@ -175,8 +193,8 @@ mod tests {
         for number in 0..CONNECTIONS_MAX {
             open.push(connections.add(client(u8::try_from(number % 250).unwrap())).await);
         }
-        open[0].activity.mark();
-        open[2].activity.mark();
+        open[0].0.mark();
+        open[2].0.mark();
         // The second has been silent for longest now, then the fourth.
         assert_eq!(add_instead(&connections, client(251), &mut open).await, 2);
         assert_eq!(add_instead(&connections, client(251), &mut open).await, 4);
@@ -187,10 +205,16 @@ mod tests {
         }
         let mut adding = std::pin::pin!(connections.add(client(252)));
         assert!(timeout(Duration::from_millis(1), adding.as_mut()).await.is_err());
-        let at = open.iter().position(|connection| connection.activity.is_closing()).unwrap();
-        drop(open.remove(at));
+        // The fifth was the first of them. It stays one that closes, whatever it still does.
+        let closing = open.remove(2);
+        closing.0.mark();
+        assert!(is_closed(&closing).await);
+        drop(closing);
         open.push(adding.await);
         assert_eq!(open.len(), CONNECTIONS_MAX + CLOSING_MAX);
+        drop(open);
+        let left = connections.open();
+        assert_eq!((left.staying.len(), left.clients.len(), left.closing), (0, 0, 0));
     }
 
     #[tokio::test]

@@ -37,6 +37,10 @@ pub use stop::{stop_signal, stop_with_input, stopped};
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest head of a request.
 const HEAD_BYTES_MAX: usize = 16 << 10;
+/// The bytes of a response that the system buffers beyond those on their way. Bytes on their way are bounded by
+/// what the client is ready to take, so that this slows nobody down.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNSENT_BYTES_MAX: u32 = 64 << 10;
 /// How long requests in progress may take after a stop signal.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 /// The wait after a failed accept, for example because there are too many open files.
@@ -55,8 +59,24 @@ pub struct ListenError {
 pub async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ListenError> {
     let wrap = |error| ListenError { address, error };
     let listener = TcpListener::bind(address).await.map_err(wrap)?;
+    bound_unsent(&listener).map_err(wrap)?;
     let address = listener.local_addr().map_err(wrap)?;
     Ok((listener, address))
+}
+
+/// Bounds what the system buffers for a client that does not read. The connections inherit it.
+///
+/// The system would otherwise copy up to 4 MiB for each: a thousand slow readers would take gigabytes of its
+/// memory, and each new one some milliseconds.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn bound_unsent(listener: &TcpListener) -> std::io::Result<()> {
+    socket2::SockRef::from(listener).set_tcp_notsent_lowat(UNSENT_BYTES_MAX)
+}
+
+/// Other systems have no such bound, or none that connections inherit.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const fn bound_unsent(_: &TcpListener) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// Raises the soft limit of open files to the hard one. The soft limit, often 1,024 for the sake of old
@@ -137,7 +157,7 @@ impl Server {
     ) {
         // Nagle's algorithm would delay small responses. A failure only makes them slower.
         let _ = stream.set_nodelay(true);
-        let activity = Arc::clone(&connection.activity);
+        let activity = Arc::clone(&connection.0);
         let stream = PacedStream::new(stream, Arc::clone(&activity));
         let mut serving = pin!(
             http1::Builder::new()

@@ -23,6 +23,7 @@ mod hostile;
 mod malformed;
 mod outage;
 mod outbox;
+mod posting;
 mod proxy;
 mod raw;
 mod sdk;

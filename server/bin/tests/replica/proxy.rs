@@ -1,10 +1,11 @@
 //! Tests of a replica behind nginx, with the configuration of docs/operating.md.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use reqwest::{Certificate, Client};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,13 +14,20 @@ use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-use crate::harness::{Replica, TIMEOUT, free_port, key};
+use crate::attacks::signatures::bad_transactions;
+use crate::attacks::sockets::subscription;
+use crate::attacks::{Attack, Attackers, SLACK, Scene, Source, compare};
+use crate::harness::{Replica, TIMEOUT, free_port, key, text};
 use crate::raw::{Answer, address, connect_from, first_answer, request};
 
 /// nginx, killed when this is dropped.
-struct Nginx {
+pub struct Nginx {
     process: Child,
+    /// Where it listens with TLS.
+    secure: SocketAddr,
+    /// Where it listens without, for requests as bytes.
     address: SocketAddr,
+    certificate: PathBuf,
 }
 
 impl Drop for Nginx {
@@ -40,30 +48,56 @@ fn program() -> PathBuf {
     )
 }
 
-/// The configuration in docs/operating.md, for other addresses and without TLS, which is not tested here.
-fn configuration(listen: SocketAddr, upstream: SocketAddr) -> String {
+/// A certificate that signs itself, and its key.
+fn certificate(folder: &Path) -> (PathBuf, PathBuf) {
+    let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
+    let arguments = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=exchange.example \
+        -addext subjectAltName=DNS:exchange.example -addext basicConstraints=critical,CA:FALSE";
+    let made = Command::new("openssl")
+        .args(arguments.split_whitespace())
+        .args([Path::new("-keyout"), &key, Path::new("-out"), &certificate])
+        .output()
+        .expect("this test needs the program openssl: install the package of your system");
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    (certificate, key)
+}
+
+/// The configuration in docs/operating.md, for other addresses and another certificate.
+fn configuration(
+    secure: SocketAddr,
+    plain: SocketAddr,
+    upstream: SocketAddr,
+    (certificate, key): (&Path, &Path),
+) -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operating.md");
     let text = std::fs::read_to_string(path).unwrap();
     let block = text.split("```nginx\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let replace = |text: String, from: &str, to: &str| {
-        assert!(text.contains(from), "{from:?} is not in the configuration: {text}");
-        text.replace(from, to)
-    };
-    let block = replace(block.into(), "listen 443 ssl;", &format!("listen {listen};"));
-    let block = replace(block, "127.0.0.1:8080", &upstream.to_string());
-    block.lines().filter(|line| !line.contains("ssl_")).collect::<Vec<_>>().join("\n")
+    let live = "/etc/letsencrypt/live/exchange.example";
+    let mut block = block.to_string();
+    for (from, to) in [
+        ("listen 443 ssl;".to_string(), format!("listen {secure} ssl; listen {plain};")),
+        (format!("{live}/fullchain.pem"), certificate.display().to_string()),
+        (format!("{live}/privkey.pem"), key.display().to_string()),
+        ("127.0.0.1:8080".into(), upstream.to_string()),
+    ] {
+        assert!(block.contains(&from), "{from:?} is not in the configuration: {block}");
+        block = block.replace(&from, &to);
+    }
+    block
 }
 
 impl Nginx {
     async fn start(folder: &Path, replica: &Replica, extra: &str) -> Self {
-        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let server = configuration(address, self::address(replica));
+        let free = || SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let (secure, address) = (free(), free());
+        let (certificate, key) = certificate(folder);
+        let server = configuration(secure, address, self::address(replica), (&certificate, &key));
         let server = server.replace("location / {", &format!("location / {{ {extra}"));
         let paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|name| format!("{name}_temp_path {name};\n"))
             .concat();
         let text = format!(
-            "daemon off; master_process off; pid nginx.pid; error_log stderr;\nevents {{}}\nhttp {{ access_log off;\n{paths}{server}\n}}"
+            "daemon off; master_process off; pid nginx.pid; error_log stderr crit;\nevents {{ worker_connections 8192; }}\nhttp {{ access_log off;\n{paths}{server}\n}}"
         );
         let file = folder.join("nginx.conf");
         std::fs::write(&file, text).unwrap();
@@ -76,7 +110,7 @@ impl Nginx {
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
-        let mut nginx = Self { process, address };
+        let mut nginx = Self { process, secure, address, certificate };
         let started = Instant::now();
         while TcpStream::connect(address).await.is_err() {
             let ended = nginx.process.try_wait().unwrap();
@@ -84,6 +118,26 @@ impl Nginx {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
         nginx
+    }
+
+    /// A client that trusts its certificate alone, connects with TLS from an address of this machine, and opens a
+    /// new connection for each request.
+    fn client(&self, source: [u8; 4]) -> Client {
+        let pem = std::fs::read(&self.certificate).unwrap();
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Client::builder()
+            .no_proxy()
+            .timeout(TIMEOUT)
+            .tls_certs_only([Certificate::from_pem(&pem).unwrap()])
+            .resolve("exchange.example", self.secure)
+            .local_address(IpAddr::from(source))
+            .pool_max_idle_per_host(0)
+            .build()
+            .unwrap()
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("https://exchange.example:{}{path}", self.secure.port())
     }
 
     /// Posts JSON from an address as a browser would that has the page of an origin open.
@@ -178,6 +232,86 @@ async fn unfinished_bodies_of_one_client_behind_a_proxy_leave_the_others_alone()
     while status("203.0.113.1").await.status != 200 {
         assert!(started.elapsed() < TIMEOUT);
     }
+}
+
+#[tokio::test]
+async fn the_page_works_behind_nginx_with_tls() {
+    let folder = TempDir::new().unwrap();
+    let replica = Replica::start(&folder, "data", &BEHIND).await;
+    let nginx = Nginx::start(folder.path(), &replica, "").await;
+    let client = nginx.client([127, 0, 0, 6]);
+    let status = client.get(nginx.url("/v1/status")).send().await.unwrap();
+    assert_eq!(status.status(), 200);
+    let credit = async |origin: &str| {
+        let body = json!({ "account": key(1).public_key().to_string() });
+        let post = client.post(nginx.url("/v1/faucet")).header("origin", origin);
+        post.json(&body).send().await.unwrap().status()
+    };
+    assert_eq!(credit("https://evil.example").await, 403);
+    assert_eq!(credit("https://exchange.example").await, 202);
+}
+
+/// Asks for the status through the proxy, each time on a new TLS connection.
+async fn visit(scene: &Scene, requests: usize) -> Vec<Duration> {
+    let nginx = scene.proxy.as_ref().unwrap();
+    let client = nginx.client([127, 0, 0, 6]);
+    let mut times = Vec::new();
+    let mut pace = tokio::time::interval(Duration::from_millis(20));
+    for _ in 0..requests {
+        pace.tick().await;
+        let started = Instant::now();
+        let answer = client.get(nginx.url("/v1/status")).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        times.push(started.elapsed());
+    }
+    times
+}
+
+async fn behind_nginx() -> Scene {
+    let folder = TempDir::new().unwrap();
+    let replica = Replica::start(&folder, "data", &BEHIND).await;
+    let proxy = Some(Nginx::start(folder.path(), &replica, "").await);
+    Scene { replica, proxy, folder }
+}
+
+/// Attacks from one address, which reach the replica in connections that all clients share.
+async fn withstands<A>(name: &str, attack: impl AsyncFn(SocketAddr, &Scene) -> A) {
+    let name = format!("behind nginx with TLS, {name}");
+    let start = async |scene: &Scene| attack(scene.proxy.as_ref().unwrap().address, scene).await;
+    let check = async |scene: &Scene, _: &A| {
+        let nginx = scene.proxy.as_ref().unwrap();
+        // A WebSocket of another client finds a place.
+        assert_eq!(nginx.open_socket("https://exchange.example").await, 101);
+    };
+    compare(&name, (200, SLACK), behind_nginx, visit, start, check).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn websockets_of_one_client_behind_nginx_do_not_keep_others_out() {
+    withstands("512 WebSockets of one client", async |to, _| {
+        Attack::on(to, Source::One, 512, subscription()).await
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_signatures_of_one_client_behind_nginx_do_not_delay_others() {
+    withstands("64 requests of 1,000 bad signatures of one client", async |to, scene| {
+        let body = bad_transactions(&scene.replica, 1000);
+        let attackers = Attackers::new();
+        for _ in 0..64 {
+            let body = body.clone();
+            attackers.spawn(async move {
+                loop {
+                    // Errors end one request, and the attacker goes on.
+                    let _ = crate::attacks::signatures::send(to, [127, 0, 0, 5], &body).await;
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+            });
+        }
+        attackers
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -101,6 +101,23 @@ impl Traders {
         signed
     }
 
+    /// Orders of one trader that fill nothing, and that its balance can pay.
+    #[cfg(test)]
+    pub fn burst(&mut self, rules: &Rules, now_ms: u64, count: usize) -> Vec<Signed> {
+        let order = Order {
+            market: "ETH/USDT".into(),
+            side: Side::Buy,
+            quantity: decimal("0.1"),
+            price: decimal("100"),
+            time_in_force: TimeInForce::Ioc,
+            expires: None,
+            self_trade: SelfTrade::CancelOldest,
+            client_id: None,
+        };
+        let sign = |_| self.traders[0].sign(rules, now_ms, None, Action::Order(order.clone()));
+        (0..count).map(sign).collect()
+    }
+
     /// A random transaction of a random trader.
     pub fn next(&mut self, rules: &Rules, now_ms: u64, rng: &mut Rng) -> Signed {
         let count = self.traders.len();

@@ -303,6 +303,59 @@ mod tests {
         assert!(first.batches >= 40 && first.applied > 0 && !first.faults.is_empty());
     }
 
+    /// A key's nonces are a window of 64: a transaction that comes in behind 64 higher ones is rejected for ever.
+    #[tokio::test(start_paused = true)]
+    async fn a_key_with_hundreds_in_flight_loses_none_to_a_change_of_leader() {
+        const ORDERS: usize = 640;
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options { scenario: Scenario::Calm, replicas: 1, ..options(&folder) };
+        for seed in 1..=5 {
+            let folder = options.folder.join(seed.to_string());
+            let options = Options { folder, ..options.clone() };
+            let mut world = World::new(&options, seed).unwrap();
+            let (network, clock) = (world.network.clone(), world.common.clock);
+            let nodes = tokio::spawn(async move { network.run(clock).await });
+            world.replicas[0].start(&world.common, &mut world.rng).unwrap();
+            let rules = Arc::clone(&world.common.rules);
+            for signed in world.traders.deposits(&rules, clock.now_ms()) {
+                world.submit(0, signed);
+            }
+            sleep(Duration::from_secs(3)).await;
+            for signed in world.traders.burst(&rules, clock.now_ms(), ORDERS) {
+                world.submit(0, signed);
+            }
+            // While some are applied and others on their way, the leader is killed with what it has in memory, and a
+            // little later its successor.
+            let mut faults = Faults::new(world.network.clone(), Vec::new(), seed);
+            for _ in 0..2 {
+                sleep(Duration::from_millis(700)).await;
+                let leader = faults.draw(Some(FaultKind::Freeze)).unwrap();
+                let fault = Fault { kind: FaultKind::Kill, ..leader };
+                faults.begin(fault);
+                sleep(Duration::from_secs(15)).await;
+                faults.end(fault);
+            }
+            world.settle().await.unwrap();
+            nodes.abort();
+            let bodies = world.network.finalized(&rules.genesis.app_name);
+            let judge = Judge::new(&rules, &bodies).unwrap();
+            let accepted = world.common.ledger.accepted().clone();
+            assert!(accepted.len() > ORDERS, "seed {seed}: {} accepted", accepted.len());
+            for hash in accepted.keys() {
+                // Neither rejected, for example as `nonce_too_old`, nor given up.
+                assert_eq!(judge.outcomes.get(hash), Some(&None), "seed {seed}");
+            }
+            let (changes, again) =
+                (world.network.leader_changes(), world.replicas[0].posted_again());
+            println!("seed {seed}: {changes} changes of leader, {again} transactions posted again");
+            assert!(
+                changes > 0 && again > 0,
+                "seed {seed}: {changes} changes, {again} posted again"
+            );
+            world.replicas[0].kill().await;
+        }
+    }
+
     #[test]
     fn no_seed_ends_before_each_kind_of_fault_has_occurred() {
         let folder = tempfile::tempdir().unwrap();

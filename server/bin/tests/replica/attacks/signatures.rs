@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::task::JoinSet;
 use tokio::time::interval;
 
-use super::{Figures, MEASURING, PACE, SLACK, Source, trade};
+use super::{Attackers, PACE, SLACK, Scene, Source, compare, trade};
 use crate::harness::{Replica, TIMEOUT, key};
 use crate::raw::{Answer, address, connect_from, first_answer};
 
@@ -25,7 +24,7 @@ fn head(length: usize) -> String {
 }
 
 /// Sends a request from an address, and returns the response.
-async fn send(
+pub async fn send(
     replica: std::net::SocketAddr,
     source: [u8; 4],
     body: &str,
@@ -39,7 +38,7 @@ async fn send(
 }
 
 /// An array of transactions that all have a bad signature.
-fn bad_transactions(replica: &Replica, count: usize) -> String {
+pub fn bad_transactions(replica: &Replica, count: usize) -> String {
     let bad = (0..count).map(|_| {
         let (json, _) = replica.sign_order(&key(9), "sell 1 ETH/USDT @ 2000");
         json.replace("\"price\":\"2000\"", "\"price\":\"2001\"")
@@ -48,10 +47,11 @@ fn bad_transactions(replica: &Replica, count: usize) -> String {
 }
 
 /// Submits orders one after the other, and measures the time to the receipt.
-async fn order(replica: &Replica) -> Figures {
+pub async fn order(scene: &Scene, orders: usize) -> Vec<Duration> {
+    let replica = &scene.replica;
     let mut times = Vec::new();
     let mut pace = interval(PACE);
-    for _ in 0..ORDERS {
+    for _ in 0..orders {
         pace.tick().await;
         let (json, _) = replica.sign_order(&key(1), "sell 0.01 ETH/USDT @ 2000 ioc");
         let started = Instant::now();
@@ -60,58 +60,84 @@ async fn order(replica: &Replica) -> Figures {
         assert_eq!(answer.status, 202, "{answer:?}");
         times.push(started.elapsed());
     }
-    Figures::of(times)
+    times
 }
 
-async fn withstands(name: &str, source: Source) {
-    let _alone = MEASURING.lock().await;
-    let folder = TempDir::new().unwrap();
-    let mut replica = Replica::start(&folder, "data", &[]).await;
-    replica.ready().await;
-    replica.fund(&[key(1).public_key()]).await;
-    let before = order(&replica).await;
-    let failures = replica.status().await["gateways"][0]["failures"].clone();
+async fn scene() -> Scene {
+    Scene::start(&[]).await
+}
 
-    let (to, bad): (_, Arc<str>) = (address(&replica), bad_transactions(&replica, 1000).into());
-    let answered = Arc::new(AtomicUsize::new(0));
-    let slowed = Arc::new(AtomicUsize::new(0));
-    let mut attackers = JoinSet::new();
-    for number in 0..ATTACKERS {
-        let (bad, answered, slowed) =
-            (Arc::clone(&bad), Arc::clone(&answered), Arc::clone(&slowed));
-        attackers.spawn(async move {
-            loop {
-                if let Ok(text) = send(to, source.address(number), &bad).await
-                    && let Some(answer) = first_answer(&text)
-                {
-                    answered.fetch_add(1, Ordering::Relaxed);
-                    if answer.status == 429 && answer.head.contains("\r\nretry-after: ") {
-                        slowed.fetch_add(1, Ordering::Relaxed);
+/// Clients that send bad signatures until this is dropped.
+struct Forgers {
+    _attackers: Attackers,
+    answered: Arc<AtomicUsize>,
+    slowed: Arc<AtomicUsize>,
+    /// The failures of the replica's gateway before the attack.
+    failures: Value,
+}
+
+impl Forgers {
+    async fn start(replica: &Replica, source: Source) -> Self {
+        let failures = replica.status().await["gateways"][0]["failures"].clone();
+        let (to, bad): (_, Arc<str>) = (address(replica), bad_transactions(replica, 1000).into());
+        let answered = Arc::new(AtomicUsize::new(0));
+        let slowed = Arc::new(AtomicUsize::new(0));
+        let attackers = Attackers::new();
+        for number in 0..ATTACKERS {
+            let (bad, answered, slowed) =
+                (Arc::clone(&bad), Arc::clone(&answered), Arc::clone(&slowed));
+            attackers.spawn(async move {
+                loop {
+                    if let Ok(text) = send(to, source.address(number), &bad).await
+                        && let Some(answer) = first_answer(&text)
+                    {
+                        answered.fetch_add(1, Ordering::Relaxed);
+                        if answer.status == 429 && answer.head.contains("\r\nretry-after: ") {
+                            slowed.fetch_add(1, Ordering::Relaxed);
+                        }
                     }
+                    // What a program that ignores the header still needs to send a megabyte over a network.
+                    tokio::time::sleep(Duration::from_millis(500)).await;
                 }
-                // What a program that ignores the header still needs to send a megabyte over a network.
-                tokio::time::sleep(Duration::from_millis(500)).await;
-            }
-        });
+            });
+        }
+        Self { _attackers: attackers, answered, slowed, failures }
     }
-    // From the first moment of the attack, when the replica knows nothing of the attackers yet.
-    let first = order(&replica).await;
-    let started = Instant::now();
-    while answered.load(Ordering::Relaxed) < ATTACKERS {
-        assert!(started.elapsed() < TIMEOUT, "the attackers are not answered");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+
+    /// Waits until the replica has answered as many requests as there are attackers.
+    async fn answered(&self) {
+        let started = Instant::now();
+        while self.answered.load(Ordering::Relaxed) < ATTACKERS {
+            assert!(started.elapsed() < TIMEOUT, "the attackers are not answered");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
-    let under = order(&replica).await;
-    // The replica still follows its own sequencer.
-    assert_eq!(replica.status().await["state"], "following");
-    trade(&replica).await;
-    let status = replica.status().await;
-    assert_eq!(status["gateways"][0]["failures"], failures, "{status}");
-    // An order waits for the disk, which a busy machine delays far more than a response from memory.
-    before.compare(&format!("{name}, at first"), first, 3 * SLACK);
-    before.compare(&format!("{name}, later"), under, 3 * SLACK);
-    let (answered, slowed) = (answered.load(Ordering::Relaxed), slowed.load(Ordering::Relaxed));
-    assert!(slowed > 0 && slowed + ATTACKERS >= answered, "{slowed} of {answered} got 429");
+
+    async fn check(scene: &Scene, forgers: &Self) {
+        let replica = &scene.replica;
+        forgers.answered().await;
+        // The replica still follows its own sequencer.
+        assert_eq!(replica.status().await["state"], "following");
+        trade(scene).await;
+        let status = replica.status().await;
+        assert_eq!(status["gateways"][0]["failures"], forgers.failures, "{status}");
+        let answered = forgers.answered.load(Ordering::Relaxed);
+        let slowed = forgers.slowed.load(Ordering::Relaxed);
+        assert!(slowed > 0 && slowed + ATTACKERS >= answered, "{slowed} of {answered} got 429");
+    }
+}
+
+/// Measures from the first moment of the attack, when the replica knows nothing of the attackers yet, and later.
+async fn withstands(name: &str, source: Source) {
+    let first = async |scene: &Scene| Forgers::start(&scene.replica, source).await;
+    let first_name = format!("{name}, at first");
+    compare(&first_name, (ORDERS, SLACK), scene, order, first, Forgers::check).await;
+    let later = async |scene: &Scene| {
+        let forgers = Forgers::start(&scene.replica, source).await;
+        forgers.answered().await;
+        forgers
+    };
+    compare(&format!("{name}, later"), (ORDERS, SLACK), scene, order, later, Forgers::check).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,7 +11,7 @@ use tokio::time::interval;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::{Attack, Figures, MEASURING, PACE, SLACK, Source, trade};
+use super::{Attack, PACE, SLACK, Scene, Source, WORK_SLACK, compare, trade};
 use crate::harness::{Replica, TIMEOUT, key};
 use crate::raw::{address, closes_within, connect_from};
 
@@ -22,14 +22,30 @@ const PER_ADDRESS: usize = 128;
 
 const OPEN: &str = "GET /v1/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
+const TEXT: u8 = 0x81;
+const PING: u8 = 0x89;
+
+/// A whole frame, masked with zeros.
+fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len()).unwrap();
+    let mut frame = vec![kind, 0x80 | length];
+    if length >= 126 {
+        frame = vec![kind, 0x80 | 126, 0, length];
+    }
+    frame.extend([0; 4]);
+    frame.extend(payload);
+    frame
+}
+
+/// What opens a WebSocket and sends these messages.
+fn messages(messages: impl IntoIterator<Item = Value>) -> Vec<u8> {
+    let frames = messages.into_iter().map(|message| frame(TEXT, message.to_string().as_bytes()));
+    [OPEN.as_bytes().to_vec()].into_iter().chain(frames).flatten().collect()
+}
+
 /// What opens a WebSocket and subscribes to the status.
-fn subscription() -> Vec<u8> {
-    let message = json!({"op": "subscribe", "channel": "status"}).to_string();
-    let length = u8::try_from(message.len()).unwrap();
-    assert!(length < 126, "a short frame");
-    // A whole text, masked with zeros.
-    let head = [0x81, 0x80 | length, 0, 0, 0, 0];
-    [OPEN.as_bytes(), &head, message.as_bytes()].concat()
+pub fn subscription() -> Vec<u8> {
+    messages([json!({"op": "subscribe", "channel": "status"})])
 }
 
 /// Asks for a WebSocket from an address. Returns the status and head of the response.
@@ -65,43 +81,71 @@ async fn watch(replica: &Replica) -> Socket {
     socket
 }
 
-async fn measure(replica: &Replica) -> Figures {
+async fn measure(scene: &Scene, sockets: usize) -> Vec<Duration> {
     let mut times = Vec::new();
     let mut pace = interval(PACE);
-    for _ in 0..SOCKETS {
+    for _ in 0..sockets {
         pace.tick().await;
         let started = Instant::now();
-        let socket = watch(replica).await;
+        let socket = watch(&scene.replica).await;
         times.push(started.elapsed());
         drop(socket);
     }
-    Figures::of(times)
+    times
 }
 
-async fn withstands(name: &str, source: Source) {
-    let _alone = MEASURING.lock().await;
-    let folder = TempDir::new().unwrap();
-    let replica = Replica::start(&folder, "data", &[]).await;
-    replica.fund(&[key(1).public_key()]).await;
-    let before = measure(&replica).await;
-    let attack = Attack::start(&replica, source, 512, subscription()).await;
-    let under = measure(&replica).await;
-    let mut socket = watch(&replica).await;
-    trade(&replica).await;
-    let change = next(&mut socket).await;
-    assert_eq!((&change["type"], &change["number"]), (&json!("change"), &json!("1")), "{change}");
-    before.compare(name, under, SLACK);
-    drop(attack);
+async fn scene() -> Scene {
+    Scene::start(&[]).await
+}
+
+/// The memory that the replica may need for such an attack, in MiB.
+const MEMORY_MAX: u64 = 100;
+
+async fn withstands(name: &str, source: Source, count: usize, slack: Duration, bytes: Vec<u8>) {
+    let attack = async |scene: &Scene| {
+        let memory = scene.replica.process.memory_peak();
+        (memory, Attack::start(&scene.replica, source, count, bytes.clone()).await)
+    };
+    let check = async |scene: &Scene, (memory, _): &(u64, Attack)| {
+        let mut socket = watch(&scene.replica).await;
+        trade(scene).await;
+        let change = next(&mut socket).await;
+        assert_eq!((&change["type"], &change["number"]), (&json!("change"), &json!("1")));
+        let grown = (scene.replica.process.memory_peak() - memory) >> 20;
+        println!("{name}: memory grew by {grown} MiB");
+        assert!(grown < MEMORY_MAX, "memory grew by {grown} MiB");
+    };
+    compare(name, (SOCKETS, slack), scene, measure, attack, check).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn websockets_of_one_client_do_not_keep_others_out() {
-    withstands("512 WebSockets of one address", Source::One).await;
+    withstands("512 WebSockets of one address", Source::One, 512, SLACK, subscription()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn websockets_of_many_clients_do_not_keep_others_out() {
-    withstands("512 WebSockets of 20 addresses", Source::Many).await;
+    withstands("512 WebSockets of 20 addresses", Source::Many, 512, SLACK, subscription()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn floods_of_frames_do_not_delay_others() {
+    // Far more than a socket may send at once. Each is closed for it and comes back.
+    let pings = [OPEN.as_bytes(), &frame(PING, b"").repeat(10_000)].concat();
+    withstands("100 WebSockets that send 10,000 pings each", Source::Many, 100, WORK_SLACK, pings)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn floods_of_subscriptions_do_not_delay_others() {
+    // As many as a socket may have, in less than a third of the bytes that it may send at once.
+    let subscribe = |seed| {
+        let account = key(seed).public_key().to_string();
+        json!({"op": "subscribe", "channel": "account", "account": account})
+    };
+    let all = messages((1..=64).map(subscribe));
+    withstands("100 WebSockets with 64 subscriptions each", Source::Many, 100, WORK_SLACK, all)
+        .await;
 }
 
 #[tokio::test]

@@ -1,0 +1,174 @@
+//! What the exchange with the sequencer network costs: posts per transaction, and the comparison with another gateway.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::harness::{Given, Process, Replica, TIMEOUT, key, number};
+
+/// The accounts whose orders make the burst. Each has a share of the outbox.
+const TRADERS: u8 = 25;
+/// The orders in one request.
+const ORDERS_MAX: usize = 1000;
+/// The batches that are compared.
+const BATCHES: u64 = 100;
+/// The shortest time between two requests of the comparison.
+const COMPARISON_PACE: Duration = Duration::from_millis(250);
+
+/// The orders of the burst: few enough for every run of the tests, or as many as `ZELLBOOK_TEST_ORDERS` says.
+fn orders() -> usize {
+    std::env::var("ZELLBOOK_TEST_ORDERS").map_or(5000, |count| count.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_through_the_embedded_sequencer_is_posted_once() {
+    let folder = TempDir::new().unwrap();
+    let replica = Replica::start(&folder, "data", &[]).await;
+    let traders: Vec<_> = (1..=TRADERS).map(key).collect();
+    let accounts: Vec<_> = traders.iter().map(|trader| trader.public_key()).collect();
+    replica.fund(&accounts).await;
+    let before = replica.status().await["posting"].clone();
+    let started = Instant::now();
+    let (mut accepted, mut most) = (0, 0);
+    for round in 0.. {
+        if accepted >= orders() {
+            break;
+        }
+        let trader = &traders[round % traders.len()];
+        let count = ORDERS_MAX.min(orders() - accepted);
+        let orders =
+            (0..count).map(|_| replica.sign_order(trader, "buy 0.01 ETH/USDT @ 100 ioc").0);
+        // Where its account has used up its quota, the next one's turn comes.
+        accepted += replica.submit_all(&orders.collect::<Vec<_>>()).await.len();
+        most = most.max(number(&replica.status().await["outbox"]));
+    }
+    let submitted = started.elapsed();
+    let minutes = Duration::from_secs(60) * u32::try_from(1 + accepted / 10_000).unwrap();
+    loop {
+        let status = replica.status().await;
+        if status["outbox"] == "0" {
+            break;
+        }
+        assert!(started.elapsed() < submitted + minutes, "{status}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let after = replica.status().await["posting"].clone();
+    let count = |name: &str| number(&after[name]) - number(&before[name]);
+    let (posted, again) = (count("posted"), count("posted_again"));
+    println!(
+        "{accepted} orders: {posted} posted, {again} of them again; at most {most} waited; submitted after {submitted:.1?}, sequenced after {:.1?}",
+        started.elapsed()
+    );
+    assert!(posted >= accepted as u64, "{after}");
+    // 1.9 posts for each before, where a burst took long to come in.
+    assert!(again * 100 <= posted * 5, "{again} of {posted} were posted again");
+}
+
+/// A proxy that counts the requests to read batches.
+struct Counted {
+    url: String,
+    reads: Arc<AtomicUsize>,
+}
+
+impl Counted {
+    async fn start(upstream: &Process) -> Self {
+        let upstream: SocketAddr = upstream.url.trim_start_matches("http://").parse().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let reads = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&reads);
+        tokio::spawn(async move {
+            loop {
+                let (client, _) = listener.accept().await.unwrap();
+                let count = Arc::clone(&count);
+                tokio::spawn(async move {
+                    let server = TcpStream::connect(upstream).await.unwrap();
+                    let (mut from_client, mut to_client) = client.into_split();
+                    let (mut from_server, mut to_server) = server.into_split();
+                    tokio::spawn(async move { copy(&mut from_server, &mut to_client).await });
+                    let mut bytes = vec![0; 64 << 10];
+                    // A request is short and waits for its response, so that it arrives alone.
+                    while let Ok(length @ 1..) = from_client.read(&mut bytes).await {
+                        let is_read = bytes[..length].starts_with(b"GET ")
+                            && bytes[..length].windows(9).any(|part| part == b"/batches/");
+                        count.fetch_add(usize::from(is_read), Ordering::Relaxed);
+                        if to_server.write_all(&bytes[..length]).await.is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+        });
+        Self { url, reads }
+    }
+
+    fn reads(&self) -> usize {
+        self.reads.load(Ordering::Relaxed)
+    }
+}
+
+/// What a replica needed to follow some batches.
+struct Cost {
+    reads: usize,
+    cpu_ms: u64,
+    took: Duration,
+}
+
+async fn follow(folder: &Path, gateways: usize) -> Cost {
+    let folder = TempDir::new_in(folder).unwrap();
+    let data = folder.path().join("sequencer");
+    let arguments = ["--data", data.to_str().unwrap()];
+    let sequencer = Process::start(folder.path(), "sequencer", &arguments, "/node/ready").await;
+    let given = Given::network(&folder, &data.join("nodes.json"));
+    let mut proxies = Vec::new();
+    for _ in 0..gateways {
+        proxies.push(Counted::start(&sequencer).await);
+    }
+    let mut arguments = given.arguments();
+    arguments.extend(proxies.iter().flat_map(|proxy| ["--gateway", proxy.url.as_str()]));
+    let replica = Replica::start(&folder, "data", &arguments).await;
+    replica.fund(&[key(1).public_key()]).await;
+    let reads = || proxies.iter().map(Counted::reads).sum::<usize>();
+    let (cpu, before, started) = (replica.process.cpu_ms(), reads(), Instant::now());
+    let first = replica.batch().await;
+    while replica.batch().await < first + BATCHES {
+        replica.order(&key(1), "sell 0.01 ETH/USDT @ 2000 ioc").await;
+        assert!(started.elapsed() < TIMEOUT, "{}", replica.status().await);
+    }
+    if gateways > 1 {
+        let last = replica.batch().await;
+        let compared = |status: &serde_json::Value| {
+            status["compared_batch"].is_string() && number(&status["compared_batch"]) >= last
+        };
+        replica.until("/v1/status", compared).await;
+    }
+    let (reads, cpu_ms) = (reads() - before, replica.process.cpu_ms() - cpu);
+    Cost { reads, cpu_ms, took: started.elapsed() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_comparison_with_another_gateway_costs_little() {
+    let folder = TempDir::new().unwrap();
+    let alone = follow(folder.path(), 1).await;
+    let compared = follow(folder.path(), 2).await;
+    for (name, cost) in [("one gateway", &alone), ("two gateways", &compared)] {
+        println!(
+            "{BATCHES} batches, {name}: {} reads, {} ms of CPU, {:.1?}",
+            cost.reads, cost.cpu_ms, cost.took
+        );
+    }
+    assert!(alone.reads > 0 && compared.reads > 0);
+    // What the faster of two runs reads less while it waits is the same for both.
+    let periods = compared.took.as_millis() / COMPARISON_PACE.as_millis();
+    let more = compared.reads.saturating_sub(alone.reads);
+    let most = usize::try_from(periods).unwrap() + alone.reads / 2 + 10;
+    assert!(more <= most, "{more} more reads in {periods} periods");
+    // The proxy and the test use the same processors, but their time is not the replica's.
+    assert!(compared.cpu_ms <= 2 * alone.cpu_ms + 500, "{} ms", compared.cpu_ms);
+}
