@@ -1,11 +1,8 @@
 //! The replica's HTTP interface, as the page uses it.
 
-use leptos::prelude::window;
+use gloo_net::http::{Request, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
-use web_sys::{Headers, RequestInit, Response};
 use zellbook_core::wire::{MarketsResponse, SubmitResponse, TransactionStatus};
 
 /// Why a request failed. Its text is for the user.
@@ -57,27 +54,15 @@ impl From<String> for Reason {
 
 pub type ApiResult<T> = Result<T, Problem>;
 
-/// The answer to a request.
-pub async fn fetch(path: &str, request: &RequestInit) -> Result<Response, JsValue> {
-    let answer = JsFuture::from(window().fetch_with_str_and_init(path, request)).await?;
-    Ok(answer.unchecked_into())
-}
-
-async fn answered(path: &str, request: &RequestInit) -> Result<(Response, String), JsValue> {
-    let response = fetch(path, request).await?;
-    let text = JsFuture::from(response.text()?).await?;
-    Ok((response, text.as_string().unwrap_or_default()))
-}
-
-async fn read(path: &str, request: &RequestInit) -> ApiResult<String> {
+async fn read(sent: Result<Response, gloo_net::Error>) -> ApiResult<String> {
+    let response = sent.map_err(|_| Problem::Unreachable)?;
     // A connection that breaks within the answer leaves the outcome as unknown as no answer at all.
-    let (response, text) = answered(path, request).await.map_err(|_| Problem::Unreachable)?;
+    let text = response.text().await.map_err(|_| Problem::Unreachable)?;
     if response.ok() {
         return Ok(text);
     }
     let status = response.status();
-    let wait_s = response.headers().get("retry-after").ok().flatten();
-    let wait_s = wait_s.and_then(|text| text.parse().ok());
+    let wait_s = response.headers().get("retry-after").and_then(|text| text.parse().ok());
     // A proxy in front of the replica answers in a form of its own.
     Err(match serde_json::from_str::<Refusal>(&text) {
         // 429 and everything from 500 on say only "not now".
@@ -100,7 +85,7 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> ApiResult<T> {
 
 /// The answer at a path, unread.
 pub async fn text(path: &str) -> ApiResult<String> {
-    read(path, &RequestInit::new()).await
+    read(Request::get(path).send().await).await
 }
 
 async fn get<T: DeserializeOwned>(path: &str) -> ApiResult<T> {
@@ -108,15 +93,9 @@ async fn get<T: DeserializeOwned>(path: &str) -> ApiResult<T> {
 }
 
 async fn post<T: DeserializeOwned>(path: &str, body: String) -> ApiResult<T> {
-    let request = RequestInit::new();
-    request.set_method("POST");
-    request.set_body(&body.into());
-    if let Ok(headers) = Headers::new() {
-        // Fails only for a name or a value that is not valid.
-        let _ = headers.set("content-type", "application/json");
-        request.set_headers(&headers);
-    }
-    parse(&read(path, &request).await?)
+    let request = Request::post(path).header("content-type", "application/json").body(body);
+    let request = request.map_err(|error| Problem::Refused(error.to_string().into()))?;
+    parse(&read(request.send().await).await?)
 }
 
 /// Tokens and markets with their figures of the last 24 hours.

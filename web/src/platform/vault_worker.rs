@@ -7,16 +7,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use gloo_net::http;
 use js_sys::{Array, Function, Promise, Uint8Array, WebAssembly};
 use leptos::prelude::document;
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::RequestInit;
 use zellbook_vault::{Answer, Request, VaultError};
 use zeroize::Zeroizing;
-
-use super::api;
 
 /// The function that settles the promise of each request without an answer, by the request's number.
 type Waiting = Rc<RefCell<BTreeMap<u32, Function>>>;
@@ -85,14 +83,12 @@ async fn answer(request: Request) -> Option<Answer> {
 }
 
 /// Fetches a file that a meta element of index.html names, and checks it against the digest given there.
-async fn fetch(name: &str) -> Option<(String, Uint8Array)> {
+async fn fetch(name: &str) -> Option<(String, Vec<u8>)> {
     let meta = document().query_selector(&format!("meta[name={name}]")).ok()??;
     let (path, integrity) = (meta.get_attribute("content")?, meta.get_attribute("data-integrity")?);
-    let request = RequestInit::new();
-    request.set_integrity(&integrity);
-    let response = api::fetch(&path, &request).await.ok()?;
-    let bytes = JsFuture::from(response.array_buffer().ok()?).await.ok()?;
-    Some((path, Uint8Array::new(&bytes)))
+    let response = http::Request::get(&path).integrity(&integrity).send().await.ok()?;
+    let bytes = response.binary().await.ok()?;
+    Some((path, bytes))
 }
 
 impl Worker {
@@ -101,7 +97,8 @@ impl Worker {
         // A browser checks no digest of a worker's script. So the script is fetched and checked here, and the worker
         // then gets it from the cache.
         let (script, _) = fetch("vault-worker").await?;
-        let module = JsFuture::from(WebAssembly::compile(&wasm)).await.ok()?;
+        let module =
+            JsFuture::from(WebAssembly::compile(&Uint8Array::from(&wasm[..]))).await.ok()?;
         let worker = web_sys::Worker::new(&script).ok()?;
         let waiting = Waiting::default();
         let settles = waiting.clone();
