@@ -66,15 +66,16 @@ pub fn ensure_chromium() -> Result<(PathBuf, PathBuf), String> {
     search().ok_or_else(|| hint.into())
 }
 
-/// Finds or installs nginx, which the tests of a replica behind a proxy run.
+/// Finds or installs nginx, which the tests of a replica behind a proxy run, and openssl, which makes its certificate.
 pub fn ensure_nginx() -> Run {
-    // Debian has it in a folder that is often on the path of root only.
-    if find(&["nginx"]).is_some() || Path::new("/usr/sbin/nginx").is_file() {
+    // Debian has nginx in a folder that is often on the path of root only.
+    let has_nginx = find(&["nginx"]).is_some() || Path::new("/usr/sbin/nginx").is_file();
+    if has_nginx && find(&["openssl"]).is_some() {
         return Ok(());
     }
     install(
-        &["nginx"],
-        "the tests of a replica behind a proxy need nginx: install the package nginx",
+        &["nginx", "openssl"],
+        "the tests of a replica behind a proxy need nginx and openssl: install the packages nginx and openssl",
     )
 }
 

@@ -1,6 +1,6 @@
 //! What transactions that are not applied yet could change.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use zellbook_core::protocol::CheckedTransaction;
 use zellbook_core::{Action, PublicKey, Reject};
@@ -14,8 +14,6 @@ struct Changes {
     orders: bool,
     /// Cancel orders.
     cancels: bool,
-    /// Authorize session keys.
-    authorizes: bool,
     /// End session keys.
     revokes: bool,
 }
@@ -24,6 +22,9 @@ struct Changes {
 #[derive(Debug, Default)]
 pub struct InFlight {
     by_account: HashMap<PublicKey, Changes>,
+    /// The session keys that are being authorized, with their accounts. Not just whether an account authorizes any:
+    /// otherwise everybody could send transactions for it meanwhile, and use up its room in the outbox.
+    authorized: HashSet<(PublicKey, PublicKey)>,
 }
 
 impl InFlight {
@@ -34,7 +35,9 @@ impl InFlight {
             Action::Cancel(_) | Action::CancelAll { .. } | Action::CancelAllAfter { .. } => {
                 own.cancels = true;
             }
-            Action::AuthorizeKey(_) => own.authorizes = true,
+            Action::AuthorizeKey(grant) => {
+                self.authorized.insert((transaction.account, grant.key));
+            }
             Action::RevokeKey { .. } => own.revokes = true,
             Action::Transfer { to, .. } | Action::Deposit { to, .. } => {
                 self.by_account.entry(*to).or_default().funds = true;
@@ -54,6 +57,7 @@ impl InFlight {
     ) -> bool {
         let of = |key| self.by_account.get(key).copied().unwrap_or_default();
         let own = of(&transaction.account);
+        let authorizes = |key| self.authorized.contains(&(transaction.account, key));
         match reject {
             // A used nonce, reference or signature stays used, time only advances, a later attestation stays, and
             // the rest follows from genesis.
@@ -75,11 +79,14 @@ impl InFlight {
             | Reject::TransferToSelf
             | Reject::NotReplica
             | Reject::AttestationStale { .. } => true,
-            Reject::UnknownSigner { signer } => !of(signer).funds && !own.authorizes,
+            Reject::UnknownSigner { signer } => !of(signer).funds && !authorizes(*signer),
             Reject::KeyNotAuthorized { .. }
             | Reject::KeyNotAllowed { .. }
-            | Reject::KeyLimit { .. }
-            | Reject::UnknownKey { .. } => !own.authorizes,
+            | Reject::KeyLimit { .. } => !authorizes(transaction.signer),
+            Reject::UnknownKey { .. } => match &transaction.action {
+                Action::RevokeKey { key } => !authorizes(*key),
+                _ => true,
+            },
             Reject::TooManyKeys { .. } => !own.revokes,
             Reject::UnknownOrder { .. } => !own.orders,
             Reject::ClientIdUsed { .. } | Reject::TooManyOrders { .. } => {

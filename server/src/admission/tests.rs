@@ -299,6 +299,23 @@ fn a_refusal_is_the_reject_that_the_exchange_would_give_and_none_is_missed() {
 }
 
 #[test]
+fn while_an_account_authorizes_a_key_only_that_key_may_be_right_for_it() {
+    let mut bench = Bench::new(5);
+    let (account, granted, stranger) = (key(3), key(7), key(8));
+    let grant = KeyGrant { key: granted, market: None, spend: None, expires: u64::MAX };
+    let authorize = bench.transaction(account, account, Action::AuthorizeKey(grant));
+    let mut in_flight = InFlight::default();
+    in_flight.add(&authorize);
+    let mut refusal = |signer| {
+        let order = Action::CancelAll { market: None };
+        let transaction = bench.transaction(account, signer, order);
+        bench.refusal(&transaction, &in_flight)
+    };
+    assert_eq!(refusal(granted), None);
+    assert_eq!(refusal(stranger), Some(Reject::UnknownSigner { signer: stranger }));
+}
+
+#[test]
 fn nothing_is_refused_that_the_account_has_in_flight_would_make_right() {
     let (mut mended, mut refused) = (BTreeMap::<u16, u32>::new(), 0);
     for seed in 10..14 {
