@@ -1,5 +1,7 @@
 //! The arguments of the command.
 
+use std::path::PathBuf;
+
 use zellbook_bench::catalogue::{RECIPES, Recipe};
 
 /// What `--help` prints.
@@ -8,6 +10,7 @@ Measures matching engines on streams of operations, or the other parts of the ex
 
 Usage: zellbook-bench streams [STREAM ...] [--repeat N] [--engine NAME ...]
        zellbook-bench parts
+       zellbook-bench bulk PROGRAM FOLDER
 
   STREAM         mix0, mix10k, mix1m or mix10m: the number of orders in the book when timing starts.
                  Default: mix0, mix10k and mix1m. mix10m needs more than a gigabyte of memory;
@@ -15,6 +18,10 @@ Usage: zellbook-bench streams [STREAM ...] [--repeat N] [--engine NAME ...]
   --repeat N     Runs each engine N times on each stream. Default: 5.
   --engine NAME  Measures only this engine. Can be repeated.
   --help         Prints this help.
+
+`bulk` replays up to 600,000 signed orders and cancels with a built zellbook, and writes the
+workload to the folder first. Its figures are multiples of L, one verify of libsecp256k1, timed in
+the same run.
 
 `parts` measures signatures, the state root, proofs, snapshots, and the slowest batches of 5 KB.
 
@@ -31,6 +38,13 @@ pub enum Command {
     Streams(Arguments),
     /// Time the parts around matching.
     Parts,
+    /// Time many orders at once.
+    Bulk {
+        /// The built `zellbook`.
+        program: PathBuf,
+        /// Where the workload is written.
+        folder: PathBuf,
+    },
 }
 
 /// Which engines to measure on which streams.
@@ -51,6 +65,11 @@ pub fn parse(
     match arguments.next().as_deref() {
         Some("streams") => (),
         Some("parts") => return Ok(Command::Parts),
+        Some("bulk") => {
+            let mut path = |name| arguments.next().ok_or(format!("bulk needs a {name}"));
+            let (program, folder) = (path("program")?.into(), path("folder")?.into());
+            return Ok(Command::Bulk { program, folder });
+        }
         Some("--help" | "-h") | None => return Ok(Command::Help),
         Some(other) => return Err(format!("there is no command \"{other}\"")),
     }
@@ -95,7 +114,7 @@ mod tests {
     fn read(line: &str) -> Result<Arguments, String> {
         match parse(line.split_whitespace().map(String::from), &["a", "b"])? {
             Command::Streams(arguments) => Ok(arguments),
-            Command::Help | Command::Parts => Err("another command".into()),
+            Command::Help | Command::Parts | Command::Bulk { .. } => Err("another command".into()),
         }
     }
 
@@ -118,6 +137,8 @@ mod tests {
     fn an_invalid_argument_is_named_in_the_error() {
         for (line, error) in [
             ("strims", "there is no command \"strims\""),
+            ("bulk", "bulk needs a program"),
+            ("bulk zellbook", "bulk needs a folder"),
             ("streams mix2", "there is no stream \"mix2\""),
             ("streams --repeat 0", "\"0\" is not a number of runs; use 1 or more"),
             ("streams --repeat", "--repeat needs a value"),

@@ -4,8 +4,10 @@
 //! its preload and then, timed, its operations. It records every trade on a [`Tape`](tape::Tape). A time counts
 //! only if the tape equals that of the simple [`ReferenceBook`](reference::ReferenceBook), trade by trade.
 
+pub mod bulk;
 pub mod catalogue;
 pub mod engine;
+pub mod history;
 pub mod operation;
 pub mod orderbook_rs;
 pub mod parts;
@@ -14,4 +16,5 @@ pub mod reference;
 pub mod run;
 pub mod stream;
 pub mod tape;
+pub mod yardstick;
 pub mod zellbook;

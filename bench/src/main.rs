@@ -39,6 +39,15 @@ fn main() -> ExitCode {
     match arguments::parse(std::env::args().skip(1), &CONTENDERS.map(|contender| contender.name)) {
         Ok(Command::Streams(arguments)) if measure(&arguments) => ExitCode::SUCCESS,
         Ok(Command::Streams(_)) => ExitCode::FAILURE,
+        Ok(Command::Bulk { program, folder }) => {
+            match zellbook_bench::bulk::measure(&program, &folder) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("zellbook-bench: {error}");
+                    ExitCode::FAILURE
+                }
+            }
+        }
         Ok(Command::Parts) => {
             zellbook_bench::parts::measure();
             ExitCode::SUCCESS

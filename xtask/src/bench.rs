@@ -1,5 +1,6 @@
 //! `cargo xtask bench` builds and runs the benchmarks, which are a separate workspace.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::process::{Run, cargo, run, say};
@@ -18,14 +19,28 @@ pub fn bench(arguments: &[String]) -> Run {
     say("building the benchmarks in release");
     build(&["--release"])?;
     let program = target().join("bench/release/zellbook-bench");
+    if arguments == ["bulk"] {
+        return bulk(&program);
+    }
     if !arguments.is_empty() {
         return run(Command::new(program).args(arguments));
     }
+    say("many orders at once");
+    bulk(&program)?;
     say("streams");
     run(Command::new(&program).args(["streams", "mix0", "mix10k", "mix1m", "mix10m"]))?;
     say("parts");
     run(Command::new(&program).arg("parts"))?;
     wasm()
+}
+
+/// Replays a history with the program that an operator runs.
+fn bulk(benchmark: &Path) -> Run {
+    say("building zellbook in release");
+    run(cargo().args(["build", "--locked", "--release", "--package", "zellbook"]))?;
+    let folder = target().join("bench/bulk");
+    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    run(Command::new(benchmark).arg("bulk").arg(target().join("release/zellbook")).arg(folder))
 }
 
 /// Times the code of the core that the page runs, as wasm in Node.js.

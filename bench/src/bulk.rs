@@ -1,0 +1,74 @@
+//! Measures what happens to many orders at once, with the real program, as multiples of the yardstick *L*.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use crate::history::History;
+use crate::yardstick::Yardstick;
+
+/// The keys, and their orders and cancels: the workload itself, ten times the keys, and ten times both.
+const WORKLOADS: [(u64, usize); 3] = [(256, 60_000), (2_560, 60_000), (2_560, 600_000)];
+/// The seed of the workload.
+const SEED: u64 = 20_261_130;
+
+/// Replays the workloads with a program.
+///
+/// # Errors
+///
+/// A sentence that says what failed.
+pub fn measure(program: &Path, folder: &Path) -> Result<(), String> {
+    let yardstick = Yardstick::new();
+    println!("L, one verify of libsecp256k1: {:.1} us", yardstick.seconds() * 1e6);
+    println!("| what | keys | orders | CPU an order | wall time an order |");
+    println!("| --- | --- | --- | --- | --- |");
+    for (keys, orders) in WORKLOADS {
+        let history = History::generate(SEED, keys, orders);
+        let (cpu, wall) = replay(program, folder, &history, &yardstick)?;
+        println!("| replay --bodies | {keys} | {orders} | {cpu:.2} L | {wall:.2} L |");
+    }
+    Ok(())
+}
+
+/// The CPU and wall time of an order, as multiples of the yardstick.
+fn replay(
+    program: &Path,
+    folder: &Path,
+    history: &History,
+    yardstick: &Yardstick,
+) -> Result<(f64, f64), String> {
+    let failed = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
+    let (genesis, bodies) = (folder.join("genesis.json"), folder.join("bodies.txt"));
+    fs::write(&genesis, &history.genesis).map_err(|error| failed(&genesis, error))?;
+    let lines: Result<Vec<String>, _> = history.bodies.iter().map(serde_json::to_string).collect();
+    let text = lines.map_err(|error| error.to_string())?.join("\n");
+    fs::write(&bodies, text).map_err(|error| failed(&bodies, error))?;
+    let before = (yardstick.seconds(), cpu_of_children()?, Instant::now());
+    let output = Command::new(program)
+        .args(["replay", "--json", "--unsequenced", "--genesis"])
+        .arg(&genesis)
+        .arg("--bodies")
+        .arg(&bodies)
+        .stderr(Stdio::null())
+        .output()
+        .map_err(|error| failed(program, error))?;
+    let (wall, cpu) = (before.2.elapsed().as_secs_f64(), cpu_of_children()? - before.1);
+    let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+    // A replay in which orders are rejected would measure something else.
+    if !output.status.success() || !answer.replace(' ', "").contains("\"rejected\":\"0\"") {
+        return Err(format!("the replay failed or rejected something: {answer}"));
+    }
+    let unit = f64::min(before.0, yardstick.seconds()) * history.orders as f64;
+    Ok((cpu / unit, wall / unit))
+}
+
+/// The seconds that ended child processes have run. Source: proc(5), fields 16 and 17 of `stat`, in hundredths of a second.
+fn cpu_of_children() -> Result<f64, String> {
+    let stat = fs::read_to_string("/proc/self/stat")
+        .map_err(|error| format!("/proc/self/stat: {error}; this benchmark needs Linux"))?;
+    // The name, in parentheses, can have spaces.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(13).take(2);
+    let ticks: Result<Vec<u64>, _> = fields.map(str::parse).collect();
+    Ok(ticks.map_err(|error| error.to_string())?.iter().sum::<u64>() as f64 / 100.0)
+}
