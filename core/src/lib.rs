@@ -61,6 +61,7 @@
 //! | module | contents |
 //! | --- | --- |
 //! | [`types`] | numbers, ids, hashes, keys, signatures; every limit of the protocol |
+//! | [`signatures`] | checks of signatures, alone or many at once |
 //! | [`rules`] | the genesis file and what follows from it: tokens, markets, fees |
 //! | [`protocol`] | transactions and batches; outcomes, events and rejects; receipts |
 //! | [`state`] | order books, accounts, timers, session keys, attestations; the tree over all leaves |
@@ -132,6 +133,7 @@ pub mod engine;
 pub mod exchange;
 pub mod protocol;
 pub mod rules;
+pub mod signatures;
 pub mod simulation;
 pub mod snapshot;
 pub mod state;

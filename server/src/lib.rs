@@ -9,6 +9,7 @@ mod api;
 pub mod assemble;
 mod attester;
 mod bootstrap;
+mod check_ahead;
 pub mod cli;
 pub mod client_address;
 pub mod clock;

@@ -30,12 +30,17 @@ pub fn test() -> Run {
     browser("test", &[])
 }
 
-/// Compares the engine with the naive model. A release build, because 20,000 cases take too long in a debug build.
+/// Compares the engine with the naive model, and signatures together with signatures alone. A release build, because so many
+/// cases take too long in a debug build.
 fn model() -> Run {
-    say("the engine against the naive model, 20,000 cases of 100 transactions");
+    say(
+        "the engine against the naive model, 20,000 cases of 100 transactions; 100,000 forged signatures",
+    );
     run(cargo()
-        .args(["test", "--locked", "--release", "--package", "zellbook-core", "--test", "model"])
-        .env("ZELLBOOK_MODEL_CASES", "20000"))
+        .args(["test", "--locked", "--release", "--package", "zellbook-core"])
+        .args(["--test", "model", "--test", "signatures"])
+        .env("ZELLBOOK_MODEL_CASES", "20000")
+        .env("ZELLBOOK_SIGNATURE_CASES", "100000"))
 }
 
 /// Checks the test vectors in Python, with libraries that share no code with the core.
@@ -86,7 +91,7 @@ fn wasm_tests() -> Run {
     std::fs::write(&config, capabilities).map_err(|error| error.to_string())?;
     run(cargo()
         .args(["test", "--locked", "--target", "wasm32-unknown-unknown"])
-        .args(["--package", "zellbook-core", "--test", "golden"])
+        .args(["--package", "zellbook-core", "--test", "golden", "--test", "signatures"])
         .args(["--package", "zellular", "--test", "page"])
         .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", &runner)
         .env("CHROMEDRIVER", &driver)

@@ -5,12 +5,13 @@
 //! object fits both.
 
 use alloc::borrow::ToOwned;
+use alloc::string::String;
 
-use super::fields::{Fields, parse_name};
+use super::fields::{Fields, parse_name, parse_public_key};
 use super::guide::GuideOrder;
 use super::reject::Reject;
 use super::transaction::{SignedTransaction, Transaction};
-use crate::types::Signature;
+use crate::types::{PublicKey, Signature};
 
 /// One element of a batch body. Its signature is not checked yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,15 @@ impl Element {
     ///
     /// Fails with [`Reject::Malformed`], which names the field.
     pub fn read(json: &str, guide_orders: bool) -> Result<Self, Reject> {
+        Self::read_with(json, guide_orders, &mut parse_public_key)
+    }
+
+    /// Like [`Self::read`], with a parser for the account and the signer.
+    pub(super) fn read_with(
+        json: &str,
+        guide_orders: bool,
+        parse_key: &mut dyn FnMut(&str) -> Result<PublicKey, String>,
+    ) -> Result<Self, Reject> {
         let mut fields = Fields::read(json)?;
         if guide_orders && !fields.has("kind") && fields.has("order_type") {
             let order = GuideOrder::from_fields(&mut fields)?;
@@ -34,7 +44,7 @@ impl Element {
             return Ok(Self::Guide(order));
         }
         // No defaults here: on the wire every transaction states its account and its nonce.
-        let transaction = Transaction::read(&mut fields, None, None)?;
+        let transaction = Transaction::read(&mut fields, None, None, parse_key)?;
         let scheme = fields.required("scheme", parse_name)?;
         let signature = fields.required("signature", |text| {
             text.parse::<Signature>().map_err(|_| "must be 130 lower-case hex digits".to_owned())

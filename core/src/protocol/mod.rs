@@ -20,7 +20,7 @@ mod transaction;
 
 pub use action::{Action, KeyGrant, Order, OrderRef};
 pub use batch::{Batch, elements};
-pub use checked::{CheckedTransaction, Invalid, ReplayGuard, check_element};
+pub use checked::{CheckedTransaction, Invalid, ReplayGuard, check_element, check_elements};
 pub use element::Element;
 pub use event::{CancelReason, Changes, Event, Fill, Outcome, TransactionOutcome};
 pub(crate) use fields::{parse_client_id, parse_destination, parse_reference};

@@ -67,17 +67,19 @@ impl Transaction {
         self.signer.unwrap_or(self.account)
     }
 
-    /// Takes all fields except `scheme` and `signature`. `account` and `nonce` are defaults for missing fields.
+    /// Takes all fields except `scheme` and `signature`. `account` and `nonce` are defaults for missing fields;
+    /// `parse_key` parses the account and the signer.
     pub(super) fn read(
         fields: &mut Fields,
         account: Option<PublicKey>,
         nonce: Option<u64>,
+        parse_key: &mut dyn FnMut(&str) -> Result<PublicKey, String>,
     ) -> Result<Self, Reject> {
         let missing = |name: &str| malformed(format!("field `{name}` is missing"));
         let action = Action::read(fields)?;
-        let account = fields.optional("account", parse_public_key)?.or(account);
+        let account = fields.optional("account", &mut *parse_key)?.or(account);
         let account = account.ok_or_else(|| missing("account"))?;
-        let signer = fields.optional("signer", parse_public_key)?;
+        let signer = fields.optional("signer", parse_key)?;
         let nonce = fields.optional("nonce", parse_integer)?.or(nonce);
         let nonce = nonce.ok_or_else(|| missing("nonce"))?;
         let valid_until = fields.optional("valid_until", parse_integer)?;
@@ -127,7 +129,8 @@ impl Transaction {
     /// Fails with [`Reject::Malformed`], which names the field.
     pub fn from_json_unsigned(json: &str, account: PublicKey, nonce: u64) -> Result<Self, Reject> {
         let mut fields = Fields::read(json)?;
-        let transaction = Self::read(&mut fields, Some(account), Some(nonce))?;
+        let transaction =
+            Self::read(&mut fields, Some(account), Some(nonce), &mut parse_public_key)?;
         fields.finish()?;
         Ok(transaction)
     }

@@ -10,13 +10,11 @@ use alloc::string::ToString;
 use core::fmt;
 use core::str::FromStr;
 
-use k256::ecdsa::{RecoveryId, Signature as Ecdsa, VerifyingKey};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::hex::decode_hex;
 use super::names::names;
-use super::public_key::PublicKey;
 
 /// How the text of a transaction becomes the digest that is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,30 +49,6 @@ names!(Scheme { Raw = "raw", Eip191 = "eip191" });
 /// can be read; [`Self::is_valid`] checks them. The text is 130 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Signature(pub [u8; 65]);
-
-impl Signature {
-    /// Whether the signature is valid for `account`: `s` is at most half of the group's order, `v` is 0 or 1,
-    /// and the public key recovered from the digest and the signature is `account`.
-    pub fn is_valid(&self, digest: &[u8; 32], account: &PublicKey) -> bool {
-        let Some((v, rs)) = self.0.split_last() else { return false };
-        // Fails if `r` or `s` is zero or not below the order of the group.
-        let Ok(signature) = Ecdsa::from_slice(rs) else { return false };
-        // The cheap checks come first: recovering a key costs far more than everything else here, and anyone
-        // can post bytes.
-        let is_high = signature.normalize_s() != signature;
-        // A v of 2 or 3 would mean that the point's x is r + n. Such signatures practically never occur.
-        if is_high || *v > 1 {
-            return false;
-        }
-        let Ok(recovery_id) = RecoveryId::try_from(*v) else { return false };
-        // Recovery instead of verification against the account: verification would ignore `v`, and a signature
-        // with the other `v` would be a second encoding. A failed recovery is a wrong signature like any other.
-        VerifyingKey::recover_from_prehash(digest, &signature, recovery_id)
-            .ok()
-            .and_then(|key| PublicKey::from_verifying_key(&key).ok())
-            .is_some_and(|key| key == *account)
-    }
-}
 
 impl fmt::Display for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

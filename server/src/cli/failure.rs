@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use tokio::runtime::{Builder, Runtime};
 use zellbook_core::wire::ErrorDetail;
 
 /// The exit code of a replica that halted.
@@ -44,6 +45,10 @@ impl<E: Display> From<E> for Failure {
     }
 }
 
+pub fn runtime() -> Result<Runtime, Failure> {
+    Ok(Builder::new_multi_thread().enable_all().build()?)
+}
+
 pub fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
+    runtime()?.block_on(future)
 }

@@ -6,8 +6,11 @@
 //! computed here. The batches after the last certified one are only sequenced, and the result says so.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::vec;
 
 use clap::Args;
 use zellbook_core::Rules;
@@ -15,17 +18,18 @@ use zellbook_core::wire::{BatchBody, BatchesResponse};
 use zellular::{Membership, Position, Threshold, Verifier, Walker};
 
 use super::client::Client;
-use super::failure::{Failure, block_on};
+use super::failure::{Failure, runtime};
 use super::network::{OPERATORS_FOLDER, read_nodes, stored_threshold};
 use super::output::Output;
 use super::replayed::Replay;
 use crate::bootstrap::page_of;
-use crate::config::read_genesis;
+use crate::check_ahead::check_ahead;
+use crate::config::{io_error, read_genesis};
 use crate::store::{QueryError, Reader};
 use zellular::client::eigenlayer::read_lists;
 
 /// Bodies are read from a store in chunks of about this size, so that memory stays bounded.
-const CHUNK_BYTES: usize = 4 << 20;
+const CHUNK_BYTES: usize = 1 << 20;
 
 #[derive(Args)]
 pub struct ReplayArguments {
@@ -69,14 +73,10 @@ pub fn replay(arguments: ReplayArguments, output: Output) -> Result<(), Failure>
             eprintln!(
                 "WARNING: replaying bodies without signatures; nothing shows that the network sequenced them"
             );
-            // Bodies alone have no index and no root, so there is nothing to compare but the roots that
-            // they certify.
-            let mut replay = Replay::new(rules, arguments.check, arguments.dump.is_some());
-            replay.bodies(bodies)?;
-            replay
+            from_bodies(bodies, rules, &arguments)?
         }
         (None, Some(from)) if from.starts_with("http://") || from.starts_with("https://") => {
-            block_on(from_url(from, given, &arguments))?
+            from_url(from, given, &arguments)?
         }
         (None, Some(from)) => from_folder(Path::new(from), given, &arguments)?,
         (None, None) => return Err("one of --from and --bodies is required".into()),
@@ -84,9 +84,37 @@ pub fn replay(arguments: ReplayArguments, output: Output) -> Result<(), Failure>
     replay.finish(arguments.dump.as_deref(), arguments.unsequenced, output)
 }
 
-/// Checks a replica's batches against the network's signatures, and its roots against our own.
-struct Audit {
-    replay: Replay,
+/// Applies bodies alone. They have no index and no root, so there is nothing to compare but the roots that they certify.
+fn from_bodies(path: &Path, rules: Rules, arguments: &ReplayArguments) -> Result<Replay, Failure> {
+    let mut replay = Replay::new(rules.clone(), arguments.check, arguments.dump.is_some());
+    let file = BufReader::new(File::open(path).map_err(io_error(path))?);
+    let bodies = (1..).zip(file.lines()).map(|(number, line)| -> Result<String, Failure> {
+        let line = line.map_err(|error| format!("{} line {number}: {error}", path.display()))?;
+        serde_json::from_str(&line).map_err(|error| {
+            format!("{} line {number}: not a JSON string: {error}", path.display()).into()
+        })
+    });
+    check_ahead(&rules, bodies, String::as_str, |_, batch| {
+        replay.apply(batch)?;
+        replay.report(None);
+        Ok(())
+    })?;
+    Ok(replay)
+}
+
+/// A sequenced batch, and what the replica says about it.
+struct Stored {
+    index: u64,
+    body: String,
+    root: Option<String>,
+    /// The replica's last batch.
+    last: u64,
+}
+
+/// Reads a replica's batches and checks the network's signatures over them. Its items are those that are sequenced.
+struct Audit<F> {
+    /// Reads the batches after this one, and the replica's last one.
+    read: F,
     verifier: Verifier,
     walker: Walker,
     /// The replica's roots of batches that we have read but that no signature covers yet.
@@ -94,31 +122,39 @@ struct Audit {
     /// Whether the replica's last batches belong to a group that it has not read to the end, so that the
     /// signature over them comes with a later batch.
     is_open: bool,
+    /// Batches that are sequenced and were not passed on yet.
+    sequenced: vec::IntoIter<Stored>,
+    /// What is wrong after these.
+    failed: Option<Failure>,
 }
 
-impl Audit {
-    fn new(
-        rules: Rules,
-        nodes: Membership,
-        threshold: Option<Threshold>,
-        arguments: &ReplayArguments,
-    ) -> Self {
-        let app_name = rules.genesis.app_name.clone();
-        let is_default = threshold.is_none();
-        let threshold = threshold.unwrap_or(Threshold::DEFAULT);
-        let mut replay = Replay::new(rules, arguments.check, arguments.dump.is_some());
-        replay.threshold = Some((threshold, is_default));
-        Self {
-            replay,
-            verifier: Verifier { app_name, nodes, threshold },
-            walker: Walker::new(Position::start()),
-            roots: BTreeMap::new(),
-            is_open: false,
+impl<F: FnMut(u64) -> Result<(Vec<BatchBody>, u64), Failure>> Iterator for Audit<F> {
+    type Item = Result<Stored, Failure>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(stored) = self.sequenced.next() {
+                return Some(Ok(stored));
+            }
+            if let Some(failed) = self.failed.take() {
+                return Some(Err(failed));
+            }
+            match self.step() {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(failed) => return Some(Err(failed)),
+            }
         }
     }
+}
 
-    /// Checks and applies the batches that follow [`Walker::after`].
-    fn take(&mut self, batches: Vec<BatchBody>, last: u64) -> Result<(), Failure> {
+impl<F: FnMut(u64) -> Result<(Vec<BatchBody>, u64), Failure>> Audit<F> {
+    /// Reads more batches. Returns whether there were any.
+    fn step(&mut self) -> Result<bool, Failure> {
+        let (batches, last) = (self.read)(self.walker.after())?;
+        if batches.is_empty() {
+            return Ok(false);
+        }
         self.is_open = false;
         for batch in &batches {
             // Compared once the batch is sequenced and applied. The walker limits how many batches can wait,
@@ -127,29 +163,24 @@ impl Audit {
             self.is_open = number(&batch.proof.index)? > last;
         }
         let page = page_of(batches, &self.walker).map_err(Failure::difference)?;
+        let (groups, error) = self.walker.take(&self.verifier, page);
         // What is sequenced is applied before the error is reported, so that a root that differs earlier is
         // named first.
-        let (groups, error) = self.walker.take(&self.verifier, page);
-        for proven in groups.into_iter().flat_map(|group| group.batches) {
-            let outcome = self.replay.apply(&proven.body)?;
-            let root = hex::encode(outcome.root);
-            let stored = self.roots.remove(&proven.index);
-            if stored.as_ref() != Some(&root) {
-                let stored = stored.unwrap_or_default();
-                return Err(Failure::difference(format!(
-                    "batch {} is the first one that differs: its root is {root}, but the replica stored {stored}",
-                    proven.index
-                )));
-            }
-            self.replay.report(Some(last));
-        }
-        error.map_or(Ok(()), |error| {
+        self.failed = error.map(|error| {
             let after = self.walker.proven().index;
-            Err(Failure::difference(format!("after batch {after}: {error}")))
-        })
+            Failure::difference(format!("after batch {after}: {error}"))
+        });
+        let stored = groups.into_iter().flat_map(|group| group.batches).map(|proven| Stored {
+            index: proven.index,
+            body: proven.body,
+            root: self.roots.remove(&proven.index),
+            last,
+        });
+        self.sequenced = stored.collect::<Vec<_>>().into_iter();
+        Ok(true)
     }
 
-    fn finish(self) -> Result<Replay, Failure> {
+    fn finish(self) -> Result<(), Failure> {
         let unproven = self.walker.after() - self.walker.proven().index;
         // A running replica commits parts of a long group, so this is normal and no failure.
         if unproven > 0 && self.is_open {
@@ -163,8 +194,50 @@ impl Audit {
             );
             return Err(Failure::difference(message));
         }
-        Ok(self.replay)
+        Ok(())
     }
+}
+
+/// Checks a replica's batches against the network's signatures, and its roots against our own.
+fn audit(
+    rules: Rules,
+    nodes: Membership,
+    threshold: Option<Threshold>,
+    arguments: &ReplayArguments,
+    read: impl FnMut(u64) -> Result<(Vec<BatchBody>, u64), Failure> + Send,
+) -> Result<Replay, Failure> {
+    let is_default = threshold.is_none();
+    let threshold = threshold.unwrap_or(Threshold::DEFAULT);
+    let mut replay = Replay::new(rules.clone(), arguments.check, arguments.dump.is_some());
+    replay.threshold = Some((threshold, is_default));
+    let mut audit = Audit {
+        read,
+        verifier: Verifier { app_name: rules.genesis.app_name.clone(), nodes, threshold },
+        walker: Walker::new(Position::start()),
+        roots: BTreeMap::new(),
+        is_open: false,
+        sequenced: Vec::new().into_iter(),
+        failed: None,
+    };
+    check_ahead(
+        &rules,
+        &mut audit,
+        |stored| &stored.body,
+        |stored, batch| {
+            let root = hex::encode(replay.apply(batch)?.root);
+            if stored.root.as_ref() != Some(&root) {
+                return Err(Failure::difference(format!(
+                    "batch {} is the first one that differs: its root is {root}, but the replica stored {}",
+                    stored.index,
+                    stored.root.unwrap_or_default()
+                )));
+            }
+            replay.report(Some(stored.last));
+            Ok(())
+        },
+    )?;
+    audit.finish()?;
+    Ok(replay)
 }
 
 fn number(text: &str) -> Result<u64, Failure> {
@@ -232,21 +305,15 @@ fn from_folder(
         None => stored_threshold(folder)?,
         given => given,
     };
-    let mut audit = Audit::new(rules, nodes, threshold, arguments);
-    loop {
-        let after = audit.walker.after();
+    audit(rules, nodes, threshold, arguments, |after| {
         // One read transaction, because the replica may be running and adding batches.
         let read =
             reader.read_now(|view| Ok((view.batches(after, CHUNK_BYTES)?, view.last_batch()?)));
-        let (batches, last) = read.map_err(failed)?;
-        if batches.is_empty() {
-            return audit.finish();
-        }
-        audit.take(batches, last)?;
-    }
+        read.map_err(failed)
+    })
 }
 
-async fn from_url(
+fn from_url(
     url: &str,
     given: Option<Rules>,
     arguments: &ReplayArguments,
@@ -266,16 +333,13 @@ async fn from_url(
             "--threshold is required: give the percentage of the stake that must sign on the network, because the default would be a guess. A file `threshold` beside the node list, as in a replica's data directory, has it too",
         ));
     }
-    let rules = check_genesis(client.rules().await?, given)?;
-    let mut audit = Audit::new(rules, nodes, threshold, arguments);
-    loop {
-        let after = audit.walker.after();
-        let answer: BatchesResponse = client.get(&format!("/v1/batches?after={after}")).await?;
+    let runtime = runtime()?;
+    let rules = check_genesis(runtime.block_on(client.rules())?, given)?;
+    audit(rules, nodes, threshold, arguments, |after| {
+        let path = format!("/v1/batches?after={after}");
+        let answer: BatchesResponse = runtime.block_on(client.get(&path))?;
         // Checked first: otherwise the first batch of such a replica would be reported as out of sequence.
         refuse_snapshot(url, number(&answer.start)?)?;
-        if answer.batches.is_empty() {
-            return audit.finish();
-        }
-        audit.take(answer.batches, number(&answer.last)?)?;
-    }
+        Ok((answer.batches, number(&answer.last)?))
+    })
 }

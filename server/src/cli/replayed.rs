@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -61,12 +61,11 @@ impl Replay {
         }
     }
 
-    pub fn apply(&mut self, body: &str) -> Result<Outcome, Failure> {
-        let index = self.exchange.counters().batch + 1;
-        let batch = Batch::check(&self.rules, index, body.as_bytes());
+    pub fn apply(&mut self, batch: &Batch) -> Result<Outcome, Failure> {
+        let index = batch.index;
         let outcome = self
             .exchange
-            .apply(&batch)
+            .apply(batch)
             .map_err(|corrupt| Failure::difference(format!("batch {index}: {corrupt}")))?;
         for transaction in &outcome.transactions {
             self.transactions += 1;
@@ -166,20 +165,6 @@ impl Replay {
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     fn rate(&self) -> f64 {
         self.transactions as f64 / self.progress.started.elapsed().as_secs_f64().max(1e-9)
-    }
-
-    pub fn bodies(&mut self, path: &Path) -> Result<(), Failure> {
-        let file = BufReader::new(File::open(path).map_err(io_error(path))?);
-        for (number, line) in (1..).zip(file.lines()) {
-            let line =
-                line.map_err(|error| format!("{} line {number}: {error}", path.display()))?;
-            let body: String = serde_json::from_str(&line).map_err(|error| {
-                format!("{} line {number}: not a JSON string: {error}", path.display())
-            })?;
-            self.apply(&body)?;
-            self.report(None);
-        }
-        Ok(())
     }
 
     /// Writes the dump, and prints the result. `unsequenced` says that nothing showed that the batches were sequenced.

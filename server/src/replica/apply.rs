@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
-use zellbook_core::protocol::check_element;
 use zellbook_core::wire::ReplicaState;
 use zellbook_core::{Batch, Hash};
 use zellular::{Page, PageError, ProvenBatch, ProvenGroup};
@@ -57,18 +56,10 @@ impl<S: Storage> Replica<S> {
             let began = Instant::now();
             let mut applied: Vec<AppliedBatch> = Vec::new();
             let mut contradicted = None;
-            for proven in batches.by_ref().take(BATCHES_PER_COMMIT) {
-                let rules = self.exchange.rules();
-                let mut known = 0;
-                let check = |element: &str| match self.outbox.checked(element) {
-                    Some(checked) => {
-                        known += 1;
-                        Ok(checked)
-                    }
-                    None => check_element(rules, element),
-                };
-                let batch = Batch::check_with(proven.index, proven.body.as_bytes(), check);
-                self.counts.known.fetch_add(known, Ordering::Relaxed);
+            let part: Vec<ProvenBatch> = batches.by_ref().take(BATCHES_PER_COMMIT).collect();
+            let checked = self.check(&part);
+            let mut part = part.into_iter().zip(checked);
+            for (proven, batch) in part.by_ref() {
                 let hashes = batch.transactions.iter().flatten().map(|checked| checked.hash.0);
                 // Only for statuses and latency, so this need not wait for the commit.
                 self.outbox.finalized(hashes);
@@ -98,7 +89,8 @@ impl<S: Storage> Replica<S> {
             if let Some(Certified { batch, root, halt }) = contradicted {
                 // The signature is over the end of the group, so its check needs the bodies that were not
                 // applied.
-                let tail: Vec<ProvenBatch> = batches.collect();
+                let tail: Vec<ProvenBatch> =
+                    part.map(|(proven, _)| proven).chain(batches).collect();
                 let contradiction = self.reader.read_now(|view| {
                     Contradiction::certified_root(view, batch, &root, Tail(&tail)).map(Some)
                 });
@@ -110,6 +102,19 @@ impl<S: Storage> Replica<S> {
             self.questions.answer_waiting(&mut self.exchange);
         }
         Ok(())
+    }
+
+    /// Reads the batches and checks their signatures, except those that the outbox has checked.
+    fn check(&self, batches: &[ProvenBatch]) -> Vec<Batch> {
+        let mut known = 0;
+        let bodies = batches.iter().map(|proven| (proven.index, proven.body.as_bytes()));
+        let checked = Batch::check_all(self.exchange.rules(), bodies, |element| {
+            let checked = self.outbox.checked(element);
+            known += u64::from(checked.is_some());
+            checked
+        });
+        self.counts.known.fetch_add(known, Ordering::Relaxed);
+        checked
     }
 
     /// Halts before a group with a body that another gateway has otherwise.

@@ -16,6 +16,7 @@ pub const LAYERS: &[(&str, &Layers)] = &[("core/src/lib.rs", CORE), ("web/src/ma
 
 const CORE: &Layers = &[
     &["core/src/types"],
+    &["core/src/signatures"],
     &["core/src/rules"],
     &["core/src/protocol"],
     &["core/src/state"],
