@@ -19,9 +19,9 @@ Usage: zellbook-bench streams [STREAM ...] [--repeat N] [--engine NAME ...]
   --engine NAME  Measures only this engine. Can be repeated.
   --help         Prints this help.
 
-`bulk` replays up to 600,000 signed orders and cancels with a built zellbook, and writes the
-workload to the folder first. Its figures are multiples of L, one verify of libsecp256k1, timed in
-the same run.
+`bulk` checks up to 4,096 signatures at once, writes a history of signed orders and cancels to the
+folder, and replays it with a built zellbook. Its figures are multiples of L, one verify of
+libsecp256k1, timed in the same run.
 
 `parts` measures signatures, the state root, proofs, snapshots, and the slowest batches of 5 KB.
 

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::history::History;
+use crate::signatures;
 use crate::yardstick::Yardstick;
 
 /// The keys, and their orders and cancels: the workload itself, ten times the keys, and ten times both.
@@ -13,7 +14,7 @@ const WORKLOADS: [(u64, usize); 3] = [(256, 60_000), (2_560, 60_000), (2_560, 60
 /// The seed of the workload.
 const SEED: u64 = 20_261_130;
 
-/// Replays the workloads with a program.
+/// Checks signatures, and replays the workloads with a program.
 ///
 /// # Errors
 ///
@@ -21,6 +22,7 @@ const SEED: u64 = 20_261_130;
 pub fn measure(program: &Path, folder: &Path) -> Result<(), String> {
     let yardstick = Yardstick::new();
     println!("L, one verify of libsecp256k1: {:.1} us", yardstick.seconds() * 1e6);
+    signatures::measure(&yardstick);
     println!("| what | keys | orders | CPU an order | wall time an order |");
     println!("| --- | --- | --- | --- | --- |");
     for (keys, orders) in WORKLOADS {

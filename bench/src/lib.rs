@@ -14,6 +14,7 @@ pub mod parts;
 pub mod random;
 pub mod reference;
 pub mod run;
+pub mod signatures;
 pub mod stream;
 pub mod tape;
 pub mod yardstick;
