@@ -22,7 +22,7 @@ use crate::types::PublicKey;
 const TOGETHER_MIN: usize = 16;
 /// Fewer equations than this are checked one by one after they failed together: halves of them would save too little.
 const SPLIT_MIN: usize = 64;
-/// Checking an equation together with others, in place of alone, saves about so many times what it costs.
+/// What a combination that holds saved: about so many times its own cost.
 const SAVED: usize = 3;
 
 /// Whether each signature is valid.
@@ -51,8 +51,8 @@ struct Candidate {
     coefficient: u128,
 }
 
-/// The coefficients of the combination. Each depends on every byte of every signature, so that nobody can choose
-/// signatures to suit them.
+/// The coefficients of the combination. Each depends on every byte of every digest, signature and key, so an attacker can
+/// only try signatures and hope; the decision says how many tries that takes.
 fn coefficients(signed: &[SignedDigest]) -> impl Iterator<Item = u128> {
     let mut hasher = Sha256::new_with_prefix(b"zellbook signatures together");
     for SignedDigest { digest, signature, signer } in signed {
@@ -72,7 +72,7 @@ fn coefficients(signed: &[SignedDigest]) -> impl Iterator<Item = u128> {
 /// The search for the equations that do not hold.
 struct Search {
     verdicts: Vec<bool>,
-    /// How many equations may still be checked together in vain. Two for each are enough to find one that is wrong. When
+    /// How many equations may still be part of combinations that fail. Two for each are enough to find one that is wrong. When
     /// they are used up, what is left is checked one by one, so wrong signatures cannot make the whole much slower than
     /// that. Each success adds what it saved.
     budget: usize,
