@@ -131,7 +131,7 @@ test("a replica that is behind, without a sequencer, or halted is shown as such"
   const isStale = () => page.locator("main").evaluate((main) => main.classList.contains("stale"));
   const states = [
     [{ lag_batches: "12" }, "12 batches behind", "Behind", false],
-    [{ state: "disconnected", reason: "nobody answers" }, "cannot reach the sequencer: nobody answers", "No sequencer", false],
+    [{ state: "disconnected", reason: "nobody answers" }, "cannot follow the sequencer: nobody answers", "No sequencer", false],
     [{ state: "halted", reason: "another root is certified" }, "has halted: another root is certified", "Halted", true],
   ];
   for (const [next, text, word, stale] of states) {

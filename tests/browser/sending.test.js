@@ -97,8 +97,8 @@ test("a trader is told in plain words why a replica does not take a transaction 
 
 for (const [code, words] of [
   ["nonce_in_future", "Refused: this device's clock is more than a day ahead. Set it right, then sign again."],
-  ["nonce_used", "Refused: later transactions of this key were faster. Sign it again if you still want it."],
-  ["unknown_signer", "Refused: the exchange does not know this account yet. Get tokens first, then sign again."],
+  ["nonce_used", "Refused: another transaction of this key has the same number (nonce) and came first. Sign it again if you still want it."],
+  ["unknown_signer", "Refused: the exchange does not know the key that signed. A new account needs tokens first. If a trading key signed, start a new one. Then sign again."],
   ["balance_too_low", "Refused: the replica's own words."],
 ]) {
   test(`a refusal is told in the list and as a notice, although no sheet is open: ${code}`, async () => {

@@ -51,7 +51,7 @@ impl Behind {
                 .all(|gateway| gateway.finalized.is_none_or(|claimed| claimed < ours));
         self.is_told.then(|| {
             format!(
-                "every gateway that answers is behind batch {ours}, over which we have the network's signature: the network lags, or it lost its history and was restarted from an older state. No transactions are accepted before it has that batch; docs/operating.md says what to do"
+                "every gateway that answers is behind batch {ours}, which the network has signed: the network is late, or it lost its history and was restarted from an older state. This replica accepts no transactions until the network has that batch; docs/operating.md says what operators do"
             )
         })
     }

@@ -116,7 +116,7 @@ pub fn Banner() -> impl IntoView {
             ReplicaState::Following | ReplicaState::Starting => None,
             ReplicaState::Disconnected => Some((
                 format!(
-                    "This replica cannot reach the sequencer: {reason}. Orders you sign are sent once it can."
+                    "This replica cannot follow the sequencer: {reason}. Orders you sign are sent once it can."
                 ),
                 false,
             )),

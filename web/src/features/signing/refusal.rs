@@ -31,8 +31,11 @@ pub fn no_effect(code: &str, message: &str) -> Cow<'static, str> {
         "nonce_in_future" => {
             "this device's clock is more than a day ahead. Set it right, then sign again."
         }
-        "nonce_used" | "nonce_too_old" => {
-            "later transactions of this key were faster. Sign it again if you still want it."
+        "nonce_used" => {
+            "another transaction of this key has the same number (nonce) and came first. Sign it again if you still want it."
+        }
+        "nonce_too_old" => {
+            "too many later transactions of this key came first. Sign it again if you still want it."
         }
         "expired" => {
             "it arrived after the time for which it was valid. Sign it again if you still want it."
@@ -41,7 +44,7 @@ pub fn no_effect(code: &str, message: &str) -> Cow<'static, str> {
             "its expiry has already passed by the exchange's clock. Choose a later time."
         }
         "unknown_signer" => {
-            "the exchange does not know this account yet. Get tokens first, then sign again."
+            "the exchange does not know the key that signed. A new account needs tokens first. If a trading key signed, start a new one. Then sign again."
         }
         "wrong_host" | "other_origin" => {
             "this replica takes no orders from the address of this page. Open the page at the replica's own address."
