@@ -10,7 +10,7 @@ Measures matching engines on streams of operations, or the other parts of the ex
 
 Usage: zellbook-bench streams [STREAM ...] [--repeat N] [--engine NAME ...]
        zellbook-bench parts
-       zellbook-bench bulk PROGRAM FOLDER
+       zellbook-bench bulk PROGRAM FOLDER [KEYS ORDERS]
 
   STREAM         mix0, mix10k, mix1m or mix10m: the number of orders in the book when timing starts.
                  Default: mix0, mix10k and mix1m. mix10m needs more than a gigabyte of memory;
@@ -20,8 +20,9 @@ Usage: zellbook-bench streams [STREAM ...] [--repeat N] [--engine NAME ...]
   --help         Prints this help.
 
 `bulk` checks up to 4,096 signatures at once, writes a history of signed orders and cancels to the
-folder, and replays it with a built zellbook. Its figures are multiples of L, one verify of
-libsecp256k1, timed in the same run.
+folder, replays it with a built zellbook, and lets a replica catch up with it from a sequencer. Its
+figures are multiples of L, one verify of libsecp256k1, timed in the same run. With KEYS and ORDERS
+it measures only a history of so many.
 
 `parts` measures signatures, the state root, proofs, snapshots, and the slowest batches of 5 KB.
 
@@ -44,6 +45,8 @@ pub enum Command {
         program: PathBuf,
         /// Where the workload is written.
         folder: PathBuf,
+        /// The keys, and their orders and cancels, of the only history to measure.
+        workload: Option<(u64, usize)>,
     },
 }
 
@@ -68,7 +71,17 @@ pub fn parse(
         Some("bulk") => {
             let mut path = |name| arguments.next().ok_or(format!("bulk needs a {name}"));
             let (program, folder) = (path("program")?.into(), path("folder")?.into());
-            return Ok(Command::Bulk { program, folder });
+            let number = |text: String| {
+                text.parse::<u32>().map_err(|_| format!("\"{text}\" is not a number"))
+            };
+            let workload = match arguments.next() {
+                None => None,
+                Some(keys) => {
+                    let orders = arguments.next().ok_or("bulk needs a number of orders")?;
+                    Some((number(keys)?.into(), number(orders)? as usize))
+                }
+            };
+            return Ok(Command::Bulk { program, folder, workload });
         }
         Some("--help" | "-h") | None => return Ok(Command::Help),
         Some(other) => return Err(format!("there is no command \"{other}\"")),
@@ -139,6 +152,8 @@ mod tests {
             ("strims", "there is no command \"strims\""),
             ("bulk", "bulk needs a program"),
             ("bulk zellbook", "bulk needs a folder"),
+            ("bulk zellbook folder 9", "bulk needs a number of orders"),
+            ("bulk zellbook folder 9 x", "\"x\" is not a number"),
             ("streams mix2", "there is no stream \"mix2\""),
             ("streams --repeat 0", "\"0\" is not a number of runs; use 1 or more"),
             ("streams --repeat", "--repeat needs a value"),

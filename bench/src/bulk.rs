@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use crate::catch_up;
 use crate::history::History;
+use crate::process::cpu_of_children;
 use crate::signatures;
 use crate::yardstick::Yardstick;
 
@@ -14,21 +16,39 @@ const WORKLOADS: [(u64, usize); 3] = [(256, 60_000), (2_560, 60_000), (2_560, 60
 /// The seed of the workload.
 const SEED: u64 = 20_261_130;
 
-/// Checks signatures, and replays the workloads with a program.
+/// Checks signatures, and replays the workloads with a program: one with so many keys, orders and cancels, or all. A replica
+/// then catches up with the same history.
 ///
 /// # Errors
 ///
 /// A sentence that says what failed.
-pub fn measure(program: &Path, folder: &Path) -> Result<(), String> {
+pub fn measure(
+    program: &Path,
+    folder: &Path,
+    workload: Option<(u64, usize)>,
+) -> Result<(), String> {
     let yardstick = Yardstick::new();
     println!("L, one verify of libsecp256k1: {:.1} us", yardstick.seconds() * 1e6);
-    signatures::measure(&yardstick);
-    println!("| what | keys | orders | CPU an order | wall time an order |");
-    println!("| --- | --- | --- | --- | --- |");
-    for (keys, orders) in WORKLOADS {
+    if workload.is_none() {
+        signatures::measure(&yardstick);
+    }
+    println!(
+        "| what | keys | orders | CPU an order | wall time an order | CPU of the sequencer | bytes an order: replica, sequencer |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    for (keys, orders) in workload.map_or(WORKLOADS.to_vec(), |workload| vec![workload]) {
         let history = History::generate(SEED, keys, orders);
         let (cpu, wall) = replay(program, folder, &history, &yardstick)?;
-        println!("| replay --bodies | {keys} | {orders} | {cpu:.2} L | {wall:.2} L |");
+        println!("| replay --bodies | {keys} | {orders} | {cpu:.2} L | {wall:.2} L | – | – |");
+        let cost = catch_up::measure(program, folder, &history, &yardstick)?;
+        println!(
+            "| catching up | {keys} | {orders} | {:.2} L | {:.2} L | {:.2} L | {:.0}, {:.0} |",
+            cost.replica_cpu,
+            cost.wall,
+            cost.sequencer_cpu,
+            cost.replica_bytes,
+            cost.sequencer_bytes
+        );
     }
     Ok(())
 }
@@ -63,14 +83,4 @@ fn replay(
     }
     let unit = f64::min(before.0, yardstick.seconds()) * history.orders as f64;
     Ok((cpu / unit, wall / unit))
-}
-
-/// The seconds that ended child processes have run. Source: proc(5), fields 16 and 17 of `stat`, in hundredths of a second.
-fn cpu_of_children() -> Result<f64, String> {
-    let stat = fs::read_to_string("/proc/self/stat")
-        .map_err(|error| format!("/proc/self/stat: {error}; this benchmark needs Linux"))?;
-    // The name, in parentheses, can have spaces.
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(13).take(2);
-    let ticks: Result<Vec<u64>, _> = fields.map(str::parse).collect();
-    Ok(ticks.map_err(|error| error.to_string())?.iter().sum::<u64>() as f64 / 100.0)
 }

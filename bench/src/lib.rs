@@ -6,11 +6,13 @@
 
 pub mod bulk;
 pub mod catalogue;
+pub mod catch_up;
 pub mod engine;
 pub mod history;
 pub mod operation;
 pub mod orderbook_rs;
 pub mod parts;
+pub mod process;
 pub mod random;
 pub mod reference;
 pub mod run;

@@ -39,8 +39,8 @@ fn main() -> ExitCode {
     match arguments::parse(std::env::args().skip(1), &CONTENDERS.map(|contender| contender.name)) {
         Ok(Command::Streams(arguments)) if measure(&arguments) => ExitCode::SUCCESS,
         Ok(Command::Streams(_)) => ExitCode::FAILURE,
-        Ok(Command::Bulk { program, folder }) => {
-            match zellbook_bench::bulk::measure(&program, &folder) {
+        Ok(Command::Bulk { program, folder, workload }) => {
+            match zellbook_bench::bulk::measure(&program, &folder, workload) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
                     eprintln!("zellbook-bench: {error}");

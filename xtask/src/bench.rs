@@ -19,14 +19,16 @@ pub fn bench(arguments: &[String]) -> Run {
     say("building the benchmarks in release");
     build(&["--release"])?;
     let program = target().join("bench/release/zellbook-bench");
-    if arguments == ["bulk"] {
-        return bulk(&program);
+    if let Some((name, workload)) = arguments.split_first()
+        && name == "bulk"
+    {
+        return bulk(&program, workload);
     }
     if !arguments.is_empty() {
         return run(Command::new(program).args(arguments));
     }
     say("many orders at once");
-    bulk(&program)?;
+    bulk(&program, &[])?;
     say("streams");
     run(Command::new(&program).args(["streams", "mix0", "mix10k", "mix1m", "mix10m"]))?;
     say("parts");
@@ -34,13 +36,14 @@ pub fn bench(arguments: &[String]) -> Run {
     wasm()
 }
 
-/// Replays a history with the program that an operator runs.
-fn bulk(benchmark: &Path) -> Run {
+/// Replays histories, or one of so many keys and orders, with the program that an operator runs.
+fn bulk(benchmark: &Path, workload: &[String]) -> Run {
     say("building zellbook in release");
     run(cargo().args(["build", "--locked", "--release", "--package", "zellbook"]))?;
     let folder = target().join("bench/bulk");
     std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    run(Command::new(benchmark).arg("bulk").arg(target().join("release/zellbook")).arg(folder))
+    let program = target().join("release/zellbook");
+    run(Command::new(benchmark).arg("bulk").arg(program).arg(folder).args(workload))
 }
 
 /// Times the code of the core that the page runs, as wasm in Node.js.
