@@ -27,9 +27,9 @@ pub struct Cost {
     pub sequencer_cpu: f64,
     /// Wall time from the start of the replica's process until it serves the last batch, likewise.
     pub wall: f64,
-    /// Bytes of the replica's database after it has stopped.
+    /// Bytes of the replica's database and its write-ahead log after it has stopped.
     pub replica_bytes: f64,
-    /// Bytes of the sequencer's database after it has stopped.
+    /// The same of the sequencer.
     pub sequencer_bytes: f64,
 }
 
@@ -90,8 +90,12 @@ pub fn measure(
     replica.stop()?;
     sequencer.stop()?;
     let bytes = |path: &Path| {
+        // The last commits may be only in the write-ahead log.
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
         let length = fs::metadata(path).map(|metadata| metadata.len());
         let length = length.map_err(|error| format!("{}: {error}", path.display()))?;
+        let length = length + fs::metadata(log).map_or(0, |metadata| metadata.len());
         Ok::<_, String>(length as f64 / history.orders as f64)
     };
     Ok(Cost {
