@@ -1,21 +1,34 @@
 //! What transactions that are not applied yet could change.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use zellbook_core::protocol::CheckedTransaction;
-use zellbook_core::{Action, PublicKey, Reject};
+use zellbook_core::{Action, Listing, PublicKey, Reject, Side};
 
 /// What the transactions in flight could do to an account.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Changes {
-    /// Bring funds from another account.
-    funds: bool,
-    /// Place orders, whose trades bring funds and end other orders.
-    orders: bool,
-    /// Cancel orders.
-    cancels: bool,
+    /// The tokens that other accounts send to it.
+    funds: BTreeSet<String>,
+    /// The markets and sides of the orders that it places. Their trades bring funds, and end other orders.
+    orders: BTreeSet<(String, Side)>,
+    /// Cancel orders or replace them.
+    frees: bool,
     /// End session keys.
     revokes: bool,
+}
+
+impl Changes {
+    /// Whether trades of its orders could add to the balance that is available of a token: a buy brings the base token,
+    /// a sell the quote token. The account's own orders that one of them meets are on the other side and lock the same
+    /// token, which it frees if it cancels them. What an order pays, fees included, was available before.
+    fn trades_bring(&self, token: &str, listing: &Listing) -> bool {
+        let Some((token, _)) = listing.token(token) else { return false };
+        self.orders.iter().any(|(market, side)| {
+            let market = listing.market(market);
+            market.is_some_and(|market| market.cost_token(side.opposite()) == token)
+        })
+    }
 }
 
 /// What the transactions in flight could change, by account.
@@ -31,16 +44,19 @@ impl InFlight {
     pub fn add(&mut self, transaction: &CheckedTransaction) {
         let own = self.by_account.entry(transaction.account).or_default();
         match &transaction.action {
-            Action::Order(_) | Action::Replace { .. } => own.orders = true,
+            Action::Order(order) | Action::Replace { order, .. } => {
+                own.orders.insert((order.market.clone(), order.side));
+                own.frees |= matches!(transaction.action, Action::Replace { .. });
+            }
             Action::Cancel(_) | Action::CancelAll { .. } | Action::CancelAllAfter { .. } => {
-                own.cancels = true;
+                own.frees = true;
             }
             Action::AuthorizeKey(grant) => {
                 self.authorized.insert((transaction.account, grant.key));
             }
             Action::RevokeKey { .. } => own.revokes = true,
-            Action::Transfer { to, .. } | Action::Deposit { to, .. } => {
-                self.by_account.entry(*to).or_default().funds = true;
+            Action::Transfer { token, to, .. } | Action::Deposit { token, to, .. } => {
+                self.by_account.entry(*to).or_default().funds.insert(token.clone());
             }
             // These change nothing that a later transaction could need.
             Action::Withdraw { .. } | Action::Attest { .. } => {}
@@ -48,14 +64,16 @@ impl InFlight {
     }
 
     /// Whether a reject of this transaction would also be one after whatever is in flight. `has_locked` tells
-    /// whether an open order of the account locks anything.
+    /// whether open orders of the account lock some of a token.
     pub fn leaves(
         &self,
         reject: &Reject,
         transaction: &CheckedTransaction,
-        has_locked: bool,
+        listing: &Listing,
+        has_locked: impl Fn(&str) -> bool,
     ) -> bool {
-        let of = |key| self.by_account.get(key).copied().unwrap_or_default();
+        let none = Changes::default();
+        let of = |key| self.by_account.get(key).unwrap_or(&none);
         let own = of(&transaction.account);
         let authorizes = |key| self.authorized.contains(&(transaction.account, key));
         match reject {
@@ -79,7 +97,7 @@ impl InFlight {
             | Reject::TransferToSelf
             | Reject::NotReplica
             | Reject::AttestationStale { .. } => true,
-            Reject::UnknownSigner { signer } => !of(signer).funds && !authorizes(*signer),
+            Reject::UnknownSigner { signer } => of(signer).funds.is_empty() && !authorizes(*signer),
             Reject::KeyNotAuthorized { .. }
             | Reject::KeyNotAllowed { .. }
             | Reject::KeyLimit { .. } => !authorizes(transaction.signer),
@@ -88,12 +106,16 @@ impl InFlight {
                 _ => true,
             },
             Reject::TooManyKeys { .. } => !own.revokes,
-            Reject::UnknownOrder { .. } => !own.orders,
+            Reject::UnknownOrder { .. } => own.orders.is_empty(),
             Reject::ClientIdUsed { .. } | Reject::TooManyOrders { .. } => {
-                !own.orders && !own.cancels
+                own.orders.is_empty() && !own.frees
             }
-            // A cancel frees what open orders lock, and nothing else.
-            Reject::BalanceTooLow { .. } => !(own.funds || own.orders || own.cancels && has_locked),
+            // A cancel frees what open orders lock, and nothing else: what an order in flight locks was available.
+            Reject::BalanceTooLow { token, .. } => {
+                !(own.funds.contains(token)
+                    || own.frees && has_locked(token)
+                    || own.trades_bring(token, listing))
+            }
             // Others decide these: orders of anybody in the book, withdrawals of anybody from the supply, and
             // batches that this replica has not seen.
             Reject::WouldCross { .. }

@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry;
 use zellbook_core::admission::{OrdersOf, leaves_of, reject_of};
 use zellbook_core::protocol::CheckedTransaction;
 use zellbook_core::state::OrderLeaf;
-use zellbook_core::types::TimeInForce;
+use zellbook_core::types::{TimeInForce, TokenIndex};
 use zellbook_core::{Action, LeafKey, PublicKey, Reject};
 
 use super::in_flight::InFlight;
@@ -49,14 +49,19 @@ impl<'a> Judge<'a> {
         for range in leaves_of(self.view.rules(), transaction) {
             leaves.extend(self.view.leaves_in(&range, RANGE_MAX)?);
         }
-        let has_locked = has_locked(&leaves, transaction);
         let knows_orders = self.add_orders(transaction, &mut leaves)?;
         self.add_best(transaction, &mut leaves)?;
-        let leaves = leaves.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
-        let reject = reject_of(self.view.rules(), leaves, transaction);
+        let rules = self.view.rules();
+        let pairs = leaves.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+        let reject = reject_of(rules, pairs, transaction);
+        let listing = &rules.listing;
+        let has_locked = |token: &str| {
+            let token = listing.token(token);
+            token.is_some_and(|(token, _)| has_locked(&leaves, transaction.account, token))
+        };
         Ok(reject.filter(|reject| {
             (knows_orders || reject.code() < ORDERS_CODE)
-                && in_flight.leaves(reject, transaction, has_locked)
+                && in_flight.leaves(reject, transaction, listing, has_locked)
         }))
     }
 
@@ -131,10 +136,8 @@ fn open_orders(view: &View<'_>, account: PublicKey) -> Result<Option<Vec<OpenOrd
     Ok(Some(leaves.into_iter().filter_map(order).collect()))
 }
 
-/// Whether open orders of the account lock anything.
-fn has_locked(leaves: &Leaves, transaction: &CheckedTransaction) -> bool {
-    leaves.iter().any(|(key, value)| {
-        matches!(LeafKey::from_bytes(key), Ok(LeafKey::Balance(owner, _)) if owner == transaction.account)
-            && read_balance(Some(value)).locked.0 > 0
-    })
+/// Whether open orders of the account lock some of a token.
+fn has_locked(leaves: &Leaves, account: PublicKey, token: TokenIndex) -> bool {
+    let leaf = leaves.get(&LeafKey::Balance(account, token).to_bytes());
+    read_balance(leaf.map(Vec::as_slice)).locked.0 > 0
 }

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use fastrand::Rng;
 use tempfile::TempDir;
 use zellbook_core::protocol::{CheckedTransaction, KeyGrant, OrderRef, ReplayGuard};
-use zellbook_core::types::SelfTrade;
+use zellbook_core::types::{Atoms, SelfTrade};
 use zellbook_core::{
-    Action, Batch, Exchange, Order, PublicKey, Reject, SecretKey, Side, TimeInForce,
-    TransactionHash,
+    Action, Batch, Decimal, Exchange, LeafKey, Order, PublicKey, Reject, SecretKey, Side,
+    TimeInForce, TransactionHash,
 };
 use zellular::FinalitySignature;
 
 use super::{InFlight, Judge};
 use crate::config::test_rules;
-use crate::store::{AppliedBatch, Proof, Reader, Storage, Store, rows_of};
+use crate::store::{AppliedBatch, Proof, Reader, Storage, Store, read_balance, rows_of};
 
 fn key(seed: u8) -> PublicKey {
     SecretKey::from_bytes(&[seed; 32]).unwrap().public_key()
@@ -44,6 +44,11 @@ impl Bench {
         genesis.guide_orders = true;
         genesis.limits.open_orders_per_account_and_market = 3;
         genesis.limits.session_keys_per_account = 2;
+        for market in &mut genesis.markets {
+            (market.maker_fee_bps, market.taker_fee_bps) = (50, 100);
+        }
+        // A trader, whose own trades bring it fees.
+        genesis.fee_account = key(3);
         let rules = Arc::new(genesis.check().unwrap());
         let path = folder.path().join("replica.sqlite");
         let store = Store::open(&path, &rules).unwrap();
@@ -65,7 +70,7 @@ impl Bench {
         };
         let funded = [3, 4, 5].map(key);
         for to in funded {
-            for token in ["ETH", "USDT"] {
+            for token in ["ETH", "BTC", "USDT"] {
                 let reference = format!("{token}:{to}")[..40].to_string();
                 let amount = "50".parse().unwrap();
                 let action = Action::Deposit { token: token.into(), to, amount, reference };
@@ -164,7 +169,7 @@ impl Bench {
         };
         let time = self.exchange.counters().time;
         Order {
-            market: "ETH/USDT".into(),
+            market: self.pick(&["ETH/USDT", "ETH/USDT", "BTC/USDT"]).into(),
             side: if self.random.bool() { Side::Buy } else { Side::Sell },
             quantity: self.pick(&["1", "2", "7", "60"]).parse().unwrap(),
             price: self.pick(&["3", "4", "5", "6"]).parse().unwrap(),
@@ -192,7 +197,7 @@ impl Bench {
         let time = self.exchange.counters().time;
         let everyone = [&self.traders[..], &self.session_keys, &[self.issuer]].concat();
         let amount = self.pick(&["1", "20", "49", "51"]).parse().unwrap();
-        let token: String = self.pick(&["ETH", "USDT"]).into();
+        let token: String = self.pick(&["ETH", "BTC", "USDT"]).into();
         let kind = match self.random.u8(0..30) {
             _ if account == self.issuer => 24,
             _ if account == self.replica => 29,
@@ -243,6 +248,21 @@ impl Bench {
             (order.time_in_force, order.expires, order.client_id) = (TimeInForce::Gtc, None, None);
         }
         transaction
+    }
+
+    /// A transfer of one atom more than an account has available of a token: whatever adds to it makes it right.
+    fn overdraft(&mut self, account: PublicKey) -> CheckedTransaction {
+        let symbol = self.pick(&["ETH", "BTC", "USDT"]);
+        let (amount, to) = {
+            let read = self.reader.read_now(|view| {
+                let (token, listed) = view.rules().listing.token(symbol).unwrap();
+                let leaf = view.leaf(&LeafKey::Balance(account, token))?;
+                let atoms = read_balance(leaf.as_deref()).available.0 + 1;
+                Ok(Decimal::of_atoms(Atoms(atoms), listed.decimals))
+            });
+            (read.unwrap(), self.other(account))
+        };
+        self.transaction(account, account, Action::Transfer { token: symbol.into(), to, amount })
     }
 
     /// A key other than the account: mostly one that signs for others.
@@ -325,27 +345,29 @@ fn nothing_is_refused_that_the_account_has_in_flight_would_make_right() {
             let account = bench.account();
             let mut transaction = bench.random(account);
             // What comes first acts for the account, or sends something to it or to the signer.
-            let mut earlier = bench.random(account);
-            if bench.random.bool() {
+            let count = bench.random.usize(1..4);
+            let mut earlier: Vec<_> = (0..count).map(|_| bench.random(account)).collect();
+            if bench.random.u8(0..3) == 0 {
                 let to = bench.pick(&[account, transaction.signer]);
-                let (token, amount) = (bench.pick(&["ETH", "USDT"]).into(), "60".parse().unwrap());
+                let token = bench.pick(&["ETH", "BTC", "USDT"]).into();
+                let amount = "60".parse().unwrap();
                 let reference = format!("{}", bench.hash);
                 let issuer = bench.issuer;
                 let deposit = Action::Deposit { token, to, amount, reference };
-                earlier = bench.transaction(issuer, issuer, deposit);
+                earlier[0] = bench.transaction(issuer, issuer, deposit);
             }
             if bench.random.u8(0..8) == 0 {
-                earlier = bench.random(account);
-                transaction = bench.transaction(
-                    account,
-                    account,
-                    Action::Cancel(OrderRef::Transaction(earlier.hash)),
-                );
+                let target = OrderRef::Transaction(earlier[0].hash);
+                transaction = bench.transaction(account, account, Action::Cancel(target));
+            }
+            if bench.random.u8(0..3) == 0 {
+                transaction = bench.overdraft(account);
             }
             let mut in_flight = InFlight::default();
-            in_flight.add(&earlier);
+            earlier.iter().for_each(|one| in_flight.add(one));
             let refusal = bench.refusal(&transaction, &in_flight);
-            let outcome = bench.outcome(&[&earlier, &transaction]);
+            let all: Vec<_> = earlier.iter().chain([&transaction]).collect();
+            let outcome = bench.outcome(&all);
             if outcome.is_none() {
                 assert_eq!(refusal, None, "{earlier:?}\n{transaction:?}");
                 if let Some(alone) = bench.outcome(&[&transaction]) {
@@ -361,4 +383,59 @@ fn nothing_is_refused_that_the_account_has_in_flight_would_make_right() {
         assert!(mended.contains_key(&code), "code {code} was never mended: {mended:?}");
     }
     assert!(refused > 100, "{refused}");
+}
+
+#[test]
+fn an_order_in_flight_makes_only_the_token_right_that_it_can_bring() {
+    let mut bench = Bench::new(6);
+    let account = key(4);
+    let order = |market: &str, side, quantity: &str, price: &str| Order {
+        market: market.into(),
+        side,
+        quantity: quantity.parse().unwrap(),
+        price: price.parse().unwrap(),
+        time_in_force: TimeInForce::Gtc,
+        expires: None,
+        self_trade: SelfTrade::CancelNewest,
+        client_id: None,
+    };
+    let send = |token: &str| {
+        let (token, amount) = (token.into(), "51".parse().unwrap());
+        Action::Transfer { token, to: key(5), amount }
+    };
+    // It locks ETH. Nothing locks any of the other tokens.
+    let resting = order("ETH/USDT", Side::Sell, "1", "9");
+    let resting = bench.transaction(account, account, Action::Order(resting));
+    let target = OrderRef::Transaction(resting.hash);
+    bench.apply(vec![resting]);
+    let replaced = order("ETH/USDT", Side::Sell, "2", "9");
+    let deposit = Action::Deposit {
+        token: "BTC".into(),
+        to: account,
+        amount: "1".parse().unwrap(),
+        reference: "x".into(),
+    };
+    for (action, right) in [
+        (Action::Order(order("ETH/USDT", Side::Buy, "1", "3")), &["ETH"][..]),
+        (Action::Order(order("ETH/USDT", Side::Sell, "1", "3")), &["USDT"]),
+        (Action::Order(order("BTC/USDT", Side::Buy, "1", "3")), &["BTC"]),
+        (Action::Order(order("BTC/USDT", Side::Sell, "1", "3")), &["USDT"]),
+        (Action::Replace { target: target.clone(), order: replaced }, &["ETH", "USDT"]),
+        (Action::Cancel(target), &["ETH"]),
+        (Action::CancelAll { market: None }, &["ETH"]),
+        (Action::CancelAllAfter { time: 1 }, &["ETH"]),
+        (deposit, &["BTC"]),
+        (Action::RevokeKey { key: key(7) }, &[]),
+    ] {
+        let is_deposit = matches!(action, Action::Deposit { .. });
+        let sender = if is_deposit { bench.issuer } else { account };
+        let mut in_flight = InFlight::default();
+        in_flight.add(&bench.transaction(sender, sender, action.clone()));
+        for token in ["ETH", "BTC", "USDT"] {
+            let transaction = bench.transaction(account, account, send(token));
+            let refusal = bench.refusal(&transaction, &in_flight).map(|reject| reject.code());
+            let expected = (!right.contains(&token)).then_some(40);
+            assert_eq!(refusal, expected, "{token} after {action:?}");
+        }
+    }
 }
