@@ -336,6 +336,30 @@ async fn after_an_outage_a_replica_that_does_not_attest_asks_for_the_time_and_wa
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_wait_after_an_outage_is_four_times_the_measured_latency_within_bounds() {
+    for (latency, bound) in [(0.2, 10), (8.0, 32), (30.0, 120), (200.0, 300)] {
+        let bench = Bench::new();
+        let latency = Duration::from_secs_f64(latency);
+        bench.outbox.entries(|entries| {
+            for _ in 0..50 {
+                entries.latency.observe(latency, latency, 1);
+            }
+        });
+        bench.network.fail((0..6).map(|_| GatewayError::NoGateway));
+        let hash = bench.submit(1, None).await;
+        // Until the first probe is taken. Nobody attests in response.
+        while bench.network.bodies().is_empty() {
+            bench.sleep(10).await;
+        }
+        bench.sleep(bound * 1000 - 500).await;
+        assert_eq!(bench.stage(&hash), Some(Stage::Received), "{latency:?}: too early");
+        bench.sleep(1000).await;
+        assert_eq!(bench.stage(&hash), Some(Stage::Posted), "{latency:?}: too late");
+        assert!(bench.network.bodies().last().unwrap().contains("cancel_all"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn at_the_end_of_the_wait_nothing_is_posted_that_should_have_ended_by_then() {
     let bench = Bench::new();
     bench.network.fail((0..6).map(|_| GatewayError::NoGateway));

@@ -300,6 +300,36 @@ async fn a_gateway_that_lost_its_history_leaves_the_replica_disconnected() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_network_that_is_behind_is_told_within_half_a_minute_and_forgiven_once_it_has_our_batch()
+{
+    let folder = TempDir::new().unwrap();
+    let (replica, mut watch) = replica(&folder, u32::MAX).await;
+    let script = Arc::new(Script::default());
+    let ours = ["[]", "[1]", "[2]"];
+    script.answers.lock().unwrap().push_back(Ok(page(&ours)));
+    script.end_with(&["[]"]);
+    let mut since = tokio::time::Instant::now();
+    let following = tokio::spawn(replica.follow(Arc::clone(&script), Arc::default()));
+    let health = &mut watch.health;
+    for _ in 0..2 {
+        health.wait_for(|health| health.state == ReplicaState::Disconnected).await.unwrap();
+        assert!(!health.borrow().network_is_behind, "one answer is not enough");
+        health.wait_for(|health| health.network_is_behind).await.unwrap();
+        let seconds = since.elapsed().as_secs();
+        // As docs/testing.md says.
+        assert!((12..30).contains(&seconds), "{seconds} s");
+
+        script.end_with(&ours);
+        let following = |health: &Health| health.state == ReplicaState::Following;
+        let again = health.wait_for(following).await.unwrap().clone();
+        assert!(!again.network_is_behind && again.reason.is_none(), "{again:?}");
+        since = tokio::time::Instant::now();
+        script.end_with(&["[]"]);
+    }
+    following.abort();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_forged_first_body_under_an_honest_proof_does_not_halt_the_replica() {
     let folder = TempDir::new().unwrap();
     let (replica, mut watch) = replica(&folder, u32::MAX).await;
