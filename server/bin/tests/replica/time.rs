@@ -1,11 +1,17 @@
 //! Tests of the exchange's time, which the replicas' attestations move, and of its timers.
 
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 use zellbook_core::Action;
+use zellular::bls::BlsSecretKey;
+use zellular::{SignedState, bls_message, message};
 
+use crate::changed_answers::{Change, proxy};
 use crate::harness::{
     Given, Process, Replica, TIMEOUT, balance, check_replay, key, now_ms, number, order,
 };
@@ -152,4 +158,95 @@ async fn two_replicas_certify_roots_and_then_stop_attesting() {
     }
     assert!(number(&a.status().await["certified_batch"]) > last);
     until_idle(&b).await;
+}
+
+/// What makes the clock of a sequencer so many seconds slow: it signs its proofs anew, with an earlier time.
+fn slow_clock(sequencer_data: &Path, slow_s: &Arc<AtomicU64>) -> Change {
+    let key = std::fs::read_to_string(sequencer_data.join("bls.key")).unwrap();
+    let (key, slow_s) = (BlsSecretKey::from_hex(key.trim()).unwrap(), Arc::clone(slow_s));
+    let sign = move |proof: &mut Value, signature: &str| {
+        let number = |name: &str| proof[name].as_u64().unwrap();
+        let (index, parent) = (number("index"), number("parent_index"));
+        let timestamp = number("timestamp") - slow_s.load(Ordering::SeqCst);
+        let hash = proof["chaining_hash"].as_str().unwrap();
+        let text = message("zellbook", SignedState::Locked, index, parent, timestamp, hash);
+        let signed = key.sign(bls_message(&text).as_bytes()).unwrap().to_string();
+        proof["timestamp"] = timestamp.into();
+        proof[signature] = signed.into();
+    };
+    Arc::new(move |_, path, answer| {
+        let answer = answer.filter(|_| path.contains("/batches/finalized"))?;
+        let mut json: Value = serde_json::from_slice(answer).unwrap();
+        let data = &mut json["data"];
+        if data.get("finalized_signature").is_some() {
+            sign(data, "finalized_signature");
+        }
+        let proofs = data.get_mut("finalized_signatures").and_then(Value::as_array_mut);
+        proofs.into_iter().flatten().for_each(|proof| sign(proof, "signature"));
+        Some(json.to_string().into_bytes())
+    })
+}
+
+/// Waits until the log says something, and checks that it says it once.
+async fn tells(replica: &Replica, what: &str) {
+    let started = Instant::now();
+    while !replica.process.log().contains(what) {
+        assert!(started.elapsed() < TIMEOUT, "{}", replica.process.log());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let log = replica.process.log();
+    assert_eq!(log.matches(what).count(), 1, "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_differs_from_the_networks_is_told_and_not_attested_until_they_agree_again() {
+    const DAYS: u64 = 2 * 86_400;
+    const MINUTE_MS: u64 = 60_000;
+    let folder = TempDir::new().unwrap();
+    let sequencer_data = folder.path().join("sequencer");
+    let arguments = ["--data", sequencer_data.to_str().unwrap()];
+    let sequencer = Process::start(folder.path(), "sequencer", &arguments, "/node/ready").await;
+    // The difference is that of a machine whose clock is ahead. No user may set the clock of this one.
+    let slow_s = Arc::new(AtomicU64::new(DAYS));
+    let gateway = proxy(&sequencer.url, slow_clock(&sequencer_data, &slow_s)).await;
+    let network = Given::network(&folder, &sequencer_data.join("nodes.json"));
+    let arguments =
+        |replica| [&network.arguments_of(replica)[..], &["--gateway", &gateway]].concat();
+    let mut a = Replica::start(&folder, "a", &arguments(0)).await;
+    let mut b = Replica::start(&folder, "b", &arguments(1)).await;
+    a.ready().await;
+    b.ready().await;
+    let alice = key(1);
+    a.fund(&[alice.public_key()]).await;
+
+    let ahead_ms = |status: &Value| status["clock_ahead_ms"].as_str()?.parse::<i64>().ok();
+    let moves = |status: &Value| ahead_ms(status).is_some() && status["time_ms"] != "0";
+    let status = a.busy_until(&alice, "/v1/status", moves).await;
+    let days = i64::try_from(DAYS * 1000).unwrap();
+    let is_days = |ahead: i64| (days - 2000..days + 60_000).contains(&ahead);
+    assert!(is_days(ahead_ms(&status).unwrap()), "{status}");
+    // The network's time is attested, and it is what the replica tells its clients.
+    let slow_now = now_ms() - DAYS * 1000;
+    for name in ["time_ms", "now_ms"] {
+        assert!(number(&status[name]).abs_diff(slow_now) < MINUTE_MS, "{name}: {status}");
+    }
+    for replica in [&a, &b] {
+        tells(replica, "s ahead of the time of the network's proofs; beyond 120 s").await;
+    }
+    let metric = async || {
+        let metrics = a.text("/metrics").await;
+        let line = metrics.lines().find_map(|line| line.strip_prefix("zellbook_clock_ahead_ms "));
+        line.unwrap_or_else(|| panic!("{metrics}")).parse::<i64>().unwrap()
+    };
+    assert!(is_days(metric().await));
+
+    slow_s.store(0, Ordering::SeqCst);
+    let agrees = |status: &Value| ahead_ms(status).is_some_and(|ahead| ahead < 60_000);
+    a.busy_until(&alice, "/v1/status", agrees).await;
+    assert!(metric().await < 60_000);
+    let catches_up = |status: &Value| number(&status["time_ms"]).abs_diff(now_ms()) < MINUTE_MS;
+    a.busy_until(&alice, "/v1/status", catches_up).await;
+    for replica in [&a, &b] {
+        tells(replica, "agrees with the time of the network's proofs again").await;
+    }
 }
