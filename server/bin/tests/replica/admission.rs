@@ -1,14 +1,12 @@
 //! Transactions of keys that the state does not know, and what a replica refuses before it posts.
 
-use std::time::{Duration, Instant};
-
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use zellbook_core::protocol::OrderRef;
-use zellbook_core::{Action, SecretKey, Transaction};
+use zellbook_core::{Action, Transaction};
 
-use crate::harness::{Given, Process, Replica, balance, client, key, number, order};
+use crate::harness::{Given, Process, Replica, balance, client, key, number};
 
 /// Posts a batch to the sequencer, past all replicas, as anyone can do on a network. Returns its index.
 async fn sequence(sequencer: &Process, replica: &Replica, elements: &[&str]) -> u64 {
@@ -158,50 +156,4 @@ async fn what_is_in_flight_can_make_a_transaction_right() {
 
 fn sold_hash(text: &str) -> zellbook_core::TransactionHash {
     zellbook_core::TransactionHash(zellbook_core::types::decode_hex(text).unwrap())
-}
-
-/// Places orders one after the other. Returns how long each took until it was accepted, sorted.
-async fn honest(replica: &Replica, trader: &SecretKey, count: usize) -> Vec<Duration> {
-    let mut times = Vec::new();
-    for _ in 0..count {
-        let (json, hash) = replica.sign(trader, Action::Order(order("buy 0.01 ETH/USDT @ 1000")));
-        let began = Instant::now();
-        replica.submit(&json).await;
-        times.push(began.elapsed());
-        assert_eq!(replica.outcome(&hash).await["status"], "applied");
-    }
-    times.sort_unstable();
-    times
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn keys_without_balance_cannot_fill_the_outbox_beside_an_honest_client() {
-    let folder = TempDir::new().unwrap();
-    let replica = Replica::start(&folder, "data", &[]).await;
-    let (alice, poor, nobody) = (key(1), key(2), key(9));
-    replica.fund(&[alice.public_key(), poor.public_key()]).await;
-    let before = honest(&replica, &alice, 40).await;
-    // Orders of a key that the state does not know, and of one that cannot pay them.
-    let sign = |who: &SecretKey| -> Vec<String> {
-        (0..1000).map(|_| replica.sign_order(who, "sell 1000 ETH/USDT @ 2000").0).collect()
-    };
-    let attacks = [(sign(&nobody), "unknown_signer"), (sign(&poor), "balance_too_low")];
-    let taken = number(&replica.status().await["posting"]["taken"]);
-    let attack = async {
-        for (elements, name) in attacks.iter().cycle().take(6) {
-            let names = submit_all(&replica, elements).await;
-            assert!(names.len() == 1000 && names.iter().all(|found| found == name), "{names:?}");
-        }
-    };
-    let ((), during) = tokio::join!(attack, honest(&replica, &alice, 40));
-    let at = |times: &[Duration], percent: usize| times[(times.len() * percent).div_ceil(100) - 1];
-    for (name, times) in [("before", &before), ("during", &during)] {
-        println!("{name}: p50 {:?}, p99 {:?}", at(times, 50), at(times, 99));
-    }
-    let status = replica.status().await;
-    let of_honest = number(&status["posting"]["taken"]) - taken;
-    assert_eq!(of_honest, 40, "nothing of the attack is in the outbox: {status}");
-    // Each request of the attack has 1,000 signatures to check, on the same processors as this test.
-    let most = at(&before, 50) * 20 + Duration::from_secs(5);
-    assert!(at(&during, 50) < most, "{before:?}\n{during:?}");
 }

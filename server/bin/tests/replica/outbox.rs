@@ -202,7 +202,7 @@ async fn a_transaction_that_expires_in_the_outbox_stays_expired_after_a_restart(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flood_of_one_key_delays_nobody_else_and_ends_in_429() {
+async fn a_flood_of_one_key_ends_in_429_and_leaves_room_for_others_and_for_its_own_cancels() {
     const EACH: u64 = 1000;
     let folder = TempDir::new().unwrap();
     let sequencer_data = folder.path().join("sequencer");
@@ -213,11 +213,6 @@ async fn a_flood_of_one_key_delays_nobody_else_and_ends_in_429() {
     replica.ready().await;
     let (flooder, honest) = (key(1), key(2));
     replica.fund(&[flooder.public_key(), honest.public_key()]).await;
-    let mut before = Vec::new();
-    for number in 0..10 {
-        let line = format!("sell 0.01 ETH/USDT @ {}", 2500 + number);
-        before.push(latency(&replica.order(&honest, &line).await));
-    }
     // The flood gathers in an outage, so that the test does not depend on the speed of the machine.
     sequencer.kill();
     let line = "buy 0.01 ETH/USDT @ 100 ioc";
@@ -249,39 +244,18 @@ async fn a_flood_of_one_key_delays_nobody_else_and_ends_in_429() {
     assert_eq!(one.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(one.headers()["ratelimit-remaining"], "0");
     assert!(one.headers()["retry-after"].to_str().unwrap().parse::<u64>().unwrap() > 0);
-    // The flooder's own cancels have room.
-    let (switch, _) = replica.sign(&flooder, Action::CancelAllAfter { time: 0 });
+    // The flooder's own cancels have room, and so has another account.
+    let (switch, cancelled) = replica.sign(&flooder, Action::CancelAllAfter { time: 0 });
     replica.submit(&switch).await;
+    let (json, sold) = replica.sign_order(&honest, "sell 0.01 ETH/USDT @ 2400");
+    replica.submit(&json).await;
     sequencer.restart("/node/ready").await;
-    // The first one also waits for the end of the outage.
-    replica.order(&honest, "sell 0.01 ETH/USDT @ 2400").await;
-    // While thousands wait, another account's orders and switch are applied about as soon as before.
-    let mut under = Vec::new();
-    for number in 0..10 {
-        let line = format!("sell 0.01 ETH/USDT @ {}", 2600 + number);
-        under.push(latency(&replica.order(&honest, &line).await));
-        let time = now_ms() + 60_000;
-        let switched = replica.perform(&honest, Action::CancelAllAfter { time }).await;
-        assert_eq!(switched["status"], "applied", "{switched}");
-        under.push(latency(&switched));
+    for hash in [cancelled, sold] {
+        assert_eq!(replica.outcome(&hash).await["status"], "applied");
     }
+    // They went first.
     let waiting = number(&replica.status().await["outbox"]);
-    for latencies in [&mut before, &mut under] {
-        latencies.sort_unstable();
-    }
-    println!(
-        "submit to applied: before {before:?} ms, under the flood {under:?} ms; {waiting} wait"
-    );
     assert!(waiting > 500, "the flood is over: {waiting} wait");
-    let posting = replica.status().await["posting"].clone();
-    let posts = number(&posting["posted"]) + number(&posting["posted_again"]);
-    assert!(posts * 100 <= number(&posting["posted"]) * 105, "{posting}");
-}
-
-/// The time from submission to outcome, in milliseconds.
-fn latency(outcome: &Value) -> u64 {
-    assert_eq!(outcome["status"], "applied", "{outcome}");
-    number(&outcome["applied_ms"]).saturating_sub(number(&outcome["received_ms"]))
 }
 
 #[tokio::test]
@@ -342,42 +316,6 @@ async fn what_expires_in_an_outage_has_no_effect_after_it() {
     let trades = first.get("/v1/markets/ETH-USDT/trades").await;
     assert_eq!(trades["trades"], json!([]));
     drop(second);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_faucet_credits_fifty_accounts_at_once() {
-    let folder = TempDir::new().unwrap();
-    let mut replica = Replica::start(&folder, "data", &[]).await;
-    replica.ready().await;
-    let bodies =
-        (1..=50).map(|seed| json!({ "account": key(seed).public_key() .to_string()}).to_string());
-    let bodies: Vec<String> = bodies.collect();
-    // One client, so that a slow machine does not have to open fifty connections at once.
-    let (client, url) = (client(), format!("{}/v1/faucet", replica.process.url));
-    let requests = bodies.iter().map(|body| {
-        let post = client.post(&url).header("content-type", "application/json");
-        async {
-            let answer = post.body(body.clone()).send().await;
-            let answer =
-                answer.unwrap_or_else(|error| panic!("{error}\n{}", replica.process.log()));
-            (answer.status(), answer.json::<Value>().await.unwrap())
-        }
-    });
-    let mut hashes = Vec::new();
-    for (status, answer) in futures_util::future::join_all(requests).await {
-        assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
-        let entries = answer["transactions"].as_array().unwrap();
-        hashes.extend(entries.iter().map(|entry| entry["hash"].as_str().unwrap().to_string()));
-    }
-    assert!(hashes.len() >= 100, "{}", hashes.len());
-    for hash in &hashes {
-        let outcome = replica.outcome(hash).await;
-        assert_eq!(outcome["status"], "applied", "{outcome}");
-    }
-    let (status, answer) = replica.request(Method::POST, "/v1/faucet", &bodies[0]).await;
-    // If a new hour starts during the test, the account is rightly credited again.
-    let is_refused = status == StatusCode::TOO_MANY_REQUESTS;
-    assert!(is_refused || status == StatusCode::ACCEPTED, "{status} {answer}");
 }
 
 #[tokio::test]

@@ -87,7 +87,7 @@ async fn scene() -> Scene {
 }
 
 /// Places orders one after the other. Returns for each how long it took from submission to its effect.
-async fn trades(scene: &Scene, orders: usize) -> Vec<Duration> {
+pub async fn trades(scene: &Scene, orders: usize) -> Vec<Duration> {
     let mut times = Vec::new();
     let mut pace = tokio::time::interval(PACE);
     for _ in 0..orders {

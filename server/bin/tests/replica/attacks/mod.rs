@@ -7,8 +7,10 @@ mod admin;
 mod connections;
 mod faucet;
 mod funded;
+mod one_key;
 pub mod signatures;
 pub mod sockets;
+mod unfunded;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -39,7 +41,7 @@ const RATIO_MAX: u32 = 2;
 pub const SLACK: Duration = Duration::from_millis(50);
 /// The same for attacks that the replica has to work for, on the processors that other programs use too: it posts and
 /// applies their transactions, and answers their frames.
-const WORK_SLACK: Duration = Duration::from_secs(1);
+pub const WORK_SLACK: Duration = Duration::from_secs(1);
 /// How often a comparison is made before it fails. Other programs spoil some of them, a real blockade all.
 const ROUNDS: usize = 4;
 /// How long an attacker waits after the replica has closed his connection.
@@ -84,7 +86,7 @@ pub struct Scene {
 
 impl Scene {
     /// A replica with an account that has test tokens.
-    async fn start(arguments: &[&str]) -> Self {
+    pub async fn start(arguments: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let replica = Replica::start(&folder, "data", arguments).await;
         replica.fund(&[key(1).public_key()]).await;
@@ -214,7 +216,7 @@ pub struct Attack {
 
 impl Attack {
     /// Opens connections that send these bytes and then read as slowly as they can.
-    async fn start(replica: &Replica, source: Source, count: usize, bytes: Vec<u8>) -> Self {
+    pub async fn start(replica: &Replica, source: Source, count: usize, bytes: Vec<u8>) -> Self {
         Self::on(address(replica), source, count, bytes).await
     }
 
