@@ -26,3 +26,4 @@ mod rollback;
 pub mod sequencer;
 mod snapshots;
 pub mod store;
+mod turns;

@@ -1,12 +1,19 @@
 //! Inclusion proofs of the state. They need the tree, which only the replica's task has. So requests go to
 //! it over a bounded channel, and it answers between commits; a proof takes microseconds.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use zellbook_core::{Exchange, Hash, LeafKey, Proof};
 
-/// The most requests that may wait; further ones are refused.
+use crate::client_address::ClientAddress;
+use crate::turns::{Turn, Turns};
+
+/// The most requests that may wait. Further ones wait for their clients' turns.
 const WAITING_MAX: usize = 256;
+/// The most requests of one client that may wait.
+const WAITING_PER_CLIENT_MAX: usize = 8;
 /// The most requests answered between two commits, so that they cannot delay the batches.
 const ANSWERS_AT_ONCE: usize = 64;
 
@@ -22,21 +29,22 @@ pub struct StateProof {
 }
 
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum ProveError {
-    #[error("this replica has too many requests for proofs; try again later")]
-    Busy,
-    #[error("this replica has halted and makes no proofs any more; use another replica")]
-    Halted,
-}
+#[error("this replica has halted and makes no proofs any more; use another replica")]
+pub struct Halted;
 
 struct Question {
     key: LeafKey,
     answer: oneshot::Sender<StateProof>,
+    /// Here, so that it also ends with the question where the client has given up.
+    turn: Turn,
 }
 
 /// Sends requests for proofs.
 #[derive(Clone)]
-pub struct Prover(mpsc::Sender<Question>);
+pub struct Prover {
+    questions: mpsc::Sender<Question>,
+    turns: Arc<Turns>,
+}
 
 /// Receives requests for proofs.
 pub struct Questions(mpsc::Receiver<Question>);
@@ -44,19 +52,18 @@ pub struct Questions(mpsc::Receiver<Question>);
 /// Both ends of a channel for requests.
 pub fn prover() -> (Prover, Questions) {
     let (sender, receiver) = mpsc::channel(WAITING_MAX);
-    (Prover(sender), Questions(receiver))
+    let turns = Turns::new(WAITING_MAX, WAITING_PER_CLIENT_MAX);
+    (Prover { questions: sender, turns }, Questions(receiver))
 }
 
 impl Prover {
-    /// Proves the value or absence of a leaf after the last commit.
-    pub async fn prove(&self, key: LeafKey) -> Result<StateProof, ProveError> {
+    /// Proves the value or absence of a leaf after the last commit, when it is the client's turn.
+    pub async fn prove(&self, client: ClientAddress, key: LeafKey) -> Result<StateProof, Halted> {
+        let turn = self.turns.take(client, false).await;
         let (answer, answered) = oneshot::channel();
-        self.0.try_send(Question { key, answer }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => ProveError::Busy,
-            mpsc::error::TrySendError::Closed(_) => ProveError::Halted,
-        })?;
+        self.questions.send(Question { key, answer, turn }).await.map_err(|_| Halted)?;
         // A replica that halts drops its end of the channel, with the requests that wait in it.
-        answered.await.map_err(|_| ProveError::Halted)
+        answered.await.map_err(|_| Halted)
     }
 }
 
@@ -88,7 +95,7 @@ impl Questions {
     }
 }
 
-fn answer(exchange: &mut Exchange, Question { key, answer }: Question) {
+fn answer(exchange: &mut Exchange, Question { key, answer, turn: _turn }: Question) {
     let (value, proof) = exchange.prove(&key);
     let batch = exchange.counters().batch;
     // Fails if the client has disconnected.

@@ -1,8 +1,8 @@
 //! The endpoints of one account: balances, history, and proofs of its balances and orders.
 
-use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
+use axum::{Extension, Json};
 use serde::Deserialize;
 use zellbook_core::state::OrderLeaf;
 use zellbook_core::types::TokenIndex;
@@ -15,6 +15,8 @@ use zellbook_core::{LeafKey, Lots, PublicKey, Rules};
 use super::app::{App, Shared};
 use super::error::ApiError;
 use super::markets::{bounded, parameters};
+use super::reads::Reads;
+use crate::client_address::ClientAddress;
 use crate::store::{QueryError, View, read_balance};
 
 /// The most rows of history in one response.
@@ -40,9 +42,13 @@ impl App {
         Err(ApiError::not_found("unknown_token", message))
     }
 
-    pub async fn account(&self, account: PublicKey) -> Result<AccountBody, ApiError> {
+    pub async fn account(
+        &self,
+        reads: &Reads,
+        account: PublicKey,
+    ) -> Result<AccountBody, ApiError> {
         // The store is read first: then the wait covers every batch that the read can have seen.
-        let body = self.reader.read(move |view| view.account(&account)).await?;
+        let body = reads.read(move |view| view.account(&account)).await?;
         self.wait_published(&body.batch).await?;
         Ok(body)
     }
@@ -51,9 +57,10 @@ impl App {
 /// `GET /v1/accounts/{public key}`. An account that was never used is empty, not an error.
 pub async fn account(
     State(app): Shared,
+    reads: Reads,
     Path(account): Path<String>,
 ) -> Result<Json<AccountBody>, ApiError> {
-    Ok(Json(app.account(parse_account(&account)?).await?))
+    Ok(Json(app.account(&reads, parse_account(&account)?).await?))
 }
 
 #[derive(Deserialize)]
@@ -79,6 +86,7 @@ struct Rows<T> {
 /// Reads a page of an account's history.
 async fn history<T: Send + 'static>(
     app: &App,
+    reads: &Reads,
     account: &str,
     query: History,
     read: ReadRows<T>,
@@ -88,8 +96,7 @@ async fn history<T: Send + 'static>(
     let limit = bounded(limit, 50, HISTORY_MAX)?;
     let before = before.unwrap_or(u64::MAX);
     // One read transaction, so that the batch is the one that the rows belong to.
-    let (batch, certified, rows) = app
-        .reader
+    let (batch, certified, rows) = reads
         .read(move |view| {
             let rows = read(view, &account, before, limit)?;
             Ok((view.last_batch()?, view.certified_batch()?, rows))
@@ -103,11 +110,12 @@ async fn history<T: Send + 'static>(
 /// `GET /v1/accounts/{public key}/orders?before=&limit=`: closed orders, newest first.
 pub async fn orders(
     State(app): Shared,
+    reads: Reads,
     Path(account): Path<String>,
     query: History,
 ) -> Result<Json<OrdersResponse>, ApiError> {
     let Rows { batch, certified_batch, rows: orders } =
-        history(&app, &account, query, |view, account, before, limit| {
+        history(&app, &reads, &account, query, |view, account, before, limit| {
             view.past_orders(account, before, limit)
         })
         .await?;
@@ -117,11 +125,12 @@ pub async fn orders(
 /// `GET /v1/accounts/{public key}/fills?before=&limit=`, newest first.
 pub async fn fills(
     State(app): Shared,
+    reads: Reads,
     Path(account): Path<String>,
     query: History,
 ) -> Result<Json<FillsResponse>, ApiError> {
     let Rows { batch, certified_batch, rows: fills } =
-        history(&app, &account, query, |view, account, before, limit| {
+        history(&app, &reads, &account, query, |view, account, before, limit| {
             view.fills(account, before, limit)
         })
         .await?;
@@ -132,11 +141,12 @@ pub async fn fills(
 /// first.
 pub async fn ledger(
     State(app): Shared,
+    reads: Reads,
     Path(account): Path<String>,
     query: History,
 ) -> Result<Json<LedgerResponse>, ApiError> {
     let Rows { batch, certified_batch, rows: entries } =
-        history(&app, &account, query, |view, account, before, limit| {
+        history(&app, &reads, &account, query, |view, account, before, limit| {
             view.ledger(account, before, limit)
         })
         .await?;
@@ -152,6 +162,7 @@ pub struct ProofQuery {
 /// `GET /v1/accounts/{public key}/proof?token=ETH`: a balance with its inclusion proof.
 pub async fn proof(
     State(app): Shared,
+    Extension(client): Extension<ClientAddress>,
     Path(account): Path<String>,
     query: Result<Query<ProofQuery>, QueryRejection>,
 ) -> Result<Json<BalanceProofBody>, ApiError> {
@@ -162,7 +173,7 @@ pub async fn proof(
     let bytes = key.to_bytes();
     // The replica's task makes the proof, because only it has the tree. The store has the leaves, but no
     // hashes of inner nodes.
-    let proven = app.watch.prover.prove(key).await?;
+    let proven = app.watch.prover.prove(client, key).await?;
     let batch = proven.batch.to_string();
     app.wait_published(&batch).await?;
     let certified_batch = app.certified_batch();
@@ -187,6 +198,7 @@ pub async fn proof(
 /// that the account has no such open order.
 pub async fn order_proof(
     State(app): Shared,
+    Extension(client): Extension<ClientAddress>,
     Path((account, id)): Path<(String, String)>,
 ) -> Result<Json<OrderProofBody>, ApiError> {
     let account = parse_account(&account)?;
@@ -195,7 +207,7 @@ pub async fn order_proof(
     })?;
     let key = LeafKey::Order(account, id);
     let bytes = key.to_bytes();
-    let proven = app.watch.prover.prove(key).await?;
+    let proven = app.watch.prover.prove(client, key).await?;
     let batch = proven.batch.to_string();
     app.wait_published(&batch).await?;
     let certified_batch = app.certified_batch();

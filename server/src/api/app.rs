@@ -14,6 +14,7 @@ use super::faucet::Faucet;
 use super::in_progress::InProgress;
 use super::origin::Origins;
 use super::page::Page;
+use super::reads::Queues;
 use super::sockets::Sockets;
 use crate::clock::Clock;
 use crate::outbox::Outbox;
@@ -57,6 +58,7 @@ pub struct App {
     pub bodies: Bodies,
     pub in_progress: Arc<InProgress>,
     pub checks: Arc<Checks>,
+    pub queues: Queues,
     pub readiness: Readiness,
     pub sockets: Arc<Sockets>,
     /// Becomes true when the replica stops.

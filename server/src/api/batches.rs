@@ -10,6 +10,7 @@ use zellbook_core::wire::{BatchBody, BatchesResponse, CertifiedBody, HeadersResp
 use super::app::{App, Shared};
 use super::error::ApiError;
 use super::markets::{bounded, parameters};
+use super::reads::Reads;
 use crate::evidence::signed_attestations;
 
 /// The maximum length of all bodies in a response, which has at least one batch.
@@ -20,12 +21,13 @@ const HEADERS_MAX: u32 = 100;
 /// `GET /v1/batches/{index}`.
 pub async fn one(
     State(app): Shared,
+    reads: Reads,
     Path(index): Path<String>,
 ) -> Result<Json<BatchBody>, ApiError> {
     let number = parse_index(&index)?;
     // With a limit of 0 bytes the result has exactly one batch.
     let (last, batches) =
-        app.reader.read(move |view| Ok((view.last_batch()?, view.batches(number - 1, 0)?))).await?;
+        reads.read(move |view| Ok((view.last_batch()?, view.batches(number - 1, 0)?))).await?;
     // A replica that started from a snapshot can return a later batch, the first one that it has.
     let found = batches.into_iter().find(|batch| batch.index == number.to_string());
     found.map(Json).ok_or_else(|| app.no_batch(number, last))
@@ -62,13 +64,14 @@ pub struct HeadersQuery {
 /// `GET /v1/headers?before=&limit=`: batches without their bodies, newest first.
 pub async fn headers(
     State(app): Shared,
+    reads: Reads,
     query: Result<Query<HeadersQuery>, QueryRejection>,
 ) -> Result<Json<HeadersResponse>, ApiError> {
     let HeadersQuery { before, limit } = parameters(query)?;
     let limit = bounded(limit, 25, HEADERS_MAX)?;
     let before = before.unwrap_or(u64::MAX);
     let (last, headers) =
-        app.reader.read(move |view| Ok((view.last_batch()?, view.headers(before, limit)?))).await?;
+        reads.read(move |view| Ok((view.last_batch()?, view.headers(before, limit)?))).await?;
     let (last, start) = (last.to_string(), app.start.to_string());
     Ok(Json(HeadersResponse { headers, last, start }))
 }
@@ -82,15 +85,14 @@ pub struct BatchesQuery {
 /// `GET /v1/batches?after=N`: the batches after N, in sequence, about 1 MB at a time.
 pub async fn list(
     State(app): Shared,
+    reads: Reads,
     query: Result<Query<BatchesQuery>, QueryRejection>,
 ) -> Result<Json<BatchesResponse>, ApiError> {
     // Nothing in this file waits for the published view. When a certified root differs from ours, the last
     // commit is in the store as evidence but is never published, and these endpoints must still return it.
     let after = parameters(query)?.after;
-    let (last, batches) = app
-        .reader
-        .read(move |view| Ok((view.last_batch()?, view.batches(after, BODY_BYTES)?)))
-        .await?;
+    let (last, batches) =
+        reads.read(move |view| Ok((view.last_batch()?, view.batches(after, BODY_BYTES)?))).await?;
     let (last, start) = (last.to_string(), app.start.to_string());
     Ok(Json(BatchesResponse { batches, last, start }))
 }
@@ -104,11 +106,11 @@ pub struct CertifiedQuery {
 /// `GET /v1/certified?from=N`: the first certified root of batch N or a later one, with the signatures of
 /// the replicas that certified it.
 pub async fn certified(
-    State(app): Shared,
+    reads: Reads,
     query: Result<Query<CertifiedQuery>, QueryRejection>,
 ) -> Result<Json<CertifiedBody>, ApiError> {
     let from = parameters(query)?.from;
-    let found = app.reader.read(move |view| {
+    let found = reads.read(move |view| {
         let Some((batch, root)) = view.certified_from(from)? else { return Ok(None) };
         let attestations = signed_attestations(view, batch, &root)?;
         let (batch, root) = (batch.to_string(), hex::encode(root));

@@ -9,6 +9,7 @@ use zellbook_core::wire::CandlesResponse;
 use super::app::Shared;
 use super::error::ApiError;
 use super::markets::{bounded, parameters};
+use super::reads::Reads;
 use crate::store::Interval;
 
 const CANDLES_MAX: u32 = 1000;
@@ -24,6 +25,7 @@ pub struct CandlesQuery {
 /// `GET /v1/markets/{base}-{quote}/candles?interval=&before=&limit=`, newest first.
 pub async fn candles(
     State(app): Shared,
+    reads: Reads,
     Path(market): Path<String>,
     query: Result<Query<CandlesQuery>, QueryRejection>,
 ) -> Result<Json<CandlesResponse>, ApiError> {
@@ -37,8 +39,7 @@ pub async fn candles(
     };
     let market = app.market(&market)?.clone();
     let name = market.name.clone();
-    let (batch, candles) = app
-        .reader
+    let (batch, candles) = reads
         .read(move |view| {
             let before = before.unwrap_or(u64::MAX);
             Ok((view.last_batch()?, view.candles(&market, interval, before, limit)?))

@@ -11,6 +11,7 @@ use zellbook_core::wire::{Channel, FeedData, TradeBody, TradesResponse};
 use super::accounts::parse_account;
 use super::app::App;
 use super::error::ApiError;
+use super::reads::Reads;
 use crate::published::{BOOK_DEPTH_MAX, Messages, Update};
 
 /// The number of trades in a snapshot of the channel `trades`.
@@ -36,10 +37,11 @@ pub fn named(channel: Channel) -> Result<(Channel, Option<PublicKey>), ApiError>
 
 /// The data of a channel's first message, and the last batch that it includes.
 pub async fn snapshot(
-    app: &App,
+    reads: &Reads,
     channel: &Channel,
     account: Option<PublicKey>,
 ) -> Result<(FeedData, u64), ApiError> {
+    let app = &reads.app;
     // The status stays available after a halt, so that clients learn the reason.
     if let Some(error) = app.halted().filter(|_| *channel != Channel::Status) {
         return Err(error);
@@ -51,12 +53,12 @@ pub async fn snapshot(
             (FeedData::Book(body), batch)
         }
         (Channel::Trades { market }, _) => {
-            let body = app.trades(app.market(market)?, u64::MAX, TRADES).await?;
+            let body = app.trades(reads, app.market(market)?, u64::MAX, TRADES).await?;
             let batch = body.batch.clone();
             (FeedData::Trades(body), batch)
         }
         (Channel::Account { .. }, Some(key)) => {
-            let body = app.account(key).await?;
+            let body = app.account(reads, key).await?;
             let batch = body.batch.clone();
             (FeedData::Account(body), batch)
         }
@@ -103,7 +105,7 @@ async fn account_changes(
         return Ok(Vec::new());
     }
     let update = Arc::clone(update);
-    let bodies = app.reader.read(move |view| match update.account(&account) {
+    let bodies = app.read_for_feed(move |view| match update.account(&account) {
         Some(changes) => view.account_change(&account, update.batch, update.certified, changes),
         None => Ok(Vec::new()),
     });

@@ -6,17 +6,17 @@
 //! waits for itself alone. The pieces of a request begin small, so that an order waits for little more than one
 //! signature of each client that is new to us.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::num::NonZero;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use tokio::sync::{Semaphore, oneshot};
 use tokio::task::spawn_blocking;
 
 use crate::client_address::ClientAddress;
+use crate::turns::Turns;
 
 /// The most transactions that a client checks before it queues again. A turn costs some 10 microseconds itself.
 const TURN: usize = 4;
@@ -53,9 +53,9 @@ pub enum Unfinished {
 }
 
 pub struct Checks {
-    checks: Arc<Lane>,
+    checks: Arc<Turns>,
     /// One thread reads long bodies, so that no check waits for one.
-    reads: Arc<Lane>,
+    reads: Arc<Turns>,
     bad: DefaultKeyedRateLimiter<ClientAddress>,
     /// The clients that sent a bad signature lately.
     recent: Mutex<HashMap<ClientAddress, Recent>>,
@@ -69,106 +69,6 @@ struct Recent {
     is_slowed: bool,
 }
 
-/// Threads in whose use clients take turns.
-struct Lane {
-    queue: Mutex<Queue>,
-    /// A semaphore with one permit for each client that has work here.
-    turns: Mutex<HashMap<ClientAddress, Weak<Semaphore>>>,
-}
-
-/// Who gets the next free thread.
-struct Queue {
-    /// The free threads. None is free while anyone waits.
-    free: usize,
-    first: VecDeque<oneshot::Sender<Thread>>,
-    /// Clients with recent bad signatures, which come after all others.
-    last: VecDeque<oneshot::Sender<Thread>>,
-}
-
-impl Queue {
-    /// The next one that has not been given up.
-    fn next(&mut self) -> Option<oneshot::Sender<Thread>> {
-        let mut waiting = std::iter::from_fn(|| {
-            let first = self.first.pop_front();
-            first.or_else(|| self.last.pop_front())
-        });
-        waiting.find(|waiting| !waiting.is_closed())
-    }
-}
-
-/// The right to use one thread, which passes to the next in the queue when this is dropped.
-struct Thread(Arc<Lane>);
-
-impl Drop for Thread {
-    fn drop(&mut self) {
-        let mut queue = self.0.queue();
-        let Some(next) = queue.next() else {
-            queue.free += 1;
-            return;
-        };
-        // Before the message is sent: if it cannot be received, it is dropped here, and locks the queue again.
-        drop(queue);
-        let _ = next.send(Self(Arc::clone(&self.0)));
-    }
-}
-
-impl Lane {
-    fn new(threads: usize) -> Arc<Self> {
-        let queue = Queue { free: threads, first: VecDeque::new(), last: VecDeque::new() };
-        Arc::new(Self { queue: Mutex::new(queue), turns: Mutex::default() })
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Does a client's work when it is its turn, on one of the threads.
-    async fn work<T: Send + 'static>(
-        self: &Arc<Self>,
-        client: ClientAddress,
-        is_last: impl FnOnce() -> bool,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Unfinished> {
-        let failed = |error: &dyn std::fmt::Display| Unfinished::Failed(error.to_string());
-        // First the client's own queue, then the one that all share. Both are first in, first out.
-        let own = self.turn(client).acquire_owned().await.map_err(|error| failed(&error))?;
-        let thread = self.thread(is_last()).await.map_err(|error| failed(&error))?;
-        let done = spawn_blocking(move || {
-            // In the closure, which continues where its request is given up.
-            let _permits = (own, thread);
-            work()
-        });
-        done.await.map_err(|error| failed(&error))
-    }
-
-    /// Waits for a thread.
-    async fn thread(self: &Arc<Self>, is_last: bool) -> Result<Thread, oneshot::error::RecvError> {
-        let waiting = {
-            let mut queue = self.queue();
-            if queue.free > 0 {
-                queue.free -= 1;
-                return Ok(Thread(Arc::clone(self)));
-            }
-            let (sender, receiver) = oneshot::channel();
-            if is_last { &mut queue.last } else { &mut queue.first }.push_back(sender);
-            receiver
-        };
-        waiting.await
-    }
-
-    fn turn(&self, client: ClientAddress) -> Arc<Semaphore> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(turn) = turns.get(&client).and_then(Weak::upgrade) {
-            return turn;
-        }
-        // Only the clients with checks in progress stay, and those are bounded by the connections.
-        turns.retain(|_, turn| turn.strong_count() > 0);
-        let turn = Arc::new(Semaphore::new(1));
-        turns.insert(client, Arc::downgrade(&turn));
-        turn
-    }
-}
-
 impl Default for Checks {
     fn default() -> Self {
         // One processor is left to the tasks that follow the sequence, post and answer.
@@ -176,8 +76,8 @@ impl Default for Checks {
         let threads = processors.saturating_sub(1).max(1);
         let quota = Quota::per_second(BAD_PER_SECOND).allow_burst(BAD_AT_ONCE);
         Self {
-            checks: Lane::new(threads),
-            reads: Lane::new(1),
+            checks: Turns::new(threads, 1),
+            reads: Turns::new(1, 1),
             bad: RateLimiter::keyed(quota),
             recent: Mutex::default(),
         }
@@ -212,8 +112,7 @@ impl Checks {
                 }
                 Ok::<_, Unfinished>(results)
             };
-            let is_last = || self.recent(client).is_some();
-            results.extend(self.checks.work(client, is_last, work).await??);
+            results.extend(self.work(&self.checks, client, work).await??);
         }
         Ok(results)
     }
@@ -229,8 +128,23 @@ impl Checks {
             return Ok(read(&body));
         }
         self.permit_long(client).map_err(Unfinished::TooManyBad)?;
-        let is_last = || self.recent(client).is_some();
-        self.reads.work(client, is_last, move || read(&body)).await
+        self.work(&self.reads, client, move || read(&body)).await
+    }
+
+    /// Does a client's work when it is its turn, on one of the threads.
+    async fn work<T: Send + 'static>(
+        &self,
+        turns: &Arc<Turns>,
+        client: ClientAddress,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Unfinished> {
+        let turn = turns.take(client, self.recent(client).is_some()).await;
+        let done = spawn_blocking(move || {
+            // In the closure, which continues where its request is given up.
+            let _turn = turn;
+            work()
+        });
+        done.await.map_err(|error| Unfinished::Failed(error.to_string()))
     }
 
     /// Whether a client may send long bodies now.
@@ -337,7 +251,7 @@ mod tests {
         fn new() -> Self {
             let (begin, begun) = mpsc::channel();
             Self {
-                checks: Arc::new(Checks { checks: Lane::new(1), ..Checks::default() }),
+                checks: Arc::new(Checks { checks: Turns::new(1, 1), ..Checks::default() }),
                 log: Arc::default(),
                 begin,
                 begun: Arc::new(Mutex::new(begun)),
@@ -360,11 +274,7 @@ mod tests {
 
         /// Waits until no thread is free, and this many clients wait for one.
         async fn until_waiting(&self, clients: usize) {
-            let is_waiting = || {
-                let queue = self.checks.checks.queue();
-                queue.free == 0 && queue.first.len() + queue.last.len() == clients
-            };
-            while !is_waiting() {
+            while self.checks.checks.waiting() != Some(clients) {
                 tokio::task::yield_now().await;
             }
         }

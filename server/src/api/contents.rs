@@ -10,6 +10,7 @@ use super::app::Shared;
 use super::batches::parse_index;
 use super::error::ApiError;
 use super::markets::{bounded, parameters};
+use super::reads::Reads;
 use super::transactions::{parse_hash, unknown_transaction};
 
 /// The most elements in one response. The bound limits CPU time: an element without a stored outcome is
@@ -29,6 +30,7 @@ pub struct ContentsQuery {
 /// the sequence proof.
 pub async fn contents(
     State(app): Shared,
+    reads: Reads,
     Path(index): Path<String>,
     query: Result<Query<ContentsQuery>, QueryRejection>,
 ) -> Result<Json<ContentsBody>, ApiError> {
@@ -36,7 +38,7 @@ pub async fn contents(
     let ContentsQuery { from, limit } = parameters(query)?;
     let limit = usize::try_from(bounded(limit, 50, ELEMENTS_SHOWN_MAX)?).unwrap_or(0);
     let from = from.unwrap_or(0);
-    let read = app.reader.read(move |view| {
+    let read = reads.read(move |view| {
         // The newest batch before the next index is the requested one, or an earlier one if this replica
         // does not have it.
         let header = view.headers(index.saturating_add(1), 1)?.pop();
@@ -74,6 +76,7 @@ pub struct TradesQuery {
 /// taker order.
 pub async fn trades(
     State(app): Shared,
+    reads: Reads,
     Path(index): Path<String>,
     query: Result<Query<TradesQuery>, QueryRejection>,
 ) -> Result<Json<BatchTradesResponse>, ApiError> {
@@ -81,7 +84,7 @@ pub async fn trades(
     let TradesQuery { from, limit, taker_order } = parameters(query)?;
     let limit = bounded(limit, 50, TRADES_SHOWN_MAX)?;
     let from = from.unwrap_or(0);
-    let read = app.reader.read(move |view| {
+    let read = reads.read(move |view| {
         if view.headers(index.saturating_add(1), 1)?.pop().map(|it| it.index)
             != Some(index.to_string())
         {
@@ -98,13 +101,14 @@ pub async fn trades(
 /// `GET /v1/transactions/{hash}/signed`: the text that was signed, and the signature.
 pub async fn signed(
     State(app): Shared,
+    reads: Reads,
     Path(hash): Path<String>,
 ) -> Result<Json<SignedBody>, ApiError> {
     let hash = parse_hash(&hash)?;
     // The outbox is read first: a transaction leaves it only once it is in the store, so reading in this
     // order cannot miss it.
     let waiting = app.outbox.element(&hash);
-    let stored = app.reader.read(move |view| view.signed(&hash)).await?;
+    let stored = reads.read(move |view| view.signed(&hash)).await?;
     let found = stored.or_else(|| SignedBody::read(&app.rules, &waiting?).ok());
     found.map(Json).ok_or_else(unknown_transaction)
 }

@@ -50,8 +50,7 @@ pub async fn credit(
     // The state has the references of applied deposits, also of those before a restart and of those that
     // another replica with the same key signed.
     let missing = app
-        .reader
-        .read(move |view| {
+        .read_to_judge(client, move |view| {
             let mut missing = Vec::new();
             for token in tokens {
                 if !view.has_leaf(&LeafKey::Reference(token, reference.clone()))? {

@@ -12,7 +12,7 @@ use super::checks::{TooManyBad, Unfinished};
 use super::rate_limit::RateLimit;
 use super::sockets::Refused;
 use crate::outbox::SubmitError;
-use crate::prover::ProveError;
+use crate::prover::Halted;
 use crate::store::QueryError;
 
 #[derive(Debug)]
@@ -147,14 +147,10 @@ impl From<SubmitError> for ApiError {
     }
 }
 
-impl From<ProveError> for ApiError {
-    fn from(error: ProveError) -> Self {
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        match error {
-            ProveError::Busy => Self::new(status, "busy", error.to_string()).retry_after(1),
-            // Without Retry-After, because a halt is for good.
-            ProveError::Halted => Self::new(status, "halted", error.to_string()),
-        }
+impl From<Halted> for ApiError {
+    fn from(halted: Halted) -> Self {
+        // Without Retry-After, because a halt is for good.
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "halted", halted.to_string())
     }
 }
 

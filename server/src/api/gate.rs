@@ -76,21 +76,26 @@ pub async fn check_codings(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// Bounds the requests of each client that are in progress.
+/// Begins a request when it is its client's turn, and bounds the requests of each client that are in progress.
 pub async fn bound_requests(
     State(app): Shared,
     Extension(client): Extension<ClientAddress>,
     request: Request,
     next: Next,
 ) -> Response {
-    let Some(counted) = app.in_progress.begin(client) else {
-        let message = format!(
-            "{REQUESTS_PER_CLIENT_MAX} requests of your address are in progress; wait for their responses"
-        );
-        let status = StatusCode::TOO_MANY_REQUESTS;
-        return ApiError::new(status, "too_many_requests", message).retry_after(1).into_response();
+    let respond = async {
+        let Some(counted) = app.in_progress.begin(client) else {
+            let message = format!(
+                "{REQUESTS_PER_CLIENT_MAX} requests of your address are in progress; wait for their responses"
+            );
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            return ApiError::new(status, "too_many_requests", message)
+                .retry_after(1)
+                .into_response();
+        };
+        counted.until_sent(next.run(request).await)
     };
-    counted.until_sent(next.run(request).await)
+    app.queues.work.begin(client, respond).await
 }
 
 /// Replaces the body of each request by its bytes. The share of the budget is held until the response.

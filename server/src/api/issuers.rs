@@ -12,6 +12,7 @@ use zellbook_core::wire::{DepositsResponse, WithdrawalsResponse};
 use super::app::{App, Shared};
 use super::error::ApiError;
 use super::markets::{bounded, parameters};
+use super::reads::Reads;
 use crate::store::{IssuerQuery, QueryError, View};
 
 /// The most deposits or withdrawals in one response.
@@ -38,6 +39,7 @@ struct Rows<T> {
 
 async fn list<T: Send + 'static>(
     app: &App,
+    reads: &Reads,
     query: List,
     read: fn(&View<'_>, IssuerQuery) -> Result<Vec<T>, QueryError>,
 ) -> Result<Rows<T>, ApiError> {
@@ -48,8 +50,7 @@ async fn list<T: Send + 'static>(
         limit: bounded(limit, 100, ROWS_MAX)?,
         with_sequenced: sequenced.unwrap_or(false),
     };
-    let (batch, certified, rows) = app
-        .reader
+    let (batch, certified, rows) = reads
         .read(move |view| Ok((view.last_batch()?, view.certified_batch()?, read(view, query)?)))
         .await?;
     let batch = batch.to_string();
@@ -58,18 +59,23 @@ async fn list<T: Send + 'static>(
 }
 
 /// `GET /v1/deposits?token=&after=&limit=&sequenced=`.
-pub async fn deposits(State(app): Shared, query: List) -> Result<Json<DepositsResponse>, ApiError> {
+pub async fn deposits(
+    State(app): Shared,
+    reads: Reads,
+    query: List,
+) -> Result<Json<DepositsResponse>, ApiError> {
     let Rows { batch, certified_batch, rows: deposits } =
-        list(&app, query, |view, query| view.deposits(query)).await?;
+        list(&app, &reads, query, |view, query| view.deposits(query)).await?;
     Ok(Json(DepositsResponse { batch, certified_batch, deposits }))
 }
 
 /// `GET /v1/withdrawals?token=&after=&limit=&sequenced=`.
 pub async fn withdrawals(
     State(app): Shared,
+    reads: Reads,
     query: List,
 ) -> Result<Json<WithdrawalsResponse>, ApiError> {
     let Rows { batch, certified_batch, rows: withdrawals } =
-        list(&app, query, |view, query| view.payouts(query)).await?;
+        list(&app, &reads, query, |view, query| view.payouts(query)).await?;
     Ok(Json(WithdrawalsResponse { batch, certified_batch, withdrawals }))
 }

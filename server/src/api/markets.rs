@@ -11,6 +11,7 @@ use zellbook_core::{Market, Side};
 
 use super::app::{App, Shared};
 use super::error::ApiError;
+use super::reads::Reads;
 use crate::published::BOOK_DEPTH_MAX;
 
 const TRADES_MAX: u32 = 500;
@@ -155,26 +156,27 @@ pub struct TradesQuery {
 /// `GET /v1/markets/{base}-{quote}/trades?limit=&before=`, newest first.
 pub async fn trades(
     State(app): Shared,
+    reads: Reads,
     Path(market): Path<String>,
     query: Result<Query<TradesQuery>, QueryRejection>,
 ) -> Result<Json<TradesResponse>, ApiError> {
     let TradesQuery { limit, before } = parameters(query)?;
     let limit = bounded(limit, 50, TRADES_MAX)?;
     let market = app.market(&market)?;
-    Ok(Json(app.trades(market, before.unwrap_or(u64::MAX), limit).await?))
+    Ok(Json(app.trades(&reads, market, before.unwrap_or(u64::MAX), limit).await?))
 }
 
 impl App {
     /// The newest trades of a market that are older than the trade with the number `before`.
     pub async fn trades(
         &self,
+        reads: &Reads,
         market: &Market,
         before: u64,
         limit: u32,
     ) -> Result<TradesResponse, ApiError> {
         let (index, name) = (market.index, market.name.clone());
-        let (batch, trades) = self
-            .reader
+        let (batch, trades) = reads
             .read(move |view| Ok((view.last_batch()?, view.trades(index, before, limit)?)))
             .await?;
         let batch = batch.to_string();

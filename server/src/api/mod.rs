@@ -24,6 +24,7 @@ mod network;
 mod origin;
 mod page;
 mod rate_limit;
+mod reads;
 mod simulate;
 mod snapshots;
 mod socket;
@@ -51,6 +52,7 @@ pub use error::ApiError;
 pub use faucet::Faucet;
 pub use origin::{Origin, Origins};
 pub use page::Page;
+pub use reads::Queues;
 pub use sockets::Sockets;
 
 /// The longest plain-text error of the framework that is passed on.

@@ -17,14 +17,19 @@ use zellbook_core::{Action, Order, PublicKey, Reject, Rules, Simulation, Transac
 
 use super::app::Shared;
 use super::error::ApiError;
+use super::reads::Reads;
 use crate::store::{QueryError, View};
 
 /// Accepts the JSON fields of an order without a signature. If they include `account`, its balance, its
 /// number of open orders and self-trade prevention are taken into account.
-pub async fn simulate(State(app): Shared, body: Bytes) -> Result<Json<SimulationBody>, ApiError> {
+pub async fn simulate(
+    State(app): Shared,
+    reads: Reads,
+    body: Bytes,
+) -> Result<Json<SimulationBody>, ApiError> {
     let (order, account) = read(&app.rules, &body)?;
     let rules = Arc::clone(&app.rules);
-    let body = app.reader.read(move |view| simulation_of(&rules, view, &order, account)).await?;
+    let body = reads.read(move |view| simulation_of(&rules, view, &order, account)).await?;
     // The client compares the result with the book that it sees, which must not be an older one.
     app.wait_published(&body.batch).await?;
     Ok(Json(body))

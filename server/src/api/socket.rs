@@ -31,8 +31,12 @@ const MESSAGE_BYTES_MAX: usize = 4096;
 const BURST_BYTES: NonZeroU32 = NonZeroU32::new(32 << 10).unwrap();
 /// The bytes that a client may send a second in the long run: some 15 messages, or 340 empty frames.
 const BYTES_PER_SECOND: NonZeroU32 = NonZeroU32::new(2 << 10).unwrap();
-/// The most that is buffered for a client.
-const FRAGMENT_BYTES: usize = 64 << 10;
+/// What a ping or pong costs of these, since each ping has to be answered. Clients need a few a minute.
+const CONTROL_BYTES: NonZeroU32 = NonZeroU32::new(256).unwrap();
+/// The most that a message is copied in at once.
+const FRAGMENT_BYTES: usize = 32 << 10;
+/// How many bytes are gathered before they are written: short messages go out together.
+const GATHERED_BYTES: usize = 8 << 10;
 /// How long a client may take to receive a message before it counts as too slow.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take to receive the close reason.
@@ -90,7 +94,7 @@ impl Socket {
         let config = WebSocketConfig::default()
             // The defaults reserve 128 KiB for each connection.
             .read_buffer_size(MESSAGE_BYTES_MAX)
-            .write_buffer_size(0)
+            .write_buffer_size(GATHERED_BYTES)
             .max_message_size(Some(MESSAGE_BYTES_MAX))
             .max_frame_size(Some(MESSAGE_BYTES_MAX));
         let allowance =
@@ -109,6 +113,7 @@ impl Socket {
                 Err(End::Closed(CloseCode::Unsupported, reason))
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {
+                self.stream.get_ref().allow(CONTROL_BYTES).map_err(Error::Io)?;
                 Ok(Received::Control)
             }
             Some(Ok(Message::Close(_))) => {
@@ -123,6 +128,18 @@ impl Socket {
 
     /// Sends one message in two parts. `shared` may be long.
     pub async fn send(&mut self, prefix: String, shared: &str) -> Result<(), End> {
+        self.queue(prefix, shared).await?;
+        self.flush().await
+    }
+
+    /// Sends what is queued.
+    pub async fn flush(&mut self) -> Result<(), End> {
+        let flushed = timeout(SEND_TIMEOUT, self.stream.flush()).await;
+        flushed.map_err(|_| TOO_SLOW)?.map_err(End::from)
+    }
+
+    /// Queues one message in two parts, and sends what is too much to wait. `shared` may be long.
+    pub async fn queue(&mut self, prefix: String, shared: &str) -> Result<(), End> {
         let sending = async {
             let mut fragment = prefix.into_bytes();
             let mut rest = shared.as_bytes();
@@ -135,7 +152,7 @@ impl Socket {
                 let payload = std::mem::take(&mut fragment);
                 let frame = Frame::message(payload, OpCode::Data(kind), rest.is_empty());
                 self.is_mid_message = true;
-                self.stream.send(Message::Frame(frame)).await?;
+                self.stream.feed(Message::Frame(frame)).await?;
                 if rest.is_empty() {
                     self.is_mid_message = false;
                     return Ok(());
@@ -175,6 +192,14 @@ struct Paced<T> {
     allowance: DefaultDirectRateLimiter,
 }
 
+impl<T> Paced<T> {
+    /// Counts bytes, unless they are too many.
+    fn allow(&self, bytes: NonZeroU32) -> io::Result<()> {
+        let allowed = matches!(self.allowance.check_n(bytes), Ok(Ok(())));
+        if allowed { Ok(()) } else { Err(ErrorKind::QuotaExceeded.into()) }
+    }
+}
+
 impl<T: AsyncRead + AsyncWrite + Unpin> Paced<T> {
     /// Sends the end of the stream, then reads until the peer ends it too.
     async fn finish(&mut self) {
@@ -200,9 +225,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Paced<T> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         let read = u32::try_from(buffer.filled().len() - before).unwrap_or(u32::MAX);
-        let is_allowed = NonZeroU32::new(read)
-            .is_none_or(|read| matches!(self.allowance.check_n(read), Ok(Ok(()))));
-        Poll::Ready(if is_allowed { Ok(()) } else { Err(ErrorKind::QuotaExceeded.into()) })
+        Poll::Ready(NonZeroU32::new(read).map_or(Ok(()), |read| self.allow(read)))
     }
 }
 

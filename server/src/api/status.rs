@@ -12,6 +12,7 @@ use zellbook_core::wire::{ReplicaState, ReplicasResponse, StatusBody};
 
 use super::app::{App, Readiness, Shared};
 use super::error::ApiError;
+use super::reads::Reads;
 use crate::metrics::{self, Counts};
 use crate::published::Health;
 
@@ -28,12 +29,13 @@ pub async fn status(State(app): Shared) -> Json<StatusBody> {
 }
 
 /// `GET /v1/replicas`: the replicas in genesis and the last attestation of each.
-pub async fn replicas(State(app): Shared) -> Result<Json<ReplicasResponse>, ApiError> {
+pub async fn replicas(
+    State(app): Shared,
+    reads: Reads,
+) -> Result<Json<ReplicasResponse>, ApiError> {
     let this = app.replica_key.public_key().to_string();
-    let (batch, replicas) = app
-        .reader
-        .read(move |view| Ok((view.last_batch()?.to_string(), view.replicas(&this)?)))
-        .await?;
+    let (batch, replicas) =
+        reads.read(move |view| Ok((view.last_batch()?.to_string(), view.replicas(&this)?))).await?;
     app.wait_published(&batch).await?;
     Ok(Json(ReplicasResponse { batch, replicas }))
 }

@@ -12,7 +12,7 @@ use zellular::bls::BlsSecretKey;
 use zellular::client::fixed;
 use zellular::{FinalitySignature, Node, NodeList, Threshold, Verifier};
 
-use super::{App, Bodies, Origins, Readiness, Sockets, router};
+use super::{App, Bodies, Origins, Queues, Readiness, Sockets, router};
 use crate::clock::Clock;
 use crate::config::test_rules;
 use crate::outbox::{Outbox, OutboxOptions, OutboxParts};
@@ -86,6 +86,7 @@ fn replica(folder: &Path, rules: &Arc<Rules>) -> (App, Replica<Store>) {
         bodies: Bodies::default(),
         in_progress: Arc::default(),
         checks: Arc::default(),
+        queues: Queues::default(),
         sockets: Sockets::new(),
         stop: watch::channel(false).1,
     };

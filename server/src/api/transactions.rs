@@ -23,6 +23,7 @@ use zellbook_core::{PublicKey, Receipt, Reject, TransactionHash};
 use super::app::{App, Shared};
 use super::error::ApiError;
 use super::rate_limit::RateLimit;
+use super::reads::Reads;
 use crate::admission::{InFlight, Judge};
 use crate::client_address::ClientAddress;
 use crate::store::{QueryError, View};
@@ -81,7 +82,7 @@ impl App {
             });
             judged.collect::<Result<Vec<_>, QueryError>>()
         };
-        let judged = self.reader.read(judge).await?;
+        let judged = self.read_to_judge(client, judge).await?;
         let submits = judged.into_iter().map(|(element, admitted)| async {
             match admitted? {
                 Admitted::Ended(hash) => Ok(Taken { hash, receipt: None, rate_limit: None }),
@@ -333,6 +334,7 @@ pub fn unknown_transaction() -> ApiError {
 /// `GET /v1/transactions/{hash}`.
 pub async fn status(
     State(app): Shared,
+    reads: Reads,
     Path(hash): Path<String>,
 ) -> Result<Json<TransactionStatus>, ApiError> {
     let bytes = parse_hash(&hash)?;
@@ -341,7 +343,7 @@ pub async fn status(
     let progress = app.outbox.progress(&bytes);
     let receipt =
         progress.map(|progress| app.receipt(TransactionHash(bytes), progress.received_ms));
-    let stored = app.reader.read(move |view| view.transaction(&bytes)).await?;
+    let stored = reads.read(move |view| view.transaction(&bytes)).await?;
     // A transaction of an unknown signer can be submitted again after its reject. While it waits, it has no
     // outcome.
     let waits =

@@ -24,9 +24,10 @@ use zellbook_core::wire::{
     Channel, ClientMessage, ErrorDetail, FeedData, ServerMessage, feed_prefix,
 };
 
-use super::app::{App, Shared};
+use super::app::Shared;
 use super::channels;
 use super::error::ApiError;
+use super::reads::Reads;
 use super::socket::{End, Received, Socket, TOO_SLOW};
 use super::sockets::{MakeRoom, Seat};
 use crate::client_address::ClientAddress;
@@ -71,7 +72,8 @@ pub async fn upgrade(
         // Fails if the client is gone before it got the response.
         if let Ok(upgraded) = upgrade.await {
             // The seat is held until the close frame was sent: when the replica stops, it waits for all of them.
-            Connection::new(app, Socket::new(upgraded).await, seat).run(make_room).await;
+            let socket = Socket::new(upgraded).await;
+            Connection::new(Reads::new(app, client), socket, seat).run(make_room).await;
         }
     });
     response
@@ -86,7 +88,7 @@ struct Subscription {
 }
 
 struct Connection {
-    app: Arc<App>,
+    reads: Reads,
     socket: Socket,
     channels: BTreeMap<Channel, Subscription>,
     seat: Seat,
@@ -102,8 +104,8 @@ const STOPPING: End =
     End::Closed(CloseCode::Away, "this replica is stopping; reconnect in a moment");
 
 impl Connection {
-    fn new(app: Arc<App>, socket: Socket, seat: Seat) -> Self {
-        Self { app, socket, channels: BTreeMap::new(), seat }
+    fn new(reads: Reads, socket: Socket, seat: Seat) -> Self {
+        Self { reads, socket, channels: BTreeMap::new(), seat }
     }
 
     async fn run(mut self, make_room: MakeRoom) {
@@ -119,9 +121,11 @@ impl Connection {
 
     async fn serve(&mut self) -> Result<(), End> {
         // Before any snapshot is read, so that no commit between the two is missed.
-        let mut feed = self.app.watch.feed.subscribe();
-        let mut health = self.app.watch.health.clone();
-        let mut stop = self.app.stop.clone();
+        let mut feed = self.reads.app.watch.feed.subscribe();
+        let mut health = self.reads.app.watch.health.clone();
+        let mut stop = self.reads.app.stop.clone();
+        // The work for each message, in turns: a client with many sockets, or one that floods them, waits for itself.
+        let (work, client) = (Arc::clone(&self.reads.app.queues.work), self.reads.client);
         let mut ping = interval(PING_EVERY);
         let mut last_received = Instant::now();
         loop {
@@ -132,18 +136,18 @@ impl Connection {
                 message = self.socket.receive() => {
                     last_received = Instant::now();
                     if let Received::Text(text) = message? {
-                        self.take(&text).await?;
+                        work.begin(client, self.take(&text)).await?;
                     }
                 }
                 update = feed.recv() => match update {
                     Ok(update) if update.published.elapsed() > LAG_MAX => return Err(TOO_SLOW),
-                    Ok(update) => self.update(&update).await?,
+                    Ok(update) => work.begin(client, self.update(&update)).await?,
                     // The feed has dropped messages for this client; to continue would leave a gap.
                     Err(RecvError::Lagged(_)) => return Err(TOO_SLOW),
                     Err(RecvError::Closed) => return Err(STOPPING),
                 },
                 changed = health.changed() => match changed {
-                    Ok(()) => self.status().await?,
+                    Ok(()) => work.begin(client, self.status()).await?,
                     Err(_) => return Err(STOPPING),
                 },
                 () = stopped(&mut stop) => return Err(STOPPING),
@@ -202,7 +206,7 @@ impl Connection {
             );
             return Ok(Err(ApiError::bad_request("too_many_channels", message)));
         }
-        let (data, batch) = match channels::snapshot(&self.app, &channel, account).await {
+        let (data, batch) = match channels::snapshot(&self.reads, &channel, account).await {
             Ok(snapshot) => snapshot,
             Err(error) => return Ok(Err(error)),
         };
@@ -217,19 +221,21 @@ impl Connection {
             if update.batch <= subscription.batch {
                 continue;
             }
-            let messages = channels::changes(&self.app, update, channel, subscription.account);
+            let messages =
+                channels::changes(&self.reads.app, update, channel, subscription.account);
             for shared in messages.await.map_err(|_| STORE_FAILED)?.iter() {
                 subscription.number += 1;
-                self.socket.send(feed_prefix(false, subscription.number), shared).await?;
+                self.socket.queue(feed_prefix(false, subscription.number), shared).await?;
             }
         }
-        Ok(())
+        self.socket.flush().await
     }
 
     async fn status(&mut self) -> Result<(), End> {
         let Some(subscription) = self.channels.get_mut(&Channel::Status) else { return Ok(()) };
         subscription.number += 1;
-        let shared = FeedData::Status(self.app.status()).shared_json().map_err(|_| End::Gone)?;
+        let shared =
+            FeedData::Status(self.reads.app.status()).shared_json().map_err(|_| End::Gone)?;
         self.socket.send(feed_prefix(false, subscription.number), &shared).await
     }
 }

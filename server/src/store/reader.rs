@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
-use tokio::sync::Semaphore;
 use zellbook_core::engine::Maker;
 use zellbook_core::types::MarketIndex;
 use zellbook_core::wire::{
@@ -24,9 +23,6 @@ use super::rows::OrderState;
 
 /// The most idle connections that are kept for later requests.
 const IDLE_CONNECTIONS_MAX: usize = 8;
-/// The most reads that run at the same time; others wait. More would only compete for the disk, and each
-/// holds open files.
-const READS_AT_ONCE: usize = 16;
 /// The columns that [`View::order`] reads.
 pub(super) const ORDER_COLUMNS: &str = "id, hash, market, side, price, quantity, remaining, time_in_force, status, batch, time_ms, \
      expires, client_id, reason";
@@ -57,7 +53,6 @@ pub struct Reader {
     path: PathBuf,
     rules: Arc<Rules>,
     idle: Arc<Mutex<Vec<Connection>>>,
-    permits: Arc<Semaphore>,
 }
 
 /// A `u64` that SQLite stores as the signed integer with the same bits.
@@ -85,12 +80,7 @@ pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
 impl Reader {
     /// A reader of an existing database.
     pub fn new(path: &Path, rules: Arc<Rules>) -> Self {
-        Self {
-            path: path.to_path_buf(),
-            rules,
-            idle: Arc::default(),
-            permits: Arc::new(Semaphore::new(READS_AT_ONCE)),
-        }
+        Self { path: path.to_path_buf(), rules, idle: Arc::default() }
     }
 
     /// Adds the path to an error of a query.
@@ -98,18 +88,17 @@ impl Reader {
         StoreError::Sqlite { path: self.path.clone(), error: error.0 }
     }
 
-    /// Runs a query in one read transaction, off the async threads.
+    /// Runs a query in one read transaction, off the async threads. The turn is held until the query ends.
     pub async fn read<T: Send + 'static>(
         &self,
+        turn: impl Send + 'static,
         query: impl FnOnce(&View<'_>) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, QueryError> {
-        // Never closed, so there is always a permit in the end.
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
         let reader = self.clone();
-        // The permit goes with the query and not with this future: a client that disconnects drops the future,
+        // The turn goes with the query and not with this future: a client that disconnects drops the future,
         // but a query that has begun goes on.
         let task = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
+            let _turn = turn;
             reader.read_now(query)
         });
         // The query panicked, or the runtime is stopping. The API answers both as an internal error.
@@ -408,7 +397,6 @@ impl View<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
 
     use zellbook_core::SecretKey;
@@ -417,52 +405,37 @@ mod tests {
     use crate::config::test_rules;
     use crate::store::Store;
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn reads_that_nobody_waits_for_any_more_still_count_until_they_end() {
+    #[tokio::test]
+    async fn a_read_that_nobody_waits_for_any_more_holds_its_turn_until_it_ends() {
         let folder = tempfile::tempdir().unwrap();
         let key = SecretKey::from_bytes(&[1; 32]).unwrap().public_key();
         let rules = Arc::new(test_rules(key, key));
         let path = folder.path().join("replica.sqlite");
         let _store = Store::open(&path, &rules).unwrap();
         let reader = Reader::new(&path, rules);
-        let running = Arc::new(AtomicUsize::new(0));
-        let (started, starts) = mpsc::channel();
-        // Each read runs until its sender is dropped.
-        let mut ends = Vec::new();
-        for _ in 0..2 * READS_AT_ONCE {
-            let (end, ended) = mpsc::channel::<()>();
-            let (reader, running, started) =
-                (reader.clone(), Arc::clone(&running), started.clone());
-            let task = tokio::spawn(async move {
-                let read = reader.read(move |_| {
-                    started.send(running.fetch_add(1, Ordering::SeqCst) + 1).unwrap();
-                    let _ = ended.recv();
-                    running.fetch_sub(1, Ordering::SeqCst);
-                    Ok(())
-                });
-                read.await
-            });
-            ends.push((end, task));
-        }
-        let starts = tokio::task::spawn_blocking(move || {
-            let first: Vec<usize> = starts.iter().take(READS_AT_ONCE).collect();
-            (first, starts)
+        let turn = Arc::new(());
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let (end, ended) = mpsc::channel::<()>();
+        let own = Arc::clone(&turn);
+        let read = tokio::spawn(async move {
+            let query = move |_: &View<'_>| {
+                begin.send(()).unwrap();
+                let _ = ended.recv();
+                Ok(())
+            };
+            reader.read(own, query).await
         });
-        let (first, starts) = starts.await.unwrap();
-        assert_eq!(first.into_iter().max(), Some(READS_AT_ONCE));
-        // All clients disconnect; the reads that wait for a permit go with them.
-        for (_, task) in &ends {
-            task.abort();
-        }
-        for (_, task) in &mut ends {
-            assert!(task.await.unwrap_err().is_cancelled());
-        }
-        assert_eq!(reader.permits.available_permits(), 0, "the queries still run");
-        assert!(starts.try_recv().is_err());
-        ends.clear();
-        // Everything is free again once the queries have ended.
-        let all = u32::try_from(READS_AT_ONCE).unwrap();
-        let freed = tokio::time::timeout(Duration::from_secs(60), reader.permits.acquire_many(all));
-        assert!(freed.await.is_ok());
+        begun.await.unwrap();
+        // The client disconnects.
+        read.abort();
+        assert!(read.await.unwrap_err().is_cancelled());
+        assert_eq!(Arc::strong_count(&turn), 2, "the query still runs");
+        drop(end);
+        let ended = async {
+            while Arc::strong_count(&turn) > 1 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        assert!(tokio::time::timeout(Duration::from_secs(60), ended).await.is_ok());
     }
 }

@@ -13,7 +13,7 @@ use super::arguments::ServeArguments;
 use super::catch_up::{bootstrap_from, catch_up_from};
 use super::keys::{faucet, load_page, refuse_after_halt, replica_key};
 use super::own_thread::{OwnThread, on_own_thread};
-use crate::api::{self, App, Bodies, Origins, Readiness, Sockets};
+use crate::api::{self, App, Bodies, Origins, Queues, Readiness, Sockets};
 use crate::assemble::{Assembled, Assembly, Files, assemble};
 use crate::bootstrap::Proofs;
 use crate::cli::failure::{Failure, block_on};
@@ -131,6 +131,7 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
         bodies: Bodies::default(),
         in_progress: Arc::default(),
         checks: Arc::default(),
+        queues: Queues::default(),
         readiness: Readiness {
             stall_max: limit(arguments.ready_max_stall),
             wait_max: limit(arguments.ready_max_wait),
