@@ -170,6 +170,8 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Poll;
+
     use tokio::sync::mpsc;
     use tokio::task::{JoinHandle, yield_now};
 
@@ -294,7 +296,8 @@ mod tests {
     async fn work_that_waits_for_something_keeps_no_turn() {
         let turns = Turns::new(1, 1);
         let mut long = pin!(turns.begin(client(1), yield_now()));
-        assert!(futures_util::poll!(long.as_mut()).is_pending());
+        let is_pending = poll_fn(|context| Poll::Ready(long.as_mut().poll(context).is_pending()));
+        assert!(is_pending.await);
         assert_eq!(turns.begin(client(1), async { 7 }).await, 7);
         long.await;
         assert_eq!(turns.queue().free, 1);

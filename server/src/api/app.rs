@@ -14,8 +14,9 @@ use super::faucet::Faucet;
 use super::in_progress::InProgress;
 use super::origin::Origins;
 use super::page::Page;
-use super::reads::Queues;
+use super::queues::Queues;
 use super::sockets::Sockets;
+use super::unsent::Unsent;
 use crate::clock::Clock;
 use crate::outbox::Outbox;
 use crate::published::Watch;
@@ -57,6 +58,7 @@ pub struct App {
     pub clock: Clock,
     pub bodies: Bodies,
     pub in_progress: Arc<InProgress>,
+    pub unsent: Arc<Unsent>,
     pub checks: Arc<Checks>,
     pub queues: Queues,
     pub readiness: Readiness,

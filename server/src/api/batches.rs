@@ -10,7 +10,7 @@ use zellbook_core::wire::{BatchBody, BatchesResponse, CertifiedBody, HeadersResp
 use super::app::{App, Shared};
 use super::error::ApiError;
 use super::markets::{bounded, parameters};
-use super::reads::Reads;
+use super::reads::{Reads, Written};
 use crate::evidence::signed_attestations;
 
 /// The maximum length of all bodies in a response, which has at least one batch.
@@ -87,14 +87,16 @@ pub async fn list(
     State(app): Shared,
     reads: Reads,
     query: Result<Query<BatchesQuery>, QueryRejection>,
-) -> Result<Json<BatchesResponse>, ApiError> {
+) -> Result<Written, ApiError> {
     // Nothing in this file waits for the published view. When a certified root differs from ours, the last
     // commit is in the store as evidence but is never published, and these endpoints must still return it.
     let after = parameters(query)?.after;
-    let (last, batches) =
-        reads.read(move |view| Ok((view.last_batch()?, view.batches(after, BODY_BYTES)?))).await?;
-    let (last, start) = (last.to_string(), app.start.to_string());
-    Ok(Json(BatchesResponse { batches, last, start }))
+    let start = app.start.to_string();
+    let written = reads.read(move |view| {
+        let (last, batches) = (view.last_batch()?.to_string(), view.batches(after, BODY_BYTES)?);
+        Ok(Written::new(&BatchesResponse { batches, last, start }))
+    });
+    written.await?
 }
 
 #[derive(Deserialize)]

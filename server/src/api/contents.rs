@@ -10,7 +10,7 @@ use super::app::Shared;
 use super::batches::parse_index;
 use super::error::ApiError;
 use super::markets::{bounded, parameters};
-use super::reads::Reads;
+use super::reads::{Reads, Written};
 use super::transactions::{parse_hash, unknown_transaction};
 
 /// The most elements in one response. The bound limits CPU time: an element without a stored outcome is
@@ -33,7 +33,7 @@ pub async fn contents(
     reads: Reads,
     Path(index): Path<String>,
     query: Result<Query<ContentsQuery>, QueryRejection>,
-) -> Result<Json<ContentsBody>, ApiError> {
+) -> Result<Written, ApiError> {
     let index = parse_index(&index)?;
     let ContentsQuery { from, limit } = parameters(query)?;
     let limit = usize::try_from(bounded(limit, 50, ELEMENTS_SHOWN_MAX)?).unwrap_or(0);
@@ -47,7 +47,8 @@ pub async fn contents(
         let (elements_total, elements) = view.elements(index, from, limit)?;
         let (trades_total, trades) = view.trades_of(index, None, 0, TRADES_SHOWN_MAX)?;
         let has_more_trades = trades_total > u64::from(TRADES_SHOWN_MAX);
-        Ok(Ok(ContentsBody {
+        let published = header.index.clone();
+        let body = ContentsBody {
             header,
             previous_chaining_hash: view.chaining_hash(index.saturating_sub(1))?,
             proof: view.proof(index)?,
@@ -55,13 +56,14 @@ pub async fn contents(
             elements,
             trades,
             has_more_trades,
-        }))
+        };
+        Ok(Ok((published, Written::new(&body))))
     });
-    let body = read.await?.map_err(|last| app.no_batch(index, last))?;
+    let (published, written) = read.await?.map_err(|last| app.no_batch(index, last))?;
     // Outcomes and trades show the state, so unlike the batch itself they wait until the commit is
     // published.
-    app.wait_published(&body.header.index).await?;
-    Ok(Json(body))
+    app.wait_published(&published).await?;
+    written
 }
 
 #[derive(Deserialize)]

@@ -23,6 +23,7 @@ mod markets;
 mod network;
 mod origin;
 mod page;
+mod queues;
 mod rate_limit;
 mod reads;
 mod simulate;
@@ -33,6 +34,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod transactions;
+mod unsent;
 mod views;
 mod websocket;
 
@@ -52,7 +54,7 @@ pub use error::ApiError;
 pub use faucet::Faucet;
 pub use origin::{Origin, Origins};
 pub use page::Page;
-pub use reads::Queues;
+pub use queues::Queues;
 pub use sockets::Sockets;
 
 /// The longest plain-text error of the framework that is passed on.
@@ -123,6 +125,7 @@ pub fn router(app: Arc<App>, with_admin: bool) -> Router {
         .merge(admin)
         .merge(exchange)
         .layer(middleware::from_fn_with_state(Arc::clone(&app), gate::read_body))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), unsent::bound))
         // The limit is on the handler, which also reads the request's body. The response's body is sent
         // afterwards, so a large snapshot may take longer.
         .layer(middleware::from_fn(time_out))

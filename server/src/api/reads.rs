@@ -1,49 +1,19 @@
-//! What clients take turns in: the processors, and reads of the store.
+//! Reads of the store, in which clients take turns.
 
-use std::num::NonZero;
 use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::FromRequestParts;
 use axum::extract::rejection::ExtensionRejection;
+use axum::http::header;
 use axum::http::request::Parts;
-use tokio::sync::Semaphore;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 
 use super::app::App;
+use super::error::ApiError;
 use crate::client_address::ClientAddress;
 use crate::store::{QueryError, View};
-use crate::turns::Turns;
-
-/// The most reads of one client at a time.
-const READS_PER_CLIENT: usize = 4;
-
-/// Where clients wait for their turns. Each kind of reading has its own queue, so that none waits for another.
-pub struct Queues {
-    /// The work for a request or for a message of a WebSocket, up to where it waits for something.
-    pub work: Arc<Turns>,
-    /// What clients ask to see.
-    shown: Arc<Turns>,
-    /// What submitted transactions are judged by.
-    judged: Arc<Turns>,
-    /// What the feed tells all subscribers of a channel, which no client's queue may hold up.
-    feed: Arc<Semaphore>,
-}
-
-impl Default for Queues {
-    fn default() -> Self {
-        // Reads seldom wait for the disk. More than a few for each processor would only slow each other down, and
-        // each holds open files.
-        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let at_once = 2 * processors.max(2);
-        let per_client = READS_PER_CLIENT.min(at_once / 2);
-        Self {
-            work: Turns::new(processors, processors),
-            shown: Turns::new(at_once, per_client),
-            judged: Turns::new(at_once, per_client),
-            feed: Arc::new(Semaphore::new(at_once)),
-        }
-    }
-}
 
 /// The store, as one client reads it.
 #[derive(Clone)]
@@ -64,6 +34,22 @@ impl Reads {
     ) -> Result<T, QueryError> {
         let turn = self.app.queues.shown.take(self.client, false).await;
         self.app.reader.read(turn, query).await
+    }
+}
+
+/// A response that is JSON already. Long ones are written where they are read: on an async thread that would hold up
+/// the other requests.
+pub struct Written(Vec<u8>);
+
+impl Written {
+    pub fn new(body: &impl Serialize) -> Result<Self, ApiError> {
+        serde_json::to_vec(body).map(Self).map_err(|error| ApiError::internal(&error))
+    }
+}
+
+impl IntoResponse for Written {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, "application/json")], self.0).into_response()
     }
 }
 

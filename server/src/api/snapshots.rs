@@ -13,9 +13,7 @@ use zellbook_core::wire::SnapshotsResponse;
 
 use super::app::Shared;
 use super::error::ApiError;
-
-/// A file is sent in pieces of this size, so that a download needs little memory.
-const PIECE: usize = 1 << 20;
+use super::unsent::PIECE_BYTES;
 
 /// `GET /v1/snapshots`: the available snapshots, newest first.
 pub async fn list(State(app): Shared) -> Json<SnapshotsResponse> {
@@ -51,11 +49,12 @@ pub async fn download(
     // A newer snapshot may have replaced it since it was listed. Once open, it can be read to the end.
     let mut file = File::open(app.snapshots.file(number)).map_err(|_| unknown())?;
     file.seek(SeekFrom::Start(first)).map_err(|error| ApiError::internal(&error))?;
+    // In pieces, so that a download needs little memory.
     let pieces = stream::unfold(Some((file, last - first)), |rest| async move {
         let (mut file, left) = rest.filter(|(_, left)| *left > 0)?;
         // A read can wait for the disk, which must not hold up other requests on this thread.
         let reading = tokio::task::spawn_blocking(move || {
-            let mut piece = vec![0; PIECE.min(usize::try_from(left).unwrap_or(PIECE))];
+            let mut piece = vec![0; PIECE_BYTES.min(usize::try_from(left).unwrap_or(PIECE_BYTES))];
             file.read_exact(&mut piece).map(|()| (file, piece))
         });
         match reading.await.unwrap_or_else(|error| Err(std::io::Error::other(error))) {

@@ -34,7 +34,7 @@ const BYTES_PER_SECOND: NonZeroU32 = NonZeroU32::new(2 << 10).unwrap();
 /// What a ping or pong costs of these, since each ping has to be answered. Clients need a few a minute.
 const CONTROL_BYTES: NonZeroU32 = NonZeroU32::new(256).unwrap();
 /// The most that a message is copied in at once.
-const FRAGMENT_BYTES: usize = 32 << 10;
+const FRAGMENT_BYTES: usize = 64 << 10;
 /// How many bytes are gathered before they are written: short messages go out together.
 const GATHERED_BYTES: usize = 8 << 10;
 /// How long a client may take to receive a message before it counts as too slow.

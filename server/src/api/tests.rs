@@ -85,6 +85,7 @@ fn replica(folder: &Path, rules: &Arc<Rules>) -> (App, Replica<Store>) {
         clock: Clock::system(),
         bodies: Bodies::default(),
         in_progress: Arc::default(),
+        unsent: Arc::default(),
         checks: Arc::default(),
         queues: Queues::default(),
         sockets: Sockets::new(),

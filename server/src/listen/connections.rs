@@ -45,6 +45,33 @@ impl Activity {
     }
 }
 
+/// The connection of a request. Handlers get it as an extension.
+#[derive(Clone)]
+pub struct Connection(pub(super) Arc<Activity>);
+
+impl Connection {
+    /// Closes it at once, whatever it is doing.
+    pub fn close(&self) {
+        self.0.close.notify_one();
+    }
+}
+
+#[cfg(test)]
+impl Connection {
+    pub fn for_test() -> Self {
+        Self(Arc::new(Activity {
+            client: None,
+            last: AtomicU64::default(),
+            close: Notify::new(),
+            connections: Arc::default(),
+        }))
+    }
+
+    pub async fn is_closed(&self) -> bool {
+        tokio::time::timeout(std::time::Duration::ZERO, self.0.closed()).await.is_ok()
+    }
+}
+
 /// The open connections. Each step takes logarithmic time: where a thousand attackers reconnect at once, every
 /// newcomer waits for all that came before it.
 #[derive(Default)]

@@ -23,20 +23,23 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, watch};
 
 use crate::client_address::{ClientAddress, TrustedProxies};
 use connections::{Activity, Connections, OpenConnection};
 use pace::PacedStream;
 
-pub use connections::CONNECTIONS_PER_CLIENT_MAX;
+pub use connections::{CONNECTIONS_PER_CLIENT_MAX, Connection};
 pub use stop::{stop_signal, stop_with_input, stopped};
 
 /// How long a client may take to send the head of a request, or to start the next request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest head of a request.
 const HEAD_BYTES_MAX: usize = 16 << 10;
+/// How many connections the system holds until they are accepted. A client that finds no place there tries again a
+/// second later. A thousand attackers that reconnect at once shall leave some.
+const BACKLOG: u32 = 4096;
 /// The bytes of a response that the system buffers beyond those on their way. Bytes on their way are bounded by
 /// what the client is ready to take, so that this slows nobody down.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -58,10 +61,19 @@ pub struct ListenError {
 /// Opens a port. Port 0 chooses a free one; the result has the real address.
 pub async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ListenError> {
     let wrap = |error| ListenError { address, error };
-    let listener = TcpListener::bind(address).await.map_err(wrap)?;
+    let listener = listen(address).map_err(wrap)?;
     bound_unsent(&listener).map_err(wrap)?;
     let address = listener.local_addr().map_err(wrap)?;
     Ok((listener, address))
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // So that a restarted replica gets its port back at once.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Bounds what the system buffers for a client that does not read. The connections inherit it.
@@ -197,6 +209,7 @@ impl Server {
             let forwarded = forwarded.map(|value| value.to_str().unwrap_or_default());
             let client = proxies.client(peer, forwarded);
             request.extensions_mut().insert(client);
+            request.extensions_mut().insert(Connection(Arc::clone(&activity)));
             let asks_upgrade = request.headers().contains_key(UPGRADE);
             let response = router.call(request);
             async move {

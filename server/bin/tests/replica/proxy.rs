@@ -16,7 +16,9 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use crate::attacks::signatures::bad_transactions;
 use crate::attacks::sockets::subscription;
-use crate::attacks::{Attack, Attackers, SLACK, Scene, Source, compare};
+use crate::attacks::{
+    Attack, Attackers, SLACK, Scene, Source, WORK_SLACK, compare, flood, pipelined,
+};
 use crate::harness::{Replica, TIMEOUT, free_port, key, text};
 use crate::raw::{Answer, address, connect_from, first_answer, request};
 
@@ -75,7 +77,7 @@ fn configuration(
     let live = "/etc/letsencrypt/live/exchange.example";
     let mut block = block.to_string();
     for (from, to) in [
-        ("listen 443 ssl;".to_string(), format!("listen {secure} ssl; listen {plain};")),
+        ("listen 443 ssl".to_string(), format!("listen {plain} backlog=4096; listen {secure} ssl")),
         (format!("{live}/fullchain.pem"), certificate.display().to_string()),
         (format!("{live}/privkey.pem"), key.display().to_string()),
         ("127.0.0.1:8080".into(), upstream.to_string()),
@@ -275,7 +277,7 @@ async fn behind_nginx() -> Scene {
 }
 
 /// Attacks from one address, which reach the replica in connections that all clients share.
-async fn withstands<A>(name: &str, attack: impl AsyncFn(SocketAddr, &Scene) -> A) {
+async fn withstands<A>(name: &str, slack: Duration, attack: impl AsyncFn(SocketAddr, &Scene) -> A) {
     let name = format!("behind nginx with TLS, {name}");
     let start = async |scene: &Scene| attack(scene.proxy.as_ref().unwrap().address, scene).await;
     let check = async |scene: &Scene, _: &A| {
@@ -283,20 +285,33 @@ async fn withstands<A>(name: &str, attack: impl AsyncFn(SocketAddr, &Scene) -> A
         // A WebSocket of another client finds a place.
         assert_eq!(nginx.open_socket("https://exchange.example").await, 101);
     };
-    compare(&name, (200, SLACK), behind_nginx, visit, start, check).await;
+    compare(&name, (200, slack), behind_nginx, visit, start, check).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn websockets_of_one_client_behind_nginx_do_not_keep_others_out() {
-    withstands("512 WebSockets of one client", async |to, _| {
+    withstands("512 WebSockets of one client", SLACK, async |to, _| {
         Attack::on(to, Source::One, 512, subscription()).await
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn floods_of_reads_of_one_client_behind_nginx_do_not_delay_others() {
+    withstands(
+        "512 connections of one client that send 200 reads at once",
+        WORK_SLACK,
+        async |to, _| {
+            let paths = vec!["/v1/headers".to_string(); 200];
+            flood(to, Source::One, 512, pipelined(&paths, "exchange.example"))
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_signatures_of_one_client_behind_nginx_do_not_delay_others() {
-    withstands("64 requests of 1,000 bad signatures of one client", async |to, scene| {
+    withstands("64 requests of 1,000 bad signatures of one client", SLACK, async |to, scene| {
         let body = bad_transactions(&scene.replica, 1000);
         let attackers = Attackers::new();
         for _ in 0..64 {

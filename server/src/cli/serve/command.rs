@@ -130,6 +130,7 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
         clock,
         bodies: Bodies::default(),
         in_progress: Arc::default(),
+        unsent: Arc::default(),
         checks: Arc::default(),
         queues: Queues::default(),
         readiness: Readiness {

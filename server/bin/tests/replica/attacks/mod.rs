@@ -8,6 +8,7 @@ mod connections;
 mod faucet;
 mod funded;
 mod one_key;
+mod reads;
 pub mod signatures;
 pub mod sockets;
 mod unfunded;
@@ -248,6 +249,44 @@ impl Attack {
     fn opened(&self) -> usize {
         self.opened.load(Ordering::Relaxed)
     }
+}
+
+/// Sends these bytes again and again, each time on a new connection, and takes all responses as they come.
+pub fn flood(to: SocketAddr, source: Source, count: usize, bytes: Vec<u8>) -> Attackers {
+    let bytes: Arc<[u8]> = bytes.into();
+    let attackers = Attackers::new();
+    for number in 0..count {
+        let bytes = Arc::clone(&bytes);
+        attackers.spawn(async move {
+            loop {
+                // Errors end one connection, and the attacker goes on.
+                let _ = ask(source.address(number), to, &bytes).await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+    }
+    attackers
+}
+
+async fn ask(source: [u8; 4], to: SocketAddr, bytes: &[u8]) -> std::io::Result<()> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::from((source, 0)))?;
+    let (mut read, mut write) = socket.connect(to).await?.into_split();
+    let mut responses = tokio::io::sink();
+    // At the same time: a server that is not read stops reading too.
+    let (sent, received) =
+        tokio::join!(write.write_all(bytes), tokio::io::copy(&mut read, &mut responses));
+    sent.and(received.map(|_| ()))
+}
+
+/// Requests that all are sent before the first response is read.
+pub fn pipelined(paths: &[String], host: &str) -> Vec<u8> {
+    let request = |path: &String| format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    let mut requests: Vec<String> = paths.iter().map(request).collect();
+    if let Some(last) = requests.last_mut() {
+        *last = last.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+    }
+    requests.concat().into_bytes()
 }
 
 async fn hold(
