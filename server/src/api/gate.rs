@@ -15,6 +15,7 @@ use super::checks::{SHORT_BYTES_MAX, Unfinished};
 use super::error::ApiError;
 use super::in_progress::REQUESTS_PER_CLIENT_MAX;
 use crate::client_address::ClientAddress;
+use crate::listen::Connection;
 
 /// Refuses requests for other hosts, and writes that a page of another origin asks for.
 pub async fn check_site(State(app): Shared, request: Request, next: Next) -> Response {
@@ -96,6 +97,17 @@ pub async fn bound_requests(
         counted.until_sent(next.run(request).await)
     };
     app.queues.work.begin(client, respond).await
+}
+
+/// Bounds the memory of long responses that are not read.
+pub async fn bound_unsent(
+    State(app): Shared,
+    Extension(client): Extension<ClientAddress>,
+    Extension(connection): Extension<Connection>,
+    request: Request,
+    next: Next,
+) -> Response {
+    app.unsent.hold(client, connection, next.run(request).await).await
 }
 
 /// Replaces the body of each request by its bytes. The share of the budget is held until the response.

@@ -125,7 +125,7 @@ pub fn router(app: Arc<App>, with_admin: bool) -> Router {
         .merge(admin)
         .merge(exchange)
         .layer(middleware::from_fn_with_state(Arc::clone(&app), gate::read_body))
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), unsent::bound))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), gate::bound_unsent))
         // The limit is on the handler, which also reads the request's body. The response's body is sent
         // afterwards, so a large snapshot may take longer.
         .layer(middleware::from_fn(time_out))

@@ -33,7 +33,7 @@ impl Default for Queues {
             work: Turns::new(processors, processors),
             shown: Turns::new(at_once, per_client),
             judged: Turns::new(at_once, per_client),
-            pub feed: Arc::new(Semaphore::new(at_once)),
+            feed: Arc::new(Semaphore::new(at_once)),
         }
     }
 }

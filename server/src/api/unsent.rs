@@ -8,14 +8,10 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use axum::Extension;
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper::body::{Body as _, Frame, SizeHint};
 
-use super::app::Shared;
 use super::error::ApiError;
 use crate::client_address::ClientAddress;
 use crate::listen::Connection;
@@ -45,6 +41,26 @@ struct Held {
 impl Unsent {
     fn shares(&self) -> MutexGuard<'_, Shares> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a response a share of the budget until it is sent, if it is long.
+    pub async fn hold(
+        self: &Arc<Self>,
+        client: ClientAddress,
+        connection: Connection,
+        response: Response,
+    ) -> Response {
+        let (head, body) = response.into_parts();
+        // Without an exact length it is a file that is read in pieces.
+        let length = body.size_hint().exact().and_then(|length| usize::try_from(length).ok());
+        let Some(length) = length.filter(|length| *length > PIECE_BYTES) else {
+            return Response::from_parts(head, body);
+        };
+        let share = self.share(client, length, connection);
+        match axum::body::to_bytes(body, length).await {
+            Ok(bytes) => Response::from_parts(head, Body::new(Pieces { bytes, _share: share })),
+            Err(error) => ApiError::internal(&error).into_response(),
+        }
     }
 
     /// A share for a response. It never waits: where there is no room, others lose theirs.
@@ -98,27 +114,6 @@ impl Drop for Share {
     fn drop(&mut self) {
         // Nothing is left of one that made room.
         self.all.shares().remove(self.number);
-    }
-}
-
-/// Gives each long response a share of the budget.
-pub async fn bound(
-    State(app): Shared,
-    Extension(client): Extension<ClientAddress>,
-    Extension(connection): Extension<Connection>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let (head, body) = next.run(request).await.into_parts();
-    // Without an exact length it is a file that is read in pieces.
-    let length = body.size_hint().exact().and_then(|length| usize::try_from(length).ok());
-    let Some(length) = length.filter(|length| *length > PIECE_BYTES) else {
-        return Response::from_parts(head, body);
-    };
-    let share = app.unsent.share(client, length, connection);
-    match axum::body::to_bytes(body, length).await {
-        Ok(bytes) => Response::from_parts(head, Body::new(Pieces { bytes, _share: share })),
-        Err(error) => ApiError::internal(&error).into_response(),
     }
 }
 
