@@ -15,8 +15,8 @@ use core::slice;
 use crate::types::{PublicKey, Signature};
 pub use signed_digest::SignedDigest;
 
-/// More signatures than this are checked in several parts, which fit the processor's cache.
-const TOGETHER_MAX: usize = 4096;
+/// More signatures than this are checked in several parts of about the same length. Longer parts would save little.
+const TOGETHER_MAX: usize = 8192;
 
 impl Signature {
     /// Whether the signature is valid for `signer`: `s` is at most half of the group's order, `v` is 0 or 1, and the
@@ -32,5 +32,8 @@ impl Signature {
 ///
 /// Wrong signatures make it slower: in the worst case it takes about 1.75 times as long as checking one by one.
 pub fn check_all(signed: &[SignedDigest]) -> Vec<bool> {
-    signed.chunks(TOGETHER_MAX).flat_map(together::check).collect()
+    // A short last part would cost a signature more than the others.
+    let parts = signed.len().div_ceil(TOGETHER_MAX).max(1);
+    let length = signed.len().div_ceil(parts).max(1);
+    signed.chunks(length).flat_map(together::check).collect()
 }
