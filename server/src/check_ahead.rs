@@ -1,17 +1,56 @@
 //! Checks the signatures of a long history on all processors, ahead of whoever applies it.
 //!
-//! One thread reads the history in parts. Others, one for each processor, check them. The caller's thread takes the batches
-//! in their sequence. Only a few parts are in memory at a time: whoever is ahead waits.
+//! [`Checkers`] are threads, one for each processor, that check parts of the history. [`check_ahead`] adds a thread that
+//! reads the history in parts, while the caller's thread takes the batches in their sequence. Only a few parts are in memory
+//! at a time: whoever is ahead waits.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use zellbook_core::protocol::CheckedTransaction;
 use zellbook_core::{Batch, Rules};
 
 /// A part is complete at this many bytes. Each comma counts too, for what it takes to read the element before it.
-const PART_BYTES: usize = 2 << 20;
+const PART_BYTES: usize = 4 << 20;
 const COMMA_BYTES: usize = 32;
+
+/// Finds a transaction that was checked before by the bytes of its element.
+pub type Known = Arc<dyn Fn(&str) -> Option<CheckedTransaction> + Send + Sync>;
+
+/// What a body counts towards a part.
+fn cost(body: &str) -> usize {
+    let commas = body.bytes().filter(|byte| *byte == b',').count();
+    body.len().saturating_add(COMMA_BYTES.saturating_mul(commas.saturating_add(1)))
+}
+
+/// Collects items until they make a part.
+pub struct Parts<T> {
+    items: Vec<T>,
+    bytes: usize,
+}
+
+impl<T> Default for Parts<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), bytes: 0 }
+    }
+}
+
+impl<T: AsRef<str>> Parts<T> {
+    /// Adds an item. Returns the part that it completes.
+    pub fn add(&mut self, item: T) -> Option<Vec<T>> {
+        self.bytes = self.bytes.saturating_add(cost(item.as_ref()));
+        self.items.push(item);
+        if self.bytes < PART_BYTES { None } else { self.rest() }
+    }
+
+    /// The items that make no whole part, if there are any.
+    pub fn rest(&mut self) -> Option<Vec<T>> {
+        self.bytes = 0;
+        let items = std::mem::take(&mut self.items);
+        (!items.is_empty()).then_some(items)
+    }
+}
 
 /// Some batches of the history. They are checked together.
 struct Part<T> {
@@ -22,37 +61,82 @@ struct Part<T> {
     checked: SyncSender<Vec<(T, Batch)>>,
 }
 
-/// Where the batches of a part come once they are checked.
-type Checked<T> = Receiver<Vec<(T, Batch)>>;
+/// Where the batches of a part come once they are checked. Nothing comes if the thread that checked them panicked.
+pub type Checked<T> = Receiver<Vec<(T, Batch)>>;
 
-/// Checks all batches of a history, from batch 1 on, and passes each to `take`, in their sequence. `body` returns the body
-/// of one.
-///
-/// Fails with the first error of `take`, or of `items` once everything before it was taken. What is being read or checked
-/// at that moment is waited for.
-pub fn check_ahead<T: Send, E: Send>(
+/// Threads that check parts of a history. They end once this is dropped and everything is checked.
+pub struct Checkers<T> {
+    to_check: SyncSender<Part<T>>,
+}
+
+impl<T: AsRef<str> + Send + 'static> Checkers<T> {
+    /// Starts a thread for each processor.
+    pub fn start(rules: &Arc<Rules>, known: &Known) -> Self {
+        let (to_check, unchecked) = sync_channel(1);
+        // The threads own it, so that nobody waits for them if all have panicked.
+        let unchecked = Arc::new(Mutex::new(unchecked));
+        for _ in 0..threads() {
+            let (rules, known, unchecked) =
+                (Arc::clone(rules), Arc::clone(known), Arc::clone(&unchecked));
+            thread::spawn(move || check(&rules, &*known, &unchecked));
+        }
+        Self { to_check }
+    }
+
+    /// Has a part checked, whose first batch has this index. Waits while other parts wait.
+    pub fn check(&self, first: u64, items: Vec<T>) -> Checked<T> {
+        let (checked, result) = sync_channel(1);
+        // Fails if all threads have panicked, and then nothing comes either.
+        let _ = self.to_check.send(Part { first, items, checked });
+        result
+    }
+}
+
+/// The number of threads that check.
+pub fn threads() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn check<T: AsRef<str>>(
     rules: &Rules,
+    known: &dyn Fn(&str) -> Option<CheckedTransaction>,
+    unchecked: &Mutex<Receiver<Part<T>>>,
+) {
+    loop {
+        // Held while waiting, so the threads wait one after the other, which is as good.
+        let part = unchecked.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Part { first, items, checked }) = part else { return };
+        let bodies = (first..).zip(items.iter().map(|item| item.as_ref().as_bytes()));
+        let batches = Batch::check_all(rules, bodies, known);
+        // Fails if nobody waits for it any more.
+        let _ = checked.send(items.into_iter().zip(batches).collect());
+    }
+}
+
+/// Checks all batches of a history, from batch 1 on, and passes each to `take`, in their sequence.
+///
+/// Fails with the first error of `take`, or of `items` once everything before it was taken. What is being read at that
+/// moment is waited for.
+///
+/// # Panics
+///
+/// Panics if a thread that checks has panicked.
+pub fn check_ahead<T: AsRef<str> + Send + 'static, E: Send>(
+    rules: &Arc<Rules>,
     items: impl Iterator<Item = Result<T, E>> + Send,
-    body: impl Fn(&T) -> &str + Sync,
     mut take: impl FnMut(T, &Batch) -> Result<(), E>,
 ) -> Result<(), E> {
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    let (to_check, unchecked) = sync_channel(1);
-    let (in_sequence, sequence) = sync_channel(threads);
-    // The threads that check own it, so that the reader does not wait for them if all have panicked.
-    let unchecked = Arc::new(Mutex::new(unchecked));
-    let body = &body;
+    let none: Known = Arc::new(|_| None);
+    let checkers = Checkers::start(rules, &none);
+    let (in_sequence, sequence) = sync_channel(threads());
     thread::scope(|scope| {
-        scope.spawn(move || read(items, body, &to_check, &in_sequence));
-        for _ in 0..threads {
-            let unchecked = Arc::clone(&unchecked);
-            scope.spawn(move || check(rules, &unchecked, body));
-        }
-        drop(unchecked);
+        scope.spawn(move || read(items, &checkers, &in_sequence));
         // Ends with the reader. If it is dropped before that, because of an error, the reader ends, and then the others.
         for part in sequence {
-            // Nothing comes only if a thread panicked, and then the scope panics too.
-            let Ok(batches) = part?.recv() else { break };
+            let batches = match part?.recv() {
+                Ok(batches) => batches,
+                Err(RecvError) => panic!("a thread that checks signatures has panicked"),
+            };
             for (item, batch) in batches {
                 take(item, &batch)?;
             }
@@ -61,67 +145,35 @@ pub fn check_ahead<T: Send, E: Send>(
     })
 }
 
-/// Passes each part to the threads that check, and where its result will come to the caller's thread.
-fn read<T, E>(
-    mut items: impl Iterator<Item = Result<T, E>>,
-    body: impl Fn(&T) -> &str,
-    to_check: &SyncSender<Part<T>>,
+/// Has all parts checked, and passes to the caller's thread where their results will come.
+fn read<T: AsRef<str> + Send + 'static, E>(
+    items: impl Iterator<Item = Result<T, E>>,
+    checkers: &Checkers<T>,
     in_sequence: &SyncSender<Result<Checked<T>, E>>,
 ) {
     let mut first = 1;
-    loop {
-        let (part, failed) = next_part(&mut items, &body);
-        let is_end = part.is_empty();
-        if !is_end {
-            let (checked, result) = sync_channel(1);
-            let part = Part { first, items: part, checked };
-            first += u64::try_from(part.items.len()).unwrap_or(u64::MAX);
-            // Fails if the others are gone.
-            if in_sequence.send(Ok(result)).is_err() || to_check.send(part).is_err() {
+    let mut submit = |items: Vec<T>| {
+        let next = first + u64::try_from(items.len()).unwrap_or(u64::MAX);
+        let checked = checkers.check(std::mem::replace(&mut first, next), items);
+        // Fails if the caller is gone.
+        in_sequence.send(Ok(checked)).is_ok()
+    };
+    let mut parts = Parts::default();
+    for item in items {
+        let part = match item {
+            Ok(item) => parts.add(item),
+            Err(error) => {
+                if parts.rest().is_none_or(submit) {
+                    let _ = in_sequence.send(Err(error));
+                }
                 return;
             }
-        }
-        if let Some(failed) = failed {
-            // Fails if the caller is gone.
-            let _ = in_sequence.send(Err(failed));
-            return;
-        }
-        if is_end {
-            return;
-        }
-    }
-}
-
-/// The next items, and the error after them, if one came.
-fn next_part<T, E>(
-    items: &mut impl Iterator<Item = Result<T, E>>,
-    body: impl Fn(&T) -> &str,
-) -> (Vec<T>, Option<E>) {
-    let (mut part, mut bytes) = (Vec::new(), 0);
-    while bytes < PART_BYTES
-        && let Some(item) = items.next()
-    {
-        let item = match item {
-            Ok(item) => item,
-            Err(error) => return (part, Some(error)),
         };
-        let commas = body(&item).bytes().filter(|byte| *byte == b',').count();
-        bytes += body(&item).len() + COMMA_BYTES * (commas + 1);
-        part.push(item);
+        if !part.is_none_or(&mut submit) {
+            return;
+        }
     }
-    (part, None)
-}
-
-fn check<T>(rules: &Rules, unchecked: &Mutex<Receiver<Part<T>>>, body: impl Fn(&T) -> &str) {
-    loop {
-        // Held while waiting, so the threads wait one after the other, which is as good.
-        let part = unchecked.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Part { first, items, checked }) = part else { return };
-        let bodies = (first..).zip(items.iter().map(|item| body(item).as_bytes()));
-        let batches = Batch::check_all(rules, bodies, |_| None);
-        // Fails if the caller is gone.
-        let _ = checked.send(items.into_iter().zip(batches).collect());
-    }
+    parts.rest().map(submit);
 }
 
 #[cfg(test)]
@@ -137,8 +189,8 @@ mod tests {
         SecretKey::from_bytes(&[1; 32]).unwrap()
     }
 
-    fn rules() -> Rules {
-        Genesis::development(key().public_key()).check().unwrap()
+    fn rules() -> Arc<Rules> {
+        Arc::new(Genesis::development(key().public_key()).check().unwrap())
     }
 
     fn ones() -> String {
@@ -173,14 +225,14 @@ mod tests {
         let (rules, bodies) = (rules(), bodies());
         let mut taken = Vec::new();
         let mut valid = 0;
-        let take = |body, batch: &Batch| {
-            assert_eq!(*batch, Batch::check(&rules, batch.index, String::as_bytes(body)));
+        let take = |body: String, batch: &Batch| {
+            assert_eq!(*batch, Batch::check(&rules, batch.index, body.as_bytes()));
             valid += batch.transactions.iter().flatten().count();
             taken.push((batch.index, body));
             Ok::<_, ()>(())
         };
-        check_ahead(&rules, bodies.iter().map(Ok), |body| body.as_str(), take).unwrap();
-        assert_eq!(taken, (1..).zip(&bodies).collect::<Vec<_>>());
+        check_ahead(&rules, bodies.iter().cloned().map(Ok), take).unwrap();
+        assert_eq!(taken, (1..).zip(bodies).collect::<Vec<_>>());
         assert_eq!(valid, 60 + 2 * 60);
     }
 
@@ -192,47 +244,39 @@ mod tests {
             taken += 1;
             Ok(())
         };
-        let result = check_ahead(&rules(), items, |body| body, take);
+        let result = check_ahead(&rules(), items, take);
         assert_eq!((result, taken), (Err("no more"), 2));
     }
 
     #[test]
     fn little_is_read_ahead_also_of_empty_bodies_and_small_elements() {
-        let ones = ones();
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        for (body, part) in [("", 65_536), (ones.as_str(), 15)] {
+        for (body, part) in [(String::new(), 131_072), (ones(), 31)] {
             let read = AtomicUsize::new(0);
             let items = std::iter::repeat_with(|| {
                 read.fetch_add(1, Ordering::Relaxed);
-                Ok(body)
+                Ok(body.clone())
             });
-            let result = check_ahead(&rules(), items, |body| body, |_, _| Err("enough"));
+            let result = check_ahead(&rules(), items, |_, _| Err("enough"));
             assert_eq!(result, Err("enough"));
             // The part that is taken, those that wait, and the one that the reader makes.
-            let bound = (1 + threads + 2) * part;
+            let bound = (1 + threads() + 2) * part;
             assert!(read.load(Ordering::Relaxed) <= bound, "{}", read.load(Ordering::Relaxed));
         }
     }
 
     #[test]
     fn a_panic_ends_everything() {
-        let items = std::iter::repeat_with(|| Ok::<_, ()>(String::from("[]")));
-        let calls = AtomicUsize::new(0);
-        let run = || {
-            // The body is asked for by the reader first, and then by the threads that check.
-            let count = |body: &String| {
-                assert!(calls.fetch_add(1, Ordering::Relaxed) < 150_000, "on purpose, at {body}");
-            };
-            check_ahead(
-                &rules(),
-                items,
-                |body| {
-                    count(body);
-                    body
-                },
-                |_, _| Ok(()),
-            )
-        };
+        /// A body that is there only so many times.
+        struct Fails<'a>(&'a AtomicUsize);
+        impl AsRef<str> for Fails<'_> {
+            fn as_ref(&self) -> &str {
+                assert!(self.0.fetch_add(1, Ordering::Relaxed) < 150_000, "on purpose");
+                ""
+            }
+        }
+        static CALLS: AtomicUsize = AtomicUsize::new(0);
+        let items = std::iter::repeat_with(|| Ok::<_, ()>(Fails(&CALLS)));
+        let run = || check_ahead(&rules(), items, |_, _| Ok(()));
         assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
     }
 }

@@ -86,6 +86,11 @@ impl Questions {
         }
     }
 
+    /// Whether requests wait.
+    pub fn are_waiting(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     /// Answers waiting requests, up to a limit.
     pub fn answer_waiting(&mut self, exchange: &mut Exchange) {
         for _ in 0..ANSWERS_AT_ONCE {

@@ -311,7 +311,7 @@ impl<F: FnMut(u64)> Builder<'_, F> {
             (self.report)(index);
         }
         if let Some(proof) = proof {
-            store.commit(&applied, &proof)?;
+            store.commit(&applied, &[Arc::new(proof)])?;
         }
         Ok(())
     }

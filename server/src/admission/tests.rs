@@ -127,7 +127,7 @@ impl Bench {
             tag: 0,
         };
         let proof = Proof { signature, chaining_hash: String::new() };
-        self.store.commit(&[applied], &proof).unwrap();
+        self.store.commit(&[applied], &[Arc::new(proof)]).unwrap();
     }
 
     /// Applies a transaction and lets its time pass.

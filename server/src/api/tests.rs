@@ -129,7 +129,7 @@ fn commit(folder: &Path, rules: &Arc<Rules>) {
         rows,
     };
     let mut store = Store::open(&folder.join("replica.sqlite"), rules).unwrap();
-    store.commit(&[applied], &Proof { signature, chaining_hash }).unwrap();
+    store.commit(&[applied], &[Arc::new(Proof { signature, chaining_hash })]).unwrap();
 }
 
 async fn status(url: &str, path: &str) -> u16 {

@@ -86,20 +86,38 @@ pub fn replay(arguments: ReplayArguments, output: Output) -> Result<(), Failure>
 
 /// Applies bodies alone. They have no index and no root, so there is nothing to compare but the roots that they certify.
 fn from_bodies(path: &Path, rules: Rules, arguments: &ReplayArguments) -> Result<Replay, Failure> {
-    let mut replay = Replay::new(rules.clone(), arguments.check, arguments.dump.is_some());
-    let file = BufReader::new(File::open(path).map_err(io_error(path))?);
-    let bodies = (1..).zip(file.lines()).map(|(number, line)| -> Result<String, Failure> {
+    let rules = Arc::new(rules);
+    let mut replay = Replay::new(&rules, arguments.check, arguments.dump.is_some());
+    let file = File::open(path).map_err(io_error(path))?;
+    let all = file.metadata().map_err(io_error(path))?.len();
+    let mut end = 0;
+    let bodies = (1..).zip(BufReader::new(file).lines()).map(|(number, line)| {
         let line = line.map_err(|error| format!("{} line {number}: {error}", path.display()))?;
-        serde_json::from_str(&line).map_err(|error| {
-            format!("{} line {number}: not a JSON string: {error}", path.display()).into()
-        })
+        end += u64::try_from(line.len()).unwrap_or(0) + 1;
+        let body = serde_json::from_str(&line).map_err(|error| {
+            format!("{} line {number}: not a JSON string: {error}", path.display())
+        })?;
+        Ok::<_, Failure>(Line { body, end })
     });
-    check_ahead(&rules, bodies, String::as_str, |_, batch| {
+    check_ahead(&rules, bodies, |line, batch| {
         replay.apply(batch)?;
-        replay.report(None);
+        replay.report(line.end, all);
         Ok(())
     })?;
     Ok(replay)
+}
+
+/// A line of a file of bodies.
+struct Line {
+    body: String,
+    /// Where the next line begins.
+    end: u64,
+}
+
+impl AsRef<str> for Line {
+    fn as_ref(&self) -> &str {
+        &self.body
+    }
 }
 
 /// A sequenced batch, and what the replica says about it.
@@ -109,6 +127,12 @@ struct Stored {
     root: Option<String>,
     /// The replica's last batch.
     last: u64,
+}
+
+impl AsRef<str> for Stored {
+    fn as_ref(&self) -> &str {
+        &self.body
+    }
 }
 
 /// Reads a replica's batches and checks the network's signatures over them. Its items are those that are sequenced.
@@ -208,7 +232,8 @@ fn audit(
 ) -> Result<Replay, Failure> {
     let is_default = threshold.is_none();
     let threshold = threshold.unwrap_or(Threshold::DEFAULT);
-    let mut replay = Replay::new(rules.clone(), arguments.check, arguments.dump.is_some());
+    let rules = Arc::new(rules);
+    let mut replay = Replay::new(&rules, arguments.check, arguments.dump.is_some());
     replay.threshold = Some((threshold, is_default));
     let mut audit = Audit {
         read,
@@ -219,23 +244,18 @@ fn audit(
         sequenced: Vec::new().into_iter(),
         failed: None,
     };
-    check_ahead(
-        &rules,
-        &mut audit,
-        |stored| &stored.body,
-        |stored, batch| {
-            let root = hex::encode(replay.apply(batch)?.root);
-            if stored.root.as_ref() != Some(&root) {
-                return Err(Failure::difference(format!(
-                    "batch {} is the first one that differs: its root is {root}, but the replica stored {}",
-                    stored.index,
-                    stored.root.unwrap_or_default()
-                )));
-            }
-            replay.report(Some(stored.last));
-            Ok(())
-        },
-    )?;
+    check_ahead(&rules, &mut audit, |stored, batch| {
+        let root = hex::encode(replay.apply(batch)?.root);
+        if stored.root.as_ref() != Some(&root) {
+            return Err(Failure::difference(format!(
+                "batch {} is the first one that differs: its root is {root}, but the replica stored {}",
+                stored.index,
+                stored.root.unwrap_or_default()
+            )));
+        }
+        replay.report(stored.index, stored.last);
+        Ok(())
+    })?;
     audit.finish()?;
     Ok(replay)
 }

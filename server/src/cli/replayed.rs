@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use zellbook_core::{Batch, Event, Exchange, Hash, Outcome, Rules};
 use zellular::Threshold;
@@ -37,18 +38,55 @@ pub struct Replay {
     progress: Progress,
 }
 
+/// How far a replay is. In a terminal it is a bar, else a line each second.
 struct Progress {
     started: Instant,
     reported: Instant,
+    bar: ProgressBar,
+}
+
+impl Progress {
+    fn new() -> Self {
+        let now = Instant::now();
+        // Hidden if standard error is no terminal.
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+        let template = "{wide_bar} {percent} %, {msg}, {eta} left";
+        bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        Self { started: now, reported: now, bar }
+    }
+
+    fn show(&mut self, done: u64, all: u64, text: String) {
+        if self.bar.is_hidden() {
+            eprintln!("{text}, {} left", HumanDuration(left(self.started.elapsed(), done, all)));
+            return;
+        }
+        // Both, because a running replica adds to its history.
+        self.bar.set_length(all);
+        self.bar.set_position(done);
+        self.bar.set_message(text);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// The time that is left if the rest goes as fast as what is done.
+fn left(elapsed: Duration, done: u64, all: u64) -> Duration {
+    let rest = u128::from(all.saturating_sub(done));
+    let millis = elapsed.as_millis().saturating_mul(rest) / u128::from(done.max(1));
+    Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
 }
 
 impl Replay {
-    pub fn new(rules: Rules, check: bool, with_dump: bool) -> Self {
-        let rules = Arc::new(rules);
-        let now = Instant::now();
+    pub fn new(rules: &Arc<Rules>, check: bool, with_dump: bool) -> Self {
         Self {
-            exchange: Exchange::new(Arc::clone(&rules)),
-            rules,
+            exchange: Exchange::new(Arc::clone(rules)),
+            rules: Arc::clone(rules),
             check,
             roots: BTreeMap::new(),
             certified: 0,
@@ -57,7 +95,7 @@ impl Replay {
             transactions: 0,
             rejected: 0,
             threshold: None,
-            progress: Progress { started: now, reported: now },
+            progress: Progress::new(),
         }
     }
 
@@ -151,15 +189,15 @@ impl Replay {
         format!("\nthreshold     {threshold} % of the stake{source}")
     }
 
-    /// Prints the progress, at most once per second.
-    pub fn report(&mut self, last: Option<u64>) {
+    /// Shows the progress, at most once per second: `done` of `all`, in whatever unit.
+    pub fn report(&mut self, done: u64, all: u64) {
         if self.progress.reported.elapsed() < Duration::from_secs(1) {
             return;
         }
         self.progress.reported = Instant::now();
         let batch = self.exchange.counters().batch;
-        let of = last.map_or_else(String::new, |last| format!(" of {last}"));
-        eprintln!("batch {batch}{of}, {:.0} transactions/s", self.rate());
+        let text = format!("batch {batch}, {:.0} transactions/s", self.rate());
+        self.progress.show(done, all, text);
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
@@ -174,6 +212,7 @@ impl Replay {
         unsequenced: bool,
         output: Output,
     ) -> Result<(), Failure> {
+        self.progress.bar.finish_and_clear();
         let root = hex::encode(self.exchange.root());
         let seconds = self.progress.started.elapsed().as_secs_f64();
         let (counters, rate) = (*self.exchange.counters(), self.rate());
@@ -221,5 +260,17 @@ impl Replay {
             },
         );
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_is_that_of_the_rest_at_the_same_speed() {
+        let left = |done, all| left(Duration::from_secs(60), done, all).as_secs();
+        assert_eq!([left(1, 4), left(2, 4), left(4, 4), left(5, 4)], [180, 60, 0, 0]);
+        assert_eq!(left(0, 4), 240);
     }
 }

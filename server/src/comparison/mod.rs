@@ -67,6 +67,12 @@ impl Differences {
         }
     }
 
+    /// Whether [`Self::take`] has a difference.
+    pub fn are_found(&mut self) -> bool {
+        self.found = self.take();
+        self.found.is_some()
+    }
+
     pub fn take(&mut self) -> Option<Difference> {
         self.found.take().or_else(|| self.receiver.try_recv().ok())
     }

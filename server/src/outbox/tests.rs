@@ -184,7 +184,7 @@ impl Bench {
         let (time_ms, applied_ms) = (0, 0);
         let applied =
             AppliedBatch { index, body, chaining_hash, time_ms, applied_ms, outcome, rows };
-        self.store.commit(&[applied], &proof).unwrap();
+        self.store.commit(&[applied], &[Arc::new(proof)]).unwrap();
     }
 
     /// Sets the exchange's time.

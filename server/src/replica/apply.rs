@@ -1,9 +1,11 @@
 //! Applies sequenced batches.
 //!
 //! A page is split into groups, each covered by one signature. The batches of a group are applied and
-//! committed together, up to 64 at a time, and published only once they are on disk. A commit that
+//! committed together, up to 64 at a time, and published only once they are on disk. Long pages go through a pipeline
+//! instead (`catch_up`), which commits more at a time. A commit that
 //! certifies another root than ours is still written, because it is the evidence, but never published.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -12,17 +14,14 @@ use zellbook_core::wire::ReplicaState;
 use zellbook_core::{Batch, Hash};
 use zellular::{Page, PageError, ProvenBatch, ProvenGroup};
 
-use super::{Halt, Replica};
+use super::{BATCHES_PER_COMMIT, Halt, Replica};
 use crate::comparison::Difference;
 use crate::evidence::{Contradiction, Tail};
-use crate::published::{Attestable, DIFFERENCE_MAX, NetworkTime, Update};
+use crate::published::{Attestable, DIFFERENCE_MAX, NetworkTime};
 use crate::store::{AppliedBatch, Proof, Storage, StoreError, rows_of};
 
-/// The most batches in one commit. More would save little disk time, and readers would wait longer.
-const BATCHES_PER_COMMIT: usize = 64;
-
 /// A certified root that differs from ours.
-struct Certified {
+pub(super) struct Certified {
     batch: u64,
     root: Hash,
     halt: Halt,
@@ -50,7 +49,7 @@ impl<S: Storage> Replica<S> {
         let chaining_hash = last.map_or_else(String::new, |last| last.chaining_hash.clone());
         // Stored with each part of the group: every stored batch needs a proof, and a crash can make any part
         // the last one.
-        let proof = Proof { signature: group.signature, chaining_hash };
+        let proof = Arc::new(Proof { signature: group.signature, chaining_hash });
         let mut batches = group.batches.into_iter().peekable();
         while batches.peek().is_some() {
             let began = Instant::now();
@@ -60,21 +59,8 @@ impl<S: Storage> Replica<S> {
             let checked = self.check(&part);
             let mut part = part.into_iter().zip(checked);
             for (proven, batch) in part.by_ref() {
-                let hashes = batch.transactions.iter().flatten().map(|checked| checked.hash.0);
-                // Only for statuses and latency, so this need not wait for the commit.
-                self.outbox.finalized(hashes);
-                let outcome = self.exchange.apply(&batch)?;
-                let rows = rows_of(self.exchange.engine(), &batch, &outcome, time_ms);
-                applied.push(AppliedBatch {
-                    index: proven.index,
-                    body: proven.body,
-                    chaining_hash: proven.chaining_hash,
-                    time_ms,
-                    applied_ms: self.clock.now_ms(),
-                    outcome,
-                    rows,
-                });
-                contradicted = self.contradicted(&applied)?;
+                applied.push(self.apply(proven, &batch, time_ms)?);
+                contradicted = self.contradicted(&applied, &BTreeMap::new())?;
                 // Later batches would build on a state that is in doubt.
                 if contradicted.is_some() {
                     break;
@@ -82,26 +68,49 @@ impl<S: Storage> Replica<S> {
             }
             // A contradicted state is committed too: the evidence is read from the store, and every later
             // start finds the contradiction there.
-            let duplicates = self.storage.commit(&applied, &proof)?;
-            let busy = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-            self.counts.busy_us.fetch_add(busy, Ordering::Relaxed);
-            self.counts.commit(&applied, duplicates);
-            if let Some(Certified { batch, root, halt }) = contradicted {
+            self.committer.commit(&applied, std::slice::from_ref(&proof), began.elapsed())?;
+            if let Some(contradicted) = contradicted {
                 // The signature is over the end of the group, so its check needs the bodies that were not
                 // applied.
                 let tail: Vec<ProvenBatch> =
                     part.map(|(proven, _)| proven).chain(batches).collect();
-                let contradiction = self.reader.read_now(|view| {
-                    Contradiction::certified_root(view, batch, &root, Tail(&tail)).map(Some)
-                });
-                self.keep_evidence(&halt, contradiction);
-                return Err(halt);
+                return Err(self.halt_contradicted(contradicted, &tail));
             }
             self.publish(applied)?;
             // Requests for proofs get a turn even while the replica catches up.
             self.questions.answer_waiting(&mut self.exchange);
         }
         Ok(())
+    }
+
+    /// Applies a batch whose proof has this time.
+    pub(super) fn apply(
+        &mut self,
+        proven: ProvenBatch,
+        batch: &Batch,
+        time_ms: u64,
+    ) -> Result<AppliedBatch, Halt> {
+        let hashes = batch.transactions.iter().flatten().map(|checked| checked.hash.0);
+        // Only for statuses and latency, so this need not wait for the commit.
+        self.outbox.finalized(hashes);
+        let outcome = self.exchange.apply(batch)?;
+        let rows = rows_of(self.exchange.engine(), batch, &outcome, time_ms);
+        let ProvenBatch { index, body, chaining_hash } = proven;
+        let applied_ms = self.clock.now_ms();
+        Ok(AppliedBatch { index, body, chaining_hash, time_ms, applied_ms, outcome, rows })
+    }
+
+    /// Writes the evidence of a contradiction, which must be on disk. `tail` are the batches of its group that were not applied.
+    pub(super) fn halt_contradicted(
+        &self,
+        Certified { batch, root, halt }: Certified,
+        tail: &[ProvenBatch],
+    ) -> Halt {
+        let contradiction = self.reader.read_now(|view| {
+            Contradiction::certified_root(view, batch, &root, Tail(tail)).map(Some)
+        });
+        self.keep_evidence(&halt, contradiction);
+        halt
     }
 
     /// Reads the batches and checks their signatures, except those that the outbox has checked.
@@ -118,7 +127,7 @@ impl<S: Storage> Replica<S> {
     }
 
     /// Halts before a group with a body that another gateway has otherwise.
-    fn refuse(&self, difference: &Difference, group: &ProvenGroup) -> Halt {
+    pub(super) fn refuse(&self, difference: &Difference, group: &ProvenGroup) -> Halt {
         let halt = Halt::from(difference);
         let first = group.batches.first().map_or(difference.index, |batch| batch.index);
         let contradiction = self.reader.read_now(|view| {
@@ -129,9 +138,25 @@ impl<S: Storage> Replica<S> {
         halt
     }
 
+    /// The root that was computed here after a batch. `roots` are those that are not in the store yet.
+    pub(super) fn root_of(
+        &self,
+        index: u64,
+        roots: &BTreeMap<u64, Hash>,
+    ) -> Result<Option<Hash>, StoreError> {
+        match roots.get(&index) {
+            Some(root) => Ok(Some(*root)),
+            None => self.committer.storage().root(index),
+        }
+    }
+
     /// Whether the last of the applied batches certifies a root that differs from ours. The applied batches
-    /// are not in the store yet.
-    fn contradicted(&self, applied: &[AppliedBatch]) -> Result<Option<Certified>, Halt> {
+    /// are not in the store yet, and neither are those whose `roots` are given.
+    pub(super) fn contradicted(
+        &self,
+        applied: &[AppliedBatch],
+        roots: &BTreeMap<u64, Hash>,
+    ) -> Result<Option<Certified>, Halt> {
         let Some(last) = applied.last() else { return Ok(None) };
         for (index, certified) in last.certified() {
             // Roots of batches before the snapshot that the state started from are unknown here.
@@ -141,7 +166,7 @@ impl<S: Storage> Replica<S> {
             let here = applied.iter().find(|batch| batch.index == index);
             let ours = match here {
                 Some(batch) => Some(batch.outcome.root),
-                None => self.storage.root(index)?,
+                None => self.root_of(index, roots)?,
             };
             if ours != Some(certified) {
                 let halt = Halt::Certified {
@@ -161,27 +186,20 @@ impl<S: Storage> Replica<S> {
     fn publish(&mut self, applied: Vec<AppliedBatch>) -> Result<(), StoreError> {
         let Some(last) = applied.last() else { return Ok(()) };
         let (exchange, root) = (&self.exchange, last.outcome.root);
-        let root_of = |batch| self.storage.root(batch);
+        let root_of = |batch| self.committer.storage().root(batch);
         let attestable = Attestable::new(exchange, root, self.replica_index, root_of)?;
         // These pointers keep the old books alive. So a book has changed exactly if its address has.
-        let before = self.published.borrow().books.clone();
+        let before = self.committer.published.borrow().books.clone();
         // A proof that arrives while the replica catches up may be of any age, so it tells no time.
         let network_time = (self.health.borrow().state == ReplicaState::Following)
             .then(|| NetworkTime { proof_ms: last.time_ms, received: Instant::now() });
-        self.published.send_modify(|published| {
+        self.committer.published.send_modify(|published| {
             // Copies the view if someone still reads the old one. The copy shares the books.
             let published = Arc::make_mut(published);
             published.follow(exchange, &applied, attestable);
             published.network_time = network_time.or(published.network_time);
         });
-        // Last, so that a transaction is always visible in the outbox or in the store.
-        let outcomes = applied.iter().flat_map(|batch| &batch.outcome.transactions);
-        self.outbox.applied(outcomes.filter_map(|outcome| outcome.hash).map(|hash| hash.0));
-        let after = Arc::clone(&self.published.borrow());
-        let certified = after.certified.map(|(batch, _)| batch);
-        let update = Update::new(applied, certified, &before, &after.books);
-        // Fails if nobody follows the feed.
-        let _ = self.feed.send(Arc::new(update));
+        self.committer.announce(applied, &before);
         if network_time.is_some() {
             self.compare_clock();
         }
@@ -190,7 +208,7 @@ impl<S: Storage> Replica<S> {
 
     /// Tells the operator when this replica's clock begins to differ from the network's time, and when that ends.
     fn compare_clock(&mut self) {
-        let clock = self.published.borrow().clock(self.clock.now_ms());
+        let clock = self.committer.published.borrow().clock(self.clock.now_ms());
         let was_told = std::mem::replace(&mut self.clock_differs, clock.differs());
         if was_told == self.clock_differs {
             return;

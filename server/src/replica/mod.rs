@@ -1,13 +1,15 @@
 //! The replica: the one task that owns the state.
 //!
 //! It asks a gateway for sequenced batches, checks their proofs, applies them, commits them to the store
-//! and publishes the result, one page after the other. Between these steps, and while it waits, it answers
+//! and publishes the result, one page after the other, or in a pipeline while it is behind. Between these steps, and while it waits, it answers
 //! requests for inclusion proofs, which need its tree. An error or a lie of a gateway is reported, so that
 //! another gateway is asked; a fork, a different certified root, a broken state or a failed disk halts the
 //! replica for good.
 
 mod apply;
 mod behind;
+mod catch_up;
+mod commits;
 mod fork;
 mod halt;
 mod last;
@@ -16,7 +18,7 @@ mod last;
 mod tests;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, broadcast, watch};
@@ -33,12 +35,13 @@ use crate::evidence::{self, Contradiction, Evidence};
 use crate::metrics::Counts;
 use crate::outbox::Outbox;
 use crate::prover::{Questions, prover};
-use crate::published::{Attestable, Health, Published, Ticker, Update, Watch};
+use crate::published::{Attestable, Health, Published, Ticker, Watch};
 use crate::sequencer::Sequencer;
 use crate::store::{Loaded, QueryError, Reader, Storage, StoreError};
 use zellular::client::{GatewayFailure, VerifierWatch};
 
 use behind::Behind;
+use commits::Committer;
 use fork::Fork;
 pub use halt::Halt;
 pub use last::explained;
@@ -51,6 +54,9 @@ const RETRY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_s
 /// How often a gateway is asked for its last batch: to know how far there is to go, and because one that lags or
 /// lost its history would otherwise look as if nothing were new.
 const LAST_EVERY: Duration = Duration::from_secs(5);
+/// The most batches in one commit of a replica that follows, so that readers do not wait. A page with more goes through the
+/// pipeline, whose commits are larger.
+const BATCHES_PER_COMMIT: usize = 64;
 /// The number of commits by which a follower of the feed may lag before it is disconnected.
 const FEED_LENGTH: usize = 256;
 /// The time that the tickers cover.
@@ -76,7 +82,7 @@ pub struct Parts<S> {
 
 pub struct Replica<S> {
     exchange: Exchange,
-    storage: S,
+    committer: Committer<S>,
     replica_index: Option<ReplicaIndex>,
     questions: Questions,
     verifier: VerifierWatch,
@@ -89,9 +95,7 @@ pub struct Replica<S> {
     /// The batch of the snapshot that the state started from; 0 if it started from genesis.
     start: u64,
     counts: Arc<Counts>,
-    published: watch::Sender<Arc<Published>>,
     health: watch::Sender<Health>,
-    feed: broadcast::Sender<Arc<Update>>,
     comparison: Comparison,
     differences: Differences,
     /// The gateway that the pages come from; empty if another replica sent them.
@@ -150,9 +154,16 @@ impl<S: Storage> Replica<S> {
             prover,
             counts: Arc::clone(&counts),
         };
+        let committer = Committer {
+            storage: Arc::new(Mutex::new(storage)),
+            counts: Arc::clone(&counts),
+            published,
+            outbox: outbox.clone(),
+            feed,
+        };
         let replica = Self {
             exchange,
-            storage,
+            committer,
             replica_index,
             questions,
             verifier,
@@ -164,9 +175,7 @@ impl<S: Storage> Replica<S> {
             evidence,
             start,
             counts,
-            published,
             health,
-            feed,
             comparison,
             differences,
             source: Arc::from(""),
@@ -196,18 +205,23 @@ impl<S: Storage> Replica<S> {
     pub async fn follow<Q: Sequencer>(mut self, sequencer: Arc<Q>, posted: Arc<Notify>) -> Halt {
         let (mut idle, mut retry) = (IDLE, RETRY);
         let mut last_asked: Option<Instant> = None;
+        // What the gateway answered when it had no more to catch up with.
+        let mut next = None;
         loop {
             if let Some(difference) = self.differences.take()
                 && let Some(halt) = self.judge(&difference, &*sequencer)
             {
                 return self.halt(halt);
             }
-            let after = self.walker.after();
-            // A gateway that is slow to answer must not delay a halt.
-            let asked = self.differences.interrupt(sequencer.finalized(after));
-            let Some(answer) = self.questions.answer_until(&mut self.exchange, asked).await else {
-                continue;
+            let answer = if next.is_some() {
+                next.take()
+            } else {
+                let after = self.walker.after();
+                // A gateway that is slow to answer must not delay a halt.
+                let asked = self.differences.interrupt(sequencer.finalized(after));
+                self.questions.answer_until(&mut self.exchange, asked).await
             };
+            let Some(answer) = answer else { continue };
             let problem = match answer {
                 Ok(None) => {
                     // Batches that are still without a signature are dropped here: an honest gateway has one
@@ -248,7 +262,15 @@ impl<S: Storage> Replica<S> {
                 Ok(Some(page)) => {
                     idle.reset();
                     self.source = sequencer.source();
-                    match self.take_page(page) {
+                    let taken = if page.batches.len() > BATCHES_PER_COMMIT {
+                        self.catch_up(page, &sequencer).await.map(|caught_up| {
+                            next = caught_up.answer;
+                            caught_up.wrong
+                        })
+                    } else {
+                        self.take_page(page)
+                    };
+                    match taken {
                         Err(halt) => return self.halt(halt),
                         // What signatures before the error cover is applied already.
                         Ok(Some(error)) => {
@@ -330,7 +352,7 @@ impl<S: Storage> Replica<S> {
     /// Decides on another gateway's body of an applied batch. `None` if ours is certified, so that the other one
     /// is the forged one.
     fn judge<Q: Sequencer>(&self, difference: &Difference, sequencer: &Q) -> Option<Halt> {
-        let certified = self.published.borrow().certified;
+        let certified = self.committer.published.borrow().certified;
         let Difference { index, their_gateway, .. } = difference;
         if certified.is_some_and(|(batch, _)| batch >= *index) {
             sequencer.fails(

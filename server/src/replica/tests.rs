@@ -1,7 +1,6 @@
 //! Tests of what halts a replica and what does not, against a scripted sequencer.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 use sha2::Digest;
@@ -170,13 +169,17 @@ struct FailingDisk {
 }
 
 impl Storage for FailingDisk {
-    fn commit(&mut self, batches: &[AppliedBatch], proof: &Proof) -> Result<u64, StoreError> {
+    fn commit(
+        &mut self,
+        batches: &[AppliedBatch],
+        proofs: &[Arc<Proof>],
+    ) -> Result<u64, StoreError> {
         self.commits += 1;
         if self.commits == self.fails_at {
             let error = rusqlite::Error::InvalidQuery;
             return Err(StoreError::Sqlite { path: "disk".into(), error });
         }
-        self.store.commit(batches, proof)
+        self.store.commit(batches, proofs)
     }
 
     fn root(&self, index: u64) -> Result<Option<Hash>, StoreError> {
@@ -237,10 +240,11 @@ async fn replica(folder: &TempDir, fails_at: u32) -> (Replica<FailingDisk>, Watc
 #[tokio::test(start_paused = true)]
 async fn a_failing_disk_halts_the_replica_and_only_stored_batches_were_published() {
     let folder = TempDir::new().unwrap();
-    // 70 batches are two commits, of which the second fails.
+    // Two pages are two commits, of which the second fails.
     let (replica, watch) = replica(&folder, 2).await;
     let script = Script::default();
-    script.answers.lock().unwrap().push_back(Ok(page(&["[]"; 70])));
+    let bodies = ["[]"; 80];
+    script.answers.lock().unwrap().extend([Ok(page(&bodies[..64])), Ok(from(&bodies, 65))]);
     let halt = replica.follow(Arc::new(script), Arc::default()).await;
     assert!(matches!(halt, Halt::Store(_)), "{halt}");
     assert_eq!(watch.published.borrow().batch, 64);
@@ -249,6 +253,62 @@ async fn a_failing_disk_halts_the_replica_and_only_stored_batches_were_published
     let (restarted, watch) = self::replica(&folder, u32::MAX).await;
     assert_eq!(watch.published.borrow().batch, 64);
     assert_eq!(restarted.walker.proven().index, 64);
+}
+
+/// A body that takes so long to read that few of them make a part of the pipeline.
+fn long_body() -> String {
+    format!("[{}]", vec!["1"; 4096].join(","))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_many_batches_leads_to_the_same_state_and_all_of_it_is_on_disk() {
+    let long = long_body();
+    let mut bodies = vec![long.as_str(); 70];
+    bodies.extend(["[]"; 70]);
+    let rules = rules();
+    let mut expected = Exchange::new(Arc::clone(&rules));
+    for (index, body) in (1..).zip(&bodies) {
+        expected.apply(&Batch::check(&rules, index, body.as_bytes())).unwrap();
+    }
+    let folder = TempDir::new().unwrap();
+    let (replica, mut watch) = replica(&folder, u32::MAX).await;
+    let mut feed = watch.feed.subscribe();
+    let script = Arc::new(Script::default());
+    script.end_with(&bodies);
+    script.answers.lock().unwrap().extend([Ok(page(&bodies[..130])), Ok(from(&bodies, 131))]);
+    let following = tokio::spawn(replica.follow(script, Arc::default()));
+    watch.health.wait_for(|health| health.state == ReplicaState::Following).await.unwrap();
+    let published = watch.published.borrow().clone();
+    assert_eq!((published.batch, published.root), (140, expected.root()));
+    let proof = watch.prover.prove(zellbook_core::LeafKey::Counters).await.unwrap();
+    assert_eq!((proof.batch, proof.root), (140, expected.root()));
+    following.abort();
+    // The feed leaves out nothing, in messages of a bounded length.
+    let mut last = 0;
+    while let Ok(update) = feed.try_recv() {
+        assert!((last + 1..=last + 64).contains(&update.batch), "{last} {}", update.batch);
+        last = update.batch;
+    }
+    assert_eq!(last, 140);
+    let store = Store::open(&folder.path().join("replica.sqlite"), &rules).unwrap();
+    let (mut loaded, position) = store.load(&rules).unwrap();
+    assert_eq!((position.index, loaded.root()), (140, expected.root()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_fails_stops_the_stages_before_it_and_nothing_else_is_shown() {
+    let folder = TempDir::new().unwrap();
+    // Parts of 31 batches: see `check_ahead`.
+    let (replica, watch) = replica(&folder, 2).await;
+    let (long, script) = (long_body(), Script::default());
+    script.answers.lock().unwrap().push_back(Ok(page(&vec![long.as_str(); 200])));
+    let halt = replica.follow(Arc::new(script), Arc::default()).await;
+    assert!(matches!(halt, Halt::Store(_)), "{halt}");
+    assert_eq!(watch.published.borrow().batch, 31);
+    let (restarted, watch) = self::replica(&folder, u32::MAX).await;
+    assert_eq!(watch.published.borrow().batch, 31);
+    // What was in the stages before is gone. No later commit can have followed the one that failed.
+    assert_eq!(restarted.walker.proven().index, 31);
 }
 
 #[tokio::test(start_paused = true)]
@@ -555,10 +615,21 @@ async fn a_different_certified_root_halts_the_replica_which_keeps_the_evidence()
     honest.take_page(page(&["[]", &attestation(ours)])).unwrap();
     assert_eq!(watch.published.borrow().certified, Some((1, ours)));
 
+    // One page of few batches, and one whose batches are applied in parts.
+    let (long, attestation) = (long_body(), attestation([7; 32]));
+    check_certified(&["[]", &attestation, "[]"], ours).await;
+    let mut many = vec!["[]", &attestation];
+    many.extend(vec![long.as_str(); 80]);
+    check_certified(&many, ours).await;
+}
+
+/// Checks that a page halts the replica whose second batch certifies another root than ours of the first.
+async fn check_certified(bodies: &[&str], ours: Hash) {
+    let rules = rules();
     let folder = TempDir::new().unwrap();
     let (replica, watch) = replica(&folder, u32::MAX).await;
     let script = Script::default();
-    script.answers.lock().unwrap().push_back(Ok(page(&["[]", &attestation([7; 32]), "[]"])));
+    script.answers.lock().unwrap().push_back(Ok(page(bodies)));
     let halt = replica.follow(Arc::new(script), Arc::default()).await;
     let message = halt.to_string();
     assert!(matches!(halt, Halt::Certified { batch: 1, until: 2, .. }), "{halt}");
@@ -676,18 +747,32 @@ async fn another_body_of_another_gateway_halts_the_replica_with_evidence_of_both
 
 #[tokio::test(start_paused = true)]
 async fn a_body_that_another_gateway_served_first_is_compared_before_ours_is_applied() {
-    let [honest, forged] = collision();
+    // In a page of few batches, and in one of many.
+    for after in [1, 100] {
+        check_served_first(after).await;
+    }
+}
+
+async fn check_served_first(after: usize) {
+    let bodies = collision().map(|body| {
+        let mut bodies = vec!["before".to_string(), body];
+        bodies.resize(2 + after, "after".into());
+        bodies
+    });
+    let [honest, forged] =
+        bodies.each_ref().map(|bodies| bodies.iter().map(String::as_str).collect::<Vec<_>>());
     let folder = TempDir::new().unwrap();
     let (mut replica, watch) = replica(&folder, u32::MAX).await;
     let script = Arc::new(Script::default());
-    *script.elsewhere.lock().unwrap() = Some(page(&["before", &honest, "after"]));
+    *script.elsewhere.lock().unwrap() = Some(page(&honest));
     replica.source = "ours".into();
     replica.take_page(page(&["before"])).unwrap();
-    let comparing = tokio::spawn(replica.comparison().run(script));
+    let comparing = tokio::spawn(replica.comparison().run(Arc::clone(&script)));
     while watch.counts.compared_batch.load(Ordering::Relaxed) < 1 {
         tokio::task::yield_now().await;
     }
-    let halt = replica.take_page(from(&["before", &forged, "after"], 2)).unwrap_err();
+    script.answers.lock().unwrap().push_back(Ok(from(&forged, 2)));
+    let halt = replica.follow(script, Arc::default()).await;
     comparing.abort();
     assert!(matches!(halt, Halt::Bodies { index: 2, .. }), "{halt}");
     assert_eq!(watch.published.borrow().batch, 1);

@@ -15,7 +15,7 @@ use zellular::bls::BlsSecretKey;
 use zellular::{SignedState, bls_message, chain, message};
 
 use super::node::{Aggregated, LastBatch, NodePage, SignedBatch};
-use crate::store::{StoreError, open_durable};
+use crate::store::{Body, StoreError, open_durable};
 
 /// Bodies to be numbered, and the channel that tells when they are durable.
 pub(super) struct Put {
@@ -41,7 +41,7 @@ const PUTS_PER_COMMIT: usize = 1000;
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS batches (
-    idx INTEGER PRIMARY KEY, body TEXT NOT NULL, chaining_hash TEXT NOT NULL
+    idx INTEGER PRIMARY KEY, body BLOB NOT NULL, chaining_hash TEXT NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS signatures (
     idx INTEGER PRIMARY KEY, parent_index INTEGER NOT NULL, timestamp INTEGER NOT NULL,
@@ -144,7 +144,7 @@ impl Sequence {
             for body in puts.iter().flat_map(|put| &put.bodies) {
                 index += 1;
                 chaining_hash = chain(&chaining_hash, body);
-                insert.execute(params![index.cast_signed(), body, chaining_hash])?;
+                insert.execute(params![index.cast_signed(), Body(body.as_str()), chaining_hash])?;
             }
         }
         transaction.commit()?;
@@ -249,7 +249,7 @@ impl SequenceReader {
         let mut rows = query.query([after])?;
         let (mut bodies, mut first, mut last, mut bytes) = (Vec::new(), None, after, 0_usize);
         while let Some(row) = rows.next()? {
-            let body: String = row.get(1)?;
+            let Body::<String>(body) = row.get(1)?;
             bytes += cost(&body);
             if (bytes > bytes_max && !bodies.is_empty()) || bodies.len() >= PAGE_BATCHES_MAX {
                 break;
@@ -276,7 +276,12 @@ impl SequenceReader {
                 "SELECT s.*, b.body FROM signatures s JOIN batches b ON b.idx = s.idx
                  ORDER BY s.idx DESC LIMIT 1",
                 [],
-                |row| Ok(LastBatch { signed: signed(row)?, body: row.get::<_, String>(6)?.into() }),
+                |row| {
+                    Ok(LastBatch {
+                        signed: signed(row)?,
+                        body: row.get::<_, Body<String>>(6)?.0.into(),
+                    })
+                },
             )
             .optional()?;
         Ok(last)

@@ -1,7 +1,9 @@
 //! Reads an account: balances, open orders, session keys, and the newest rows of its history.
 
-use rusqlite::{OptionalExtension, params};
-use zellbook_core::state::Balance;
+use rusqlite::Error::FromSqlConversionFailure;
+use rusqlite::params;
+use rusqlite::types::Type;
+use zellbook_core::state::{Balance, OrderLeaf};
 use zellbook_core::types::limits::NO_INDEX;
 use zellbook_core::types::{MarketIndex, TokenIndex};
 use zellbook_core::wire::{
@@ -9,6 +11,7 @@ use zellbook_core::wire::{
 };
 use zellbook_core::{Atoms, LeafKey, PublicKey};
 
+use super::account_ids::account_id;
 use super::error::QueryError;
 use super::reader::{ORDER_COLUMNS, TRADE_COLUMNS, Unsigned, View, text};
 
@@ -93,21 +96,56 @@ impl View<'_> {
         })
     }
 
-    fn all_open_orders(&self, account: &PublicKey) -> rusqlite::Result<Vec<OrderBody>> {
-        let sql = format!(
-            // Without a limit, since genesis allows an account at most 5,000 open orders over all markets.
-            "SELECT {ORDER_COLUMNS} FROM orders WHERE account = ?1 AND status = 'open' ORDER BY id DESC"
-        );
-        self.connection
-            .prepare_cached(&sql)?
-            .query_map([account.as_bytes()], |row| self.order(row))?
-            .collect()
+    /// The number that stands for an account. One without a number has no rows either.
+    pub(super) fn account_id(&self, account: &PublicKey) -> rusqlite::Result<Option<i64>> {
+        account_id(self.connection, account)
     }
 
-    /// The fills of an account as a maker or as a taker. Two queries, because each uses its own index.
-    pub(super) fn fills_as(
+    fn all_open_orders(&self, account: &PublicKey) -> rusqlite::Result<Vec<OrderBody>> {
+        let sql = format!("SELECT {ORDER_COLUMNS} FROM orders WHERE id = ?1");
+        let mut order = self.connection.prepare_cached(&sql)?;
+        let mut orders = Vec::new();
+        // Without a limit, since genesis allows an account at most 5,000 open orders over all markets.
+        self.each_open(account, |id, _| {
+            orders.push(order.query_row([id.cast_signed()], |row| self.order(row))?);
+            Ok(())
+        })?;
+        orders.reverse();
+        Ok(orders)
+    }
+
+    /// Calls `each` with the id and the leaf of every open order of an account, oldest first.
+    fn each_open(
         &self,
         account: &PublicKey,
+        mut each: impl FnMut(u64, &OrderLeaf) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        let [first, last] = [0, u64::MAX].map(|id| LeafKey::Order(*account, id).to_bytes());
+        let mut leaves = self.connection.prepare_cached(
+            "SELECT key, value FROM state WHERE key BETWEEN ?1 AND ?2 ORDER BY key",
+        )?;
+        let mut rows = leaves.query([first, last])?;
+        while let Some(row) = rows.next()? {
+            let key = LeafKey::from_bytes(row.get_ref(0)?.as_blob()?);
+            let leaf = OrderLeaf::read(row.get_ref(1)?.as_blob()?);
+            match (key, leaf) {
+                (Ok(LeafKey::Order(_, id)), Ok(leaf)) => each(id, &leaf)?,
+                _ => {
+                    return Err(FromSqlConversionFailure(
+                        1,
+                        Type::Blob,
+                        "not an order's leaf".into(),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The fills of the account with this number as a maker or as a taker. Two queries, because each uses its own index.
+    pub(super) fn fills_as(
+        &self,
+        account: i64,
         is_maker: bool,
         before: i64,
         limit: u32,
@@ -119,7 +157,7 @@ impl View<'_> {
         );
         self.connection
             .prepare_cached(&sql)?
-            .query_map(params![account.as_bytes(), before, limit], |row| {
+            .query_map(params![account, before, limit], |row| {
                 let trade = self.trade(row)?;
                 let (side, order) = if is_maker {
                     (trade.taker_side.opposite(), trade.maker_order.clone())
@@ -219,14 +257,12 @@ impl View<'_> {
         account: &PublicKey,
         market: MarketIndex,
     ) -> Result<usize, QueryError> {
-        Ok(self.connection
-            .prepare_cached(
-                // The unary plus keeps SQLite from using the index of the market's book, which would mean
-                // to count through the orders of all accounts.
-                "SELECT count(*) FROM orders WHERE account = ?1 AND +market = ?2 AND status = 'open'",
-            )?
-            .query_row(params![account.as_bytes(), market.0], |row| row.get::<_, i64>(0))
-            .map(|count| usize::try_from(count).unwrap_or(usize::MAX))?)
+        let mut count = 0;
+        self.each_open(account, |_, leaf| {
+            count += usize::from(leaf.market == market);
+            Ok(())
+        })?;
+        Ok(count)
     }
 
     /// The id of the account's open order with this client id.
@@ -235,14 +271,14 @@ impl View<'_> {
         account: &PublicKey,
         client_id: &str,
     ) -> Result<Option<u64>, QueryError> {
-        Ok(self
-            .connection
-            .prepare_cached(
-                // At most one row: no two open orders of an account have the same client id (I6).
-                "SELECT id FROM orders WHERE account = ?1 AND client_id = ?2 AND status = 'open'",
-            )?
-            .query_row(params![account.as_bytes(), client_id], |row| row.get::<_, Unsigned>(0))
-            .optional()
-            .map(|found| found.map(|id| id.0))?)
+        let mut found = None;
+        // At most one: no two open orders of an account have the same client id (I6).
+        self.each_open(account, |id, leaf| {
+            if leaf.client_id.as_deref() == Some(client_id) {
+                found = Some(id);
+            }
+            Ok(())
+        })?;
+        Ok(found)
     }
 }

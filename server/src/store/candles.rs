@@ -68,12 +68,12 @@ impl Candle {
 type Key = (MarketIndex, Interval, u64);
 
 /// The candles of some trades, for all intervals.
-fn candles_of(trades: &[TradeRow]) -> BTreeMap<Key, Candle> {
+fn candles_of<'a>(trades: impl IntoIterator<Item = &'a TradeRow>) -> BTreeMap<Key, Candle> {
     let mut candles: BTreeMap<Key, Candle> = BTreeMap::new();
     for TradeRow { fill, time_ms, .. } in trades {
         let (price, quantity) = (fill.price, u128::from(fill.quantity.0));
         let trade = Candle { open: price, high: price, low: price, close: price, quantity };
-        // Joined in memory first, so that a batch with many trades writes the row of each candle once.
+        // Joined in memory first, so that a commit with many trades writes the row of each candle once.
         for interval in Interval::ALL {
             let key = (fill.market, interval, interval.start_of(*time_ms));
             candles.entry(key).and_modify(|candle| *candle = candle.and(trade)).or_insert(trade);
@@ -82,10 +82,10 @@ fn candles_of(trades: &[TradeRow]) -> BTreeMap<Key, Candle> {
     candles
 }
 
-/// Adds the trades of a batch to the candles.
+/// Adds the trades of a commit to the candles.
 pub(super) fn write_candles(
     transaction: &Transaction<'_>,
-    batch: &AppliedBatch,
+    batches: &[AppliedBatch],
 ) -> rusqlite::Result<()> {
     let mut read = transaction.prepare_cached(
         "SELECT open, high, low, close, quantity FROM candles
@@ -93,7 +93,9 @@ pub(super) fn write_candles(
     )?;
     let mut write = transaction
         .prepare_cached("INSERT OR REPLACE INTO candles VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
-    for ((market, interval, start), new) in candles_of(&batch.rows.trades) {
+    for ((market, interval, start), new) in
+        candles_of(batches.iter().flat_map(|batch| &batch.rows.trades))
+    {
         let (minutes, start) = (interval.minutes.cast_signed(), start.cast_signed());
         // Read and written back, because SQLite cannot add volumes that are stored as text.
         let old =

@@ -69,12 +69,11 @@ pub fn account_changes(batches: &[AppliedBatch]) -> HashMap<PublicKey, AccountCh
             }
         }
         for (id, state) in &batch.rows.changed {
-            // A later batch of the commit may fill an order that an earlier one reduced, and then does not
-            // name its quantity.
-            let order =
-                changes.entry(state.account).or_default().orders.entry(*id).or_insert(*state);
-            let quantity = state.quantity.or(order.quantity);
-            *order = OrderState { quantity, ..*state };
+            let orders = &mut changes.entry(state.account).or_default().orders;
+            orders
+                .entry(*id)
+                .and_modify(|earlier| *earlier = earlier.then(*state))
+                .or_insert(*state);
         }
         for trade in &batch.rows.trades {
             changes.entry(trade.fill.maker).or_default().fills.push(*trade);

@@ -5,6 +5,7 @@ use zellbook_core::protocol::{Element, check_element, elements};
 use zellbook_core::wire::{ElementBody, RejectBody, SignedBody, TradeBody};
 use zellbook_core::{Reject, TransactionHash};
 
+use super::body::Body;
 use super::error::QueryError;
 use super::reader::{TRADE_COLUMNS, Unsigned, View};
 
@@ -23,8 +24,9 @@ impl View<'_> {
         Ok(self
             .connection
             .prepare_cached("SELECT body FROM batches WHERE idx = ?1")?
-            .query_row([index.cast_signed()], |row| row.get(0))
-            .optional()?)
+            .query_row([index.cast_signed()], |row| row.get::<_, Body<_>>(0))
+            .optional()?
+            .map(|body| body.0))
     }
 
     /// The number of elements of a batch, and up to `limit` of them from a position on.

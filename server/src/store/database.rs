@@ -6,6 +6,15 @@ use rusqlite::Connection;
 
 use super::error::{SCHEMA_VERSION, StoreError};
 
+/// Sets how much of a database SQLite keeps in memory. Without it, it is 2 MB.
+///
+/// A page cache and no mapping of the file (`mmap_size`): an error of the disk in a mapping is a signal that ends the process, and
+/// not an error that a query returns.
+pub(super) fn set_page_cache(connection: &Connection, mib: u32) -> rusqlite::Result<()> {
+    // Negative: in KiB and not in pages.
+    connection.pragma_update(None, "cache_size", -i64::from(mib) * 1024)
+}
+
 /// Opens or creates a database for writing, such that every commit is on disk when it returns.
 pub fn open_durable(path: &Path) -> Result<Connection, StoreError> {
     let open = || {

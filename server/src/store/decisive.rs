@@ -33,7 +33,7 @@ impl View<'_> {
         market: MarketIndex,
         side: Side,
     ) -> Result<Option<(PublicKey, u64)>, QueryError> {
-        let sql = best_first("account, id", side);
+        let sql = best_first("(SELECT key FROM accounts WHERE accounts.id = account), id", side);
         let found: Option<(Vec<u8>, Unsigned)> = self
             .connection
             .prepare_cached(&sql)?

@@ -8,7 +8,7 @@ use zellbook_core::engine::BrokenInvariant;
 
 /// The schema version of all databases, stored in `user_version`. A file with another version is refused:
 /// its content can be fetched again from the sequencer.
-pub(super) const SCHEMA_VERSION: i64 = 7;
+pub(super) const SCHEMA_VERSION: i64 = 8;
 
 /// A query of a reader failed. The type hides rusqlite from the rest of the program.
 #[derive(Debug, Error)]

@@ -35,7 +35,7 @@ impl View<'_> {
         let certified = self.certified_batch()?;
         Ok(self.connection
             .prepare_cached(
-                "SELECT idx, chaining_hash, root, applied, rejected, octet_length(body),
+                "SELECT idx, chaining_hash, root, applied, rejected, bytes,
                     (SELECT timestamp FROM proofs WHERE proofs.idx >= batches.idx ORDER BY proofs.idx LIMIT 1),
                     applied_ms, (SELECT said_in FROM certified WHERE certified.batch = batches.idx)
                  FROM batches WHERE idx < ?1 ORDER BY idx DESC LIMIT ?2",

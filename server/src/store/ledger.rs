@@ -24,14 +24,15 @@ impl View<'_> {
         before: u64,
         limit: u32,
     ) -> Result<Vec<OrderBody>, QueryError> {
+        let Some(account) = self.account_id(account)? else { return Ok(Vec::new()) };
         let sql = format!(
             "SELECT {ORDER_COLUMNS} FROM orders
-             WHERE account = ?1 AND status <> 'open' AND id < ?2 ORDER BY id DESC LIMIT ?3"
+             WHERE account = ?1 AND status <> 0 AND id < ?2 ORDER BY id DESC LIMIT ?3"
         );
         Ok(self
             .connection
             .prepare_cached(&sql)?
-            .query_map(params![account.as_bytes(), below(before), limit], |row| self.order(row))?
+            .query_map(params![account, below(before), limit], |row| self.order(row))?
             .collect::<rusqlite::Result<_>>()?)
     }
 
@@ -42,6 +43,7 @@ impl View<'_> {
         before: u64,
         limit: u32,
     ) -> Result<Vec<FillBody>, QueryError> {
+        let Some(account) = self.account_id(account)? else { return Ok(Vec::new()) };
         // Each query returns up to `limit` rows, so the newest `limit` of all are among them.
         let mut fills = self.fills_as(account, true, below(before), limit)?;
         // No trade is in both lists: an account never trades with itself (I7).

@@ -5,6 +5,7 @@ use zellbook_core::types::ReplicaIndex;
 use zellbook_core::wire::{BatchBody, ProofBody};
 use zellbook_core::{Hash, LeafKey};
 
+use super::body::Body;
 use super::error::QueryError;
 use super::reader::{Unsigned, View, text};
 
@@ -106,7 +107,7 @@ impl View<'_> {
         let mut batches = Vec::new();
         let mut total = 0_usize;
         while let Some(row) = rows.next()? {
-            let body: String = row.get(1)?;
+            let Body(body) = row.get(1)?;
             let root: Vec<u8> = row.get(3)?;
             total = total.saturating_add(body.len());
             // One batch is returned whatever its length: a reader could otherwise never get past a long one.
@@ -133,7 +134,9 @@ impl View<'_> {
         Ok(self
             .connection
             .prepare_cached("SELECT body FROM batches WHERE idx BETWEEN ?1 AND ?2 ORDER BY idx")?
-            .query_map([first.cast_signed(), last.cast_signed()], |row| row.get(0))?
+            .query_map([first.cast_signed(), last.cast_signed()], |row| {
+                row.get(0).map(|Body(body)| body)
+            })?
             .collect::<rusqlite::Result<_>>()?)
     }
 

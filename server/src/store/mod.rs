@@ -7,7 +7,9 @@
 //!
 //! One connection writes; readers have connections of their own and see a consistent snapshot each.
 
+mod account_ids;
 mod accounts;
+mod body;
 mod candles;
 mod changes;
 mod contents;
@@ -27,6 +29,7 @@ mod write;
 mod writer;
 
 pub use accounts::read_balance;
+pub(crate) use body::Body;
 pub use candles::Interval;
 pub use changes::{AccountChanges, account_changes};
 pub use database::open_durable;

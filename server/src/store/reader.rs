@@ -19,7 +19,7 @@ use zellbook_core::{LeafKey, Market, PublicKey, Reject, Rules, Side, Ticks, Time
 
 use super::error::{QueryError, StoreError};
 use super::restore::{Loaded, restore};
-use super::rows::OrderState;
+use super::rows::{OrderState, side_number};
 
 /// The most idle connections that are kept for later requests.
 const IDLE_CONNECTIONS_MAX: usize = 8;
@@ -36,13 +36,13 @@ pub(super) const TRADES_SINCE: &str = "SELECT market, price, quantity, time_ms
 
 /// The query for columns of a market's orders on one side, best first. Prices of 2^63 and above are stored as negative numbers, so they are
 /// sorted by sign first. The side is part of the text and not a parameter: only then can SQLite use the
-/// partial index of the bids.
+/// partial index of that side.
 pub(super) fn best_first(columns: &str, side: Side) -> String {
     let direction = if side == Side::Buy { "DESC" } else { "ASC" };
-    let side = side.name();
+    let side = side_number(side);
     format!(
         "SELECT {columns} FROM orders
-         WHERE market = ?1 AND side = '{side}' AND status = 'open'
+         WHERE market = ?1 AND side = {side} AND status = 0
          ORDER BY price < 0 {direction}, price {direction}, id LIMIT ?2"
     )
 }
@@ -77,10 +77,22 @@ pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
     row.get::<_, Unsigned>(column).map(|number| number.0.to_string())
 }
 
+fn side(row: &Row<'_>, column: usize) -> rusqlite::Result<Side> {
+    match row.get(column)? {
+        0 => Ok(Side::Buy),
+        1 => Ok(Side::Sell),
+        other => Err(rusqlite::Error::IntegralValueOutOfRange(column, other)),
+    }
+}
+
 impl Reader {
     /// A reader of an existing database.
     pub fn new(path: &Path, rules: Arc<Rules>) -> Self {
         Self { path: path.to_path_buf(), rules, idle: Arc::default() }
+    }
+
+    pub const fn rules(&self) -> &Arc<Rules> {
+        &self.rules
     }
 
     /// Adds the path to an error of a query.
@@ -207,18 +219,22 @@ impl View<'_> {
         limit: u32,
     ) -> Result<Vec<Maker<()>>, QueryError> {
         let sql = best_first("price, remaining, account", side);
+        let account = match account {
+            Some(account) => self.account_id(&account)?,
+            None => None,
+        };
         Ok(self
             .connection
             .prepare_cached(&sql)?
             .query_map(params![market.0, limit], |row| {
-                let owner = row.get_ref(2)?.as_blob()?;
+                let owner: i64 = row.get(2)?;
                 Ok(Maker {
                     price: Ticks(row.get::<_, Unsigned>(0)?.0),
                     remaining: row.get::<_, Unsigned>(1)?.0.into(),
                     // One maker for each order and not for each level: a simulation counts makers, and it
                     // must know which of them are the account's own.
                     orders: 1,
-                    is_own: account.is_some_and(|account| account.as_bytes()[..] == *owner),
+                    is_own: account == Some(owner),
                     key: (),
                 })
             })?
@@ -228,7 +244,8 @@ impl View<'_> {
     /// The status of a transaction that has an outcome.
     pub fn transaction(&self, hash: &[u8; 32]) -> Result<Option<TransactionStatus>, QueryError> {
         let mut query = self.connection.prepare_cached(
-            "SELECT batch, position, kind, account, reject_code, reject_name, reject_message, order_id,
+            "SELECT batch, position, kind,
+                (SELECT key FROM accounts WHERE id = account), reject_code, reject_name, reject_message, order_id,
                 (SELECT timestamp FROM proofs WHERE idx >= batch ORDER BY idx LIMIT 1),
                 (SELECT applied_ms FROM batches WHERE idx = batch)
              FROM transactions WHERE hash = ?1",
@@ -282,10 +299,11 @@ impl View<'_> {
     }
 
     pub(super) fn order(&self, row: &Row<'_>) -> rusqlite::Result<OrderBody> {
-        let status = match row.get_ref(8)?.as_str()? {
-            "open" => OrderStatus::Open,
-            "filled" => OrderStatus::Filled,
-            _ => OrderStatus::Cancelled,
+        let status = match row.get(8)? {
+            0 => OrderStatus::Open,
+            1 => OrderStatus::Filled,
+            2 => OrderStatus::Cancelled,
+            other => return Err(rusqlite::Error::IntegralValueOutOfRange(8, other)),
         };
         let remaining = row.get::<_, Unsigned>(6)?.0;
         self.order_body(row, row.get::<_, Unsigned>(5)?.0, remaining, status, row.get(13)?)
@@ -323,7 +341,7 @@ impl View<'_> {
             id: text(row, 0)?,
             hash: hex::encode(hash),
             market: market.name.clone(),
-            side: row.get::<_, Named<Side>>(3)?.0,
+            side: side(row, 3)?,
             price: market.format_price(Ticks(row.get::<_, Unsigned>(4)?.0)),
             quantity: market.format_quantity(quantity.into()),
             filled: market.format_quantity(quantity.saturating_sub(remaining).into()),
@@ -345,7 +363,7 @@ impl View<'_> {
             market: market.name.clone(),
             price: market.format_price(Ticks(row.get::<_, Unsigned>(2)?.0)),
             quantity: market.format_quantity(row.get::<_, Unsigned>(3)?.0.into()),
-            taker_side: row.get::<_, Named<Side>>(4)?.0,
+            taker_side: side(row, 4)?,
             maker_order: text(row, 5)?,
             taker_order: text(row, 6)?,
             batch: text(row, 7)?,

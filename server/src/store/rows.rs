@@ -119,12 +119,36 @@ pub struct OrderState {
     pub reason: Option<CancelReason>,
 }
 
+impl OrderState {
+    /// The state after both this one and a later one: that of the later batch, which need not name the quantity.
+    pub fn then(self, later: Self) -> Self {
+        Self { quantity: later.quantity.or(self.quantity), ..later }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub struct TradeRow {
     pub fill: Fill,
     pub batch: u64,
     /// The time of the sequence proof, in Unix milliseconds.
     pub time_ms: u64,
+}
+
+/// The number that stands for a status.
+pub(super) const fn status_number(status: OrderStatus) -> u8 {
+    match status {
+        OrderStatus::Open => 0,
+        OrderStatus::Filled => 1,
+        OrderStatus::Cancelled => 2,
+    }
+}
+
+/// The number that stands for a side.
+pub(super) const fn side_number(side: Side) -> u8 {
+    match side {
+        Side::Buy => 0,
+        Side::Sell => 1,
+    }
 }
 
 /// The changes to one order, collected from the events of a batch.

@@ -6,7 +6,10 @@ CREATE TABLE state (key BLOB PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT R
 -- The sequence: every batch as it was sequenced, and the root after it.
 CREATE TABLE batches (
     idx INTEGER PRIMARY KEY,
-    body TEXT NOT NULL,
+    -- Compressed with zstd.
+    body BLOB NOT NULL,
+    -- The body's length in bytes.
+    bytes INTEGER NOT NULL,
     chaining_hash TEXT NOT NULL,
     root BLOB NOT NULL,
     applied INTEGER NOT NULL,
@@ -38,13 +41,17 @@ CREATE TABLE proofs (
 ) STRICT;
 
 -- From here on: views of the sequence for the API, which could be rebuilt from the batches.
+
+-- Short numbers for the keys of accounts, which are in many rows.
+CREATE TABLE accounts (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE) STRICT;
+
 -- A row is a transaction's one outcome. Only a reject 8 (unknown signer) gives way to the next other outcome.
 CREATE TABLE transactions (
     hash BLOB PRIMARY KEY,
     batch INTEGER NOT NULL,
     position INTEGER NOT NULL,
     kind TEXT NOT NULL,
-    account BLOB NOT NULL,
+    account INTEGER NOT NULL,
     reject_code INTEGER,
     reject_name TEXT,
     reject_message TEXT,
@@ -56,28 +63,28 @@ CREATE TABLE orders (
     id INTEGER PRIMARY KEY,
     -- The transaction that placed it.
     hash BLOB NOT NULL,
-    account BLOB NOT NULL,
+    account INTEGER NOT NULL,
     market INTEGER NOT NULL,
-    side TEXT NOT NULL,
+    -- 0 buy, 1 sell
+    side INTEGER NOT NULL,
     price INTEGER NOT NULL,
     quantity INTEGER NOT NULL,
     remaining INTEGER NOT NULL,
     time_in_force TEXT NOT NULL,
     expires INTEGER,
     client_id TEXT,
-    status TEXT NOT NULL,
+    -- 0 open, 1 filled, 2 cancelled
+    status INTEGER NOT NULL,
     -- Why it was cancelled.
     reason TEXT,
     batch INTEGER NOT NULL,
     time_ms INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX orders_open ON orders (account, id) WHERE status = 'open';
-CREATE INDEX orders_past ON orders (account, id) WHERE status <> 'open';
--- Prices of 2^63 and above are stored as negative numbers, so the sign is sorted first.
-CREATE INDEX orders_book ON orders (market, side, price < 0, price, id) WHERE status = 'open';
--- Bids in matching order: descending by price, but ascending by id.
-CREATE INDEX orders_bids ON orders (market, price < 0 DESC, price DESC, id)
-    WHERE status = 'open' AND side = 'buy';
+-- The open orders of an account are found by their leaves of the state.
+CREATE INDEX orders_past ON orders (account, id) WHERE status <> 0;
+-- In matching order. Prices of 2^63 and above are stored as negative numbers, so the sign is sorted first.
+CREATE INDEX orders_asks ON orders (market, price < 0, price, id) WHERE status = 0 AND side = 1;
+CREATE INDEX orders_bids ON orders (market, price < 0 DESC, price DESC, id) WHERE status = 0 AND side = 0;
 
 -- Fees are atoms of the quote token, stored as text because they can exceed an INTEGER.
 CREATE TABLE trades (
@@ -85,11 +92,12 @@ CREATE TABLE trades (
     market INTEGER NOT NULL,
     price INTEGER NOT NULL,
     quantity INTEGER NOT NULL,
-    taker_side TEXT NOT NULL,
+    -- 0 buy, 1 sell
+    taker_side INTEGER NOT NULL,
     maker_order INTEGER NOT NULL,
     taker_order INTEGER NOT NULL,
-    maker BLOB NOT NULL,
-    taker BLOB NOT NULL,
+    maker INTEGER NOT NULL,
+    taker INTEGER NOT NULL,
     maker_fee TEXT NOT NULL,
     taker_fee TEXT NOT NULL,
     batch INTEGER NOT NULL,

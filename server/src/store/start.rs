@@ -5,12 +5,14 @@ use zellbook_core::protocol::{ReplayGuard, check_element, elements};
 use zellbook_core::state::{OrderLeaf, Withdrawal};
 use zellbook_core::types::limits::NONCES_KEPT;
 use zellbook_core::wire::{OrderStatus, TransactionStatus};
-use zellbook_core::{Hash, LeafKey, Side};
+use zellbook_core::{Hash, LeafKey};
 use zellular::Position;
 
+use super::account_ids::AccountIds;
 use super::error::{QueryError, StoreError};
 use super::reader::View;
-use super::write::status_name;
+use super::rows::{side_number, status_number};
+use super::write::INSERT_ORDER;
 use super::writer::Store;
 
 impl Store {
@@ -28,6 +30,7 @@ impl Store {
         let transaction = self.connection.transaction().map_err(sqlite)?;
         let start = params![position.index.cast_signed(), root, position.chaining_hash];
         transaction.execute("INSERT INTO start VALUES (?1, ?2, ?3)", start).map_err(sqlite)?;
+        let mut accounts = AccountIds::default();
         for (key, value) in leaves {
             transaction
                 .prepare_cached("INSERT INTO state VALUES (?1, ?2)")
@@ -37,7 +40,9 @@ impl Store {
             match LeafKey::from_bytes(&key).map_err(corrupt)? {
                 LeafKey::Order(account, id) => {
                     let order = OrderLeaf::read(&value).map_err(corrupt)?;
-                    write_order(&transaction, position.index, account.as_bytes(), id, &order)
+                    accounts.id(&transaction, &account).and_then(|account| {
+                        write_order(&transaction, position.index, account, id, &order)
+                    })
                 }
                 LeafKey::Nonces(key) => write_nonces(&transaction, key.as_bytes(), &value),
                 LeafKey::Withdrawal(number) => {
@@ -53,7 +58,7 @@ impl Store {
 
     /// Moves everything from the write-ahead log into the database file, and closes it.
     pub fn close(self) -> Result<(), StoreError> {
-        let Self { path, connection } = self;
+        let Self { path, connection, .. } = self;
         let sqlite = |error| StoreError::Sqlite { path: path.clone(), error };
         // The caller moves the database file alone. Commits that are only in the log would stay behind.
         connection.pragma_update(None, "wal_checkpoint", "TRUNCATE").map_err(sqlite)?;
@@ -100,29 +105,27 @@ impl View<'_> {
 fn write_order(
     transaction: &Transaction<'_>,
     batch: u64,
-    account: &[u8],
+    account: i64,
     id: u64,
     order: &OrderLeaf,
 ) -> rusqlite::Result<()> {
     // The state does not say that an order was post-only.
     let time_in_force = if order.expires.is_some() { "gtd" } else { "gtc" };
-    let mut insert = transaction.prepare_cached(
-        "INSERT INTO orders VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
-    )?;
+    let mut insert = transaction.prepare_cached(INSERT_ORDER)?;
     insert.execute(params![
         id.cast_signed(),
         // The state has only this prefix of the hash of the transaction that placed the order.
         order.hash,
         account,
         order.market.0,
-        if order.side == Side::Buy { "buy" } else { "sell" },
+        side_number(order.side),
         order.price.0.cast_signed(),
         order.quantity.0.cast_signed(),
         order.remaining.0.cast_signed(),
         time_in_force,
         order.expires.map(u64::cast_signed),
         order.client_id,
-        status_name(OrderStatus::Open),
+        status_number(OrderStatus::Open),
         None::<&str>,
         batch.cast_signed(),
         // The time at which it was placed is not in the state.

@@ -1,58 +1,75 @@
-//! Writes the rows of a batch.
+//! Writes the rows of a commit.
+
+use std::collections::BTreeMap;
 
 use rusqlite::{Transaction, params};
 use zellbook_core::protocol::CancelReason;
 use zellbook_core::types::TokenIndex;
-use zellbook_core::wire::{LedgerKind, OrderStatus};
+use zellbook_core::wire::LedgerKind;
 use zellbook_core::{Atoms, Event, PublicKey, Reject};
 
+use super::account_ids::AccountIds;
+use super::body::Body;
 use super::candles::write_candles;
-use super::rows::{AppliedBatch, Rows, TradeRow};
+use super::rows::{AppliedBatch, OrderState, TradeRow, side_number, status_number};
 
-pub(super) const fn status_name(status: OrderStatus) -> &'static str {
-    match status {
-        OrderStatus::Open => "open",
-        OrderStatus::Filled => "filled",
-        OrderStatus::Cancelled => "cancelled",
+pub(super) const INSERT_ORDER: &str = "INSERT INTO orders
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+
+/// Writes the batches of one commit. What several of them change is written once, as it is after the last one. Rows are
+/// written in the order of their keys, so that neighbours are on pages that are at hand.
+///
+/// Returns the number of transactions that already had an outcome.
+pub(super) fn write_batches(
+    transaction: &Transaction<'_>,
+    accounts: &mut AccountIds,
+    batches: &[AppliedBatch],
+) -> rusqlite::Result<u64> {
+    for batch in batches {
+        write_batch(transaction, batch)?;
     }
+    write_state(transaction, batches)?;
+    let duplicates = write_transactions(transaction, accounts, batches)?;
+    write_orders(transaction, accounts, batches)?;
+    write_trades(transaction, accounts, batches)?;
+    write_candles(transaction, batches)?;
+    for batch in batches {
+        for (position, event) in batch.positioned_events() {
+            write_event(transaction, batch.index, position, event)?;
+            write_ledger(transaction, batch, position, event)?;
+        }
+    }
+    Ok(duplicates)
 }
 
-/// Returns the number of transactions that already had an outcome.
-pub(super) fn write_batch(
-    transaction: &Transaction<'_>,
-    batch: &AppliedBatch,
-) -> rusqlite::Result<u64> {
+fn write_batch(transaction: &Transaction<'_>, batch: &AppliedBatch) -> rusqlite::Result<()> {
     let outcomes = &batch.outcome.transactions;
     let applied: usize = outcomes.iter().filter(|outcome| outcome.result.is_ok()).count();
     transaction
         // Without OR REPLACE: a batch that is stored already must fail the commit, since it would be applied
         // twice (I12).
-        .prepare_cached("INSERT INTO batches VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+        .prepare_cached("INSERT INTO batches VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
         .execute(params![
             batch.index.cast_signed(),
-            batch.body,
+            Body(batch.body.as_str()),
+            batch.body.len().cast_signed(),
             batch.chaining_hash,
             batch.outcome.root,
             applied.cast_signed(),
             (outcomes.len() - applied).cast_signed(),
             batch.applied_ms.cast_signed(),
-        ])?;
-    write_state(transaction, batch)?;
-    let duplicates = write_transactions(transaction, batch)?;
-    write_orders(transaction, batch)?;
-    write_trades(transaction, batch)?;
-    write_candles(transaction, batch)?;
-    for (position, event) in batch.positioned_events() {
-        write_event(transaction, batch.index, position, event)?;
-        write_ledger(transaction, batch, position, event)?;
-    }
-    Ok(duplicates)
+        ])
+        .map(drop)
 }
 
-fn write_state(transaction: &Transaction<'_>, batch: &AppliedBatch) -> rusqlite::Result<()> {
+fn write_state(transaction: &Transaction<'_>, batches: &[AppliedBatch]) -> rusqlite::Result<()> {
     let mut set = transaction.prepare_cached("INSERT OR REPLACE INTO state VALUES (?1, ?2)")?;
     let mut remove = transaction.prepare_cached("DELETE FROM state WHERE key = ?1")?;
-    for (key, value) in &batch.outcome.changes {
+    let changes = batches.iter().flat_map(|batch| &batch.outcome.changes);
+    // Later changes of a leaf take the place of earlier ones.
+    let last: BTreeMap<&[u8], Option<&[u8]>> =
+        changes.map(|(key, value)| (key.as_slice(), value.as_deref())).collect();
+    for (key, value) in last {
         match value {
             Some(value) => set.execute(params![key, value])?,
             None => remove.execute([key])?,
@@ -63,7 +80,8 @@ fn write_state(transaction: &Transaction<'_>, batch: &AppliedBatch) -> rusqlite:
 
 fn write_transactions(
     transaction: &Transaction<'_>,
-    batch: &AppliedBatch,
+    accounts: &mut AccountIds,
+    batches: &[AppliedBatch],
 ) -> rusqlite::Result<u64> {
     // A transaction's first outcome is its only one, and copies later in the sequence have no effect. The
     // exception is a reject that leaves the nonce unused: the next other outcome takes the place of that row.
@@ -74,14 +92,19 @@ fn write_transactions(
             reject_message = excluded.reject_message, order_id = excluded.order_id
          WHERE reject_code = ?10 AND excluded.reject_code IS NOT ?10",
     )?;
+    let outcomes = batches.iter().flat_map(|batch| {
+        let outcomes = batch.outcome.transactions.iter().enumerate();
+        outcomes.map(|(position, outcome)| (batch.index, position, outcome))
+    });
+    // Malformed ones, and those with a bad signature, have no hash to be found by, and their reject follows from the
+    // body alone.
+    let mut outcomes: Vec<_> = outcomes
+        .filter_map(|(batch, position, outcome)| Some((outcome.hash?, batch, position, outcome)))
+        .collect();
+    outcomes.sort_unstable_by_key(|(hash, batch, position, _)| (*hash, *batch, *position));
     let mut duplicates = 0;
-    for (position, outcome) in batch.outcome.transactions.iter().enumerate() {
-        let (Some(hash), Some(account), Some(kind)) = (outcome.hash, outcome.account, outcome.kind)
-        else {
-            // Malformed, or with a bad signature. It has no hash to be found by, and its reject follows from
-            // the body alone.
-            continue;
-        };
+    for (hash, batch, position, outcome) in outcomes {
+        let (Some(account), Some(kind)) = (outcome.account, outcome.kind) else { continue };
         let reject = outcome.result.as_ref().err();
         // The first one is the only one: a transaction places or reduces at most one order.
         let order = outcome.result.iter().flatten().find_map(|event| match event {
@@ -92,10 +115,10 @@ fn write_transactions(
         });
         let inserted = insert.execute(params![
             hash.0,
-            batch.index.cast_signed(),
+            batch.cast_signed(),
             position.cast_signed(),
             kind,
-            account.as_bytes(),
+            accounts.id(transaction, &account)?,
             reject.map(Reject::code),
             reject.map(Reject::name),
             reject.map(ToString::to_string),
@@ -107,28 +130,38 @@ fn write_transactions(
     Ok(duplicates)
 }
 
-fn write_orders(transaction: &Transaction<'_>, batch: &AppliedBatch) -> rusqlite::Result<()> {
-    let Rows { accepted, changed, .. } = &batch.rows;
-    let mut insert = transaction.prepare_cached(
-        "INSERT INTO orders VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
-    )?;
-    for order in accepted {
+fn write_orders(
+    transaction: &Transaction<'_>,
+    accounts: &mut AccountIds,
+    batches: &[AppliedBatch],
+) -> rusqlite::Result<()> {
+    let mut states: BTreeMap<u64, OrderState> = BTreeMap::new();
+    for (id, state) in batches.iter().flat_map(|batch| &batch.rows.changed) {
+        states.entry(*id).and_modify(|earlier| *earlier = earlier.then(*state)).or_insert(*state);
+    }
+    let mut insert = transaction.prepare_cached(INSERT_ORDER)?;
+    let accepted = batches
+        .iter()
+        .flat_map(|batch| batch.rows.accepted.iter().map(move |order| (batch, order)));
+    let mut first_new = u64::MAX;
+    for (batch, order) in accepted {
+        first_new = first_new.min(order.id);
         // Always found: `rows_of` adds every accepted order to `changed`.
-        let Some(state) = changed.get(&order.id) else { continue };
+        let Some(state) = states.get(&order.id) else { continue };
         insert.execute(params![
             order.id.cast_signed(),
             order.hash.0,
-            order.account.as_bytes(),
+            accounts.id(transaction, &order.account)?,
             order.market.0,
-            order.side.name(),
+            side_number(order.side),
             order.price.0.cast_signed(),
-            // The state after the batch: an order that is placed and filled in one batch is written once.
+            // The state after the commit: an order that is placed and filled in one is written once.
             state.quantity.unwrap_or(order.quantity).0.cast_signed(),
             state.remaining.0.cast_signed(),
             order.time_in_force.name(),
             order.expires.map(u64::cast_signed),
             order.client_id,
-            status_name(state.status),
+            status_number(state.status),
             state.reason.map(CancelReason::name),
             batch.index.cast_signed(),
             batch.time_ms.cast_signed(),
@@ -138,35 +171,38 @@ fn write_orders(transaction: &Transaction<'_>, batch: &AppliedBatch) -> rusqlite
         "UPDATE orders SET quantity = coalesce(?2, quantity), remaining = ?3, status = ?4, reason = ?5
          WHERE id = ?1",
     )?;
-    // Ids increase, so ids below the first accepted one belong to orders of earlier batches.
-    let first_new = accepted.first().map_or(u64::MAX, |order| order.id);
-    for (id, state) in changed.range(..first_new) {
+    // Ids increase, so ids below the first accepted one belong to orders of earlier commits.
+    for (id, state) in states.range(..first_new) {
         update.execute(params![
             id.cast_signed(),
             state.quantity.map(|quantity| quantity.0.cast_signed()),
             state.remaining.0.cast_signed(),
-            status_name(state.status),
+            status_number(state.status),
             state.reason.map(CancelReason::name),
         ])?;
     }
     Ok(())
 }
 
-fn write_trades(transaction: &Transaction<'_>, batch: &AppliedBatch) -> rusqlite::Result<()> {
+fn write_trades(
+    transaction: &Transaction<'_>,
+    accounts: &mut AccountIds,
+    batches: &[AppliedBatch],
+) -> rusqlite::Result<()> {
     let mut insert = transaction.prepare_cached(
         "INSERT INTO trades VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     )?;
-    for TradeRow { fill, batch, time_ms } in &batch.rows.trades {
+    for TradeRow { fill, batch, time_ms } in batches.iter().flat_map(|batch| &batch.rows.trades) {
         insert.execute(params![
             fill.trade.cast_signed(),
             fill.market.0,
             fill.price.0.cast_signed(),
             fill.quantity.0.cast_signed(),
-            fill.taker_side.name(),
+            side_number(fill.taker_side),
             fill.maker_order.cast_signed(),
             fill.taker_order.cast_signed(),
-            fill.maker.as_bytes(),
-            fill.taker.as_bytes(),
+            accounts.id(transaction, &fill.maker)?,
+            accounts.id(transaction, &fill.taker)?,
             fill.maker_fee.0.to_string(),
             fill.taker_fee.0.to_string(),
             batch.cast_signed(),

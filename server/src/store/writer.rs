@@ -7,12 +7,13 @@ use rusqlite::{Connection, OptionalExtension, params};
 use zellbook_core::{Hash, Rules};
 use zellular::FinalitySignature;
 
-use super::database::open_durable;
+use super::account_ids::AccountIds;
+use super::database::{open_durable, set_page_cache};
 use super::error::StoreError;
 use super::log::read_root;
 use super::restore::{Loaded, read_certified, restore};
 use super::rows::AppliedBatch;
-use super::write::write_batch;
+use super::write::write_batches;
 
 /// A signature of the network and the chaining hash that it signs.
 #[derive(Clone, Debug)]
@@ -23,10 +24,14 @@ pub struct Proof {
 }
 
 /// The storage behind a replica. Tests use one that fails.
-pub trait Storage: Send {
-    /// Writes consecutive batches and the signature that covers them, all or nothing, and returns once they
+pub trait Storage: Send + 'static {
+    /// Writes consecutive batches and the signatures that cover them, all or nothing, and returns once they
     /// are on disk. The result is the number of transactions that already had an outcome.
-    fn commit(&mut self, batches: &[AppliedBatch], proof: &Proof) -> Result<u64, StoreError>;
+    fn commit(
+        &mut self,
+        batches: &[AppliedBatch],
+        proofs: &[Arc<Proof>],
+    ) -> Result<u64, StoreError>;
 
     /// The root that was stored with a batch.
     fn root(&self, index: u64) -> Result<Option<Hash>, StoreError>;
@@ -40,6 +45,7 @@ pub trait Storage: Send {
 pub struct Store {
     pub(super) path: PathBuf,
     pub(super) connection: Connection,
+    accounts: AccountIds,
 }
 
 impl Store {
@@ -68,7 +74,12 @@ impl Store {
             let expected = rules.network.to_string();
             return Err(StoreError::Network { path: path.to_path_buf(), found: network, expected });
         }
-        Ok(Self { path: path.to_path_buf(), connection })
+        Ok(Self { path: path.to_path_buf(), connection, accounts: AccountIds::default() })
+    }
+
+    /// Sets the size of the page cache, in MiB.
+    pub fn set_page_cache(&self, mib: u32) -> Result<(), StoreError> {
+        set_page_cache(&self.connection, mib).map_err(|error| self.sqlite(error))
     }
 
     fn sqlite(&self, error: rusqlite::Error) -> StoreError {
@@ -109,33 +120,42 @@ impl Store {
         Ok(())
     }
 
-    fn write(&mut self, batches: &[AppliedBatch], proof: &Proof) -> rusqlite::Result<u64> {
-        let Proof { signature, chaining_hash } = proof;
+    fn write(&mut self, batches: &[AppliedBatch], proofs: &[Arc<Proof>]) -> rusqlite::Result<u64> {
         let transaction = self.connection.transaction()?;
-        let mut duplicates = 0;
-        for batch in batches {
-            duplicates += write_batch(&transaction, batch)?;
+        let duplicates = write_batches(&transaction, &mut self.accounts, batches)?;
+        for proof in proofs {
+            let Proof { signature, chaining_hash } = &**proof;
+            transaction
+                // OR REPLACE, because a group of batches that is too long for one commit is written in parts,
+                // each with the proof of the whole group.
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO proofs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                )?
+                .execute(params![
+                    signature.index.cast_signed(),
+                    signature.parent_index.cast_signed(),
+                    signature.timestamp.cast_signed(),
+                    chaining_hash,
+                    serde_json::to_string(&signature.nonsigners).unwrap_or_default(),
+                    signature.signature,
+                    signature.tag.cast_signed(),
+                ])?;
         }
-        transaction
-            // OR REPLACE, because a group of batches that is too long for one commit is written in parts,
-            // each with the proof of the whole group.
-            .prepare_cached("INSERT OR REPLACE INTO proofs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
-            .execute(params![
-                signature.index.cast_signed(),
-                signature.parent_index.cast_signed(),
-                signature.timestamp.cast_signed(),
-                chaining_hash,
-                serde_json::to_string(&signature.nonsigners).unwrap_or_default(),
-                signature.signature,
-                signature.tag.cast_signed(),
-            ])?;
         transaction.commit()?;
         Ok(duplicates)
     }
 }
+
 impl Storage for Store {
-    fn commit(&mut self, batches: &[AppliedBatch], proof: &Proof) -> Result<u64, StoreError> {
-        self.write(batches, proof).map_err(|error| self.sqlite(error))
+    fn commit(
+        &mut self,
+        batches: &[AppliedBatch],
+        proofs: &[Arc<Proof>],
+    ) -> Result<u64, StoreError> {
+        self.write(batches, proofs).map_err(|error| {
+            self.accounts.forget();
+            self.sqlite(error)
+        })
     }
 
     fn root(&self, index: u64) -> Result<Option<Hash>, StoreError> {
@@ -179,10 +199,7 @@ mod tests {
         let book =
             |side| plan(&crate::store::reader::best_first("price, remaining, account", side));
         assert_eq!(book(Side::Buy), ["SEARCH orders USING INDEX orders_bids (market=?)"]);
-        assert_eq!(
-            book(Side::Sell),
-            ["SEARCH orders USING INDEX orders_book (market=? AND side=?)"]
-        );
+        assert_eq!(book(Side::Sell), ["SEARCH orders USING INDEX orders_asks (market=?)"]);
         let day = plan(crate::store::reader::TRADES_SINCE);
         assert_eq!(day, ["SEARCH trades USING INDEX trades_by_time (time_ms>?)"]);
         let candles = plan(crate::store::candles::CANDLES);

@@ -96,6 +96,9 @@ pub struct ServeArguments {
     /// ago (batch_age_ms in /v1/status); 0 for no limit. An idle exchange has no new batches
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub ready_max_batch_age: u64,
+    /// Memory for the store's page cache, in MiB. A store that fits is not read from disk while batches are applied
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(2..=65_536))]
+    pub page_cache_mib: u32,
     /// Number of batches between two snapshots that other replicas can start from; 0 for no snapshots
     #[arg(long, default_value_t = 10_000, value_name = "BATCHES")]
     pub snapshot_every: u64,

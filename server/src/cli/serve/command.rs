@@ -81,6 +81,7 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
         bootstrap_from(url, &data, &files.store, &rules, &proofs, bytes_max).await?;
     }
     let store = Store::open(&files.store, &rules).map_err(damage)?;
+    store.set_page_cache(arguments.page_cache_mib).map_err(damage)?;
     let state = store.load(&rules).map_err(damage)?;
     let start = store.start()?;
     tracing::info!("network {} ({}), batch {}", rules.network, rules.genesis.name, state.1.index);
