@@ -7,7 +7,7 @@ use sha2::Digest;
 use tempfile::TempDir;
 use zellbook_core::certificate::Certifiers;
 use zellbook_core::types::ReplicaIndex;
-use zellbook_core::{Action, Batch, Hash, Rules, SecretKey, Transaction};
+use zellbook_core::{Action, Batch, Hash, LeafKey, Rules, SecretKey, Transaction};
 use zellular::bls::BlsSecretKey;
 use zellular::{
     FinalitySignature, Node, NodeList, Page, SignedState, Threshold, Verifier, bls_message, chain,
@@ -15,6 +15,7 @@ use zellular::{
 };
 
 use super::*;
+use crate::client_address::ClientAddress;
 use crate::config::test_rules;
 use crate::evidence::Finding;
 use crate::outbox::{OutboxOptions, OutboxParts};
@@ -280,7 +281,8 @@ async fn a_page_of_many_batches_leads_to_the_same_state_and_all_of_it_is_on_disk
     watch.health.wait_for(|health| health.state == ReplicaState::Following).await.unwrap();
     let published = watch.published.borrow().clone();
     assert_eq!((published.batch, published.root), (140, expected.root()));
-    let proof = watch.prover.prove(zellbook_core::LeafKey::Counters).await.unwrap();
+    let client = ClientAddress::new([10, 0, 0, 1].into());
+    let proof = watch.prover.prove(client, LeafKey::Counters).await.unwrap();
     assert_eq!((proof.batch, proof.root), (140, expected.root()));
     following.abort();
     // The feed leaves out nothing, in messages of a bounded length.
