@@ -14,6 +14,7 @@ use zellular::{
     message,
 };
 
+use super::commits::{Commits, Job};
 use super::*;
 use crate::client_address::ClientAddress;
 use crate::config::test_rules;
@@ -311,6 +312,23 @@ async fn a_disk_that_fails_stops_the_stages_before_it_and_nothing_else_is_shown(
     assert_eq!(watch.published.borrow().batch, 31);
     // What was in the stages before is gone. No later commit can have followed the one that failed.
     assert_eq!(restarted.walker.proven().index, 31);
+}
+
+#[tokio::test]
+async fn nothing_is_committed_after_a_commit_that_failed() {
+    let folder = TempDir::new().unwrap();
+    let (replica, _watch) = replica(&folder, 1).await;
+    let job = || Job { applied: Vec::new(), proofs: Vec::new(), shown: None, busy: Duration::ZERO };
+    let mut commits = Commits::start(replica.committer.clone());
+    {
+        // The first commit waits for the disk, so that the second is in the queue when the first fails.
+        let _disk = replica.committer.storage();
+        commits.send(job()).unwrap();
+        commits.send(job()).unwrap();
+    }
+    assert!(commits.settle().is_err());
+    drop(commits);
+    assert_eq!(replica.committer.storage().commits, 1);
 }
 
 #[tokio::test(start_paused = true)]
