@@ -123,6 +123,12 @@ impl Turns {
         }
     }
 
+    /// Whether anyone waits for a turn.
+    pub fn is_wanted(&self) -> bool {
+        let queue = self.queue();
+        !(queue.first.is_empty() && queue.last.is_empty())
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }

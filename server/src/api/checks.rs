@@ -1,10 +1,10 @@
 //! Checks of transactions on a bounded number of threads, and a limit of bad signatures for each client.
 //!
 //! A signature takes some 80 microseconds of computation, far more than anything else that a request can ask
-//! for with as few bytes. So clients take turns in small pieces: each has at most one piece in the queue that
-//! all share, and a client that sent a bad signature lately comes after all others. A client that sends many
-//! waits for itself alone. The pieces of a request begin small, so that an order waits for little more than one
-//! signature of each client that is new to us.
+//! for with as few bytes. So clients take turns in small pieces, and a client that sent a bad signature lately comes
+//! after all others. A client that sends many waits for itself alone. The pieces of a request begin small, so that an
+//! order waits for little more than one signature of each client that is new to us. Good signatures are cheaper
+//! together, so the pieces grow with them.
 
 use std::collections::HashMap;
 use std::num::NonZero;
@@ -16,10 +16,14 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio::task::spawn_blocking;
 
 use crate::client_address::ClientAddress;
-use crate::turns::Turns;
+use crate::turns::{Turn, Turns};
 
-/// The most transactions that a client checks before it queues again. A turn costs some 10 microseconds itself.
-const TURN: usize = 4;
+/// The most transactions that a client has checked in a turn while others wait: about a millisecond.
+const TURN: usize = 16;
+/// The same while nobody else waits. One who comes then waits for the rest of it.
+const TURN_ALONE: usize = 128;
+/// The same for a client that sent a bad signature lately. Bad ones are no cheaper together.
+const TURN_AFTER_BAD: usize = 4;
 /// The bad signatures that a client may send at once: what a faulty bot sends before it is noticed.
 const BAD_AT_ONCE: NonZero<u32> = NonZero::new(64).unwrap();
 /// The bad signatures that a client may send each second after that.
@@ -85,34 +89,39 @@ impl Default for Checks {
 }
 
 impl Checks {
-    /// Checks transactions, in order. `check` does one, and `is_bad` says of its result whether the
+    /// Checks transactions, in order. `check` does some at once, and `is_bad` says of a result whether the
     /// signature was bad.
     pub async fn run<T: Send + 'static>(
         self: &Arc<Self>,
         client: ClientAddress,
         elements: Vec<String>,
-        check: impl Fn(&str) -> T + Clone + Send + 'static,
+        check: impl Fn(&[&str]) -> Vec<T> + Clone + Send + 'static,
         is_bad: fn(&T) -> bool,
     ) -> Result<Vec<(String, T)>, Unfinished> {
         let mut results = Vec::with_capacity(elements.len());
         let mut elements = elements.into_iter().peekable();
         while elements.peek().is_some() {
+            let turn = self.turn(&self.checks, client).await;
+            let most = match self.recent(client) {
+                Some(_) => TURN_AFTER_BAD,
+                None if self.checks.is_wanted() => TURN,
+                None => TURN_ALONE,
+            };
             // The first signature shows whether the others may be bad: then they come after all other clients.
-            let count = results.len().clamp(1, TURN);
+            let count = results.len().clamp(1, most);
             let part: Vec<String> = elements.by_ref().take(count).collect();
             let (checks, check) = (Arc::clone(self), check.clone());
             let work = move || {
-                let mut results = Vec::with_capacity(part.len());
-                for element in part {
-                    let result = check(&element);
-                    if is_bad(&result) {
+                let texts: Vec<&str> = part.iter().map(String::as_str).collect();
+                let checked = check(&texts);
+                for result in &checked {
+                    if is_bad(result) {
                         checks.count_bad(client)?;
                     }
-                    results.push((element, result));
                 }
-                Ok::<_, Unfinished>(results)
+                Ok::<_, Unfinished>(part.into_iter().zip(checked))
             };
-            results.extend(self.work(&self.checks, client, work).await??);
+            results.extend(work_in(turn, work).await??);
         }
         Ok(results)
     }
@@ -128,23 +137,12 @@ impl Checks {
             return Ok(read(&body));
         }
         self.permit_long(client).map_err(Unfinished::TooManyBad)?;
-        self.work(&self.reads, client, move || read(&body)).await
+        let turn = self.turn(&self.reads, client).await;
+        work_in(turn, move || read(&body)).await
     }
 
-    /// Does a client's work when it is its turn, on one of the threads.
-    async fn work<T: Send + 'static>(
-        &self,
-        turns: &Arc<Turns>,
-        client: ClientAddress,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Unfinished> {
-        let turn = turns.take(client, self.recent(client).is_some()).await;
-        let done = spawn_blocking(move || {
-            // In the closure, which continues where its request is given up.
-            let _turn = turn;
-            work()
-        });
-        done.await.map_err(|error| Unfinished::Failed(error.to_string()))
+    async fn turn(&self, turns: &Arc<Turns>, client: ClientAddress) -> Turn {
+        turns.take(client, self.recent(client).is_some()).await
     }
 
     /// Whether a client may send long bodies now.
@@ -190,6 +188,19 @@ impl Checks {
     }
 }
 
+/// Does work on a thread of its own, which the turn is for.
+async fn work_in<T: Send + 'static>(
+    turn: Turn,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Unfinished> {
+    let done = spawn_blocking(move || {
+        // In the closure, which continues where its request is given up.
+        let _turn = turn;
+        work()
+    });
+    done.await.map_err(|error| Unfinished::Failed(error.to_string()))
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -210,8 +221,9 @@ mod tests {
     #[tokio::test]
     async fn results_keep_the_order_of_the_elements() {
         let checks = Arc::new(Checks::default());
-        let results = checks.run(client(1), elements(100), str::to_owned, |_| false).await.unwrap();
-        assert_eq!(results.len(), 100);
+        let check = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
+        let results = checks.run(client(1), elements(1000), check, |_| false).await.unwrap();
+        assert_eq!(results.len(), 1000);
         for (number, (element, result)) in results.iter().enumerate() {
             assert_eq!((element, result), (&number.to_string(), element));
         }
@@ -222,7 +234,9 @@ mod tests {
         let checks = Arc::new(Checks::default());
         let done = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&done);
-        let check = move |_: &str| count.fetch_add(1, Ordering::Relaxed);
+        let check = move |texts: &[&str]| {
+            texts.iter().map(|_| count.fetch_add(1, Ordering::Relaxed)).collect()
+        };
         let bad = checks.run(client(1), elements(1000), check.clone(), |_| true).await;
         let Err(Unfinished::TooManyBad(bad)) = bad else { panic!("a thousand bad signatures") };
         assert_eq!(bad, TooManyBad::after(REMEMBERED));
@@ -262,11 +276,12 @@ mod tests {
             let checks = Arc::clone(&self.checks);
             let (log, begun) = (Arc::clone(&self.log), Arc::clone(&self.begun));
             tokio::spawn(async move {
-                let check = move |_: &str| {
+                let check = move |texts: &[&str]| {
                     if log.lock().unwrap().is_empty() {
                         begun.lock().unwrap().recv().unwrap();
                     }
-                    log.lock().unwrap().push(number);
+                    log.lock().unwrap().extend(texts.iter().map(|_| number));
+                    vec![(); texts.len()]
                 };
                 checks.run(client(number), elements(count), check, |()| false).await.unwrap();
             })

@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::{Extension, Json};
 use futures_util::future::join_all;
 use serde_json::value::RawValue;
-use zellbook_core::protocol::{CheckedTransaction, ReplayGuard, check_element};
+use zellbook_core::protocol::{CheckedTransaction, ReplayGuard, check_elements};
 use zellbook_core::types::decode_hex;
 use zellbook_core::wire::{
     ReceiptBody, RejectBody, Stage, SubmitResponse, Submitted, TransactionStatus,
@@ -65,7 +65,7 @@ impl App {
         elements: Vec<String>,
     ) -> Result<Vec<Result<Taken, Refused>>, ApiError> {
         let app = Arc::clone(self);
-        let check = move |element: &str| app.check(element);
+        let check = move |elements: &[&str]| app.check(elements);
         let checked = self.checks.run(client, elements, check, is_bad_signature).await?;
         // Before the state is read: what leaves the outbox in between is then in the state, and counts twice
         // instead of not at all.
@@ -104,8 +104,13 @@ impl App {
         taken.pop().unwrap_or_else(|| Err(Refused::Unavailable(ApiError::stopping())))
     }
 
-    fn check(&self, element: &str) -> Result<CheckedTransaction, Refused> {
-        let checked = check_element(&self.rules, element).map_err(|invalid| invalid.reject)?;
+    fn check(&self, elements: &[&str]) -> Vec<Result<CheckedTransaction, Refused>> {
+        let checked = check_elements(&self.rules, elements).into_iter();
+        let checked = checked.map(|checked| checked.map_err(|invalid| invalid.reject.into()));
+        checked.map(|checked| checked.and_then(|checked| self.check_rules(checked))).collect()
+    }
+
+    fn check_rules(&self, checked: CheckedTransaction) -> Result<CheckedTransaction, Refused> {
         if let ReplayGuard::Nonce(nonce) = checked.replay_guard {
             let max = self.clock.now_ms().saturating_add(NONCE_IN_FUTURE_MAX_MS);
             if nonce > max {
