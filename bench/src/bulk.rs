@@ -7,12 +7,18 @@ use std::time::Instant;
 
 use crate::catch_up;
 use crate::history::History;
+use crate::live::{self, Sending};
 use crate::process::cpu_of_children;
 use crate::signatures;
 use crate::yardstick::Yardstick;
 
 /// The keys, and their orders and cancels: the workload itself, ten times the keys, and ten times both.
 const WORKLOADS: [(u64, usize); 3] = [(256, 60_000), (2_560, 60_000), (2_560, 600_000)];
+/// How clients send the workload to a replica with the embedded sequencer.
+const SENDING: [(&str, Sending); 2] = [
+    ("arrays of 500 on 4 connections", Sending { connections: 4, per_request: 500 }),
+    ("single orders on 50 connections", Sending { connections: 50, per_request: 1 }),
+];
 /// The seed of the workload.
 const SEED: u64 = 20_261_130;
 
@@ -49,6 +55,11 @@ pub fn measure(
             cost.replica_bytes,
             cost.sequencer_bytes
         );
+        for (what, sending) in SENDING {
+            let cost = live::measure(program, folder, &history, sending, &yardstick)?;
+            let (cpu, wall) = (cost.cpu, cost.wall);
+            println!("| {what} | {keys} | {orders} | {cpu:.2} L | {wall:.2} L | – | – |");
+        }
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ pub mod catalogue;
 pub mod catch_up;
 pub mod engine;
 pub mod history;
+pub mod live;
 pub mod operation;
 pub mod orderbook_rs;
 pub mod parts;

@@ -32,10 +32,10 @@ impl Server {
         let log = child.stderr.take().map(BufReader::new).ok_or("the program has no log")?;
         let mut lines = log.lines().map_while(Result::ok);
         let mut server = Self { child, address: String::new() };
-        // Two lines of a replica name an address; the first is that of its sequencer.
-        let line = lines.find(|line| {
-            line.contains("listening at http://") || line.contains("serving at http://")
-        });
+        // A replica names the address of its embedded sequencer first.
+        let is_replica = arguments.first() == Some(&"serve");
+        let sought = if is_replica { "serving at http://" } else { "listening at http://" };
+        let line = lines.find(|line| line.contains(sought));
         let line = line.ok_or(format!("{} ended before it listened", arguments.join(" ")))?;
         server.address = line.rsplit("http://").next().unwrap_or_default().trim().into();
         // Read on, or the program would wait once the pipe is full.
@@ -52,24 +52,25 @@ impl Server {
         cpu_seconds(&format!("/proc/{}/stat", self.child.id()), 11)
     }
 
-    /// Sends a request, and returns the status and the body of the answer.
+    /// Opens a connection for requests.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what failed.
+    pub fn connect(&self) -> Result<Connection, String> {
+        let stream = TcpStream::connect(&self.address);
+        let stream = stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
+        let stream = stream.map_err(|error| format!("{}: {error}", self.address))?;
+        Ok(Connection { stream: BufReader::new(stream), address: self.address.clone() })
+    }
+
+    /// Sends a request on a new connection, and returns the status and the body of the answer.
     ///
     /// # Errors
     ///
     /// A sentence that says what failed.
     pub fn request(&self, method: &str, path: &str, body: &str) -> Result<(u16, String), String> {
-        let failed = |error| format!("{method} {path}: {error}");
-        let mut stream = TcpStream::connect(&self.address).map_err(failed)?;
-        let (address, length) = (&self.address, body.len());
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
-        );
-        stream.write_all(request.as_bytes()).map_err(failed)?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).map_err(failed)?;
-        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
-        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_string());
-        status.zip(body).ok_or(format!("{method} {path}: not an answer of HTTP"))
+        self.connect()?.request(method, path, body)
     }
 
     /// Asks it to stop, and waits until it has.
@@ -97,6 +98,54 @@ impl Drop for Server {
         // Fails if it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A connection for one request after the other.
+pub struct Connection {
+    stream: BufReader<TcpStream>,
+    address: String,
+}
+
+impl Connection {
+    /// Sends a request, and returns the status and the body of the answer.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what failed.
+    pub fn request(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> Result<(u16, String), String> {
+        let failed = |error: String| format!("{method} {path}: {error}");
+        let (address, length) = (&self.address, body.len());
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+        let sent = self.stream.get_mut().write_all(request.as_bytes());
+        sent.map_err(|error| failed(error.to_string()))?;
+        self.answer().map_err(|error| failed(error.to_string()))
+    }
+
+    fn answer(&mut self) -> std::io::Result<(u16, String)> {
+        let malformed = || std::io::Error::other("not an answer of HTTP with a length");
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if self.stream.read_line(&mut head)? == 0 {
+                return Err(malformed());
+            }
+        }
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let length = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
+        });
+        let (status, length): (u16, usize) = status.zip(length).ok_or_else(malformed)?;
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body)?;
+        String::from_utf8(body).map(|body| (status, body)).map_err(|_| malformed())
     }
 }
 
