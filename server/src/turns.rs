@@ -43,6 +43,12 @@ pub struct Turn {
     client: ClientAddress,
 }
 
+impl std::fmt::Debug for Turn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Turn of {}", self.client)
+    }
+}
+
 impl Drop for Turn {
     fn drop(&mut self) {
         self.turns.end(self.client);
@@ -121,6 +127,11 @@ impl Turns {
         if let Some((client, next)) = next {
             let _ = next.send(self.turn(client));
         }
+    }
+
+    /// How many turns a client has.
+    pub fn count(&self, client: ClientAddress) -> usize {
+        self.queue().clients.get(&client).map_or(0, |own| own.turns)
     }
 
     /// Whether anyone waits for a turn.

@@ -1,49 +1,52 @@
 //! Reads the bodies of requests, whose memory is bounded together.
 //!
-//! A small body is simply read: there are only so many connections. A larger one needs a share of a budget
-//! before it may grow. Where the budget is used up, the body that has been arriving for longest makes room,
-//! so that clients who send slowly cannot keep others out.
+//! A small body is simply read: there are only so many connections. A larger one needs a place before it may grow, and
+//! clients take turns in the places. Where none is free, the body that has been arriving for longest makes room, so that
+//! clients who send slowly cannot keep others out.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
-use futures_util::StreamExt;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::error::ApiError;
+use crate::client_address::ClientAddress;
+use crate::turns::{Turn, Turns};
 
 /// The longest body of a request.
 pub const REQUEST_BYTES_MAX: usize = 1 << 20;
-/// Bodies up to this length need no share of the budget. Transactions have at most 4 KiB.
-const SMALL_BYTES_MAX: usize = 16 << 10;
-/// The memory of all larger bodies together. Reading a body as transactions takes a few times as much.
-const BUDGET_BYTES: usize = 32 << 20;
-/// How long a body waits for its share. Bodies that arrive make room at once, and those that are being
-/// processed soon.
-const BUDGET_WAIT: Duration = Duration::from_secs(5);
+/// Bodies up to this length need no place. Transactions have at most 4 KiB.
+pub const SMALL_BYTES_MAX: usize = 16 << 10;
+/// The places for larger bodies, so that these take 32 MiB at most. Reading a body as transactions takes a few times as
+/// much.
+const PLACES: usize = 32;
+/// The places that one client may have.
+const PLACES_PER_CLIENT: usize = 8;
+/// How long a body waits for a place. Bodies that arrive make room at once, and those that are being processed soon.
+const PLACE_WAIT: Duration = Duration::from_secs(5);
 
 pub struct Bodies {
-    /// A permit for each KiB.
-    budget: Arc<Semaphore>,
+    places: Arc<Turns>,
     arriving: Mutex<Arriving>,
 }
 
-/// The larger bodies that have a share of the budget and are not complete, oldest first.
+/// The larger bodies that have a place and are not complete, oldest first.
 #[derive(Default)]
 struct Arriving {
     last: u64,
-    /// The share of each, in KiB, and what tells it to give it up.
-    bodies: BTreeMap<u64, (u32, Arc<Notify>)>,
+    /// The client of each, and what tells it to give its place up.
+    bodies: BTreeMap<u64, (ClientAddress, Arc<Notify>)>,
 }
 
 impl Default for Bodies {
     fn default() -> Self {
-        let budget = Arc::new(Semaphore::new(BUDGET_BYTES >> 10));
-        Self { budget, arriving: Mutex::default() }
+        Self { places: Turns::new(PLACES, PLACES_PER_CLIENT), arriving: Mutex::default() }
     }
 }
 
@@ -52,22 +55,24 @@ impl Bodies {
         self.arriving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads a body. The permit is the body's share of the budget, if it needs one.
+    /// Reads a body of at most so many bytes. The turn is the body's place, if it needs one.
     pub async fn read(
         &self,
+        client: ClientAddress,
         body: Body,
         length: Option<usize>,
-    ) -> Result<(Bytes, Option<OwnedSemaphorePermit>), ApiError> {
-        if length.is_some_and(|length| length > REQUEST_BYTES_MAX) {
-            return Err(too_large());
+        bytes_max: usize,
+    ) -> Result<(Bytes, Option<Turn>), ApiError> {
+        if length.is_some_and(|length| length > bytes_max) {
+            return Err(too_large(bytes_max));
         }
-        let mut share = None;
+        let mut place = None;
         let mut stream = body.into_data_stream();
         let mut bytes = Vec::with_capacity(length.unwrap_or_default().min(SMALL_BYTES_MAX));
         loop {
-            let next = match &share {
+            let next = match &place {
                 None => stream.next().await,
-                Some(Share { arrival, .. }) => tokio::select! {
+                Some(Place { arrival, .. }) => tokio::select! {
                     next = stream.next() => next,
                     () = arrival.superseded.notified() => return Err(busy()),
                 },
@@ -77,54 +82,52 @@ impl Bodies {
                 ApiError::bad_request("bad_request", format!("the body cannot be read: {error}"))
             })?;
             let total = bytes.len() + next.len();
-            if total > REQUEST_BYTES_MAX {
-                return Err(too_large());
+            if total > bytes_max {
+                return Err(too_large(bytes_max));
             }
-            if total > SMALL_BYTES_MAX && share.is_none() {
-                // A chunked body does not say its length, so it may be the longest.
-                share = Some(self.share(length.unwrap_or(REQUEST_BYTES_MAX)).await?);
+            if total > SMALL_BYTES_MAX && place.is_none() {
+                place = Some(self.place(client).await?);
             }
             bytes.extend_from_slice(&next);
         }
-        Ok((bytes.into(), share.map(|share| share.permit)))
+        Ok((bytes.into(), place.map(|place| place.turn)))
     }
 
-    /// Waits for a share of the budget.
-    async fn share(&self, bytes: usize) -> Result<Share<'_>, ApiError> {
-        let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
-        let acquire = || Arc::clone(&self.budget).acquire_many_owned(kib);
-        let permit = match Arc::clone(&self.budget).try_acquire_many_owned(kib) {
-            Ok(permit) => permit,
-            Err(_) => {
-                self.make_room(kib);
-                let permit = timeout(BUDGET_WAIT, acquire()).await;
-                // Fails only if the semaphore is closed, which never happens.
-                permit.map_err(|_| busy())?.map_err(|_| busy())?
+    /// Waits for a place.
+    async fn place(&self, client: ClientAddress) -> Result<Place<'_>, ApiError> {
+        let mut taken = pin!(self.places.take(client, false));
+        let turn = match taken.as_mut().now_or_never() {
+            Some(turn) => turn,
+            None => {
+                self.make_room(client);
+                timeout(PLACE_WAIT, taken).await.map_err(|_| busy())?
             }
         };
         let mut arriving = self.arriving();
         arriving.last += 1;
         let (id, superseded) = (arriving.last, Arc::new(Notify::new()));
-        arriving.bodies.insert(id, (kib, Arc::clone(&superseded)));
+        arriving.bodies.insert(id, (client, Arc::clone(&superseded)));
         drop(arriving);
-        Ok(Share { permit, arrival: Arrival { id, superseded, bodies: self } })
+        Ok(Place { turn, arrival: Arrival { id, superseded, bodies: self } })
     }
 
-    /// Tells the bodies that have been arriving for longest to give up their shares.
-    fn make_room(&self, kib: u32) {
+    /// Tells the body that has been arriving for longest to give its place up: the client's own, if it has as many as
+    /// it may have.
+    fn make_room(&self, client: ClientAddress) {
+        let own_only = self.places.count(client) >= PLACES_PER_CLIENT;
         let mut arriving = self.arriving();
-        let mut freed = 0;
-        while freed < kib {
-            // Removed at once, so that the next newcomer asks the next one.
-            let Some((_, (share, oldest))) = arriving.bodies.pop_first() else { return };
-            oldest.notify_one();
-            freed += share;
+        let mut bodies = arriving.bodies.iter();
+        let oldest = bodies.find(|(_, (owner, _))| !own_only || *owner == client);
+        let oldest = oldest.map(|(id, _)| *id);
+        // Removed at once, so that the next newcomer asks the next one.
+        if let Some((_, superseded)) = oldest.and_then(|id| arriving.bodies.remove(&id)) {
+            superseded.notify_one();
         }
     }
 }
 
-struct Share<'a> {
-    permit: OwnedSemaphorePermit,
+struct Place<'a> {
+    turn: Turn,
     arrival: Arrival<'a>,
 }
 
@@ -141,8 +144,8 @@ impl Drop for Arrival<'_> {
     }
 }
 
-fn too_large() -> ApiError {
-    let message = format!("the body is larger than {REQUEST_BYTES_MAX} bytes");
+fn too_large(bytes_max: usize) -> ApiError {
+    let message = format!("the body is larger than {bytes_max} bytes");
     ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
 }
 
@@ -158,6 +161,10 @@ mod tests {
 
     use super::*;
 
+    fn client(number: usize) -> ClientAddress {
+        ClientAddress::new([10, 0, 0, u8::try_from(number).unwrap()].into())
+    }
+
     /// A body that arrives in pieces, and its sender.
     fn slow() -> (mpsc::UnboundedSender<Vec<u8>>, Body) {
         let (sender, receiver) = mpsc::unbounded_channel::<Vec<u8>>();
@@ -168,46 +175,90 @@ mod tests {
         (sender, Body::from_stream(pieces))
     }
 
+    type Reading = tokio::task::JoinHandle<Result<(Bytes, Option<Turn>), ApiError>>;
+
+    /// Bodies that have begun to arrive, and what sends the rest of each.
+    async fn begin(
+        bodies: &Arc<Bodies>,
+        count: usize,
+        client: impl Fn(usize) -> ClientAddress,
+    ) -> Vec<(mpsc::UnboundedSender<Vec<u8>>, Reading)> {
+        let mut all = Vec::new();
+        for number in 0..count {
+            let (sender, body) = slow();
+            sender.send(vec![0; SMALL_BYTES_MAX + 1]).unwrap();
+            let (reader, client) = (Arc::clone(bodies), client(number));
+            let before = bodies.arriving().last;
+            let read = async move { reader.read(client, body, None, REQUEST_BYTES_MAX).await };
+            all.push((sender, tokio::spawn(read)));
+            while bodies.arriving().last == before {
+                tokio::task::yield_now().await;
+            }
+        }
+        all
+    }
+
+    /// Reads a body of a client that is complete.
+    async fn read(
+        bodies: &Bodies,
+        client: ClientAddress,
+        length: usize,
+    ) -> Result<(Bytes, Option<Turn>), ApiError> {
+        bodies.read(client, vec![1; length].into(), Some(length), REQUEST_BYTES_MAX).await
+    }
+
     #[tokio::test]
     async fn the_body_that_has_been_arriving_for_longest_makes_room() {
         let bodies = Arc::new(Bodies::default());
-        let fit = BUDGET_BYTES / REQUEST_BYTES_MAX;
-        let mut tasks = Vec::new();
-        let mut senders = Vec::new();
-        for _ in 0..fit {
-            let (sender, body) = slow();
-            sender.send(vec![0; SMALL_BYTES_MAX + 1]).unwrap();
-            let reader = Arc::clone(&bodies);
-            let task = async move { reader.read(body, Some(REQUEST_BYTES_MAX)).await };
-            tasks.push(tokio::spawn(task));
-            while bodies.arriving().bodies.len() <= senders.len() {
-                tokio::task::yield_now().await;
-            }
-            senders.push(sender);
-        }
-        let (small, _) = bodies.read(vec![1; SMALL_BYTES_MAX].into(), None).await.unwrap();
-        assert_eq!(small.len(), SMALL_BYTES_MAX, "a small body needs no share");
-        let large = bodies.read(vec![1; REQUEST_BYTES_MAX].into(), None).await.unwrap();
+        let mut arriving = begin(&bodies, PLACES, client).await;
+        let (small, place) = read(&bodies, client(99), SMALL_BYTES_MAX).await.unwrap();
+        assert_eq!(small.len(), SMALL_BYTES_MAX);
+        assert!(place.is_none(), "a small body needs no place");
+        let large = read(&bodies, client(99), REQUEST_BYTES_MAX).await.unwrap();
         assert_eq!(large.0.len(), REQUEST_BYTES_MAX);
-        let error = tasks.remove(0).await.unwrap().unwrap_err();
-        assert_eq!(error.detail().code, "busy", "the oldest gave up its share");
+        let error = arriving.remove(0).1.await.unwrap().unwrap_err();
+        assert_eq!(error.detail().code, "busy", "the oldest gave up its place");
         drop(large);
-        for (sender, task) in senders.drain(1..).zip(tasks) {
+        for (sender, task) in arriving {
             sender.send(vec![0; 9]).unwrap();
             drop(sender);
             assert_eq!(task.await.unwrap().unwrap().0.len(), SMALL_BYTES_MAX + 10);
         }
-        assert_eq!(bodies.budget.available_permits(), BUDGET_BYTES >> 10);
+        assert_eq!(begin(&bodies, PLACES, client).await.len(), PLACES, "all places are free again");
+    }
+
+    #[tokio::test]
+    async fn a_client_with_all_its_places_makes_room_for_itself_alone() {
+        let bodies = Arc::new(Bodies::default());
+        let other = begin(&bodies, 1, |_| client(1)).await;
+        let mut own = begin(&bodies, PLACES_PER_CLIENT, |_| client(2)).await;
+        assert!(read(&bodies, client(2), REQUEST_BYTES_MAX).await.is_ok());
+        assert_eq!(own.remove(0).1.await.unwrap().unwrap_err().detail().code, "busy");
+        assert!(!other[0].1.is_finished());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bodies_that_one_client_has_sent_do_not_keep_others_out() {
+        let bodies = Bodies::default();
+        let mut held = Vec::new();
+        for _ in 0..PLACES_PER_CLIENT {
+            held.push(read(&bodies, client(1), REQUEST_BYTES_MAX).await.unwrap());
+        }
+        let error = read(&bodies, client(1), REQUEST_BYTES_MAX).await.unwrap_err();
+        assert_eq!(error.detail().code, "busy");
+        let started = tokio::time::Instant::now();
+        assert!(read(&bodies, client(2), REQUEST_BYTES_MAX).await.is_ok());
+        assert_eq!(started.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test]
     async fn a_body_that_is_too_large_is_not_read() {
         let bodies = Bodies::default();
         let (_sender, body) = slow();
-        let error = bodies.read(body, Some(REQUEST_BYTES_MAX + 1)).await.unwrap_err();
+        let error = bodies.read(client(1), body, Some(1001), 1000).await.unwrap_err();
         assert_eq!(error.detail().code, "body_too_large");
-        let body = vec![0; REQUEST_BYTES_MAX + 1];
-        let error = bodies.read(body.into(), None).await.unwrap_err();
+        let body = vec![0; 1001];
+        let error = bodies.read(client(1), body.into(), None, 1000).await.unwrap_err();
         assert_eq!(error.detail().code, "body_too_large");
     }
 }

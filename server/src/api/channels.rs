@@ -80,6 +80,16 @@ pub async fn changes(
     channel: &Channel,
     account: Option<PublicKey>,
 ) -> Result<Messages, ApiError> {
+    // Kept for no channel that the commit does not change: clients can subscribe to any number of accounts.
+    let is_changed = match (channel, account) {
+        (Channel::Book { market }, _) => update.books.iter().any(|body| body.market == *market),
+        (Channel::Trades { .. }, _) => update.trades().next().is_some(),
+        (Channel::Account { .. }, Some(key)) => update.account(&key).is_some(),
+        (Channel::Status | Channel::Account { .. }, _) => true,
+    };
+    if !is_changed {
+        return Ok(Messages::from([]));
+    }
     let make = async {
         let data = match (channel, account) {
             (Channel::Book { market }, _) => {

@@ -126,6 +126,29 @@ impl Checks {
         Ok(results)
     }
 
+    /// Does something to each item that takes about as long as a check, such as to sign it.
+    pub async fn each<T: Send + 'static, U: Send + 'static>(
+        &self,
+        client: ClientAddress,
+        items: Vec<T>,
+        work: impl Fn(T) -> U + Clone + Send + 'static,
+    ) -> Result<Vec<U>, Unfinished> {
+        let mut items = items.into_iter();
+        if items.len() == 1 {
+            // To pass it to another thread would cost as much again.
+            return Ok(items.map(work).collect());
+        }
+        let mut done = Vec::with_capacity(items.len());
+        while items.len() > 0 {
+            let turn = self.turn(&self.checks, client).await;
+            let (part, work): (Vec<T>, _) = (items.by_ref().take(TURN).collect(), work.clone());
+            done.extend(
+                work_in(turn, move || part.into_iter().map(work).collect::<Vec<U>>()).await?,
+            );
+        }
+        Ok(done)
+    }
+
     /// Reads a body with `read`. A client that is slowed down has to send short ones.
     pub async fn read<T: Send + 'static>(
         &self,

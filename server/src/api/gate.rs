@@ -11,11 +11,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 
 use super::app::{App, Shared};
+use super::bodies::{REQUEST_BYTES_MAX, SMALL_BYTES_MAX};
 use super::checks::{SHORT_BYTES_MAX, Unfinished};
 use super::error::ApiError;
 use super::in_progress::REQUESTS_PER_CLIENT_MAX;
 use crate::client_address::ClientAddress;
-use crate::listen::Connection;
+use crate::listen::Closer;
 
 /// Refuses requests for other hosts, and writes that a page of another origin asks for.
 pub async fn check_site(State(app): Shared, request: Request, next: Next) -> Response {
@@ -103,14 +104,17 @@ pub async fn bound_requests(
 pub async fn bound_unsent(
     State(app): Shared,
     Extension(client): Extension<ClientAddress>,
-    Extension(connection): Extension<Connection>,
+    Extension(closer): Extension<Closer>,
     request: Request,
     next: Next,
 ) -> Response {
-    app.unsent.hold(client, connection, next.run(request).await).await
+    app.unsent.hold(client, closer, next.run(request).await).await
 }
 
-/// Replaces the body of each request by its bytes. The share of the budget is held until the response.
+/// The only route that takes long bodies: arrays of transactions.
+const LONG_BODIES: &str = "/v1/transactions";
+
+/// Replaces the body of each request by its bytes. The place of a long one is held until the response.
 pub async fn read_body(
     State(app): Shared,
     Extension(client): Extension<ClientAddress>,
@@ -126,11 +130,20 @@ pub async fn read_body(
         _ => Ok(()),
     };
     let read = match permitted {
-        Ok(()) => app.bodies.read(body, length).await,
+        Ok(()) => {
+            let is_array = head.uri.path() == LONG_BODIES;
+            let bytes_max = if is_array { REQUEST_BYTES_MAX } else { SMALL_BYTES_MAX };
+            app.bodies.read(client, body, length, bytes_max).await
+        }
         Err(bad) => Err(Unfinished::TooManyBad(bad).into()),
     };
     match read {
-        Ok((bytes, _share)) => next.run(Request::from_parts(head, bytes.into())).await,
+        Ok((bytes, _place)) => {
+            let waited = !bytes.is_empty();
+            let respond = next.run(Request::from_parts(head, bytes.into()));
+            // The request's first turn has ended where its body was waited for.
+            if waited { app.queues.work.begin(client, respond).await } else { respond.await }
+        }
         Err(error) => {
             let mut response = error.into_response();
             // The rest of the body is not read, so nothing after it can be.

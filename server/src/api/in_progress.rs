@@ -1,8 +1,8 @@
 //! The requests in progress, bounded for each client.
 //!
 //! Connections are bounded for each client already. Behind a proxy, a client has no connection of its own, so
-//! its requests are counted: from the end of the head, before which nobody knows whose it is, until the response is
-//! written.
+//! its requests are counted: from a request's first turn, since before its head has arrived nobody knows whose it is,
+//! until the response is written.
 
 use std::collections::HashMap;
 use std::pin::Pin;

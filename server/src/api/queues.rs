@@ -18,7 +18,7 @@ pub struct Queues {
     pub shown: Arc<Turns>,
     /// What submitted transactions are judged by.
     pub judged: Arc<Turns>,
-    /// What the feed tells all subscribers of a channel, which no client's queue may hold up.
+    /// What the feed tells all subscribers of a channel: once for all of them, so that it is no single client's.
     pub feed: Arc<Semaphore>,
 }
 

@@ -37,7 +37,9 @@ const NONCE_IN_FUTURE_MAX_MS: u64 = 24 * 3_600_000;
 /// A transaction that is in the outbox or has been applied.
 pub struct Taken {
     hash: TransactionHash,
-    /// `None` if the transaction already has its outcome.
+    /// When the outbox took it; `None` if it already has its outcome.
+    received_ms: Option<u64>,
+    /// `None` until it is signed, and if the transaction already has its outcome.
     receipt: Option<ReceiptBody>,
     /// What its account may still submit; `None` if the transaction already has its outcome.
     rate_limit: Option<RateLimit>,
@@ -85,13 +87,23 @@ impl App {
         let judged = self.read_to_judge(client, judge).await?;
         let submits = judged.into_iter().map(|(element, admitted)| async {
             match admitted? {
-                Admitted::Ended(hash) => Ok(Taken { hash, receipt: None, rate_limit: None }),
+                Admitted::Ended(hash) => {
+                    Ok(Taken { hash, received_ms: None, receipt: None, rate_limit: None })
+                }
                 Admitted::New(checked) => self.submit(*checked, element).await,
             }
         });
         // The outbox keeps the order of submission, and `join_all` polls the futures in order for the first
         // time. Submitting all of them at once lets them share commits.
-        Ok(join_all(submits).await)
+        let submitted = join_all(submits).await;
+        let app = Arc::clone(self);
+        let sign = move |taken: Result<Taken, Refused>| {
+            taken.map(|taken| {
+                let receipt = taken.received_ms.map(|time| app.receipt(taken.hash, time));
+                Taken { receipt, ..taken }
+            })
+        };
+        Ok(self.checks.each(client, submitted, sign).await?)
     }
 
     /// Like [`Self::take`], for one transaction.
@@ -163,8 +175,8 @@ impl App {
         let received_ms = self.outbox.submit(&checked, element).await;
         let received_ms = received_ms.map_err(|error| Refused::Unavailable(error.into()))?;
         let rate_limit = RateLimit::new(self.outbox.allowance(&checked.account));
-        let receipt = Some(self.receipt(hash, received_ms));
-        Ok(Taken { hash, receipt, rate_limit: Some(rate_limit) })
+        let (received_ms, rate_limit) = (Some(received_ms), Some(rate_limit));
+        Ok(Taken { hash, received_ms, receipt: None, rate_limit })
     }
 
     /// The receipt for a transaction. Repeated requests get the same one, since the time is stored.

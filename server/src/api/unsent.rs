@@ -1,4 +1,4 @@
-//! Bounds the memory of long responses that clients have not taken yet.
+//! Bounds the memory of long responses, and of long messages of WebSockets, that clients have not taken yet.
 //!
 //! A client may read as slowly as the pace of connections permits, and its response waits in memory meanwhile. Where
 //! all of these take more than a budget, the client with the most loses its oldest one, with its connection.
@@ -14,7 +14,7 @@ use hyper::body::{Body as _, Frame, SizeHint};
 
 use super::error::ApiError;
 use crate::client_address::ClientAddress;
-use crate::listen::Connection;
+use crate::listen::Closer;
 
 /// The budget.
 const BYTES_MAX: usize = 64 << 20;
@@ -35,7 +35,7 @@ struct Shares {
 struct Held {
     client: ClientAddress,
     bytes: usize,
-    connection: Connection,
+    closer: Closer,
 }
 
 impl Unsent {
@@ -47,7 +47,7 @@ impl Unsent {
     pub async fn hold(
         self: &Arc<Self>,
         client: ClientAddress,
-        connection: Connection,
+        closer: Closer,
         response: Response,
     ) -> Response {
         let (head, body) = response.into_parts();
@@ -56,7 +56,7 @@ impl Unsent {
         let Some(length) = length.filter(|length| *length > PIECE_BYTES) else {
             return Response::from_parts(head, body);
         };
-        let share = self.share(client, length, connection);
+        let share = self.share(client, length, closer);
         match axum::body::to_bytes(body, length).await {
             Ok(bytes) => Response::from_parts(head, Body::new(Pieces { bytes, _share: share })),
             Err(error) => ApiError::internal(&error).into_response(),
@@ -64,23 +64,18 @@ impl Unsent {
     }
 
     /// A share for a response. It never waits: where there is no room, others lose theirs.
-    fn share(
-        self: &Arc<Self>,
-        client: ClientAddress,
-        bytes: usize,
-        connection: Connection,
-    ) -> Share {
+    pub fn share(self: &Arc<Self>, client: ClientAddress, bytes: usize, closer: Closer) -> Share {
         let mut shares = self.shares();
         while shares.bytes + bytes > BYTES_MAX {
             let Some(victim) = shares.victim().and_then(|number| shares.remove(number)) else {
                 break;
             };
-            victim.connection.close();
+            victim.closer.close();
         }
         let number = shares.next;
         shares.next += 1;
         shares.bytes += bytes;
-        shares.shares.insert(number, Held { client, bytes, connection });
+        shares.shares.insert(number, Held { client, bytes, closer });
         Share { all: Arc::clone(self), number }
     }
 }
@@ -105,7 +100,7 @@ impl Shares {
 }
 
 /// One response's share, until it is dropped.
-struct Share {
+pub struct Share {
     all: Arc<Unsent>,
     number: u64,
 }
@@ -154,10 +149,14 @@ mod tests {
         ClientAddress::new([10, 0, 0, number].into())
     }
 
-    fn share(all: &Arc<Unsent>, number: u8, mebibytes: usize) -> (Connection, Share) {
-        let connection = Connection::for_test();
-        let share = all.share(client(number), mebibytes << 20, connection.clone());
-        (connection, share)
+    pub fn share(all: &Arc<Unsent>, number: u8, mebibytes: usize) -> (Closer, Share) {
+        let closer = Closer::default();
+        let share = all.share(client(number), mebibytes << 20, closer.clone());
+        (closer, share)
+    }
+
+    async fn is_closed(closer: &Closer) -> bool {
+        tokio::time::timeout(std::time::Duration::ZERO, closer.closed()).await.is_ok()
     }
 
     #[tokio::test]
@@ -166,16 +165,14 @@ mod tests {
         let mut held: Vec<_> = (0..30).map(|_| share(&all, 1, 1)).collect();
         held.extend((0..34).map(|_| share(&all, 2, 1)));
         held.push(share(&all, 3, 1));
-        let is_closed =
-            async |at: usize, held: &[(Connection, Share)]| held[at].0.is_closed().await;
         for (at, expected) in [(0, false), (30, true), (31, false), (64, false)] {
-            assert_eq!(is_closed(at, &held).await, expected, "{at}");
+            assert_eq!(is_closed(&held[at].0).await, expected, "{at}");
         }
         assert_eq!(all.shares().bytes, BYTES_MAX);
         // One that needs more takes it from several.
         held.push(share(&all, 3, 2));
         for at in [31, 32] {
-            assert!(is_closed(at, &held).await, "{at}");
+            assert!(is_closed(&held[at].0).await, "{at}");
         }
         drop(held);
         let shares = all.shares();
@@ -186,15 +183,15 @@ mod tests {
     async fn of_clients_that_have_as_much_the_one_with_the_oldest_makes_room() {
         let all = Arc::new(Unsent::default());
         let held: Vec<_> = (0..65).map(|number| share(&all, number, 1)).collect();
-        assert!(held[0].0.is_closed().await);
-        assert!(!held[1].0.is_closed().await);
+        assert!(is_closed(&held[0].0).await);
+        assert!(!is_closed(&held[1].0).await);
     }
 
     #[tokio::test]
     async fn a_response_holds_its_share_until_its_last_piece_is_taken() {
         let all = Arc::new(Unsent::default());
         let bytes: Vec<u8> = (0..=255).cycle().take(2 * PIECE_BYTES + 5).collect();
-        let share = all.share(client(1), bytes.len(), Connection::for_test());
+        let share = all.share(client(1), bytes.len(), Closer::default());
         let mut body = Body::new(Pieces { bytes: bytes.clone().into(), _share: share });
         assert_eq!(body.size_hint().exact(), Some(bytes.len() as u64));
         let mut taken = Vec::new();

@@ -30,8 +30,9 @@ use super::error::ApiError;
 use super::reads::Reads;
 use super::socket::{End, Received, Socket, TOO_SLOW};
 use super::sockets::{MakeRoom, Seat};
+use super::unsent::PIECE_BYTES;
 use crate::client_address::ClientAddress;
-use crate::listen::stopped;
+use crate::listen::{Closer, stopped};
 use crate::published::Update;
 
 /// The most channels of one connection.
@@ -92,6 +93,7 @@ struct Connection {
     socket: Socket,
     channels: BTreeMap<Channel, Subscription>,
     seat: Seat,
+    closer: Closer,
 }
 
 const STORE_FAILED: End =
@@ -105,12 +107,14 @@ const STOPPING: End =
 
 impl Connection {
     fn new(reads: Reads, socket: Socket, seat: Seat) -> Self {
-        Self { reads, socket, channels: BTreeMap::new(), seat }
+        Self { reads, socket, channels: BTreeMap::new(), seat, closer: Closer::default() }
     }
 
     async fn run(mut self, make_room: MakeRoom) {
+        let closer = self.closer.clone();
         let end = tokio::select! {
             end = self.serve() => end,
+            () = closer.closed() => Err(TOO_SLOW),
             // Also while a message is being sent to a client that does not read.
             Ok(()) = make_room => Err(MAKE_ROOM),
         };
@@ -212,6 +216,11 @@ impl Connection {
         };
         self.channels.insert(channel, Subscription { number: 0, batch, account });
         let shared = data.shared_json().map_err(|_| End::Gone)?;
+        // The client may take its time for the text.
+        drop(data);
+        let unsent = &self.reads.app.unsent;
+        let _share = (shared.len() > PIECE_BYTES)
+            .then(|| unsent.share(self.reads.client, shared.len(), self.closer.clone()));
         self.socket.send(feed_prefix(true, 0), &shared).await.map(Ok)
     }
 

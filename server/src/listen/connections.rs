@@ -25,7 +25,7 @@ pub struct Activity {
     client: Option<ClientAddress>,
     /// The number of its last activity, which only changes while [`Connections::open`] is locked.
     last: AtomicU64,
-    close: Notify,
+    pub close: Closer,
     connections: Arc<Connections>,
 }
 
@@ -38,37 +38,20 @@ impl Activity {
             open.add(activity);
         }
     }
-
-    /// Waits until the connection has to make room.
-    pub async fn closed(&self) {
-        self.close.notified().await;
-    }
 }
 
-/// The connection of a request. Handlers get it as an extension.
-#[derive(Clone)]
-pub struct Connection(pub(super) Arc<Activity>);
+/// Closes a connection at once, whatever it is doing. Handlers get that of their request as an extension.
+#[derive(Clone, Default)]
+pub struct Closer(Arc<Notify>);
 
-impl Connection {
-    /// Closes it at once, whatever it is doing.
+impl Closer {
     pub fn close(&self) {
-        self.0.close.notify_one();
-    }
-}
-
-#[cfg(test)]
-impl Connection {
-    pub fn for_test() -> Self {
-        Self(Arc::new(Activity {
-            client: None,
-            last: AtomicU64::default(),
-            close: Notify::new(),
-            connections: Arc::default(),
-        }))
+        self.0.notify_one();
     }
 
-    pub async fn is_closed(&self) -> bool {
-        tokio::time::timeout(std::time::Duration::ZERO, self.0.closed()).await.is_ok()
+    /// Waits until the connection has to close.
+    pub async fn closed(&self) {
+        self.0.notified().await;
     }
 }
 
@@ -130,7 +113,7 @@ impl Open {
         if let Some(stalest) = stalest.cloned() {
             self.remove(&stalest);
             self.closing += 1;
-            stalest.close.notify_one();
+            stalest.close.close();
         }
         true
     }
@@ -157,7 +140,7 @@ impl Connections {
         let activity = Arc::new(Activity {
             client,
             last: AtomicU64::default(),
-            close: Notify::new(),
+            close: Closer::default(),
             connections: Arc::clone(self),
         });
         self.open().add(Arc::clone(&activity));
@@ -193,7 +176,7 @@ mod tests {
     }
 
     async fn is_closed(connection: &OpenConnection) -> bool {
-        timeout(Duration::ZERO, connection.0.closed()).await.is_ok()
+        timeout(Duration::ZERO, connection.0.close.closed()).await.is_ok()
     }
 
     /// Adds a connection while another one has to make room, which is dropped as its task would do. Returns the

@@ -30,7 +30,7 @@ use crate::client_address::{ClientAddress, TrustedProxies};
 use connections::{Activity, Connections, OpenConnection};
 use pace::PacedStream;
 
-pub use connections::{CONNECTIONS_PER_CLIENT_MAX, Connection};
+pub use connections::{CONNECTIONS_PER_CLIENT_MAX, Closer};
 pub use stop::{stop_signal, stop_with_input, stopped};
 
 /// How long a client may take to send the head of a request, or to start the next request.
@@ -182,12 +182,12 @@ impl Server {
         // Errors of a connection concern only its client.
         tokio::select! {
             _ = serving.as_mut() => {}
-            () = activity.closed() => {}
+            () = activity.close.closed() => {}
             () = stopped(&mut stop) => {
                 serving.as_mut().graceful_shutdown();
                 tokio::select! {
                     _ = serving => {}
-                    () = activity.closed() => {}
+                    () = activity.close.closed() => {}
                 }
             }
         }
@@ -209,7 +209,7 @@ impl Server {
             let forwarded = forwarded.map(|value| value.to_str().unwrap_or_default());
             let client = proxies.client(peer, forwarded);
             request.extensions_mut().insert(client);
-            request.extensions_mut().insert(Connection(Arc::clone(&activity)));
+            request.extensions_mut().insert(activity.close.clone());
             let asks_upgrade = request.headers().contains_key(UPGRADE);
             let response = router.call(request);
             async move {

@@ -22,7 +22,7 @@ use super::restore::{Loaded, restore};
 use super::rows::{OrderState, side_number};
 
 /// The most idle connections that are kept for later requests.
-const IDLE_CONNECTIONS_MAX: usize = 8;
+const IDLE_CONNECTIONS_MAX: usize = 16;
 /// The columns that [`View::order`] reads.
 pub(super) const ORDER_COLUMNS: &str = "id, hash, market, side, price, quantity, remaining, time_in_force, status, batch, time_ms, \
      expires, client_id, reason";

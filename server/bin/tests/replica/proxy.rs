@@ -89,12 +89,14 @@ fn configuration(
 }
 
 impl Nginx {
-    async fn start(folder: &Path, replica: &Replica, extra: &str) -> Self {
+    async fn start(folder: &Path, replica: &Replica, extra: &str, bounds: bool) -> Self {
         let free = || SocketAddr::from(([127, 0, 0, 1], free_port()));
         let (secure, address) = (free(), free());
         let (certificate, key) = certificate(folder);
         let server = configuration(secure, address, self::address(replica), (&certificate, &key));
         let server = server.replace("location / {", &format!("location / {{ {extra}"));
+        // The replica has to bound what the proxy lets through. Only one test is about what the proxy itself bounds.
+        let server = if bounds { server } else { server.replace("limit_conn clients 100;", "") };
         let paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|name| format!("{name}_temp_path {name};\n"))
             .concat();
@@ -181,7 +183,7 @@ async fn the_page_works_behind_nginx_and_other_pages_do_not() {
     // nginx names its upstream as the host, unless it is told to pass the browser's on as in Debian's
     // proxy_params.
     for (seed, extra) in [(1, ""), (2, "proxy_set_header Host $http_host;")] {
-        let nginx = Nginx::start(folder.path(), &replica, extra).await;
+        let nginx = Nginx::start(folder.path(), &replica, extra, true).await;
         let lines = ["GET /v1/status HTTP/1.1", "Host: exchange.example"];
         assert_eq!(request(nginx.address, &lines, "").await.status, 200, "{extra}");
         let body = json!({ "account": key(seed).public_key().to_string() }).to_string();
@@ -240,7 +242,7 @@ async fn unfinished_bodies_of_one_client_behind_a_proxy_leave_the_others_alone()
 async fn the_page_works_behind_nginx_with_tls() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &BEHIND).await;
-    let nginx = Nginx::start(folder.path(), &replica, "").await;
+    let nginx = Nginx::start(folder.path(), &replica, "", true).await;
     let client = nginx.client([127, 0, 0, 6]);
     let status = client.get(nginx.url("/v1/status")).send().await.unwrap();
     assert_eq!(status.status(), 200);
@@ -269,15 +271,19 @@ async fn visit(scene: &Scene, requests: usize) -> Vec<Duration> {
     times
 }
 
-async fn behind_nginx() -> Scene {
+async fn behind_nginx(bounds: bool) -> Scene {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &BEHIND).await;
-    let proxy = Some(Nginx::start(folder.path(), &replica, "").await);
+    let proxy = Some(Nginx::start(folder.path(), &replica, "", bounds).await);
     Scene { replica, proxy, folder }
 }
 
 /// Attacks from one address, which reach the replica in connections that all clients share.
-async fn withstands<A>(name: &str, slack: Duration, attack: impl AsyncFn(SocketAddr, &Scene) -> A) {
+async fn withstands<A>(
+    name: &str,
+    (slack, bounds): (Duration, bool),
+    attack: impl AsyncFn(SocketAddr, &Scene) -> A,
+) {
     let name = format!("behind nginx with TLS, {name}");
     let start = async |scene: &Scene| attack(scene.proxy.as_ref().unwrap().address, scene).await;
     let check = async |scene: &Scene, _: &A| {
@@ -285,12 +291,13 @@ async fn withstands<A>(name: &str, slack: Duration, attack: impl AsyncFn(SocketA
         // A WebSocket of another client finds a place.
         assert_eq!(nginx.open_socket("https://exchange.example").await, 101);
     };
-    compare(&name, (200, slack), behind_nginx, visit, start, check).await;
+    let behind = async || behind_nginx(bounds).await;
+    compare(&name, (200, slack), behind, visit, start, check).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn websockets_of_one_client_behind_nginx_do_not_keep_others_out() {
-    withstands("512 WebSockets of one client", SLACK, async |to, _| {
+    withstands("512 WebSockets of one client", (SLACK, false), async |to, _| {
         Attack::on(to, Source::One, 512, subscription()).await
     })
     .await;
@@ -300,7 +307,7 @@ async fn websockets_of_one_client_behind_nginx_do_not_keep_others_out() {
 async fn floods_of_reads_of_one_client_behind_nginx_do_not_delay_others() {
     withstands(
         "512 connections of one client that send 200 reads at once",
-        WORK_SLACK,
+        (WORK_SLACK, true),
         async |to, _| {
             let paths = vec!["/v1/headers".to_string(); 200];
             flood(to, Source::One, 512, pipelined(&paths, "exchange.example"))
@@ -311,21 +318,25 @@ async fn floods_of_reads_of_one_client_behind_nginx_do_not_delay_others() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_signatures_of_one_client_behind_nginx_do_not_delay_others() {
-    withstands("64 requests of 1,000 bad signatures of one client", SLACK, async |to, scene| {
-        let body = bad_transactions(&scene.replica, 1000);
-        let attackers = Attackers::new();
-        for _ in 0..64 {
-            let body = body.clone();
-            attackers.spawn(async move {
-                loop {
-                    // Errors end one request, and the attacker goes on.
-                    let _ = crate::attacks::signatures::send(to, [127, 0, 0, 5], &body).await;
-                    tokio::time::sleep(Duration::from_millis(500)).await;
-                }
-            });
-        }
-        attackers
-    })
+    withstands(
+        "64 requests of 1,000 bad signatures of one client",
+        (SLACK, false),
+        async |to, scene| {
+            let body = bad_transactions(&scene.replica, 1000);
+            let attackers = Attackers::new();
+            for _ in 0..64 {
+                let body = body.clone();
+                attackers.spawn(async move {
+                    loop {
+                        // Errors end one request, and the attacker goes on.
+                        let _ = crate::attacks::signatures::send(to, [127, 0, 0, 5], &body).await;
+                        tokio::time::sleep(Duration::from_millis(500)).await;
+                    }
+                });
+            }
+            attackers
+        },
+    )
     .await;
 }
 
@@ -333,7 +344,7 @@ async fn bad_signatures_of_one_client_behind_nginx_do_not_delay_others() {
 async fn each_client_behind_nginx_has_bounds_of_its_own() {
     let folder = TempDir::new().unwrap();
     let replica = Replica::start(&folder, "data", &BEHIND).await;
-    let nginx = Nginx::start(folder.path(), &replica, "").await;
+    let nginx = Nginx::start(folder.path(), &replica, "", true).await;
     let bad = |count| {
         let bad = (0..count).map(|_| {
             let (json, _) = replica.sign_order(&key(9), "sell 1 ETH/USDT @ 2000");

@@ -43,6 +43,8 @@ pub const SLACK: Duration = Duration::from_millis(50);
 /// The same for attacks that the replica has to work for, on the processors that other programs use too: it posts and
 /// applies their transactions, and answers their frames.
 pub const WORK_SLACK: Duration = Duration::from_secs(1);
+/// The same for floods that a client sends without waiting for answers: the replica gives everyone a turn.
+const FLOOD_SLACK: Duration = Duration::from_millis(250);
 /// How often a comparison is made before it fails. Other programs spoil some of them, a real blockade all.
 const ROUNDS: usize = 4;
 /// How long an attacker waits after the replica has closed his connection.

@@ -2,14 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::signatures::send;
 use super::{
-    Attack, REQUESTS, SLACK, Scene, Source, WORK_SLACK, compare, flood, pipelined, trade, visit,
+    Attack, Attackers, FLOOD_SLACK, PACE, RECONNECT, REQUESTS, SLACK, Scene, Source, compare,
+    flood, pipelined, trade, visit,
 };
 use crate::harness::{TIMEOUT, client, key};
-use crate::raw::address;
+use crate::raw::{address, request};
+use tokio::time::interval;
 
 async fn scene() -> Scene {
     Scene::start(&[]).await
@@ -26,20 +28,29 @@ fn all_kinds() -> Vec<String> {
     paths.iter().cycle().take(200).cloned().collect()
 }
 
+/// Reads an account, a proof and the status by turns, each time on a new connection.
+async fn read(scene: &Scene, requests: usize) -> Vec<Duration> {
+    let account = format!("/v1/accounts/{}", key(1).public_key());
+    let paths = [account.clone(), account + "/proof?token=ETH", "/v1/status".into()];
+    let mut times = Vec::new();
+    let mut pace = interval(PACE);
+    for path in paths.iter().cycle().take(requests) {
+        pace.tick().await;
+        let started = Instant::now();
+        let line = format!("GET {path} HTTP/1.1");
+        let answer = request(address(&scene.replica), &[&line, "Host: 127.0.0.1"], "").await;
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        times.push(started.elapsed());
+    }
+    times
+}
+
 async fn withstands(name: &str, source: Source, count: usize) {
     let attack = async |scene: &Scene| {
         flood(address(&scene.replica), source, count, pipelined(&all_kinds(), "127.0.0.1"))
     };
-    let check = async |scene: &Scene, _: &_| {
-        trade(scene).await;
-        // What the store answers, and a proof.
-        let account = format!("/v1/accounts/{}", key(1).public_key());
-        for path in [account.clone(), account + "/proof?token=ETH"] {
-            let (status, body) = scene.replica.request(Method::GET, &path, "").await;
-            assert_eq!(status, 200, "{path}: {body}");
-        }
-    };
-    compare(name, (REQUESTS, WORK_SLACK), scene, visit, attack, check).await;
+    let check = async |scene: &Scene, _: &_| trade(scene).await;
+    compare(name, (REQUESTS, FLOOD_SLACK), scene, read, attack, check).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -92,4 +103,45 @@ async fn the_memory_of_responses_that_are_not_read_is_bounded() {
         assert!(grown < MEMORY_MAX, "memory grew by {grown} MiB");
     };
     compare(name, (REQUESTS, SLACK), scene, visit, attack, check).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_bodies_of_one_client_do_not_keep_others_out() {
+    // Each signed well, by a key that the state does not know, so that all of it is read and checked and nothing slows
+    // the client down.
+    let attack = async |scene: &Scene| {
+        let orders =
+            (0..200).map(|_| scene.replica.sign_order(&key(99), "sell 0.01 ETH/USDT @ 2000").0);
+        let orders: Vec<String> = orders.collect();
+        let body = format!("[{}{}]", orders.join(","), " ".repeat(900_000));
+        let to = address(&scene.replica);
+        let attackers = Attackers::new();
+        for _ in 0..200 {
+            let body = body.clone();
+            attackers.spawn(async move {
+                loop {
+                    // Errors end one request, and the attacker goes on.
+                    let _ = send(to, [127, 0, 0, 5], &body).await;
+                    tokio::time::sleep(RECONNECT).await;
+                }
+            });
+        }
+        attackers
+    };
+    // Arrays that are long too.
+    let measure = async |scene: &Scene, requests: usize| {
+        let mut times = Vec::new();
+        for _ in 0..requests {
+            let (order, _) = scene.replica.sign_order(&key(1), "buy 0.01 ETH/USDT @ 1000");
+            let body = format!("[{order}{}]", " ".repeat(20_000));
+            let started = Instant::now();
+            assert_eq!(super::post(&scene.replica, &body).await, 202);
+            times.push(started.elapsed());
+            tokio::time::sleep(PACE).await;
+        }
+        times
+    };
+    let check = async |scene: &Scene, _: &_| trade(scene).await;
+    let name = "200 connections of one address with arrays of 200 orders in a megabyte";
+    compare(name, (100, FLOOD_SLACK), scene, measure, attack, check).await;
 }

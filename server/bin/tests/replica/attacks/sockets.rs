@@ -11,7 +11,7 @@ use tokio::time::interval;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::{Attack, PACE, SLACK, Scene, Source, WORK_SLACK, compare, trade};
+use super::{Attack, FLOOD_SLACK, PACE, SLACK, Scene, Source, compare, trade};
 use crate::harness::{Replica, TIMEOUT, key};
 use crate::raw::{address, closes_within, connect_from};
 
@@ -132,7 +132,7 @@ async fn websockets_of_many_clients_do_not_keep_others_out() {
 async fn floods_of_frames_do_not_delay_others() {
     // Far more than a socket may send at once. Each is closed for it and comes back.
     let pings = [OPEN.as_bytes(), &frame(PING, b"").repeat(10_000)].concat();
-    withstands("100 WebSockets that send 10,000 pings each", Source::Many, 100, WORK_SLACK, pings)
+    withstands("100 WebSockets that send 10,000 pings each", Source::Many, 100, FLOOD_SLACK, pings)
         .await;
 }
 
@@ -144,7 +144,7 @@ async fn floods_of_subscriptions_do_not_delay_others() {
         json!({"op": "subscribe", "channel": "account", "account": account})
     };
     let all = messages((1..=64).map(subscribe));
-    withstands("100 WebSockets with 64 subscriptions each", Source::Many, 100, WORK_SLACK, all)
+    withstands("100 WebSockets with 64 subscriptions each", Source::Many, 100, FLOOD_SLACK, all)
         .await;
 }
 
