@@ -3,7 +3,7 @@
 //! A client that asks for much waits behind its own requests, and behind one request at a time of each other
 //! client. So how long anyone waits depends on how many clients there are, and not on how much they ask for.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,10 +22,10 @@ struct Queue {
     free: usize,
     /// The clients that have turns or wait for one.
     clients: HashMap<ClientAddress, Client>,
-    /// The clients that wait and may have another turn, each once.
-    first: VecDeque<ClientAddress>,
-    /// Those of them that come after all others.
-    last: VecDeque<ClientAddress>,
+    /// The clients that wait and may have another turn, by their places.
+    waiting: BTreeMap<Place, ClientAddress>,
+    /// The number of the next place.
+    number: u64,
 }
 
 #[derive(Default)]
@@ -33,8 +33,17 @@ struct Client {
     /// How many turns it has.
     turns: usize,
     waiting: VecDeque<oneshot::Sender<Turn>>,
-    is_queued: bool,
     is_last: bool,
+    place: Option<Place>,
+}
+
+/// A place in the queue. Those who are not last come first, of these the ones who have the fewest turns, and of these the
+/// ones who came first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    is_last: bool,
+    turns: usize,
+    number: u64,
 }
 
 /// A client's turn, until it is dropped.
@@ -58,12 +67,8 @@ impl Drop for Turn {
 impl Turns {
     /// Turns of which `at_once` can be taken at the same time, `per_client` by one client.
     pub fn new(at_once: usize, per_client: usize) -> Arc<Self> {
-        let queue = Queue {
-            free: at_once,
-            clients: HashMap::new(),
-            first: VecDeque::new(),
-            last: VecDeque::new(),
-        };
+        let queue =
+            Queue { free: at_once, clients: HashMap::new(), waiting: BTreeMap::new(), number: 0 };
         Arc::new(Self { per_client, queue: Mutex::new(queue) })
     }
 
@@ -119,7 +124,6 @@ impl Turns {
         if let Some(own) = queue.clients.get_mut(&client) {
             own.turns -= 1;
         }
-        // Behind those that wait already.
         queue.enter(client, self.per_client);
         let next = queue.next(self.per_client);
         // Not while the queue is locked: a turn that nobody receives is dropped here, and locks it again.
@@ -136,8 +140,7 @@ impl Turns {
 
     /// Whether anyone waits for a turn.
     pub fn is_wanted(&self) -> bool {
-        let queue = self.queue();
-        !(queue.first.is_empty() && queue.last.is_empty())
+        !self.queue().waiting.is_empty()
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -148,30 +151,38 @@ impl Turns {
     #[cfg(test)]
     pub fn waiting(&self) -> Option<usize> {
         let queue = self.queue();
-        (queue.free == 0).then(|| queue.first.len() + queue.last.len())
+        (queue.free == 0).then(|| queue.waiting.len())
     }
 }
 
 impl Queue {
-    /// Queues a client that waits and may have another turn. Forgets one that has no turn and does not wait.
+    /// Gives a client its place: one that waits and may have another turn. Forgets one that has no turn and does not
+    /// wait.
     fn enter(&mut self, client: ClientAddress, per_client: usize) {
         let Some(own) = self.clients.get_mut(&client) else { return };
+        let old = own.place.take();
+        if let Some(place) = old {
+            self.waiting.remove(&place);
+        }
         if own.waiting.is_empty() {
-            if own.turns == 0 && !own.is_queued {
+            if own.turns == 0 {
                 self.clients.remove(&client);
             }
-        } else if own.turns < per_client && !own.is_queued {
-            own.is_queued = true;
-            if own.is_last { &mut self.last } else { &mut self.first }.push_back(client);
+        } else if own.turns < per_client {
+            let number = old.map_or(self.number, |place| place.number);
+            self.number = self.number.max(number + 1);
+            let place = Place { is_last: own.is_last, turns: own.turns, number };
+            own.place = Some(place);
+            self.waiting.insert(place, client);
         }
     }
 
     /// Takes the free place for the next one that has not been given up.
     fn next(&mut self, per_client: usize) -> Option<(ClientAddress, oneshot::Sender<Turn>)> {
         loop {
-            let client = self.first.pop_front().or_else(|| self.last.pop_front())?;
+            let (_, client) = self.waiting.pop_first()?;
             let Some(own) = self.clients.get_mut(&client) else { continue };
-            own.is_queued = false;
+            own.place = None;
             let mut waiting = std::iter::from_fn(|| own.waiting.pop_front());
             let next = waiting.find(|waiting| !waiting.is_closed());
             own.turns += usize::from(next.is_some());
@@ -246,7 +257,7 @@ mod tests {
 
         fn is_empty(&self) -> bool {
             let queue = self.turns.queue();
-            queue.clients.is_empty() && queue.first.is_empty() && queue.last.is_empty()
+            queue.clients.is_empty() && queue.waiting.is_empty()
         }
     }
 
@@ -275,6 +286,24 @@ mod tests {
         drop(given);
         assert!(scene.is_empty());
         assert_eq!(scene.turns.queue().free, 3);
+    }
+
+    #[tokio::test]
+    async fn a_client_with_fewer_turns_comes_before_those_with_more() {
+        let mut scene = Scene::new(4, 3);
+        scene.ask_many(&[1, 1, 2, 2]).await;
+        scene.ask_many(&[1, 2, 3, 3]).await;
+        let mut given = scene.given();
+        // What the first client had goes to the one that has nothing, and then to who has the fewest.
+        given.remove(0);
+        yield_now().await;
+        let next = scene.given();
+        assert_eq!(next.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [3]);
+        given.remove(0);
+        yield_now().await;
+        let last = scene.given();
+        assert_eq!(last.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1]);
+        drop((given, next, last));
     }
 
     #[tokio::test]
