@@ -20,17 +20,40 @@ pub struct IssuerQuery {
     pub with_sequenced: bool,
 }
 
-// Without INDEXED BY, SQLite could take the primary key and walk through all other entries too.
-pub(super) const DEPOSITS: &str =
-    "SELECT number, account, token, amount, counterpart, batch, position
-     FROM ledger INDEXED BY ledger_deposits
-     WHERE kind = 'deposit' AND number > ?1 AND batch <= ?2 AND (?3 IS NULL OR token = ?3)
-     ORDER BY number LIMIT ?4";
+/// The query for deposits, of one token or of all. Each has an index of its own: to walk through the deposits of other
+/// tokens would take as long as there are any.
+pub(super) fn deposits(of_token: bool) -> String {
+    // Without INDEXED BY, SQLite could take the primary key and walk through all other entries too.
+    let (index, token) = by_token(of_token, "ledger_deposits");
+    format!(
+        "SELECT number, account, token, amount, counterpart, batch, position
+         FROM ledger INDEXED BY {index}
+         WHERE kind = 'deposit' AND {token} AND number > ?1 AND batch <= ?2 ORDER BY number LIMIT ?4"
+    )
+}
+
+/// The same for withdrawals.
+pub(super) fn withdrawals(of_token: bool) -> String {
+    let (index, token) = by_token(of_token, "withdrawals");
+    let index = if of_token { format!("INDEXED BY {index}") } else { "NOT INDEXED".into() };
+    format!(
+        "SELECT number, account, token, amount, destination, batch FROM withdrawals {index}
+         WHERE {token} AND number > ?1 AND batch <= ?2 ORDER BY number LIMIT ?4"
+    )
+}
+
+fn by_token(of_token: bool, index: &str) -> (String, &'static str) {
+    if of_token {
+        (format!("{index}_by_token"), "token = ?3")
+    } else {
+        (index.into(), "?3 IS NULL")
+    }
+}
 
 impl View<'_> {
     /// Deposits by ascending number.
     pub fn deposits(&self, query: IssuerQuery) -> Result<Vec<DepositBody>, QueryError> {
-        self.listed(DEPOSITS, query, |row, certified| {
+        self.listed(&deposits(query.token.is_some()), query, |row, certified| {
             let (token, amount) = self.amount(row, 2)?;
             let batch = row.get::<_, Unsigned>(5)?.0;
             Ok(DepositBody {
@@ -48,10 +71,7 @@ impl View<'_> {
 
     /// Withdrawals by ascending number.
     pub fn payouts(&self, query: IssuerQuery) -> Result<Vec<PayoutBody>, QueryError> {
-        let sql = "SELECT number, account, token, amount, destination, batch FROM withdrawals
-             WHERE number > ?1 AND batch <= ?2 AND (?3 IS NULL OR token = ?3)
-             ORDER BY number LIMIT ?4";
-        self.listed(sql, query, |row, certified| {
+        self.listed(&withdrawals(query.token.is_some()), query, |row, certified| {
             let (token, amount) = self.amount(row, 2)?;
             let batch = row.get::<_, Unsigned>(5)?.0;
             Ok(PayoutBody {

@@ -132,6 +132,7 @@ CREATE TABLE withdrawals (
     batch INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX withdrawals_by_account ON withdrawals (account, number);
+CREATE INDEX withdrawals_by_token ON withdrawals (token, number);
 
 -- Changes of balances other than by trades.
 CREATE TABLE ledger (
@@ -150,6 +151,7 @@ CREATE TABLE ledger (
 ) STRICT;
 CREATE INDEX ledger_by_account ON ledger (account, number);
 CREATE INDEX ledger_deposits ON ledger (number) WHERE kind = 'deposit';
+CREATE INDEX ledger_deposits_by_token ON ledger (token, number) WHERE kind = 'deposit';
 
 -- History of session keys and dead-man's switches. Events of timers, which take effect before the first
 -- transaction of their batch, have no position.

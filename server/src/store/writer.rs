@@ -181,7 +181,7 @@ mod tests {
     use crate::config::test_rules;
 
     #[test]
-    fn queries_for_books_trades_candles_and_deposits_use_an_index_and_sort_nothing() {
+    fn queries_for_books_trades_candles_deposits_and_withdrawals_use_an_index_and_sort_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let key = SecretKey::from_bytes(&[1; 32]).unwrap().public_key();
         let rules = Arc::new(test_rules(key, key));
@@ -205,7 +205,18 @@ mod tests {
         let candles = plan(crate::store::candles::CANDLES);
         let search = "SEARCH candles USING PRIMARY KEY (market=? AND minutes=? AND start_ms<?)";
         assert_eq!(candles, [search]);
-        let deposits = plan(crate::store::issuers::DEPOSITS);
-        assert_eq!(deposits, ["SEARCH ledger USING INDEX ledger_deposits (number>?)"]);
+        for (of_token, deposits, withdrawals) in [
+            (false, "INDEX ledger_deposits (number>?)", "INTEGER PRIMARY KEY (rowid>?)"),
+            (
+                true,
+                "INDEX ledger_deposits_by_token (token=? AND number>?)",
+                "INDEX withdrawals_by_token (token=? AND number>?)",
+            ),
+        ] {
+            let steps = plan(&crate::store::issuers::deposits(of_token));
+            assert_eq!(steps, [format!("SEARCH ledger USING {deposits}")]);
+            let steps = plan(&crate::store::issuers::withdrawals(of_token));
+            assert_eq!(steps, [format!("SEARCH withdrawals USING {withdrawals}")]);
+        }
     }
 }
