@@ -20,8 +20,8 @@ Usage: zellbook-bench streams [STREAM ...] [--repeat N] [--engine NAME ...]
   --help         Prints this help.
 
 `bulk` checks up to 4,096 signatures at once, writes a history of signed orders and cancels to the
-folder, replays it with a built zellbook, and lets a replica catch up with it from a sequencer. Its
-figures are multiples of L, one verify of libsecp256k1, timed in the same run. With KEYS and ORDERS
+folder, replays it with a built zellbook, lets a replica catch up with it from a sequencer, and posts
+its orders to a replica as clients do. Its figures are multiples of L, one verify of libsecp256k1, timed in the same run. With KEYS and ORDERS
 it measures only a history of so many.
 
 `parts` measures signatures, the state root, proofs, snapshots, and the slowest batches of 5 KB.

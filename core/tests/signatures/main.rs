@@ -76,12 +76,13 @@ fn one_wrong_signature_is_found_at_each_place() {
     }
 }
 
-/// More than are checked together at once, and more wrong ones than are searched for together.
+/// More than are checked together at once, with a wrong one in each part, and more wrong ones than are searched for
+/// together.
 #[test]
 fn many_signatures_of_many_keys_get_their_verdicts_whether_few_or_most_are_wrong() {
     let mut random = random(9);
     let mut adversary = Adversary::new(&mut random);
-    for (count, wrong) in [(4_100, 1_000), (300, 1), (300, 2), (300, 7)] {
+    for (count, wrong) in [(8_200, 4_096), (4_100, 1_000), (300, 1), (300, 2), (300, 7)] {
         let signed: Vec<SignedDigest> = (1..=count)
             .map(|at: u64| {
                 let mut key = [1; 32];

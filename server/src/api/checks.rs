@@ -58,6 +58,8 @@ pub enum Unfinished {
 
 pub struct Checks {
     checks: Arc<Turns>,
+    /// Apart from checks: what is signed was taken already, so nobody may come last.
+    signs: Arc<Turns>,
     /// One thread reads long bodies, so that no check waits for one.
     reads: Arc<Turns>,
     bad: DefaultKeyedRateLimiter<ClientAddress>,
@@ -81,6 +83,7 @@ impl Default for Checks {
         let quota = Quota::per_second(BAD_PER_SECOND).allow_burst(BAD_AT_ONCE);
         Self {
             checks: Turns::new(threads, 1),
+            signs: Turns::new(threads, 1),
             reads: Turns::new(1, 1),
             bad: RateLimiter::keyed(quota),
             recent: Mutex::default(),
@@ -126,24 +129,24 @@ impl Checks {
         Ok(results)
     }
 
-    /// Does something to each item that takes about as long as a check, such as to sign it.
-    pub async fn each<T: Send + 'static, U: Send + 'static>(
+    /// Signs something for each item, in turns.
+    pub async fn sign<T: Send + 'static, U: Send + 'static>(
         &self,
         client: ClientAddress,
         items: Vec<T>,
-        work: impl Fn(T) -> U + Clone + Send + 'static,
+        sign: impl Fn(T) -> U + Clone + Send + 'static,
     ) -> Result<Vec<U>, Unfinished> {
         let mut items = items.into_iter();
         if items.len() == 1 {
             // To pass it to another thread would cost as much again.
-            return Ok(items.map(work).collect());
+            return Ok(items.map(sign).collect());
         }
         let mut done = Vec::with_capacity(items.len());
         while items.len() > 0 {
-            let turn = self.turn(&self.checks, client).await;
-            let (part, work): (Vec<T>, _) = (items.by_ref().take(TURN).collect(), work.clone());
+            let turn = self.signs.take(client, false).await;
+            let (part, sign): (Vec<T>, _) = (items.by_ref().take(TURN).collect(), sign.clone());
             done.extend(
-                work_in(turn, move || part.into_iter().map(work).collect::<Vec<U>>()).await?,
+                work_in(turn, move || part.into_iter().map(sign).collect::<Vec<U>>()).await?,
             );
         }
         Ok(done)

@@ -103,7 +103,7 @@ impl App {
                 Taken { receipt, ..taken }
             })
         };
-        Ok(self.checks.each(client, submitted, sign).await?)
+        Ok(self.checks.sign(client, submitted, sign).await?)
     }
 
     /// Like [`Self::take`], for one transaction.

@@ -1,9 +1,9 @@
 //! Applies sequenced batches.
 //!
 //! A page is split into groups, each covered by one signature. The batches of a group are applied and
-//! committed together, up to 64 at a time, and published only once they are on disk. Long pages go through a pipeline
-//! instead (`catch_up`), which commits more at a time. A commit that
-//! certifies another root than ours is still written, because it is the evidence, but never published.
+//! committed together, up to 64 at a time, and published only once they are on disk. While the replica is behind,
+//! long pages go through a pipeline instead (`catch_up`), which commits more at a time. A commit that certifies
+//! another root than ours is still written, because it is the evidence, but never published.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,8 +1,9 @@
 //! Catching up: a pipeline for the many batches of a replica that is behind.
 //!
 //! Its stages are fetching (the next page is on its way while earlier ones are applied), checking (a thread for each
-//! processor, see `check_ahead`), applying (the replica's own thread), and committing (one more thread). The queues between
-//! them are short, so what is in memory is bounded. All batches of a part are one commit, whatever groups they belong to.
+//! processor, see `check_ahead`), applying (the replica's own thread), and committing (one more thread). Of what is fetched,
+//! only a few parts at a time are checked, since a transaction takes many times the memory of its bytes. All batches of a
+//! part are one commit, whatever groups they belong to.
 //!
 //! While the pipeline runs, the state is ahead of the disk. So what is to be shown is made when a part is applied, and shown
 //! once it is on disk; and requests for inclusion proofs, which need the state, wait until everything is.
@@ -51,6 +52,8 @@ pub(super) struct CaughtUp {
 /// The stages before and after that of the replica's thread.
 struct Stages {
     checkers: Checkers<Coming>,
+    /// Batches that were fetched.
+    fetched: VecDeque<Coming>,
     /// Batches that make no whole part yet.
     parts: Parts<Coming>,
     /// The index of the first batch of the next part.
@@ -60,7 +63,7 @@ struct Stages {
     commits: Commits,
     /// The view after the last applied batch.
     view: Published,
-    /// The roots of batches that are not on disk yet.
+    /// The roots of batches that may not be on disk yet.
     roots: BTreeMap<u64, Hash>,
 }
 
@@ -75,15 +78,20 @@ impl Stages {
         let chaining_hash = group.batches.last().map(|last| last.chaining_hash.clone());
         let chaining_hash = chaining_hash.unwrap_or_default();
         let proof = Arc::new(Proof { signature: group.signature, chaining_hash });
-        for batch in group.batches {
-            if let Some(part) = self.parts.add(Coming { batch, proof: Arc::clone(&proof) }) {
+        let batches = group.batches.into_iter();
+        self.fetched.extend(batches.map(|batch| Coming { batch, proof: Arc::clone(&proof) }));
+    }
+
+    /// Has as much checked as there are processors for, and one part more.
+    fn keep_busy(&mut self) {
+        while self.checking.len() <= threads()
+            && let Some(coming) = self.fetched.pop_front()
+        {
+            if let Some(part) = self.parts.add(coming) {
                 self.submit(part);
             }
         }
-    }
-
-    /// Has what makes no whole part checked, if processors would be idle otherwise.
-    fn keep_busy(&mut self) {
+        // Also what makes no whole part, if processors would be idle otherwise.
         if self.checking.len() < threads()
             && let Some(part) = self.parts.rest()
         {
@@ -106,6 +114,7 @@ impl Stages {
         checked
             .map(|(coming, _)| coming)
             .chain(rest)
+            .chain(std::mem::take(&mut self.fetched))
             .filter(|coming| Arc::ptr_eq(&coming.proof, proof))
             .map(|coming| coming.batch)
             .collect()
@@ -185,6 +194,7 @@ impl<S: Storage> Replica<S> {
             checkers: Checkers::start(self.reader.rules(), &known),
             parts: Parts::default(),
             next: self.exchange.counters().batch.saturating_add(1),
+            fetched: VecDeque::new(),
             checking: VecDeque::new(),
             commits: Commits::start(self.committer.clone()),
             view: (**self.committer.published.borrow()).clone(),
@@ -208,13 +218,12 @@ impl<S: Storage> Replica<S> {
         Ok(wrong)
     }
 
-    /// Applies everything that was submitted, and waits until it is on disk.
+    /// Applies everything that was fetched, and waits until it is on disk.
     fn apply_all(&mut self, stages: &mut Stages) -> Result<(), Halt> {
-        if let Some(part) = stages.parts.rest() {
-            stages.submit(part);
-        }
+        stages.keep_busy();
         while let Some(part) = stages.checking.pop_front() {
             self.apply_part(part, stages)?;
+            stages.keep_busy();
         }
         Ok(stages.settle()?)
     }

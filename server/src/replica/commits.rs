@@ -59,20 +59,21 @@ impl<S: Storage> Committer<S> {
 
     /// Tells the outbox and the followers of the feed about a commit, after the published view has it. `before` are the
     /// published books before it.
-    pub fn announce(&self, mut applied: Vec<AppliedBatch>, before: &[Arc<BookBody>]) {
+    pub fn announce(&self, applied: Vec<AppliedBatch>, before: &[Arc<BookBody>]) {
         // After the view, so that a transaction is always visible in the outbox or in the store.
         let outcomes = applied.iter().flat_map(|batch| &batch.outcome.transactions);
         self.outbox.applied(outcomes.filter_map(|outcome| outcome.hash).map(|hash| hash.0));
         let after = Arc::clone(&self.published.borrow());
         let certified = after.certified.map(|(batch, _)| batch);
-        while applied.len() > BATCHES_PER_UPDATE {
-            let rest = applied.split_off(BATCHES_PER_UPDATE);
+        let mut rest = applied.into_iter();
+        while rest.len() > BATCHES_PER_UPDATE {
+            let batches = rest.by_ref().take(BATCHES_PER_UPDATE).collect();
             // The books are only known as they are after the last batch.
-            let update = Update::new(std::mem::replace(&mut applied, rest), certified, &[], &[]);
-            let _ = self.feed.send(Arc::new(update));
+            let _ = self.feed.send(Arc::new(Update::new(batches, certified, &[], &[])));
         }
+        let batches = rest.collect();
         // Fails if nobody follows the feed.
-        let _ = self.feed.send(Arc::new(Update::new(applied, certified, before, &after.books)));
+        let _ = self.feed.send(Arc::new(Update::new(batches, certified, before, &after.books)));
     }
 }
 

@@ -1,8 +1,8 @@
 //! The replica: the one task that owns the state.
 //!
 //! It asks a gateway for sequenced batches, checks their proofs, applies them, commits them to the store
-//! and publishes the result, one page after the other, or in a pipeline while it is behind. Between these steps, and while it waits, it answers
-//! requests for inclusion proofs, which need its tree. An error or a lie of a gateway is reported, so that
+//! and publishes the result, one page after the other, or in a pipeline while it is behind. Between these steps,
+//! and while it waits, it answers requests for inclusion proofs, which need its tree. An error or a lie of a gateway is reported, so that
 //! another gateway is asked; a fork, a different certified root, a broken state or a failed disk halts the
 //! replica for good.
 
@@ -262,7 +262,9 @@ impl<S: Storage> Replica<S> {
                 Ok(Some(page)) => {
                     idle.reset();
                     self.source = sequencer.source();
-                    let taken = if page.batches.len() > BATCHES_PER_COMMIT {
+                    // Whoever follows must tell the network's time by what comes, however much it is.
+                    let is_behind = self.health.borrow().state != ReplicaState::Following;
+                    let taken = if is_behind && page.batches.len() > BATCHES_PER_COMMIT {
                         self.catch_up(page, &sequencer).await.map(|caught_up| {
                             next = caught_up.answer;
                             caught_up.wrong

@@ -96,7 +96,7 @@ async fn a_burst_through_the_embedded_sequencer_is_posted_once() {
     let mut bursts = Vec::new();
     while bursts.len() < BURSTS {
         let (again, copies) = burst(&replica, &traders).await;
-        // 1.9 posts for each before, where a burst took long to come in.
+        // Where a burst takes long to come in, a replica that cannot tell slow from lost posts all of it again.
         if again < 5 && copies < 5 {
             return;
         }
