@@ -111,8 +111,8 @@ impl Bodies {
         Ok(Place { turn, arrival: Arrival { id, superseded, bodies: self } })
     }
 
-    /// Tells the body that has been arriving for longest to give its place up: the client's own, if it has as many as
-    /// it may have.
+    /// Tells the body that has been arriving for longest to give up its place. A client that has as many places as it may
+    /// have loses one of its own.
     fn make_room(&self, client: ClientAddress) {
         let own_only = self.places.count(client) >= PLACES_PER_CLIENT;
         let mut arriving = self.arriving();

@@ -66,7 +66,7 @@ impl FromRequestParts<Arc<App>> for Reads {
 }
 
 impl App {
-    /// Reads what a client's transactions are judged by.
+    /// Runs a query for the early checks of a client's transactions.
     pub async fn read_to_judge<T: Send + 'static>(
         &self,
         client: ClientAddress,
@@ -76,7 +76,7 @@ impl App {
         self.reader.read(turn, query).await
     }
 
-    /// Reads what the feed tells.
+    /// Runs a query for a message of the feed.
     pub async fn read_for_feed<T: Send + 'static>(
         &self,
         query: impl FnOnce(&View<'_>) -> Result<T, QueryError> + Send + 'static,

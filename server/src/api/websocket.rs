@@ -128,7 +128,8 @@ impl Connection {
         let mut feed = self.reads.app.watch.feed.subscribe();
         let mut health = self.reads.app.watch.health.clone();
         let mut stop = self.reads.app.stop.clone();
-        // The work for each message, in turns: a client with many sockets, or one that floods them, waits for itself.
+        // Each message is handled in its client's turn. So a client with many sockets, or one that floods them, delays only
+        // itself.
         let (work, client) = (Arc::clone(&self.reads.app.queues.work), self.reads.client);
         let mut ping = interval(PING_EVERY);
         let mut last_received = Instant::now();

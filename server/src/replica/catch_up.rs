@@ -45,7 +45,7 @@ impl AsRef<str> for Coming {
 pub(super) struct CaughtUp {
     /// What is wrong with the last page.
     pub wrong: Option<PageError>,
-    /// An answer without a page.
+    /// The last answer of the gateway, if it had no page.
     pub answer: Option<Answer>,
 }
 
