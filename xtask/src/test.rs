@@ -15,13 +15,18 @@ use crate::workspace::root;
 /// Flags for a browser that runs in a container, without a screen and without connections of its own.
 const CHROMIUM_FLAGS: &str = "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run --disable-background-networking";
 
+/// The tests in `server/bin/tests/replica/attacks`.
+const ATTACKS: &str = "attacks::";
+
 pub fn test() -> Run {
     let python = ensure_python(&root().join("tests/guide/requirements.txt"))?;
     ensure_nginx()?;
+    let native = ["test", "--locked", "--workspace", "--exclude", "zellbook-web"];
     say("native tests");
-    run(cargo()
-        .args(["test", "--locked", "--workspace", "--exclude", "zellbook-web"])
-        .env("ZELLBOOK_TEST_PYTHON", python))?;
+    run(cargo().args(native).args(["--", "--skip", ATTACKS]).env("ZELLBOOK_TEST_PYTHON", python))?;
+    // Alone, since they measure how long honest clients wait.
+    say("attacks, one at a time");
+    run(cargo().args(native).args(["--tests", "--", ATTACKS, "--test-threads", "1"]))?;
     model()?;
     vectors()?;
     chaos()?;

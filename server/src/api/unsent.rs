@@ -67,9 +67,8 @@ impl Unsent {
     pub fn share(self: &Arc<Self>, client: ClientAddress, bytes: usize, closer: Closer) -> Share {
         let mut shares = self.shares();
         while shares.bytes + bytes > BYTES_MAX {
-            let Some(victim) = shares.victim().and_then(|number| shares.remove(number)) else {
-                break;
-            };
+            let victim = shares.victim(client, bytes);
+            let Some(victim) = victim.and_then(|number| shares.remove(number)) else { break };
             victim.closer.close();
         }
         let number = shares.next;
@@ -81,12 +80,15 @@ impl Unsent {
 }
 
 impl Shares {
-    /// The oldest response of the client that has the most bytes, and of these clients the one whose oldest is
-    /// the oldest.
-    fn victim(&self) -> Option<u64> {
+    /// The oldest response of the client that has the most bytes, those that a client asks for included, and of these
+    /// clients the one whose oldest is the oldest.
+    fn victim(&self, newcomer: ClientAddress, asked: usize) -> Option<u64> {
         let mut clients: HashMap<ClientAddress, (usize, u64)> = HashMap::new();
         for (number, held) in &self.shares {
             clients.entry(held.client).or_insert((0, *number)).0 += held.bytes;
+        }
+        if let Some((bytes, _)) = clients.get_mut(&newcomer) {
+            *bytes += asked;
         }
         let most = clients.into_values().max_by_key(|(bytes, oldest)| (*bytes, u64::MAX - oldest));
         most.map(|(_, oldest)| oldest)
@@ -185,6 +187,15 @@ mod tests {
         let held: Vec<_> = (0..65).map(|number| share(&all, number, 1)).collect();
         assert!(is_closed(&held[0].0).await);
         assert!(!is_closed(&held[1].0).await);
+    }
+
+    #[tokio::test]
+    async fn what_a_client_asks_for_counts_as_its_own() {
+        let all = Arc::new(Unsent::default());
+        let held: Vec<_> = (0..64).map(|number| share(&all, 1 + number / 32, 1)).collect();
+        let _more = share(&all, 2, 1);
+        assert!(!is_closed(&held[0].0).await);
+        assert!(is_closed(&held[32].0).await);
     }
 
     #[tokio::test]

@@ -21,6 +21,7 @@ mod halt;
 mod harness;
 mod hostile;
 mod malformed;
+mod nginx;
 mod outage;
 mod outbox;
 mod posting;

@@ -1,12 +1,15 @@
 //! Attacks on a replica, with an honest client beside each.
 //!
 //! Every test measures the honest client without and under the attack, by turns, in the same processes and minute.
+//! `cargo xtask test` runs these tests after all others and one at a time, so that they measure only their own load.
 //! The figures in docs/testing.md come from here: run the tests with `--nocapture` to see them.
 
 mod admin;
 mod connections;
 mod faucet;
+mod frames;
 mod funded;
+mod nginx;
 mod one_key;
 mod reads;
 pub mod signatures;
@@ -28,7 +31,7 @@ use tokio::sync::Mutex;
 use tokio::time::interval;
 
 use crate::harness::{Replica, TIMEOUT, key};
-use crate::proxy::Nginx;
+use crate::nginx::Nginx;
 use crate::raw::{address, request};
 
 /// How many times an honest client asks under an attack. The third worst time of these is their 99th percentile.
@@ -39,10 +42,10 @@ const PACE: Duration = Duration::from_millis(20);
 /// The most that the honest client's times may grow.
 const RATIO_MAX: u32 = 2;
 /// What other programs on the machine may add to a time. A client that is kept out waits for seconds.
-pub const SLACK: Duration = Duration::from_millis(50);
+const SLACK: Duration = Duration::from_millis(50);
 /// The same for attacks that the replica has to work for, on the processors that other programs use too: it posts and
 /// applies their transactions, and answers their frames.
-pub const WORK_SLACK: Duration = Duration::from_secs(1);
+const WORK_SLACK: Duration = Duration::from_secs(1);
 /// The same for floods that a client sends without waiting for answers: the replica gives everyone a turn.
 const FLOOD_SLACK: Duration = Duration::from_millis(250);
 /// How often a comparison is made before it fails. Other programs spoil some of them, a real blockade all.
@@ -64,6 +67,11 @@ impl Figures {
     fn of(mut times: Vec<Duration>) -> Self {
         times.sort_unstable();
         Self { p50: times[times.len() / 2], p99: times[times.len() * 99 / 100 - 1] }
+    }
+
+    /// The longer time of each pair.
+    fn max(self, other: Self) -> Self {
+        Self { p50: self.p50.max(other.p50), p99: self.p99.max(other.p99) }
     }
 
     fn is_within(self, without: Self, slack: Duration) -> bool {
@@ -99,8 +107,9 @@ impl Scene {
 
 /// Compares an honest client's times under an attack with those before and after it. `measure` returns the times
 /// of so many requests, `attack` starts the attack and returns what ends it when it is dropped, and `check` asserts
-/// what else must hold while it goes on.
-pub async fn compare<A>(
+/// what else must hold while it goes on. Times that are too long are compared with those that the same attack on
+/// another replica of the machine causes: they may not be twice as long as these either.
+async fn compare<A>(
     name: &str,
     (requests, slack): (usize, Duration),
     scene: impl AsyncFn() -> Scene,
@@ -122,17 +131,22 @@ pub async fn compare<A>(
         without.extend(measure(&honest, requests / 2).await);
         let without = Figures::of(without);
         println!("{name}: without {without}, under attack {under}");
-        if std::env::var_os("ZELLBOOK_TEST_PROGRAM").is_some() {
-            let other = scene().await;
-            let attacking = attack(&other).await;
-            let control = Figures::of(measure(&honest, requests).await);
-            println!("{name}, on another replica of the machine: {control}");
-            drop(attacking);
-        }
-        if under.is_within(without, slack) {
+        let is_within = under.is_within(without, slack);
+        if is_within && std::env::var_os("ZELLBOOK_TEST_PROGRAM").is_none() {
             return;
         }
-        rounds.push(format!("without {without}, under attack {under}"));
+        // What sharing the processors with the attackers and their victim costs alone.
+        let other = scene().await;
+        let attacking = attack(&other).await;
+        let control = Figures::of(measure(&honest, requests).await);
+        drop(attacking);
+        println!("{name}, on another replica of the machine: {control}");
+        if is_within || under.is_within(without.max(control), slack) {
+            return;
+        }
+        rounds.push(format!(
+            "without {without}, under attack {under}, while another replica is attacked {control}"
+        ));
     }
     panic!("{name}: more than {RATIO_MAX} times as long, plus {slack:?}: {rounds:#?}");
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use zellbook_core::SecretKey;
 
 use super::signatures::{order, send};
-use super::{Attackers, SLACK, Scene, Source, compare, trade};
+use super::{Attackers, FLOOD_SLACK, Scene, Source, compare, trade};
 use crate::harness::{Replica, TIMEOUT, key, number};
 use crate::raw::{address, first_answer};
 
@@ -86,5 +86,5 @@ async fn keys_that_cannot_pay_delay_no_orders_and_fill_no_outbox() {
         scene
     };
     let name = "6 clients, 1,000 orders without funds in each request";
-    compare(name, (MEASURED, SLACK), scene, order, Flood::start, Flood::check).await;
+    compare(name, (MEASURED, FLOOD_SLACK), scene, order, Flood::start, Flood::check).await;
 }

@@ -8,18 +8,16 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
-use zellbook_core::Action;
 
 use super::Client;
-use crate::attacks::{Attack, Scene, Source, WORK_SLACK, compare};
 use crate::harness::{Replica, TIMEOUT, key};
 
-const TEXT: u8 = 1;
+pub const TEXT: u8 = 1;
 const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
 /// The last fragment of a message.
-const FINAL: u8 = 0x80;
+pub const FINAL: u8 = 0x80;
 
 struct Raw(TcpStream);
 
@@ -78,7 +76,7 @@ impl Raw {
 }
 
 /// The request that opens a WebSocket.
-fn opening(host: &str) -> String {
+pub fn opening(host: &str) -> String {
     format!(
         "GET /v1/ws HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -86,7 +84,7 @@ fn opening(host: &str) -> String {
 }
 
 /// A frame of a client. The mask is zero, so that the payload stays readable.
-fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+pub fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![first];
     match payload.len() {
         length @ ..126 => frame.push(0x80 | u8::try_from(length).unwrap()),
@@ -230,45 +228,5 @@ async fn clients_that_do_not_read_are_closed_and_hinder_no_other() {
             assert!(started.elapsed() < TIMEOUT, "the connection stays open");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-    }
-}
-
-/// Measures the time from a change of the book to its message at a follower.
-async fn follow(scene: &Scene, changes: usize) -> Vec<Duration> {
-    let replica = &scene.replica;
-    let mut socket = Client::connect(replica).await;
-    socket.send(json!({"op": "subscribe", "channel": "book", "market": "ETH/USDT"})).await;
-    assert_eq!(socket.next("book").await["type"], "snapshot");
-    let mut times = Vec::new();
-    for number in 1..=changes {
-        // An account may have 200 open orders.
-        let (json, _) = if number % 2 == 0 {
-            replica.sign(&key(1), Action::CancelAll { market: None })
-        } else {
-            replica.sign_order(&key(1), "sell 0.01 ETH/USDT @ 2000")
-        };
-        let started = Instant::now();
-        replica.submit(&json).await;
-        assert_eq!(socket.next("book").await["number"], number.to_string());
-        times.push(started.elapsed());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    times
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn floods_of_frames_delay_no_follower() {
-    for (what, first, frame) in [
-        ("pongs", &[] as &[u8], masked(FINAL | 10, &[b'x'; 125])),
-        ("empty fragments", &masked(TEXT, b""), masked(0, b"")),
-        ("wrong messages", &[], masked(FINAL | TEXT, b"x")),
-    ] {
-        let bytes = [opening("127.0.0.1").as_bytes(), first, &frame.repeat(10_000)].concat();
-        let attack = async |scene: &Scene| {
-            Attack::start(&scene.replica, Source::Many, 100, bytes.clone()).await
-        };
-        let name = format!("100 WebSockets that send 10,000 {what} each");
-        let scene = async || Scene::start(&[]).await;
-        compare(&name, (60, WORK_SLACK), scene, follow, attack, async |_, _| ()).await;
     }
 }

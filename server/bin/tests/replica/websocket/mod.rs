@@ -2,7 +2,7 @@
 
 mod account;
 mod cost;
-mod frames;
+pub mod frames;
 
 use std::net::Ipv4Addr;
 
@@ -19,16 +19,16 @@ use zellbook_core::SecretKey;
 
 use crate::harness::{Replica, key, now_ms};
 
-struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Client {
-    async fn connect(replica: &Replica) -> Self {
+    pub async fn connect(replica: &Replica) -> Self {
         let url = replica.process.url.replace("http", "ws") + "/v1/ws";
         Self(connect_async(url).await.unwrap().0)
     }
 
     /// Connects from an address of this machine.
-    async fn connect_from(replica: &Replica, address: Ipv4Addr) -> Result<Self, Error> {
+    pub async fn connect_from(replica: &Replica, address: Ipv4Addr) -> Result<Self, Error> {
         let host = replica.process.url.strip_prefix("http://").unwrap();
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind((address, 0).into()).unwrap();
@@ -37,7 +37,7 @@ impl Client {
         Ok(Self(client_async(url, MaybeTlsStream::Plain(stream)).await?.0))
     }
 
-    async fn send(&mut self, message: Value) {
+    pub async fn send(&mut self, message: Value) {
         self.0.send(Message::text(message.to_string())).await.unwrap();
     }
 
@@ -55,7 +55,7 @@ impl Client {
     }
 
     /// The next message of a channel. Messages of other channels are skipped.
-    async fn next(&mut self, channel: &str) -> Value {
+    pub async fn next(&mut self, channel: &str) -> Value {
         loop {
             let message = self.any().await;
             if message["channel"] == channel {
@@ -64,7 +64,7 @@ impl Client {
         }
     }
 
-    async fn any(&mut self) -> Value {
+    pub async fn any(&mut self) -> Value {
         loop {
             if let Message::Text(text) = self.0.next().await.unwrap().unwrap() {
                 return serde_json::from_str(&text).unwrap();
