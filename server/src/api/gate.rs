@@ -78,26 +78,22 @@ pub async fn check_codings(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// Begins a request when it is its client's turn, and bounds the requests of each client that are in progress.
+/// Bounds the requests of each client that are in progress, and begins each when it is its client's turn.
 pub async fn bound_requests(
     State(app): Shared,
     Extension(client): Extension<ClientAddress>,
     request: Request,
     next: Next,
 ) -> Response {
-    let respond = async {
-        let Some(counted) = app.in_progress.begin(client) else {
-            let message = format!(
-                "{REQUESTS_PER_CLIENT_MAX} requests of your address are in progress; wait for their responses"
-            );
-            let status = StatusCode::TOO_MANY_REQUESTS;
-            return ApiError::new(status, "too_many_requests", message)
-                .retry_after(1)
-                .into_response();
-        };
-        counted.until_sent(next.run(request).await)
+    // Counted before its turn, so that no more than these wait for one.
+    let Some(counted) = app.in_progress.begin(client) else {
+        let message = format!(
+            "{REQUESTS_PER_CLIENT_MAX} requests of your address are in progress; wait for their responses"
+        );
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        return ApiError::new(status, "too_many_requests", message).retry_after(1).into_response();
     };
-    app.queues.work.begin(client, respond).await
+    counted.until_sent(app.queues.work.begin(client, next.run(request)).await)
 }
 
 /// Bounds the memory of long responses that are not read.

@@ -1,8 +1,8 @@
 //! The requests in progress, bounded for each client.
 //!
 //! Connections are bounded for each client already. Behind a proxy, a client has no connection of its own, so
-//! its requests are counted: from a request's first turn, since before its head has arrived nobody knows whose it is,
-//! until the response is written.
+//! its requests are counted: from when a request's head has arrived, since before that nobody knows whose it is, until
+//! the response is written.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -26,6 +26,11 @@ pub struct InProgress(Mutex<HashMap<ClientAddress, usize>>);
 impl InProgress {
     fn counts(&self) -> MutexGuard<'_, HashMap<ClientAddress, usize>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub fn count(&self, client: ClientAddress) -> usize {
+        self.counts().get(&client).copied().unwrap_or_default()
     }
 
     /// Counts a request, unless the client has too many.
@@ -126,7 +131,7 @@ mod tests {
         assert_eq!(long.body().size_hint().exact(), Some(4), "the length is still known");
         let given_up = respond("long".into());
         let _empty = respond(Body::empty());
-        assert_eq!(all.counts().get(&client), Some(&2));
+        assert_eq!(all.count(client), 2);
         drop(given_up);
         assert_eq!(all.counts().get(&client), Some(&1));
         let bytes = axum::body::to_bytes(long.into_body(), 9).await.unwrap();

@@ -1,5 +1,5 @@
-//! Tests of what the API shows of a commit that is on disk and not published: of one that certifies another
-//! root than ours, which is evidence and never shown.
+//! Tests of the API without a sequencer: requests that wait for their turns, and a commit that is on disk and not
+//! published. Such a one may certify another root than ours, which is evidence and never shown.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use zellular::client::fixed;
 use zellular::{FinalitySignature, Node, NodeList, Threshold, Verifier};
 
 use super::{App, Bodies, Origins, Queues, Readiness, Sockets, router};
+use crate::client_address::ClientAddress;
 use crate::clock::Clock;
 use crate::config::test_rules;
 use crate::outbox::{Outbox, OutboxOptions, OutboxParts};
@@ -136,16 +137,55 @@ async fn status(url: &str, path: &str) -> u16 {
     reqwest::get(format!("{url}{path}")).await.unwrap().status().as_u16()
 }
 
+/// Serves the API until the sender is dropped.
+async fn serve(app: Arc<App>) -> (String, watch::Sender<bool>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (stopper, stop) = watch::channel(false);
+    tokio::spawn(crate::listen::serve(listener, router(app, true), stop));
+    (url, stopper)
+}
+
+#[tokio::test]
+async fn requests_that_wait_for_their_turns_are_in_progress() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let folder = TempDir::new().unwrap();
+    let rules = Arc::new(test_rules(account(1), account(2)));
+    let (app, _replica) = replica(folder.path(), &rules);
+    let app = Arc::new(app);
+    let (url, _stopper) = serve(Arc::clone(&app)).await;
+    let (own, other) = ([127, 0, 0, 1], [127, 0, 0, 2]);
+    let [own, other] = [own, other].map(|address| ClientAddress::new(address.into()));
+    let mut turns = Vec::new();
+    while app.queues.work.waiting().is_none() {
+        turns.push(app.queues.work.take(other, false).await);
+    }
+    let waiting = (0..3).map(|_| {
+        let url = url.clone();
+        tokio::spawn(async move { status(&url, "/v1/status").await })
+    });
+    let waiting: Vec<_> = waiting.collect();
+    let counted = async |expected| {
+        while app.in_progress.count(own) != expected {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let limit = Duration::from_secs(60);
+    tokio::time::timeout(limit, counted(waiting.len())).await.expect("they are not counted");
+    drop(turns);
+    for request in waiting {
+        assert_eq!(request.await.unwrap(), 200);
+    }
+    tokio::time::timeout(limit, counted(0)).await.expect("they are still counted");
+}
+
 #[tokio::test]
 async fn a_commit_that_is_not_published_shows_no_state_but_its_batches() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = TempDir::new().unwrap();
     let rules = Arc::new(test_rules(account(1), account(2)));
     let (app, replica) = replica(folder.path(), &rules);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let (_stopper, stop) = watch::channel(false);
-    tokio::spawn(crate::listen::serve(listener, router(Arc::new(app), true), stop));
+    let (url, _stopper) = serve(Arc::new(app)).await;
     let own = format!("/v1/accounts/{}", account(3));
     let of_state = [
         "/v1/markets/ETH-USDT/trades",
