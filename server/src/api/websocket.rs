@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -53,6 +53,11 @@ pub async fn upgrade(
 ) -> Response {
     if let Err(error) = app.origins.check_origin(request.headers()) {
         return error.into_response();
+    }
+    // Its bytes and the frames after it would be read in two ways.
+    if !request.body().is_end_stream() {
+        let message = "a request that opens a WebSocket has no body";
+        return ApiError::bad_request("bad_request", message).into_response();
     }
     let response = match create_response_with_body(&request, Body::empty) {
         Ok(response) => response,

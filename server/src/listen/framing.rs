@@ -23,6 +23,9 @@ enum Part {
     Trailer,
     /// Another protocol, after a request to change to WebSocket. If the server refuses the change, it
     /// closes the connection.
+    ///
+    /// Only after a `GET` without a body: the server would read the body of another request, unexamined, before
+    /// it refuses the change.
     Other,
 }
 
@@ -38,6 +41,7 @@ pub struct Framing {
 #[derive(Debug, Default)]
 struct Head {
     lines: usize,
+    is_get: bool,
     length: Option<u64>,
     is_chunked: bool,
     to_websocket: bool,
@@ -120,6 +124,7 @@ impl Head {
     fn take(&mut self, line: &[u8]) -> Result<(), Malformed> {
         self.lines += 1;
         if self.lines == 1 {
+            self.is_get = line.starts_with(b"GET ");
             return Ok(());
         }
         let colon = line.iter().position(|byte| *byte == b':').ok_or(Malformed)?;
@@ -149,8 +154,8 @@ impl Head {
 
     fn next_part(self) -> Part {
         match self.length {
-            _ if self.to_websocket => Part::Other,
             _ if self.is_chunked => Part::ChunkSize,
+            None | Some(0) if self.is_get && self.to_websocket => Part::Other,
             None | Some(0) => Part::Head,
             Some(length) => Part::Body(length),
         }
@@ -210,8 +215,23 @@ mod tests {
         }
         let (framing, _) = read("POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc");
         assert_eq!((framing.is_in_body(), framing.part), (true, Part::Body(6)));
-        let (framing, result) = read("GET / HTTP/1.1\r\nUpgrade: WebSocket\r\n\r\n\n\n\0");
-        assert_eq!((result, framing.part), (Ok(()), Part::Other));
+    }
+
+    #[test]
+    fn only_a_get_without_a_body_can_change_the_protocol() {
+        for (request, rest, part) in [
+            ("GET / HTTP/1.1\r\n", "\n\n\0", Part::Other),
+            ("GET / HTTP/1.1\r\nContent-Length: 0\r\n", "\n\n\0", Part::Other),
+            ("GET / HTTP/1.1\r\nContent-Length: 5\r\n", "\n\n\0", Part::Body(2)),
+            ("GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n", "5\r\n\n\n\0", Part::Chunk(2)),
+            ("POST / HTTP/1.1\r\n", "", Part::Head),
+            ("POST / HTTP/1.1\r\nContent-Length: 5\r\n", "\n\n\0", Part::Body(2)),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n", "5\r\n\n\n\0", Part::Chunk(2)),
+        ] {
+            let text = format!("{request}Upgrade: WebSocket\r\n\r\n{rest}");
+            let (framing, result) = read(&text);
+            assert_eq!((result, framing.part), (Ok(()), part), "{text:?}");
+        }
     }
 
     #[test]

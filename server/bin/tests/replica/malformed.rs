@@ -4,9 +4,16 @@ use tempfile::TempDir;
 
 use crate::harness::Replica;
 use crate::raw::{address, exchange, first_answer};
+use crate::websocket::frames::opening;
 
 /// A request that a server must not see: it would be the second one on its connection.
 const SMUGGLED: &str = "GET /v1/genesis HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+
+/// A frame of a WebSocket's client would be the body, and the next one a request.
+fn opening_with_body() -> String {
+    let opening = opening("127.0.0.1");
+    opening.replace("Upgrade: websocket", "Upgrade: websocket\r\nContent-Length: 2") + "{}"
+}
 
 #[tokio::test]
 async fn malformed_requests_are_refused() {
@@ -55,6 +62,14 @@ async fn malformed_requests_are_refused() {
             format!("{post}Transfer-Encoding: chunked\r\n\r\n2\n{{}}\r\n0\r\n\r\n"),
             400,
         ),
+        (
+            "bare LF after a chunk's size, in a request to change to WebSocket",
+            format!(
+                "{post}Upgrade: websocket\r\nTransfer-Encoding: chunked\r\n\r\n2\n{{}}\r\n0\r\n\r\n"
+            ),
+            400,
+        ),
+        ("a WebSocket's opening with a body", opening_with_body(), 400),
         (
             "a content coding",
             format!(
