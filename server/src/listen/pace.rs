@@ -9,7 +9,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::connections::Activity;
@@ -58,8 +57,8 @@ impl Pace {
 }
 
 /// The stream of a connection.
-pub struct PacedStream {
-    stream: TcpStream,
+pub struct PacedStream<S> {
+    stream: S,
     activity: Arc<Activity>,
     framing: Framing,
     is_malformed: bool,
@@ -69,8 +68,8 @@ pub struct PacedStream {
     moved: usize,
 }
 
-impl PacedStream {
-    pub fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
+impl<S> PacedStream<S> {
+    pub fn new(stream: S, activity: Arc<Activity>) -> Self {
         Self {
             stream,
             activity,
@@ -108,7 +107,7 @@ impl PacedStream {
     }
 }
 
-impl AsyncRead for PacedStream {
+impl<S: AsyncRead + Unpin> AsyncRead for PacedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -141,7 +140,7 @@ impl AsyncRead for PacedStream {
     }
 }
 
-impl AsyncWrite for PacedStream {
+impl<S: AsyncWrite + Unpin> AsyncWrite for PacedStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -171,5 +170,97 @@ impl AsyncWrite for PacedStream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::time::{sleep, timeout};
+
+    use super::super::connections::{Connections, OpenConnection};
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    /// What the system holds between the two.
+    const BUFFER: usize = 64;
+    const POST: &str = "POST / HTTP/1.1\r\nContent-Length: 10000000\r\n\r\n";
+    const GET: &str = "GET / HTTP/1.1\r\n\r\n";
+
+    /// A server's stream, its place among the connections, and the other end.
+    async fn connection() -> (PacedStream<DuplexStream>, OpenConnection, DuplexStream) {
+        let (server, client) = duplex(BUFFER);
+        let open = Arc::new(Connections::default()).add(None).await;
+        (PacedStream::new(server, Arc::clone(&open.0)), open, client)
+    }
+
+    /// Whether an operation failed because its client was too slow, and after how many seconds.
+    async fn timed_out<T>(operation: impl Future<Output = io::Result<T>>) -> (bool, u64) {
+        let started = Instant::now();
+        let result = timeout(1000 * SECOND, operation).await;
+        let timed_out = matches!(result, Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut);
+        (timed_out, started.elapsed().as_secs())
+    }
+
+    /// What happens to a client that sends this, and then so many bytes after each interval.
+    async fn sends(start: &str, interval: Duration, bytes: usize) -> (bool, u64) {
+        let (mut server, _open, mut client) = connection().await;
+        let start = start.to_string();
+        tokio::spawn(async move {
+            client.write_all(start.as_bytes()).await.unwrap();
+            loop {
+                sleep(interval).await;
+                if client.write_all(&vec![b'x'; bytes]).await.is_err() {
+                    return;
+                }
+            }
+        });
+        timed_out(tokio::io::copy(&mut server, &mut tokio::io::sink())).await
+    }
+
+    /// What happens to a client that takes so many bytes of a response every second.
+    async fn takes(bytes: usize) -> (bool, u64) {
+        let (mut server, _open, mut client) = connection().await;
+        tokio::spawn(async move {
+            while client.read_exact(&mut vec![0; bytes]).await.is_ok() {
+                sleep(SECOND).await;
+            }
+        });
+        timed_out(server.write_all(&vec![b'x'; 10_000_000])).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_trickles_is_timed_out() {
+        assert_eq!(sends(POST, SECOND, 1).await, (true, 10));
+        assert_eq!(sends(POST, SECOND, PERIOD_BYTES_MIN / 11).await, (true, 10));
+        // A request to change the protocol is no way around it.
+        let upgrade = POST.replace("\r\n\r\n", "\r\nUpgrade: websocket\r\n\r\n");
+        assert_eq!(sends(&upgrade, SECOND, 1).await, (true, 10));
+        // Each period has to be fast enough, however fast the one before was.
+        let burst = format!("{POST}{}", "x".repeat(10 * PERIOD_BYTES_MIN));
+        assert_eq!(sends(&burst, SECOND, 1).await, (true, 20));
+        assert_eq!(sends(POST, 9 * SECOND, PERIOD_BYTES_MIN).await, (false, 1000));
+        assert_eq!(sends(POST, SECOND, PERIOD_BYTES_MIN / 8).await, (false, 1000));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_response_that_is_read_too_slowly_is_timed_out() {
+        assert_eq!(takes(1).await, (true, 10));
+        assert_eq!(takes(100).await, (true, 10));
+        assert_eq!(takes(PERIOD_BYTES_MIN / 11).await, (true, 10));
+        assert_eq!(takes(PERIOD_BYTES_MIN / 8).await, (false, 1000));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_has_nothing_to_send_is_not_slow() {
+        for start in [
+            GET.to_string(),
+            // The body has ended.
+            format!("{}0123456789", POST.replace("10000000", "10")),
+            // A WebSocket has pings for that.
+            GET.replace("\r\n\r\n", "\r\nUpgrade: websocket\r\n\r\n"),
+        ] {
+            assert_eq!(sends(&start, 2000 * SECOND, 1).await, (false, 1000), "{start:?}");
+        }
     }
 }
