@@ -61,18 +61,23 @@ fn certificate(folder: &Path) -> (PathBuf, PathBuf) {
     (certificate, key)
 }
 
-/// The configuration in docs/operating.md, for other addresses and another certificate.
+/// A file of nginx in docs/operating.md.
+fn documented(number: usize) -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operating.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let block = text.split("```nginx\n").nth(number).and_then(|rest| rest.split("```").next());
+    block.unwrap().to_string()
+}
+
+/// The server in docs/operating.md, for other addresses and another certificate.
 fn configuration(
     secure: SocketAddr,
     plain: SocketAddr,
     upstream: SocketAddr,
     (certificate, key): (&Path, &Path),
 ) -> String {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operating.md");
-    let text = std::fs::read_to_string(path).unwrap();
-    let block = text.split("```nginx\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let live = "/etc/letsencrypt/live/exchange.example";
-    let mut block = block.to_string();
+    let mut block = documented(1);
     for (from, to) in [
         ("listen 443 ssl".to_string(), format!("listen {plain} backlog=4096; listen {secure} ssl")),
         (format!("{live}/fullchain.pem"), certificate.display().to_string()),
@@ -92,13 +97,14 @@ impl Nginx {
         let (certificate, key) = certificate(folder);
         let server = configuration(secure, address, raw::address(replica), (&certificate, &key));
         let server = server.replace("location / {", &format!("location / {{ {extra}"));
-        // The replica has to bound what the proxy lets through. Only one test is about what the proxy itself bounds.
+        // The replica has to bound what the proxy lets through, so some tests are without what the proxy itself bounds.
         let server = if bounds { server } else { server.replace("limit_conn clients 100;", "") };
         let paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|name| format!("{name}_temp_path {name};\n"))
             .concat();
+        let events = documented(2);
         let text = format!(
-            "daemon off; master_process off; pid nginx.pid; error_log stderr crit;\nevents {{ worker_connections 8192; }}\nhttp {{ access_log off;\n{paths}{server}\n}}"
+            "daemon off; master_process off; pid nginx.pid; error_log stderr crit;\n{events}http {{ access_log off;\n{paths}{server}\n}}"
         );
         let file = folder.join("nginx.conf");
         std::fs::write(&file, text).unwrap();
