@@ -98,3 +98,50 @@ fn changed_levels(before: &[LevelBody], after: &[LevelBody]) -> Vec<LevelBody> {
     let changed = after.iter().filter(|level| old.get(level.0.as_str()) != Some(level));
     gone.chain(changed.cloned()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::future::join_all;
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_messages_of_a_channel_are_made_once_for_all_its_followers() {
+        let update = Update::new(Vec::new(), None, &[], &[]);
+        let made = AtomicUsize::new(0);
+        let account = |name: &str| Channel::Account { account: name.into() };
+        let follow = |channel: Channel| {
+            let (update, made) = (&update, &made);
+            async move {
+                let make = async {
+                    made.fetch_add(1, Ordering::Relaxed);
+                    // As a read of the store does, meanwhile the other followers ask.
+                    yield_now().await;
+                    Ok::<_, Infallible>(Messages::from([format!("{channel:?}")]))
+                };
+                update.messages(&channel, make).await.unwrap()
+            }
+        };
+        let at_once = join_all((0..512).map(|_| follow(account("alice")))).await;
+        let later = follow(account("alice")).await;
+        assert_eq!(made.load(Ordering::Relaxed), 1);
+        // Not only equal: they share the text.
+        assert!(at_once.iter().all(|messages| Arc::ptr_eq(messages, &later)));
+        let other = follow(account("bob")).await;
+        assert_eq!(made.load(Ordering::Relaxed), 2);
+        assert_ne!(other, later);
+    }
+
+    #[tokio::test]
+    async fn messages_that_could_not_be_made_are_made_for_the_next_follower() {
+        let update = Update::new(Vec::new(), None, &[], &[]);
+        let failed = update.messages(&Channel::Status, async { Err("the store failed") }).await;
+        assert_eq!(failed, Err("the store failed"));
+        let made = async { Ok::<_, Infallible>(Messages::from(["x".into()])) };
+        assert_eq!(update.messages(&Channel::Status, made).await, Ok(Messages::from(["x".into()])));
+    }
+}
