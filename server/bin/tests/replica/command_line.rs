@@ -602,6 +602,27 @@ async fn a_snapshot_can_be_written_while_the_replica_runs_and_every_change_to_it
     assert!(text(&missing.stderr).contains("nowhere/genesis.json"));
 }
 
+#[tokio::test]
+async fn guide_orders_are_off_unless_genesis_is_told_or_made_by_serve() {
+    let folder = TempDir::new().unwrap();
+    let account = new_key(&path(&folder, "issuer.key"));
+    let guide_orders = |file: &str| {
+        let genesis: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+        genesis["guide_orders"].as_bool()
+    };
+    for (name, option, expected) in
+        [("plain.json", None, false), ("guide.json", Some("--guide-orders"), true)]
+    {
+        let file = path(&folder, name);
+        let new = ["genesis", "new", "--issuer", &account, "--replica", &account, "--out", &file];
+        let output = run(&new.into_iter().chain(option).collect::<Vec<_>>());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert_eq!(guide_orders(&file), Some(expected), "{name}");
+    }
+    let _replica = Replica::start(&folder, "data", &[]).await;
+    assert_eq!(guide_orders(&path(&folder, "data/genesis.json")), Some(true));
+}
+
 #[test]
 fn an_unknown_log_level_is_named() {
     let folder = TempDir::new().unwrap();
