@@ -91,6 +91,8 @@ for (const [name, options] of SIZES) {
     const row = page.getByRole("row", { name: /^1 1,000.5 USDT @desk-7 batch \d+/ });
     await row.waitFor();
     assert.match(await row.getByRole("link").getAttribute("href"), /^\/batches\/\d+$/);
+    // The issuer pays from here on.
+    await page.getByRole("row", { name: /^1 1,000.5 USDT @desk-7 batch \d+ certified$/ }).waitFor();
 
     form = await open("Transfer ETH");
     await form.getByRole("button", { name: "Max" }).click();

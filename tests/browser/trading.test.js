@@ -22,6 +22,7 @@ test("two wallets trade, and after kill -9 the state is unchanged and both walle
   // Certified comes with a later batch, so it may not be done yet.
   const classes = await sent.locator(".steps li").evaluateAll((items) => items.slice(0, 4).map((item) => item.className));
   assert.deepEqual(classes, ["done", "done", "done", "done"]);
+  await sent.locator(".steps li.done").nth(4).waitFor();
 
   // Bob sees the order without a reload, and fills a part of it.
   await bob.tab("Book");
