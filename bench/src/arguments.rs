@@ -10,6 +10,7 @@ Measures matching engines on streams of operations, or the other parts of the ex
 
 Usage: zellbook-bench streams [STREAM ...] [--repeat N] [--engine NAME ...]
        zellbook-bench parts
+       zellbook-bench state [ACCOUNTS]
        zellbook-bench bulk PROGRAM FOLDER [KEYS ORDERS]
 
   STREAM         mix0, mix10k, mix1m or mix10m: the number of orders in the book when timing starts.
@@ -24,7 +25,10 @@ folder, replays it with a built zellbook, lets a replica catch up with it from a
 its orders to a replica as clients do. Its figures are multiples of L, one verify of libsecp256k1, timed in the same run. With KEYS and ORDERS
 it measures only a history of so many.
 
-`parts` measures signatures, the state root, proofs, snapshots, and the slowest batches of 5 KB.
+`parts` measures signatures, the state root, and the slowest batches of 5 KB.
+
+`state` measures a state of so many accounts, on all cores: restoring it from its leaves, proofs, and
+its snapshot. Default: 1,000,000.
 
 Engines run on one thread and take turns, and each run starts with an empty engine. Filling the book
 and converting operations to an engine's own format are not timed. The exit code is 1 if an engine
@@ -39,6 +43,8 @@ pub enum Command {
     Streams(Arguments),
     /// Time the parts around matching.
     Parts,
+    /// Time a state of so many accounts.
+    State(usize),
     /// Time many orders at once.
     Bulk {
         /// The built `zellbook`.
@@ -68,6 +74,13 @@ pub fn parse(
     match arguments.next().as_deref() {
         Some("streams") => (),
         Some("parts") => return Ok(Command::Parts),
+        Some("state") => {
+            let accounts = arguments.next().map_or(Ok(1_000_000), |text| {
+                let accounts = text.parse().ok().filter(|accounts| *accounts > 0);
+                accounts.ok_or(format!("\"{text}\" is not a number of accounts; use 1 or more"))
+            });
+            return accounts.map(Command::State);
+        }
         Some("bulk") => {
             let mut path = |name| arguments.next().ok_or(format!("bulk needs a {name}"));
             let (program, folder) = (path("program")?.into(), path("folder")?.into());
@@ -127,7 +140,7 @@ mod tests {
     fn read(line: &str) -> Result<Arguments, String> {
         match parse(line.split_whitespace().map(String::from), &["a", "b"])? {
             Command::Streams(arguments) => Ok(arguments),
-            Command::Help | Command::Parts | Command::Bulk { .. } => Err("another command".into()),
+            _ => Err("another command".into()),
         }
     }
 
@@ -150,6 +163,7 @@ mod tests {
     fn an_invalid_argument_is_named_in_the_error() {
         for (line, error) in [
             ("strims", "there is no command \"strims\""),
+            ("state 0", "\"0\" is not a number of accounts; use 1 or more"),
             ("bulk", "bulk needs a program"),
             ("bulk zellbook", "bulk needs a folder"),
             ("bulk zellbook folder 9", "bulk needs a number of orders"),

@@ -18,6 +18,7 @@ pub mod random;
 pub mod reference;
 pub mod run;
 pub mod signatures;
+pub mod state;
 pub mod stream;
 pub mod tape;
 pub mod yardstick;

@@ -28,8 +28,9 @@ impl Contender {
     }
 }
 
-const CONTENDERS: [Contender; 4] = [
+const CONTENDERS: [Contender; 5] = [
     Contender::of::<Zellbook<0>>(),
+    Contender::of::<Zellbook<0, false>>(),
     Contender::of::<Zellbook<10>>(),
     Contender::of::<Yardstick>(),
     Contender::of::<ReferenceBook>(),
@@ -50,6 +51,10 @@ fn main() -> ExitCode {
         }
         Ok(Command::Parts) => {
             zellbook_bench::parts::measure();
+            ExitCode::SUCCESS
+        }
+        Ok(Command::State(accounts)) => {
+            zellbook_bench::state::measure(accounts);
             ExitCode::SUCCESS
         }
         Ok(Command::Help) => {
@@ -81,10 +86,15 @@ fn measure(arguments: &Arguments) -> bool {
                 runs.push((contender.run)(&stream));
             }
         }
-        for (contender, runs) in contenders.iter().zip(&runs) {
-            let line = Line::new(recipe.name, contender.name, &stream, runs);
+        let lines: Vec<Line> = contenders
+            .iter()
+            .zip(&runs)
+            .map(|(contender, runs)| Line::new(recipe.name, contender.name, &stream, runs))
+            .collect();
+        let reference = lines.iter().find(|line| line.engine == ReferenceBook::NAME);
+        for line in &lines {
             all_match &= line.matches;
-            println!("{line}");
+            println!("{}", line.beside(reference));
         }
     }
     all_match

@@ -1,5 +1,4 @@
-//! Measures the parts of the exchange around matching: signatures, the state root, proofs, snapshots, and the
-//! slowest batches.
+//! Measures the parts of the exchange around matching: signatures, the state root, and the slowest batches.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -9,9 +8,9 @@ use std::time::{Duration, Instant};
 use zellbook_core::bench::{commit, execute};
 use zellbook_core::protocol::{CheckedTransaction, ReplayGuard};
 use zellbook_core::types::limits::BATCH_BYTES_DEFAULT;
-use zellbook_core::types::{Scheme, SelfTrade, TokenIndex};
+use zellbook_core::types::{Scheme, SelfTrade};
 use zellbook_core::{
-    Action, Batch, Decimal, Exchange, Genesis, LeafKey, Order, PublicKey, Rules, SecretKey, Side,
+    Action, Batch, Decimal, Exchange, Genesis, Order, PublicKey, Rules, SecretKey, Side,
     TimeInForce, Transaction, TransactionHash,
 };
 
@@ -27,7 +26,7 @@ fn secret(number: u64) -> SecretKey {
 }
 
 /// Rules with the highest limits that genesis may choose.
-fn rules() -> Arc<Rules> {
+pub(crate) fn rules() -> Arc<Rules> {
     let key = secret(0).public_key();
     let genesis = format!(
         r#"{{"version":1,"name":"Bench","app_name":"bench","guide_orders":false,
@@ -144,7 +143,7 @@ fn micros(time: Duration) -> f64 {
 }
 
 /// The average time of one of `count` calls, in microseconds.
-fn time(count: u32, mut call: impl FnMut()) -> f64 {
+pub(crate) fn time(count: u32, mut call: impl FnMut()) -> f64 {
     let start = Instant::now();
     (0..count).for_each(|_| call());
     micros(start.elapsed()) / f64::from(count)
@@ -156,7 +155,6 @@ pub fn measure() {
     signatures();
     root();
     worst();
-    state_of_a_million();
 }
 
 /// Prints the memory of a resting order after each stream.
@@ -275,7 +273,7 @@ impl Venue {
 }
 
 /// Returns public keys by searching points of the curve, which is faster than computing them from secret keys.
-fn points(count: usize) -> Vec<PublicKey> {
+pub(crate) fn points(count: usize) -> Vec<PublicKey> {
     (1_u64..)
         .filter_map(|number| {
             let mut bytes = [0; 33];
@@ -352,69 +350,4 @@ fn worst() {
     // Elements that are not transactions.
     let body = format!("[{}0]", "0,".repeat(2000));
     report("elements that are no transactions", &venue, &body, 2001);
-}
-
-/// Measures proofs and snapshots of a state of a million accounts.
-fn state_of_a_million() {
-    const ACCOUNTS: usize = 1_000_000;
-    let mut venue = Venue::new();
-    let first = points(ACCOUNTS);
-    // The state is built from leaves: a million deposits would also add a million references to it.
-    let mut leaves: Vec<(Vec<u8>, Vec<u8>)> = vec![];
-    let counters = LeafKey::Counters;
-    let mut batch_one = venue.exchange.engine().leaf_value(&counters).expect("it is always there");
-    // A state before batch 1 must be empty.
-    batch_one[7] = 1;
-    leaves.push((counters.to_bytes(), batch_one));
-    let supply = (ACCOUNTS as u128 * 5).to_be_bytes();
-    leaves.push((LeafKey::Supply(TokenIndex(0)).to_bytes(), supply.to_vec()));
-    for account in &first {
-        let value = [5_u128.to_be_bytes(), 0_u128.to_be_bytes()].concat();
-        leaves.push((LeafKey::Balance(*account, TokenIndex(0)).to_bytes(), value));
-    }
-    // Leaves are restored in the order of their keys.
-    leaves.sort();
-    let start = Instant::now();
-    let slices = leaves.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
-    venue.exchange = Exchange::from_leaves(Arc::clone(&venue.rules), slices).expect("it is sound");
-    println!(
-        "state of {ACCOUNTS} accounts, from its leaves: {:.1} s",
-        start.elapsed().as_secs_f64()
-    );
-    let root = venue.exchange.root();
-    let mut sizes = Vec::new();
-    let mut at = 0;
-    let mut next = || {
-        // Steps of a prime number reach accounts all over the tree, so that caches help little.
-        at = (at + 7919) % ACCOUNTS;
-        LeafKey::Balance(first[at], TokenIndex(0))
-    };
-    for _ in 0..1000 {
-        sizes.push(venue.exchange.prove(&next()).1.to_bytes().len());
-    }
-    sizes.sort_unstable();
-    let (median, most) = (sizes[sizes.len() / 2], sizes[sizes.len() - 1]);
-    println!("  proof of a balance: {median} bytes in the median, {most} at most of 1,000");
-    println!(
-        "  make a proof: {:.1} us",
-        time(2000, || drop(black_box(venue.exchange.prove(&next()))))
-    );
-    let key = next();
-    let (value, proof) = venue.exchange.prove(&key);
-    let (key, bytes) = (key.to_bytes(), proof.to_bytes());
-    let check = || {
-        let proof = zellbook_core::Proof::from_bytes(black_box(&bytes));
-        proof.and_then(|proof| proof.verify(&root, &key, value.as_deref())).expect("it holds");
-    };
-    println!("  read and check a proof: {:.1} us", time(2000, check));
-
-    let start = Instant::now();
-    let snapshot = venue.exchange.to_snapshot();
-    let megabytes = snapshot.len() as f64 / 1e6;
-    let rate = |start: Instant| megabytes / start.elapsed().as_secs_f64();
-    println!("  write a snapshot of {megabytes:.1} MB: {:.1} MB/s", rate(start));
-    let start = Instant::now();
-    let rules = Arc::clone(&venue.rules);
-    black_box(Exchange::from_snapshot(rules, &snapshot).expect("the snapshot is sound"));
-    println!("  read it, with root and recount: {:.1} MB/s", rate(start));
 }

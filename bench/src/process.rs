@@ -164,7 +164,7 @@ pub fn cpu_of_children() -> Result<f64, String> {
 /// # Errors
 ///
 /// On other systems than Linux.
-fn cpu_seconds(path: &str, field: usize) -> Result<f64, String> {
+pub(crate) fn cpu_seconds(path: &str, field: usize) -> Result<f64, String> {
     let stat = fs::read_to_string(path)
         .map_err(|error| format!("{path}: {error}; this benchmark needs Linux"))?;
     // The name, in parentheses, can have spaces.

@@ -8,12 +8,13 @@ use zellbook_bench::tape::Tape;
 
 /// The header of the table.
 pub const HEAD: &str = "\
-stream   engine         ns/op median    ns/op min   operations/s    trades  checksum          match";
+stream   engine             ns/op median    ns/op min  of reference    trades  checksum          match";
 
 /// The result of one engine on one stream.
 pub struct Line {
     stream: &'static str,
-    engine: &'static str,
+    /// The engine's name.
+    pub engine: &'static str,
     /// Median of the runs, in nanoseconds for each operation.
     median: f64,
     /// Fastest run, in nanoseconds for each operation.
@@ -21,6 +22,7 @@ pub struct Line {
     tape: Tape,
     /// Whether every run made the expected trades. Otherwise its time means nothing.
     pub matches: bool,
+    of_reference: Option<f64>,
 }
 
 impl Line {
@@ -41,15 +43,21 @@ impl Line {
             min: times[0],
             tape: wrong.unwrap_or(expected),
             matches: wrong.is_none(),
+            of_reference: None,
         }
+    }
+
+    /// The same with its time as a multiple of that of the reference book, if it ran.
+    pub fn beside(&self, reference: Option<&Self>) -> Self {
+        Self { of_reference: reference.map(|reference| self.median / reference.median), ..*self }
     }
 }
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { stream, engine, median, min, tape, matches } = self;
-        let speed = 1e9 / median;
-        write!(f, "{stream:<8} {engine:<14} {median:>12.1} {min:>12.1} {speed:>14.0} ")?;
+        let Self { stream, engine, median, min, tape, matches, of_reference } = self;
+        let multiple = of_reference.map_or(String::new(), |multiple| format!("{multiple:.2}"));
+        write!(f, "{stream:<8} {engine:<18} {median:>12.1} {min:>12.1} {multiple:>13} ")?;
         write!(f, "{:>9}  {:016x}  ", tape.trades, tape.checksum)?;
         f.write_str(if *matches { "yes" } else { "NO: ITS TIME DOES NOT COUNT" })
     }

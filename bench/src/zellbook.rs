@@ -22,8 +22,9 @@ const ACCOUNTS: usize = 20_000;
 const BATCH: usize = 256;
 
 /// The engine with accounts, balances, locks, fees and self-trade prevention, but without parsing, signatures,
-/// nonces and the tree over the state. `FEE_BPS` is the fee of maker and taker.
-pub struct Zellbook<const FEE_BPS: u16> {
+/// nonces and the tree over the state. `FEE_BPS` is the fee of maker and taker. `LOOKS_AHEAD`: it prefetches the memory of
+/// later operations.
+pub struct Zellbook<const FEE_BPS: u16, const LOOKS_AHEAD: bool = true> {
     engine: BareEngine,
     rules: &'static Rules,
     accounts: Vec<AccountIndex>,
@@ -88,15 +89,19 @@ fn rules(fee_bps: u16) -> Rules {
     Genesis::read(genesis.as_bytes()).expect("this genesis is valid")
 }
 
-impl<const FEE_BPS: u16> Zellbook<FEE_BPS> {
+impl<const FEE_BPS: u16, const LOOKS_AHEAD: bool> Zellbook<FEE_BPS, LOOKS_AHEAD> {
     /// The memory of all open orders in bytes.
     pub fn open_orders_memory(&self) -> usize {
         self.engine.engine().open_orders_memory()
     }
 }
 
-impl<const FEE_BPS: u16> Engine for Zellbook<FEE_BPS> {
-    const NAME: &'static str = if FEE_BPS == 0 { "zellbook" } else { "zellbook with fees" };
+impl<const FEE_BPS: u16, const LOOKS_AHEAD: bool> Engine for Zellbook<FEE_BPS, LOOKS_AHEAD> {
+    const NAME: &'static str = match (FEE_BPS, LOOKS_AHEAD) {
+        (0, true) => "zellbook",
+        (0, false) => "without look-ahead",
+        _ => "zellbook with fees",
+    };
     type Input = Call;
 
     fn new() -> Self {
@@ -158,6 +163,11 @@ impl<const FEE_BPS: u16> Engine for Zellbook<FEE_BPS> {
         let mut footprints = Vec::with_capacity(BATCH);
         for batch in inputs.chunks(BATCH) {
             footprints.clear();
+            if !LOOKS_AHEAD {
+                batch.iter().for_each(|call| self.apply(call, tape));
+                self.engine.forget_touched();
+                continue;
+            }
             footprints.extend(batch.iter().map(|call| match call {
                 Call::Cancel { account, id } => {
                     Some(Footprint { account: *account, part: BookPart::Order(*id) })

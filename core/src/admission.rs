@@ -119,7 +119,7 @@ pub fn reject_of<'a>(
     let mut engine = Engine::new(rules);
     let mut orders = Vec::new();
     for (key, value) in leaves {
-        engine.load_leaf(LeafKey::from_bytes(key).ok()?, value, &mut orders).ok()?;
+        engine.load_leaf(&LeafKey::from_bytes(key).ok()?, value, &mut orders).ok()?;
     }
     engine.open_stored(orders).ok()?;
     engine.counters.batch = engine.counters.batch.checked_add(1)?;

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use sha2::{Digest, Sha256};
 
-use crate::engine::{BrokenInvariant, Engine, Footprint, StoredOrder};
+use crate::engine::{BrokenInvariant, Engine, Footprint, OTHER_FORM, StoredOrder};
 use crate::protocol::{Batch, Changes, Event, Outcome, TransactionOutcome};
 use crate::rules::Rules;
 use crate::state::{Account, Balance, Counters, LeafKey, Proof, StateTree};
@@ -37,10 +37,7 @@ impl Exchange {
     /// The state before the first batch.
     pub fn new(rules: Arc<Rules>) -> Self {
         let engine = Engine::new(&rules);
-        let mut tree = StateTree::default();
-        for (key, value) in engine.leaves() {
-            tree.set(&key, Some(&value));
-        }
+        let tree = StateTree::of(engine.leaves_one_by_one());
         Self { rules, engine, tree }
     }
 
@@ -199,19 +196,19 @@ impl Exchange {
 /// without repetition, and each leaf in the form that this program writes. Whether it is the state
 /// that was meant is for the caller to check, by comparing the root, which commits to every leaf.
 pub struct Restore {
-    exchange: Exchange,
+    rules: Arc<Rules>,
+    engine: Engine,
     orders: Vec<StoredOrder>,
     /// The key of the last leaf.
     previous: Vec<u8>,
-    count: u64,
+    count: usize,
 }
 
 impl Restore {
     /// Starts a restore, with no leaf yet.
     pub fn new(rules: Arc<Rules>) -> Self {
         let engine = Engine::new(&rules);
-        let exchange = Exchange { rules, engine, tree: StateTree::default() };
-        Self { exchange, orders: Vec::new(), previous: Vec::new(), count: 0 }
+        Self { rules, engine, orders: Vec::new(), previous: Vec::new(), count: 0 }
     }
 
     /// Takes the next leaf.
@@ -220,22 +217,19 @@ impl Restore {
     ///
     /// [`Corrupt`] if the leaf is out of order or cannot be read.
     pub fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corrupt> {
-        // Strictly ascending: a repeated key would replace a leaf of the tree, but could add to the engine,
-        // which would then have a state that the root does not show.
+        // Strictly ascending: a repeated key would replace what the first one said.
         if self.count > 0 && self.previous.as_slice() >= key {
             return Err(Corrupt("stored leaves are out of order or repeated"));
         }
         self.previous.clear();
         self.previous.extend_from_slice(key);
-        let leaf = LeafKey::from_bytes(key)?;
+        let leaf = LeafKey::from_bytes_unchecked(key)?;
         // The counters are in every state, and theirs is the lowest of all keys.
         if self.count == 0 && leaf != LeafKey::Counters {
             return Err(Corrupt("the stored counters are missing"));
         }
         self.count = self.count.checked_add(1).ok_or(Corrupt("stored leaves ran out"))?;
-        // The tree gets the bytes that were read, and the engine what they mean. `finish` compares the two.
-        self.exchange.tree.set(key, Some(value));
-        self.exchange.engine.load_leaf(leaf, value, &mut self.orders)
+        self.engine.load_leaf(&leaf, value, &mut self.orders)
     }
 
     /// Returns the state after the last leaf.
@@ -244,27 +238,23 @@ impl Restore {
     ///
     /// [`Corrupt`] if leaves are missing or not in their only form.
     pub fn finish(self) -> Result<Exchange, Corrupt> {
-        let Self { mut exchange, orders, count, .. } = self;
+        let Self { rules, mut engine, orders, count, .. } = self;
         if count == 0 {
             return Err(Corrupt("the stored counters are missing"));
         }
-        exchange.engine.open_stored(orders)?;
-        // The restored state must write exactly the leaves that were read. A leaf with a second
-        // form for the same content would lead to a root that no other replica has.
-        let mut written = 0_u64;
-        for (key, value) in exchange.engine.leaves_one_by_one() {
-            written = written.wrapping_add(1);
-            if !exchange.tree.has(&key, &value) {
-                return Err(Corrupt("a stored leaf is not in its only form"));
-            }
-        }
-        // Each written leaf is in the tree. With equal numbers, the tree has no other leaf.
-        if written != count {
-            return Err(Corrupt("a stored leaf is not in its only form"));
-        }
+        engine.open_stored(orders)?;
+        engine.check_keys()?;
         // Opening the orders touched their leaves, which the next batch would otherwise report as changes.
-        exchange.engine.forget_touched();
-        exchange.tree.root();
-        Ok(exchange)
+        engine.forget_touched();
+        // The tree is that of the leaves which the engine would write, and not of those that were read. So a root that
+        // is right says that the engine holds what it should.
+        let mut written = 0_usize;
+        let leaves = engine.leaves_one_by_one().inspect(|_| written = written.wrapping_add(1));
+        let tree = StateTree::of(leaves);
+        // Each leaf that was read is one that the engine writes. With equal numbers, it writes no other leaf.
+        if written != count {
+            return Err(OTHER_FORM);
+        }
+        Ok(Exchange { rules, engine, tree })
     }
 }

@@ -129,6 +129,7 @@ pub mod admission;
 #[cfg(feature = "bench")]
 pub mod bench;
 pub mod certificate;
+mod cores;
 pub mod engine;
 pub mod exchange;
 pub mod protocol;

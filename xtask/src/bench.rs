@@ -33,6 +33,10 @@ pub fn bench(arguments: &[String]) -> Run {
     run(Command::new(&program).args(["streams", "mix0", "mix10k", "mix1m", "mix10m"]))?;
     say("parts");
     run(Command::new(&program).arg("parts"))?;
+    say("states");
+    for accounts in ["100000", "1000000"] {
+        run(Command::new(&program).args(["state", accounts]))?;
+    }
     wasm()
 }
 

@@ -4,6 +4,7 @@
 use std::sync::OnceLock;
 
 use zellbook_core::SecretKey;
+use zellbook_core::signatures::{SignedDigest, check_all};
 use zellbook_core::types::{Scheme, Signature};
 
 /// A text as long as that of an order.
@@ -17,6 +18,10 @@ price: 2000.01
 time_in_force: gtc
 self_trade: cancel_newest
 nonce: 1790000000000";
+
+/// The signatures that are checked together, and the keys that made them.
+const TOGETHER: u32 = 1024;
+const KEYS: u32 = 256;
 
 fn secret() -> SecretKey {
     SecretKey::from_bytes(&[7; 32]).expect("this is a key")
@@ -62,4 +67,26 @@ pub extern "C" fn check_raw(count: u32) -> bool {
 #[unsafe(no_mangle)]
 pub extern "C" fn check_eip191(count: u32) -> bool {
     check(Scheme::Eip191, count)
+}
+
+/// Signatures of different texts by some keys, made once.
+fn many() -> &'static [SignedDigest] {
+    static MANY: OnceLock<Vec<SignedDigest>> = OnceLock::new();
+    MANY.get_or_init(|| {
+        let sign = |number: u32| {
+            let mut bytes = [7; 32];
+            bytes[28..].copy_from_slice(&(number % KEYS).to_be_bytes());
+            let key = SecretKey::from_bytes(&bytes).expect("this is a key");
+            let text = format!("{TEXT}{number}");
+            let (digest, signature) = (Scheme::Raw.digest(&text), key.sign(Scheme::Raw, &text));
+            SignedDigest { digest, signature, signer: key.public_key() }
+        };
+        (0..TOGETHER).map(sign).collect()
+    })
+}
+
+/// Checks 1,024 signatures of 256 keys together.
+#[unsafe(no_mangle)]
+pub extern "C" fn check_1024_together(count: u32) -> bool {
+    (0..count).all(|_| check_all(many()).iter().all(|is_valid| *is_valid))
 }

@@ -8,11 +8,15 @@ use alloc::string::String;
 use thiserror::Error;
 
 use super::engine::Engine;
+use crate::cores::map_chunks;
 use crate::protocol::{parse_client_id, parse_destination, parse_reference};
 use crate::rules::{Market, Rules};
 use crate::state::{Account, Counters, RestingOrder, Timer};
 use crate::types::limits::{CERTIFIED_KEPT, NONCES_KEPT, SUPPLY_MAX, VOTES_KEPT};
 use crate::types::{Corrupt, Lots, Side, Ticks, TokenIndex};
+
+/// The number of accounts that a thread recounts at once.
+const ACCOUNTS_TOGETHER: usize = 4096;
 
 /// An invariant that the state breaks.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -32,9 +36,11 @@ impl Engine {
     pub(crate) fn recount(&self, rules: &Rules) -> Result<(), BrokenInvariant> {
         self.recount_books(rules)?;
         self.recount_supply(rules)?;
-        for account in self.ledger.accounts() {
-            self.recount_account(rules, account)?;
-        }
+        let accounts = self.ledger.accounts();
+        let recounts = map_chunks(accounts, ACCOUNTS_TOGETHER, |accounts| {
+            accounts.into_iter().try_for_each(|account| self.recount_account(rules, account))
+        });
+        recounts.into_iter().collect::<Result<(), BrokenInvariant>>()?;
         self.recount_timers(rules)?;
         self.recount_attestations(rules)?;
         self.recount_records(rules)
@@ -224,11 +230,7 @@ impl Engine {
         // timers and client ids as such things, then none of them leads elsewhere.
         let mut timers = 0_usize;
         let mut client_ids = 0_usize;
-        for account in self.ledger.accounts() {
-            let index = self
-                .ledger
-                .index(&account.key)
-                .ok_or_else(|| broken(6, "an account has no index"))?;
+        for (index, account) in self.ledger.indexed_accounts() {
             let open = self.open_orders(account, None);
             for (.., RestingOrder { id, .. }) in
                 open.map_err(|Corrupt(problem)| broken(6, problem))?

@@ -7,7 +7,9 @@
 use alloc::vec::Vec;
 
 use super::engine::Engine;
-use crate::state::{Balance, Counters, Latest, LeafKey, OrderDetails, RestingOrder, Withdrawal};
+use crate::state::{
+    Balance, Counters, Latest, LeafKey, OrderDetails, OrderLeaf, RestingOrder, Withdrawal,
+};
 use crate::types::{Atoms, Corrupt, MarketIndex, Side, TokenIndex};
 
 /// The empty value of a leaf whose presence says everything.
@@ -20,6 +22,11 @@ fn balance_bytes(balance: Balance) -> Option<Vec<u8>> {
     // it. Without a leaf for zero, both states have one root (I13).
     (balance != Balance::default())
         .then(|| [balance.available.0.to_be_bytes(), balance.locked.0.to_be_bytes()].concat())
+}
+
+fn nonce_bytes(nonces: &[u64]) -> Option<Vec<u8>> {
+    let bytes = nonces.iter().flat_map(|nonce| nonce.to_be_bytes());
+    (!nonces.is_empty()).then(|| bytes.collect())
 }
 
 impl Engine {
@@ -38,11 +45,7 @@ impl Engine {
             LeafKey::Balance(account, token) => {
                 balance_bytes(self.ledger.find(account)?.balance(*token))
             }
-            LeafKey::Nonces(key) => {
-                let nonces = self.ledger.find(key)?.nonces();
-                let bytes = nonces.iter().flat_map(|nonce| nonce.to_be_bytes());
-                (!nonces.is_empty()).then(|| bytes.collect())
-            }
+            LeafKey::Nonces(key) => nonce_bytes(self.ledger.find(key)?.nonces()),
             LeafKey::Order(account, id) => {
                 let (market, _, order) = self.open_order(self.ledger.find(account)?, *id)?;
                 Some(self.order_bytes(market, &order))
@@ -78,32 +81,25 @@ impl Engine {
     }
 
     fn order_bytes(&self, market: MarketIndex, order: &RestingOrder) -> Vec<u8> {
-        let side = match order.side {
-            Side::Buy => 0,
-            Side::Sell => 1,
-        };
-        let numbers = [order.price.0, order.quantity.0, order.rested.0, order.remaining.0];
+        let RestingOrder { side, price, quantity, rested, remaining, hash, .. } = *order;
         let OrderDetails { expires, client_id } = self.details(order.id);
-        [
-            &market.0.to_be_bytes()[..],
-            &[side],
-            &numbers.map(u64::to_be_bytes).concat(),
-            &order.hash,
-            // Zero stands for no expiry. No order expires at 0, because `expires` must be later
-            // than the exchange's time (reject 18).
-            &expires.unwrap_or(0).to_be_bytes(),
-            client_id.unwrap_or_default().as_bytes(),
-        ]
-        .concat()
+        let leaf = OrderLeaf {
+            market,
+            side,
+            price,
+            quantity,
+            rested,
+            remaining,
+            hash,
+            expires,
+            client_id,
+        };
+        leaf.to_bytes()
     }
 
-    /// The keys of all leaves: the kinds in ascending order, the leaves of one kind in no
+    /// The keys of all leaves of the kinds after nonces: the kinds in ascending order, the leaves of one kind in no
     /// particular order.
-    fn leaf_keys(&self) -> impl Iterator<Item = LeafKey> {
-        let accounts = || self.ledger.accounts();
-        let balances = accounts().flat_map(|account| {
-            account.balances().map(|(token, _)| LeafKey::Balance(account.key, token))
-        });
+    fn keys_after_nonces(&self) -> impl Iterator<Item = LeafKey> {
         let sides =
             self.books.iter().flat_map(|book| [Side::Buy, Side::Sell].map(|side| (book, side)));
         let orders = sides.flat_map(|(book, side)| book.orders(side)).filter_map(|order| {
@@ -113,13 +109,7 @@ impl Engine {
         let references = self.references.iter().cloned();
         let sessions = self.session_keys.keys();
         let votes = self.attestations.votes.keys();
-        // Some of these leaves can be absent, like the supply of a token that nobody holds.
-        // `leaves_one_by_one` asks for each value and leaves those out.
-        core::iter::once(LeafKey::Counters)
-            .chain((0..self.ledger.tokens()).map(|token| LeafKey::Supply(TokenIndex(token))))
-            .chain(balances)
-            .chain(accounts().map(|account| LeafKey::Nonces(account.key)))
-            .chain(orders)
+        orders
             .chain(references.map(|(token, reference)| LeafKey::Reference(token, reference)))
             .chain(self.guide_signatures.iter().copied().map(LeafKey::GuideSignature))
             .chain(sessions.map(|(account, key)| LeafKey::SessionKey(*account, *key)))
@@ -132,8 +122,28 @@ impl Engine {
 
     /// All leaves, keys and values, in the order of the kinds. They are encoded one after the other,
     /// so that the whole state is never in memory twice.
-    pub fn leaves_one_by_one(&self) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
-        self.leaf_keys().filter_map(|key| Some((key.to_bytes(), self.leaf_value(&key)?)))
+    pub fn leaves_one_by_one(&self) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> + Send {
+        let supplies = (0..self.ledger.tokens()).map(|token| LeafKey::Supply(TokenIndex(token)));
+        // The leaves of accounts are by far the most, so none of them searches for its account.
+        let accounts = || self.ledger.accounts();
+        let balances = accounts().flat_map(|account| {
+            let balances = account.balances();
+            balances.map(|(token, its)| (LeafKey::Balance(account.key, token), balance_bytes(its)))
+        });
+        let nonces =
+            accounts().map(|account| (LeafKey::Nonces(account.key), nonce_bytes(account.nonces())));
+        let value = |key: LeafKey| {
+            let value = self.leaf_value(&key);
+            (key, value)
+        };
+        // Some of these leaves are absent, like the supply of a token that nobody holds.
+        core::iter::once(LeafKey::Counters)
+            .chain(supplies)
+            .map(value)
+            .chain(balances)
+            .chain(nonces)
+            .chain(self.keys_after_nonces().map(value))
+            .filter_map(|(key, value)| Some((key.to_bytes(), value?)))
     }
 
     /// All leaves, keys and values, in ascending order of their keys.

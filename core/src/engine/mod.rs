@@ -34,4 +34,4 @@ pub(crate) use plan::{
     MatchStep, Rest, check_balance, check_crossing, check_filled, check_open_orders, plan, rest,
 };
 pub(crate) use prefetch::Footprint;
-pub(crate) use restore::StoredOrder;
+pub(crate) use restore::{OTHER_FORM, StoredOrder};

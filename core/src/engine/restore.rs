@@ -8,28 +8,55 @@
 use alloc::vec::Vec;
 
 use super::engine::Engine;
+use crate::cores::map_chunks;
+use crate::signatures::are_on_curve;
 use crate::state::{
     Balance, Counters, Latest, LeafKey, OrderDetails, OrderLeaf, RestingOrder, SessionKey, Timer,
     Withdrawal,
 };
 use crate::types::limits::NONCES_KEPT;
-use crate::types::{ByteReader, Corrupt, MarketIndex, PublicKey};
+use crate::types::{ByteReader, Corrupt, MarketIndex, NO_POINT, PublicKey};
+
+/// What is wrong with a leaf that the restored state would write in another way.
+pub(crate) const OTHER_FORM: Corrupt = Corrupt("a stored leaf is not in its only form");
+
+/// The number of keys whose points are checked together.
+const KEYS_TOGETHER: usize = 1 << 14;
 
 impl Engine {
-    /// Restores one leaf. Orders are added to `orders`, for [`Self::open_stored`].
+    /// Restores one leaf, whose public keys [`Self::check_keys`] will check. Orders are added to `orders`, for
+    /// [`Self::open_stored`].
     pub(crate) fn load_leaf(
         &mut self,
-        leaf: LeafKey,
+        leaf: &LeafKey,
         value: &[u8],
         orders: &mut Vec<StoredOrder>,
     ) -> Result<(), Corrupt> {
-        match leaf {
-            LeafKey::Order(account, id) => {
-                orders.push(self.read_order(id, &account, value)?);
-                Ok(())
-            }
-            leaf => self.load(leaf, value),
+        if let LeafKey::Order(account, id) = leaf {
+            orders.push(self.read_order(*id, account, value)?);
+            return Ok(());
         }
+        self.load(leaf, value)?;
+        // A leaf with a second form for the same content would give one state many snapshots.
+        let is_only_form = match leaf {
+            // Most leaves are of these two kinds. Every other form of a nonce list is out of order, and every other form of a
+            // balance has another length, which `load` refuses. Only what stands for no leaf is left.
+            LeafKey::Balance(..) => value.iter().any(|byte| *byte != 0),
+            LeafKey::Nonces(_) => !value.is_empty(),
+            _ => self.leaf_value(leaf).as_deref() == Some(value),
+        };
+        if is_only_form { Ok(()) } else { Err(OTHER_FORM) }
+    }
+
+    /// Checks that all keys in the state are points of the curve, on all cores.
+    pub(crate) fn check_keys(&self) -> Result<(), Corrupt> {
+        let accounts = self.ledger.accounts().map(|account| account.key);
+        let sessions = self.session_keys.keys().flat_map(|(account, key)| [*account, *key]);
+        let switches = self.switches.keys().copied();
+        let withdrawals = self.withdrawals.iter().map(|withdrawal| withdrawal.account);
+        let keys = accounts.chain(sessions).chain(switches).chain(withdrawals);
+        let verdicts = map_chunks(keys, KEYS_TOGETHER, |keys| are_on_curve(&keys));
+        if verdicts.into_iter().all(|are_points| are_points) { Ok(()) } else { Err(NO_POINT) }
     }
 
     /// Puts the orders into their books.
@@ -45,9 +72,9 @@ impl Engine {
         Ok(())
     }
 
-    fn load(&mut self, leaf: LeafKey, value: &[u8]) -> Result<(), Corrupt> {
+    fn load(&mut self, leaf: &LeafKey, value: &[u8]) -> Result<(), Corrupt> {
         let mut reader = ByteReader(value);
-        match leaf {
+        match *leaf {
             LeafKey::Counters => {
                 self.counters = Counters {
                     batch: reader.u64()?,
@@ -58,8 +85,7 @@ impl Engine {
                     time: reader.u64()?,
                 };
             }
-            // A value that the engine never writes, like a supply of zero, passes here.
-            // `Restore::finish` refuses it: it compares every leaf with what the engine writes.
+            // A value that the engine never writes, like a supply of zero, passes here. `load_leaf` refuses it.
             LeafKey::Supply(token) => self.ledger.set_supply(token, reader.atoms()?)?,
             LeafKey::Balance(account, token) => {
                 let balance = Balance { available: reader.atoms()?, locked: reader.atoms()? };
@@ -82,8 +108,8 @@ impl Engine {
                     self.ledger.account_mut(index)?.use_nonce(nonce);
                 }
             }
-            LeafKey::Reference(token, reference) => {
-                self.references.insert((token, reference));
+            LeafKey::Reference(token, ref reference) => {
+                self.references.insert((token, reference.clone()));
             }
             LeafKey::GuideSignature(hash) => {
                 self.guide_signatures.insert(hash);
@@ -98,7 +124,7 @@ impl Engine {
                 if last.checked_add(1) != Some(number) {
                     return Err(Corrupt("a stored withdrawal is missing"));
                 }
-                self.withdrawals.push(Withdrawal::read(value)?);
+                self.withdrawals.push(Withdrawal::read_unchecked(value)?);
                 return Ok(());
             }
             LeafKey::Replica(replica) => {
@@ -128,6 +154,10 @@ impl Engine {
         account: &PublicKey,
         value: &[u8],
     ) -> Result<StoredOrder, Corrupt> {
+        let leaf = OrderLeaf::read(value)?;
+        if leaf.to_bytes() != value {
+            return Err(OTHER_FORM);
+        }
         let OrderLeaf {
             market,
             side,
@@ -138,7 +168,7 @@ impl Engine {
             hash,
             expires,
             client_id,
-        } = OrderLeaf::read(value)?;
+        } = leaf;
         let account = self.ledger.intern(account)?;
         let order = RestingOrder { id, account, side, price, quantity, rested, remaining, hash };
         Ok(StoredOrder { market, order, details: OrderDetails { expires, client_id } })

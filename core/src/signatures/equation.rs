@@ -59,8 +59,7 @@ fn keys(signed: &[SignedDigest]) -> BTreeMap<&[u8; 33], Point> {
     let mut keys: Vec<&[u8; 33]> = signed.iter().map(|signed| signed.signer.as_bytes()).collect();
     keys.sort_unstable();
     keys.dedup();
-    let compressed = |[first, x @ ..]: &&[u8; 33]| Compressed { x: *x, is_y_odd: *first == 3 };
-    let points = decompress(&keys.iter().map(compressed).collect::<Vec<_>>());
+    let points = decompress(&keys.iter().copied().map(Compressed::from).collect::<Vec<_>>());
     zip(keys, points).filter_map(|(key, point)| Some((key, point?))).collect()
 }
 

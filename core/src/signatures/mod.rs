@@ -5,6 +5,7 @@
 //! verdicts are the same.
 
 mod equation;
+mod on_curve;
 mod point;
 mod signed_digest;
 mod together;
@@ -13,6 +14,7 @@ use alloc::vec::Vec;
 use core::slice;
 
 use crate::types::{PublicKey, Signature};
+pub(crate) use on_curve::are_on_curve;
 pub use signed_digest::SignedDigest;
 
 /// More signatures than this are checked in several parts of about the same length. Longer parts would save little.

@@ -10,7 +10,7 @@ use k256::{AffinePoint, FieldBytes, ProjectivePoint, Secp256k1};
 
 /// A coordinate. The library reduces it lazily: each sum and each negation adds to what it calls the magnitude, and
 /// products need magnitudes of at most 8. Between functions all magnitudes are 1.
-type Coordinate = <Secp256k1 as FieldArithmetic>::FieldElement;
+pub type Coordinate = <Secp256k1 as FieldArithmetic>::FieldElement;
 
 /// A point other than infinity.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,12 @@ pub struct Point {
 pub struct Compressed {
     pub x: [u8; 32],
     pub is_y_odd: bool,
+}
+
+impl From<&[u8; 33]> for Compressed {
+    fn from([first, x @ ..]: &[u8; 33]) -> Self {
+        Self { x: *x, is_y_odd: *first == 3 }
+    }
 }
 
 impl Point {
@@ -65,7 +71,7 @@ pub fn decompress(encodings: &[Compressed]) -> Vec<Option<Point>> {
         let xs = [x(0), x(1)];
         let squares = xs.map(|x| {
             let x = x.unwrap_or(Coordinate::ONE);
-            (x.square().mul(&x) + Coordinate::from_u64(7)).normalize_weak()
+            curve(&x)
         });
         let roots = square_roots(squares);
         for (encoding, (x, (square, root))) in zip(pair, zip(xs, zip(squares, roots))) {
@@ -79,9 +85,14 @@ pub fn decompress(encodings: &[Compressed]) -> Vec<Option<Point>> {
     points
 }
 
+/// `x^3 + 7`, which is the square of y for a point of the curve.
+pub fn curve(x: &Coordinate) -> Coordinate {
+    (x.square().mul(x) + Coordinate::from_u64(7)).normalize_weak()
+}
+
 /// The square roots of two squares: their powers of `(p + 1) / 4`. In such a chain of products each waits for the one
 /// before, so a processor does two chains in little more than the time of one.
-fn square_roots(squares: [Coordinate; 2]) -> [Coordinate; 2] {
+pub fn square_roots(squares: [Coordinate; 2]) -> [Coordinate; 2] {
     // In binary, the exponent has blocks of 223, 22 and 2 ones. `ones3` is the power whose exponent is three ones.
     let ones1 = squares;
     let ones2 = append(ones1, 1, ones1);

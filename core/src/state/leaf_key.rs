@@ -7,7 +7,9 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::types::{ByteReader, Corrupt, PublicKey, ReplicaIndex, TokenIndex, TransactionHash};
+use crate::types::{
+    ByteReader, Corrupt, NO_POINT, PublicKey, ReplicaIndex, TokenIndex, TransactionHash,
+};
 
 /// The key of a leaf. Each variant shows the key's bytes, then the value of the leaf.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,7 +48,9 @@ impl LeafKey {
     pub fn to_bytes(&self) -> Vec<u8> {
         // The kinds are numbers written out, and not the positions of the variants: they are part of consensus.
         let join = |kind: u8, parts: &[&[u8]]| {
-            let mut bytes = alloc::vec![kind];
+            let length = parts.iter().fold(1, |sum: usize, part| sum.wrapping_add(part.len()));
+            let mut bytes = Vec::with_capacity(length);
+            bytes.push(kind);
             parts.iter().for_each(|part| bytes.extend_from_slice(part));
             bytes
         };
@@ -75,22 +79,36 @@ impl LeafKey {
 
     /// Reads a key. Fails if the bytes are not exactly what [`Self::to_bytes`] writes for some key.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Corrupt> {
+        let key = Self::from_bytes_unchecked(bytes)?;
+        let public_keys = match &key {
+            Self::Balance(key, _) | Self::Nonces(key) | Self::Order(key, _) | Self::Switch(key) => {
+                [Some(key), None]
+            }
+            Self::SessionKey(account, key) => [Some(account), Some(key)],
+            _ => [None; 2],
+        };
+        let are_points = public_keys.into_iter().flatten().all(PublicKey::is_on_curve);
+        if are_points { Ok(key) } else { Err(NO_POINT) }
+    }
+
+    /// Reads a key whose public keys may be no points of the curve.
+    pub(crate) fn from_bytes_unchecked(bytes: &[u8]) -> Result<Self, Corrupt> {
         let mut reader = ByteReader(bytes);
         // Indexes and texts are not compared with genesis here: the restore and `recount` do that.
         let key = match reader.u8()? {
             0 => Self::Counters,
             1 => Self::Supply(TokenIndex(reader.u16()?)),
-            2 => Self::Balance(reader.public_key()?, TokenIndex(reader.u16()?)),
-            3 => Self::Nonces(reader.public_key()?),
-            4 => Self::Order(reader.public_key()?, reader.u64()?),
+            2 => Self::Balance(reader.unchecked_key()?, TokenIndex(reader.u16()?)),
+            3 => Self::Nonces(reader.unchecked_key()?),
+            4 => Self::Order(reader.unchecked_key()?, reader.u64()?),
             5 => Self::Reference(TokenIndex(reader.u16()?), reader.text()?),
             6 => Self::GuideSignature(TransactionHash(reader.array()?)),
-            7 => Self::SessionKey(reader.public_key()?, reader.public_key()?),
+            7 => Self::SessionKey(reader.unchecked_key()?, reader.unchecked_key()?),
             8 => Self::Withdrawal(reader.u64()?),
             9 => Self::Replica(ReplicaIndex(reader.u16()?)),
             10 => Self::Vote(reader.u64()?, ReplicaIndex(reader.u16()?)),
             11 => Self::Certified(reader.u64()?),
-            12 => Self::Switch(reader.public_key()?),
+            12 => Self::Switch(reader.unchecked_key()?),
             _ => return Err(Corrupt("a stored leaf has an unknown kind")),
         };
         reader.finish()?;

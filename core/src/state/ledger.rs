@@ -5,6 +5,7 @@
 //! is wrong.
 
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 use alloc::vec::Vec;
 
 use super::account::{Account, Balance};
@@ -49,15 +50,16 @@ impl Ledger {
 
     /// The index of the account with this key; adds the account if it is new.
     pub(crate) fn intern(&mut self, key: &PublicKey) -> Result<AccountIndex, Corrupt> {
-        if let Some(index) = self.index.get(key) {
-            return Ok(*index);
+        match self.index.entry(*key) {
+            Entry::Occupied(entry) => Ok(*entry.get()),
+            Entry::Vacant(entry) => {
+                let index = u32::try_from(self.accounts.len())
+                    .map(AccountIndex)
+                    .map_err(|_| Corrupt("there are more accounts than 32 bits can number"))?;
+                self.accounts.push(Account::new(key));
+                Ok(*entry.insert(index))
+            }
         }
-        let index = u32::try_from(self.accounts.len())
-            .map(AccountIndex)
-            .map_err(|_| Corrupt("there are more accounts than 32 bits can number"))?;
-        self.accounts.push(Account::new(key));
-        self.index.insert(*key, index);
-        Ok(index)
     }
 
     /// The account with an index.
@@ -81,6 +83,11 @@ impl Ledger {
     /// All accounts in ascending order of their keys.
     pub fn accounts(&self) -> impl Iterator<Item = &Account> {
         self.index.values().filter_map(|index| self.get(*index))
+    }
+
+    /// The same, with their indexes.
+    pub(crate) fn indexed_accounts(&self) -> impl Iterator<Item = (AccountIndex, &Account)> {
+        self.index.values().filter_map(|index| Some((*index, self.get(*index)?)))
     }
 
     /// The number of tokens in genesis.

@@ -1,6 +1,7 @@
 //! The value of an open order's leaf, for readers who check it against an inclusion proof.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::book::HashPrefix;
 use crate::types::{ByteReader, Corrupt, Lots, MarketIndex, Side, Ticks};
@@ -30,6 +31,26 @@ pub struct OrderLeaf {
 }
 
 impl OrderLeaf {
+    /// The value of the leaf in bytes.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let side = match self.side {
+            Side::Buy => 0,
+            Side::Sell => 1,
+        };
+        let numbers = [self.price.0, self.quantity.0, self.rested.0, self.remaining.0];
+        [
+            &self.market.0.to_be_bytes()[..],
+            &[side],
+            numbers.map(u64::to_be_bytes).as_flattened(),
+            &self.hash,
+            // Zero stands for no expiry. No order expires at 0, because `expires` must be later
+            // than the exchange's time (reject 18).
+            &self.expires.unwrap_or(0).to_be_bytes(),
+            self.client_id.as_deref().unwrap_or_default().as_bytes(),
+        ]
+        .concat()
+    }
+
     /// Reads the value of an order's leaf.
     pub fn read(value: &[u8]) -> Result<Self, Corrupt> {
         let mut reader = ByteReader(value);
@@ -45,8 +66,6 @@ impl OrderLeaf {
             rested: Lots(reader.u64()?),
             remaining: Lots(reader.u64()?),
             hash: reader.array()?,
-            // Zero stands for none and is no valid expiry: an `expires` is always later than the exchange's
-            // time.
             expires: Some(reader.u64()?).filter(|time| *time > 0),
             // A client id has at least one character, so the empty text is free to mean none.
             client_id: Some(reader.text()?).filter(|client_id| !client_id.is_empty()),

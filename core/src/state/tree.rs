@@ -19,13 +19,18 @@
 //! each batch, so a branch above many changed leaves is hashed once.
 
 use alloc::boxed::Box;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use sha2::{Digest, Sha256};
 use zellbook_prefetch::prefetch;
 
 use super::proof::{EMPTY, Proof, ProofEnd, bit, branch_hash, leaf_hash};
+use crate::cores::map_chunks;
 use crate::types::Hash;
+
+/// The number of leaves that a thread takes at once.
+const TOGETHER: usize = 4096;
 
 /// A subtree, stored in its parent: a lone leaf needs no allocation, and the two hashes that a
 /// branch combines are next to each other in memory.
@@ -49,6 +54,14 @@ struct Leaf {
     hash: Hash,
 }
 
+impl Leaf {
+    fn new(path: Hash, value: &[u8]) -> Self {
+        let value: Hash = Sha256::digest(value).into();
+        // Hashed once, here. The hash does not depend on the depth, so a leaf that moves up or down keeps it.
+        Self { path, value, hash: leaf_hash(&path, &value) }
+    }
+}
+
 /// The tree. It stores hashes only; the values are in the engine.
 #[derive(Clone, Debug, Default)]
 pub struct StateTree {
@@ -56,7 +69,41 @@ pub struct StateTree {
 }
 
 impl StateTree {
+    /// The tree over all leaves, keys and values, in any order but each key once. Made on all cores.
+    pub(crate) fn of(leaves: impl Iterator<Item = (Vec<u8>, Vec<u8>)> + Send) -> Self {
+        let hashed = map_chunks(leaves, TOGETHER, |leaves| {
+            let hashed =
+                leaves.iter().map(|(key, value)| Leaf::new(Sha256::digest(key).into(), value));
+            hashed.collect::<Vec<Leaf>>()
+        });
+        let count = hashed.iter().fold(0_usize, |sum, leaves| sum.wrapping_add(leaves.len()));
+        // One subtree for each first byte of a path.
+        let mut parts: Vec<Vec<Leaf>> = vec![Vec::new(); 256];
+        for leaf in hashed.into_iter().flatten() {
+            let [first, ..] = leaf.path;
+            if let Some(part) = parts.get_mut(usize::from(first)) {
+                part.push(leaf);
+            }
+        }
+        let length = (256 * TOGETHER).checked_div(count).unwrap_or(256).clamp(1, 256);
+        let subtrees = map_chunks(parts.into_iter(), length, |parts| {
+            let sorted = parts.into_iter().map(|mut leaves| {
+                leaves.sort_unstable_by_key(|leaf| leaf.path);
+                subtree(&leaves, 8)
+            });
+            sorted.collect::<Vec<Subtree>>()
+        });
+        let mut subtrees: Vec<Subtree> = subtrees.into_iter().flatten().collect();
+        while subtrees.len() > 1 {
+            let mut pairs = subtrees.into_iter();
+            let joined = core::iter::from_fn(|| Some(join(pairs.next()?, pairs.next()?)));
+            subtrees = joined.collect();
+        }
+        Self { root: subtrees.pop().unwrap_or_default() }
+    }
+
     /// Sets the value of a key, or removes the key.
+    #[cfg(any(test, feature = "bench"))]
     pub fn set(&mut self, key: &[u8], value: Option<&[u8]>) {
         self.set_at(Sha256::digest(key).into(), value);
     }
@@ -101,29 +148,9 @@ impl StateTree {
 
     fn set_at(&mut self, path: Hash, value: Option<&[u8]>) {
         match value {
-            Some(value) => {
-                let value: Hash = Sha256::digest(value).into();
-                // Hashed once, here. The hash does not depend on the depth, so a leaf that moves up or down
-                // keeps it.
-                let leaf = Leaf { path, value, hash: leaf_hash(&path, &value) };
-                insert(&mut self.root, leaf, 0);
-            }
+            Some(value) => insert(&mut self.root, Leaf::new(path, value), 0),
             None => remove(&mut self.root, &path, 0),
         }
-    }
-
-    /// Whether a key has exactly this value.
-    pub(crate) fn has(&self, key: &[u8], value: &[u8]) -> bool {
-        let path: Hash = Sha256::digest(key).into();
-        let mut subtree = &self.root;
-        for depth in 0..=u8::MAX {
-            let Subtree::Branch { children, .. } = subtree else { break };
-            let [left, right] = &**children;
-            subtree = if bit(&path, depth) { right } else { left };
-        }
-        // A lone leaf may be that of another key with the same first bits, so its whole path is compared.
-        let Subtree::Leaf(leaf) = subtree else { return false };
-        leaf.path == path && leaf.value == Hash::from(Sha256::digest(value))
     }
 
     /// The root; 32 zero bytes if there are no leaves. Hashes again what changed.
@@ -156,6 +183,34 @@ impl StateTree {
             }
         };
         Proof { siblings, end }
+    }
+}
+
+/// The subtree of leaves that are sorted by their paths, which share their first bits up to this depth.
+fn subtree(leaves: &[Leaf], depth: u8) -> Subtree {
+    match leaves {
+        [] => Subtree::Empty,
+        [leaf] => Subtree::Leaf(*leaf),
+        // Two keys with one path would be a collision of SHA-256.
+        [leaf, .., last] if leaf.path == last.path => Subtree::Leaf(*last),
+        _ => {
+            let middle = leaves.partition_point(|leaf| !bit(&leaf.path, depth));
+            let (left, right) = leaves.split_at(middle);
+            let depth = depth.wrapping_add(1);
+            join(subtree(left, depth), subtree(right, depth))
+        }
+    }
+}
+
+/// The subtree that has these two below it.
+fn join(left: Subtree, right: Subtree) -> Subtree {
+    match (left, right) {
+        (Subtree::Empty, lone @ (Subtree::Empty | Subtree::Leaf(_)))
+        | (lone @ Subtree::Leaf(_), Subtree::Empty) => lone,
+        (mut left, mut right) => {
+            let hash = branch_hash(&hash(&mut left), &hash(&mut right));
+            Subtree::Branch { children: Box::new([left, right]), hash: Some(hash) }
+        }
     }
 }
 
@@ -242,6 +297,30 @@ mod tests {
                 hasher.update(naive(&right, depth + 1));
                 hasher.finalize().into()
             }
+        }
+    }
+
+    #[test]
+    fn a_tree_made_at_once_is_the_one_made_leaf_by_leaf() {
+        for count in [0_u32, 1, 2, 3, 500, 20_000] {
+            let leaves = (0..count).map(|key| (key.to_be_bytes().to_vec(), vec![7; 3]));
+            let mut at_once = StateTree::of(leaves.clone());
+            let mut one_by_one = StateTree::default();
+            leaves.for_each(|(key, value)| one_by_one.set(&key, Some(&value)));
+            assert_eq!(at_once.root(), one_by_one.root(), "{count} leaves");
+            // Equal shapes: removing everything again goes through every branch.
+            for key in 0..count {
+                at_once.set(&key.to_be_bytes(), None);
+                one_by_one.set(&key.to_be_bytes(), None);
+                if key % 997 == 0 {
+                    assert_eq!(
+                        at_once.root(),
+                        one_by_one.root(),
+                        "without the first {key} of {count}"
+                    );
+                }
+            }
+            assert_eq!(at_once.root(), EMPTY);
         }
     }
 

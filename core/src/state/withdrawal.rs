@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use crate::types::{Atoms, ByteReader, Corrupt, PublicKey, TokenIndex};
+use crate::types::{Atoms, ByteReader, Corrupt, NO_POINT, PublicKey, TokenIndex};
 
 /// An amount that left the exchange. The record is never deleted: the issuer may pay it at any
 /// later time, and must be able to prove that it was requested.
@@ -21,9 +21,15 @@ pub struct Withdrawal {
 impl Withdrawal {
     /// Reads the value of a withdrawal's leaf.
     pub fn read(value: &[u8]) -> Result<Self, Corrupt> {
+        let withdrawal = Self::read_unchecked(value)?;
+        if withdrawal.account.is_on_curve() { Ok(withdrawal) } else { Err(NO_POINT) }
+    }
+
+    /// Reads a withdrawal of an account whose key may be no point of the curve.
+    pub(crate) fn read_unchecked(value: &[u8]) -> Result<Self, Corrupt> {
         let mut reader = ByteReader(value);
         Ok(Self {
-            account: reader.public_key()?,
+            account: reader.unchecked_key()?,
             token: TokenIndex(reader.u16()?),
             amount: reader.atoms()?,
             // The rest of the value, so nothing can follow it.

@@ -9,6 +9,9 @@ use super::corrupt::Corrupt;
 use super::public_key::PublicKey;
 use super::units::Atoms;
 
+/// What is wrong with a stored key that is no point.
+pub(crate) const NO_POINT: Corrupt = Corrupt("a stored key is not a point of secp256k1");
+
 /// The bytes that are not read yet. Numbers are big endian.
 pub(crate) struct ByteReader<'a>(pub &'a [u8]);
 
@@ -47,10 +50,9 @@ impl<'a> ByteReader<'a> {
         self.array().map(u128::from_be_bytes).map(Atoms)
     }
 
-    pub fn public_key(&mut self) -> Result<PublicKey, Corrupt> {
-        // The point is checked again although a replica wrote it: the snapshot may come from anyone.
-        PublicKey::from_sec1(&self.array::<33>()?)
-            .map_err(|_| Corrupt("a stored key is not a point of secp256k1"))
+    /// Reads a key that may be no point of the curve. Whoever lets others see it checks that first.
+    pub fn unchecked_key(&mut self) -> Result<PublicKey, Corrupt> {
+        PublicKey::from_unchecked(self.array()?).ok_or(NO_POINT)
     }
 
     /// Reads all remaining bytes as text. A text is always the last part of a value, so it needs no length.

@@ -16,7 +16,7 @@ mod signature;
 mod time_in_force;
 mod units;
 
-pub(crate) use bytes::ByteReader;
+pub(crate) use bytes::{ByteReader, NO_POINT};
 pub use corrupt::Corrupt;
 pub use decimal::{Decimal, DecimalError, StepError};
 pub use hash::{Hash, NetworkId, TransactionHash};

@@ -45,6 +45,16 @@ impl PublicKey {
         Self::from_verifying_key(&key)
     }
 
+    /// A compressed key that may be no point of the curve; `None` if the first byte is wrong.
+    pub(crate) fn from_unchecked(bytes: [u8; 33]) -> Option<Self> {
+        matches!(bytes, [2 | 3, ..]).then_some(Self(bytes))
+    }
+
+    /// Checks a key from [`Self::from_unchecked`].
+    pub(crate) fn is_on_curve(&self) -> bool {
+        VerifyingKey::from_sec1_bytes(&self.0).is_ok()
+    }
+
     pub(super) fn from_verifying_key(key: &VerifyingKey) -> Result<Self, PublicKeyError> {
         let point = key.to_sec1_point(true);
         point.as_bytes().try_into().map(Self).map_err(|_| PublicKeyError::NotOnCurve)

@@ -10,7 +10,8 @@ use zellbook_core::snapshot::{Decoder, SnapshotError};
 use zellbook_core::state::{ProofEnd, ProofError};
 use zellbook_core::types::ReplicaIndex;
 use zellbook_core::{
-    Action, Event, Exchange, LeafKey, Lots, Order, Proof, Simulation, TransactionHash, simulate,
+    Action, Event, Exchange, LeafKey, Lots, Order, Proof, PublicKey, Simulation, TransactionHash,
+    simulate,
 };
 
 use crate::random::Random;
@@ -202,6 +203,37 @@ fn forge(
         bytes.extend(value);
     }
     bytes
+}
+
+#[test]
+fn a_snapshot_with_a_key_that_is_no_point_is_refused_even_with_a_correct_root() {
+    let venue = rich();
+    let no_point = (0..).find_map(|last| {
+        let mut bytes = [2; 33];
+        bytes[32] = last;
+        PublicKey::from_sec1(&bytes).is_err().then_some(bytes)
+    });
+    // Balance, nonces, order, both keys of a session key, withdrawal, switch: the kind, and where in the leaf the key is.
+    for (kind, is_in_key, at) in [
+        (2, true, 1),
+        (3, true, 1),
+        (4, true, 1),
+        (7, true, 1),
+        (7, true, 34),
+        (8, false, 0),
+        (12, true, 1),
+    ] {
+        let bytes = forge(&venue, |leaves| {
+            let key = leaves.keys().find(|key| key[0] == kind).unwrap().clone();
+            let mut value = leaves.remove(&key).unwrap();
+            let mut key = key;
+            let part = if is_in_key { &mut key } else { &mut value };
+            part[at..at + 33].copy_from_slice(&no_point.unwrap());
+            leaves.insert(key, value);
+        });
+        let error = Exchange::from_snapshot(Arc::clone(&venue.rules), &bytes).unwrap_err();
+        assert!(error.to_string().contains("not a point"), "{kind}, {at}: {error}");
+    }
 }
 
 #[test]

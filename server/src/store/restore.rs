@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
+use zellbook_core::exchange::Restore;
 use zellbook_core::{Exchange, LeafKey, Rules};
 use zellular::Position;
 
@@ -12,6 +13,9 @@ use super::error::StoreError;
 /// A restored state, and the position of its last batch in the network's chain.
 pub type Loaded = (Exchange, Position);
 
+/// A line in the log for every so many leaves shows that a large state is being read.
+const LEAVES_A_LINE: u64 = 500_000;
+
 /// Rebuilds the engine from the stored leaves and checks its root.
 pub(super) fn restore(
     connection: &Connection,
@@ -19,15 +23,26 @@ pub(super) fn restore(
     rules: &Arc<Rules>,
 ) -> Result<Loaded, StoreError> {
     let path = || path.to_path_buf();
-    let (leaves, last) =
-        read_state(connection).map_err(|error| StoreError::Sqlite { path: path(), error })?;
+    let sqlite = |error| StoreError::Sqlite { path: path(), error };
+    let corrupt = |error| StoreError::Corrupt { path: path(), error };
     // Neither a batch nor a snapshot: this is the state before the first batch.
-    let Some((index, chaining_hash, root)) = last else {
+    let Some((index, chaining_hash, root)) = read_last(connection).map_err(sqlite)? else {
         return Ok((Exchange::new(Arc::clone(rules)), Position::start()));
     };
-    let bytes = leaves.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
-    let mut exchange = Exchange::from_leaves(Arc::clone(rules), bytes)
-        .map_err(|error| StoreError::Corrupt { path: path(), error })?;
+    let mut restore = Restore::new(Arc::clone(rules));
+    let mut count = 0_u64;
+    let mut query =
+        connection.prepare("SELECT key, value FROM state ORDER BY key").map_err(sqlite)?;
+    let mut leaves = query.query([]).map_err(sqlite)?;
+    while let Some(row) = leaves.next().map_err(sqlite)? {
+        let part = |column| row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from);
+        restore.take(part(0).map_err(sqlite)?, part(1).map_err(sqlite)?).map_err(corrupt)?;
+        count = count.saturating_add(1);
+        if count % LEAVES_A_LINE == 0 {
+            tracing::info!("read {count} parts of the stored state");
+        }
+    }
+    let mut exchange = restore.finish().map_err(corrupt)?;
     let found = exchange.root();
     // The index too: the root commits to the batch in the counters, but not to the number of the row that it
     // is stored in.
@@ -42,23 +57,16 @@ pub(super) fn restore(
     Ok((exchange, Position { index, chaining_hash }))
 }
 
-#[expect(clippy::type_complexity, reason = "used once, and destructured there")]
-fn read_state(
-    connection: &Connection,
-) -> rusqlite::Result<(Vec<(Vec<u8>, Vec<u8>)>, Option<(u64, String, Vec<u8>)>)> {
-    let leaves = connection
-        .prepare("SELECT key, value FROM state ORDER BY key")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<Result<_, _>>()?;
-    let last = connection
+/// The number, chaining hash and root of the last batch, or of the one that the state started from.
+fn read_last(connection: &Connection) -> rusqlite::Result<Option<(u64, String, Vec<u8>)>> {
+    connection
         .query_row(
             "SELECT idx, chaining_hash, root FROM batches
              UNION ALL SELECT idx, chaining_hash, root FROM start ORDER BY idx DESC LIMIT 1",
             [],
             |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?, row.get(2)?)),
         )
-        .optional()?;
-    Ok((leaves, last))
+        .optional()
 }
 
 /// The batches and roots of the certified roots in the state.
