@@ -38,7 +38,7 @@ pub(super) fn restore(
         let part = |column| row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from);
         restore.take(part(0).map_err(sqlite)?, part(1).map_err(sqlite)?).map_err(corrupt)?;
         count = count.saturating_add(1);
-        if count % LEAVES_A_LINE == 0 {
+        if count.is_multiple_of(LEAVES_A_LINE) {
             tracing::info!("read {count} parts of the stored state");
         }
     }

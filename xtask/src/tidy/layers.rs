@@ -15,7 +15,7 @@ pub type Layers = [&'static [&'static str]];
 pub const LAYERS: &[(&str, &Layers)] = &[("core/src/lib.rs", CORE), ("web/src/main.rs", WEB)];
 
 const CORE: &Layers = &[
-    &["core/src/types"],
+    &["core/src/types", "core/src/cores.rs"],
     &["core/src/signatures"],
     &["core/src/rules"],
     &["core/src/protocol"],
