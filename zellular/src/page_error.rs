@@ -34,7 +34,7 @@ pub enum PageError {
     },
     /// A signature is over an index that is already proven, or the signatures are not in order.
     #[error(
-        "the signature over batch {index} is out of order: batches up to {proven} are already proven"
+        "the signature over batch {index} is out of order: batches up to {proven} have one already"
     )]
     SignatureOutOfOrder {
         /// The signature's index.

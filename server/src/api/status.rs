@@ -93,10 +93,12 @@ impl App {
 }
 
 impl App {
-    /// The age of the last batch, by the time of its sequence proof.
+    /// The age of the last batch, by the time of its sequence proof. Where this replica's clock is wrong, the network's time
+    /// counts.
     fn batch_age(&self) -> Option<Duration> {
-        let finalized_ms = self.watch.published.borrow().finalized_ms?;
-        Some(Duration::from_millis(self.clock.now_ms().saturating_sub(finalized_ms)))
+        let published = self.watch.published.borrow();
+        let now_ms = published.clock(self.clock.now_ms()).best_ms();
+        Some(Duration::from_millis(now_ms.saturating_sub(published.finalized_ms?)))
     }
 
     /// Why this replica should get no requests; `None` if it is ready.

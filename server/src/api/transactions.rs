@@ -164,6 +164,13 @@ impl App {
         // What waits already is confirmed again. Its own effect must not refuse it.
         let waits = self.outbox.element(&checked.hash.0).is_some();
         if !waits && let Some(reject) = judge.refusal(&checked, in_flight)? {
+            // It may be the very transaction that used up the nonce, and then it was applied.
+            if let (ReplayGuard::Nonce(nonce), true) =
+                (checked.replay_guard, self.start > 0 && is_replay(&reject))
+                && judge.view().was_used_before_start(&checked.signer, nonce)?
+            {
+                return Ok(Err(Refused::BeforeStart { start: self.start }));
+            }
             return Ok(Err(reject.into()));
         }
         in_flight.add(&checked);
@@ -186,6 +193,10 @@ impl App {
     }
 }
 
+const fn is_replay(reject: &Reject) -> bool {
+    matches!(reject, Reject::NonceUsed | Reject::NonceTooOld { .. })
+}
+
 fn is_bad_signature(checked: &Result<CheckedTransaction, Refused>) -> bool {
     matches!(checked, Err(Refused::Reject(Reject::BadSignature { .. })))
 }
@@ -196,6 +207,8 @@ pub enum Refused {
     Reject(Reject),
     /// The nonce is too far in the future.
     NonceInFuture { nonce: u64, max: u64 },
+    /// Its nonce was used up before the snapshot that this replica started from, perhaps by this very transaction.
+    BeforeStart { start: u64 },
     /// This replica cannot accept it now.
     Unavailable(ApiError),
 }
@@ -215,6 +228,13 @@ impl From<Refused> for ApiError {
                 "nonce_in_future",
                 format!(
                     "nonce {nonce} is more than a day later than this replica's clock, in milliseconds; use at most {max}"
+                ),
+            ),
+            Refused::BeforeStart { start } => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "before_start",
+                format!(
+                    "the nonce was used up before this replica's start (batch {start}), perhaps by this very transaction, which can have been applied; ask a replica whose start is 0"
                 ),
             ),
             Refused::Unavailable(error) => error,

@@ -117,8 +117,8 @@ impl Attester {
         self.is_wanted = is_wanted;
     }
 
-    /// Records that no gateway took the last attestation. The wait for its batch would only grow in an outage, after
-    /// which users' transactions wait for it.
+    /// Records that no gateway took the last attestation, or that nothing comes in of what gateways take. The wait for its
+    /// batch would only grow in an outage, after which users' transactions wait for it.
     pub const fn refused(&mut self) {
         if let Some(flight) = &mut self.in_flight {
             flight.is_refused = true;

@@ -33,7 +33,7 @@ pub const OPERATORS_FOLDER: &str = "operators";
 const SUBGRAPH_FILE: &str = "subgraph.url";
 
 /// The share of the stake that must sign on the data directory's network.
-const THRESHOLD_FILE: &str = "threshold";
+pub const THRESHOLD_FILE: &str = "threshold";
 
 /// The value of `--network`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,12 +170,30 @@ pub fn stored_threshold(folder: &Path) -> Result<Option<Threshold>, Failure> {
     Ok(Some(threshold))
 }
 
-/// The given threshold, or the one that is stored beside a network's nodes, or that of a new network.
-pub fn threshold_of(folder: &Path, given: Option<Threshold>) -> Result<Threshold, Failure> {
-    match given {
-        Some(threshold) => Ok(threshold),
-        None => Ok(stored_threshold(folder)?.unwrap_or(Threshold::DEFAULT)),
+/// The given threshold, or that of the network: the one that is stored in the data directory, or beside the node list of
+/// `--network`, or that of the embedded sequencer.
+pub fn threshold_of(
+    data: &Path,
+    source: Option<&NetworkSource>,
+    given: Option<Threshold>,
+) -> Result<Threshold, Failure> {
+    if let Some(threshold) = given {
+        return Ok(threshold);
     }
+    if let Some(stored) = stored_threshold(data)? {
+        return Ok(stored);
+    }
+    let beside = match source {
+        Some(NetworkSource::File(path)) => stored_threshold(path.parent().unwrap_or(data))?,
+        _ => None,
+    };
+    if source.is_some() && beside.is_none() {
+        tracing::warn!(
+            "no --threshold was given, and no file `threshold` is beside the node list: this replica takes {} % of the stake as enough. Ask for the network's own threshold",
+            Threshold::DEFAULT
+        );
+    }
+    Ok(beside.unwrap_or(Threshold::DEFAULT))
 }
 
 /// A connection to the replica's sequencer.
@@ -191,14 +209,14 @@ impl Network {
     /// Connects to the network, or starts the embedded sequencer. Also stores the node list or subgraph
     /// address in the data directory, so that `zellbook replay` can check the proofs in it later.
     pub async fn connect(
-        given: Given,
+        (source, given): (Option<&NetworkSource>, Given),
         data: &DataDir,
         rules: &Rules,
         threshold: Option<Threshold>,
         stop: watch::Receiver<bool>,
     ) -> Result<Self, Failure> {
         let app_name = rules.genesis.app_name.clone();
-        let threshold = threshold_of(data.path(), threshold)?;
+        let threshold = threshold_of(data.path(), source, threshold)?;
         // Part of the network, like its nodes: without it, a later start or a replay would ask for more signatures
         // than there are.
         write_file(&data.file(THRESHOLD_FILE), threshold.to_string().as_bytes(), 0o644)?;

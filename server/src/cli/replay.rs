@@ -57,7 +57,7 @@ pub struct ReplayArguments {
     /// Accept that --bodies has no signatures, so that nothing shows that the network sequenced it
     #[arg(long, requires = "bodies")]
     unsequenced: bool,
-    /// Write the final state, all trades and all outcomes as JSON to this file
+    /// Write the last state, all trades and all outcomes as JSON to this file
     #[arg(long, value_name = "FILE")]
     dump: Option<PathBuf>,
     /// Check every invariant after every batch (slow)

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio::sync::watch;
+use zellular::Threshold;
 
 use super::failure::{Failure, block_on};
-use super::network::{NODES_FILE, failed, start_embedded};
-use crate::config::DataDir;
+use super::network::{NODES_FILE, THRESHOLD_FILE, failed, start_embedded};
+use crate::config::{DataDir, write_file};
 use crate::listen;
 use crate::sequencer::embedded::EmbeddedOptions;
 use crate::sequencer::interface;
@@ -39,6 +40,9 @@ pub fn sequencer(arguments: SequencerArguments) -> Result<(), Failure> {
         // the system.
         let (listener, address) = listen::bind(arguments.listen).await?;
         let (embedded, _, failure) = start_embedded(&data, &arguments.app, address, options)?;
+        // Beside the node list, so that replicas take both from one folder.
+        let threshold = Threshold::DEFAULT.to_string();
+        write_file(&data.file(THRESHOLD_FILE), threshold.as_bytes(), 0o644)?;
         tracing::info!("sequencer of app {} listening at http://{address}", arguments.app);
         tracing::info!(
             "start replicas with zellbook serve --network {}",

@@ -193,7 +193,7 @@ fn evidence(arguments: &EvidenceArguments, output: Output) -> Result<(), Failure
     let folder = file.parent().unwrap_or_else(|| Path::new("."));
     let nodes = membership(folder, arguments.nodes.as_deref())?;
     let app_name = rules.genesis.app_name.clone();
-    let threshold = threshold_of(folder, arguments.threshold)?;
+    let threshold = threshold_of(folder, None, arguments.threshold)?;
     let verifier = Verifier { app_name, nodes, threshold };
     let finding = evidence
         .check(&rules, &verifier)

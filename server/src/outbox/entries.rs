@@ -105,6 +105,11 @@ impl Entries {
         self.by_order.len()
     }
 
+    /// Whether a gateway took transactions that were not seen in a batch yet.
+    pub fn are_awaited(&self) -> bool {
+        self.schedule.flights.len() > 0
+    }
+
     /// When the transaction was received that has waited longest.
     pub fn oldest_received_ms(&self) -> Option<u64> {
         self.by_order.first_key_value().map(|(_, entry)| entry.received_ms)

@@ -2,15 +2,17 @@
 //!
 //! The exchange's time comes from attestations alone, so it stands still while nothing is sequenced. Right after an
 //! outage, orders that should have expired would still fill, and session keys and switches would still wait whose time
-//! has come. The gate closes once no post has succeeded for two seconds, and at a start with transactions of an earlier
-//! process. It opens when the exchange's time has reached the end of the outage.
+//! has come. The gate closes once no post has succeeded for two seconds, at a start with transactions of an earlier
+//! process, and in a *stall*: gateways take what is posted, but nothing comes in any more, as when the network has no
+//! leader. It opens when the exchange's time has reached the end of the outage.
 //!
 //! While it is closed, only a *probe* is posted: an attestation, or an empty batch from a replica that cannot attest.
-//! Either makes the other replicas attest too. If posting fails, the outage goes on, and nothing could be released.
+//! Either makes the other replicas attest too. If posting fails, or nothing comes in, the outage goes on, and nothing
+//! could be released. Gateways may sequence later what they took before a stall was noticed.
 //!
 //! **The wait is bounded.** While replicas with half of the weight are down, the exchange's time stands still for good,
 //! and the exchange has to go on without it. No replica can tell that from attestations that are still on their way,
-//! except by time. So the bound begins when the network takes posts again, and is four times the network's latency: one
+//! except by time. So the bound begins when the network takes posts and sequences again, and is four times the network's latency: one
 //! for the probe, one for the attestations that answer it, one for the next batch, in which the time moves, and one to
 //! spare. What is past its own end by this replica's clock is not posted then either (`Entries::stop_late`).
 
@@ -30,19 +32,27 @@ const BOUND_MAX: Duration = Duration::from_secs(300);
 const BLIND_MIN: Duration = Duration::from_secs(30);
 /// The shortest time between two probes.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// How long nothing may come in, as a multiple of the wait before a post is repeated.
+const STALL_WAITS: u32 = 3;
+/// The time between probes in a stall, as a multiple of that: gateways may queue all of them.
+const STALL_PROBES: u32 = 4;
 
 #[derive(Debug, Default)]
 pub struct Gate {
     /// Since when no post succeeded.
     failing: Option<Instant>,
+    /// When a batch last came in, or nothing was awaited, and the last batch then.
+    heard: Option<(Instant, u64)>,
+    is_stalled: bool,
     closed: Option<Closed>,
 }
 
 #[derive(Debug)]
 struct Closed {
-    /// The end of the outage by this replica's clock, as far as it is known: when a post failed last.
+    /// The end of the outage by this replica's clock, as far as it is known: when a post failed last, or when a stall was
+    /// last seen to go on.
     end_ms: u64,
-    /// Since when the network takes posts again.
+    /// Since when the network takes posts again, and sequences them.
     taking: Option<Instant>,
     /// Since when this replica follows the network again.
     following: Option<Instant>,
@@ -61,6 +71,12 @@ pub struct Seen {
     pub time_ms: u64,
     /// The usual time from posting to being sequenced.
     pub latency: Duration,
+    /// The time after which what was posted is probably lost, and is posted again through another gateway.
+    pub wait: Duration,
+    /// The last batch.
+    pub batch: u64,
+    /// Whether a gateway took transactions that were not seen in a batch yet.
+    pub is_awaited: bool,
 }
 
 impl Gate {
@@ -77,18 +93,44 @@ impl Gate {
         if has_failed {
             (closed.end_ms, closed.taking, closed.probed) = (now_ms, None, None);
         } else {
-            closed.taking.get_or_insert(now);
+            // What a gateway takes in a stall shows nothing.
+            if !self.is_stalled {
+                closed.taking.get_or_insert(now);
+            }
             closed.probed = Some(now);
         }
     }
 
+    /// Finds out whether anything comes in. A replica that does not see all batches cannot tell.
+    fn listen(&mut self, seen: &Seen) {
+        let is_news = !seen.is_following || self.heard.is_none_or(|(_, batch)| batch != seen.batch);
+        self.is_stalled &= !is_news;
+        let heard = match self.heard {
+            Some((since, _)) if !is_news && (seen.is_awaited || self.is_stalled) => since,
+            _ => seen.now,
+        };
+        self.heard = Some((heard, seen.batch));
+        // Long enough for a post through another gateway to come in: one gateway that loses everything is no stall.
+        self.is_stalled |= seen.now - heard >= (seen.wait * STALL_WAITS).max(OUTAGE);
+    }
+
+    /// Whether nothing comes in although gateways take what is posted.
+    pub const fn is_stalled(&self) -> bool {
+        self.is_stalled
+    }
+
     /// Whether users' transactions may be posted.
     pub fn is_open(&mut self, seen: &Seen) -> bool {
-        let Seen { now, now_ms, is_following, time_ms, latency } = *seen;
-        if self.closed.is_none() && self.failing.is_some_and(|since| now - since >= OUTAGE) {
+        let Seen { now, now_ms, is_following, time_ms, latency, .. } = *seen;
+        self.listen(seen);
+        let is_failing = self.failing.is_some_and(|since| now - since >= OUTAGE);
+        if self.closed.is_none() && (is_failing || self.is_stalled) {
             self.close(now_ms);
         }
         let Some(closed) = &mut self.closed else { return true };
+        if self.is_stalled {
+            (closed.end_ms, closed.taking) = (now_ms, None);
+        }
         closed.following = is_following.then(|| closed.following.unwrap_or(now));
         // Only attestations that were signed after the last failed post can bring the exchange's time there.
         let is_attested = time_ms >= closed.end_ms;
@@ -111,7 +153,8 @@ impl Gate {
 
     /// Whether to probe again: the last probe, or what it asked for, may be lost.
     pub fn wants_probe(&self, seen: &Seen) -> bool {
-        let is_late = |probed| seen.now - probed >= seen.latency.max(PROBE_EVERY);
+        let times = if self.is_stalled { STALL_PROBES } else { 1 };
+        let is_late = |probed| seen.now - probed >= seen.latency.max(PROBE_EVERY) * times;
         self.closed.as_ref().is_some_and(|closed| closed.probed.is_none_or(is_late))
     }
 }
@@ -144,7 +187,15 @@ mod tests {
 
         fn seen(&self, seconds: u64, is_following: bool, time_ms: u64) -> Seen {
             let (now, now_ms) = self.at(seconds);
-            Seen { now, now_ms, is_following, time_ms, latency: LATENCY }
+            let (latency, wait) = (LATENCY, LATENCY);
+            let (batch, is_awaited) = (7, false);
+            Seen { now, now_ms, is_following, time_ms, latency, wait, batch, is_awaited }
+        }
+
+        /// Whether it is open while a gateway has taken something that was not seen in a batch yet.
+        fn is_open_waiting(&mut self, seconds: u64, batch: u64, time_ms: u64) -> bool {
+            let seen = Seen { batch, is_awaited: true, ..self.seen(seconds, true, time_ms) };
+            self.gate.is_open(&seen)
         }
 
         /// Whether it is open while the replica follows the network.
@@ -197,6 +248,62 @@ mod tests {
         assert!(!scene.is_open(221, 5));
         assert!(!scene.is_open(230, 5), "time in which it did not follow does not count");
         assert!(scene.is_open(231, 5));
+    }
+
+    #[test]
+    fn the_gate_closes_when_nothing_comes_in_of_what_gateways_take() {
+        let mut scene = Scene::new();
+        let at = |seconds: u64| START_MS + seconds * 1000;
+        scene.posts(0, false);
+        assert!(scene.is_open(0, 5));
+        assert!(scene.is_open(100, 5), "nothing is awaited");
+        assert!(scene.is_open_waiting(101, 7, 5));
+        assert!(scene.is_open_waiting(102, 7, 5), "the wait is not over");
+        assert!(scene.is_open_waiting(103, 8, 5), "something comes in");
+        assert!(scene.is_open_waiting(105, 8, 5));
+        assert!(!scene.is_open_waiting(106, 8, 5));
+        // Probes are taken too, what waited is given up, and the clock of an attestation on its way is older.
+        scene.posts(107, false);
+        for seconds in 108..=200 {
+            let seen = Seen { batch: 8, ..scene.seen(seconds, true, at(seconds - 1)) };
+            assert!(!scene.gate.is_open(&seen), "{seconds}");
+        }
+        // Something comes in: the last second of the stall was at 200 s.
+        assert!(!scene.is_open_waiting(201, 9, at(199)));
+        assert!(scene.is_open_waiting(201, 9, at(200)));
+        // The same, where too few replicas attest. The bound begins with the first post that is taken afterwards.
+        assert!(!scene.is_open_waiting(210, 9, at(200)));
+        scene.posts(211, false);
+        assert!(!scene.is_open_waiting(230, 9, at(200)), "a stall has no bound");
+        assert!(!scene.is_open_waiting(231, 10, at(200)));
+        scene.posts(232, false);
+        for seconds in 233..242 {
+            assert!(!scene.is_open_waiting(seconds, seconds, at(200)), "{seconds}");
+        }
+        assert!(scene.is_open_waiting(242, 242, at(200)));
+    }
+
+    #[test]
+    fn a_replica_that_does_not_see_all_batches_knows_of_no_stall() {
+        let mut scene = Scene::new();
+        for seconds in 0..100 {
+            let seen = Seen { is_awaited: true, ..scene.seen(seconds, false, 5) };
+            assert!(scene.gate.is_open(&seen), "{seconds}");
+        }
+        assert!(scene.is_open_waiting(101, 7, 5));
+        assert!(!scene.is_open_waiting(104, 7, 5));
+    }
+
+    #[test]
+    fn in_a_stall_probes_are_rarer() {
+        let mut scene = Scene::new();
+        assert!(scene.is_open_waiting(0, 7, 5));
+        assert!(!scene.is_open_waiting(3, 7, 5));
+        scene.posts(3, false);
+        for (seconds, wants) in [(4, false), (6, false), (7, true)] {
+            assert!(!scene.is_open_waiting(seconds, 7, 5));
+            assert_eq!(scene.gate.wants_probe(&scene.seen(seconds, true, 5)), wants, "{seconds}");
+        }
     }
 
     #[test]

@@ -133,10 +133,10 @@ impl OutboxTask {
                     }
                     let Health { state, network_is_behind, .. } = *health.borrow();
                     let is_following = state == ReplicaState::Following;
-                    let (is_empty, latency) = {
+                    let (is_empty, is_awaited, latency) = {
                         let mut entries = lock(&self.entries);
                         entries.look(is_following);
-                        (entries.len() == 0, entries.latency)
+                        (entries.len() == 0, entries.are_awaited(), entries.latency)
                     };
                     let seen = Seen {
                         now: Instant::now(),
@@ -144,11 +144,16 @@ impl OutboxTask {
                         is_following,
                         time_ms: published.borrow().time_ms,
                         latency: latency.smoothed().unwrap_or_else(|| latency.wait()),
+                        wait: latency.wait(),
+                        batch: published.borrow().batch,
+                        is_awaited,
                     };
                     // What is posted to a network that has lost its history becomes part of another one.
                     if seen.now >= not_before && !network_is_behind {
                         let is_open = gate.is_open(&seen);
-                        if is_open && !busy.again {
+                        // In a stall too, though nothing is posted again: a gateway that loses what it takes must be
+                        // reported, or the probes would go there too.
+                        if (is_open || gate.is_stalled()) && !busy.again {
                             // A repost is useless, and would go on for ever, if the transaction can
                             // have no effect any more.
                             let time_ms = published.borrow().time_ms;
@@ -157,6 +162,12 @@ impl OutboxTask {
                                 lock(&self.entries).overdue(bytes_max, OVERDUE_PER_ROUND);
                             self.give_up(&overdue, time_ms)?;
                             report_unseen(&overdue, &*sequencer);
+                        }
+                        if gate.is_stalled()
+                            && gate.wants_probe(&seen)
+                            && let Some(attester) = &mut attester
+                        {
+                            attester.refused();
                         }
                         let lanes = sequencer.lanes();
                         let mut due = self.due(&busy, lanes, attester.as_mut(), is_open);

@@ -93,6 +93,8 @@ pub struct Bench<N = Network> {
     store: Store,
     exchange: Exchange,
     task: Option<tokio::task::JoinHandle<Result<(), StoreError>>>,
+    /// The batches of others, which come in all the time.
+    others: tokio::task::JoinHandle<()>,
 }
 
 impl<N: Sequencer> Bench<N> {
@@ -128,7 +130,14 @@ impl<N: Sequencer> Bench<N> {
         let (health, health_watch) = watch::channel(following);
         let task = task.run(Arc::clone(&network), watch, health_watch, None);
         let task = Some(tokio::spawn(task));
-        Self { folder, rules, network, outbox, time, health, store, exchange, task }
+        let published = time.clone();
+        let others = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                published.send_modify(|published| Arc::make_mut(published).batch += 1);
+            }
+        });
+        Self { folder, rules, network, outbox, time, health, store, exchange, task, others }
     }
 
     pub fn stage(&self, hash: &Hash) -> Option<Stage> {
@@ -190,6 +199,15 @@ impl Bench {
     /// Sets the exchange's time.
     pub fn set_time(&self, time_ms: u64) {
         self.time.send_modify(|published| Arc::make_mut(published).time_ms = time_ms);
+    }
+
+    /// One batch comes in, and the exchange's time after it is this.
+    fn come_in(&self, time_ms: u64) {
+        self.time.send_modify(|published| {
+            let published = Arc::make_mut(published);
+            published.batch += 1;
+            published.time_ms = time_ms;
+        });
     }
 
     fn sign(&self, nonce: u64, valid_until: Option<u64>, action: Action) -> String {
@@ -333,6 +351,32 @@ async fn after_an_outage_a_replica_that_does_not_attest_asks_for_the_time_and_wa
         }
         assert_eq!(bench.stage(&hash), Some(Stage::Posted), "{is_answered}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_posted_while_nothing_comes_in_of_what_gateways_take() {
+    let bench = Bench::new();
+    bench.others.abort();
+    let first = bench.submit(1, None).await;
+    bench.sleep(14_000).await;
+    let second = bench.submit(2, None).await;
+    bench.sleep(900).await;
+    assert_eq!([first, second].map(|hash| bench.stage(&hash)), [Some(Stage::Posted); 2]);
+    // Nothing came in for 15 seconds: three times the wait before anything was measured.
+    bench.sleep(200).await;
+    let third = bench.submit(3, None).await;
+    let before = bench.network.bodies().len();
+    bench.sleep(60_000).await;
+    assert_eq!(bench.stage(&third), Some(Stage::Received));
+    let probes = bench.network.bodies().split_off(before);
+    assert!(!probes.is_empty() && probes.iter().all(|body| body == "[]"), "{probes:?}");
+    // A batch, and then attestations of after the stall.
+    bench.come_in(1_010_000);
+    bench.sleep(100).await;
+    assert_eq!(bench.stage(&third), Some(Stage::Received));
+    bench.come_in(1_076_000);
+    bench.sleep(100).await;
+    assert_eq!(bench.stage(&third), Some(Stage::Posted));
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use zellbook_core::protocol::{ReplayGuard, check_element, elements};
 use zellbook_core::state::{OrderLeaf, Withdrawal};
 use zellbook_core::types::limits::NONCES_KEPT;
 use zellbook_core::wire::{OrderStatus, TransactionStatus};
-use zellbook_core::{Hash, LeafKey};
+use zellbook_core::{Hash, LeafKey, PublicKey};
 use zellular::Position;
 
 use super::account_ids::AccountIds;
@@ -88,10 +88,19 @@ impl View<'_> {
         let Some(checked) = checked else { return Ok(false) };
         // An order in the guide's format is used up as a whole. Had it been used since, its first use would be stored.
         let ReplayGuard::Nonce(nonce) = checked.replay_guard else { return Ok(true) };
+        self.was_used_before_start(&checked.signer, nonce)
+    }
+
+    /// Whether a nonce was or may have been used up before the snapshot that this replica started from.
+    pub fn was_used_before_start(
+        &self,
+        signer: &PublicKey,
+        nonce: u64,
+    ) -> Result<bool, QueryError> {
         let used: Option<Vec<u8>> = self
             .connection
             .prepare_cached("SELECT nonces FROM start_nonces WHERE key = ?1")?
-            .query_row([checked.signer.as_bytes()], |row| row.get(0))
+            .query_row([signer.as_bytes()], |row| row.get(0))
             .optional()?;
         let used = used.unwrap_or_default();
         let used: Vec<u64> =

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use zellbook_core::Action;
 
 use crate::changed_answers::{Change, proxy};
-use crate::harness::{Given, Process, Replica, TIMEOUT, client, key, number, run, text};
+use crate::harness::{Given, Process, Replica, TIMEOUT, client, key, now_ms, number, run, text};
 
 async fn sequencer(folder: &TempDir) -> (Process, std::path::PathBuf) {
     let data = folder.path().join("sequencer");
@@ -33,15 +33,7 @@ async fn a_replica_whose_transactions_do_not_come_back_is_not_ready() {
 async fn is_not_ready_beyond(option: &str, other: &str) {
     let folder = TempDir::new().unwrap();
     let (sequencer, data) = sequencer(&folder).await;
-    // Like a network that changes its leader: reads are answered, and what is posted is lost.
-    let loses = Arc::new(AtomicBool::new(false));
-    let is_losing = Arc::clone(&loses);
-    let change: Change = Arc::new(move |method, _, answer| {
-        let swallows =
-            *method == Method::PUT && answer.is_none() && is_losing.load(Ordering::SeqCst);
-        swallows.then(|| br#"{"status":"success","message":"x","data":{}}"#.to_vec())
-    });
-    let gateway = proxy(&sequencer.url, change).await;
+    let (gateway, loses) = loser(&sequencer).await;
     let network = Given::network(&folder, &data.join("nodes.json"));
     let options = ["--gateway", &gateway, option, "2", other, "0", "--repost-ms", "500"];
     let arguments = [&network.arguments()[..], &options].concat();
@@ -73,6 +65,62 @@ async fn is_not_ready_beyond(option: &str, other: &str) {
     assert_eq!(replica.outcome(&hash).await["status"], "applied");
     replica.ready().await;
     assert_eq!(replica.status().await["oldest_waiting_ms"], Value::Null);
+}
+
+/// A gateway that passes everything on, until it is told to lose what is posted: it says that it has taken it. Such is a
+/// network without a leader.
+async fn loser(sequencer: &Process) -> (String, Arc<AtomicBool>) {
+    let loses = Arc::new(AtomicBool::new(false));
+    let is_losing = Arc::clone(&loses);
+    let change: Change = Arc::new(move |method, _, answer| {
+        let swallows =
+            *method == Method::PUT && answer.is_none() && is_losing.load(Ordering::SeqCst);
+        swallows.then(|| br#"{"status":"success","message":"x","data":{}}"#.to_vec())
+    });
+    (proxy(&sequencer.url, change).await, loses)
+}
+
+#[tokio::test]
+async fn what_expires_while_nothing_is_sequenced_does_not_fill_afterwards() {
+    let folder = TempDir::new().unwrap();
+    let (sequencer, data) = sequencer(&folder).await;
+    let (gateway, loses) = loser(&sequencer).await;
+    let network = Given::network(&folder, &data.join("nodes.json"));
+    let gateway = ["--gateway", &gateway, "--repost-ms", "500"];
+    let arguments = |own: Vec<&str>| -> Vec<String> {
+        own.iter().chain(&gateway).map(ToString::to_string).collect()
+    };
+    let [first, second] = [0, 1].map(|index| arguments(network.arguments_of(index)));
+    let first: Vec<&str> = first.iter().map(String::as_str).collect();
+    let second: Vec<&str> = second.iter().map(String::as_str).collect();
+    let first = Replica::start(&folder, "first", &first).await;
+    let mut second = Replica::start(&folder, "second", &second).await;
+    second.ready().await;
+    let (alice, bob) = (key(1), key(2));
+    first.fund(&[alice.public_key(), bob.public_key()]).await;
+    let started = Instant::now();
+    while first.status().await["time_ms"] == "0" {
+        assert!(started.elapsed() < TIMEOUT, "{}", first.status().await);
+        first.order(&bob, "sell 0.01 ETH/USDT @ 3000").await;
+    }
+    let expires = now_ms() + 6000;
+    let resting = first.order(&bob, &format!("sell 1 ETH/USDT @ 2000 gtd {expires}")).await;
+    assert_eq!(resting["status"], "applied", "{resting}");
+    loses.store(true, Ordering::SeqCst);
+    let (json, lost) = first.sign(&alice, Action::CancelAll { market: None });
+    first.submit(&json).await;
+    first.until("/v1/status", |_| now_ms() > expires + 500).await;
+    let (json, late) = first.sign_order(&alice, "buy 1 ETH/USDT @ 2050 ioc");
+    first.submit(&json).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let status = first.get(&format!("/v1/transactions/{late}")).await;
+    assert_eq!(status["status"], "received", "it is not posted while nothing comes in: {status}");
+    loses.store(false, Ordering::SeqCst);
+    for hash in [lost, late] {
+        assert_eq!(first.outcome(&hash).await["status"], "applied");
+    }
+    let trades = first.get("/v1/markets/ETH-USDT/trades").await;
+    assert_eq!(trades["trades"], json!([]), "bob's order had expired");
 }
 
 #[tokio::test]
@@ -209,4 +257,10 @@ async fn the_threshold_belongs_to_the_network_of_a_data_directory() {
     assert_eq!(again.process.terminate(), Some(0));
     let again = Replica::start(&folder, "data", &["--threshold", "50"]).await;
     assert_eq!(again.get("/v1/network").await["threshold"], "50");
+    // A new replica takes the one beside the node list. The sequencer wrote its own there.
+    let beside = data.join("threshold");
+    assert_eq!(fs::read_to_string(&beside).unwrap(), "67");
+    fs::write(&beside, "40").unwrap();
+    let new = Replica::start(&folder, "new", &network.arguments()).await;
+    assert_eq!(new.get("/v1/network").await["threshold"], "40");
 }

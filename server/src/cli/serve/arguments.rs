@@ -58,7 +58,7 @@ pub struct ServeArguments {
     #[arg(long = "gateway", requires = "network", value_name = "URL")]
     pub gateways: Vec<String>,
     /// Percentage of the stake that must sign a batch: the network's own threshold [default: the one that --data was
-    /// used with before, else 67]
+    /// used with before, else the one in a file `threshold` beside the node list of --network, else 67]
     #[arg(long, value_name = "PERCENT")]
     pub threshold: Option<Threshold>,
     /// Key file of the token issuer, which the faucet signs deposits with [default: issuer.key in --data,

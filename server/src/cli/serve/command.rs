@@ -62,8 +62,9 @@ async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     };
     let (stopper, stop) = watch::channel(false);
     let clock = Clock::system();
+    let network = (arguments.network.as_ref(), given);
     let Network { sequencer, verifier, failure } =
-        Network::connect(given, &data, &rules, arguments.threshold, stop.clone()).await?;
+        Network::connect(network, &data, &rules, arguments.threshold, stop.clone()).await?;
 
     if is_outside && sequencer.gateways().len() < 2 {
         tracing::warn!(
