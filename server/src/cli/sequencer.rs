@@ -40,7 +40,7 @@ pub fn sequencer(arguments: SequencerArguments) -> Result<(), Failure> {
         // the system.
         let (listener, address) = listen::bind(arguments.listen).await?;
         let (embedded, _, failure) = start_embedded(&data, &arguments.app, address, options)?;
-        // Beside the node list, so that replicas take both from one folder.
+        // In the folder of the node list, where replicas look for it.
         let threshold = Threshold::DEFAULT.to_string();
         write_file(&data.file(THRESHOLD_FILE), threshold.as_bytes(), 0o644)?;
         tracing::info!("sequencer of app {} listening at http://{address}", arguments.app);

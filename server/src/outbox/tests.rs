@@ -93,7 +93,7 @@ pub struct Bench<N = Network> {
     store: Store,
     exchange: Exchange,
     task: Option<tokio::task::JoinHandle<Result<(), StoreError>>>,
-    /// The batches of others, which come in all the time.
+    /// Makes a batch of other clients come in every half second.
     others: tokio::task::JoinHandle<()>,
 }
 
